@@ -1,0 +1,213 @@
+//! The host as sources see it: a tree of files under a root, read within bounds and never followed out of it.
+//!
+//! In production the root is `/`; `--root DIR` and tests give another. Symbolic links, absolute ones too, are
+//! resolved inside the root (`openat2` with `RESOLVE_IN_ROOT`), so a fixture tree behaves like a host. Nothing
+//! here blocks on a FIFO or opens a device: only regular files are ever read.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use driftline_protocol::limits;
+use driftline_protocol::redact::Redactor;
+use driftline_protocol::snapshot::Reason;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+
+/// The host that is read, with the key its digests are made under.
+pub struct Machine {
+    root: File,
+    root_path: PathBuf,
+    redactor: Redactor,
+    bytes: AtomicU64,
+}
+
+/// One entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name, without the directory.
+    pub name: OsString,
+}
+
+/// What was read of a regular file.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// The bytes, complete.
+    pub bytes: Vec<u8>,
+    /// Its attributes, the same before and after reading.
+    pub stat: Stat,
+}
+
+impl Machine {
+    /// The machine whose root directory is `root`.
+    ///
+    /// # Errors
+    /// Any error of opening the directory.
+    pub fn open(root: &Path, redactor: Redactor) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(root, flags, Mode::empty())?;
+        Ok(Self {
+            root: directory.into(),
+            root_path: root.to_path_buf(),
+            redactor,
+            bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// Where the root lies, for the watcher.
+    pub fn root(&self) -> &Path {
+        &self.root_path
+    }
+
+    /// Makes digests of raw bytes under the host's key.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// Bytes read since this was last asked.
+    pub fn take_bytes_read(&self) -> u64 {
+        self.bytes.swap(0, Ordering::Relaxed)
+    }
+
+    /// The attributes of what is at `path` itself, a symbolic link not followed. `None` when nothing is there.
+    ///
+    /// # Errors
+    /// The reason why it could not be looked at.
+    pub fn stat(&self, path: &Path) -> Result<Option<Stat>, Reason> {
+        self.open_at(path, OFlags::PATH | OFlags::NOFOLLOW)
+            .and_then(|file| rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH))
+            .map(Some)
+            .or_else(absent)
+    }
+
+    /// The target of the symbolic link at `path`, as bytes. `None` when nothing is there.
+    ///
+    /// # Errors
+    /// The reason why it could not be looked at.
+    pub fn link_target(&self, path: &Path) -> Result<Option<Vec<u8>>, Reason> {
+        self.open_at(path, OFlags::PATH | OFlags::NOFOLLOW)
+            .and_then(|file| rustix::fs::readlinkat(&file, "", Vec::new()))
+            .map(|target| Some(target.into_bytes()))
+            .or_else(absent)
+    }
+
+    /// The entries of the directory at `path`, sorted by name. `None` when nothing is there.
+    ///
+    /// # Errors
+    /// The reason why it could not be listed, [`Reason::TooLarge`] above [`limits::PARTS_PER_SECTION`].
+    pub fn entries(&self, path: &Path) -> Result<Option<Vec<Entry>>, Reason> {
+        let file = match self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK) {
+            Ok(file) => file,
+            Err(errno) => return absent(errno),
+        };
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(file).map_err(reason)? {
+            let entry = entry.map_err(reason)?;
+            let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                entries.push(Entry { name: name.to_os_string() });
+            }
+            if entries.len() > limits::PARTS_PER_SECTION {
+                return Err(Reason::TooLarge);
+            }
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Some(entries))
+    }
+
+    /// The whole content of the regular file at `path`, links followed inside the root. `None` when nothing is
+    /// there.
+    ///
+    /// # Errors
+    /// [`Reason::TooLarge`] above `bound` bytes, [`Reason::Changing`] when it changed while it was read,
+    /// [`Reason::Unsupported`] for anything but a regular file, else the reason of the operating system.
+    pub fn read(&self, path: &Path, bound: u64) -> Result<Option<Content>, Reason> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = match self.open_regular(path, flags) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(None),
+            Err(reason) => return Err(reason),
+        };
+        let before = rustix::fs::fstat(&file).map_err(reason)?;
+        if before.st_size.unsigned_abs() > bound {
+            return Err(Reason::TooLarge);
+        }
+        let mut file = file;
+        let bytes = limits::read_bounded(&mut file, bound).map_err(|error| {
+            if error.kind() == io::ErrorKind::FileTooLarge {
+                Reason::TooLarge
+            } else {
+                Reason::Failed
+            }
+        })?;
+        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let after = rustix::fs::fstat(&file).map_err(reason)?;
+        if !same_file(&before, &after) || after.st_size.unsigned_abs() != bytes.len() as u64 {
+            // /proc and /sys say size 0 whatever they hold; their content is what was read.
+            let sizeless = before.st_size == 0 && after.st_size == 0;
+            if !sizeless {
+                return Err(Reason::Changing);
+            }
+        }
+        Ok(Some(Content { bytes, stat: after }))
+    }
+
+    /// Opens a regular file without ever blocking on, or disturbing, anything else.
+    fn open_regular(&self, path: &Path, flags: OFlags) -> Result<Option<File>, Reason> {
+        // O_PATH first: opening a device or a FIFO, even without blocking, can have effects.
+        let probe = match self.open_at(path, OFlags::PATH) {
+            Ok(probe) => probe,
+            Err(errno) => return absent(errno),
+        };
+        let stat = rustix::fs::statat(&probe, "", AtFlags::EMPTY_PATH).map_err(reason)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Reason::Unsupported);
+        }
+        match self.open_at(path, flags) {
+            Ok(file) => Ok(Some(file)),
+            Err(errno) => absent(errno),
+        }
+    }
+
+    fn open_at(&self, path: &Path, flags: OFlags) -> Result<File, Errno> {
+        let flags = flags | OFlags::CLOEXEC;
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        match rustix::fs::openat2(&self.root, inside, flags, Mode::empty(), resolve) {
+            // Kernels before 5.6 and some container filters lack openat2; at the real root the plain call
+            // resolves the same way.
+            Err(Errno::NOSYS) if self.root_path == Path::new("/") => {
+                rustix::fs::openat(&self.root, inside, flags, Mode::empty()).map(File::from)
+            }
+            other => other.map(File::from),
+        }
+    }
+}
+
+/// Whether two looks saw the same file in the same state.
+pub fn same_file(a: &Stat, b: &Stat) -> bool {
+    (a.st_dev, a.st_ino, a.st_size, a.st_mtime, a.st_mtime_nsec, a.st_ctime, a.st_ctime_nsec)
+        == (b.st_dev, b.st_ino, b.st_size, b.st_mtime, b.st_mtime_nsec, b.st_ctime, b.st_ctime_nsec)
+}
+
+/// What the operating system's refusal means to us.
+pub fn reason(errno: Errno) -> Reason {
+    match errno {
+        Errno::ACCESS | Errno::PERM => Reason::Denied,
+        Errno::LOOP => Reason::Unsupported,
+        Errno::NAMETOOLONG | Errno::FBIG | Errno::OVERFLOW => Reason::TooLarge,
+        _ => Reason::Failed,
+    }
+}
+
+/// Nothing there is an answer, not a failure.
+fn absent<T>(errno: Errno) -> Result<Option<T>, Reason> {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR => Ok(None),
+        other => Err(reason(other)),
+    }
+}

@@ -1,0 +1,3 @@
+//! The admin's command.
+
+fn main() {}

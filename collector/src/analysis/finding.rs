@@ -1,0 +1,120 @@
+//! Something a person should know: a drift, deviation, discrepancy or outlier with its evidence.
+//!
+//! The shape follows Microsoft Graph's `configurationDrift`: resource, instance, drifted properties with
+//! current and desired value, first seen, status.
+
+use driftline_protocol::ids::{HostId, PartName, SourceName};
+use driftline_protocol::item::{Item, ItemKey};
+use driftline_protocol::snapshot::Domain;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Names one finding for ever: the same item drifting again is the same finding with a longer history.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FindingId {
+    /// The host.
+    pub host: HostId,
+    /// The source.
+    pub source: SourceName,
+    /// The file or table.
+    pub part: PartName,
+    /// The item; `None` for the part as a whole (for instance malformed content).
+    pub key: Option<ItemKey>,
+    /// What kind of finding.
+    pub kind: FindingKind,
+}
+
+/// What kind of finding; a closed list, so it can be a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// An observed difference from a baseline.
+    Drift,
+    /// A rule not met; needs no earlier state.
+    Deviation,
+}
+
+/// How bad it is; a closed list, so it can be a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Callers or security are hurt now or soon.
+    Critical,
+    /// Somebody should look today.
+    Warning,
+    /// For the record.
+    Info,
+}
+
+/// One finding as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Its name.
+    pub id: FindingId,
+    /// The kind of fact.
+    pub domain: Domain,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The item as the baseline has it; `None` when the baseline has no such item.
+    pub desired: Option<Item>,
+    /// The item as it was last observed; `None` when it was seen to be absent.
+    pub current: Option<Item>,
+    /// When it was first seen in this opening, corrected time.
+    pub first_seen: Timestamp,
+    /// Where it stands.
+    pub status: Status,
+}
+
+/// Where a finding stands. What cannot be observed moves it neither way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "status")]
+pub enum Status {
+    /// It holds.
+    Open,
+    /// It ended.
+    Resolved {
+        /// When, corrected time.
+        at: Timestamp,
+        /// How.
+        by: Resolution,
+    },
+}
+
+/// How a finding ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// The item is again as the baseline has it.
+    Returned,
+    /// The baseline moved: somebody approved the present state.
+    Accepted,
+    /// The host was retired.
+    Retired,
+}
+
+impl FindingKind {
+    /// Every kind, in the order of the metric reference.
+    pub const ALL: [Self; 2] = [Self::Drift, Self::Deviation];
+
+    /// The word used in metrics, code and talk.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Drift => "drift",
+            Self::Deviation => "deviation",
+        }
+    }
+}
+
+impl Severity {
+    /// Every severity, worst first.
+    pub const ALL: [Self; 3] = [Self::Critical, Self::Warning, Self::Info];
+
+    /// The word used in metrics, code and talk.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}

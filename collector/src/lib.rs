@@ -1,0 +1,8 @@
+//! Keeps what hosts report; says what changed, what drifted, what coincides with cases.
+//!
+//! Data goes down this page: a request is checked and applied by [`ingest`], which asks the pure
+//! [`analysis`] what changed and gives the [`store`] one step to make durable; [`metrics`], [`api`] and
+//! [`portal`] read the same store, so they cannot disagree. The collector never reaches into a host.
+
+pub mod analysis;
+pub mod store;

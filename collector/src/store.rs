@@ -1,0 +1,156 @@
+//! Where reports come to rest.
+//!
+//! Two halves. Ingest holds [`Append`] and pages hold the `Read` traits, so the type of a handle says what its
+//! holder may do. All are blocking; the shell decides on which thread. [`memory`] is the model: every test
+//! of [`sqlite`] runs the same steps against both and compares. A [`Step`] is one indivisible step: the
+//! version, its changes and the findings they open or close are durable together or not at all.
+
+pub mod records;
+
+use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
+use driftline_protocol::manifest::Manifest;
+use driftline_protocol::snapshot::Part;
+use jiff::Timestamp;
+
+pub use records::*;
+
+use crate::analysis::finding::FindingId;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or failed.
+    #[error("{doing}")]
+    Database {
+        /// What was being done, to what.
+        doing: String,
+        /// What the database said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Something kept is not what was put there.
+    #[error(
+        "{what} in the store is damaged; restore the newest backup with `driftline-collector restore`"
+    )]
+    Damaged {
+        /// What was damaged.
+        what: String,
+    },
+    /// The store was written by a newer program.
+    #[error("store has schema {found}, this program knows up to {known}; run the newer collector")]
+    Newer {
+        /// The schema found.
+        found: u32,
+        /// The newest schema known.
+        known: u32,
+    },
+}
+
+/// The write half.
+pub trait Append: Send {
+    /// Keeps parts, by the digest of their canonical form; one already there stays. Returns how many were new.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was kept then.
+    fn keep_parts(&mut self, parts: &[(Digest, Part)]) -> Result<u64, StoreError>;
+
+    /// Makes `steps` durable in order, all or none; returns only once they would survive a power cut.
+    ///
+    /// A step whose (host, source, generation) is not newer than what is there changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was applied then.
+    fn apply(&mut self, steps: &[Step]) -> Result<(), StoreError>;
+
+    /// Notes when hosts were last heard, in bulk. Losing the last of these in a crash is harmless.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn note_seen(&mut self, seen: &[(HostId, Timestamp)]) -> Result<(), StoreError>;
+
+    /// Removes what retention no longer keeps, at most `limit` rows; never a host's newest version, nor a
+    /// part anything refers to. Returns how many rows went.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn expire(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// What ingest must know before it can decide.
+pub trait ReadState: Send + Sync {
+    /// One host.
+    ///
+    /// # Errors
+    /// [`StoreError`], as for all of these.
+    fn host(&self, host: &HostId) -> Result<Option<HostRecord>, StoreError>;
+
+    /// Every host, retired ones included, by id.
+    fn hosts(&self) -> Result<Vec<HostRecord>, StoreError>;
+
+    /// The newest state of each section of `host`.
+    fn sections(&self, host: &HostId) -> Result<Vec<SectionRecord>, StoreError>;
+
+    /// The newest manifest of one section, with the newest digest under which each part was seen and read.
+    fn section_parts(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+    ) -> Result<Vec<PartRecord>, StoreError>;
+
+    /// One part by digest.
+    fn part(&self, digest: &Digest) -> Result<Option<Part>, StoreError>;
+
+    /// Which of `digests` are not there.
+    fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, StoreError>;
+}
+
+/// What pages and queries ask about the past.
+pub trait ReadHistory: Send + Sync {
+    /// Changes, newest first.
+    fn changes(&self, filter: &ChangeFilter) -> Result<Vec<ChangeRecord>, StoreError>;
+
+    /// One change.
+    fn change(&self, id: ChangeId) -> Result<Option<ChangeRecord>, StoreError>;
+
+    /// Section versions of `host`, newest first, at most `limit`.
+    fn versions(&self, host: &HostId, limit: u32) -> Result<Vec<VersionRecord>, StoreError>;
+
+    /// The manifest of a section as it stood at `at` (corrected time); `None` before its first version or
+    /// beyond retention.
+    fn manifest_at(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+        at: Timestamp,
+    ) -> Result<Option<Manifest>, StoreError>;
+
+    /// What befell hosts and the store, newest first, at most `limit`; of one host or of all.
+    fn events(&self, host: Option<&HostId>, limit: u32) -> Result<Vec<EventRecord>, StoreError>;
+
+    /// Sums since the store was made, for counters that survive a restart.
+    fn totals(&self) -> Result<Totals, StoreError>;
+}
+
+/// What pages and queries ask about baselines, findings and tokens.
+pub trait ReadFindings: Send + Sync {
+    /// Findings, newest first.
+    fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError>;
+
+    /// One finding.
+    fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError>;
+
+    /// The approved baseline of `host`, newest approval, if anybody has approved one.
+    fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError>;
+
+    /// The digest the baseline has for one part: `None` when there is no baseline of the section,
+    /// `Some(None)` when the baseline has no such part.
+    fn baseline_part(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+        part: &PartName,
+    ) -> Result<Option<Option<Digest>>, StoreError>;
+
+    /// Every token that has not been removed, expired ones included.
+    fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError>;
+}

@@ -1,0 +1,381 @@
+//! What is kept: one struct for each kind of record, and the steps that write them.
+
+use std::collections::BTreeMap;
+
+use driftline_protocol::ids::{
+    Digest, Generation, HostId, Incarnation, KeyId, PartName, SourceName,
+};
+use driftline_protocol::ledger::Chain;
+use driftline_protocol::manifest::{Manifest, ManifestDelta};
+use driftline_protocol::snapshot::{Domain, Reason};
+use driftline_protocol::wire::HostKind;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::finding::{Finding, FindingKind};
+
+/// One indivisible step of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A host was enrolled, or its record changed: replaces the record of the same id.
+    Host(HostRecord),
+    /// A section version with everything that follows from it.
+    Version(Box<VersionStep>),
+    /// A baseline was approved; its findings were judged anew.
+    Approve {
+        /// The baseline; replaces the host's baseline of the same sources and keeps the others.
+        baseline: Baseline,
+        /// Findings that opened, changed or ended by it.
+        findings: Vec<Finding>,
+    },
+    /// Findings that changed without a new version, for instance because their host was retired.
+    Findings(Vec<Finding>),
+    /// A token was made or replaced.
+    Token(TokenRecord),
+    /// A token was removed, by its name.
+    RemoveToken(String),
+    /// Something befell a host or the store.
+    Event(EventRecord),
+}
+
+/// A section version, checked and compared, ready to be made durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionStep {
+    /// Whose section.
+    pub host: HostId,
+    /// The version.
+    pub version: VersionRecord,
+    /// The chain after it.
+    pub chain: Chain,
+    /// What it did to the manifest.
+    pub delta: ManifestDelta,
+    /// Parts of `delta.set` whose content is unobserved, with the reason; all others were read.
+    pub unobserved: BTreeMap<PartName, Unread>,
+    /// What differs from what was last observed.
+    pub changes: Vec<Change>,
+    /// Findings that opened, changed or ended by it.
+    pub findings: Vec<Finding>,
+}
+
+/// How much of a part is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unread {
+    /// Its attributes were seen, its content was not read.
+    Content(Reason),
+    /// Nothing of it was seen.
+    Whole(Reason),
+}
+
+/// One host as it is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// Its name.
+    pub id: HostId,
+    /// What kind of host.
+    pub kind: HostKind,
+    /// Its agent's state.
+    pub incarnation: Incarnation,
+    /// blake3 of its agent's token; all zero when it has none (imported, or a connector).
+    #[serde(skip)]
+    pub token: [u8; 32],
+    /// When it enrolled.
+    pub enrolled_at: Timestamp,
+    /// When it was last heard, as far as written down.
+    pub last_seen: Timestamp,
+    /// Its agent's version.
+    pub agent_version: String,
+    /// The key its fingerprints are made under, once known.
+    pub key: Option<KeyId>,
+    /// Whether that key is the site's.
+    pub site_key: bool,
+    /// When somebody retired it.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// The newest state of one section.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SectionRecord {
+    /// Whose section.
+    pub source: SourceName,
+    /// The kind of fact.
+    pub domain: Domain,
+    /// The newest generation applied.
+    pub generation: Generation,
+    /// Its manifest digest.
+    pub digest: Digest,
+    /// The chain after it.
+    pub chain: Chain,
+    /// Versions applied since the agent's state was made.
+    pub delivered: u64,
+    /// Versions the agent declared merged.
+    pub coalesced: u64,
+    /// Versions the agent declared lost.
+    pub expired: u64,
+    /// When it was observed, corrected time.
+    pub observed_at: Timestamp,
+}
+
+/// One part of the newest manifest of a section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartRecord {
+    /// Its name.
+    pub part: PartName,
+    /// Its newest digest.
+    pub digest: Digest,
+    /// What of it is unknown in that state.
+    pub unread: Option<Unread>,
+    /// The newest digest under which its attributes were seen; `digest` itself unless unobserved.
+    pub seen: Option<Digest>,
+    /// The newest digest under which its content was read; `digest` itself unless unread.
+    pub read: Option<Digest>,
+}
+
+/// One section version as history keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionRecord {
+    /// Whose section.
+    pub source: SourceName,
+    /// The kind of fact.
+    pub domain: Domain,
+    /// Which version.
+    pub generation: Generation,
+    /// Its manifest digest.
+    pub digest: Digest,
+    /// When the host says it was observed.
+    pub observed_at: Timestamp,
+    /// When the collector received it.
+    pub received_at: Timestamp,
+    /// When it was observed by the collector's clock, as well as can be told.
+    pub corrected_at: Timestamp,
+    /// How far `corrected_at` may be off, in milliseconds.
+    pub uncertainty_ms: u64,
+    /// Versions merged into it.
+    pub coalesced: u64,
+    /// Versions lost just before it.
+    pub expired: u64,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Where a version came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The first of its section: everything is new and nothing changed.
+    First,
+    /// Reported by an agent.
+    Agent,
+    /// Read from old history: fills timelines, raises no alert, counter or open drift.
+    Import,
+}
+
+/// Numbers one change in one store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChangeId(pub i64);
+
+/// One change as history keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeRecord {
+    /// Its number.
+    pub id: ChangeId,
+    /// Where.
+    pub host: HostId,
+    /// Whose section.
+    pub source: SourceName,
+    /// The kind of fact.
+    pub domain: Domain,
+    /// The version that brought it.
+    pub generation: Generation,
+    /// When, corrected time.
+    pub at: Timestamp,
+    /// What.
+    pub change: Change,
+}
+
+/// Which changes are asked for; every field narrows.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeFilter {
+    /// On this host.
+    pub host: Option<HostId>,
+    /// Of this source.
+    pub source: Option<SourceName>,
+    /// Of this part.
+    pub part: Option<PartName>,
+    /// Of these kinds; empty means all.
+    pub kinds: Vec<ChangeKind>,
+    /// At or after.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub to: Option<Timestamp>,
+    /// Older than this one, for the next page.
+    pub before: Option<ChangeId>,
+    /// At most this many; 0 means [`DEFAULT_LIMIT`].
+    pub limit: u32,
+}
+
+/// How many rows a query gives when it does not say: a page a person can scroll.
+pub const DEFAULT_LIMIT: u32 = 100;
+
+/// How many rows a query may ask for.
+pub const MAX_LIMIT: u32 = 10_000;
+
+/// A finding as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingRecord {
+    /// A number for URLs; stable as long as the store lives.
+    pub number: i64,
+    /// The finding.
+    #[serde(flatten)]
+    pub finding: Finding,
+    /// How often it opened.
+    pub openings: u32,
+}
+
+/// Which findings are asked for; every field narrows.
+#[derive(Clone, Debug, Default)]
+pub struct FindingFilter {
+    /// On this host.
+    pub host: Option<HostId>,
+    /// Of this kind.
+    pub kind: Option<FindingKind>,
+    /// Only those that hold.
+    pub open_only: bool,
+    /// By number.
+    pub number: Option<i64>,
+    /// At most this many; 0 means [`DEFAULT_LIMIT`].
+    pub limit: u32,
+}
+
+/// An agreed observed state of one host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Of this host.
+    pub host: HostId,
+    /// The manifests that were approved, by source.
+    pub sections: BTreeMap<SourceName, Manifest>,
+    /// When.
+    pub approved_at: Timestamp,
+    /// Who: the person or token.
+    pub approved_by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A token of a person or program that reads or administers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// Its unique name.
+    pub name: String,
+    /// What its holder may do.
+    pub scope: Scope,
+    /// blake3 of the token.
+    #[serde(skip)]
+    pub hash: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// What the holder of a token may do; each scope is exact, none contains another, but `admin` reads too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Enrol hosts.
+    Enrol,
+    /// Read API and portal.
+    Read,
+    /// Read `/metrics`.
+    Metrics,
+    /// Approve, retire, manage tokens; and read.
+    Admin,
+}
+
+/// Something that befell a host or the store, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// When.
+    pub at: Timestamp,
+    /// Which host, if one.
+    pub host: Option<HostId>,
+    /// What happened.
+    pub kind: EventKind,
+    /// The details, in a sentence.
+    pub detail: String,
+}
+
+/// What can befall a host or the store; a closed list, so it can be a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A host enrolled.
+    Enrolled,
+    /// A copy of a host's identity spoke and was told to enrol anew.
+    Cloned,
+    /// A host came back with an older state than it had.
+    RolledBack,
+    /// A host has more than the store: the store was restored from a backup.
+    StoreRestored,
+    /// A host was retired.
+    Retired,
+    /// A retired host came back.
+    Returned,
+    /// A baseline was approved.
+    Approved,
+    /// A token was made or removed.
+    TokenChanged,
+    /// Configuration was reloaded, or a reload was refused.
+    Reloaded,
+    /// A report was refused as forged or broken.
+    Refused,
+}
+
+impl EventKind {
+    /// Every kind, in the order of the metric reference.
+    pub const ALL: [Self; 10] = [
+        Self::Enrolled,
+        Self::Cloned,
+        Self::RolledBack,
+        Self::StoreRestored,
+        Self::Retired,
+        Self::Returned,
+        Self::Approved,
+        Self::TokenChanged,
+        Self::Reloaded,
+        Self::Refused,
+    ];
+
+    /// The word used in metrics, code and talk.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enrolled => "enrolled",
+            Self::Cloned => "cloned",
+            Self::RolledBack => "rolled_back",
+            Self::StoreRestored => "store_restored",
+            Self::Retired => "retired",
+            Self::Returned => "returned",
+            Self::Approved => "approved",
+            Self::TokenChanged => "token_changed",
+            Self::Reloaded => "reloaded",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Sums since the store was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Changes by domain and kind, imports left out.
+    pub changes: BTreeMap<(Domain, ChangeKind), u64>,
+    /// Events by kind.
+    pub events: BTreeMap<EventKind, u64>,
+    /// Distinct parts kept.
+    pub parts: u64,
+    /// Section versions kept.
+    pub versions: u64,
+    /// Bytes of the store on disk; 0 in memory.
+    pub bytes: u64,
+}

@@ -1,0 +1,186 @@
+//! One keyed value of a part, and the key that names it.
+//!
+//! A key is the field's natural key (`endpoint alice/type=auth`, not line 214), written as segments joined
+//! by `/`, each escaped as in a JSON pointer (RFC 6901): `~` is `~0` and `/` is `~1`. Keys that begin with
+//! `@` are a file's own attributes (`@mode`, `@owner`); a format cannot make one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{FingerprintDigest, KeyId};
+use crate::limits;
+
+/// The key of one item inside its part.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ItemKey(Box<str>);
+
+/// A text that cannot be a key.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("item key of {0} bytes must have 1 to {limit} bytes", limit = limits::ITEM_KEY_BYTES)]
+pub struct KeyError(usize);
+
+impl ItemKey {
+    /// The key of these segments, outermost first.
+    ///
+    /// A leading `@` of the first segment is escaped as `~2`, so that content can never pass for an attribute
+    /// of its file. A key beyond [`limits::ITEM_KEY_BYTES`] keeps its beginning and ends in a digest of the whole.
+    pub fn of<S: AsRef<str>>(segments: impl IntoIterator<Item = S>) -> Self {
+        let mut key = String::new();
+        for (index, segment) in segments.into_iter().enumerate() {
+            if index > 0 {
+                key.push('/');
+            }
+            for (position, c) in segment.as_ref().chars().enumerate() {
+                match c {
+                    '~' => key.push_str("~0"),
+                    '/' => key.push_str("~1"),
+                    '@' if index == 0 && position == 0 => key.push_str("~2"),
+                    _ => key.push(c),
+                }
+            }
+        }
+        Self::bounded(key)
+    }
+
+    /// The key of one of a file's own attributes, such as `@mode`. `name` comes from code, never from data.
+    pub fn attribute(name: &'static str) -> Self {
+        Self::bounded(format!("@{name}"))
+    }
+
+    /// Whether this names an attribute of the file rather than something the file says.
+    pub fn is_attribute(&self) -> bool {
+        self.0.starts_with('@')
+    }
+
+    /// The key as text, escaped.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The segments, unescaped, outermost first.
+    pub fn segments(&self) -> impl Iterator<Item = String> {
+        self.0.split('/').map(|s| s.replace("~2", "@").replace("~1", "/").replace("~0", "~"))
+    }
+
+    fn bounded(mut key: String) -> Self {
+        if key.is_empty() {
+            key.push_str("~3"); // the one key an empty segment list or an empty name may have
+        }
+        if key.len() > limits::ITEM_KEY_BYTES {
+            let digest = blake3::hash(key.as_bytes()).to_hex();
+            key.truncate(key.floor_char_boundary(limits::ITEM_KEY_BYTES - 80));
+            key.push('…');
+            key.push_str(&digest);
+        }
+        Self(key.into())
+    }
+}
+
+impl TryFrom<String> for ItemKey {
+    type Error = KeyError;
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        if text.is_empty() || text.len() > limits::ITEM_KEY_BYTES {
+            return Err(KeyError(text.len()));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl From<ItemKey> for String {
+    fn from(key: ItemKey) -> String {
+        key.0.into()
+    }
+}
+
+impl fmt::Display for ItemKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Stands for a value we must not hold: under one key, equal fingerprints mean equal values.
+///
+/// Keyed blake3 of the value, cut to 16 bytes. Fingerprints under different keys are incomparable,
+/// never "changed".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// Which key made it.
+    pub key: KeyId,
+    /// The keyed digest, as hexadecimal digits on the wire.
+    pub digest: FingerprintDigest,
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{secret:{}:{}}}", self.key, self.digest)
+    }
+}
+
+/// The value of one item.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemValue {
+    /// Present without a value: a bare keyword, a JSON null.
+    Nothing,
+    /// A yes-or-no setting.
+    Flag(bool),
+    /// A count, a size or a version part, in the item's own unit.
+    Integer(i64),
+    /// Text that is safe to show once redacted.
+    Text(String),
+    /// Stands for a value we must not hold.
+    Fingerprint(Fingerprint),
+    /// Values whose order has meaning.
+    List(Vec<ItemValue>),
+    /// Values whose order means nothing.
+    Set(BTreeSet<ItemValue>),
+    /// Text that no format claims, by line; compared by line.
+    Lines(Vec<String>),
+}
+
+impl ItemValue {
+    /// Text, from anything that reads as text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+/// One value and, where the order of items has meaning, its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    /// What the host says.
+    pub value: ItemValue,
+    /// The place among the part's ordered items, counted from 0 without gaps; `None` where order means nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<u32>,
+}
+
+/// The items of one part by key.
+pub type Items = BTreeMap<ItemKey, Item>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_survive_escaping() {
+        for segments in [vec!["a/b", "c~d"], vec!["@mode"], vec!["~1", "~2"], vec!["x", "@y"]] {
+            let key = ItemKey::of(&segments);
+            assert_eq!(key.segments().collect::<Vec<_>>(), segments, "{key}");
+            assert!(!key.is_attribute(), "{key} passes for an attribute");
+        }
+    }
+
+    #[test]
+    fn long_keys_stay_different_and_bounded() {
+        let long = "x".repeat(3_000);
+        let (a, b) = (ItemKey::of([&format!("{long}a")]), ItemKey::of([&format!("{long}b")]));
+        assert_ne!(a, b);
+        assert!(a.as_str().len() <= limits::ITEM_KEY_BYTES);
+    }
+}

@@ -1,0 +1,319 @@
+//! The wall that data passes before it leaves a host.
+//!
+//! A source hands over [`RawPart`]s, which cannot be encoded and whose `Debug` shows no value. Only the
+//! [`Redactor`] turns one into a [`Redacted`] part, and spool and transport accept nothing else. A secret
+//! becomes a keyed fingerprint, so that rotation and reuse stay visible while the value does not.
+//!
+//! Five shapes of secret are known: a key that names one, a name attribute elsewhere, a position in a line
+//! (the format says so with [`RawItem::sensitive`]), text inside a URL or a directive, and whole files, which
+//! are never read at all ([`crate::snapshot::Reason::Withheld`]).
+//!
+//! The fingerprint key is the site's, or the host's own where no site key is configured; the collector never
+//! holds either. Raw digests are keyed too: a file that holds one PIN is an oracle for it.
+
+pub mod key_names;
+pub mod text;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::canonical;
+use crate::ids::{Digest, FingerprintDigest, KeyId};
+use crate::item::{Fingerprint, Item, ItemKey, ItemValue, Items};
+use crate::limits;
+use crate::snapshot::{Content, Observed, Part, Reading, Reason};
+
+const KEY_ID_CONTEXT: &str = "driftline 2026-11 fingerprint key id v1";
+const SECRET_CONTEXT: &str = "driftline 2026-11 secret fingerprint v1";
+const RAW_CONTEXT: &str = "driftline 2026-11 raw digest v1";
+const SEAL_CONTEXT: &str = "driftline 2026-11 spool seal v1";
+const SEAL_BYTES: usize = 16;
+
+/// Data that the redactor has passed. There is no other way to make one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Redacted<T>(T);
+
+impl<T> Redacted<T> {
+    /// The data, which may be shown and sent.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// The data, which may be shown and sent.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T: Serialize> Serialize for Redacted<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// One item as a source read it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawItem {
+    /// What the host says, secrets included.
+    pub value: ItemValue,
+    /// Its place among ordered items, if order has meaning.
+    pub rank: Option<u32>,
+    /// Whether the format knows the whole value to be a secret.
+    pub sensitive: bool,
+}
+
+impl RawItem {
+    /// A value without a place that no format knows to be a secret.
+    pub fn plain(value: ItemValue) -> Self {
+        Self { value, rank: None, sensitive: false }
+    }
+
+    /// A value the format knows to be a secret.
+    pub fn secret(value: ItemValue) -> Self {
+        Self { value, rank: None, sensitive: true }
+    }
+
+    /// The same item at this place among ordered items.
+    #[must_use]
+    pub fn at(mut self, rank: u32) -> Self {
+        self.rank = Some(rank);
+        self
+    }
+}
+
+impl fmt::Debug for RawItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawItem").field("rank", &self.rank).finish_non_exhaustive()
+    }
+}
+
+/// The items of one part as a source read them.
+pub type RawItems = BTreeMap<ItemKey, RawItem>;
+
+/// One part as a source read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawPart {
+    /// It was looked at.
+    Observed(RawObserved),
+    /// It could not be looked at.
+    Unobserved(Reason),
+}
+
+/// What a source saw of one part; the raw form of [`Observed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawObserved {
+    /// How it was read.
+    pub reading: Reading,
+    /// The keyed digest of its bytes, from [`Redactor::raw_digest`].
+    pub raw: Option<Fingerprint>,
+    /// How many bytes it had.
+    pub size: Option<u64>,
+    /// Whether its content's items are listed.
+    pub content: Content,
+    /// Its items, secrets included.
+    pub items: RawItems,
+}
+
+/// A part in the form the spool keeps: canonical bytes with a keyed seal.
+///
+/// The seal proves on reading that a redactor with our key made it, and that no bit has changed since.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sealed(Vec<u8>);
+
+impl Sealed {
+    /// The bytes to keep.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Why kept bytes are not a sealed part of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// Damaged, or made under another key.
+    #[error("seal does not match: the bytes are damaged or were sealed under another key")]
+    Mismatch,
+    /// The seal is right but the content is not a part; a bug of ours.
+    #[error("sealed bytes are not a part")]
+    Content(#[source] canonical::CanonicalError),
+}
+
+/// Makes [`Redacted`] data, fingerprints and seals under one key.
+#[derive(Clone)]
+pub struct Redactor {
+    key: [u8; 32],
+    id: KeyId,
+    secret: [u8; 32],
+    raw: [u8; 32],
+    seal: [u8; 32],
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Redactor {
+    /// A redactor under the site's key, or the host's own.
+    pub fn new(key: [u8; 32]) -> Self {
+        let id = blake3::derive_key(KEY_ID_CONTEXT, &key);
+        let mut short = [0; 8];
+        short.copy_from_slice(&id[..8]);
+        Self {
+            key,
+            id: KeyId(short),
+            secret: blake3::derive_key(SECRET_CONTEXT, &key),
+            raw: blake3::derive_key(RAW_CONTEXT, &key),
+            seal: blake3::derive_key(SEAL_CONTEXT, &key),
+        }
+    }
+
+    /// The name of the key, which may be told.
+    pub fn key_id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The fingerprint that stands for a secret.
+    pub fn fingerprint(&self, secret: &[u8]) -> Fingerprint {
+        self.keyed(&self.secret, secret)
+    }
+
+    /// The keyed digest of a file's bytes.
+    pub fn raw_digest(&self, bytes: &[u8]) -> Fingerprint {
+        self.keyed(&self.raw, bytes)
+    }
+
+    /// A hasher for [`Redactor::raw_digest`] of bytes that are not all in memory; see [`RawHasher::finish`].
+    pub fn raw_hasher(&self) -> RawHasher {
+        RawHasher { hasher: blake3::Hasher::new_keyed(&self.raw), key: self.id }
+    }
+
+    fn keyed(&self, key: &[u8; 32], bytes: &[u8]) -> Fingerprint {
+        Fingerprint { key: self.id, digest: cut(&blake3::keyed_hash(key, bytes)) }
+    }
+
+    /// Replaces every secret of `part`, and cuts what passes a bound down to a fingerprint.
+    pub fn redact(&self, part: RawPart) -> Redacted<Part> {
+        Redacted(match part {
+            RawPart::Unobserved(reason) => Part::Unobserved(reason),
+            RawPart::Observed(raw) if raw.items.len() > limits::ITEMS_PER_PART => {
+                let mut raw = raw;
+                raw.items.retain(|key, _| key.is_attribute());
+                raw.content = Content::Unread(Reason::TooLarge);
+                Part::Observed(self.redact_observed(raw))
+            }
+            RawPart::Observed(raw) => Part::Observed(self.redact_observed(raw)),
+        })
+    }
+
+    fn redact_observed(&self, raw: RawObserved) -> Observed {
+        let redact = |(key, item): (ItemKey, RawItem)| {
+            let value = if item.sensitive || key_names::names_secret(&key, &item.value) {
+                self.conceal(item.value)
+            } else {
+                self.redact_value(item.value)
+            };
+            (key, Item { value, rank: item.rank })
+        };
+        let items: Items = raw.items.into_iter().map(redact).collect();
+        Observed { reading: raw.reading, raw: raw.raw, size: raw.size, content: raw.content, items }
+    }
+
+    /// Fingerprints the whole of a value; an empty value stays, since it holds nothing.
+    fn conceal(&self, value: ItemValue) -> ItemValue {
+        match value {
+            ItemValue::Nothing | ItemValue::Fingerprint(_) => value,
+            ItemValue::Text(text) if text.is_empty() => ItemValue::Text(text),
+            ItemValue::Text(text) => ItemValue::Fingerprint(self.fingerprint(text.as_bytes())),
+            ItemValue::Flag(flag) => self.conceal(ItemValue::Text(flag.to_string())),
+            ItemValue::Integer(number) => self.conceal(ItemValue::Text(number.to_string())),
+            ItemValue::List(values) => {
+                ItemValue::List(values.into_iter().map(|value| self.conceal(value)).collect())
+            }
+            ItemValue::Set(values) => {
+                ItemValue::Set(values.into_iter().map(|value| self.conceal(value)).collect())
+            }
+            ItemValue::Lines(lines) => self.conceal(ItemValue::Text(lines.join("\n"))),
+        }
+    }
+
+    fn redact_value(&self, value: ItemValue) -> ItemValue {
+        match value {
+            ItemValue::Nothing
+            | ItemValue::Flag(_)
+            | ItemValue::Integer(_)
+            | ItemValue::Fingerprint(_) => value,
+            ItemValue::Text(text) if text.len() > limits::ITEM_TEXT_BYTES => {
+                ItemValue::Fingerprint(self.fingerprint(text.as_bytes()))
+            }
+            ItemValue::Text(text) => ItemValue::Text(self.redact_text(&text).into_owned()),
+            ItemValue::List(values) => {
+                ItemValue::List(values.into_iter().map(|value| self.redact_value(value)).collect())
+            }
+            ItemValue::Set(values) => {
+                ItemValue::Set(values.into_iter().map(|value| self.redact_value(value)).collect())
+            }
+            ItemValue::Lines(lines) => ItemValue::Lines(text::redact_lines(self, lines)),
+        }
+    }
+
+    /// Replaces the secrets inside free text: URL user info, `name=value` pairs, tokens, key blocks.
+    pub fn redact_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        text::redact(self, text)
+    }
+
+    /// The form of a redacted part that the spool keeps.
+    pub fn seal(&self, part: &Redacted<Part>) -> (Digest, Sealed) {
+        let mut bytes = canonical::encode(part.get());
+        let digest = canonical::digest_of_canonical(&bytes);
+        let seal: FingerprintDigest = cut(&blake3::keyed_hash(&self.seal, &bytes));
+        bytes.extend_from_slice(&seal.0);
+        (digest, Sealed(bytes))
+    }
+
+    /// Reads back what [`Redactor::seal`] made.
+    ///
+    /// # Errors
+    /// [`SealError`] when the bytes are damaged or not ours.
+    pub fn open(&self, sealed: &[u8]) -> Result<Redacted<Part>, SealError> {
+        let (bytes, seal) = sealed.split_last_chunk::<SEAL_BYTES>().ok_or(SealError::Mismatch)?;
+        let expected: FingerprintDigest = cut(&blake3::keyed_hash(&self.seal, bytes));
+        if expected.0 != *seal {
+            return Err(SealError::Mismatch);
+        }
+        canonical::decode(bytes).map(Redacted).map_err(SealError::Content)
+    }
+
+    /// The key itself, for the one place that persists a host's own key.
+    pub fn key_bytes(&self) -> &[u8; 32] {
+        &self.key
+    }
+}
+
+/// Hashes a file piece by piece into its keyed raw digest.
+pub struct RawHasher {
+    hasher: blake3::Hasher,
+    key: KeyId,
+}
+
+impl RawHasher {
+    /// Adds the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    /// The digest of all bytes added.
+    pub fn finish(self) -> Fingerprint {
+        Fingerprint { key: self.key, digest: cut(&self.hasher.finalize()) }
+    }
+}
+
+fn cut(hash: &blake3::Hash) -> FingerprintDigest {
+    let mut short = [0; SEAL_BYTES];
+    short.copy_from_slice(&hash.as_bytes()[..SEAL_BYTES]);
+    FingerprintDigest(short)
+}
