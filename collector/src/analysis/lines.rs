@@ -8,6 +8,9 @@ use similar::{Algorithm, ChangeTag, TextDiff};
 /// The most lines of one side that are compared. Myers takes 85 ms for half of 50,000 lines replaced.
 const COMPARED_LINES: usize = 10_000;
 
+/// The most bytes of both sides together that are compared, for the same reason.
+const COMPARED_BYTES: usize = 1024 * 1024;
+
 /// How many equal lines are kept around a difference.
 const CONTEXT: usize = 3;
 
@@ -26,7 +29,9 @@ pub enum LineChange {
 
 /// The lines that differ, with [`CONTEXT`] equal lines around them.
 pub fn line_diff(before: &[String], after: &[String]) -> Vec<LineChange> {
-    if before.len() > COMPARED_LINES || after.len() > COMPARED_LINES {
+    let bytes: usize = before.iter().chain(after).map(String::len).sum();
+    let long = before.len() > COMPARED_LINES || after.len() > COMPARED_LINES;
+    if long || bytes > COMPARED_BYTES {
         let removed = before.iter().cloned().map(LineChange::Removed);
         return removed.chain(after.iter().cloned().map(LineChange::Added)).collect();
     }
