@@ -5,8 +5,11 @@
 //! of [`sqlite`] runs the same steps against both and compares. A [`Step`] is one indivisible step: the
 //! version, its changes and the findings they open or close are durable together or not at all.
 
+pub mod backup;
 pub mod memory;
+mod migrations;
 pub mod records;
+pub mod sqlite;
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::manifest::Manifest;
@@ -28,6 +31,15 @@ pub enum StoreError {
         /// What the database said.
         #[source]
         source: rusqlite::Error,
+    },
+    /// A file of the store, or of a backup, cannot be reached or written.
+    #[error("{doing}")]
+    File {
+        /// What was being done, to which file.
+        doing: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
     },
     /// Something kept is not what was put there.
     #[error(
