@@ -1,7 +1,8 @@
 //! A copy of a store in use, as one file; restoring is copying it back.
 //!
-//! The copy is of one moment: the reader holds a transaction while pages are copied, so the writer goes on
-//! and the copy does not see what it writes. `FILE` is either whole and checked, or not there.
+//! The copy is of one moment: the reader holds a transaction while pages are copied, so the writer
+//! goes on and the copy does not see what it writes. `FILE` is either whole and checked, or not
+//! there.
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,8 +25,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// While it runs the store's log cannot shrink, so it takes room for what is written meanwhile.
 ///
 /// # Errors
-/// [`StoreError::File`] and [`StoreError::Database`] when the copy cannot be written, or `to` is the store;
-/// [`StoreError::Damaged`] when what was copied is damaged. What was at `to` is as it was then.
+/// [`StoreError::File`] and [`StoreError::Database`] when the copy cannot be written, or `to` is
+/// the store; [`StoreError::Damaged`] when what was copied is damaged. What was at `to` is as it
+/// was then.
 pub fn write(reader: &Reader, to: &Path) -> Result<(), StoreError> {
     refuse_the_store_itself(reader, to)?;
     let new = beside(to, ".new");

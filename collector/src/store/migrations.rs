@@ -1,7 +1,8 @@
 //! How a store of any older schema becomes one of the newest: numbered steps, forward only.
 //!
-//! A step that has been released is never edited; the schema they add up to stands in `schema.sql`, and a
-//! test compares. Each step and its number become durable together, so a kill between two steps is harmless.
+//! A step that has been released is never edited; the schema they add up to stands in `schema.sql`,
+//! and a test compares. Each step and its number become durable together, so a kill between two
+//! steps is harmless.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -17,8 +18,8 @@ pub(super) const NEWEST: u32 = STEPS.len() as u32;
 /// Brings the schema of `db` to [`NEWEST`].
 ///
 /// # Errors
-/// [`StoreError::Newer`] when it is beyond that; [`StoreError::Database`] when a step fails, which leaves
-/// the steps before it.
+/// [`StoreError::Newer`] when it is beyond that; [`StoreError::Database`] when a step fails, which
+/// leaves the steps before it.
 pub(super) fn migrate(db: &mut Connection) -> Result<(), StoreError> {
     let found = version(db)?;
     if found > NEWEST {

@@ -1,9 +1,9 @@
 //! The store in one SQLite file: one writer, some readers, every commit on disk before it returns.
 //!
-//! WAL with `synchronous=FULL`: a commit is one fsync of the log, readers never wait for it, and a kill
-//! or power cut loses nothing that was answered. The log is folded into the file by a [`Checkpointer`] on a
-//! thread of its own, since that takes up to 0.4 s. A damaged file is reported, never recreated.
-//! Does not know when to write, checkpoint or expire: the shell decides.
+//! WAL with `synchronous=FULL`: a commit is one fsync of the log, readers never wait for it, and a
+//! kill or power cut loses nothing that was answered. The log is folded into the file by a
+//! [`Checkpointer`] on a thread of its own, since that takes up to 0.4 s. A damaged file is
+//! reported, never recreated. Does not know when to write, checkpoint or expire: the shell decides.
 
 pub(in crate::store) mod codec;
 mod expire;
@@ -12,6 +12,7 @@ mod history;
 mod names;
 mod pool;
 mod state;
+mod versions;
 mod write;
 
 #[cfg(test)]
@@ -31,11 +32,13 @@ use self::names::Names;
 use self::pool::Pool;
 use super::{StoreError, migrations};
 
-/// How many bytes of log are worth folding into the file: smaller folds write the same pages again and
-/// again (measured: 68 % more changes a second at 256 MB than at 64 MB), larger ones stall commits.
+/// How many bytes of log are worth folding into the file: smaller folds write the same pages again
+/// and again (measured: 68 % more changes a second at 256 MB than at 64 MB), larger ones stall
+/// commits.
 pub const CHECKPOINT_BYTES: u64 = 256 * 1024 * 1024;
 
-/// How long one connection waits for another's lock. Only a second program on the same file is that slow.
+/// How long one connection waits for another's lock. Only a second program on the same file is that
+/// slow.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// The write half of a store.
@@ -60,8 +63,9 @@ pub struct Reader {
 /// Reads the whole file once to check it, about a second for each gigabyte.
 ///
 /// # Errors
-/// [`StoreError::Damaged`] when what is there is no intact store, [`StoreError::Newer`] when a newer
-/// program wrote it, [`StoreError::File`] and [`StoreError::Database`] when it cannot be reached.
+/// [`StoreError::Damaged`] when what is there is no intact store, [`StoreError::Newer`] when a
+/// newer program wrote it, [`StoreError::File`] and [`StoreError::Database`] when it cannot be
+/// reached.
 pub fn open(path: &Path) -> Result<(Writer, Reader), StoreError> {
     if !path.try_exists().map_err(|source| file("looking for", path, source))? {
         make(path)?;
@@ -105,17 +109,18 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         db.pragma_update(None, "synchronous", "FULL")?;
         db.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
         db.pragma_update(None, "foreign_keys", "OFF")?;
-        db.pragma_update(None, "cache_size", -64 * 1_024)?; // 64 MiB: the inner pages of all indices
+        db.pragma_update(None, "cache_size", -64 * 1_024)?; // 64 MiB: every inner index page
         db.set_prepared_statement_cache_capacity(64);
         Ok(db)
     };
     open().doing(|| format!("opening the store {}", path.display()))
 }
 
-/// Refuses a file that is not ours before SQLite, which would take an empty one for a new one, touches it.
+/// Refuses a file that is not ours before SQLite, which would take an empty one for a new one,
+/// touches it.
 ///
-/// See <https://sqlite.org/fileformat2.html#the_database_header>. The header of a store in use is in its
-/// file from the start, as [`make`] closes the store before anybody sees it.
+/// See <https://sqlite.org/fileformat2.html#the_database_header>. The header of a store in use is
+/// in its file from the start, as [`make`] closes the store before anybody sees it.
 fn check_header(path: &Path) -> Result<(), StoreError> {
     let opened = File::open(path).map_err(|source| file("opening", path, source))?;
     let mut header = Vec::new();
@@ -158,7 +163,8 @@ fn next_epoch(db: &Connection) -> rusqlite::Result<u64> {
 }
 
 impl Writer {
-    /// How often this store has been opened, this time included; a restored backup has a smaller one.
+    /// How often this store has been opened, this time included; a restored backup has a smaller
+    /// one.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -188,7 +194,8 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// How many bytes of log wait to be folded; act from [`CHECKPOINT_BYTES`] on. Costs microseconds.
+    /// How many bytes of log wait to be folded; act from [`CHECKPOINT_BYTES`] on. Costs
+    /// microseconds.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,5 +1,6 @@
--- The first schema. Names are interned, so that rows stay small; every row that belongs to a host leads its
--- key with it. Times are nanoseconds since 1970 in UTC, digests 32 bytes, words those of the API.
+-- The first schema. Names are interned, so that rows stay small; every row that belongs to a host
+-- leads its key with it. Times are nanoseconds since 1970 in UTC, digests 32 bytes, words as in the
+-- API.
 PRAGMA application_id = 1146242644; -- "DRFT", so that no other program's file is taken for a store
 
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -21,8 +22,8 @@ CREATE TABLE host (
     retired_at INTEGER
 );
 
--- Content by digest: zstd of the canonical form, once for the whole fleet. A body that is NULL is a digest
--- something names and nobody has sent. doomed_at: since when it is on its way out, see the sweep.
+-- Content by digest: zstd of the canonical form, once for the whole fleet. A body that is NULL is a
+-- digest something names and nobody has sent. doomed_at: since when it is on its way out.
 CREATE TABLE part (
     id INTEGER PRIMARY KEY,
     digest BLOB NOT NULL UNIQUE,
@@ -31,8 +32,8 @@ CREATE TABLE part (
     body BLOB
 );
 
--- The newest state of each section. ordinal counts its versions for ever, across incarnations; first_ordinal
--- is the oldest that retention has left.
+-- The newest state of each section. ordinal counts its versions for ever, across incarnations;
+-- first_ordinal is the oldest that retention has left.
 CREATE TABLE section (
     host INTEGER NOT NULL,
     source INTEGER NOT NULL,
@@ -67,7 +68,7 @@ CREATE TABLE version (
 ) WITHOUT ROWID;
 CREATE INDEX version_by_host ON version (host, received_at);
 
--- The newest manifest of each section. seen and read are NULL where unread is, and then mean digest.
+-- The newest manifest of each section. seen and read are NULL where unread is, meaning digest.
 CREATE TABLE part_now (
     host INTEGER NOT NULL,
     source INTEGER NOT NULL,

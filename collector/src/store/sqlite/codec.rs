@@ -70,8 +70,8 @@ impl FromSql for At {
     }
 }
 
-/// A count or generation: all 64 bits, since a hostile one must not stop everybody's batch. No query orders
-/// by such a column.
+/// A count or generation: all 64 bits, since a hostile one must not stop everybody's batch. No
+/// query orders by such a column.
 pub(super) struct Bits(pub(super) u64);
 
 impl ToSql for Bits {
@@ -116,7 +116,8 @@ impl<T: DeserializeOwned> FromSql for Word<T> {
 /// JSON: as text that people can read, or as a blob of its zstd form where that is shorter.
 pub(super) struct Json<T>(pub(super) T);
 
-/// JSON shorter than this many bytes stays text: it is what people look at, and zstd would save little.
+/// JSON shorter than this many bytes stays text: it is what people look at, and zstd would save
+/// little.
 const COMPRESS_JSON_ABOVE: usize = 1_024;
 
 impl<T: Serialize> ToSql for Json<T> {

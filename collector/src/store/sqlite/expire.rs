@@ -1,7 +1,8 @@
 //! What retention takes away: old changes, events and versions, then parts nothing refers to.
 //!
-//! A version goes only when a later one of its section already stood at the horizon, oldest first, so that
-//! whatever `manifest_at` still answers is right and all else is `None`, even when a pass stops midway.
+//! A version goes only when a later one of its section already stood at the horizon, oldest first,
+//! so that whatever `manifest_at` still answers is right and all else is `None`, even when a pass
+//! stops midway.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -10,8 +11,8 @@ use super::codec::{At, Bits};
 use super::write::{Batch, Place};
 use crate::store::ORPHAN_GRACE;
 
-/// How many parts one pass looks at for each row it may remove: a look is three index probes, so a pass
-/// stays in the milliseconds that a group commit may wait.
+/// How many parts one pass looks at for each row it may remove: a look is three index probes, so a
+/// pass stays in the milliseconds that a group commit may wait.
 const LOOKS_PER_ROW: u64 = 4;
 
 /// One call of the sweep.
@@ -58,7 +59,8 @@ fn remove_versions(batch: &mut Batch<'_>, pass: &Pass, left: u64) -> rusqlite::R
     Ok(gone)
 }
 
-/// The sections whose oldest version is not the one that stood at the horizon, as far as can be told cheaply.
+/// The sections whose oldest version is not the one that stood at the horizon, as far as can be
+/// told cheaply.
 fn sections_with_past(batch: &Batch<'_>, pass: &Pass) -> rusqlite::Result<Vec<Place>> {
     let mut find = batch.db.prepare_cached(
         "SELECT s.host, s.source FROM section s

@@ -23,7 +23,8 @@ impl ReadFindings for Reader {
             if host == Some(None) {
                 return Ok(Vec::new());
             }
-            let mut terms = vec!["?1 IS ?1", "?2 IS ?2", "?3 IS ?3"]; // every text takes every value
+            // Every text of the query takes every value, whether it asks for it or not.
+            let mut terms = vec!["?1 IS ?1", "?2 IS ?2", "?3 IS ?3"];
             terms.extend(host.map(|_| "f.host = ?1"));
             terms.extend(filter.kind.map(|_| "f.kind = ?2"));
             terms.extend(filter.number.map(|_| "f.number = ?3"));

@@ -128,8 +128,8 @@ fn add_total(totals: &mut Totals, name: &str, value: u64) {
 
 /// The query for `filter`; `None` when a name in it is not known, so nothing can match.
 ///
-/// Columns after the first are written `+column` where another index serves better, so that the planner,
-/// which has no statistics, takes the index of the narrowest.
+/// Columns after the first are written `+column` where another index serves better, so that the
+/// planner, which has no statistics, takes the index of the narrowest.
 pub(super) fn compose(
     db: &Connection,
     filter: &ChangeFilter,

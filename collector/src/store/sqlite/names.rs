@@ -1,13 +1,14 @@
 //! Names as small numbers, each written once.
 //!
-//! Keeps the numbers of names it has met, so that a batch looks up each name once. What a transaction
-//! that failed had numbered must be forgotten: call [`Names::forget`].
+//! Keeps the numbers of names it has met, so that a batch looks up each name once. What a
+//! transaction that failed had numbered must be forgotten: call [`Names::forget`].
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-/// How many names of one kind are remembered: a few megabytes; a fleet of one image has some thousands.
+/// How many names of one kind are remembered: a few megabytes; a fleet of one image has some
+/// thousands.
 const REMEMBERED: usize = 50_000;
 
 /// The numbers of hosts, sources and part names.

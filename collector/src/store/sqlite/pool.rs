@@ -1,7 +1,7 @@
 //! A few connections that only read, handed out one to a thread.
 //!
-//! Bounded, since each holds a page cache and file handles; who comes when all are out waits for the next,
-//! and reads take microseconds.
+//! Bounded, since each holds a page cache and file handles; who comes when all are out waits for
+//! the next, and reads take microseconds.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -39,7 +39,8 @@ impl Pool {
         &self.path
     }
 
-    /// Runs `read` on one connection inside one transaction, so that it sees one moment of the store.
+    /// Runs `read` on one connection inside one transaction, so that it sees one moment of the
+    /// store.
     pub(in crate::store) fn read<T>(
         &self,
         what: &str,

@@ -423,12 +423,13 @@ proptest! {
         let steps: Vec<_> = sketches.iter().map(|s| version_step(s, Vec::new())).collect();
         let mut place = Place::hasty();
         place.writer.apply(&steps).unwrap();
-        let asked: Vec<_> = (0..2).flat_map(|h| (0..2).flat_map(move |s| (0..20).map(move |t| (h, s, t)))).collect();
+        let of_host = |h| (0..2).flat_map(move |s| (0..20).map(move |t| (h, s, t)));
+        let asked: Vec<_> = (0..2).flat_map(of_host).collect();
         let ask = |reader: &Reader, (h, s, t): (usize, usize, i64)| {
             reader.manifest_at(&host(h), &source(s), second(t)).unwrap()
         };
         let told: Vec<_> = asked.iter().map(|a| ask(&place.reader, *a)).collect();
-        let newest = |reader: &Reader| (0..2).map(|h| reader.sections(&host(h)).unwrap()).collect::<Vec<_>>();
+        let newest = |reader: &Reader| [0, 1].map(|h| reader.sections(&host(h)).unwrap());
         let sections = newest(&place.reader);
         place.writer.expire(second(before), second(0), limit).unwrap();
         prop_assert_eq!(newest(&place.reader), sections);
@@ -454,7 +455,8 @@ proptest! {
             [HOUR, 2 * HOUR].into_iter().map(|now| {
                 // Enough passes for every row and once around all parts.
                 let passes = if limit == u32::MAX { 1 } else { 30 };
-                (0..passes).map(|_| writer.expire(second(9), second(now), limit).unwrap()).sum::<u64>()
+                let mut pass = |_| writer.expire(second(9), second(now), limit).unwrap();
+                (0..passes).map(&mut pass).sum::<u64>()
             }).sum()
         };
         prop_assert_eq!(sum(&mut small.writer, 5), sum(&mut large.writer, u32::MAX));
