@@ -141,4 +141,3 @@ CREATE INDEX part_now_by_digest ON part_now (digest);
 CREATE INDEX part_now_by_read ON part_now (read) WHERE read IS NOT NULL;
 CREATE INDEX part_now_by_seen ON part_now (seen) WHERE seen IS NOT NULL;
 CREATE INDEX part_past_by_digest ON part_past (digest);
-CREATE INDEX version_by_host ON version (host, received_at);

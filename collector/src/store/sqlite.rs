@@ -48,6 +48,8 @@ pub struct Writer {
     names: Names,
     epoch: u64,
     path: PathBuf,
+    /// From how many bytes of log on this writer folds the rest; [`CHECKPOINT_BYTES`].
+    fold_from: u64,
     /// Where the sweep for parts goes on.
     swept: i64,
 }
@@ -76,7 +78,14 @@ pub fn open(path: &Path) -> Result<(Writer, Reader), StoreError> {
     migrations::migrate(&mut db)?;
     let epoch = next_epoch(&db).doing(|| "counting this opening of the store")?;
     let reader = Reader { pool: Arc::new(Pool::new(path)) };
-    let writer = Writer { db, names: Names::default(), epoch, path: path.into(), swept: 0 };
+    let writer = Writer {
+        db,
+        names: Names::default(),
+        epoch,
+        path: path.into(),
+        fold_from: CHECKPOINT_BYTES,
+        swept: 0,
+    };
     Ok((writer, reader))
 }
 
@@ -177,6 +186,20 @@ impl Writer {
         Ok(Checkpointer { db: connect(&self.path)? })
     }
 
+    /// Folds what a [`Checkpointer`] left of a long log.
+    ///
+    /// Only a log that is folded to its end begins anew, and a checkpointer never gets there while
+    /// commits add to it: without this the log would grow for as long as the store is busy. What is
+    /// left is what came in during one fold, so it is short; a log nobody folds is left to the
+    /// checkpointer.
+    fn fold_the_rest(&self) -> Result<(), StoreError> {
+        let (log, waiting) = log_bytes(&self.db)?;
+        if log >= self.fold_from && waiting <= self.fold_from / 4 {
+            fold(&self.db)?;
+        }
+        Ok(())
+    }
+
     /// Folds the log into the file and ends. Dropping a writer is safe too; it only leaves the log.
     ///
     /// # Errors
@@ -200,10 +223,7 @@ impl Checkpointer {
     /// # Errors
     /// [`StoreError`].
     pub fn waiting_bytes(&self) -> Result<u64, StoreError> {
-        let pages = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?);
-        let waiting = self.db.query_row("PRAGMA wal_checkpoint(NOOP)", [], pages);
-        let waiting = waiting.doing(|| "measuring the store's log")?;
-        Ok(u64::try_from(waiting).unwrap_or(0).saturating_mul(4_096))
+        log_bytes(&self.db).map(|(_, waiting)| waiting)
     }
 
     /// Folds as much as readers allow, without making anybody wait.
@@ -213,6 +233,16 @@ impl Checkpointer {
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         fold(&self.db)
     }
+}
+
+/// The bytes of the log, and those of them that wait to be folded.
+fn log_bytes(db: &Connection) -> Result<(u64, u64), StoreError> {
+    let pages = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+    let (log, folded) = db
+        .query_row("PRAGMA wal_checkpoint(NOOP)", [], pages)
+        .doing(|| "measuring the store's log")?;
+    let bytes = |pages: i64| u64::try_from(pages).unwrap_or(0).saturating_mul(4_096);
+    Ok((bytes(log), bytes(log - folded)))
 }
 
 fn fold(db: &Connection) -> Result<(), StoreError> {

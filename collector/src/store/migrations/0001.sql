@@ -66,7 +66,6 @@ CREATE TABLE version (
     origin TEXT NOT NULL,
     PRIMARY KEY (host, source, ordinal)
 ) WITHOUT ROWID;
-CREATE INDEX version_by_host ON version (host, received_at);
 
 -- The newest manifest of each section. seen and read are NULL where unread is, meaning digest.
 CREATE TABLE part_now (

@@ -660,6 +660,23 @@ fn the_log_is_folded_while_others_read_and_write() {
 }
 
 #[test]
+fn a_long_log_begins_anew_though_commits_never_pause() {
+    let mut place = Place::new();
+    place.writer.fold_from = 400_000;
+    let checkpointer = place.writer.checkpointer().unwrap();
+    let batch: Vec<_> = (0..500).map(|at| Step::Event(event(None, at % 20))).collect();
+    while checkpointer.waiting_bytes().unwrap() < 500_000 {
+        place.writer.apply(&batch).unwrap();
+    }
+    checkpointer.checkpoint().unwrap();
+    // The first commit adds to the log and folds what it added; the second begins it anew.
+    place.writer.apply(&[Step::Event(event(None, 1))]).unwrap();
+    place.writer.apply(&[Step::Event(event(None, 2))]).unwrap();
+    let (log, _) = super::log_bytes(&place.writer.db).unwrap();
+    assert!(log < 100_000, "the log still has {log} bytes");
+}
+
+#[test]
 fn every_page_of_changes_is_read_from_an_index_in_its_order() {
     let mut place = Place::new();
     place.writer.apply(&[first_version()]).unwrap();

@@ -29,7 +29,10 @@ impl Append for Writer {
     }
 
     fn apply(&mut self, steps: &[Step]) -> Result<(), StoreError> {
-        self.transact("applying steps", |batch| steps.iter().try_for_each(|s| batch.apply(s)))
+        self.transact("applying steps", |batch| steps.iter().try_for_each(|s| batch.apply(s)))?;
+        // The steps are durable; a log that cannot be folded is the checkpointer's to report.
+        drop(self.fold_the_rest());
+        Ok(())
     }
 
     fn note_seen(&mut self, seen: &[(HostId, Timestamp)]) -> Result<(), StoreError> {
