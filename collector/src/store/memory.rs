@@ -1,7 +1,7 @@
 //! The store in memory: the model every real store is compared with.
 //!
-//! It keeps whole manifests for every version and looks through everything to answer, since being plainly
-//! right is its only purpose. It knows nothing of disks; nothing survives the last handle.
+//! It keeps whole manifests for every version and looks through everything to answer, since being
+//! plainly right is its only purpose. It knows nothing of disks; nothing survives the last handle.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -388,8 +388,8 @@ impl ReadHistory for Memory {
 }
 
 impl State {
-    /// Which changes come after `before` in the order of pages; `None` when that one is not there any more,
-    /// as then nothing older is.
+    /// Which changes come after `before` in the order of pages; `None` when that one is not there
+    /// any more, as then nothing older is.
     fn older_than(&self, before: Option<ChangeId>) -> Option<impl Fn(&ChangeRecord) -> bool> {
         let bound = match before {
             None => None,

@@ -295,7 +295,8 @@ pub struct TokenRecord {
     pub expires_at: Timestamp,
 }
 
-/// What the holder of a token may do; each scope is exact, none contains another, but `admin` reads too.
+/// What the holder of a token may do; each scope is exact, none contains another, but `admin` reads
+/// too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
