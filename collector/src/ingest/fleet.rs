@@ -35,6 +35,9 @@ pub(super) struct Host {
     pub(super) counts: Counts,
     /// Versions whose chain did not continue ours, by source.
     pub(super) chain_breaks: BTreeMap<SourceName, u64>,
+    /// Sections in which people were told of a gap, with how many versions of it are lost; the next version
+    /// may begin anywhere.
+    pub(super) gaps: BTreeMap<SourceName, u64>,
     pub(super) pending: Pending,
     known: Option<KnownState>,
 }
@@ -111,6 +114,7 @@ impl Host {
             heard: None,
             counts: Counts::default(),
             chain_breaks: BTreeMap::new(),
+            gaps: BTreeMap::new(),
             pending: Pending::default(),
             known: None,
         }
@@ -183,6 +187,7 @@ impl Ingest {
             host.known = None;
             // What a heartbeat decided from is gone too, so that the next one decides it again.
             host.presence = Presence::default();
+            host.gaps.clear();
         }
         match durable {
             Some(record) => self.remember(record),

@@ -29,6 +29,8 @@ pub struct Presence {
     copies: Vec<SessionId>,
     /// The session that came with an older state than known, until it is clear what it is.
     suspect: Option<SessionId>,
+    /// The session whose first heartbeat was looked at; its state is compared once.
+    judged: Option<SessionId>,
     /// The session of a host that was set back, as long as it speaks.
     set_back: Option<SessionId>,
 }
@@ -93,16 +95,16 @@ impl Presence {
         Verdict::Cloned
     }
 
-    /// Whether `session`, whose last message had `verdict`, is the host itself in an older state. Says so once.
+    /// Whether `session`, which came with `state`, is the host itself in an older state. Says so once.
     ///
     /// Undecided (`false`) as long as another session may still be alive: then it may be a copy.
     pub fn rolled_back(
         &mut self,
-        (session, verdict): (SessionId, Verdict),
+        session: SessionId,
         state: State,
         (now, interval_ms): (Timestamp, u64),
     ) -> bool {
-        if state == State::Older && matches!(verdict, Verdict::Fresh | Verdict::Restarted) {
+        if self.judged.replace(session) != Some(session) && state == State::Older {
             self.suspect = Some(session);
         }
         let silent_ms = interval_ms.saturating_mul(SILENT_INTERVALS);
@@ -206,12 +208,12 @@ mod tests {
         let (first, second) = (SessionId([1; 16]), SessionId([2; 16]));
         let mut presence = Presence::default();
         presence.hear(first, at(0));
-        let verdict = presence.hear(second, at(60));
-        assert!(!presence.rolled_back((second, verdict), State::Older, (at(60), INTERVAL)));
-        let verdict = presence.hear(second, at(121));
-        assert!(presence.rolled_back((second, verdict), State::Current, (at(121), INTERVAL)));
-        let verdict = presence.hear(second, at(180));
-        assert!(!presence.rolled_back((second, verdict), State::Current, (at(180), INTERVAL)));
+        presence.hear(second, at(60));
+        assert!(!presence.rolled_back(second, State::Older, (at(60), INTERVAL)));
+        presence.hear(second, at(121));
+        assert!(presence.rolled_back(second, State::Current, (at(121), INTERVAL)));
+        presence.hear(second, at(180));
+        assert!(!presence.rolled_back(second, State::Current, (at(180), INTERVAL)));
     }
 
     #[test]

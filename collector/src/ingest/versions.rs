@@ -17,6 +17,7 @@ use driftline_protocol::wire::{Outcome, ProblemCode, ReportAnswer, SectionVersio
 use super::clock::{Corrected, Told};
 use super::fleet::{FINDINGS_PER_HOST, Host, Parts, older_than};
 use super::heartbeat::{SECTIONS_PER_HOST, cloned, event, hear, held};
+use super::ledger::Link;
 use super::{CheckedReport, Context, Decided, Ingest, IngestError, IngestTotals, ledger};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::diff::{Known, diff};
@@ -122,6 +123,13 @@ impl Taker<'_> {
         if let Some(outcome) = self.already_known(&version, ours.as_ref()) {
             return Ok(outcome);
         }
+        let link = ledger::link(&version, ours.as_ref().map(|ours| &ours.chain));
+        let told = self.host.gaps.contains_key(&version.source);
+        if link == Link::Gap && ours.is_some() && version.delta.base.is_some() && !told {
+            // The same state can come back, so a base that fits does not prove that nothing is between.
+            self.totals.deferred += 1;
+            return Ok(Outcome::BaseUnknown { held: held(ours.as_ref()) });
+        }
         let before = self.host.parts(self.context.store, &version.source)?;
         let next = match manifest(&before).apply(&version.delta) {
             Ok(next) => next,
@@ -140,11 +148,11 @@ impl Taker<'_> {
             self.totals.deferred += 1;
             return Ok(Outcome::MissingParts { digests: missing });
         }
-        if !ledger::continues(&fitting.version, ours.as_ref().map(|ours| &ours.chain)) {
+        let consequences = self.consequences(&fitting)?;
+        if link == Link::Broken || link == Link::Gap && !told {
             let breaks = self.host.chain_breaks.entry(fitting.version.source.clone()).or_default();
             *breaks = breaks.saturating_add(1);
         }
-        let consequences = self.consequences(&fitting)?;
         self.commit(fitting, ours.as_ref(), consequences)?;
         Ok(Outcome::Applied)
     }
@@ -344,6 +352,8 @@ impl Taker<'_> {
         mut all: Consequences,
     ) -> Result<(), StoreError> {
         let Fitting { version, origin, at, .. } = fitting;
+        // A section of which we had nothing left begins with what was lost of it.
+        let lost = self.host.gaps.remove(&version.source).filter(|_| ours.is_none()).unwrap_or(0);
         let known = self.host.load(self.context.store)?;
         let dropped = bound_findings(&mut all.findings, known.open.len());
         self.totals.findings_dropped += dropped;
@@ -361,9 +371,11 @@ impl Taker<'_> {
             expired: version.expired,
             origin,
         };
-        let section = SectionRecord::after(ours, &record, version.chain);
+        let mut section = SectionRecord::after(ours, &record, version.chain);
+        section.delivered = section.delivered.saturating_add(lost);
+        let delivered = section.delivered;
         known.sections.insert(version.source.clone(), section);
-        self.host.pending.manifests.insert(version.source, all.after);
+        self.host.pending.manifests.insert(version.source.clone(), all.after);
         self.totals.applied += 1;
         self.totals.summarised += all.summarised;
         self.steps.push(Step::Version(Box::new(VersionStep {
@@ -375,6 +387,10 @@ impl Taker<'_> {
             changes: all.changes,
             findings: all.findings,
         })));
+        if lost > 0 {
+            let (host, source) = (self.host.record.id.clone(), version.source);
+            self.steps.push(Step::Recount { host, source, delivered });
+        }
         Ok(())
     }
 }
