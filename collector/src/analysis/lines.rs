@@ -2,8 +2,8 @@
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-/// The most lines on both sides together that are compared: the worst case takes the product of the two, and
-/// this many stay well below a tenth of a second.
+/// The most lines on both sides together that are compared: the worst case takes the product of the
+/// two, and this many stay well below a tenth of a second.
 pub const LINES: usize = 8_000;
 
 /// The most bytes on both sides together that are compared, for the same reason.
@@ -29,8 +29,8 @@ pub enum LineKind {
     Added,
 }
 
-/// The lines of `before` and `after` in one sequence. Beyond [`LINES`] or [`BYTES`] everything is shown as
-/// replaced, which is true and not minimal.
+/// The lines of `before` and `after` in one sequence. Beyond [`LINES`] or [`BYTES`] everything is
+/// shown as replaced, which is true and not minimal.
 pub fn line_diff(before: &[String], after: &[String]) -> Vec<LineChange> {
     let bytes: usize = before.iter().chain(after).map(String::len).sum();
     let mut lines = Vec::new();

@@ -1,7 +1,8 @@
 //! Answers a heartbeat: who speaks, whether the accounts agree, and what we lack.
 //!
-//! An unchanged host causes no step, hence no write. What a heartbeat can cause is an event (a clone, a machine
-//! set back, a store restored) and a new host record when agent version or fingerprint key changed.
+//! An unchanged host causes no step, hence no write. What a heartbeat can cause is an event (a
+//! clone, a machine set back, a store restored) and a new host record when agent version or
+//! fingerprint key changed.
 
 use std::collections::BTreeMap;
 

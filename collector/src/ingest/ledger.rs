@@ -1,8 +1,8 @@
 //! Nothing vanishes unseen: the agent's account of section versions held against ours. Pure.
 //!
-//! The agent says how many versions went which way; we know how many we applied. A version that we applied and
-//! whose acknowledgement is still on its way counts as waiting there and as delivered here, so ours may be
-//! ahead by as many as wait, and never behind.
+//! The agent says how many versions went which way; we know how many we applied. A version that we
+//! applied and whose acknowledgement is still on its way counts as waiting there and as delivered
+//! here, so ours may be ahead by as many as wait, and never behind.
 
 use driftline_protocol::ledger::{Account, Chain};
 use driftline_protocol::wire::SectionVersion;

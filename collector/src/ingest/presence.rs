@@ -1,20 +1,22 @@
 //! Who speaks under one host's name: one agent, the same restarted, a copy, or an older self. Pure.
 //!
-//! A session is one run of one agent. A session that follows another is a restart; two that go on speaking
-//! are a clone, and the one that was first keeps the name. A message of an old session can be on its way while
-//! the next one starts, so a session counts as still alive only when it is heard [`ECHOES`] times after a
-//! later one began. An older state than we know, alone, is a machine that was rolled back: it keeps its name.
+//! A session is one run of one agent. A session that follows another is a restart; two that go on
+//! speaking are a clone, and the one that was first keeps the name. A message of an old session can
+//! be on its way while the next one starts, so a session counts as still alive only when it is
+//! heard [`ECHOES`] times after a later one began. An older state than we know, alone, is a machine
+//! that was rolled back: it keeps its name.
 
 use driftline_protocol::ids::SessionId;
 use jiff::Timestamp;
 
 use super::fleet::older_than;
 
-/// How often an earlier session must be heard after a later one began to be alive beyond doubt: an agent
-/// has one request under way, so a straggler comes once.
+/// How often an earlier session must be heard after a later one began to be alive beyond doubt: an
+/// agent has one request under way, so a straggler comes once.
 pub const ECHOES: u32 = 2;
 
-/// The most sessions of one host that are remembered; more copies than these are told in a second round.
+/// The most sessions of one host that are remembered; more copies than these are told in a second
+/// round.
 pub const SESSIONS: usize = 8;
 
 /// How many intervals without a word make a session silent.
@@ -95,7 +97,8 @@ impl Presence {
         Verdict::Cloned
     }
 
-    /// Whether `session`, which came with `state`, is the host itself in an older state. Says so once.
+    /// Whether `session`, which came with `state`, is the host itself in an older state. Says so
+    /// once.
     ///
     /// Undecided (`false`) as long as another session may still be alive: then it may be a copy.
     pub fn rolled_back(
@@ -120,8 +123,8 @@ impl Presence {
         true
     }
 
-    /// Whether `session` came, or may have come, with an older state than ours: its generations may name other
-    /// versions than ours of the same number.
+    /// Whether `session` came, or may have come, with an older state than ours: its generations may
+    /// name other versions than ours of the same number.
     pub fn is_older(&self, session: SessionId) -> bool {
         self.suspect == Some(session) || self.set_back == Some(session)
     }

@@ -322,9 +322,9 @@ fn a_million_items_are_bounded() {
         report.parts.truncate(1);
         assert_eq!(world.send(&report).unwrap(), [Outcome::Applied]);
     }
-    let changes = world.steps.iter().map(|step| match step {
-        Step::Version(version) => version.changes.len(),
-        _ => 0,
+    let changes = world.steps.iter().map(|step| {
+        let Step::Version(version) = step else { return 0 };
+        version.changes.len()
     });
     assert!(changes.max().unwrap() < CHANGES_PER_VERSION + 2 * 20_000);
     assert!(world.ingest.view(at(0)).totals.summarised > 0);

@@ -1,9 +1,10 @@
 //! Takes section versions, in order, each building on the one before.
 //!
-//! A version is applied only when its generation is newer than ours, its delta starts from our manifest, every
-//! part it names is here, and the manifest we compute has the digest it says. Then what changed is compared
-//! with what was last observed, and findings are judged. The outcome of each is its own: one that must wait
-//! does not hold back other sections, and makes later versions of its own section wait for their base.
+//! A version is applied only when its generation is newer than ours, its delta starts from our
+//! manifest, every part it names is here, and the manifest we compute has the digest it says. Then
+//! what changed is compared with what was last observed, and findings are judged. The outcome of
+//! each is its own: one that must wait does not hold back other sections, and makes later versions
+//! of its own section wait for their base.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,17 +30,20 @@ use crate::store::{
     VersionStep,
 };
 
-/// The most changes of one version that are recorded one by one. A distribution upgrade stays below it; beyond
-/// it each further part is one change as a whole, so a version of many large parts costs no more than its size.
+/// The most changes of one version that are recorded one by one. A distribution upgrade stays below
+/// it; beyond it each further part is one change as a whole, so a version of many large parts costs
+/// no more than its size.
 pub const CHANGES_PER_VERSION: usize = 50_000;
 
 /// The most items of one version that are compared: a large host has half a million in all.
 pub const ITEMS_PER_VERSION: usize = 2_000_000;
 
-/// The highest generation an agent may give out: no agent lives to reach it, and adding to it cannot overflow.
+/// The highest generation an agent may give out: no agent lives to reach it, and adding to it
+/// cannot overflow.
 const GENERATION_LIMIT: u64 = 1 << 62;
 
-/// How often people are told that a host's versions are refused, in milliseconds: hourly. All are counted.
+/// How often people are told that a host's versions are refused, in milliseconds: hourly. All are
+/// counted.
 const REFUSAL_TOLD_MS: u64 = 60 * 60 * 1_000;
 
 pub(super) fn report(
@@ -76,7 +80,8 @@ pub(super) fn report(
         outcomes.push(taker.take(version)?);
     }
     steps.append(&mut taker.steps);
-    // Parts alone are pending too: what the next report builds on must be forgotten if they are lost.
+    // Parts alone are pending too: what the next report builds on must be forgotten if they are
+    // lost.
     ingest.unsettled.insert(caller.clone());
     let answer = ReportAnswer { epoch, outcomes };
     Ok(Decided { answer, parts: report.parts, steps })
@@ -126,7 +131,8 @@ impl Taker<'_> {
         let link = ledger::link(&version, ours.as_ref().map(|ours| &ours.chain));
         let told = self.host.gaps.contains_key(&version.source);
         if link == Link::Gap && ours.is_some() && version.delta.base.is_some() && !told {
-            // The same state can come back, so a base that fits does not prove that nothing is between.
+            // The same state can come back, so a base that fits does not prove that nothing is
+            // between.
             self.totals.deferred += 1;
             return Ok(Outcome::BaseUnknown { held: held(ours.as_ref()) });
         }
@@ -157,8 +163,9 @@ impl Taker<'_> {
         Ok(Outcome::Applied)
     }
 
-    /// A generation we have, or one beyond it, was durable before; but of a machine that was set back the same
-    /// number can name another version, which must come as a whole under a new number.
+    /// A generation we have, or one beyond it, was durable before; but of a machine that was set
+    /// back the same number can name another version, which must come as a whole under a new
+    /// number.
     fn already_known(
         &mut self,
         version: &SectionVersion,

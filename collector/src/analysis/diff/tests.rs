@@ -59,7 +59,8 @@ fn unobserved_is_not_absent() {
     let attributes = unread(&[("@mode", 600)], raw(1, 2));
     check(known(&before), Some(Part::Unobserved(Reason::Denied)), &[]);
     check(known(&before), Some(Part::Observed(attributes.clone())), &["modified @mode"]);
-    // Read again after it could not be: content against when it was read, attributes against when seen.
+    // Read again after it could not be: content against when it was read, attributes against when
+    // seen.
     let between = Known { seen: Some(&attributes), read: Some(&before) };
     let after = read(&[("@mode", 600), ("a", 2)], raw(1, 3), 1);
     check(between, Some(Part::Observed(after)), &["modified a"]);
@@ -147,8 +148,8 @@ fn observed(items: &Items) -> Observed {
     Observed { items: items.clone(), ..read(&[], raw(1, 1), 1) }
 }
 
-/// How many changes of each kind there must be: every key looked up on both sides, and the longest run that
-/// kept its order found by trying every end.
+/// How many changes of each kind there must be: every key looked up on both sides, and the longest
+/// run that kept its order found by trying every end.
 fn oracle(before: &Items, after: &Items) -> [usize; 4] {
     let keys: BTreeSet<&ItemKey> = before.keys().chain(after.keys()).collect();
     let [mut added, mut removed, mut modified, mut moved] = [0; 4];

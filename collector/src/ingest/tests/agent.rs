@@ -223,9 +223,9 @@ impl World {
     }
 
     pub(super) fn events(&self) -> Vec<crate::store::EventKind> {
-        let kind = |step: &Step| match step {
-            Step::Event(event) => Some(event.kind),
-            _ => None,
+        let kind = |step: &Step| {
+            let Step::Event(event) = step else { return None };
+            Some(event.kind)
         };
         self.steps.iter().filter_map(kind).collect()
     }
