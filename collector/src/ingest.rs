@@ -1,13 +1,15 @@
 //! Takes what hosts say, checks it against what is known, and decides what becomes durable.
 //!
-//! [`Ingest`] decides and never acts: it gets the clock and randomness as values, reads the store through
-//! [`Store`], and hands back [`Decided`]: an answer, the parts to keep and the steps to apply. The caller makes
-//! those durable **before** the answer goes out and then says how that went ([`Ingest::settle`]); until then
-//! later decisions build on the pending ones. It knows no HTTP and no SQL.
+//! [`Ingest`] decides and never acts: it gets the clock and randomness as values, reads the store
+//! through [`Store`], and hands back [`Decided`]: an answer, the parts to keep and the steps to
+//! apply. The caller makes those durable **before** the answer goes out and then says how that went
+//! ([`Ingest::settle`]); until then later decisions build on the pending ones. It knows no HTTP and
+//! no SQL.
 //!
-//! What it keeps in memory is bounded by the number of hosts ([`Config::max_hosts`]) and, for each host, by
-//! the number of its sections and open findings; parts and manifests are held only until they are durable.
-//! *Sending twice changes nothing*: everything is decided by (host, source, generation) and by digest.
+//! What it keeps in memory is bounded by the number of hosts ([`Config::max_hosts`]) and, for each
+//! host, by the number of its sections and open findings; parts and manifests are held only until
+//! they are durable. *Sending twice changes nothing*: everything is decided by (host, source,
+//! generation) and by digest.
 
 pub mod clock;
 pub mod ledger;
@@ -54,7 +56,8 @@ pub struct Config {
     pub interval_ms: u64,
     /// The store's epoch, which grows whenever the store is opened.
     pub epoch: u64,
-    /// The most hosts that may be known, retired ones included; each costs a few kilobytes of memory.
+    /// The most hosts that may be known, retired ones included; each costs a few kilobytes of
+    /// memory.
     pub max_hosts: usize,
 }
 
@@ -119,7 +122,8 @@ impl IngestError {
     }
 }
 
-/// Sums since the program started, for counters; what must survive a restart is in the store's totals.
+/// Sums since the program started, for counters; what must survive a restart is in the store's
+/// totals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IngestTotals {
     /// Heartbeats answered.
@@ -173,10 +177,12 @@ impl Ingest {
         self.tokens.get(&token_hash(token)).cloned()
     }
 
-    /// Gives an agent its identity. `proof` has been checked by the caller; `random` becomes the token.
+    /// Gives an agent its identity. `proof` has been checked by the caller; `random` becomes the
+    /// token.
     ///
     /// # Errors
-    /// [`IngestError`]: the protocol is newer than ours, the fleet is full, or the store cannot be read.
+    /// [`IngestError`]: the protocol is newer than ours, the fleet is full, or the store cannot be
+    /// read.
     pub fn enrol(
         &mut self,
         context: Context<'_>,
@@ -189,7 +195,8 @@ impl Ingest {
     /// Answers a heartbeat of `caller`, whose token the request carried.
     ///
     /// # Errors
-    /// [`IngestError`]: not the caller's own host, a clone, a retired host, or the store cannot be read.
+    /// [`IngestError`]: not the caller's own host, a clone, a retired host, or the store cannot be
+    /// read.
     pub fn heartbeat(
         &mut self,
         context: Context<'_>,
@@ -199,7 +206,8 @@ impl Ingest {
         heartbeat::heartbeat(self, context, caller, heartbeat)
     }
 
-    /// Takes the section versions of a report of `caller`, in their order; each has its own outcome.
+    /// Takes the section versions of a report of `caller`, in their order; each has its own
+    /// outcome.
     ///
     /// # Errors
     /// [`IngestError`], as for [`Ingest::heartbeat`]; then no version was taken.
@@ -212,11 +220,12 @@ impl Ingest {
         versions::report(self, context, caller, report)
     }
 
-    /// Says how everything decided since the last settlement fared. Call it after each write, and decide
-    /// nothing between handing steps to the store and this call.
+    /// Says how everything decided since the last settlement fared. Call it after each write, and
+    /// decide nothing between handing steps to the store and this call.
     ///
     /// # Errors
-    /// [`StoreError`] when, after [`Settlement::Lost`], what is durable cannot be read; ask again then.
+    /// [`StoreError`] when, after [`Settlement::Lost`], what is durable cannot be read; ask again
+    /// then.
     pub fn settle(&mut self, store: &dyn Store, how: Settlement) -> Result<(), StoreError> {
         match how {
             Settlement::Durable => {

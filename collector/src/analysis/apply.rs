@@ -10,8 +10,8 @@ use super::change::{Change, ChangeKind};
 
 /// The items after `changes` of one part, which began with the items `before`.
 ///
-/// Part-wide changes (no key) say nothing about items. Items that no change names keep their order among each
-/// other and fill the places that changed items leave free.
+/// Part-wide changes (no key) say nothing about items. Items that no change names keep their order
+/// among each other and fill the places that changed items leave free.
 pub fn apply(before: &Items, changes: &[Change]) -> Items {
     let mut items = before.clone();
     let mut placed: BTreeMap<u32, ItemKey> = BTreeMap::new();

@@ -1,8 +1,8 @@
 //! Whether two values differ, or only the keys of the fingerprints in them. Pure.
 //!
-//! A fingerprint stands for a value we must not hold. Under one key, different fingerprints are different
-//! values; under different keys nothing can be said, and *seeing differently is not change*. Fingerprints are
-//! values of their own or markers `{secret:KEY:DIGEST}` inside text.
+//! A fingerprint stands for a value we must not hold. Under one key, different fingerprints are
+//! different values; under different keys nothing can be said, and *seeing differently is not
+//! change*. Fingerprints are values of their own or markers `{secret:KEY:DIGEST}` inside text.
 
 use std::collections::BTreeSet;
 
@@ -74,8 +74,8 @@ fn texts(before: &str, after: &str) -> Relation {
     relations.max().unwrap_or(Relation::Same)
 }
 
-/// Values on both sides say nothing. The rest is incomparable when it is alike but for its fingerprints and no
-/// key is on both sides; which element became which cannot be told.
+/// Values on both sides say nothing. The rest is incomparable when it is alike but for its
+/// fingerprints and no key is on both sides; which element became which cannot be told.
 fn sets(before: &BTreeSet<ItemValue>, after: &BTreeSet<ItemValue>) -> Relation {
     let (mut keys_before, mut keys_after) = (BTreeSet::new(), BTreeSet::new());
     let mask_all = |only: Vec<&ItemValue>, keys: &mut BTreeSet<KeyId>| {
@@ -159,7 +159,8 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The fingerprint at the beginning of `inside`, which follows the opening, and how many bytes it takes.
+/// The fingerprint at the beginning of `inside`, which follows the opening, and how many bytes it
+/// takes.
 fn marker(inside: &str) -> Option<(Fingerprint, usize)> {
     // Longest form: 16 digits, ':', 32 digits, '}'. The search never reads further.
     let body = inside.get(..50)?.strip_suffix('}')?;

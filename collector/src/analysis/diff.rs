@@ -1,22 +1,23 @@
 //! What changed between two consecutive observations of one part. Pure.
 //!
-//! Three sentences decide everything here. *Unobserved is not absent*: what was not seen now says nothing, and
-//! what was not seen before is compared with when it was seen last; attributes and content are seen apart.
-//! *Seeing differently is not change*: another parser, version, scope or fingerprint key gives `recast`.
-//! *Cosmetic is not drift*: other bytes with the same meaning are one `cosmetic`.
+//! Three sentences decide everything here. *Unobserved is not absent*: what was not seen now says
+//! nothing, and what was not seen before is compared with when it was seen last; attributes and
+//! content are seen apart. *Seeing differently is not change*: another parser, version, scope or
+//! fingerprint key gives `recast`. *Cosmetic is not drift*: other bytes with the same meaning are
+//! one `cosmetic`.
 //!
 //! | before | now | changes |
 //! |---|---|---|
 //! | nothing known | observed | every item `added` |
 //! | anything | gone | every item last known `removed` |
 //! | anything | unobserved | none |
-//! | content never read | content read | attributes only; content is adopted, since it was unknown and not absent |
+//! | content never read | content read | attributes only: it was unknown, not absent |
 //! | read | unread | attributes only |
-//! | unread | unread, other bytes | attributes, and one `modified` of the part by its raw digest: the file's own item |
+//! | unread | unread, other bytes | and one `modified`: its raw digest is an item |
 //! | read | read, other reading, same bytes or unknown | attributes, and one `recast` |
-//! | read | read, other reading, other bytes | the same, and the `recast` carries both raw digests |
+//! | read | read, other reading, other bytes | and that `recast` has both raw digests |
 //! | read | read, same items, other bytes | one `cosmetic` |
-//! | read | read, same items, raw digest under another key | one `recast`: whether bytes differ is unknown |
+//! | read | read, same items, raw digest under another key | one `recast`: bytes unknown |
 //!
 //! A part's size is never an item: a comment changes it.
 
@@ -39,8 +40,8 @@ pub struct Known<'a> {
     pub read: Option<&'a Observed>,
 }
 
-/// What changed from `before` to `after`, by key, part-wide changes first; `after` is `None` when the part is
-/// no longer on the host.
+/// What changed from `before` to `after`, by key, part-wide changes first; `after` is `None` when
+/// the part is no longer on the host.
 pub fn diff(part: &PartName, before: Known<'_>, after: Option<&Part>) -> Vec<Change> {
     let maker = Maker { part };
     match after {
@@ -58,7 +59,7 @@ enum Side {
 }
 
 impl Side {
-    fn of<'a>(self, items: &'a Items) -> impl Iterator<Item = (&'a ItemKey, &'a Item)> {
+    fn of(self, items: &Items) -> impl Iterator<Item = (&ItemKey, &Item)> {
         let attributes = matches!(self, Self::Attributes);
         items.iter().filter(move |(key, _)| key.is_attribute() == attributes)
     }
@@ -183,8 +184,8 @@ fn raw_item(observed: &Observed) -> Option<Item> {
 
 /// Items with the same value and another place: the fewest whose moving explains the order.
 ///
-/// Places that shift only because others came or went are no move. Items with another value carry their new
-/// place themselves. An item whose order begins or ceases to matter has moved.
+/// Places that shift only because others came or went are no move. Items with another value carry
+/// their new place themselves. An item whose order begins or ceases to matter has moved.
 fn moved(side: Side, before: &Items, after: &Items) -> BTreeSet<ItemKey> {
     let mut moved = BTreeSet::new();
     let mut kept: Vec<(u32, u32, &ItemKey)> = Vec::new();

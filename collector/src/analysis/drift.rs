@@ -1,12 +1,14 @@
 //! How one part stands against its baseline: which drifts open, go on and end. Pure.
 //!
-//! The comparison is [`super::diff`] itself, from the baseline to what is observed now, so a drift is judged by
-//! the same sentences as a change: what is unobserved, now or in the baseline, moves a drift neither way, and
-//! another reading or fingerprint key says nothing until somebody approves again.
+//! The comparison is [`super::diff`] itself, from the baseline to what is observed now, so a drift
+//! is judged by the same sentences as a change: what is unobserved, now or in the baseline, moves a
+//! drift neither way, and another reading or fingerprint key says nothing until somebody approves
+//! again.
 //!
-//! A part that is there and should not be, or the other way round, is one drift of the whole part: a package
-//! brings hundreds of items, and a person wants to hear of the package once. Its desired or current item is
-//! [`present`]; drifts of single items that were open stay open, since they have not returned.
+//! A part that is there and should not be, or the other way round, is one drift of the whole part:
+//! a package brings hundreds of items, and a person wants to hear of the package once. Its desired
+//! or current item is [`present`]; drifts of single items that were open stay open, since they have
+//! not returned.
 //!
 //! | domain | severity | why |
 //! |---|---|---|

@@ -1,8 +1,8 @@
 //! Rules not met. So far the one that is built in: content that does not follow its format. Pure.
 //!
-//! A file that does not parse is a fault somebody made, and it blinds us to the file's items; both are worth
-//! knowing. The deviation ends when the content is read again or the part is gone, never because the part
-//! could not be looked at.
+//! A file that does not parse is a fault somebody made, and it blinds us to the file's items; both
+//! are worth knowing. The deviation ends when the content is read again or the part is gone, never
+//! because the part could not be looked at.
 
 use driftline_protocol::item::{Item, ItemValue};
 use driftline_protocol::snapshot::{Content, Part, Reason};
@@ -10,7 +10,8 @@ use driftline_protocol::snapshot::{Content, Part, Reason};
 use super::drift::{PartView, resolved, severity};
 use super::finding::{Finding, FindingKind, Resolution, Status};
 
-/// The deviation `malformed` of `view` if it opens or ends, given the findings of its host that are open.
+/// The deviation `malformed` of `view` if it opens or ends, given the findings of its host that are
+/// open.
 pub fn malformed<'a>(
     view: &PartView<'_>,
     open: impl IntoIterator<Item = &'a Finding>,

@@ -58,7 +58,8 @@ fn end_drifts(host: &mut Host, context: Context<'_>) -> Result<Vec<Finding>, Sto
     Ok(findings)
 }
 
-/// The newest state of each part in which most of it was seen: what is unobserved today was not agreed away.
+/// The newest state of each part in which most of it was seen: what is unobserved today was not
+/// agreed away.
 fn agreed(
     parts: BTreeMap<driftline_protocol::ids::PartName, PartRecord>,
     context: Context<'_>,

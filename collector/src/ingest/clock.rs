@@ -1,22 +1,26 @@
 //! When something was observed, by the collector's clock, and how far that may be off. Pure.
 //!
-//! Within one boot of the host, its monotonic clock tells how long ago an observation was when it was sent, so
+//! Within one boot of the host, its monotonic clock tells how long ago an observation was when it
+//! was sent, so
 //! `corrected = received - (sent - observed)`, whatever the wall clock says. From another boot only the wall
-//! clock is left: `corrected = observed_at + offset`, where the offset is measured from what the host's wall
-//! clock said in its latest messages. A message can be late and never early, so the smallest difference is
-//! the nearest to the truth.
+//! clock is left: `corrected = observed_at + offset`, where the offset is measured from what the
+//! host's wall clock said in its latest messages. A message can be late and never early, so the
+//! smallest difference is the nearest to the truth.
 
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-/// How long a message may be on its way unnoticed, in milliseconds: a slow link and a busy collector.
+/// How long a message may be on its way unnoticed, in milliseconds: a slow link and a busy
+/// collector.
 pub const DELAY_MS: u64 = 1_000;
 
-/// How far a crystal strays, in parts per million: the usual tolerance of a PC's oscillator, doubled.
+/// How far a crystal strays, in parts per million: the usual tolerance of a PC's oscillator,
+/// doubled.
 pub const DRIFT_PPM: u64 = 100;
 
-/// How many messages the offset is measured over; at the default interval, the last quarter of an hour.
+/// How many messages the offset is measured over; at the default interval, the last quarter of an
+/// hour.
 pub const SAMPLES: usize = 16;
 
 /// The latest differences between the collector's clock and a host's wall clock.
@@ -54,7 +58,8 @@ impl Skew {
         self.offsets_ms.push_back(received.as_millisecond().saturating_sub(wall.as_millisecond()));
     }
 
-    /// How far the host's wall clock is ahead of ours, in milliseconds; `None` before the first message.
+    /// How far the host's wall clock is ahead of ours, in milliseconds; `None` before the first
+    /// message.
     pub fn ahead_ms(&self) -> Option<i64> {
         self.offsets_ms.iter().min().map(|offset| offset.saturating_neg())
     }
@@ -104,7 +109,8 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
 
-    /// A host whose clock is `ahead` seconds ahead observed at 0 s (true time) and reported at 100 s.
+    /// A host whose clock is `ahead` seconds ahead observed at 0 s (true time) and reported at 100
+    /// s.
     fn check(ahead: i64, same_boot: Option<u64>, expected_second: i64, uncertainty_ms: u64) {
         let mut skew = Skew::default();
         skew.measure(at(40), at(40 + ahead));

@@ -1,7 +1,7 @@
 //! Gives an agent its identity, once in the life of its state.
 //!
-//! The collector decides the name: what the host proposes, or the next free one after it. A token is shown
-//! once and kept hashed. Nobody gets a name that somebody else has used.
+//! The collector decides the name: what the host proposes, or the next free one after it. A token
+//! is shown once and kept hashed. Nobody gets a name that somebody else has used.
 
 use driftline_protocol::ids::HostId;
 use driftline_protocol::limits;
@@ -83,8 +83,9 @@ pub(super) fn bounded(version: &str) -> String {
 }
 
 impl Ingest {
-    /// The name given before, when the same agent state asks again without ever having spoken: the answer was
-    /// lost on its way. Once it has spoken, the same state is a copy and gets a name of its own.
+    /// The name given before, when the same agent state asks again without ever having spoken: the
+    /// answer was lost on its way. Once it has spoken, the same state is a copy and gets a name of
+    /// its own.
     fn answer_was_lost(&self, request: &EnrolRequest, proof: &Proof) -> Option<HostId> {
         if *proof != Proof::Secret || request.replaces.is_some() {
             return None;

@@ -1,8 +1,8 @@
 //! What is known of each host between two writes.
 //!
-//! Sections and open findings are read from the store when first needed and kept in step with what was
-//! decided. [`Pending`] holds what is decided and not yet durable; it is dropped at each settlement, so memory
-//! does not grow with the size of a fleet's manifests.
+//! Sections and open findings are read from the store when first needed and kept in step with what
+//! was decided. [`Pending`] holds what is decided and not yet durable; it is dropped at each
+//! settlement, so memory does not grow with the size of a fleet's manifests.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ use crate::store::{
     FindingFilter, HostRecord, MAX_LIMIT, PartRecord, SectionRecord, Step, StoreError,
 };
 
-/// The most findings one host may have open: as many as one query gives. A host with more was rebuilt, and
-/// its first ten thousand differences say so.
+/// The most findings one host may have open: as many as one query gives. A host with more was
+/// rebuilt, and its first ten thousand differences say so.
 pub(super) const FINDINGS_PER_HOST: usize = MAX_LIMIT as usize;
 
 /// The newest parts of one section, by name.
@@ -35,6 +35,9 @@ pub(super) struct Host {
     pub(super) counts: Counts,
     /// Versions whose chain did not continue ours, by source.
     pub(super) chain_breaks: BTreeMap<SourceName, u64>,
+    /// Sections in which people were told of a gap, with how many versions of it are lost; the next
+    /// version may begin anywhere.
+    pub(super) gaps: BTreeMap<SourceName, u64>,
     pub(super) pending: Pending,
     known: Option<KnownState>,
 }
@@ -43,7 +46,8 @@ pub(super) struct Host {
 pub(super) struct Heard {
     pub(super) sections: BTreeMap<SourceName, SectionStatus>,
     pub(super) status: AgentStatus,
-    /// Versions nobody could account for then, by source. Judged once, since our count goes on meanwhile.
+    /// Versions nobody could account for then, by source. Judged once, since our count goes on
+    /// meanwhile.
     pub(super) imbalance: BTreeMap<SourceName, u64>,
 }
 
@@ -111,6 +115,7 @@ impl Host {
             heard: None,
             counts: Counts::default(),
             chain_breaks: BTreeMap::new(),
+            gaps: BTreeMap::new(),
             pending: Pending::default(),
             known: None,
         }
@@ -183,6 +188,7 @@ impl Ingest {
             host.known = None;
             // What a heartbeat decided from is gone too, so that the next one decides it again.
             host.presence = Presence::default();
+            host.gaps.clear();
         }
         match durable {
             Some(record) => self.remember(record),

@@ -1,7 +1,8 @@
 //! Answers a heartbeat: who speaks, whether the accounts agree, and what we lack.
 //!
-//! An unchanged host causes no step, hence no write. What a heartbeat can cause is an event (a clone, a machine
-//! set back, a store restored) and a new host record when agent version or fingerprint key changed.
+//! An unchanged host causes no step, hence no write. What a heartbeat can cause is an event (a
+//! clone, a machine set back, a store restored) and a new host record when agent version or
+//! fingerprint key changed.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,7 @@ pub(super) fn heartbeat(
     let verdict = hear(host, context, heartbeat.session)?;
     let listening = Listening { context, config: &config, heartbeat };
     let mut steps = cloned(host, context, verdict);
-    steps.extend(listening.compare_states(host, verdict)?);
+    steps.extend(listening.compare_states(host)?);
     steps.extend(listening.update_record(host));
     host.skew.measure(context.now, heartbeat.wall);
     let answer = listening.answer(host)?;
@@ -94,14 +95,14 @@ struct Listening<'a> {
 
 impl Listening<'_> {
     /// Tells a machine that was set back and a store that was restored from everyday life.
-    fn compare_states(&self, host: &mut Host, verdict: Verdict) -> Result<Vec<Step>, StoreError> {
+    fn compare_states(&self, host: &mut Host) -> Result<Vec<Step>, StoreError> {
         let known = newest(&host.load(self.context.store)?.sections);
         let same_agent = self.heartbeat.incarnation == host.record.incarnation;
         let older = !same_agent || self.heartbeat.generation < known;
         let state = if older { State::Older } else { State::Current };
         let session = self.heartbeat.session;
         let clock = (self.context.now, self.config.interval_ms);
-        if host.presence.rolled_back((session, verdict), state, clock) {
+        if host.presence.rolled_back(session, state, clock) {
             return self.rolled_back(host, known);
         }
         if host.presence.is_older(session) || !same_agent {
@@ -129,6 +130,9 @@ impl Listening<'_> {
                 *section = section.clone().renewed();
             }
         }
+        for source in self.heartbeat.sections.keys() {
+            host.gaps.insert(source.clone(), 0);
+        }
         steps.extend(self.recount(host)?);
         Ok(steps)
     }
@@ -136,13 +140,17 @@ impl Listening<'_> {
     /// The agent has been promised versions that we do not have: we were restored from a backup.
     fn restored(&self, host: &mut Host) -> Result<Vec<Step>, StoreError> {
         let sections = &host.load(self.context.store)?.sections;
-        let lost: u64 = self
-            .heartbeat
-            .sections
-            .iter()
-            .filter_map(|(source, status)| Some((status, sections.get(source)?)))
-            .map(|(status, ours)| ledger::lost(&status.account, ours.delivered))
-            .sum();
+        let mut gaps = BTreeMap::new();
+        for (source, status) in &self.heartbeat.sections {
+            let delivered = sections.get(source).map_or(0, |section| section.delivered);
+            let lost = ledger::lost(&status.account, delivered);
+            if lost > 0 {
+                gaps.insert(source.clone(), lost);
+            }
+        }
+        gaps.retain(|source, _| !host.gaps.contains_key(source));
+        let lost: u64 = gaps.values().sum();
+        host.gaps.extend(gaps);
         if lost == 0 {
             return Ok(Vec::new());
         }

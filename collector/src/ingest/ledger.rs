@@ -1,10 +1,9 @@
 //! Nothing vanishes unseen: the agent's account of section versions held against ours. Pure.
 //!
-//! The agent says how many versions went which way; we know how many we applied. A version that we applied and
-//! whose acknowledgement is still on its way counts as waiting there and as delivered here, so ours may be
-//! ahead by as many as wait, and never behind.
+//! The agent says how many versions went which way; we know how many we applied. A version that we
+//! applied and whose acknowledgement is still on its way counts as waiting there and as delivered
+//! here, so ours may be ahead by as many as wait, and never behind.
 
-use driftline_protocol::ids::SourceName;
 use driftline_protocol::ledger::{Account, Chain};
 use driftline_protocol::wire::SectionVersion;
 
@@ -21,17 +20,30 @@ pub fn lost(account: &Account, delivered: u64) -> u64 {
     account.delivered.saturating_sub(delivered)
 }
 
-/// Whether `version` continues `ours`, or says why it does not.
+/// How a version stands to the chain before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// It continues ours, or says how many were lost between.
+    Continues,
+    /// It begins elsewhere without saying why: something was left out.
+    Gap,
+    /// Its own link is wrong: its chain does not follow from what it says.
+    Broken,
+}
+
+/// How `version` stands to `ours`, the chain after our newest version, if we have one.
 ///
-/// Versions lost before it ([`SectionVersion::expired`]) and a section sent as a whole, which happens only when
-/// one side was set back, are declared gaps. Links of merged versions are not sent, so there only the beginning
-/// is checked.
-pub fn continues(version: &SectionVersion, ours: Option<&Chain>) -> bool {
+/// Links of merged versions are not sent, so there only the beginning is checked.
+pub fn link(version: &SectionVersion, ours: Option<&Chain>) -> Link {
     let start = Chain::start(&version.source);
-    let gap = version.expired > 0 || version.delta.base.is_none() && ours.is_some();
-    let begins = gap || version.chain_before == *ours.unwrap_or(&start);
     let link = version.chain_before.after(version.generation, &version.digest);
-    begins && (version.coalesced > 0 || version.chain == link)
+    if version.coalesced == 0 && version.chain != link {
+        Link::Broken
+    } else if version.expired > 0 || version.chain_before == *ours.unwrap_or(&start) {
+        Link::Continues
+    } else {
+        Link::Gap
+    }
 }
 
 #[cfg(test)]
@@ -84,15 +96,21 @@ mod tests {
     fn a_chain_continues_or_declares_its_gap() {
         let (ours, other) = (Chain(Digest([1; 32])), Chain(Digest([2; 32])));
         let base = Some(Digest([9; 32]));
-        assert!(continues(&version(ours, base), Some(&ours)));
-        assert!(!continues(&version(other, base), Some(&ours)));
-        assert!(continues(&SectionVersion { expired: 1, ..version(other, base) }, Some(&ours)));
-        assert!(continues(&version(other, None), Some(&ours)));
-        assert!(!continues(&SectionVersion { chain: other, ..version(ours, base) }, Some(&ours)));
-        let merged = SectionVersion { chain: other, coalesced: 2, ..version(ours, base) };
-        assert!(continues(&merged, Some(&ours)));
-        assert!(!continues(&version(ours, None), None), "a first version begins at the start");
         let start = Chain::start(&"files".parse().unwrap());
-        assert!(continues(&version(start, None), None));
+        let forged = SectionVersion { chain: other, ..version(ours, base) };
+        let merged = SectionVersion { chain: other, coalesced: 2, ..version(ours, base) };
+        let declared = SectionVersion { expired: 1, ..version(other, base) };
+        for (version, known, expected) in [
+            (version(ours, base), Some(&ours), Link::Continues),
+            (version(other, base), Some(&ours), Link::Gap),
+            (version(other, None), Some(&ours), Link::Gap),
+            (declared, Some(&ours), Link::Continues),
+            (forged, Some(&ours), Link::Broken),
+            (merged, Some(&ours), Link::Continues),
+            (version(ours, None), None, Link::Gap),
+            (version(start, None), None, Link::Continues),
+        ] {
+            assert_eq!(link(&version, known), expected, "{version:?} after {known:?}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Checks and names parts as they arrive. Pure, and the costly half of a report: call it on a worker.
+//! Checks and names parts as they arrive. Pure, and the costly half of a report: call it on a
+//! worker.
 
 use driftline_protocol::canonical;
 use driftline_protocol::ids::Digest;

@@ -1,20 +1,22 @@
 //! Who speaks under one host's name: one agent, the same restarted, a copy, or an older self. Pure.
 //!
-//! A session is one run of one agent. A session that follows another is a restart; two that go on speaking
-//! are a clone, and the one that was first keeps the name. A message of an old session can be on its way while
-//! the next one starts, so a session counts as still alive only when it is heard [`ECHOES`] times after a
-//! later one began. An older state than we know, alone, is a machine that was rolled back: it keeps its name.
+//! A session is one run of one agent. A session that follows another is a restart; two that go on
+//! speaking are a clone, and the one that was first keeps the name. A message of an old session can
+//! be on its way while the next one starts, so a session counts as still alive only when it is
+//! heard [`ECHOES`] times after a later one began. An older state than we know, alone, is a machine
+//! that was rolled back: it keeps its name.
 
 use driftline_protocol::ids::SessionId;
 use jiff::Timestamp;
 
 use super::fleet::older_than;
 
-/// How often an earlier session must be heard after a later one began to be alive beyond doubt: an agent
-/// has one request under way, so a straggler comes once.
+/// How often an earlier session must be heard after a later one began to be alive beyond doubt: an
+/// agent has one request under way, so a straggler comes once.
 pub const ECHOES: u32 = 2;
 
-/// The most sessions of one host that are remembered; more copies than these are told in a second round.
+/// The most sessions of one host that are remembered; more copies than these are told in a second
+/// round.
 pub const SESSIONS: usize = 8;
 
 /// How many intervals without a word make a session silent.
@@ -29,6 +31,8 @@ pub struct Presence {
     copies: Vec<SessionId>,
     /// The session that came with an older state than known, until it is clear what it is.
     suspect: Option<SessionId>,
+    /// The session whose first heartbeat was looked at; its state is compared once.
+    judged: Option<SessionId>,
     /// The session of a host that was set back, as long as it speaks.
     set_back: Option<SessionId>,
 }
@@ -93,16 +97,17 @@ impl Presence {
         Verdict::Cloned
     }
 
-    /// Whether `session`, whose last message had `verdict`, is the host itself in an older state. Says so once.
+    /// Whether `session`, which came with `state`, is the host itself in an older state. Says so
+    /// once.
     ///
     /// Undecided (`false`) as long as another session may still be alive: then it may be a copy.
     pub fn rolled_back(
         &mut self,
-        (session, verdict): (SessionId, Verdict),
+        session: SessionId,
         state: State,
         (now, interval_ms): (Timestamp, u64),
     ) -> bool {
-        if state == State::Older && matches!(verdict, Verdict::Fresh | Verdict::Restarted) {
+        if self.judged.replace(session) != Some(session) && state == State::Older {
             self.suspect = Some(session);
         }
         let silent_ms = interval_ms.saturating_mul(SILENT_INTERVALS);
@@ -118,8 +123,8 @@ impl Presence {
         true
     }
 
-    /// Whether `session` came, or may have come, with an older state than ours: its generations may name other
-    /// versions than ours of the same number.
+    /// Whether `session` came, or may have come, with an older state than ours: its generations may
+    /// name other versions than ours of the same number.
     pub fn is_older(&self, session: SessionId) -> bool {
         self.suspect == Some(session) || self.set_back == Some(session)
     }
@@ -206,12 +211,12 @@ mod tests {
         let (first, second) = (SessionId([1; 16]), SessionId([2; 16]));
         let mut presence = Presence::default();
         presence.hear(first, at(0));
-        let verdict = presence.hear(second, at(60));
-        assert!(!presence.rolled_back((second, verdict), State::Older, (at(60), INTERVAL)));
-        let verdict = presence.hear(second, at(121));
-        assert!(presence.rolled_back((second, verdict), State::Current, (at(121), INTERVAL)));
-        let verdict = presence.hear(second, at(180));
-        assert!(!presence.rolled_back((second, verdict), State::Current, (at(180), INTERVAL)));
+        presence.hear(second, at(60));
+        assert!(!presence.rolled_back(second, State::Older, (at(60), INTERVAL)));
+        presence.hear(second, at(121));
+        assert!(presence.rolled_back(second, State::Current, (at(121), INTERVAL)));
+        presence.hear(second, at(180));
+        assert!(!presence.rolled_back(second, State::Current, (at(180), INTERVAL)));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Takes section versions, in order, each building on the one before.
 //!
-//! A version is applied only when its generation is newer than ours, its delta starts from our manifest, every
-//! part it names is here, and the manifest we compute has the digest it says. Then what changed is compared
-//! with what was last observed, and findings are judged. The outcome of each is its own: one that must wait
-//! does not hold back other sections, and makes later versions of its own section wait for their base.
+//! A version is applied only when its generation is newer than ours, its delta starts from our
+//! manifest, every part it names is here, and the manifest we compute has the digest it says. Then
+//! what changed is compared with what was last observed, and findings are judged. The outcome of
+//! each is its own: one that must wait does not hold back other sections, and makes later versions
+//! of its own section wait for their base.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use driftline_protocol::wire::{Outcome, ProblemCode, ReportAnswer, SectionVersio
 use super::clock::{Corrected, Told};
 use super::fleet::{FINDINGS_PER_HOST, Host, Parts, older_than};
 use super::heartbeat::{SECTIONS_PER_HOST, cloned, event, hear, held};
+use super::ledger::Link;
 use super::{CheckedReport, Context, Decided, Ingest, IngestError, IngestTotals, ledger};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::diff::{Known, diff};
@@ -28,17 +30,20 @@ use crate::store::{
     VersionStep,
 };
 
-/// The most changes of one version that are recorded one by one. A distribution upgrade stays below it; beyond
-/// it each further part is one change as a whole, so a version of many large parts costs no more than its size.
+/// The most changes of one version that are recorded one by one. A distribution upgrade stays below
+/// it; beyond it each further part is one change as a whole, so a version of many large parts costs
+/// no more than its size.
 pub const CHANGES_PER_VERSION: usize = 50_000;
 
 /// The most items of one version that are compared: a large host has half a million in all.
 pub const ITEMS_PER_VERSION: usize = 2_000_000;
 
-/// The highest generation an agent may give out: no agent lives to reach it, and adding to it cannot overflow.
+/// The highest generation an agent may give out: no agent lives to reach it, and adding to it
+/// cannot overflow.
 const GENERATION_LIMIT: u64 = 1 << 62;
 
-/// How often people are told that a host's versions are refused, in milliseconds: hourly. All are counted.
+/// How often people are told that a host's versions are refused, in milliseconds: hourly. All are
+/// counted.
 const REFUSAL_TOLD_MS: u64 = 60 * 60 * 1_000;
 
 pub(super) fn report(
@@ -75,7 +80,8 @@ pub(super) fn report(
         outcomes.push(taker.take(version)?);
     }
     steps.append(&mut taker.steps);
-    // Parts alone are pending too: what the next report builds on must be forgotten if they are lost.
+    // Parts alone are pending too: what the next report builds on must be forgotten if they are
+    // lost.
     ingest.unsettled.insert(caller.clone());
     let answer = ReportAnswer { epoch, outcomes };
     Ok(Decided { answer, parts: report.parts, steps })
@@ -122,6 +128,14 @@ impl Taker<'_> {
         if let Some(outcome) = self.already_known(&version, ours.as_ref()) {
             return Ok(outcome);
         }
+        let link = ledger::link(&version, ours.as_ref().map(|ours| &ours.chain));
+        let told = self.host.gaps.contains_key(&version.source);
+        if link == Link::Gap && ours.is_some() && version.delta.base.is_some() && !told {
+            // The same state can come back, so a base that fits does not prove that nothing is
+            // between.
+            self.totals.deferred += 1;
+            return Ok(Outcome::BaseUnknown { held: held(ours.as_ref()) });
+        }
         let before = self.host.parts(self.context.store, &version.source)?;
         let next = match manifest(&before).apply(&version.delta) {
             Ok(next) => next,
@@ -140,17 +154,18 @@ impl Taker<'_> {
             self.totals.deferred += 1;
             return Ok(Outcome::MissingParts { digests: missing });
         }
-        if !ledger::continues(&fitting.version, ours.as_ref().map(|ours| &ours.chain)) {
+        let consequences = self.consequences(&fitting)?;
+        if link == Link::Broken || link == Link::Gap && !told {
             let breaks = self.host.chain_breaks.entry(fitting.version.source.clone()).or_default();
             *breaks = breaks.saturating_add(1);
         }
-        let consequences = self.consequences(&fitting)?;
         self.commit(fitting, ours.as_ref(), consequences)?;
         Ok(Outcome::Applied)
     }
 
-    /// A generation we have, or one beyond it, was durable before; but of a machine that was set back the same
-    /// number can name another version, which must come as a whole under a new number.
+    /// A generation we have, or one beyond it, was durable before; but of a machine that was set
+    /// back the same number can name another version, which must come as a whole under a new
+    /// number.
     fn already_known(
         &mut self,
         version: &SectionVersion,
@@ -344,6 +359,8 @@ impl Taker<'_> {
         mut all: Consequences,
     ) -> Result<(), StoreError> {
         let Fitting { version, origin, at, .. } = fitting;
+        // A section of which we had nothing left begins with what was lost of it.
+        let lost = self.host.gaps.remove(&version.source).filter(|_| ours.is_none()).unwrap_or(0);
         let known = self.host.load(self.context.store)?;
         let dropped = bound_findings(&mut all.findings, known.open.len());
         self.totals.findings_dropped += dropped;
@@ -361,9 +378,11 @@ impl Taker<'_> {
             expired: version.expired,
             origin,
         };
-        let section = SectionRecord::after(ours, &record, version.chain);
+        let mut section = SectionRecord::after(ours, &record, version.chain);
+        section.delivered = section.delivered.saturating_add(lost);
+        let delivered = section.delivered;
         known.sections.insert(version.source.clone(), section);
-        self.host.pending.manifests.insert(version.source, all.after);
+        self.host.pending.manifests.insert(version.source.clone(), all.after);
         self.totals.applied += 1;
         self.totals.summarised += all.summarised;
         self.steps.push(Step::Version(Box::new(VersionStep {
@@ -375,6 +394,10 @@ impl Taker<'_> {
             changes: all.changes,
             findings: all.findings,
         })));
+        if lost > 0 {
+            let (host, source) = (self.host.record.id.clone(), version.source);
+            self.steps.push(Step::Recount { host, source, delivered });
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The fleet as it stands, as plain values, for metrics and pages.
 //!
-//! Every number here is read, none is kept: two calls with the same messages before them give the same view.
+//! Every number here is read, none is kept: two calls with the same messages before them give the
+//! same view.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +78,8 @@ pub struct HostView {
     pub clock_ahead_ms: Option<i64>,
     /// Its agent's version.
     pub agent_version: String,
-    /// Open drifts; `None` when nothing was heard since the program started, so that they were not read.
+    /// Open drifts; `None` when nothing was heard since the program started, so that they were not
+    /// read.
     pub open_drifts: Option<BTreeMap<(Domain, Severity), u64>>,
     /// Open deviations, likewise.
     pub open_deviations: Option<BTreeMap<(Domain, Severity), u64>>,
