@@ -14,3 +14,13 @@ pub mod formats;
 pub mod sources;
 
 pub mod spool;
+
+pub mod clock;
+
+pub mod transport;
+
+pub mod config;
+
+pub mod service;
+
+pub mod telemetry;

@@ -99,8 +99,7 @@ impl Section {
         &mut self,
         observation: &Observation,
         delta: ManifestDelta,
-        generation: Generation,
-        boot: &str,
+        (generation, boot): (Generation, &str),
     ) -> Waiting {
         self.domain = observation.domain;
         self.digest = Some(observation.manifest.digest());

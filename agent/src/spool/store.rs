@@ -254,7 +254,7 @@ impl Inner {
         let delta = if open.base.is_some() { steps.clone() } else { observation.manifest.whole() };
         let generation = self.next_generation()?;
         let boot = self.settings.boot.as_str();
-        let waiting = section.observe(observation, delta, generation, boot);
+        let waiting = section.observe(observation, delta, (generation, boot));
         let mut refs = Refs::new();
         database::name_all(&mut refs, steps.set.values(), 1);
         let gone = steps.set.keys().chain(&steps.unset).filter_map(|name| before.0.get(name));
