@@ -14,3 +14,9 @@ pub mod formats;
 pub mod sources;
 
 pub mod spool;
+
+pub mod assemble;
+
+pub mod watch;
+
+pub mod schedule;
