@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use driftline_protocol::canonical;
 use driftline_protocol::ids::{Digest, Generation, PartName, SourceName};
-use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::limits;
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::redact::{RawItem, RawObserved, RawPart, Redactor, Sealed};
@@ -125,10 +125,8 @@ impl Bench {
         let line = |(name, part): (&PartName, &Part)| match part {
             Part::Unobserved(reason) => format!("{name}:{reason}"),
             Part::Observed(observed) => match observed.items.get(&ItemKey::of(["text"])) {
-                Some(item) => match &item.value {
-                    ItemValue::Text(text) => format!("{name}={text}"),
-                    other => panic!("unexpected {other:?}"),
-                },
+                Some(Item { value: ItemValue::Text(text), .. }) => format!("{name}={text}"),
+                Some(item) => panic!("unexpected {item:?}"),
                 None => format!("{name}={:?}", observed.content),
             },
         };

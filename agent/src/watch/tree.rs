@@ -34,6 +34,9 @@ pub(super) struct Tree {
     limited: bool,
 }
 
+/// A directory to be watched, and the file system it should stand on, if it matters.
+type Waiting = (PathBuf, Option<u64>);
+
 /// One event, with the path it speaks of.
 struct Event {
     path: PathBuf,
@@ -82,11 +85,9 @@ impl Tree {
             return self.watched.iter().map(|watched| watched.source.clone()).collect();
         };
         for event in events {
-            // A link on the way to a root stands for a directory too.
-            if event.flags.contains(ReadFlags::ISDIR)
-                || self.place(&event.path) >= Place::OnTheWay
-                    && self.place(&event.path) != Place::Below
-            {
+            // A link at a root or on the way to one stands for a directory too.
+            let leads = matches!(self.place(&event.path), Place::OnTheWay | Place::Root);
+            if leads || event.flags.contains(ReadFlags::ISDIR) {
                 self.follow_directory(&event, machine);
             }
             due.extend(self.concerned(&event.path));
@@ -185,7 +186,7 @@ impl Tree {
             }
             match place {
                 Place::Below | Place::Root => {
-                    self.push_children(&path, &directory, stat.st_dev, &mut waiting);
+                    waiting.extend(self.children(&path, &directory, stat.st_dev));
                 }
                 Place::OnTheWay => waiting.extend(self.next_on_the_way(&path)),
                 Place::Elsewhere => {}
@@ -193,25 +194,22 @@ impl Tree {
         }
     }
 
-    fn push_children(
-        &self,
-        path: &Path,
-        directory: &Directory,
-        device: u64,
-        waiting: &mut Vec<(PathBuf, Option<u64>)>,
-    ) {
+    /// The directories in the directory at `path`, with the file system they should stand on.
+    fn children(&self, path: &Path, directory: &Directory, device: u64) -> Vec<Waiting> {
+        let mut children = Vec::new();
         for entry in directory.entries().unwrap_or_default() {
             let Ok(Some(stat)) = directory.stat(&entry.name) else { continue };
             let child = path.join(&entry.name);
             let kind = FileType::from_raw_mode(stat.st_mode);
             if kind == FileType::Directory || self.place(&child) == Place::Root {
-                waiting.push((child, Some(device)));
+                children.push((child, Some(device)));
             }
         }
+        children
     }
 
     /// The next directory towards each watched path above which `path` stands.
-    fn next_on_the_way(&self, path: &Path) -> Vec<(PathBuf, Option<u64>)> {
+    fn next_on_the_way(&self, path: &Path) -> Vec<Waiting> {
         let next = |watched: &Watched| {
             let step = watched.path.strip_prefix(path).ok()?.iter().next()?;
             Some(path.join(step))

