@@ -15,6 +15,12 @@ pub mod sources;
 
 pub mod spool;
 
+pub mod assemble;
+
+pub mod watch;
+
+pub mod schedule;
+
 pub mod clock;
 
 pub mod transport;
@@ -24,3 +30,5 @@ pub mod config;
 pub mod service;
 
 pub mod telemetry;
+
+pub mod run;
