@@ -6,6 +6,8 @@
 
 pub mod client;
 pub mod exchange;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::path::PathBuf;
