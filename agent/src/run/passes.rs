@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use driftline_protocol::ids::SourceName;
+use driftline_protocol::ids::{Incarnation, SourceName};
 use tokio::sync::Notify;
 
 use crate::assemble::{self, End, Now};
@@ -15,11 +15,12 @@ use crate::clock;
 use crate::machine::Machine;
 use crate::schedule::{Ended, Schedule};
 use crate::sources::Source;
-use crate::spool::Spool;
+use crate::spool::{Deliver, Spool};
 use crate::transport::chain;
 
-/// The longest sleep, in milliseconds: long enough to cost nothing, short enough to notice a clock that jumps.
-const SLEEP_MS: u64 = 60_000;
+/// The longest sleep, in milliseconds: long enough to cost nothing, short enough that a spool that begins anew
+/// is soon full again.
+const SLEEP_MS: u64 = 5_000;
 
 /// Something has changed for these sources.
 pub(super) struct Wake {
@@ -33,6 +34,8 @@ pub(super) struct Passes {
     machine: Arc<Machine>,
     spool: Spool,
     news: Arc<Notify>,
+    /// The state the last passes went into.
+    incarnation: Incarnation,
 }
 
 impl Passes {
@@ -49,7 +52,8 @@ impl Passes {
         let seed = seed(&machine);
         let schedule = Schedule::new(names, seed, clock::monotonic_ms());
         let sources = sources.into_iter().map(|source| (source.name(), source)).collect();
-        Self { sources, schedule, machine, spool, news }
+        let incarnation = spool.identity().incarnation;
+        Self { sources, schedule, machine, spool, news, incarnation }
     }
 
     /// Reads what is due until nobody can wake it any more.
@@ -68,8 +72,18 @@ impl Passes {
                 Err(RecvTimeoutError::Timeout) => (),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.notice_loss();
             // After a wake-up too: a host that never comes to rest must not put its readings off for ever.
             self.read_one_due();
+        }
+    }
+
+    /// Reads everything again once the spool has begun anew.
+    fn notice_loss(&mut self) {
+        let incarnation = self.spool.identity().incarnation;
+        if incarnation != self.incarnation {
+            self.incarnation = incarnation;
+            self.schedule.event_everywhere(clock::monotonic_ms());
         }
     }
 

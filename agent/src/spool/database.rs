@@ -10,7 +10,7 @@ use std::path::Path;
 use driftline_protocol::ids::{Digest, Generation, SourceName};
 use driftline_protocol::limits;
 use driftline_protocol::manifest::Manifest;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -134,6 +134,13 @@ pub(super) fn refer(connection: &Connection, refs: &Refs) -> Result<(), SpoolErr
         }
     }
     Ok(())
+}
+
+/// Forgets everything.
+pub(super) fn clear(connection: &Transaction<'_>) -> Result<(), SpoolError> {
+    connection
+        .execute_batch("DELETE FROM versions; DELETE FROM sections; DELETE FROM parts")
+        .map_err(doing("forgetting everything"))
 }
 
 /// Removes parts nothing names, and gives their pages back.

@@ -50,7 +50,9 @@ pub(super) fn open(
     if keeper.get().key != Some(key) {
         keeper.change(|identity| identity.key = Some(key))?;
     }
-    Ok((connection, newest.unwrap_or_default()))
+    // Without a section nothing tells how far the generations came but the reservation.
+    let generation = newest.unwrap_or(keeper.get().reserved);
+    Ok((connection, generation))
 }
 
 /// Sets the file aside and begins a new one.

@@ -17,7 +17,7 @@ use driftline_protocol::wire::{Held, SectionStatus, SectionVersion, SourceReadin
 use rusqlite::{Connection, Transaction};
 
 use super::database::{self, Refs, doing};
-use super::identity::{Identity, Keeper};
+use super::identity::{self, Identity, Keeper};
 use super::section::{Section, Standing, Waiting};
 use super::{Deliver, Keep, Observation, Reconciled, SpoolError, Status, repair};
 
@@ -219,11 +219,7 @@ impl Deliver for Spool {
     }
 
     fn enrolled(&mut self, host: HostId, token: String, epoch: u64) -> Result<(), SpoolError> {
-        self.lock().keeper.change(|identity| {
-            identity.host = Some(host);
-            identity.token = Some(token);
-            identity.epoch = epoch;
-        })
+        self.guarded(|inner| inner.enrolled(host, token, epoch))
     }
 
     fn saw_epoch(&mut self, epoch: u64) -> Result<(), SpoolError> {
@@ -390,6 +386,24 @@ impl Inner {
         let sources: std::collections::BTreeSet<_> =
             waiting.into_iter().map(|waiting| waiting.version.source).collect();
         sources.iter().try_for_each(|source| self.send_whole(source).map(|_| ()))
+    }
+
+    fn enrolled(&mut self, host: HostId, token: String, epoch: u64) -> Result<(), SpoolError> {
+        let known = self.keeper.get();
+        let mut incarnation = known.incarnation;
+        if known.host.as_ref().is_some_and(|before| *before != host) {
+            // The accounts so far are those of the host this state was copied from.
+            self.open = None;
+            self.readings.clear();
+            self.transact("beginning anew", database::clear)?;
+            incarnation = identity::fresh_incarnation()?;
+        }
+        self.keeper.change(|identity| {
+            identity.incarnation = incarnation;
+            identity.host = Some(host);
+            identity.token = Some(token);
+            identity.epoch = epoch;
+        })
     }
 
     fn send_whole(&mut self, source: &SourceName) -> Result<Reconciled, SpoolError> {

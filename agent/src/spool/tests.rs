@@ -449,3 +449,20 @@ fn an_observation_that_is_not_open_is_refused() {
     world.spool().abandon();
     assert!(matches!(world.spool().keep(digest, &sealed), Err(SpoolError::NotOpen)));
 }
+
+#[test]
+fn a_state_enrolled_under_another_name_keeps_no_account_of_the_first() {
+    let mut world = World::new();
+    let host = |name: &str| name.parse::<HostId>().unwrap();
+    world.spool().enrolled(host("a"), "t".into(), 1).unwrap();
+    world.observe(&source(0), &[1]);
+    let (before, incarnation) = (world.status().generation, world.spool().identity().incarnation);
+    world.spool().enrolled(host("b"), "u".into(), 1).unwrap();
+    assert_ne!(world.spool().identity().incarnation, incarnation);
+    assert!(world.status().sections.is_empty());
+    world.reopen(|_| ());
+    world.observe(&source(0), &[1]);
+    let status = world.status();
+    assert!(status.generation > before);
+    assert_eq!(status.sections[&source(0)].account.observed, 1);
+}
