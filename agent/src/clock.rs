@@ -20,8 +20,8 @@ pub fn monotonic_ms() -> u64 {
     time.tv_sec.unsigned_abs() * 1_000 + time.tv_nsec.unsigned_abs() / 1_000_000
 }
 
-/// Names this boot of the host. Where the kernel does not, each start of the agent is taken for a boot, and
-/// monotonic times of before it are not told.
+/// Names this boot of the host. Where the kernel does not, each start of the agent is taken for a
+/// boot, and monotonic times of before it are not told.
 pub fn boot() -> String {
     let read = File::open("/proc/sys/kernel/random/boot_id")
         .and_then(|mut file| limits::read_bounded(&mut file, BOOT_BYTES));

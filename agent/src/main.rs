@@ -1,7 +1,8 @@
 //! `driftline-agent`: the command line around the library.
 //!
-//! The only place that reads the environment and the command line. Data goes to standard output, messages to
-//! standard error. Exit code 0 is fine, 1 a finding where a check was asked for, 2 usage or failure.
+//! The only place that reads the environment and the command line. Data goes to standard output,
+//! messages to standard error. Exit code 0 is fine, 1 a finding where a check was asked for, 2
+//! usage or failure.
 
 use std::future::Future;
 use std::io::Write;

@@ -1,7 +1,8 @@
 //! Puts the agent together and runs it until it is asked to stop.
 //!
-//! One thread reads the host, one source at a time; one task sends what is new; the watcher has a thread of its own.
-//! Each has an owner here that stops and joins it. Nothing is decided on this page.
+//! One thread reads the host, one source at a time; one task sends what is new; the watcher has a
+//! thread of its own. Each has an owner here that stops and joins it. Nothing is decided on this
+//! page.
 
 mod passes;
 
@@ -53,8 +54,8 @@ struct Parts {
 /// Without a collector it keeps what it sees, and sends nothing.
 ///
 /// # Errors
-/// When the state folder, the key, the sources or the collector's address cannot be used. A collector that
-/// does not answer is no error.
+/// When the state folder, the key, the sources or the collector's address cannot be used. A
+/// collector that does not answer is no error.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     install_tls();
     let parts = open_aside(&config).await?;
@@ -112,7 +113,8 @@ pub async fn enrol(config: Config) -> anyhow::Result<String> {
 
 /// Reads every source of `config` once below `root` and gives what has passed the redactor.
 ///
-/// Nothing is kept. Without a configured fingerprint key the fingerprints are under a key that is forgotten.
+/// Nothing is kept. Without a configured fingerprint key the fingerprints are under a key that is
+/// forgotten.
 ///
 /// # Errors
 /// When the root or the key cannot be used.

@@ -1,19 +1,23 @@
 //! What was seen waits here, on disk, until the collector has it.
 //!
-//! One SQLite file in the state folder holds the last observed manifest of every source, the versions that
-//! wait, and the sealed parts they need. A pass is one transaction: the state moves on and the version waits,
-//! or neither; a kill at any moment loses nothing that was observed. A pass holds [`Keep`], the transport holds
-//! [`Deliver`], and the type of a handle says what its holder may do.
+//! One SQLite file in the state folder holds the last observed manifest of every source, the
+//! versions that wait, and the sealed parts they need. A pass is one transaction: the state moves
+//! on and the version waits, or neither; a kill at any moment loses nothing that was observed. A
+//! pass holds [`Keep`], the transport holds [`Deliver`], and the type of a handle says what its
+//! holder may do.
 //!
-//! The parts of the newest state are kept after delivery too: a collector restored from a backup is sent the
-//! whole state at once, without reading the host again. That costs as much disk as the state itself.
+//! The parts of the newest state are kept after delivery too: a collector restored from a backup is
+//! sent the whole state at once, without reading the host again. That costs as much disk as the
+//! state itself.
 //!
-//! A damaged file is set aside and a new one begun; what that lost is counted and told. The identity and the
-//! reach of the generations stand in a file of their own, so that neither is lost with the spool.
+//! A damaged file is set aside and a new one begun; what that lost is counted and told. The
+//! identity and the reach of the generations stand in a file of their own, so that neither is lost
+//! with the spool.
 
 mod database;
 mod identity;
 mod repair;
+mod rows;
 mod section;
 mod store;
 #[cfg(test)]
@@ -34,9 +38,11 @@ pub use identity::Identity;
 pub(crate) use identity::replace;
 pub use store::{Settings, Spool};
 
-/// The half a pass holds: begin, keep parts, then commit or abandon. One observation is open at a time.
+/// The half a pass holds: begin, keep parts, then commit or abandon. One observation is open at a
+/// time.
 pub trait Keep {
-    /// Opens an observation of `source` and gives the manifest of the last one (empty before the first).
+    /// Opens an observation of `source` and gives the manifest of the last one (empty before the
+    /// first).
     ///
     /// # Errors
     /// [`SpoolError`]; nothing is open then.
@@ -48,8 +54,8 @@ pub trait Keep {
     /// [`SpoolError`]; the observation must then be abandoned.
     fn keep(&mut self, digest: Digest, part: &Sealed) -> Result<(), SpoolError>;
 
-    /// Makes the open observation durable: a new version when its manifest differs from the last one's.
-    /// Gives that version's generation, or `None` when nothing differs.
+    /// Makes the open observation durable: a new version when its manifest differs from the last
+    /// one's. Gives that version's generation, or `None` when nothing differs.
     ///
     /// # Errors
     /// [`SpoolError`]; nothing of the observation is kept then, and the next pass sees it again.
@@ -70,8 +76,8 @@ pub trait Deliver {
     /// Who this agent is.
     fn identity(&self) -> Identity;
 
-    /// The oldest versions that wait, at most `limit`, in order of generation. From now on they may have been
-    /// delivered, so they are not merged with others any more.
+    /// The oldest versions that wait, at most `limit`, in order of generation. From now on they may
+    /// have been delivered, so they are not merged with others any more.
     ///
     /// # Errors
     /// [`SpoolError`].
@@ -98,15 +104,16 @@ pub trait Deliver {
         generation: Generation,
     ) -> Result<(), SpoolError>;
 
-    /// Makes what waits of `source` start from what the collector holds. Where that is none of our states,
-    /// the whole section becomes a new version that replaces the waiting ones, which count as coalesced.
+    /// Makes what waits of `source` start from what the collector holds. Where that is none of our
+    /// states, the whole section becomes a new version that replaces the waiting ones, which count
+    /// as coalesced.
     ///
     /// # Errors
     /// [`SpoolError`].
     fn reconcile(&mut self, source: &SourceName, held: &Held) -> Result<Reconciled, SpoolError>;
 
-    /// Gives out no generation up to this one any more: the collector has it from a later state of this host.
-    /// Versions that wait under such a generation are sent whole under a new one.
+    /// Gives out no generation up to this one any more: the collector has it from a later state of
+    /// this host. Versions that wait under such a generation are sent whole under a new one.
     ///
     /// # Errors
     /// [`SpoolError`].
@@ -194,10 +201,12 @@ pub enum SpoolError {
     /// The operating system gave no random bytes.
     #[error("asking for random bytes: {0}")]
     Random(String),
-    /// Kept data does not read back as it was written. What that lost is counted; the next pass begins anew.
+    /// Kept data does not read back as it was written. What that lost is counted; the next pass
+    /// begins anew.
     #[error("kept data is damaged: {0}")]
     Damaged(&'static str),
-    /// A manifest names a part that was never kept, or a part is asked for that no version needs any more.
+    /// A manifest names a part that was never kept, or a part is asked for that no version needs
+    /// any more.
     #[error("part {0} is not kept")]
     PartMissing(Digest),
     /// The section was begun anew, or another observation was opened, since this one began.

@@ -1,8 +1,9 @@
 //! Carries what waits in the spool to the collector, and its acknowledgements back.
 //!
-//! What is sent next is decided by [`exchange`], which is pure; this page asks the spool, the clock and the
-//! network on its behalf. It accepts only redacted parts, acknowledges only what the collector called durable,
-//! and takes no orders: nothing an answer says can make the agent read, run or change anything.
+//! What is sent next is decided by [`exchange`], which is pure; this page asks the spool, the clock
+//! and the network on its behalf. It accepts only redacted parts, acknowledges only what the
+//! collector called durable, and takes no orders: nothing an answer says can make the agent read,
+//! run or change anything.
 
 pub mod client;
 pub mod exchange;

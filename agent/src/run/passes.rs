@@ -1,6 +1,7 @@
 //! The reading thread: asks the schedule what is due, reads it, and keeps what it saw.
 //!
-//! It owns the sources and reads one at a time. It ends when the other end of its channel is dropped.
+//! It owns the sources and reads one at a time. It ends when the other end of its channel is
+//! dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use crate::sources::Source;
 use crate::spool::{Deliver, Spool};
 use crate::transport::chain;
 
-/// The longest sleep, in milliseconds: long enough to cost nothing, short enough that a spool that begins anew
-/// is soon full again.
+/// The longest sleep, in milliseconds: long enough to cost nothing, short enough that a spool that
+/// begins anew is soon full again.
 const SLEEP_MS: u64 = 5_000;
 
 /// Something has changed for these sources.
@@ -48,7 +49,8 @@ impl Passes {
         news: Arc<Notify>,
     ) -> Self {
         let names = sources.iter().map(|source| (source.name(), rescan_ms));
-        // The key id differs between hosts that have their own key; the random spread makes up for the rest.
+        // The key id differs between hosts that have their own key; the random spread makes up for
+        // the rest.
         let seed = seed(&machine);
         let schedule = Schedule::new(names, seed, clock::monotonic_ms());
         let sources = sources.into_iter().map(|source| (source.name(), source)).collect();
@@ -73,7 +75,8 @@ impl Passes {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.notice_loss();
-            // After a wake-up too: a host that never comes to rest must not put its readings off for ever.
+            // After a wake-up too: a host that never comes to rest must not put its readings off
+            // for ever.
             self.read_one_due();
         }
     }

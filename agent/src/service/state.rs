@@ -1,7 +1,8 @@
 //! The state folder, its lock, and the key fingerprints are made under.
 //!
-//! The folder belongs to one running agent: a second one would give out the same generations. The key is the
-//! site's where one is configured; else the host's own, made once and kept here, readable by the owner only.
+//! The folder belongs to one running agent: a second one would give out the same generations. The
+//! key is the site's where one is configured; else the host's own, made once and kept here,
+//! readable by the owner only.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -131,7 +132,8 @@ pub fn redactor_of(path: &Path) -> Result<Redactor, StateError> {
     Ok(Redactor::from_key_file(&bytes))
 }
 
-/// A redactor under a random key that is forgotten, for a snapshot nobody will compare with another.
+/// A redactor under a random key that is forgotten, for a snapshot nobody will compare with
+/// another.
 ///
 /// # Errors
 /// [`StateError::Random`].

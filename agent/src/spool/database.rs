@@ -1,8 +1,9 @@
 //! The tables of the spool and how their rows are read and written.
 //!
-//! It knows SQL and nothing of ledgers. Every body is zstd with a checksum, so that a flipped bit in a row is
-//! noticed although the database is in order; parts carry their own seal. `refs` counts how often the newest
-//! manifests and the versions that wait name a part: it goes away when nothing does.
+//! It knows SQL and nothing of ledgers. Every body is zstd with a checksum, so that a flipped bit
+//! in a row is noticed although the database is in order; parts carry their own seal. `refs` counts
+//! how often the newest manifests and the versions that wait name a part: it goes away when nothing
+//! does.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,10 +21,12 @@ use super::section::{Section, Waiting};
 /// The version of the tables, kept as `user_version`.
 const FORMAT: i64 = 1;
 
-/// The largest body after decompression, in bytes: a manifest of [`limits::PARTS_PER_SECTION`] long paths.
+/// The largest body after decompression, in bytes: a manifest of [`limits::PARTS_PER_SECTION`] long
+/// paths.
 const BODY_BYTES: u64 = 128 * 1024 * 1024;
 
-/// Pages in the log before they go into the file: about 1 MiB, so that a burst of changes stays small on disk.
+/// Pages in the log before they go into the file: about 1 MiB, so that a burst of changes stays
+/// small on disk.
 const CHECKPOINT_PAGES: u32 = 256;
 
 const SCHEMA: &str = "
@@ -55,7 +58,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
     let connection = Connection::open(path).map_err(doing("opening the file"))?;
     let tune = || {
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        // A host has little memory to spare: no mapping, and a cache of 1 MiB that a pass gives back.
+        // A host has little memory to spare: no mapping, and a cache of 1 MiB that a pass gives
+        // back.
         connection.execute_batch(&format!(
             "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
              PRAGMA mmap_size = 0; PRAGMA cache_size = -1024; PRAGMA cell_size_check = ON;
@@ -316,8 +320,8 @@ pub(super) fn remove_version(
         .map_err(doing("removing a version"))
 }
 
-/// Marks the versions up to this one as perhaps delivered. Such a version is never merged: if only its
-/// acknowledgement was lost, it would count once as delivered and once as coalesced.
+/// Marks the versions up to this one as perhaps delivered. Such a version is never merged: if only
+/// its acknowledgement was lost, it would count once as delivered and once as coalesced.
 pub(super) fn offer(connection: &Connection, generation: Generation) -> Result<(), SpoolError> {
     connection
         .execute(

@@ -1,9 +1,10 @@
-//! Who this agent is, in a small file of its own, so that a damaged spool loses neither the enrolment nor
-//! the place the generations have reached.
+//! Who this agent is, in a small file of its own, so that a damaged spool loses neither the
+//! enrolment nor the place the generations have reached.
 //!
-//! One line of JSON and one line with its digest, replaced by write, fsync, rename and fsync of the folder:
-//! after a crash the file is the old one or the new one. Generations are reserved here in blocks ahead, so that
-//! the file is written once in [`BLOCK`] versions and the counter never goes back.
+//! One line of JSON and one line with its digest, replaced by write, fsync, rename and fsync of the
+//! folder: after a crash the file is the old one or the new one. Generations are reserved here in
+//! blocks ahead, so that the file is written once in [`BLOCK`] versions and the counter never goes
+//! back.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -17,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 
-/// Generations reserved at once: at one version a minute the file is written about once in 17 hours.
+/// Generations reserved at once: at one version a minute the file is written about once in 17
+/// hours.
 const BLOCK: u64 = 1_024;
 
 /// The largest identity file, in bytes; a real one has under 1 kB.
@@ -63,7 +65,8 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// The identity kept in `folder`; a new one when there is none or it is damaged, which is then counted.
+    /// The identity kept in `folder`; a new one when there is none or it is damaged, which is then
+    /// counted.
     pub(super) fn open(folder: &Path) -> Result<Self, SpoolError> {
         let path = folder.join(FILE_NAME);
         let read = match File::open(&path) {
@@ -134,7 +137,8 @@ fn write(path: &Path, identity: &Identity) -> io::Result<()> {
     replace(path, text.as_bytes())
 }
 
-/// Replaces a file of the state folder so that a crash leaves the old or the new one; readable by the owner only.
+/// Replaces a file of the state folder so that a crash leaves the old or the new one; readable by
+/// the owner only.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let next = path.with_extension("next");
     let mut file =

@@ -1,8 +1,9 @@
 //! How the spool file is opened, and what happens when it cannot be trusted.
 //!
-//! A file that does not read back is set aside (one is kept, for whoever wants to look) and a new one begun
-//! under a new incarnation, since its accounts begin again. What the old file still tells about versions that
-//! waited is carried over as `expired`, so that the loss itself is on the books.
+//! A file that does not read back is set aside (one is kept, for whoever wants to look) and a new
+//! one begun under a new incarnation, since its accounts begin again. What the old file still tells
+//! about versions that waited is carried over as `expired`, so that the loss itself is on the
+//! books.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -28,8 +29,8 @@ pub(super) fn open(
     key: KeyId,
 ) -> Result<(Connection, Generation), SpoolError> {
     let path = folder.join(FILE_NAME);
-    // Generations are reserved before the first version is kept: a reservation without a file, or a file
-    // without one, means that one of the two was lost.
+    // Generations are reserved before the first version is kept: a reservation without a file, or a
+    // file without one, means that one of the two was lost.
     let reserved = keeper.get().reserved > Generation(0);
     let begun = path.exists();
     let opened = match (begun, reserved) {
@@ -83,7 +84,7 @@ pub(super) fn replace(
         let begun = Section::new(&source, section.domain, section.account.waiting);
         database::put_section(&connection, &source, &begun, Some(&Manifest::default()))?;
     }
-    tracing::error!(%error, lost, "spool was damaged and begins anew; the old file is kept beside it");
+    tracing::error!(%error, lost, "spool was damaged and begins anew; the old file is kept");
     Ok((connection, keeper.get().reserved))
 }
 

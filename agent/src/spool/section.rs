@@ -1,8 +1,9 @@
 //! The ledger of one section, as values: every way a version can come, merge, go or be lost.
 //!
-//! It knows no database and no clock. Each function moves a [`Section`] and its [`Account`] together, so that
-//! `observed = delivered + coalesced + expired + waiting` holds after every one of them, and so that what the
-//! collector is told (`coalesced`, `expired` of the versions it gets) adds up to the same numbers.
+//! It knows no database and no clock. Each function moves a [`Section`] and its [`Account`]
+//! together, so that `observed = delivered + coalesced + expired + waiting` holds after every one
+//! of them, and so that what the collector is told (`coalesced`, `expired` of the versions it gets)
+//! adds up to the same numbers.
 
 #![deny(clippy::disallowed_methods, reason = "the ledger is pure: no clock, no I/O, no randomness")]
 
@@ -113,8 +114,8 @@ impl Section {
         self.push(&observation.source, delta, generation)
     }
 
-    /// The newest state once more, as a version that replaces the `merged` ones that wait and starts from
-    /// nothing. `None` when there is no state to send.
+    /// The newest state once more, as a version that replaces the `merged` ones that wait and
+    /// starts from nothing. `None` when there is no state to send.
     pub(super) fn send_whole(
         &mut self,
         source: &SourceName,
@@ -199,7 +200,8 @@ impl Section {
         }
     }
 
-    /// The state and whatever waited are lost; the next observation starts from nothing and says so.
+    /// The state and whatever waited are lost; the next observation starts from nothing and says
+    /// so.
     pub(super) fn lose(&mut self) {
         self.untold.expired += self.account.waiting;
         self.account.expired += self.account.waiting;
@@ -233,7 +235,8 @@ pub(super) enum Standing {
     Arrived(Generation),
     /// What waits can be applied to what it holds.
     Fits,
-    /// It holds something our versions do not start from: a restored collector, or a rolled-back host.
+    /// It holds something our versions do not start from: a restored collector, or a rolled-back
+    /// host.
     Apart,
 }
 

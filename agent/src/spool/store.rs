@@ -1,8 +1,9 @@
 //! The spool itself: one connection behind a lock, and the two halves that use it.
 //!
-//! Parts of an open observation are buffered and flushed in batches under no name; only the commit names them,
-//! in the transaction that moves the state on. So no transaction is open between calls, an acknowledgement
-//! never waits for a pass, and a kill leaves nothing but parts that nothing names, which the next start drops.
+//! Parts of an open observation are buffered and flushed in batches under no name; only the commit
+//! names them, in the transaction that moves the state on. So no transaction is open between calls,
+//! an acknowledgement never waits for a pass, and a kill leaves nothing but parts that nothing
+//! names, which the next start drops.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,15 +20,17 @@ use rusqlite::{Connection, Transaction};
 use super::database::{self, Refs, doing};
 use super::identity::{self, Identity, Keeper};
 use super::section::{Section, Standing, Waiting};
-use super::{Deliver, Keep, Observation, Reconciled, SpoolError, Status, repair};
+use super::{Deliver, Keep, Observation, Reconciled, SpoolError, Status, repair, rows};
 
 /// Parts of an open observation kept in memory before they are written, in bytes.
 const BUFFER_BYTES: usize = 1024 * 1024;
 
-/// Versions merged in one transaction, so that an acknowledgement never waits long for a full spool.
+/// Versions merged in one transaction, so that an acknowledgement never waits long for a full
+/// spool.
 const MERGES_AT_ONCE: usize = 64;
 
-/// The highest generation the collector may make an agent jump to: far beyond use, and far below overflow.
+/// The highest generation the collector may make an agent jump to: far beyond use, and far below
+/// overflow.
 const GENERATION_LIMIT: Generation = Generation(1 << 62);
 
 /// How the spool is kept.
@@ -68,7 +71,8 @@ struct Open {
 }
 
 impl Spool {
-    /// Opens the spool of `settings.folder`, repaired where needed. `redactor` opens the sealed parts.
+    /// Opens the spool of `settings.folder`, repaired where needed. `redactor` opens the sealed
+    /// parts.
     ///
     /// # Errors
     /// [`SpoolError`] when the folder cannot be used; a damaged file is no error.
@@ -145,7 +149,7 @@ impl Keep for Spool {
             }
             open.buffered = 0;
             let batch = std::mem::take(&mut open.buffer);
-            inner.transact("keeping parts", |tx| insert_parts(tx, &batch))
+            inner.transact("keeping parts", |tx| rows::insert_parts(tx, &batch))
         })
     }
 
@@ -257,7 +261,7 @@ impl Inner {
         database::name_all(&mut refs, gone, -1);
         database::name_all(&mut refs, waiting.version.delta.set.values(), 1);
         self.transact("committing an observation", |tx| {
-            insert_parts(tx, &open.buffer)?;
+            rows::insert_parts(tx, &open.buffer)?;
             database::put_section(tx, source, &section, Some(&observation.manifest))?;
             database::put_version(tx, &waiting)?;
             database::refer(tx, &refs)?;
@@ -273,7 +277,7 @@ impl Inner {
             more = self.transact("coalescing versions", |tx| {
                 for _ in 0..MERGES_AT_ONCE {
                     let Some(source) = database::mergeable(tx)? else { return Ok(false) };
-                    coalesce_oldest(tx, &source)?;
+                    rows::coalesce_oldest(tx, &source)?;
                     database::drop_idle(tx)?;
                     if database::used_bytes(tx)? <= limit {
                         return Ok(false);
@@ -328,7 +332,8 @@ impl Inner {
         Ok(parts)
     }
 
-    /// What it means that a part is not there: its version may have been coalesced since it was read.
+    /// What it means that a part is not there: its version may have been coalesced since it was
+    /// read.
     fn missing(&self, digest: &Digest) -> Result<SpoolError, SpoolError> {
         let waiting = database::versions(&self.connection, None, None)?;
         let mut named = waiting.iter().flat_map(|waiting| waiting.version.delta.set.values());
@@ -353,7 +358,7 @@ impl Inner {
         section.settle(&delivered);
         let idle = self.open.is_none();
         self.transact("acknowledging versions", |tx| {
-            remove_versions(tx, &delivered)?;
+            rows::remove_versions(tx, &delivered)?;
             database::put_section(tx, source, &section, None)?;
             // Parts of an open observation have no name yet; its commit cleans up.
             if idle { database::drop_idle(tx) } else { Ok(()) }
@@ -421,7 +426,7 @@ impl Inner {
             let mut refs = Refs::new();
             database::name_all(&mut refs, whole.version.delta.set.values(), 1);
             database::refer(tx, &refs)?;
-            remove_versions(tx, &replaced)?;
+            rows::remove_versions(tx, &replaced)?;
             database::put_version(tx, &whole)?;
             database::put_section(tx, source, &section, None)?;
             if idle { database::drop_idle(tx) } else { Ok(()) }
@@ -469,33 +474,4 @@ impl Inner {
         self.generation = self.generation.max(generation);
         Ok(())
     }
-}
-
-fn insert_parts(tx: &Transaction<'_>, parts: &[(Digest, Sealed)]) -> Result<(), SpoolError> {
-    parts
-        .iter()
-        .try_for_each(|(digest, sealed)| database::insert_part(tx, digest, sealed.as_bytes()))
-}
-
-fn remove_versions(tx: &Transaction<'_>, versions: &[Waiting]) -> Result<(), SpoolError> {
-    let mut refs = Refs::new();
-    for Waiting { version, .. } in versions {
-        database::name_all(&mut refs, version.delta.set.values(), -1);
-        database::remove_version(tx, version.generation)?;
-    }
-    database::refer(tx, &refs)
-}
-
-fn coalesce_oldest(tx: &Transaction<'_>, source: &SourceName) -> Result<(), SpoolError> {
-    let section = database::section(tx, source)?;
-    let mut section = section.ok_or(SpoolError::Damaged("a version has no section"))?;
-    let (older, newer) = database::oldest_pair(tx, source)?;
-    let pair = [older.clone(), newer.clone()];
-    let merged = section.coalesce(older, newer);
-    let mut refs = Refs::new();
-    database::name_all(&mut refs, merged.version.delta.set.values(), 1);
-    database::refer(tx, &refs)?;
-    remove_versions(tx, &pair)?;
-    database::put_version(tx, &merged)?;
-    database::put_section(tx, source, &section, None)
 }

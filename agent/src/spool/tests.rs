@@ -1,4 +1,5 @@
-//! The spool against a model: a collector that applies what it is sent, and a list of what was observed.
+//! The spool against a model: a collector that applies what it is sent, and a list of what was
+//! observed.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
-//! One HTTP client for one collector: HTTPS always, plain HTTP to this machine only, every body bounded.
+//! One HTTP client for one collector: HTTPS always, plain HTTP to this machine only, every body
+//! bounded.
 //!
 //! It knows how a request travels and nothing of what is said.
 
@@ -19,7 +20,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long a request may take from its first byte to the last of its answer.
 const TOTAL: Duration = Duration::from_secs(60);
 
-/// How long an idle connection is kept: longer than the usual heartbeat, so that TLS is set up once.
+/// How long an idle connection is kept: longer than the usual heartbeat, so that TLS is set up
+/// once.
 const IDLE: Duration = Duration::from_secs(90);
 
 /// Why there is no client.
@@ -74,8 +76,8 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A client of the collector at `address`, which is trusted by the certificates in `ca_file`, or by the
-    /// platform's where there is none. A rustls provider must be installed.
+    /// A client of the collector at `address`, which is trusted by the certificates in `ca_file`,
+    /// or by the platform's where there is none. A rustls provider must be installed.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -99,7 +101,8 @@ impl Collector {
         if let Some(path) = ca_file {
             builder = builder.tls_certs_only(certificates(path)?);
         } else if base.scheme() == "http" {
-            // Nothing is encrypted on the loopback, so no certificate of the platform needs to be read.
+            // Nothing is encrypted on the loopback, so no certificate of the platform needs to be
+            // read.
             builder = builder.tls_certs_only([]);
         }
         Ok(Self { client: builder.build().map_err(ClientError::Tls)?, base })

@@ -1,9 +1,9 @@
 //! What to say to the collector next, given what it answered: the transport without its network.
 //!
-//! Pure: time comes in as milliseconds of the monotonic clock and chance as a number. The order is enrol, then a
-//! heartbeat, which tells both sides where they stand, then parts and reports until nothing waits. Every failure
-//! waits longer than the one before, with full jitter, and nothing is ever sent before its time: a collector
-//! that is down or busy sees fewer requests, not more.
+//! Pure: time comes in as milliseconds of the monotonic clock and chance as a number. The order is
+//! enrol, then a heartbeat, which tells both sides where they stand, then parts and reports until
+//! nothing waits. Every failure waits longer than the one before, with full jitter, and nothing is
+//! ever sent before its time: a collector that is down or busy sees fewer requests, not more.
 
 #![deny(clippy::disallowed_methods, reason = "decisions are pure: no clock, no I/O, no randomness")]
 
@@ -14,20 +14,23 @@ use driftline_protocol::wire::{
     HeartbeatAnswer, Held, Outcome, ProblemCode, ReportAnswer, SectionVersion,
 };
 
-/// The first bound of the random wait after a failure, in milliseconds; it doubles with each further one.
+/// The first bound of the random wait after a failure, in milliseconds; it doubles with each
+/// further one.
 const BACKOFF_MS: u64 = 1_000;
 
-/// The longest wait after failures, in milliseconds: a collector that is back is full again within this.
+/// The longest wait after failures, in milliseconds: a collector that is back is full again within
+/// this.
 const BACKOFF_LIMIT_MS: u64 = 300_000;
 
 /// The wait after a refusal that only a person can mend, in milliseconds.
 const REFUSED_MS: u64 = 900_000;
 
-/// Reports in a row that may bring nothing forward, before that counts as a failure. One may name missing
-/// parts and one an unknown base in good order.
+/// Reports in a row that may bring nothing forward, before that counts as a failure. One may name
+/// missing parts and one an unknown base in good order.
 const FRUITLESS: u32 = 4;
 
-/// The longest wait a collector can ask for, in milliseconds: a wrong number must not silence an agent.
+/// The longest wait a collector can ask for, in milliseconds: a wrong number must not silence an
+/// agent.
 const ASKED_LIMIT_MS: u64 = 3_600_000;
 
 /// What to send next.
@@ -121,7 +124,8 @@ pub struct Exchange {
     enrolment: Enrolment,
     heartbeat_at: u64,
     heartbeat_ms: u64,
-    /// Whether a heartbeat was answered since the start; before that we do not know what the collector holds.
+    /// Whether a heartbeat was answered since the start; before that we do not know what the
+    /// collector holds.
     greeted: bool,
     /// No versions before this.
     reports_at: u64,
@@ -139,8 +143,8 @@ enum Enrolment {
 }
 
 impl Exchange {
-    /// An exchange that begins at `now_ms`, with a heartbeat each `heartbeat_ms` until told otherwise, and with
-    /// an enrolment where one is needed.
+    /// An exchange that begins at `now_ms`, with a heartbeat each `heartbeat_ms` until told
+    /// otherwise, and with an enrolment where one is needed.
     pub fn new(enrol: Option<Proof>, heartbeat_ms: u64, now_ms: u64) -> Self {
         Self {
             enrolment: enrol.map_or(Enrolment::Done, Enrolment::Needed),
@@ -246,7 +250,8 @@ impl Exchange {
         self.lacking.clear();
         for (version, outcome) in sent.iter().zip(answer.outcomes) {
             let source = version.source.clone();
-            // Behind a version that was not applied, an answer about a later one of the source means nothing.
+            // Behind a version that was not applied, an answer about a later one of the source
+            // means nothing.
             if stuck.contains(&source) {
                 continue;
             }
@@ -296,7 +301,8 @@ impl Exchange {
             | ProblemCode::TooLarge
             | ProblemCode::Malformed
             | ProblemCode::NotFound => {
-                // The first waits are short, since a collector that just started may not know us yet.
+                // The first waits are short, since a collector that just started may not know us
+                // yet.
                 self.back_off(at);
                 let patience = REFUSED_MS.min(10_000 << self.failures.min(10));
                 self.hold_until = self.hold_until.max(at.now_ms.saturating_add(patience));
@@ -313,7 +319,8 @@ impl Exchange {
         self.failures = 0;
     }
 
-    /// Full jitter: anywhere from nothing to the bound, so that agents that failed together come back apart.
+    /// Full jitter: anywhere from nothing to the bound, so that agents that failed together come
+    /// back apart.
     fn back_off(&mut self, at: Moment) {
         let bound = (BACKOFF_MS << self.failures.min(16)).min(BACKOFF_LIMIT_MS);
         self.failures = self.failures.saturating_add(1);
@@ -322,7 +329,8 @@ impl Exchange {
     }
 }
 
-/// At least `wait`, and up to a tenth more, so that answers given together do not come back together.
+/// At least `wait`, and up to a tenth more, so that answers given together do not come back
+/// together.
 fn splayed(wait: u64, chance: u64) -> u64 {
     wait.saturating_add(chance % (wait / 10 + 1))
 }
