@@ -4,9 +4,10 @@
 //! resolved inside the root (`openat2` with `RESOLVE_IN_ROOT`), so a fixture tree behaves like a host. Nothing
 //! here blocks on a FIFO or opens a device: only regular files are ever read.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,9 @@ use driftline_protocol::redact::Redactor;
 use driftline_protocol::snapshot::Reason;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
+
+/// How much of a large file is in memory at once, in bytes.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// The host that is read, with the key its digests are made under.
 pub struct Machine {
@@ -30,6 +34,11 @@ pub struct Machine {
 pub struct Entry {
     /// Its name, without the directory.
     pub name: OsString,
+}
+
+/// A directory that is held open, so that looking at each of its entries costs one call.
+pub struct Directory {
+    file: File,
 }
 
 /// What was read of a regular file.
@@ -99,23 +108,18 @@ impl Machine {
     /// # Errors
     /// The reason why it could not be listed, [`Reason::TooLarge`] above [`limits::PARTS_PER_SECTION`].
     pub fn entries(&self, path: &Path) -> Result<Option<Vec<Entry>>, Reason> {
-        let file = match self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK) {
-            Ok(file) => file,
-            Err(errno) => return absent(errno),
-        };
-        let mut entries = Vec::new();
-        for entry in Dir::read_from(file).map_err(reason)? {
-            let entry = entry.map_err(reason)?;
-            let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes());
-            if name != "." && name != ".." {
-                entries.push(Entry { name: name.to_os_string() });
-            }
-            if entries.len() > limits::PARTS_PER_SECTION {
-                return Err(Reason::TooLarge);
-            }
+        self.directory(path)?.map(|directory| directory.entries()).transpose()
+    }
+
+    /// The directory at `path`, links followed inside the root. `None` when no directory is there.
+    ///
+    /// # Errors
+    /// The reason why it could not be opened.
+    pub fn directory(&self, path: &Path) -> Result<Option<Directory>, Reason> {
+        match self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK) {
+            Ok(file) => Ok(Some(Directory { file })),
+            Err(errno) => absent(errno),
         }
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Some(entries))
     }
 
     /// The whole content of the regular file at `path`, links followed inside the root. `None` when nothing is
@@ -155,6 +159,44 @@ impl Machine {
         Ok(Some(Content { bytes, stat: after }))
     }
 
+    /// Hands the regular file at `path` to `take` piece by piece. Gives its attributes; `None` when nothing
+    /// is there.
+    ///
+    /// # Errors
+    /// As [`Machine::read`]; what `take` got before an error means nothing.
+    pub fn read_pieces(
+        &self,
+        path: &Path,
+        bound: u64,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<Stat>, Reason> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let Some(mut file) = self.open_regular(path, flags)? else { return Ok(None) };
+        let before = rustix::fs::fstat(&file).map_err(reason)?;
+        let mut piece = vec![0; PIECE_BYTES];
+        let mut total = 0;
+        loop {
+            let read = match io::Read::read(&mut file, &mut piece) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return Err(Reason::Failed),
+            };
+            total += read as u64;
+            if total > bound {
+                return Err(Reason::TooLarge);
+            }
+            take(piece.get(..read).unwrap_or_default());
+        }
+        self.bytes.fetch_add(total, Ordering::Relaxed);
+        let after = rustix::fs::fstat(&file).map_err(reason)?;
+        if same_file(&before, &after) && after.st_size.unsigned_abs() == total {
+            Ok(Some(after))
+        } else {
+            Err(Reason::Changing)
+        }
+    }
+
     /// Opens a regular file without ever blocking on, or disturbing, anything else.
     fn open_regular(&self, path: &Path, flags: OFlags) -> Result<Option<File>, Reason> {
         // O_PATH first: opening a device or a FIFO, even without blocking, can have effects.
@@ -185,6 +227,50 @@ impl Machine {
             }
             other => other.map(File::from),
         }
+    }
+}
+
+impl Directory {
+    /// Its entries, sorted by name.
+    ///
+    /// # Errors
+    /// The reason why it could not be listed, [`Reason::TooLarge`] above [`limits::PARTS_PER_SECTION`].
+    pub fn entries(&self) -> Result<Vec<Entry>, Reason> {
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&self.file).map_err(reason)? {
+            let entry = entry.map_err(reason)?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                entries.push(Entry { name: name.to_os_string() });
+            }
+            if entries.len() > limits::PARTS_PER_SECTION {
+                return Err(Reason::TooLarge);
+            }
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    /// The attributes of its entry `name`, a symbolic link not followed. `None` when it is gone.
+    ///
+    /// # Errors
+    /// The reason why it could not be looked at.
+    pub fn stat(&self, name: &OsStr) -> Result<Option<Stat>, Reason> {
+        rustix::fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW).map(Some).or_else(absent)
+    }
+
+    /// Its own attributes.
+    ///
+    /// # Errors
+    /// The reason why it could not be looked at.
+    pub fn own_stat(&self) -> Result<Stat, Reason> {
+        rustix::fs::fstat(&self.file).map_err(reason)
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

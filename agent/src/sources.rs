@@ -6,11 +6,13 @@
 
 use std::path::PathBuf;
 
-use driftline_protocol::ids::{PartName, SourceName};
+use driftline_protocol::ids::{Digest, PartName, SourceName};
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reason};
 
 use crate::machine::Machine;
+
+pub mod files;
 
 /// Reads one kind of fact from the host.
 pub trait Source: Send {
@@ -24,6 +26,15 @@ pub trait Source: Send {
     /// everything below it.
     fn watched(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    /// Whether this source, as it is configured now, looks at `part` if it is there.
+    ///
+    /// A part that was known and is no longer looked at is unobserved ([`Reason::Withheld`]): a narrower
+    /// configuration is no removal.
+    fn covers(&self, part: &PartName) -> bool {
+        let _ = part;
+        true
     }
 
     /// Reads all parts, handing each to `sink` as soon as it is read. Blocking; the caller bounds the time.
@@ -40,11 +51,38 @@ pub trait Source: Send {
 /// Takes what a source sees, part by part.
 pub trait Sink {
     /// The part was looked at, or could not be ([`RawPart::Unobserved`]).
-    fn seen(&mut self, part: PartName, raw: RawPart);
+    ///
+    /// A source that can tell without reading that a part is unchanged keeps the receipt for [`Sink::same`].
+    fn seen(&mut self, part: PartName, raw: RawPart) -> Receipt;
 
-    /// The part is as this source saw it in its last pass, by the file's identity, size and times.
-    fn same(&mut self, part: &PartName);
+    /// The part is as it was when it was seen for this receipt, by the file's identity, size and times.
+    ///
+    /// The sink answers [`Carry::ReadAgain`] when its last committed state is not what the receipt says, for
+    /// instance because a commit failed, the spool was repaired or the part was blind in between. The source
+    /// must then read the part and say [`Sink::seen`]; else it would be taken for gone.
+    fn same(&mut self, part: &PartName, receipt: &Receipt) -> Carry;
 
     /// Nothing at or below `place` could be looked at: parts known there are unobserved, not gone.
+    ///
+    /// What this pass has said or will say of a single part counts more than this.
     fn blind(&mut self, place: &PartName, reason: Reason);
+}
+
+/// What became of a part that was seen. A source may keep it and may not look inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The digest of the part as it was sealed.
+    pub(crate) digest: Digest,
+    /// Why something of the part is unknown, if anything is.
+    pub(crate) unobserved: Option<Reason>,
+}
+
+/// Whether a part that is the same could be carried on from the last pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a part that was not carried and is not read again would be taken for gone"]
+pub enum Carry {
+    /// The part stands as it was.
+    Carried,
+    /// The sink does not have that state of the part.
+    ReadAgain,
 }

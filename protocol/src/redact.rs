@@ -27,6 +27,7 @@ use crate::limits;
 use crate::snapshot::{Content, Observed, Part, Reading, Reason};
 
 const KEY_ID_CONTEXT: &str = "driftline 2026-11 fingerprint key id v1";
+const KEY_FILE_CONTEXT: &str = "driftline 2026-11 fingerprint key file v1";
 const SECRET_CONTEXT: &str = "driftline 2026-11 secret fingerprint v1";
 const RAW_CONTEXT: &str = "driftline 2026-11 raw digest v1";
 const SEAL_CONTEXT: &str = "driftline 2026-11 spool seal v1";
@@ -170,6 +171,11 @@ impl Redactor {
             raw: blake3::derive_key(RAW_CONTEXT, &key),
             seal: blake3::derive_key(SEAL_CONTEXT, &key),
         }
+    }
+
+    /// A redactor under the key that the content of a key file stands for; all of its bytes count.
+    pub fn from_key_file(content: &[u8]) -> Self {
+        Self::new(blake3::derive_key(KEY_FILE_CONTEXT, content))
     }
 
     /// The name of the key, which may be told.
