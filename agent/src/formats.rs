@@ -22,6 +22,12 @@ pub mod build;
 
 pub mod key_value;
 
+pub mod ini;
+
+pub mod json;
+
+pub mod lists;
+
 pub mod text;
 
 #[cfg(test)]
@@ -32,12 +38,22 @@ mod tests;
 /// Formats that know one path stand before those that judge by the content, and `text`, which claims
 /// everything, stands last.
 pub static ALL: &[&Format] = &[
+    &lists::HOSTS,
+    &lists::FSTAB,
+    &lists::CRYPTTAB,
+    &lists::EXPORTS,
+    &lists::SERVICES,
+    &lists::LIMITS,
+    &lists::RULES,
+    &lists::WORDS,
     &key_value::RESOLV,
     &key_value::NSSWITCH,
     &key_value::LD_SO_CONF,
     &key_value::SYSCTL,
     &key_value::LOGIN_DEFS,
     &key_value::ASSIGNMENTS,
+    &json::FORMAT,
+    &ini::FORMAT,
     &text::FORMAT,
 ];
 

@@ -253,7 +253,14 @@ impl Redactor {
                     None => self.redact_value(ItemValue::Text(text)),
                 }
             }
-            other => self.redact_value(other),
+            ItemValue::Nothing
+            | ItemValue::Flag(_)
+            | ItemValue::Integer(_)
+            | ItemValue::Text(_)
+            | ItemValue::Fingerprint(_)
+            | ItemValue::List(_)
+            | ItemValue::Set(_)
+            | ItemValue::Lines(_) => self.redact_value(value),
         }
     }
 

@@ -61,13 +61,10 @@ impl Builder {
         key: ItemKey,
         more: impl IntoIterator<Item = ItemValue>,
     ) -> Result<(), FormatError> {
-        let item = match self.items.remove(&key) {
-            Some(item) => item,
-            None => RawItem::plain(ItemValue::List(Vec::new())),
-        };
-        let mut values = match item.value {
-            ItemValue::List(values) => values,
-            other => vec![other],
+        let mut values = match self.items.remove(&key) {
+            Some(RawItem { value: ItemValue::List(values), .. }) => values,
+            Some(item) => vec![item.value],
+            None => Vec::new(),
         };
         for value in more {
             if values.len() >= limits::VALUES_PER_ITEM {

@@ -6,7 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod ini;
+mod json;
 mod key_value;
+mod lists;
 mod text;
 
 /// Reads `input` with `format` and compares its items, one line each: `key = value`, `[rank]` where order
@@ -128,8 +131,10 @@ proptest! {
         let dos = text.replace('\n', "\r\n");
         let marked = format!("\u{feff}{text}");
         for format in ALL {
-            prop_assert_eq!(render(format, dos.as_bytes()), render(format, text.as_bytes()));
-            prop_assert_eq!(render(format, marked.as_bytes()), render(format, text.as_bytes()));
+            // A reader may count the lines of an error otherwise; the items are what must agree.
+            let items = |text: &str| (format.read)(text.as_bytes()).ok();
+            prop_assert_eq!(items(&dos), items(&text), "{}", format.name);
+            prop_assert_eq!(items(&marked), items(&text), "{}", format.name);
         }
     }
 }

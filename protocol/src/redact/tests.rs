@@ -402,7 +402,7 @@ proptest! {
 
     #[test]
     fn a_planted_secret_never_shows(
-        secret in "[A-Za-z0-9!%^*+_.-]{0,6}Xq7Zt[A-Za-z0-9!%^*+_.-]{0,6}[a-z]",
+        secret in "[A-Za-z0-9!%^*+_.]{0,6}Xq7Zt[A-Za-z0-9!%^*+_.-]{0,6}[a-z]",
         form in proptest::sample::select(FORMS),
         before in "([a-z]{1,8} ?[a-z0-9=]{0,4}\n){0,3}",
         after in "(\n[a-z]{1,8} [a-z]{1,8}){0,3}",

@@ -5,7 +5,7 @@
 //! start of a line runs to the end of the line, and a password in a URL to the last `@`.
 //!
 //! Invariant: redacting twice changes nothing, since a marker that stands where a secret would is passed
-//! over. What a token looks like stands in [`shapes`], what a value is in [`values`].
+//! over and passes go on until none finds anything. What a token looks like stands in [`shapes`], what a value is in [`values`].
 
 mod scanner;
 mod shapes;
@@ -17,9 +17,21 @@ use std::ops::Range;
 use super::Redactor;
 use crate::limits;
 
+/// How often a text is looked at. A block that becomes one marker can bring a name and a value together, so
+/// passes go on until nothing is found; two suffice for anything but text made to need more.
+const PASSES: usize = 8;
+
 /// Replaces each secret inside `text` by its fingerprint.
 pub(super) fn redact<'a>(redactor: &Redactor, text: &'a str) -> Cow<'a, str> {
-    replace(redactor, text, scanner::secrets(text))
+    let mut redacted = Cow::Borrowed(text);
+    for _ in 0..PASSES {
+        let secrets = scanner::secrets(&redacted);
+        if secrets.is_empty() {
+            break;
+        }
+        redacted = Cow::Owned(replace(redactor, &redacted, secrets));
+    }
+    redacted
 }
 
 /// As [`redact`], for the value of a setting whose name decides what inside it is a secret.
@@ -38,16 +50,13 @@ pub(super) fn redact_lines(redactor: &Redactor, lines: Vec<String>) -> Vec<Strin
         if cut { redactor.fingerprint(line.as_bytes()).to_string() } else { line }
     };
     let text = lines.into_iter().map(bounded).collect::<Vec<_>>().join("\n");
-    match redact(redactor, &text) {
-        _ if text.is_empty() => Vec::new(),
-        redacted => redacted.split('\n').map(str::to_owned).collect(),
+    if text.is_empty() {
+        return Vec::new();
     }
+    redact(redactor, &text).split('\n').map(str::to_owned).collect()
 }
 
-fn replace<'a>(redactor: &Redactor, text: &'a str, mut secrets: Vec<Range<usize>>) -> Cow<'a, str> {
-    if secrets.is_empty() {
-        return Cow::Borrowed(text);
-    }
+fn replace(redactor: &Redactor, text: &str, mut secrets: Vec<Range<usize>>) -> String {
     secrets.sort_unstable_by_key(|secret| (secret.start, secret.end));
     let mut merged: Vec<Range<usize>> = Vec::with_capacity(secrets.len());
     for secret in secrets {
@@ -65,5 +74,5 @@ fn replace<'a>(redactor: &Redactor, text: &'a str, mut secrets: Vec<Range<usize>
         done = secret.end;
     }
     redacted.push_str(text.get(done..).unwrap_or_default());
-    Cow::Owned(redacted)
+    redacted
 }

@@ -208,7 +208,7 @@ impl<'a> Scanner<'a> {
         }
         let separator = match separator(self.text, end) {
             Separator::None if self.module_parameter => argument(self.text, end),
-            other => other,
+            known @ (Separator::Assigns(_) | Separator::Blank(_) | Separator::None) => known,
         };
         self.module_parameter |= name == "modparam";
         match separator {
@@ -346,7 +346,7 @@ impl<'a> Scanner<'a> {
             [digit, blank, _, ..] if digit.is_ascii_digit() && matches!(blank, b' ' | b'\t') => {
                 from + next.len() - after.trim_start_matches(is_blank).len()
             }
-            _ if dashed && next.starts_with('-') => return None,
+            _ if dashed && next.starts_with("--") => return None,
             _ if dashed || self.user_named || word.before == "enable" => from,
             _ if word.first && after.trim().is_empty() => from,
             _ => return None,

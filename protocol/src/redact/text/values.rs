@@ -173,7 +173,8 @@ fn below(place: &Place<'_>, at: usize) -> Option<Range<usize>> {
     let mut end = first;
     for next in tail(text, first).split_inclusive('\n') {
         let deeper = indentation(next) > indent || next.trim().is_empty();
-        if !deeper && !(mark == "\\" && end == first) {
+        let continued = mark == "\\" && end == first;
+        if !(deeper || continued) {
             break;
         }
         end += next.len();
