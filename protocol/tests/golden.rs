@@ -3,6 +3,11 @@
 //! A golden file is never edited. Today's types must read each and write it back equal, and must read it
 //! with fields that a later minor version may add.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a golden file that does not read is what these tests report"
+)]
+
 use std::fs;
 use std::path::PathBuf;
 
