@@ -1,7 +1,9 @@
 //! Any bytes give the formats of `key_value` items within bounds, or an error.
 #![no_main]
 
-use driftline_agent::formats::key_value::{ASSIGNMENTS, LD_SO_CONF, LOGIN_DEFS, NSSWITCH, RESOLV, SYSCTL};
+use driftline_agent::formats::key_value::{
+    ASSIGNMENTS, LD_SO_CONF, LOGIN_DEFS, NSSWITCH, RESOLV, SYSCTL,
+};
 use driftline_protocol::limits;
 use libfuzzer_sys::fuzz_target;
 

@@ -1,7 +1,9 @@
 //! Any bytes give the formats of `lists` items within bounds, or an error.
 #![no_main]
 
-use driftline_agent::formats::lists::{CRYPTTAB, EXPORTS, FSTAB, HOSTS, LIMITS, RULES, SERVICES, WORDS};
+use driftline_agent::formats::lists::{
+    CRYPTTAB, EXPORTS, FSTAB, HOSTS, LIMITS, RULES, SERVICES, WORDS,
+};
 use driftline_protocol::limits;
 use libfuzzer_sys::fuzz_target;
 

@@ -1,7 +1,7 @@
 //! What travels and what is kept keeps its form: one golden file per message and version.
 //!
-//! A golden file is never edited. Today's types must read each and write it back equal, and must read it
-//! with fields that a later minor version may add.
+//! A golden file is never edited. Today's types must read each and write it back equal, and must
+//! read it with fields that a later minor version may add.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,9 +1,11 @@
-//! Sections of keys: `*.ini`, desktop files, NetworkManager, and every `.conf` that begins with a section.
+//! Sections of keys: `*.ini`, desktop files, NetworkManager, and every `.conf` that begins with a
+//! section.
 //!
-//! Programs disagree on almost everything else, so only what all of them agree on is taken away: comments
-//! on lines of their own, blanks around keys and values, and how the sections are ordered. A section that
-//! comes again continues the first; a key that repeats keeps all its values in order. `#` and `;` inside a
-//! value stay, since for most programs they belong to it. systemd's units are a format of their own.
+//! Programs disagree on almost everything else, so only what all of them agree on is taken away:
+//! comments on lines of their own, blanks around keys and values, and how the sections are ordered.
+//! A section that comes again continues the first; a key that repeats keeps all its values in
+//! order. `#` and `;` inside a value stay, since for most programs they belong to it. systemd's
+//! units are a format of their own.
 
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::redact::RawItems;

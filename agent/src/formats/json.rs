@@ -1,9 +1,10 @@
 //! JSON, as one item a scalar, keyed by the names on the way to it.
 //!
-//! The members of an object have no order. An array of scalars is one ordered list. An array of anything
-//! else has a key per element: its `id` or `name` where every element has its own, so that an element
-//! inserted in front moves nothing, else its place counted from 0; the order of such an array shows as the
-//! list `(order)` beside its elements. An object or array without members is an item of its own.
+//! The members of an object have no order. An array of scalars is one ordered list. An array of
+//! anything else has a key per element: its `id` or `name` where every element has its own, so that
+//! an element inserted in front moves nothing, else its place counted from 0; the order of such an
+//! array shows as the list `(order)` beside its elements. An object or array without members is an
+//! item of its own.
 //!
 //! A repeated member is malformed: readers disagree on which one counts (RFC 8259, section 4).
 

@@ -1,7 +1,8 @@
 //! Line lists: `hosts`, `fstab`, `services` and their like, where one column of a line is its key.
 //!
-//! Each file is a row in a table of its own: which column is the key, and whether the order of lines has
-//! meaning. Lines whose key repeats are numbered (`…/2`), except in `hosts`, where they add names.
+//! Each file is a row in a table of its own: which column is the key, and whether the order of
+//! lines has meaning. Lines whose key repeats are numbered (`…/2`), except in `hosts`, where they
+//! add names.
 
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::redact::RawItems;
@@ -55,7 +56,8 @@ pub static SERVICES: Format = Format {
     read: |bytes| read_columns(bytes, &Columns { key: &[0, 1], ordered: Order::None }),
 };
 
-/// Limits of a login; see limits.conf(5). The most specific domain wins, and of equal ones the last line.
+/// Limits of a login; see limits.conf(5). The most specific domain wins, and of equal ones the last
+/// line.
 pub static LIMITS: Format = Format {
     name: "limits",
     version: 1,
@@ -66,7 +68,8 @@ pub static LIMITS: Format = Format {
     read: |bytes| read_columns(bytes, &Columns { key: &[0, 1, 2], ordered: Order::Ranked }),
 };
 
-/// Access by host, first match wins; see hosts_access(5). Also package sources and modules, one a line.
+/// Access by host, first match wins; see hosts_access(5). Also package sources and modules, one a
+/// line.
 pub static RULES: Format = Format {
     name: "rule_lines",
     version: 1,

@@ -12,8 +12,8 @@ mod key_value;
 mod lists;
 mod text;
 
-/// Reads `input` with `format` and compares its items, one line each: `key = value`, `[rank]` where order
-/// has meaning, `secret` where the format knows it is one.
+/// Reads `input` with `format` and compares its items, one line each: `key = value`, `[rank]` where
+/// order has meaning, `secret` where the format knows it is one.
 #[track_caller]
 fn check(format: &Format, input: &str, expected: &[&str]) {
     assert_eq!(render(format, input.as_bytes()), expected, "{} reading {input:?}", format.name);

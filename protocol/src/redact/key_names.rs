@@ -1,9 +1,10 @@
 //! Which names are names of secrets.
 //!
-//! A name is cut into words (`dbPassword`, `vm-password` and `DB_PASSWORD` alike) and judged by its last
-//! ones, since what follows the word for a secret says what is meant: `password_file` and `token_ttl` hold
-//! none. The word lists were collected from the sample configurations of Asterisk, FreeSWITCH, Kamailio and
-//! stock Linux hosts. Wrong either way hurts: a missed name leaks, a wrong one hides a setting.
+//! A name is cut into words (`dbPassword`, `vm-password` and `DB_PASSWORD` alike) and judged by its
+//! last ones, since what follows the word for a secret says what is meant: `password_file` and
+//! `token_ttl` hold none. The word lists were collected from the sample configurations of Asterisk,
+//! FreeSWITCH, Kamailio and stock Linux hosts. Wrong either way hurts: a missed name leaks, a wrong
+//! one hides a setting.
 
 use crate::item::{ItemKey, ItemValue};
 
@@ -39,7 +40,8 @@ const SECRET_WORDS: &[&str] = &[
     "vmpin",
 ];
 
-/// Endings of a run-together last word that name a secret: `turnpassword`, `ssl_keypasswd`, `dbpass`.
+/// Endings of a run-together last word that name a secret: `turnpassword`, `ssl_keypasswd`,
+/// `dbpass`.
 const SECRET_ENDINGS: &[&str] =
     &["password", "passwd", "passphrase", "pass", "secret", "token", "pw", "pwd"];
 
@@ -68,7 +70,8 @@ const KEY_KINDS: &[&str] = &[
     "subscription",
 ];
 
-/// Words that, after the word for a secret, still mean its value: `password_hash`, `secret_key_base`.
+/// Words that, after the word for a secret, still mean its value: `password_hash`,
+/// `secret_key_base`.
 const FORMS: &[&str] = &[
     "base",
     "base64",
@@ -143,8 +146,8 @@ pub fn names_secret(key: &ItemKey, value: &ItemValue) -> bool {
     (collection || plural || pair || word_names_secret(last)) && !all_harmless(named, value)
 }
 
-/// The name in `key` that decides what inside its value is a secret, where the value as a whole is none:
-/// a data source (`dsn:user:password`) or a header with a scheme.
+/// The name in `key` that decides what inside its value is a secret, where the value as a whole is
+/// none: a data source (`dsn:user:password`) or a header with a scheme.
 pub(super) fn names_partial_secret(key: &ItemKey) -> Option<String> {
     let segments = key.segments().filter(|segment| !is_number(segment));
     let value = |name: &String| !VALUE_SEGMENTS.contains(&name.to_lowercase().as_str());
@@ -178,7 +181,8 @@ pub fn word_names_secret(name: &str) -> bool {
     }
 }
 
-/// Whether `value` under a name of a secret plainly is none: a switch, a reference, a service of names.
+/// Whether `value` under a name of a secret plainly is none: a switch, a reference, a service of
+/// names.
 pub(super) fn is_harmless(name: &str, value: &str) -> bool {
     let first = value.split([' ', '\t']).next().unwrap_or_default();
     let one_of = |list: &[&str]| list.iter().any(|word| word.eq_ignore_ascii_case(first));

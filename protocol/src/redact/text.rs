@@ -1,11 +1,13 @@
 //! Secrets inside free text: URL user info, `name=value` pairs, tokens, key blocks.
 //!
-//! One pass over the text, with bounded looks ahead and no backtracking, so that no text costs more than a
-//! constant per byte. It knows no format and errs towards hiding: an unquoted value of a secret name at the
-//! start of a line runs to the end of the line, and a password in a URL to the last `@`.
+//! One pass over the text, with bounded looks ahead and no backtracking, so that no text costs more
+//! than a constant per byte. It knows no format and errs towards hiding: an unquoted value of a
+//! secret name at the start of a line runs to the end of the line, and a password in a URL to the
+//! last `@`.
 //!
-//! Invariant: redacting twice changes nothing, since a marker that stands where a secret would is passed
-//! over and passes go on until none finds anything. What a token looks like stands in [`shapes`], what a value is in [`values`].
+//! Invariant: redacting twice changes nothing, since a marker that stands where a secret would is
+//! passed over and passes go on until none finds anything. What a token looks like stands in
+//! [`shapes`], what a value is in [`values`].
 
 mod scanner;
 mod shapes;
@@ -17,8 +19,9 @@ use std::ops::Range;
 use super::Redactor;
 use crate::limits;
 
-/// How often a text is looked at. A block that becomes one marker can bring a name and a value together, so
-/// passes go on until nothing is found; two suffice for anything but text made to need more.
+/// How often a text is looked at. A block that becomes one marker can bring a name and a value
+/// together, so passes go on until nothing is found; two suffice for anything but text made to need
+/// more.
 const PASSES: usize = 8;
 
 /// Replaces each secret inside `text` by its fingerprint.
@@ -42,8 +45,8 @@ pub(super) fn redact_named(redactor: &Redactor, name: &str, text: &str) -> Strin
     redacted.strip_prefix(&prefix).unwrap_or(&redacted).to_owned()
 }
 
-/// Replaces each secret inside text of several lines, key blocks included; a line too long to be shown
-/// becomes a fingerprint as a whole.
+/// Replaces each secret inside text of several lines, key blocks included; a line too long to be
+/// shown becomes a fingerprint as a whole.
 pub(super) fn redact_lines(redactor: &Redactor, lines: Vec<String>) -> Vec<String> {
     let bounded = |line: String| {
         let cut = line.len() > limits::ITEM_TEXT_BYTES;

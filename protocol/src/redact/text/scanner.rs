@@ -1,7 +1,8 @@
 //! The one pass over a text that finds where its secrets stand.
 //!
-//! Goes from name to name; what follows a name decides. Within a line it remembers the open quote, whether
-//! a name attribute waits for its value, and whether a program was named whose options hold secrets.
+//! Goes from name to name; what follows a name decides. Within a line it remembers the open quote,
+//! whether a name attribute waits for its value, and whether a program was named whose options hold
+//! secrets.
 
 use std::ops::Range;
 
@@ -160,7 +161,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A run of base64 that begins at `at` and is random: hidden, unless its name says that it is public.
+    /// A run of base64 that begins at `at` and is random: hidden, unless its name says that it is
+    /// public.
     fn random_run(&mut self, at: usize) -> Option<usize> {
         if at < self.run_end {
             return None;
@@ -356,7 +358,8 @@ impl<'a> Scanner<'a> {
         (!is_harmless(name, hidden)).then(|| self.hide_to(range))
     }
 
-    /// The value of a program's secret option; of `user:password` and `user%password` only the password.
+    /// The value of a program's secret option; of `user:password` and `user%password` only the
+    /// password.
     fn option_value(&mut self, from: usize) -> Option<usize> {
         let mut range = value(&self.place, from, Reach::Word);
         let text = self.text.get(range.clone()).unwrap_or_default();
@@ -441,8 +444,8 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How far names, and user, password and host of a URL, are looked for, in bytes. No real one is longer, and
-/// a line that repeats their beginning must not cost the square of its length.
+/// How far names, and user, password and host of a URL, are looked for, in bytes. No real one is
+/// longer, and a line that repeats their beginning must not cost the square of its length.
 const NEAR_BYTES: usize = 512;
 
 /// Where a name stands among the words of its line.

@@ -1,8 +1,8 @@
 //! What tokens, password hashes, key blocks and our own markers look like.
 //!
-//! Digests, UUIDs and fingerprints are common in configuration and no secrets, so a run of hexadecimal
-//! digits is never taken for one; a run of base64 is, where it is long and its case and digits change as
-//! often as in random data (paths and identifiers change a third as often).
+//! Digests, UUIDs and fingerprints are common in configuration and no secrets, so a run of
+//! hexadecimal digits is never taken for one; a run of base64 is, where it is long and its case and
+//! digits change as often as in random data (paths and identifiers change a third as often).
 
 /// The shortest run of base64 taken for a token: 24 random bytes.
 const RANDOM_CHARACTERS: usize = 32;
@@ -156,7 +156,8 @@ pub(super) fn block(text: &str) -> Option<Block> {
     let (label, body) = rest.split_at_checked(at)?;
     body.strip_prefix("-----")?;
     let private = label.contains("PRIVATE KEY") || label.contains("Static key");
-    // A block inside a block is none: the search stops at the next beginning, which keeps it linear.
+    // A block inside a block is none: the search stops at the next beginning, which keeps it
+    // linear.
     let mark = |at: &usize| {
         let here = body.get(*at..).unwrap_or_default();
         here.starts_with("-----END ") || here.starts_with("-----BEGIN ")

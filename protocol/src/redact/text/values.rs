@@ -130,8 +130,8 @@ pub(super) fn value(place: &Place<'_>, at: usize, reach: Reach) -> Range<usize> 
     at..at + unquoted(place.line_tail(at), reach, place.open)
 }
 
-/// The length of the quoted value whose quote stands before `start`: to its closing quote, over lines
-/// where it must; to the end of the line where nothing closes it.
+/// The length of the quoted value whose quote stands before `start`: to its closing quote, over
+/// lines where it must; to the end of the line where nothing closes it.
 fn quoted(place: &Place<'_>, start: usize, escaped: Escaped) -> usize {
     let quote = tail(place.text, start.saturating_sub(1)).chars().next().unwrap_or('"');
     let line = place.line_tail(start);
