@@ -1,15 +1,18 @@
 //! The contract of a format, the list of all formats, and which one claims a file.
 //!
-//! A format turns the bytes of one file into items keyed by the field's natural key. It is pure, never
-//! panics, stops at the bounds of [`driftline_protocol::limits`], and knows nothing of files or hosts. It
-//! marks a value [`RawItem::secret`](driftline_protocol::redact::RawItem::secret) where only the format can
-//! know that it is one (a position in a line); secrets that a key names are the redactor's business.
+//! A format turns the bytes of one file into items keyed by the field's natural key. It is pure,
+//! never panics, stops at the bounds of [`driftline_protocol::limits`], and knows nothing of files
+//! or hosts. It marks a value [`RawItem::secret`](driftline_protocol::redact::RawItem::secret)
+//! where only the format can know that it is one (a position in a line); secrets that a key names
+//! are the redactor's business.
 //!
-//! Comments, white space and order without meaning must not reach the items: two files that mean the same
-//! give the same items. Each format says in `ordered` which of its collections keep their order.
+//! Comments, white space and order without meaning must not reach the items: two files that mean
+//! the same give the same items. Each format says in `ordered` which of its collections keep their
+//! order.
 //!
-//! Where files share a syntax but not its meaning (the second column of `fstab` is its key, the first of
-//! `hosts` is), each meaning is a format of its own, so that a reading names exactly how it was made.
+//! Where files share a syntax but not its meaning (the second column of `fstab` is its key, the
+//! first of `hosts` is), each meaning is a format of its own, so that a reading names exactly how
+//! it was made.
 
 #![deny(clippy::disallowed_methods, reason = "formats are pure: no clock, no I/O, no randomness")]
 
@@ -22,6 +25,12 @@ pub mod build;
 
 pub mod key_value;
 
+pub mod ini;
+
+pub mod json;
+
+pub mod lists;
+
 pub mod text;
 
 #[cfg(test)]
@@ -29,15 +38,25 @@ mod tests;
 
 /// Every format, in the order in which they are asked; the first that claims a file reads it.
 ///
-/// Formats that know one path stand before those that judge by the content, and `text`, which claims
-/// everything, stands last.
+/// Formats that know one path stand before those that judge by the content, and `text`, which
+/// claims everything, stands last.
 pub static ALL: &[&Format] = &[
+    &lists::HOSTS,
+    &lists::FSTAB,
+    &lists::CRYPTTAB,
+    &lists::EXPORTS,
+    &lists::SERVICES,
+    &lists::LIMITS,
+    &lists::RULES,
+    &lists::WORDS,
     &key_value::RESOLV,
     &key_value::NSSWITCH,
     &key_value::LD_SO_CONF,
     &key_value::SYSCTL,
     &key_value::LOGIN_DEFS,
     &key_value::ASSIGNMENTS,
+    &json::FORMAT,
+    &ini::FORMAT,
     &text::FORMAT,
 ];
 

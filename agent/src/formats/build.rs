@@ -1,8 +1,8 @@
 //! How a format puts items together within the bounds of a part.
 //!
-//! A [`Builder`] knows the three ways in which configuration repeats a key: the last one wins, the values
-//! add up, or each occurrence has its place. It refuses whatever would pass a bound, so a format that uses
-//! nothing else cannot.
+//! A [`Builder`] knows the three ways in which configuration repeats a key: the last one wins, the
+//! values add up, or each occurrence has its place. It refuses whatever would pass a bound, so a
+//! format that uses nothing else cannot.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,8 @@ impl Builder {
     /// Adds to `key`; where the key repeats, its values become a list in their order.
     ///
     /// # Errors
-    /// [`FormatError::TooLarge`] when the part would have too many items or the list too many values.
+    /// [`FormatError::TooLarge`] when the part would have too many items or the list too many
+    /// values.
     pub fn add(&mut self, key: ItemKey, value: ItemValue) -> Result<(), FormatError> {
         let repeats = self.occurrences.entry(key.clone()).or_default();
         *repeats += 1;
@@ -55,19 +56,17 @@ impl Builder {
     /// Extends the list under `key`.
     ///
     /// # Errors
-    /// [`FormatError::TooLarge`] when the part would have too many items or the list too many values.
+    /// [`FormatError::TooLarge`] when the part would have too many items or the list too many
+    /// values.
     pub fn extend(
         &mut self,
         key: ItemKey,
         more: impl IntoIterator<Item = ItemValue>,
     ) -> Result<(), FormatError> {
-        let item = match self.items.remove(&key) {
-            Some(item) => item,
-            None => RawItem::plain(ItemValue::List(Vec::new())),
-        };
-        let mut values = match item.value {
-            ItemValue::List(values) => values,
-            other => vec![other],
+        let mut values = match self.items.remove(&key) {
+            Some(RawItem { value: ItemValue::List(values), .. }) => values,
+            Some(item) => vec![item.value],
+            None => Vec::new(),
         };
         for value in more {
             if values.len() >= limits::VALUES_PER_ITEM {
@@ -78,8 +77,8 @@ impl Builder {
         self.set(key, ItemValue::List(values))
     }
 
-    /// Gives `key` the next place among the ordered items; a key that repeats gets its number as one more
-    /// segment (`…/2`).
+    /// Gives `key` the next place among the ordered items; a key that repeats gets its number as
+    /// one more segment (`…/2`).
     ///
     /// # Errors
     /// [`FormatError::TooLarge`] when the part would have too many items.

@@ -1,8 +1,9 @@
-//! Files of one key and its value a line: shell assignments, `sysctl`, `login.defs`, the resolver's files.
+//! Files of one key and its value a line: shell assignments, `sysctl`, `login.defs`, the resolver's
+//! files.
 //!
-//! Each is a format of its own, because they disagree on what matters: how a key ends, what a repeated key
-//! means, and whether the words of a value have an order. Shell assignments, the largest family, stand in
-//! [`assignments`].
+//! Each is a format of its own, because they disagree on what matters: how a key ends, what a
+//! repeated key means, and whether the words of a value have an order. Shell assignments, the
+//! largest family, stand in [`assignments`].
 
 pub mod assignments;
 
@@ -82,8 +83,8 @@ fn read_sysctl(bytes: &[u8]) -> Result<RawItems, FormatError> {
     Ok(items.finish())
 }
 
-/// The one form of a kernel parameter's name: where the first separator is a slash, slashes separate and
-/// dots belong to names (sysctl.d(5)), so the two change places.
+/// The one form of a kernel parameter's name: where the first separator is a slash, slashes
+/// separate and dots belong to names (sysctl.d(5)), so the two change places.
 fn sysctl_key(key: &str) -> String {
     if key.find(['.', '/']).and_then(|at| key.get(at..)).is_none_or(|rest| rest.starts_with('.')) {
         return key.to_owned();
@@ -140,8 +141,8 @@ fn read_nsswitch(bytes: &[u8]) -> Result<RawItems, FormatError> {
     Ok(items.finish())
 }
 
-/// Services and actions in order; an action `[NOTFOUND=return SUCCESS=merge]` is one value whatever its
-/// blanks.
+/// Services and actions in order; an action `[NOTFOUND=return SUCCESS=merge]` is one value whatever
+/// its blanks.
 fn actions(services: &str) -> Vec<ItemValue> {
     let mut values: Vec<String> = Vec::new();
     let mut inside = false;

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use driftline_protocol::item::ItemValue;
 
-/// White space inside a line. `char::is_whitespace` would take a no-break space for a separator, which no
-/// reader of configuration does.
+/// White space inside a line. `char::is_whitespace` would take a no-break space for a separator,
+/// which no reader of configuration does.
 pub const BLANKS: [char; 5] = [' ', '\t', '\r', '\x0b', '\x0c'];
 
-/// In a file with more than this share of bytes that are no UTF-8, in percent, nothing is text. Latin-1
-/// prose stays under 10.
+/// In a file with more than this share of bytes that are no UTF-8, in percent, nothing is text.
+/// Latin-1 prose stays under 10.
 const INVALID_PERCENT: usize = 30;
 
 /// Whether bytes that begin with `head` are no text: a NUL, or mostly no UTF-8.
@@ -24,8 +24,8 @@ pub fn is_binary(head: &[u8]) -> bool {
 
 /// The text of a file, without a byte-order mark.
 ///
-/// Bytes that are no UTF-8 become `\xNN`; in a text that has any, a literal `\x` becomes `\x5cx`, so that no
-/// two files give one text.
+/// Bytes that are no UTF-8 become `\xNN`; in a text that has any, a literal `\x` becomes `\x5cx`,
+/// so that no two files give one text.
 pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
@@ -56,11 +56,11 @@ pub fn meaningful<'a>(
         .filter(move |(_, line)| !line.is_empty() && !line.starts_with(marks))
 }
 
-/// The lines of `text` with every line that ends in an odd number of backslashes joined to the next by one
-/// space, each with the number of its first line.
+/// The lines of `text` with every line that ends in an odd number of backslashes joined to the next
+/// by one space, each with the number of its first line.
 ///
-/// A line whose first character is one of `marks` is a comment to its end and continues nowhere; it ends no
-/// continuation either way round.
+/// A line whose first character is one of `marks` is a comment to its end and continues nowhere; it
+/// ends no continuation either way round.
 pub fn continued<'a>(text: &'a str, marks: &[char]) -> Vec<(u32, Cow<'a, str>)> {
     let mut joined: Vec<(u32, Cow<'a, str>)> = Vec::new();
     let mut open = false;
@@ -116,10 +116,11 @@ pub fn first_word(line: &str) -> (&str, &str) {
     }
 }
 
-/// A scalar as configuration writes it: an integer where the text is that integer's one form, else text.
+/// A scalar as configuration writes it: an integer where the text is that integer's one form, else
+/// text.
 ///
-/// `022` stays text (a mode has its own form) and so does `yes`: which words mean yes differs from program
-/// to program.
+/// `022` stays text (a mode has its own form) and so does `yes`: which words mean yes differs from
+/// program to program.
 pub fn scalar(text: &str) -> ItemValue {
     match text.parse::<i64>() {
         Ok(number) if number.to_string() == text => ItemValue::Integer(number),

@@ -1,7 +1,8 @@
 //! Text that no other format claims: kept by line, compared by line.
 //!
-//! What a comment is differs from file to file, so comments stay: a false "cosmetic" would hide a real
-//! change. Line ends, trailing blanks and blank lines at the end carry no meaning anywhere and go.
+//! What a comment is differs from file to file, so comments stay: a false "cosmetic" would hide a
+//! real change. Line ends, trailing blanks and blank lines at the end carry no meaning anywhere and
+//! go.
 
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;

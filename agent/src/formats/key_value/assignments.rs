@@ -1,9 +1,11 @@
-//! Shell assignments: `/etc/default/*`, `os-release`, `locale.conf` and what else is sourced or read as such.
+//! Shell assignments: `/etc/default/*`, `os-release`, `locale.conf` and what else is sourced or
+//! read as such.
 //!
-//! Quoting as in the shell, values over several lines included. A value with `$`, a backtick or a backslash
-//! keeps its quotes: what they mean depends on them. Lines that assign nothing (an `if`, a `ulimit`) are
-//! kept under `command lines` together with the places of the assignments between them; in such a file a
-//! repeated key keeps all its values, since which of them counts is decided at run time.
+//! Quoting as in the shell, values over several lines included. A value with `$`, a backtick or a
+//! backslash keeps its quotes: what they mean depends on them. Lines that assign nothing (an `if`,
+//! a `ulimit`) are kept under `command lines` together with the places of the assignments between
+//! them; in such a file a repeated key keeps all its values, since which of them counts is decided
+//! at run time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,7 +142,8 @@ fn assignment(line: &str) -> Option<(&str, bool, usize)> {
     valid.then_some((key, appends, line.len() - value.len()))
 }
 
-/// Where the value at the start of `text` ends, and where its line ends; `None` inside an open quote.
+/// Where the value at the start of `text` ends, and where its line ends; `None` inside an open
+/// quote.
 fn value_end(text: &str) -> Option<(usize, usize)> {
     let mut quote = None;
     let mut before = ' ';
@@ -163,7 +166,8 @@ fn value_end(text: &str) -> Option<(usize, usize)> {
     quote.is_none().then_some((comment.unwrap_or(text.len()), text.len()))
 }
 
-/// The value as the shell sees it, or as it stands where expansion or escapes make the quotes matter.
+/// The value as the shell sees it, or as it stands where expansion or escapes make the quotes
+/// matter.
 fn without_quotes(value: &str) -> String {
     if value.contains(['$', '`', '\\']) {
         return value.to_owned();
