@@ -5,4 +5,5 @@
 //! [`portal`] read the same store, so they cannot disagree. The collector never reaches into a host.
 
 pub mod analysis;
+pub mod ingest;
 pub mod store;

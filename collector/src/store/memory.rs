@@ -94,6 +94,11 @@ impl Append for Memory {
                     state.note_findings(findings);
                 }
                 Step::Findings(findings) => state.note_findings(findings),
+                Step::Recount { host, source, delivered } => {
+                    if let Some(s) = state.sections.get_mut(&(host.clone(), source.clone())) {
+                        s.record.delivered = *delivered;
+                    }
+                }
                 Step::Token(token) => drop(state.tokens.insert(token.name.clone(), token.clone())),
                 Step::RemoveToken(name) => drop(state.tokens.remove(name)),
                 Step::Event(event) => state.note_event(event),
