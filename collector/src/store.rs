@@ -169,6 +169,9 @@ pub trait ReadFindings: Send + Sync {
     /// One finding.
     fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError>;
 
+    /// How many findings are open, by host, kind, domain and severity; in no order, without zeros.
+    fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError>;
+
     /// The approved baseline of `host`, newest approval, if anybody has approved one.
     fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError>;
 

@@ -427,6 +427,24 @@ impl ReadFindings for Memory {
         Ok(self.read().findings.get(id).cloned())
     }
 
+    fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError> {
+        let mut counts: BTreeMap<_, u64> = BTreeMap::new();
+        for record in self.read().findings.values() {
+            let Finding { id, domain, severity, status, .. } = &record.finding;
+            if *status == Status::Open {
+                *counts.entry((id.host.clone(), id.kind, *domain, *severity)).or_default() += 1;
+            }
+        }
+        let count = |((host, kind, domain, severity), count)| OpenCount {
+            host,
+            kind,
+            domain,
+            severity,
+            count,
+        };
+        Ok(counts.into_iter().map(count).collect())
+    }
+
     fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError> {
         Ok(self.read().baselines.get(host).cloned())
     }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::change::{Change, ChangeKind};
-use crate::analysis::finding::{Finding, FindingKind};
+use crate::analysis::finding::{Finding, FindingKind, Severity};
 
 /// One indivisible step of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,6 +247,21 @@ pub struct FindingRecord {
     pub finding: Finding,
     /// How often it opened.
     pub openings: u32,
+}
+
+/// How many findings of one kind are open on one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenCount {
+    /// Where.
+    pub host: HostId,
+    /// What kind of finding.
+    pub kind: FindingKind,
+    /// The kind of fact.
+    pub domain: Domain,
+    /// How bad they are.
+    pub severity: Severity,
+    /// How many.
+    pub count: u64,
 }
 
 /// Which findings are asked for; every field narrows.

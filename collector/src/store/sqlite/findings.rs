@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::Reader;
 use super::codec::{Json, at, name, word};
 use super::names::{self, FIND_HOST, FIND_PART, FIND_SOURCE};
-use crate::analysis::finding::FindingId;
+use crate::analysis::finding::{Finding, FindingId};
 use crate::store::records::*;
 use crate::store::{ReadFindings, StoreError};
 
@@ -52,6 +52,28 @@ impl ReadFindings for Reader {
             ))?;
             let values = params![host, source, part, key, id.kind.as_str()];
             find.query_row(values, finding_record).optional()
+        })
+    }
+
+    fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError> {
+        self.pool.read("open findings", |db| {
+            let mut find = db.prepare_cached(
+                "SELECT f.number, f.body, f.openings FROM finding f WHERE f.is_open = 1",
+            )?;
+            let mut rows = find.query([])?;
+            let mut counts: BTreeMap<_, u64> = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let Finding { id, domain, severity, .. } = finding_record(row)?.finding;
+                *counts.entry((id.host, id.kind, domain, severity)).or_default() += 1;
+            }
+            let count = |((host, kind, domain, severity), count)| OpenCount {
+                host,
+                kind,
+                domain,
+                severity,
+                count,
+            };
+            Ok(counts.into_iter().map(count).collect())
         })
     }
 

@@ -334,6 +334,7 @@ fn everything<S: ReadState + ReadHistory + ReadFindings>(store: &S) -> Vec<Strin
     }
     let digests: Vec<_> = (0..5).map(digest).collect();
     all.push(format!("missing {:?}", store.missing(&digests).unwrap()));
+    all.push(format!("open {:?}", store.open_counts().unwrap()));
     all.extend(filters().iter().map(|f| format!("{f:?}: {:#?}", store.changes(f).unwrap())));
     all.extend(finding_filters().iter().map(|f| {
         let found = store.findings(f).unwrap();

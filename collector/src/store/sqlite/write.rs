@@ -9,7 +9,7 @@ use driftline_protocol::snapshot::Part;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::codec::{At, Doing, Json, Word, ZSTD_LEVEL};
+use super::codec::{At, Bits, Doing, Json, Word, ZSTD_LEVEL};
 use super::names::Names;
 use super::{Writer, expire};
 use crate::analysis::finding::{Finding, Status};
@@ -167,6 +167,15 @@ impl Batch<'_> {
                 self.note_findings(findings)
             }
             Step::Findings(findings) => self.note_findings(findings),
+            Step::Recount { host, source, delivered } => {
+                let mut recount = self.db.prepare_cached(
+                    "UPDATE section SET delivered = ?3 WHERE host = ?1 AND source = ?2",
+                )?;
+                let host = self.names.hosts.number(self.db, host.as_str())?;
+                let source = self.names.sources.number(self.db, source.as_str())?;
+                recount.execute(params![host, source, Bits(*delivered)])?;
+                Ok(())
+            }
             Step::Token(token) => self.replace_token(token),
             Step::RemoveToken(name) => {
                 self.db.prepare_cached("DELETE FROM token WHERE name = ?1")?.execute([name])?;
