@@ -65,11 +65,32 @@ pub fn spawn(
     checkpoint: Option<Checkpointer>,
     stopped: &watch::Receiver<()>,
 ) {
-    tasks.spawn(note(Arc::clone(collector), stopped.clone()));
-    tasks.spawn(expire(Arc::clone(collector), stopped.clone()));
+    supervise(tasks, collector, stopped, note);
+    supervise(tasks, collector, stopped, expire);
     if let Some(checkpoint) = checkpoint {
         tasks.spawn(fold(checkpoint, stopped.clone()));
     }
+}
+
+/// Runs `stage` and starts it again when it breaks. Each begins by waiting, so one that always breaks
+/// does not spin.
+fn supervise<F: Future<Output = ()> + Send + 'static>(
+    tasks: &mut JoinSet<()>,
+    collector: &Arc<Collector>,
+    stopped: &watch::Receiver<()>,
+    stage: fn(Arc<Collector>, watch::Receiver<()>) -> F,
+) {
+    let (collector, stopped) = (Arc::clone(collector), stopped.clone());
+    tasks.spawn(async move {
+        loop {
+            let run = tokio::spawn(stage(Arc::clone(&collector), stopped.clone())).await;
+            if !run.is_err_and(|error| error.is_panic()) {
+                return;
+            }
+            collector.live.count_panic("upkeep");
+            tracing::error!("the upkeep broke and starts again; this is a bug, please report it");
+        }
+    });
 }
 
 /// Waits for `time`, or less when the collector stops. Says whether to go on.
