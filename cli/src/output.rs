@@ -62,7 +62,7 @@ pub(crate) fn write(text: &str) -> anyhow::Result<()> {
 
 fn table<R: Row>(rows: &[R]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if table.width().is_none() {
         table.set_width(WIDTH);
     }
