@@ -20,7 +20,8 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use link::Query;
 
-use crate::store::{ReadFindings, ReadHistory, ReadState, StoreError};
+use crate::store::StoreError;
+pub(crate) use crate::writer::Reads as Reader;
 
 /// The policy every page is served under: no script at all, and styles from our own file only.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
@@ -32,11 +33,6 @@ pub const STYLE: &str = include_str!("../assets/portal.css");
 
 /// Where the style sheet lies; the version in it makes it cacheable for ever.
 pub const STYLE_PATH: &str = concat!("/assets/portal-", env!("CARGO_PKG_VERSION"), ".css");
-
-/// Everything a page may ask of the store.
-pub trait Reader: ReadState + ReadHistory + ReadFindings {}
-
-impl<T: ReadState + ReadHistory + ReadFindings> Reader for T {}
 
 /// What every page knows besides the store.
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +148,7 @@ fn host_state(record: &crate::store::HostRecord, frame: &Frame) -> &'static str 
     } else if silence > frame.stale_after {
         "stale"
     } else {
-        "reporting"
+        "alive"
     }
 }
 

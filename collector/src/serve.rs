@@ -9,6 +9,7 @@ pub mod answer;
 pub mod body;
 pub mod connections;
 pub mod pages;
+mod portal;
 pub mod reload;
 pub mod state;
 pub mod upkeep;
@@ -247,8 +248,7 @@ fn router(collector: &Arc<Collector>) -> Router {
     agents
         .merge(machines)
         .merge(crate::api::router(collector))
-        // The portal joins here: `.merge(crate::portal::router())`, with `/` in place of this line.
-        .route("/", get(pages::landing))
+        .merge(portal::router())
         .fallback(pages::nothing)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(collector), pages::count))
         .with_state(Arc::clone(collector))

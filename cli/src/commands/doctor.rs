@@ -12,7 +12,7 @@ pub(crate) async fn run(client: &Client) -> anyhow::Result<Verdict> {
         lines.push("no host has enrolled: start an agent with this collector's address".to_owned());
     }
     for host in &hosts {
-        if host.state != "reporting" && host.state != "retired" {
+        if host.state != "alive" && host.state != "retired" {
             let since = host.last_seen.strftime("%Y-%m-%d %H:%M:%SZ");
             lines.push(format!(
                 "{} is {}, last heard {since}: see `journalctl -u driftline-agent` there",
@@ -37,7 +37,9 @@ fn sources(host: &str, shown: &serde_json::Value) -> Vec<String> {
             lines.push(format!("{host}: source {source} failed at its last reading"));
         }
         if state.get("imbalance").and_then(serde_json::Value::as_u64).unwrap_or(0) > 0 {
-            lines.push(format!("{host}: versions of {source} are missing; the ledger says how many"));
+            lines.push(format!(
+                "{host}: versions of {source} are missing; the ledger says how many"
+            ));
         }
         let unobserved = state.get("unobserved").and_then(serde_json::Value::as_object);
         for (reason, count) in unobserved.into_iter().flatten() {

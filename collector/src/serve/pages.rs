@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Response, header};
 use axum::middleware::Next;
-use axum::response::{Html, IntoResponse};
+use axum::response::IntoResponse;
 use driftline_protocol::wire::ProblemCode;
 use jiff::Timestamp;
 use prometheus::core::Collector as _;
@@ -63,15 +63,6 @@ pub async fn healthy() -> &'static str {
 pub async fn ready(State(collector): Shared) -> Result<&'static str, Refusal> {
     collector.writer.run(|_, _| ()).await?;
     Ok("ready\n")
-}
-
-/// `GET /` until the portal takes its place: where things are.
-pub async fn landing() -> Html<&'static str> {
-    Html(concat!(
-        "<!doctype html><html lang=\"en\"><title>Driftline collector</title>",
-        "<h1>Driftline collector</h1><ul><li><a href=\"/metrics\">Metrics</a></li>",
-        "<li><a href=\"/api/v1/openapi.json\">Query API</a></li></ul></html>",
-    ))
 }
 
 /// Every other address.

@@ -59,7 +59,10 @@ pub(super) fn open_door(data: &Path, config: &Config) -> anyhow::Result<OpenDoor
     let folder = data.join("tls");
     private_dir(&folder)?;
     let door = OpenDoor {
-        tls: Tls { cert_file: folder.join("collector.pem"), key_file: folder.join("collector.key") },
+        tls: Tls {
+            cert_file: folder.join("collector.pem"),
+            key_file: folder.join("collector.key"),
+        },
         ca_file: folder.join("ca.pem"),
         token_file: data.join("admin-token"),
     };

@@ -37,7 +37,7 @@ pub(super) async fn say(client: &Client, stopped: watch::Receiver<bool>) -> anyh
 
 /// The host on which nothing waits any more.
 async fn arrived(client: &Client, hosts: Vec<HostRow>) -> Option<HostRow> {
-    let host = hosts.into_iter().find(|host| host.state == "reporting")?;
+    let host = hosts.into_iter().find(|host| host.state == "alive")?;
     let shown: Value = client.get(&format!("/api/v1/hosts/{}", host.host), &[]).await.ok()?;
     let sources = shown.get("sources")?.as_object()?;
     let quiet = |source: &Value| source.get("waiting").and_then(Value::as_u64) == Some(0);
