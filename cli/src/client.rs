@@ -25,7 +25,8 @@ pub(crate) struct Address {
         default_value = "http://127.0.0.1:9470"
     )]
     collector: String,
-    /// A file that holds a token with the scope `read`, or `admin` for commands that change something.
+    /// A file that holds a token with the scope `read`, or `admin` for commands that change
+    /// something.
     #[arg(long, global = true, env = "DRIFTLINE_TOKEN_FILE")]
     token_file: Option<PathBuf>,
     /// A file with the certificate authority of the collector, where the system does not know it.

@@ -1,8 +1,8 @@
 //! `driftline`: quick start, differences and queries.
 //!
-//! Data goes to stdout, progress and messages to stderr. Exit code 0 is fine, 1 means that a check was asked for and
-//! found something, 2 that the command was wrong or failed. The command only asks a collector and reads snapshot
-//! files; it decides nothing itself.
+//! Data goes to stdout, progress and messages to stderr. Exit code 0 is fine, 1 means that a check
+//! was asked for and found something, 2 that the command was wrong or failed. The command only asks
+//! a collector and reads snapshot files; it decides nothing itself.
 
 mod client;
 mod commands;

@@ -1,7 +1,7 @@
 //! How results are printed: a table for people, JSON for programs.
 //!
-//! Tables have no borders and no colour; what matters stands in words. One row is one JSON object with the same
-//! names, so a program reads what a person sees.
+//! Tables have no borders and no colour; what matters stands in words. One row is one JSON object
+//! with the same names, so a program reads what a person sees.
 
 use std::io::{self, Write};
 

@@ -1,9 +1,9 @@
 //! The pages people read: overview, host, part, timeline, change, findings.
 //!
-//! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the templates, and the
-//! content security policy forbids anything but our own style sheet. Pages only read: they hold the `Read` halves
-//! of the store and the time, and know nothing of HTTP beyond a path and a query. What cannot be known is shown as
-//! unknown, never left out.
+//! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
+//! templates, and the content security policy forbids anything but our own style sheet. Pages only
+//! read: they hold the `Read` halves of the store and the time, and know nothing of HTTP beyond a
+//! path and a query. What cannot be known is shown as unknown, never left out.
 
 mod change;
 mod chart;

@@ -1,9 +1,10 @@
 //! Named faults that prove the tests.
 //!
-//! Every end-to-end promise must fail against a mutant that breaks it, or the test promises nothing. A mutant is one
-//! line at the place where the promise is kept: `if mutant::active(Mutant::…)`. Without the feature `mutants`,
-//! which no released program has, [`active`] is constantly false and the compiler removes the line; with it, the
-//! environment variable `DRIFTLINE_MUTANT` names the fault of this run.
+//! Every end-to-end promise must fail against a mutant that breaks it, or the test promises
+//! nothing. A mutant is one line at the place where the promise is kept: `if
+//! mutant::active(Mutant::…)`. Without the feature `mutants`, which no released program has,
+//! [`active`] is constantly false and the compiler removes the line; with it, the environment
+//! variable `DRIFTLINE_MUTANT` names the fault of this run.
 
 /// Every mutant there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

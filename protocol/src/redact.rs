@@ -1,15 +1,17 @@
 //! The wall that data passes before it leaves a host.
 //!
-//! A source hands over [`RawPart`]s, which cannot be encoded and whose `Debug` shows no value. Only the
-//! [`Redactor`] turns one into a [`Redacted`] part, and spool and transport accept nothing else. A secret
-//! becomes a keyed fingerprint, so that rotation and reuse stay visible while the value does not.
+//! A source hands over [`RawPart`]s, which cannot be encoded and whose `Debug` shows no value. Only
+//! the [`Redactor`] turns one into a [`Redacted`] part, and spool and transport accept nothing
+//! else. A secret becomes a keyed fingerprint, so that rotation and reuse stay visible while the
+//! value does not.
 //!
-//! Five shapes of secret are known: a key that names one, a name attribute elsewhere, a position in a line
-//! (the format says so with [`RawItem::sensitive`]), text inside a URL or a directive, and whole files, which
-//! are never read at all ([`crate::snapshot::Reason::Withheld`]).
+//! Five shapes of secret are known: a key that names one, a name attribute elsewhere, a position in
+//! a line (the format says so with [`RawItem::sensitive`]), text inside a URL or a directive, and
+//! whole files, which are never read at all ([`crate::snapshot::Reason::Withheld`]).
 //!
-//! The fingerprint key is the site's, or the host's own where no site key is configured; the collector never
-//! holds either. Raw digests are keyed too: a file that holds one PIN is an oracle for it.
+//! The fingerprint key is the site's, or the host's own where no site key is configured; the
+//! collector never holds either. Raw digests are keyed too: a file that holds one PIN is an oracle
+//! for it.
 
 mod bounds;
 pub mod key_names;
@@ -121,7 +123,8 @@ pub struct RawObserved {
 
 /// A part in the form the spool keeps: canonical bytes with a keyed seal.
 ///
-/// The seal proves on reading that a redactor with our key made it, and that no bit has changed since.
+/// The seal proves on reading that a redactor with our key made it, and that no bit has changed
+/// since.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sealed(Vec<u8>);
 
@@ -194,7 +197,8 @@ impl Redactor {
         self.keyed(&self.raw, bytes)
     }
 
-    /// A hasher for [`Redactor::raw_digest`] of bytes that are not all in memory; see [`RawHasher::finish`].
+    /// A hasher for [`Redactor::raw_digest`] of bytes that are not all in memory; see
+    /// [`RawHasher::finish`].
     pub fn raw_hasher(&self) -> RawHasher {
         RawHasher { hasher: blake3::Hasher::new_keyed(&self.raw), key: self.id }
     }
@@ -203,8 +207,8 @@ impl Redactor {
         Fingerprint { key: self.id, digest: cut(&blake3::keyed_hash(key, bytes)) }
     }
 
-    /// Replaces every secret of `part`, and cuts what passes a bound down to a fingerprint. What still breaks
-    /// a bound of [`canonical::check`] loses its items and is unread for that reason.
+    /// Replaces every secret of `part`, and cuts what passes a bound down to a fingerprint. What
+    /// still breaks a bound of [`canonical::check`] loses its items and is unread for that reason.
     pub fn redact(&self, part: RawPart) -> Redacted<Part> {
         let mut raw = match part {
             RawPart::Unobserved(reason) => return Redacted(Part::Unobserved(reason)),
@@ -238,7 +242,8 @@ impl Redactor {
         Observed { reading, raw, size, content, items }
     }
 
-    /// A key without the secrets that its text holds, as a rule or an address may that is its own key.
+    /// A key without the secrets that its text holds, as a rule or an address may that is its own
+    /// key.
     fn redact_key(&self, key: ItemKey) -> ItemKey {
         if key.is_attribute() {
             return key;
@@ -308,7 +313,8 @@ impl Redactor {
         }
     }
 
-    /// Replaces the secrets inside free text: URL user info, `name=value` pairs, tokens, key blocks.
+    /// Replaces the secrets inside free text: URL user info, `name=value` pairs, tokens, key
+    /// blocks.
     pub fn redact_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         text::redact(self, text)
     }

@@ -1,7 +1,7 @@
 //! `driftline diff A B`: two snapshots as a typed difference.
 //!
-//! A side is the file that `driftline-agent snapshot` wrote, or `host@time` for what a collector knows. What either
-//! side could not observe is listed on stderr and compared with nothing.
+//! A side is the file that `driftline-agent snapshot` wrote, or `host@time` for what a collector
+//! knows. What either side could not observe is listed on stderr and compared with nothing.
 
 use std::collections::BTreeSet;
 use std::fs::File;

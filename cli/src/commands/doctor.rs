@@ -4,7 +4,8 @@ use crate::client::Client;
 use crate::output;
 use crate::{Verdict, commands};
 
-/// Runs the command: one line for each thing that is not as it should be, exit code 1 when there is any.
+/// Runs the command: one line for each thing that is not as it should be, exit code 1 when there is
+/// any.
 pub(crate) async fn run(client: &Client) -> anyhow::Result<Verdict> {
     let hosts = commands::hosts::all(client).await?;
     let mut lines = Vec::new();
@@ -43,7 +44,8 @@ fn sources(host: &str, shown: &serde_json::Value) -> Vec<String> {
         }
         let unobserved = state.get("unobserved").and_then(serde_json::Value::as_object);
         for (reason, count) in unobserved.into_iter().flatten() {
-            // Secrets as a whole are withheld on purpose; everything else somebody may want to mend.
+            // Secrets as a whole are withheld on purpose; everything else somebody may want to
+            // mend.
             if reason != "withheld" {
                 lines.push(format!("{host}: {count} parts of {source} are unobserved: {reason}"));
             }

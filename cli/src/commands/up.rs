@@ -1,8 +1,8 @@
 //! `driftline up`: collector and agent for this machine, in one process, with nothing to set up.
 //!
-//! Everything lives under one data folder, and a second start goes on where the first ended. On loopback the portal
-//! needs no login; on any other address an own certificate authority and an admin token are made on first start.
-//! Without root, what may not be read is unobserved, and said.
+//! Everything lives under one data folder, and a second start goes on where the first ended. On
+//! loopback the portal needs no login; on any other address an own certificate authority and an
+//! admin token are made on first start. Without root, what may not be read is unobserved, and said.
 
 mod authority;
 mod found;
@@ -25,7 +25,8 @@ const HEARTBEAT_SECONDS: u64 = 10;
 /// Runs collector and agent for this machine and prints the portal's address.
 #[derive(clap::Args)]
 pub(crate) struct Up {
-    /// Where everything is kept. Default: /var/lib/driftline for root, else ~/.local/share/driftline.
+    /// Where everything is kept. Default: /var/lib/driftline for root, else
+    /// ~/.local/share/driftline.
     #[arg(long)]
     data: Option<PathBuf>,
     /// Where the portal listens. Beyond loopback it is served over TLS and needs a token.

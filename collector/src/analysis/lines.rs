@@ -1,11 +1,13 @@
 //! The difference of two texts by line, for people to read.
 //!
-//! It decides nothing: whether a text changed is said by its digest. Both sides are bounded; beyond the bound the
-//! whole text counts as replaced, since a difference nobody can read is not worth its time.
+//! It decides nothing: whether a text changed is said by its digest. Both sides are bounded; beyond
+//! the bound the whole text counts as replaced, since a difference nobody can read is not worth its
+//! time.
 
 use similar::{Algorithm, ChangeTag, TextDiff};
 
-/// The most lines of one side that are compared. Myers takes 85 ms for half of 50,000 lines replaced.
+/// The most lines of one side that are compared. Myers takes 85 ms for half of 50,000 lines
+/// replaced.
 const COMPARED_LINES: usize = 10_000;
 
 /// The most bytes of both sides together that are compared, for the same reason.

@@ -2,10 +2,10 @@
 //!
 //! Within one boot of the host, its monotonic clock tells how long ago an observation was when it
 //! was sent, so
-//! `corrected = received - (sent - observed)`, whatever the wall clock says. From another boot only the wall
-//! clock is left: `corrected = observed_at + offset`, where the offset is measured from what the
-//! host's wall clock said in its latest messages. A message can be late and never early, so the
-//! smallest difference is the nearest to the truth.
+//! `corrected = received - (sent - observed)`, whatever the wall clock says. From another boot only
+//! the wall clock is left: `corrected = observed_at + offset`, where the offset is measured from
+//! what the host's wall clock said in its latest messages. A message can be late and never early,
+//! so the smallest difference is the nearest to the truth.
 
 use std::collections::VecDeque;
 

@@ -9,7 +9,8 @@ use driftline_protocol::wire::SectionVersion;
 
 /// How many versions cannot be accounted for; 0, or somebody is told.
 ///
-/// `delivered` is our own count. Too few here is not counted: see [`lost`], which the collector makes good.
+/// `delivered` is our own count. Too few here is not counted: see [`lost`], which the collector
+/// makes good.
 pub fn imbalance(account: &Account, delivered: u64) -> u64 {
     let most = account.delivered.saturating_add(account.waiting);
     account.imbalance().saturating_add(delivered.saturating_sub(most))

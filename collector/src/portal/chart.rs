@@ -24,7 +24,8 @@ pub(super) fn per_hour(moments: impl Iterator<Item = Timestamp>, now: Timestamp)
     hours
 }
 
-/// A bar for each hour; heights grow with the square root, so that one change is seen beside a thousand.
+/// A bar for each hour; heights grow with the square root, so that one change is seen beside a
+/// thousand.
 ///
 /// The result holds only numbers and fixed words, so a template may print it as it stands.
 pub(super) fn bars(hours: &[u64]) -> String {

@@ -13,8 +13,8 @@ use crate::store::ChangeId;
 pub struct Query(BTreeMap<String, String>);
 
 impl Query {
-    /// Reads the part of a URL after the question mark. Empty fields count as absent, so that a form with
-    /// untouched fields is the same view as the bare address.
+    /// Reads the part of a URL after the question mark. Empty fields count as absent, so that a
+    /// form with untouched fields is the same view as the bare address.
     pub fn parse(raw: &str) -> Self {
         let pairs = form_urlencoded::parse(raw.as_bytes());
         Self(pairs.into_owned().filter(|(_, value)| !value.is_empty()).collect())

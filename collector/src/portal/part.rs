@@ -55,7 +55,8 @@ struct ItemRow {
 /// Draws the list of parts, or with `part` in the query the items of one.
 ///
 /// # Errors
-/// [`PageError::NotFound`] for an unknown host, section or part; [`PageError::Store`] when the store fails.
+/// [`PageError::NotFound`] for an unknown host, section or part; [`PageError::Store`] when the
+/// store fails.
 pub(super) fn page(
     store: &dyn Reader,
     frame: &Frame,
@@ -112,7 +113,8 @@ fn one(
 ) -> Result<String, PageError> {
     let unknown = || PageError::NotFound { what: "part" };
     let record = parts.iter().find(|record| record.part == *name).ok_or_else(unknown)?;
-    // Where the newest state is unobserved, the last one that was seen is the better answer, said as such.
+    // Where the newest state is unobserved, the last one that was seen is the better answer, said
+    // as such.
     let shown = record.seen.unwrap_or(record.digest);
     let part = store.part(&shown)?.ok_or_else(unknown)?;
     let (reading, items) = match &part {

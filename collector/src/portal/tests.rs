@@ -1,4 +1,5 @@
-//! The pages against the store in memory: every link leads somewhere, and no text of a host becomes markup.
+//! The pages against the store in memory: every link leads somewhere, and no text of a host becomes
+//! markup.
 
 use std::collections::{BTreeMap, BTreeSet};
 

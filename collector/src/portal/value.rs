@@ -52,7 +52,8 @@ pub(super) fn lines(value: &ItemValue) -> Vec<String> {
     }
 }
 
-/// Fingerprints as people compare them: eight digits tell two secrets apart, forty only tire the eye.
+/// Fingerprints as people compare them: eight digits tell two secrets apart, forty only tire the
+/// eye.
 fn shorten_markers(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,5 @@
-//! Serves the portal's pages: who may see them, on which thread they are drawn, under which headers.
+//! Serves the portal's pages: who may see them, on which thread they are drawn, under which
+//! headers.
 
 use std::sync::Arc;
 

@@ -72,8 +72,8 @@ pub fn spawn(
     }
 }
 
-/// Runs `stage` and starts it again when it breaks. Each begins by waiting, so one that always breaks
-/// does not spin.
+/// Runs `stage` and starts it again when it breaks. Each begins by waiting, so one that always
+/// breaks does not spin.
 fn supervise<F: Future<Output = ()> + Send + 'static>(
     tasks: &mut JoinSet<()>,
     collector: &Arc<Collector>,

@@ -31,8 +31,9 @@ pub enum Step {
     },
     /// Findings that changed without a new version, for instance because their host was retired.
     Findings(Vec<Finding>),
-    /// A gap was told of in an event: sets how many versions of a section count as delivered, so that later
-    /// accounts balance again. Nothing else changes; a section that is not there stays so.
+    /// A gap was told of in an event: sets how many versions of a section count as delivered, so
+    /// that later accounts balance again. Nothing else changes; a section that is not there stays
+    /// so.
     Recount {
         /// Whose section.
         host: HostId,

@@ -1,7 +1,8 @@
-//! What the quick start makes for itself: secrets, and beyond loopback an own certificate authority.
+//! What the quick start makes for itself: secrets, and beyond loopback an own certificate
+//! authority.
 //!
-//! Each file is made once, readable by its owner only, and kept. In production certificates come from any authority
-//! the agents trust; this one is for a person trying the product.
+//! Each file is made once, readable by its owner only, and kept. In production certificates come
+//! from any authority the agents trust; this one is for a person trying the product.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
