@@ -23,7 +23,7 @@ use driftline_protocol::wire::{SNAPSHOT_VERSION, SourceReading};
 use jiff::Timestamp;
 
 use self::assembler::{Assembled, Assembler};
-use self::memory::Memory;
+pub(crate) use self::memory::Memory;
 use crate::machine::Machine;
 use crate::sources::Source;
 use crate::spool::{Keep, Observation, SpoolError};

@@ -146,7 +146,7 @@ fn run(
     let inotify = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
     let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
     let stopped = stop.try_clone()?;
-    let mut tree = Tree::new(inotify, watched);
+    let mut tree = Tree::new(inotify, watched, DIRECTORIES);
     tree.sync(&machine);
     shared.say(&tree);
     let thread = std::thread::Builder::new()

@@ -12,6 +12,16 @@ use super::*;
 /// How long an event may take to arrive before a test fails.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// A tree by `files`, a file in it by `accounts`, a file elsewhere by `packages`.
+fn watched() -> Vec<Watched> {
+    let watched = [("files", "/etc"), ("accounts", "/etc/passwd"), ("packages", "/var/lib/db")];
+    let one = |(source, path): (&str, &str)| Watched {
+        source: source.parse().unwrap(),
+        path: path.into(),
+    };
+    watched.map(one).to_vec()
+}
+
 struct Bench {
     folder: tempfile::TempDir,
     watcher: Watcher,
@@ -19,7 +29,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// A tree made by `before`, with `etc` watched by `files` and `/etc/passwd` by `accounts`.
+    /// A tree made by `before`, watched as [`watched`] says.
     fn new(before: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         before(folder.path());
@@ -208,4 +218,46 @@ fn what_is_watched_is_counted() {
     // The root, etc, sub, deep, var and lib.
     assert_eq!(bench.watcher.directories(), 6);
     assert!(!bench.watcher.limited());
+}
+
+/// A tree nobody follows, so that a test decides when events are handled.
+fn unfollowed(most: usize) -> (tempfile::TempDir, Machine, Tree) {
+    let folder = tempfile::tempdir().unwrap();
+    etc(folder.path());
+    let machine = Machine::open(folder.path(), Redactor::new([7; 32])).unwrap();
+    let inotify = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    let mut tree = Tree::new(inotify, watched(), most);
+    tree.sync(&machine);
+    (folder, machine, tree)
+}
+
+#[test]
+fn a_reached_bound_is_told_and_what_is_watched_stays_watched() {
+    let (folder, machine, mut tree) = unfollowed(2);
+    assert!(tree.limited());
+    assert_eq!(tree.directories(), 2);
+    let mut buffer = vec![std::mem::MaybeUninit::uninit(); EVENTS_BYTES];
+    fs::remove_dir_all(folder.path().join("etc")).unwrap();
+    let due = tree.handle(&mut buffer, &machine);
+    assert!(due.contains(&"files".parse().unwrap()));
+    fs::remove_dir_all(folder.path().join("var")).unwrap();
+    tree.sync(&machine);
+    assert!(!tree.limited(), "a bound that is no longer reached is still told");
+}
+
+#[test]
+fn events_the_kernel_lost_make_every_source_due() {
+    let (folder, machine, mut tree) = unfollowed(DIRECTORIES);
+    let bound = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let bound: usize = bound.trim().parse().unwrap();
+    let names = ["a", "b"].map(|name| folder.path().join("etc/sub").join(name));
+    fs::write(&names[0], "x").unwrap();
+    for number in 0..=bound / 2 {
+        fs::rename(&names[number % 2], &names[(number + 1) % 2]).unwrap();
+    }
+    let mut buffer = vec![std::mem::MaybeUninit::uninit(); EVENTS_BYTES];
+    let packages: SourceName = "packages".parse().unwrap();
+    let lost = (0..bound).any(|_| tree.handle(&mut buffer, &machine).contains(&packages));
+    assert!(lost, "the kernel lost events and nobody was told");
+    assert_eq!(tree.directories(), 6);
 }

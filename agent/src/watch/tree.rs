@@ -13,7 +13,7 @@ use rustix::fs::FileType;
 use rustix::fs::inotify::{self, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
-use super::{DIRECTORIES, Watched};
+use super::Watched;
 use crate::machine::{Directory, Machine};
 
 /// What a directory tells us of: never *open* or *access*, which our own reading would cause.
@@ -31,6 +31,8 @@ pub(super) struct Tree {
     watched: Vec<Watched>,
     by_path: BTreeMap<Arc<Path>, i32>,
     by_watch: HashMap<i32, Arc<Path>>,
+    /// The most directories that are watched.
+    most: usize,
     limited: bool,
 }
 
@@ -44,12 +46,13 @@ struct Event {
 }
 
 impl Tree {
-    pub(super) fn new(inotify: OwnedFd, watched: Vec<Watched>) -> Self {
+    pub(super) fn new(inotify: OwnedFd, watched: Vec<Watched>, most: usize) -> Self {
         Self {
             inotify,
             watched,
             by_path: BTreeMap::new(),
             by_watch: HashMap::new(),
+            most,
             limited: false,
         }
     }
@@ -223,7 +226,7 @@ impl Tree {
         if self.by_path.contains_key(path) {
             return true;
         }
-        if self.by_path.len() >= DIRECTORIES {
+        if self.by_path.len() >= self.most {
             self.limited = true;
             return false;
         }
