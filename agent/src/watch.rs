@@ -1,18 +1,20 @@
 //! Which source is due because something below its watched paths has changed.
 //!
-//! inotify is used directly, not through a watching library: the library at hand also asks for *open* events,
-//! so every file we or anybody else reads in a watched directory wakes the agent, and one pass over 20,000 files
-//! overflows the kernel's queue, which asks for another pass, for ever. Its debouncer keeps a path and an
-//! inode for each file. We keep one path for each directory.
+//! inotify is used directly, not through a watching library: the library at hand also asks for
+//! *open* events, so every file we or anybody else reads in a watched directory wakes the agent,
+//! and one pass over 20,000 files overflows the kernel's queue, which asks for another pass, for
+//! ever. Its debouncer keeps a path and an inode for each file. We keep one path for each
+//! directory.
 //!
-//! Directories are watched, files through the directory they stand in, so that rename-on-save is seen. Every
-//! directory on the way to a watched path is watched too: a root that is deleted, renamed or created later is
-//! noticed by its parent. Symbolic links are never followed out of the machine's root, and below a watched path
-//! never followed at all. Written files count once they are closed; a file that is held open for writing is found
-//! by the periodic rescan, as is everything else the kernel does not tell.
+//! Directories are watched, files through the directory they stand in, so that rename-on-save is
+//! seen. Every directory on the way to a watched path is watched too: a root that is deleted,
+//! renamed or created later is noticed by its parent. Symbolic links are never followed out of the
+//! machine's root, and below a watched path never followed at all. Written files count once they
+//! are closed; a file that is held open for writing is found by the periodic rescan, as is
+//! everything else the kernel does not tell.
 //!
-//! The invariant: a source is called due only *after* the watches that the change asked for are set, so
-//! nothing can slip between a reading and the next event.
+//! The invariant: a source is called due only *after* the watches that the change asked for are
+//! set, so nothing can slip between a reading and the next event.
 
 #[cfg(test)]
 mod tests;
@@ -34,8 +36,8 @@ use rustix::io::Errno;
 use self::tree::Tree;
 use crate::machine::Machine;
 
-/// The most directories that are watched; beyond it changes are found by rescan. Each costs the kernel a
-/// kilobyte and us a path.
+/// The most directories that are watched; beyond it changes are found by rescan. Each costs the
+/// kernel a kilobyte and us a path.
 pub const DIRECTORIES: usize = 32_768;
 
 /// How often watches that the kernel refused are tried again, in seconds.
@@ -85,9 +87,11 @@ impl Shared {
 }
 
 impl Watcher {
-    /// Begins to watch. All watches are set when this returns, so a reading that begins now misses nothing.
+    /// Begins to watch. All watches are set when this returns, so a reading that begins now misses
+    /// nothing.
     ///
-    /// Never fails: where the kernel gives no watches, [`Watcher::limited`] says so and rescans find changes.
+    /// Never fails: where the kernel gives no watches, [`Watcher::limited`] says so and rescans
+    /// find changes.
     pub fn start(machine: Arc<Machine>, watched: Vec<Watched>) -> Self {
         let shared = Arc::new(Shared::default());
         let stop = run(machine, watched, Arc::clone(&shared));

@@ -1,5 +1,5 @@
-//! A [`Keep`] that lives as long as the program: the model for the spool in tests, and what a printed snapshot
-//! is put together in. It keeps one source, and knows no durability.
+//! A [`Keep`] that lives as long as the program: the model for the spool in tests, and what a
+//! printed snapshot is put together in. It keeps one source, and knows no durability.
 
 use std::collections::BTreeMap;
 

@@ -163,7 +163,8 @@ impl Tree {
         for known in below {
             if let Some(watch) = self.by_path.remove(&known) {
                 self.by_watch.remove(&watch);
-                // It is gone already when the directory is; either way nothing comes from it any more.
+                // It is gone already when the directory is; either way nothing comes from it any
+                // more.
                 inotify::remove_watch(&self.inotify, watch).ok();
             }
         }
