@@ -6,5 +6,12 @@
 
 #![deny(clippy::disallowed_methods, reason = "analysis is pure: no clock, no I/O, no randomness")]
 
+pub mod apply;
 pub mod change;
+pub mod comparable;
+pub mod diff;
+pub mod drift;
 pub mod finding;
+pub mod lines;
+pub mod order;
+pub mod policy;

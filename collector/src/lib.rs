@@ -5,4 +5,6 @@
 //! [`portal`] read the same store, so they cannot disagree. The collector never reaches into a host.
 
 pub mod analysis;
+pub mod ingest;
+pub mod portal;
 pub mod store;

@@ -15,6 +15,8 @@
 
 pub mod limits;
 
+pub mod mutant;
+
 pub mod ids;
 
 pub mod item;
