@@ -248,7 +248,9 @@ impl Unfollowed {
     fn told(&self) -> Told {
         match self.mailbox.wait(LIMIT) {
             Woken::Told(told) => told,
-            other => panic!("nothing was told: {other:?}"),
+            other @ (Woken::Stopped | Woken::Closed | Woken::TimedOut) => {
+                panic!("nothing was told: {other:?}")
+            }
         }
     }
 
