@@ -9,3 +9,13 @@ pub mod wait;
 pub mod http;
 
 pub mod programs;
+
+pub mod process;
+
+pub mod fleet;
+
+pub mod watchers;
+
+pub mod edits;
+
+pub mod git;

@@ -120,6 +120,13 @@ pub fn mutant(name: &str) -> Vec<String> {
     vec!["--mutant".into(), name.into()]
 }
 
+/// The program and mutant that `DRIFTLINE_MUTANT=driftline-agent:NAME` asks for; set by the test of the tests.
+pub fn chosen_mutant() -> Option<(String, String)> {
+    let chosen = std::env::var("DRIFTLINE_MUTANT").ok()?;
+    let (program, name) = chosen.split_once(':')?;
+    Some((program.to_string(), name.to_string()))
+}
+
 /// Where a program says that it works.
 pub const HEALTHY: &str = "/-/healthy";
 /// Where the collector shows its metrics.
