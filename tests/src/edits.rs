@@ -1,7 +1,7 @@
 //! Random edits of a tree, and the judge's own journal of what was done.
 //!
-//! Everything follows from a seed, which the test prints. Edits are done as editors do them: in place, or by
-//! a new file renamed over the old one.
+//! Everything follows from a seed, which the test prints. Edits are done as editors do them: in
+//! place, or by a new file renamed over the old one.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! A collector and its agents: the real programs, each with its own state folder under one that vanishes.
+//! A collector and its agents: the real programs, each with its own state folder under one that
+//! vanishes.
 //!
 //! Knows how to start, kill and ask them; judges nothing.
 
@@ -182,7 +183,8 @@ impl Fleet {
         process.with_context(|| format!("{of} does not run"))?.peak_bytes()
     }
 
-    /// The sum of a metric over the series whose labels contain every one of `labels` (`kind="moved"`).
+    /// The sum of a metric over the series whose labels contain every one of `labels`
+    /// (`kind="moved"`).
     ///
     /// # Errors
     /// When the collector does not answer; a metric without such series is 0.

@@ -24,8 +24,9 @@ impl Oracle {
         Ok(oracle)
     }
 
-    /// Notes the tree as it is, and gives the paths that differ from the note before, beginning with `/`.
-    /// Contents, kinds, link targets and the executable bit count; renames are a removal and an addition.
+    /// Notes the tree as it is, and gives the paths that differ from the note before, beginning
+    /// with `/`. Contents, kinds, link targets and the executable bit count; renames are a removal
+    /// and an addition.
     ///
     /// # Errors
     /// When git refuses.

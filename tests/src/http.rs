@@ -1,7 +1,7 @@
 //! The smallest HTTP/1.1 that talks to our programs: blocking, loopback, one request a connection.
 //!
-//! Written by hand because the judge must also send what no well-behaved client would: bodies that lie about
-//! their length, bombs, half requests. Not for the network beyond loopback.
+//! Written by hand because the judge must also send what no well-behaved client would: bodies that
+//! lie about their length, bombs, half requests. Not for the network beyond loopback.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -89,7 +89,8 @@ pub fn head(method: &str, path: &str, headers: &[(&str, &str)], length: Option<u
 /// Sends a head and a body as they are, and reads what comes back.
 ///
 /// # Errors
-/// As [`get`]. A peer that answers before it has read everything, and closes, is heard all the same.
+/// As [`get`]. A peer that answers before it has read everything, and closes, is heard all the
+/// same.
 pub fn exchange(address: SocketAddr, head: &str, body: &[u8]) -> anyhow::Result<Answer> {
     let stream = TcpStream::connect_timeout(&address, ANSWER).context("connecting")?;
     stream.set_read_timeout(Some(ANSWER)).context("setting a limit")?;

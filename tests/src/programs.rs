@@ -1,4 +1,5 @@
-//! Where the programs are and how they are called: the one page to change when flags or keys change.
+//! Where the programs are and how they are called: the one page to change when flags or keys
+//! change.
 //!
 //! Knows names of files, flags, configuration keys and addresses; starts nothing.
 
@@ -120,7 +121,8 @@ pub fn mutant(name: &str) -> Vec<String> {
     vec!["--mutant".into(), name.into()]
 }
 
-/// The program and mutant that `DRIFTLINE_MUTANT=driftline-agent:NAME` asks for; set by the test of the tests.
+/// The program and mutant that `DRIFTLINE_MUTANT=driftline-agent:NAME` asks for; set by the test of
+/// the tests.
 pub fn chosen_mutant() -> Option<(String, String)> {
     let chosen = std::env::var("DRIFTLINE_MUTANT").ok()?;
     let (program, name) = chosen.split_once(':')?;

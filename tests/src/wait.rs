@@ -12,7 +12,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Asks `condition` until it gives a value, at most for `limit`; `what` is for the error.
 ///
 /// # Errors
-/// When the limit is reached, with the last error of `condition`; errors before that are waited out.
+/// When the limit is reached, with the last error of `condition`; errors before that are waited
+/// out.
 pub fn until<T>(
     what: &str,
     limit: Duration,

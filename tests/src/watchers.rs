@@ -41,13 +41,15 @@ impl Prometheus {
         Ok(server)
     }
 
-    /// Scrapes `target` as job `driftline` and sends alerts of our rules to `alertmanager`, both each second.
+    /// Scrapes `target` as job `driftline` and sends alerts of our rules to `alertmanager`, both
+    /// each second.
     pub fn config(target: SocketAddr, rules: &Path, alertmanager: SocketAddr) -> String {
         format!(
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
              rule_files: ['{}']\n\
              alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{alertmanager}']}}]}}]}}\n\
-             scrape_configs:\n  - job_name: driftline\n    static_configs: [{{targets: ['{target}']}}]\n",
+             scrape_configs:\n  - job_name: driftline\n    \
+             static_configs: [{{targets: ['{target}']}}]\n",
             rules.display()
         )
     }
@@ -118,5 +120,59 @@ impl Alertmanager {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::http::Receiver;
+    use crate::programs;
+
+    const METRICS: &str = "driftline_portal_info{url=\"http://drift.example\"} 1\n\
+        driftline_drift_open{host=\"sbc1\",domain=\"config\",severity=\"critical\"} 2\n";
+
+    /// Serves [`METRICS`] to whoever asks, until the process ends.
+    fn exporter() -> anyhow::Result<SocketAddr> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let length = METRICS.len();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n\
+                     Content-Length: {length}\r\nConnection: close\r\n\r\n{METRICS}"
+                );
+                let mut request = [0; 4_096];
+                if stream.read(&mut request).is_ok() {
+                    drop(stream.write_all(head.as_bytes()));
+                }
+            }
+        });
+        Ok(address)
+    }
+
+    /// The chain without our programs: when an end-to-end test fails, this tells whose fault it is.
+    #[test]
+    fn an_open_drift_travels_from_metric_to_webhook_with_its_link() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let webhook = Receiver::start()?;
+        let alertmanager = Alertmanager::start(folder.path(), webhook.address())?;
+        let rules = programs::workspace().join("rules/prometheus/driftline.yaml");
+        let config = Prometheus::config(exporter()?, &rules, alertmanager.address());
+        let data = folder.path().join("data");
+        let prometheus = Prometheus::start(folder.path(), &data, &config)?;
+        let link = webhook.expect(Duration::from_secs(60), |body| {
+            let alerts = body["alerts"].as_array()?;
+            let ours = alerts.iter().find(|a| a["labels"]["alertname"] == "DriftlineDriftOpen")?;
+            Some(ours["annotations"]["portal_url"].as_str()?.to_string())
+        })?;
+        assert_eq!(link, "http://drift.example/hosts/sbc1#drift");
+        assert_eq!(prometheus.query("driftline_drift_open")?.len(), 1);
+        Ok(())
     }
 }

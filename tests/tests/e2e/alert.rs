@@ -51,7 +51,8 @@ fn a_saved_file_moves_the_counter_and_wakes_somebody_with_the_link() -> anyhow::
     Ok(())
 }
 
-/// Prints how long a save takes to `/metrics`. Not judged here: a stop-watch measures the neighbours too.
+/// Prints how long a save takes to `/metrics`. Not judged here: a stop-watch measures the
+/// neighbours too.
 #[test]
 fn every_save_reaches_the_metrics() -> anyhow::Result<()> {
     let (fleet, root) = one_host()?;

@@ -1,4 +1,5 @@
-//! What nobody sends on purpose and everybody meets: each is a clear error or a counted limit, never a hang.
+//! What nobody sends on purpose and everybody meets: each is a clear error or a counted limit,
+//! never a hang.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -12,8 +13,9 @@ use driftline_tests::wait::{self, PATIENCE};
 
 use super::{HOST, one_host};
 
-/// The agent's and the collector's peak may not pass this on any input here, in bytes. Reading one bound of a
-/// file, a part or a body several times over stays below; reading without a bound does not.
+/// The agent's and the collector's peak may not pass this on any input here, in bytes. Reading one
+/// bound of a file, a part or a body several times over stays below; reading without a bound does
+/// not.
 const PEAK: u64 = 512 * 1024 * 1024;
 
 /// Edits the ordinary file and waits until it arrives: proof that nothing hangs.

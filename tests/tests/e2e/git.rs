@@ -16,7 +16,8 @@ use super::{HOST, seed};
 /// Edits between two looks: few enough that two rarely meet in one file.
 const BATCH: u64 = 10;
 
-/// What the default configuration never reads, or reads as a secret: listed, so that nothing is missed unseen.
+/// What the default configuration never reads, or reads as a secret: listed, so that nothing is
+/// missed unseen.
 const OMITTED: [&str; 8] =
     ["shadow", "gshadow", "/ssl/private/", "ssh_host_", "mtab", "ld.so.cache", ".key", "passwd-"];
 
@@ -24,7 +25,8 @@ fn omitted(path: &str) -> bool {
     OMITTED.iter().any(|part| path.contains(part)) || path.ends_with('-')
 }
 
-/// The files that changed since change number `since`, the newest number, and kinds with their parts.
+/// The files that changed since change number `since`, the newest number, and kinds with their
+/// parts.
 fn reported(fleet: &Fleet, since: i64) -> anyhow::Result<(BTreeSet<String>, i64, Vec<Value>)> {
     let rows = fleet.changes(HOST, 10_000)?;
     let number = |row: &Value| row["id"].as_i64().unwrap_or_default();
@@ -63,7 +65,8 @@ fn changes_are_what_git_and_the_journal_say() -> anyhow::Result<()> {
         }
         done += BATCH;
         let mut expected = oracle.commit()?;
-        // git sees only the executable bit; a file that was edited and is gone again is nobody's change.
+        // git sees only the executable bit; a file that was edited and is gone again is nobody's
+        // change.
         expected.extend(
             modes.into_iter().filter(|path| root.join(path.trim_start_matches('/')).is_file()),
         );
@@ -77,8 +80,8 @@ fn changes_are_what_git_and_the_journal_say() -> anyhow::Result<()> {
             settled.is_ok() && missed.is_empty(),
             "seed {seed}, edit {done}: missed {missed:?}"
         );
-        // Two edits may meet in one file between two looks and leave git nothing to say; anything else that was
-        // reported and not done is an invention.
+        // Two edits may meet in one file between two looks and leave git nothing to say; anything
+        // else that was reported and not done is an invention.
         let invented: Vec<&String> = last.0.difference(&expected).collect();
         assert!(invented.iter().all(|path| path.contains("judge-")), "seed {seed}: {invented:?}");
         since = last.1;

@@ -1,4 +1,5 @@
-//! kill -9 of either side at random moments: what was once seen stays seen, and what stands on disk arrives.
+//! kill -9 of either side at random moments: what was once seen stays seen, and what stands on disk
+//! arrives.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,7 +16,8 @@ fn nothing_observed_is_lost_by_killing_either_side() -> anyhow::Result<()> {
     let (mut fleet, root) = one_host()?;
     let mut dice = Dice::new(seed);
     let rounds = programs::count("DRIFTLINE_KILLS", 200)?;
-    // The judge's list: what each file must say in the end, and which markers the collector once showed.
+    // The judge's list: what each file must say in the end, and which markers the collector once
+    // showed.
     let mut written: Vec<String> = Vec::new();
     let mut shown: BTreeSet<String> = BTreeSet::new();
     for round in 1..=rounds {
@@ -24,7 +26,8 @@ fn nothing_observed_is_lost_by_killing_either_side() -> anyhow::Result<()> {
         let file = root.join(format!("etc/round-{}.conf", round % 20));
         std::fs::write(&file, format!("key = {marker}\n"))?;
         written.push(marker);
-        // A moment somewhere between the save and well after its acknowledgement; ends early when it is seen.
+        // A moment somewhere between the save and well after its acknowledgement; ends early when
+        // it is seen.
         let moment = Duration::from_millis(dice.below(400));
         wait::while_quiet(moment, || Ok(None))?;
         if let Ok(rows) = fleet.changes(HOST, 200) {
@@ -47,7 +50,8 @@ fn nothing_observed_is_lost_by_killing_either_side() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Between two looks only the newest state need be seen; but what was seen once must arrive once, not twice.
+/// Between two looks only the newest state need be seen; but what was seen once must arrive once,
+/// not twice.
 #[test]
 fn a_version_sent_twice_is_one_change() -> anyhow::Result<()> {
     let (mut fleet, root) = one_host()?;

@@ -1,7 +1,7 @@
 //! What is promised, asked of the real programs: one test a promise, judged by lists of our own.
 //!
-//! Run with `cargo build --workspace --bins` done. Counts and seeds come from the environment and are printed,
-//! so that a failure can be had again.
+//! Run with `cargo build --workspace --bins` done. Counts and seeds come from the environment and
+//! are printed, so that a failure can be had again.
 
 #![allow(
     clippy::unwrap_used,

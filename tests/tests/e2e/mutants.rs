@@ -1,7 +1,8 @@
 //! Who judges the tests: each promise must fail against a program that breaks exactly this promise.
 //!
-//! A mutant is a name that a program knows only when built with the feature `mutants`, which no release has.
-//! This test runs its own program again, one test a mutant, with the mutant chosen for the harness.
+//! A mutant is a name that a program knows only when built with the feature `mutants`, which no
+//! release has. This test runs its own program again, one test a mutant, with the mutant chosen for
+//! the harness.
 
 #![allow(clippy::disallowed_types, reason = "the judge starts itself once for each mutant")]
 

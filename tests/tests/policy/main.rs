@@ -1,7 +1,7 @@
 //! Dependency policy: what `deny.toml` lets in, held against Cargo.lock and `cargo metadata`.
 //!
-//! Covers licences, sources, bans, duplicates and wildcards; `deny.toml` says what it does not cover. The checks
-//! are pure functions of parsed values, so that each is shown to bite.
+//! Covers licences, sources, bans, duplicates and wildcards; `deny.toml` says what it does not
+//! cover. The checks are pure functions of parsed values, so that each is shown to bite.
 
 #![allow(
     clippy::unwrap_used,

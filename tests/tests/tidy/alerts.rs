@@ -1,4 +1,5 @@
-//! Every alert can be understood at three in the morning: labels, annotations, runbook, and two unit tests.
+//! Every alert can be understood at three in the morning: labels, annotations, runbook, and two
+//! unit tests.
 //!
 //! Rule files are ours, so a line reader is enough; promtool checks that they are YAML.
 

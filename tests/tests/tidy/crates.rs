@@ -52,7 +52,8 @@ pub(crate) fn arrows(tree: &Tree) -> Vec<Offence> {
     offences
 }
 
-/// A member says only `workspace = true`, for dependencies as for lints. Fuzzing is a workspace of its own.
+/// A member says only `workspace = true`, for dependencies as for lints. Fuzzing is a workspace of
+/// its own.
 pub(crate) fn versions_in_one_place(tree: &Tree) -> Vec<Offence> {
     let mut offences = Vec::new();
     for (folder, path, manifest) in manifests(tree) {

@@ -1,8 +1,10 @@
-//! Every message of every wire version has a golden file, so that an old agent is understood for ever.
+//! Every message of every wire version has a golden file, so that an old agent is understood for
+//! ever.
 
 use super::tree::{Offence, Tree};
 
-/// Each message of the table in `wire.rs` stands in `protocol/golden/vN/` for each version N up to now.
+/// Each message of the table in `wire.rs` stands in `protocol/golden/vN/` for each version N up to
+/// now.
 pub(crate) fn every_message(tree: &Tree) -> Vec<Offence> {
     let Some(wire) = tree.get("protocol/src/wire.rs") else { return Vec::new() };
     let version: u32 = wire

@@ -1,8 +1,10 @@
-//! The code's own tidiness: one walk over the tree, every offence at once, each with reason and cure.
+//! The code's own tidiness: one walk over the tree, every offence at once, each with reason and
+//! cure.
 //!
-//! A check is a pure function from the tree to offences, so the same checks judge small trees made to offend
-//! (`mutants`). It knows nothing of Rust's grammar: it reads lines, and where that is not enough to be sure
-//! it stays silent rather than guess. What the compiler and clippy refuse is not repeated here.
+//! A check is a pure function from the tree to offences, so the same checks judge small trees made
+//! to offend (`mutants`). It knows nothing of Rust's grammar: it reads lines, and where that is not
+//! enough to be sure it stays silent rather than guess. What the compiler and clippy refuse is not
+//! repeated here.
 
 #![allow(
     clippy::unwrap_used,

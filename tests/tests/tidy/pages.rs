@@ -1,4 +1,5 @@
-//! How pages read: size, width, first line, leftovers, and files nobody names. Reads lines, not grammar.
+//! How pages read: size, width, first line, leftovers, and files nobody names. Reads lines, not
+//! grammar.
 
 use super::tree::{Offence, Tree, stem};
 

@@ -2,7 +2,8 @@
 
 use super::tree::{Offence, Tree, stem};
 
-/// A kind of plug-in: where its files are, what marks one, where the list stands, where the manual is.
+/// A kind of plug-in: where its files are, what marks one, where the list stands, where the manual
+/// is.
 struct Registry {
     check: &'static str,
     files: &'static str,
@@ -35,7 +36,8 @@ pub(crate) fn unlisted_source(tree: &Tree) -> Vec<Offence> {
     SOURCES.offences(tree)
 }
 
-/// Each format is in the list of formats, has a fuzz target and, once there is a manual, a row in it.
+/// Each format is in the list of formats, has a fuzz target and, once there is a manual, a row in
+/// it.
 pub(crate) fn unlisted_format(tree: &Tree) -> Vec<Offence> {
     FORMATS.offences(tree)
 }

@@ -32,7 +32,8 @@ impl fmt::Display for Offence {
     }
 }
 
-/// Text files by path from the root, with `/` between folders. What is not UTF-8 is there, but empty.
+/// Text files by path from the root, with `/` between folders. What is not UTF-8 is there, but
+/// empty.
 #[derive(Clone, Default)]
 pub(crate) struct Tree(BTreeMap<String, String>);
 
@@ -50,7 +51,10 @@ impl Tree {
             let name = entry.file_name().into_string().unwrap();
             let kind = entry.file_type().unwrap();
             let path = format!("{prefix}{name}");
-            if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
+            if SKIPPED.contains(&name.as_str()) {
+                continue; // `.git` is a file in a worktree
+            }
+            if kind.is_dir() {
                 self.walk(&entry.path(), &format!("{path}/"));
             } else if kind.is_file() && name != "Cargo.lock" {
                 let small = entry.metadata().unwrap().len() <= TEXT_BYTES;
@@ -116,7 +120,8 @@ pub(crate) fn stem(path: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
-/// Every `driftline_…` name in `text` that is a metric and not a crate, without a histogram's suffix.
+/// Every `driftline_…` name in `text` that is a metric and not a crate, without a histogram's
+/// suffix.
 pub(crate) fn metric_names(text: &str) -> Vec<&str> {
     const CRATES: [&str; 6] = ["protocol", "agent", "collector", "tests", "benches", "cli"];
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
