@@ -1,4 +1,5 @@
-//! Every query of every panel gives a series in a real Prometheus that holds three hours of a small fleet.
+//! Every query of every panel gives a series in a real Prometheus that holds three hours of a small
+//! fleet.
 
 use std::path::Path;
 
@@ -6,7 +7,8 @@ use driftline_tests::process::run;
 use driftline_tests::watchers::Prometheus;
 use serde_json::Value;
 
-/// When the fixture ends, in Unix seconds: 2026-11-22 12:00:00 UTC. It lasts three hours, a sample a minute.
+/// When the fixture ends, in Unix seconds: 2026-11-22 12:00:00 UTC. It lasts three hours, a sample
+/// a minute.
 const END: i64 = 1_795_348_800;
 const START: i64 = END - 3 * 3600;
 
