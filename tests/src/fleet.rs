@@ -33,7 +33,6 @@ pub struct Fleet {
     address: SocketAddr,
     collector: Option<Process>,
     agents: BTreeMap<String, Agent>,
-    mutant: Option<(String, String)>,
 }
 
 impl Fleet {
@@ -45,8 +44,7 @@ impl Fleet {
         let folder = TempDir::new().context("making a folder")?;
         std::fs::write(folder.path().join("secret"), SECRET).context("writing the secret")?;
         let address = http::free_address()?;
-        let mutant = programs::chosen_mutant();
-        let mut fleet = Self { folder, address, collector: None, agents: BTreeMap::new(), mutant };
+        let mut fleet = Self { folder, address, collector: None, agents: BTreeMap::new() };
         fleet.start_collector()?;
         Ok(fleet)
     }
@@ -97,8 +95,6 @@ impl Fleet {
         let settings = AgentSettings {
             root: root.to_path_buf(),
             include: include.iter().map(ToString::to_string).collect(),
-            sources: vec!["files"],
-            interval_seconds: 1,
             spool_bytes: 64 * 1024 * 1024,
             host: host.to_string(),
         };
@@ -132,14 +128,23 @@ impl Fleet {
         Ok(())
     }
 
-    fn spawn(&self, name: &str, mut args: Vec<String>, log: &str) -> anyhow::Result<Process> {
-        if let Some((program, mutant)) = &self.mutant
-            && program == name
-        {
-            args.extend(programs::mutant(mutant));
-        }
-        let log = self.folder.path().join(format!("{log}.log"));
-        Process::start(&programs::program(name)?, &args, &log)
+    fn spawn(&self, name: &str, args: Vec<String>, of: &str) -> anyhow::Result<Process> {
+        let mutant = programs::mutant_of(name);
+        Process::start_mutant(&programs::program(name)?, &args, &self.log(of), mutant.as_deref())
+    }
+
+    /// Where the collector, or an agent by host name, says what it does.
+    pub fn log(&self, of: &str) -> PathBuf {
+        self.folder.path().join(format!("{of}.log"))
+    }
+
+    /// How many versions the agent of `host` has said to have kept, over all its runs.
+    ///
+    /// # Errors
+    /// When it has said nothing yet.
+    pub fn kept(&self, host: &str) -> anyhow::Result<usize> {
+        let said = std::fs::read(self.log(host)).context("reading a log")?;
+        Ok(String::from_utf8_lossy(&said).matches(programs::KEPT).count())
     }
 
     /// Takes the process of the collector or of an agent by host name, to kill or stop it.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::wait;
+use crate::{programs, wait};
 
 /// How long a program may take to end once asked to.
 const STOPPING: Duration = Duration::from_secs(20);
@@ -30,10 +30,28 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(program: &Path, arguments: &[String], log: &Path) -> anyhow::Result<Self> {
+        Self::start_mutant(program, arguments, log, None)
+    }
+
+    /// As [`Self::start`], with a named fault for a program that knows it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_mutant(
+        program: &Path,
+        arguments: &[String],
+        log: &Path,
+        mutant: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let output =
             File::options().create(true).append(true).open(log).context("opening a log")?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        match mutant {
+            Some(name) => command.env(programs::MUTANT, name),
+            None => command.env_remove(programs::MUTANT),
+        };
+        let child = command
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(output.try_clone().context("sharing a log")?)

@@ -52,19 +52,18 @@ pub fn count(variable: &str, default: u64) -> anyhow::Result<u64> {
 /// What a test may choose about an agent; everything else is its default.
 #[derive(Debug, Clone)]
 pub struct AgentSettings {
-    /// The tree it reads in place of `/`.
+    /// The tree it reads.
     pub root: PathBuf,
     /// Globs of the `files` source, as paths inside the root.
     pub include: Vec<String>,
-    /// The sources that run.
-    pub sources: Vec<&'static str>,
-    /// Seconds between heartbeats and between full rescans.
-    pub interval_seconds: u32,
     /// Bytes the spool may hold.
     pub spool_bytes: u64,
     /// The name it asks for.
     pub host: String,
 }
+
+/// Seconds between heartbeats in a test fleet: the fewest that both programs accept.
+pub const HEARTBEAT_SECONDS: u32 = 5;
 
 /// The configuration file of an agent.
 pub fn agent_config(
@@ -73,20 +72,22 @@ pub fn agent_config(
     collector: SocketAddr,
     secret: &Path,
 ) -> String {
-    let AgentSettings { root, include, sources, interval_seconds, spool_bytes, host } = settings;
+    let AgentSettings { root, include, spool_bytes, host } = settings;
+    // The agent always reads `/`; a test's tree is a place in it, and nothing else is in scope.
+    let include: Vec<String> =
+        include.iter().map(|glob| format!("{}{glob}", root.display())).collect();
     format!(
         "collector = \"http://{collector}\"\n\
          enrolment_secret_file = {secret:?}\n\
-         host = {host:?}\n\
-         state = {state:?}\n\
-         root = {root:?}\n\
-         sources = {sources:?}\n\
-         heartbeat_seconds = {interval_seconds}\n\
-         rescan_seconds = {interval_seconds}\n\
+         host_name = {host:?}\n\
+         state_dir = {state:?}\n\
+         heartbeat_seconds = {HEARTBEAT_SECONDS}\n\
+         spool_limit_bytes = {spool_bytes}\n\
+         [sources]\n\
+         enable = [\"files\"]\n\
+         rescan_seconds = 60\n\
          [files]\n\
-         include = {include:?}\n\
-         [spool]\n\
-         limit_bytes = {spool_bytes}\n"
+         include = {include:?}\n"
     )
 }
 
@@ -94,10 +95,10 @@ pub fn agent_config(
 pub fn collector_config(state: &Path, listen: SocketAddr, secret: &Path) -> String {
     format!(
         "listen = \"{listen}\"\n\
-         state = {state:?}\n\
+         state_dir = {state:?}\n\
          enrolment_secret_file = {secret:?}\n\
-         portal_url = \"http://{listen}\"\n\
-         heartbeat_seconds = 1\n"
+         public_url = \"http://{listen}\"\n\
+         heartbeat_seconds = {HEARTBEAT_SECONDS}\n"
     )
 }
 
@@ -106,27 +107,23 @@ pub fn agent_run(config: &Path) -> Vec<String> {
     vec!["run".into(), "--config".into(), config.display().to_string()]
 }
 
-/// The arguments that print one redacted snapshot.
-pub fn agent_snapshot(config: &Path) -> Vec<String> {
-    vec!["snapshot".into(), "--config".into(), config.display().to_string()]
-}
-
 /// The arguments that run the collector until it is stopped.
 pub fn collector_serve(config: &Path) -> Vec<String> {
     vec!["serve".into(), "--config".into(), config.display().to_string()]
 }
 
-/// The arguments that choose a mutant; only a program built with the feature `mutants` knows them.
-pub fn mutant(name: &str) -> Vec<String> {
-    vec!["--mutant".into(), name.into()]
-}
+/// Chooses a mutant; only a program built with the feature `mutants` reads it.
+pub const MUTANT: &str = "DRIFTLINE_MUTANT";
 
-/// The program and mutant that `DRIFTLINE_MUTANT=driftline-agent:NAME` asks for; set by the test of
-/// the tests.
-pub fn chosen_mutant() -> Option<(String, String)> {
-    let chosen = std::env::var("DRIFTLINE_MUTANT").ok()?;
-    let (program, name) = chosen.split_once(':')?;
-    Some((program.to_string(), name.to_string()))
+/// What the test of the tests tells this harness, as `driftline-agent:NAME`. Another name than
+/// [`MUTANT`], so that the program that is not meant stays what it is.
+pub const CHOSEN_MUTANT: &str = "DRIFTLINE_TESTS_MUTANT";
+
+/// The mutant that `program` shall be in this run, if any.
+pub fn mutant_of(program: &str) -> Option<String> {
+    let chosen = std::env::var(CHOSEN_MUTANT).ok()?;
+    let (meant, name) = chosen.split_once(':')?;
+    (meant == program).then(|| name.to_string())
 }
 
 /// Where a program says that it works.
@@ -151,7 +148,9 @@ pub fn snapshot(host: &str) -> String {
     format!("/api/v1/hosts/{host}/snapshot")
 }
 
+/// What an agent says once a version is on its disk.
+pub const KEPT: &str = "state changed";
 /// The file that holds a collector's store, inside its state folder.
-pub const STORE: &str = "store.sqlite";
+pub const STORE: &str = "collector.sqlite";
 /// The file that holds an agent's spool, inside its state folder.
-pub const SPOOL: &str = "spool.sqlite";
+pub const SPOOL: &str = "agent.db";

@@ -7,8 +7,8 @@ use std::path::Path;
 use driftline_protocol::limits;
 use driftline_tests::fleet::Fleet;
 use driftline_tests::http;
-use driftline_tests::process::run;
-use driftline_tests::programs::COLLECTOR;
+use driftline_tests::process::{Process, run};
+use driftline_tests::programs::{self, COLLECTOR};
 use driftline_tests::wait::{self, PATIENCE};
 
 use super::{HOST, one_host};
@@ -87,18 +87,18 @@ fn a_denied_file_is_unobserved_not_gone() -> anyhow::Result<()> {
         std::fs::set_permissions(fleet.folder(), PermissionsExt::from_mode(0o755))?;
         fleet.take(HOST)?.stop()?;
         run("chown", &["-R", "nobody", &fleet.state(HOST).display().to_string()])?;
-        let agent = driftline_tests::programs::program(driftline_tests::programs::AGENT)?;
+        // The target folder may be in a home that nobody else may enter.
+        let agent = fleet.folder().join("agent-of-nobody");
+        std::fs::copy(programs::program(programs::AGENT)?, &agent)?;
         let mut arguments: Vec<String> =
-            ["--reuid=65534", "--clear-groups", "--inh-caps=-all"].map(String::from).into();
+            ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
+                .map(String::from)
+                .into();
         arguments.push(agent.display().to_string());
-        arguments.extend(driftline_tests::programs::agent_run(&config));
-        if let Some((program, name)) = driftline_tests::programs::chosen_mutant()
-            && program == driftline_tests::programs::AGENT
-        {
-            arguments.extend(driftline_tests::programs::mutant(&name));
-        }
+        arguments.extend(programs::agent_run(&config));
         let setpriv = Path::new("/usr/bin/setpriv");
-        let _agent = driftline_tests::process::Process::start(setpriv, &arguments, &log)?;
+        let mutant = programs::mutant_of(programs::AGENT);
+        let _agent = Process::start_mutant(setpriv, &arguments, &log, mutant.as_deref())?;
         denied(&mut fleet, &file)
     } else {
         denied(&mut fleet, &file)

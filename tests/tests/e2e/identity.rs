@@ -71,8 +71,6 @@ fn a_clone_is_told_and_both_are_known() -> anyhow::Result<()> {
     let settings = AgentSettings {
         root: root.clone(),
         include: vec!["/etc/**".into()],
-        sources: vec!["files"],
-        interval_seconds: 1,
         spool_bytes: 64 * 1024 * 1024,
         host: "copy".into(),
     };

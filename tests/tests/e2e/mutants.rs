@@ -8,6 +8,8 @@
 
 use std::process::Command;
 
+use driftline_tests::programs::CHOSEN_MUTANT;
+
 /// A program, what it does wrong, and the test that must notice.
 const MUTANTS: [(&str, &str, &str); 16] = [
     // Invariant 5: acknowledge only after durable.
@@ -76,7 +78,7 @@ fn every_promise_fails_against_its_mutant() -> anyhow::Result<()> {
         let output = Command::new(std::env::current_exe()?)
             .args([promise, "--exact"])
             .env("DRIFTLINE_PROGRAMS", &programs)
-            .env("DRIFTLINE_MUTANT", format!("{program}:{mutant}"))
+            .env(CHOSEN_MUTANT, format!("{program}:{mutant}"))
             .env("DRIFTLINE_KILLS", "40")
             .output()?;
         let said = String::from_utf8_lossy(&output.stdout);

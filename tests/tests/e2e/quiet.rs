@@ -1,5 +1,6 @@
 //! Quiet is quiet: nothing happens on the host, so nothing is said of it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use driftline_tests::fleet::Fleet;
@@ -8,11 +9,18 @@ use driftline_tests::wait::{self, PATIENCE};
 
 use super::{HOST, one_host};
 
-/// Five rescans and heartbeats of a test agent.
-const QUIET: Duration = Duration::from_secs(5);
+/// A heartbeat of a test agent and some, and time for many looks at a file that is saved all the
+/// time.
+const QUIET: Duration = Duration::from_secs(programs::HEARTBEAT_SECONDS as u64 + 2);
 
-fn stays_quiet(fleet: &Fleet, before: f64) -> anyhow::Result<()> {
+/// Saves the file again and again with the words it has, so that there is something to look at,
+/// and nothing to say.
+fn stays_quiet(fleet: &Fleet, root: &Path, before: f64) -> anyhow::Result<()> {
+    let file = root.join("etc/app.conf");
+    let words = std::fs::read(&file)?;
     wait::while_quiet(QUIET, || {
+        std::fs::write(root.join("etc/app.conf.swp"), &words)?;
+        std::fs::rename(root.join("etc/app.conf.swp"), &file)?;
         let now = fleet.metric("driftline_changes_total", &[])?;
         Ok(((now - before).abs() > 0.5).then(|| format!("{before} changes became {now}")))
     })
@@ -25,14 +33,14 @@ fn a_restart_of_either_side_changes_nothing() -> anyhow::Result<()> {
     fleet.wait_for(HOST, "marker-second")?;
     let before = fleet.metric("driftline_changes_total", &[])?;
     assert!(before > 0.5, "the edit before the silence was not counted");
-    stays_quiet(&fleet, before)?;
+    stays_quiet(&fleet, &root, before)?;
     for who in [HOST, programs::COLLECTOR] {
         fleet.take(who)?.stop()?;
         fleet.start_again(who)?;
-        stays_quiet(&fleet, before)?;
+        stays_quiet(&fleet, &root, before)?;
         fleet.take(who)?.kill9()?;
         fleet.start_again(who)?;
-        stays_quiet(&fleet, before)?;
+        stays_quiet(&fleet, &root, before)?;
     }
     Ok(())
 }
@@ -58,5 +66,5 @@ fn a_file_that_cannot_be_read_is_neither_gone_nor_changed() -> anyhow::Result<()
         let blind = fleet.metric("driftline_parts_unobserved", &["too_large"])?;
         Ok((blind < 0.5).then_some(()))
     })?;
-    stays_quiet(&fleet, before)
+    stays_quiet(&fleet, &root, before)
 }
