@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::Redactor;
 use driftline_protocol::snapshot::Reason;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
@@ -239,6 +240,9 @@ impl Machine {
 
     /// Opens a regular file without ever blocking on, or disturbing, anything else.
     fn open_regular(&self, path: &Path, flags: OFlags) -> Result<Option<File>, Reason> {
+        if mutant::active(Mutant::OpenWhateverIsThere) {
+            return self.open_at(path, OFlags::RDONLY).map(Some).or_else(absent);
+        }
         // O_PATH first: opening a device or a FIFO, even without blocking, can have effects.
         let probe = match self.open_at(path, OFlags::PATH) {
             Ok(probe) => probe,

@@ -52,6 +52,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = std::env::var("RUST_LOG").ok();
     telemetry::start(filter.as_deref());
+    #[cfg(feature = "mutants")]
+    if let Err(unknown) = driftline_protocol::mutant::check() {
+        tracing::error!("{unknown}");
+        return ExitCode::from(2);
+    }
     match obey(&arguments) {
         Ok(code) => code,
         Err(error) => {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use driftline_protocol::ids::{Generation, KeyId, SourceName};
 use driftline_protocol::manifest::Manifest;
+use driftline_protocol::mutant::{self, Mutant};
 use rusqlite::Connection;
 
 use super::SpoolError;
@@ -28,6 +29,11 @@ pub(super) fn open(
     keeper: &mut Keeper,
     key: KeyId,
 ) -> Result<(Connection, Generation), SpoolError> {
+    if mutant::active(Mutant::KeepSpoolInMemory) {
+        let connection = Connection::open_in_memory().map_err(doing("opening the file"))?;
+        database::create(&connection)?;
+        return Ok((connection, keeper.get().reserved));
+    }
     let path = folder.join(FILE_NAME);
     // Generations are reserved before the first version is kept: a reservation without a file, or a
     // file without one, means that one of the two was lost.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use driftline_protocol::canonical;
 use driftline_protocol::ids::{Digest, Generation, HostId, SourceName};
 use driftline_protocol::manifest::Manifest;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{Redacted, Redactor, Sealed};
 use driftline_protocol::snapshot::{Part, Reason};
 use driftline_protocol::wire::{Held, SectionStatus, SectionVersion, SourceReading};
@@ -187,6 +188,10 @@ impl Deliver for Spool {
             let waiting = database::versions(&inner.connection, None, Some(limit))?;
             if let Some(last) = waiting.last() {
                 database::offer(&inner.connection, last.version.generation)?;
+            }
+            if mutant::active(Mutant::ForgetVersionBeforeAcknowledgement) {
+                let sent = waiting.iter().map(|waiting| &waiting.version);
+                sent.rev().try_for_each(|v| inner.acknowledge(&v.source, v.generation))?;
             }
             let boot = &inner.settings.boot;
             let tell = |Waiting { mut version, boot: seen_in }| {

@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 use driftline_protocol::ids::{Digest, Generation, SourceName};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::{
     HeartbeatAnswer, Held, Outcome, ProblemCode, ReportAnswer, SectionVersion,
 };
@@ -230,6 +231,9 @@ impl Exchange {
         if let Some(defer) = answer.defer_ms {
             let wait = splayed(defer.min(ASKED_LIMIT_MS), at.chance);
             self.reports_at = at.now_ms.saturating_add(wait);
+        }
+        if mutant::active(Mutant::IgnoreEpoch) {
+            return Vec::new();
         }
         let mut effects = vec![Effect::SawEpoch(answer.epoch)];
         if answer.generation > generation {

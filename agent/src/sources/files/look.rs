@@ -12,6 +12,7 @@ use driftline_protocol::canonical;
 use driftline_protocol::ids::{Digest, PartName};
 use driftline_protocol::item::{Fingerprint, ItemKey, ItemValue};
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems, RawObserved, Redactor};
 use driftline_protocol::snapshot::{Content, Reading, Reason};
 use rustix::fs::{FileType, Stat};
@@ -103,13 +104,17 @@ impl<'a> Looker<'a> {
         if kind == FileType::Symlink {
             return self.link(named, stat);
         }
-        if kind != FileType::RegularFile {
+        if kind != FileType::RegularFile && !mutant::active(Mutant::OpenWhateverIsThere) {
             return Ok(Looked::Done(self.attributes(stat, Content::Read)));
         }
         if self.scope.withholds(named.part.as_str()) {
             return Ok(Looked::Done(self.attributes(stat, Content::Unread(Reason::Withheld))));
         }
-        match stat.st_size.unsigned_abs() {
+        let size = stat.st_size.unsigned_abs();
+        if mutant::active(Mutant::TooLargeIsAbsent) && size > limits::FILE_BYTES {
+            return Ok(Looked::Gone);
+        }
+        match size {
             size if size > limits::HASHED_FILE_BYTES => {
                 let mut look = self.attributes(stat, Content::Unread(Reason::TooLarge));
                 look.raw.size = Some(size);
@@ -140,6 +145,9 @@ impl<'a> Looker<'a> {
                 }
                 Ok(Some(_)) => reason = Reason::Changing,
                 Ok(None) => return Looked::Gone,
+                Err(Reason::Denied) if mutant::active(Mutant::DeniedIsEmpty) => {
+                    return Looked::File { stat, bytes: Vec::new() };
+                }
                 Err(refused) => reason = refused,
             }
             match self.machine.stat(named.path) {
