@@ -48,6 +48,9 @@ pub trait Keep {
     /// [`SpoolError`]; nothing is open then.
     fn begin(&mut self, source: &SourceName) -> Result<Manifest, SpoolError>;
 
+    /// The source has said something: whoever waits for the pass sees that it goes on.
+    fn said(&mut self) {}
+
     /// Keeps a part of the open observation; a digest already kept stays as it is.
     ///
     /// # Errors
