@@ -331,8 +331,13 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
                 spool.jump_above(generation)
             }
             Effect::SawEpoch(epoch) => spool.saw_epoch(epoch),
-            Effect::VersionRefused(source, why) => {
-                tracing::error!(%source, why, "the collector refused a version");
+            Effect::SendWhole(source, why) => {
+                tracing::warn!(%source, why, "the collector refused a version; sending all anew");
+                spool.send_whole(&source)
+            }
+            Effect::GiveUp(source, generation, why) => {
+                let expired = spool.expire(&source, generation)?;
+                tracing::error!(%source, why, expired, "the collector refuses this section");
                 Ok(())
             }
         })
