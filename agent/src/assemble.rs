@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use driftline_protocol::ids::{Generation, HostId, PartName};
-use driftline_protocol::snapshot::{Part, Reason, Section, Snapshot};
+use driftline_protocol::ids::{Generation, HostId, PartName, SourceName};
+use driftline_protocol::snapshot::{Domain, Part, Reason, Section, Snapshot};
 use driftline_protocol::wire::{SNAPSHOT_VERSION, SourceReading};
 use jiff::Timestamp;
 
@@ -122,6 +122,56 @@ pub fn pass(
     Ok(Outcome { generation, reading, parts, unobserved, end })
 }
 
+/// A source that was not read, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Which source.
+    pub source: SourceName,
+    /// What kind of fact it reads.
+    pub domain: Domain,
+    /// Why nothing can be said.
+    pub reason: Reason,
+}
+
+/// Makes durable that nothing can be said of a source: all its parts are unobserved.
+///
+/// # Errors
+/// [`SpoolError`]; nothing is kept then.
+pub fn unread(
+    unread: &Unread,
+    machine: &Machine,
+    keep: &mut dyn Keep,
+    now: Now,
+) -> Result<Outcome, SpoolError> {
+    let assembled = blind(&unread.source, machine, keep, unread.reason)?;
+    let (parts, unobserved) = (assembled.manifest.0.len() as u64, assembled.unobserved.clone());
+    let reading = SourceReading::default();
+    let generation = keep.commit(Observation {
+        source: unread.source.clone(),
+        domain: unread.domain,
+        manifest: assembled.manifest,
+        unobserved: assembled.unobserved,
+        observed_at: now.wall,
+        observed_monotonic_ms: now.monotonic_ms,
+        reading,
+    })?;
+    let end = End::Failed(unread.reason);
+    Ok(Outcome { generation, reading, parts, unobserved, end })
+}
+
+/// Everything `source` ever said becomes unobserved.
+fn blind(
+    source: &SourceName,
+    machine: &Machine,
+    keep: &mut dyn Keep,
+    reason: Reason,
+) -> Result<Assembled, SpoolError> {
+    let previous = keep.begin(source)?;
+    let mut assembler = Assembler::new(machine.redactor(), keep, previous);
+    assembler.blind_everything(reason);
+    assembler.finish(&|_| true)
+}
+
 /// Lets the source speak once; what a failed one said is dropped, and all it ever said becomes
 /// unobserved.
 fn assemble(
@@ -144,10 +194,7 @@ fn assemble(
     };
     drop(assembler);
     keep.abandon();
-    let previous = keep.begin(&name)?;
-    let mut assembler = Assembler::new(machine.redactor(), keep, previous);
-    assembler.blind_everything(reason);
-    Ok((assembler.finish(&|_| true)?, end))
+    Ok((blind(&name, machine, keep, reason)?, end))
 }
 
 /// Reads every source once, in memory, and keeps nothing.

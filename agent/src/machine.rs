@@ -1,8 +1,10 @@
-//! The host as sources see it: a tree of files under a root, read within bounds and never followed out of it.
+//! The host as sources see it: a tree of files under a root, read within bounds and never followed
+//! out of it.
 //!
-//! In production the root is `/`; `--root DIR` and tests give another. Symbolic links, absolute ones too, are
-//! resolved inside the root (`openat2` with `RESOLVE_IN_ROOT`), so a fixture tree behaves like a host. Nothing
-//! here blocks on a FIFO or opens a device: only regular files are ever read.
+//! In production the root is `/`; `--root DIR` and tests give another. Symbolic links, absolute
+//! ones too, are resolved inside the root (`openat2` with `RESOLVE_IN_ROOT`), so a fixture tree
+//! behaves like a host. Nothing here blocks on a FIFO or opens a device: only regular files are
+//! ever read.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -32,7 +34,8 @@ pub struct Machine {
     seam: Seam,
 }
 
-/// What tests change about a machine: root passes every permission check, and no test waits for a clock.
+/// What tests change about a machine: root passes every permission check, and no test waits for a
+/// clock.
 #[cfg(test)]
 #[derive(Debug, Default)]
 pub(crate) struct Seam {
@@ -88,7 +91,8 @@ impl Machine {
         self
     }
 
-    /// The wall clock in whole seconds since 1970, to compare with the times of files and nothing else.
+    /// The wall clock in whole seconds since 1970, to compare with the times of files and nothing
+    /// else.
     pub fn clock(&self) -> i64 {
         let now = jiff::Timestamp::now().as_second();
         #[cfg(test)]
@@ -111,7 +115,8 @@ impl Machine {
         self.bytes.swap(0, Ordering::Relaxed)
     }
 
-    /// The attributes of what is at `path` itself, a symbolic link not followed. `None` when nothing is there.
+    /// The attributes of what is at `path` itself, a symbolic link not followed. `None` when
+    /// nothing is there.
     ///
     /// # Errors
     /// The reason why it could not be looked at.
@@ -122,7 +127,8 @@ impl Machine {
             .or_else(absent)
     }
 
-    /// The attributes of what the links at `path` lead to, inside the root. `None` when nothing is there.
+    /// The attributes of what the links at `path` lead to, inside the root. `None` when nothing is
+    /// there.
     ///
     /// # Errors
     /// The reason why it could not be looked at.
@@ -147,7 +153,8 @@ impl Machine {
     /// The entries of the directory at `path`, sorted by name. `None` when nothing is there.
     ///
     /// # Errors
-    /// The reason why it could not be listed, [`Reason::TooLarge`] above [`limits::PARTS_PER_SECTION`].
+    /// The reason why it could not be listed, [`Reason::TooLarge`] above
+    /// [`limits::PARTS_PER_SECTION`].
     pub fn entries(&self, path: &Path) -> Result<Option<Vec<Entry>>, Reason> {
         self.directory(path)?.map(|directory| directory.entries()).transpose()
     }
@@ -163,12 +170,13 @@ impl Machine {
         }
     }
 
-    /// The whole content of the regular file at `path`, links followed inside the root. `None` when nothing is
-    /// there.
+    /// The whole content of the regular file at `path`, links followed inside the root. `None` when
+    /// nothing is there.
     ///
     /// # Errors
-    /// [`Reason::TooLarge`] above `bound` bytes, [`Reason::Changing`] when it changed while it was read,
-    /// [`Reason::Unsupported`] for anything but a regular file, else the reason of the operating system.
+    /// [`Reason::TooLarge`] above `bound` bytes, [`Reason::Changing`] when it changed while it was
+    /// read, [`Reason::Unsupported`] for anything but a regular file, else the reason of the
+    /// operating system.
     pub fn read(&self, path: &Path, bound: u64) -> Result<Option<Content>, Reason> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = match self.open_regular(path, flags) {
@@ -200,8 +208,8 @@ impl Machine {
         Ok(Some(Content { bytes, stat: after }))
     }
 
-    /// Hands the regular file at `path` to `take` piece by piece. Gives its attributes; `None` when nothing
-    /// is there.
+    /// Hands the regular file at `path` to `take` piece by piece. Gives its attributes; `None` when
+    /// nothing is there.
     ///
     /// # Errors
     /// As [`Machine::read`]; what `take` got before an error means nothing.
@@ -268,8 +276,8 @@ impl Machine {
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         match rustix::fs::openat2(&self.root, inside, flags, Mode::empty(), resolve) {
-            // Kernels before 5.6 and some container filters lack openat2; at the real root the plain call
-            // resolves the same way.
+            // Kernels before 5.6 and some container filters lack openat2; at the real root the
+            // plain call resolves the same way.
             Err(Errno::NOSYS) if self.root_path == Path::new("/") => {
                 rustix::fs::openat(&self.root, inside, flags, Mode::empty()).map(File::from)
             }
@@ -282,7 +290,8 @@ impl Directory {
     /// Its entries, sorted by name.
     ///
     /// # Errors
-    /// The reason why it could not be listed, [`Reason::TooLarge`] above [`limits::PARTS_PER_SECTION`].
+    /// The reason why it could not be listed, [`Reason::TooLarge`] above
+    /// [`limits::PARTS_PER_SECTION`].
     pub fn entries(&self) -> Result<Vec<Entry>, Reason> {
         let mut entries = Vec::new();
         for entry in Dir::read_from(&self.file).map_err(reason)? {
@@ -324,7 +333,8 @@ impl AsFd for Directory {
 
 #[cfg(test)]
 impl Seam {
-    /// As permissions do: a denied file may be looked at but not opened, what is below a denied directory neither.
+    /// As permissions do: a denied file may be looked at but not opened, what is below a denied
+    /// directory neither.
     fn denies(&self, path: &Path, flags: OFlags) -> bool {
         let below = |denied: &PathBuf| path.starts_with(denied) && path != denied;
         self.denied

@@ -126,6 +126,7 @@ impl<'a> Assembler<'a> {
 
 impl Sink for Assembler<'_> {
     fn seen(&mut self, part: PartName, raw: RawPart) -> Receipt {
+        self.keep.said();
         let (receipt, sealed) = seal(self.redactor, raw);
         if self.admits(&part) {
             if self.known.remove(&part) != Some(receipt.digest) {
@@ -137,6 +138,7 @@ impl Sink for Assembler<'_> {
     }
 
     fn same(&mut self, part: &PartName, receipt: &Receipt) -> Carry {
+        self.keep.said();
         if self.known.get(part) != Some(&receipt.digest) {
             return Carry::ReadAgain;
         }
@@ -147,6 +149,7 @@ impl Sink for Assembler<'_> {
     }
 
     fn blind(&mut self, place: &PartName, reason: Reason) {
+        self.keep.said();
         let receipt = self.blank(reason);
         if !self.next.contains_key(place) && self.admits(place) {
             self.known.remove(place);
