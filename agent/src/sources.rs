@@ -12,6 +12,18 @@ use driftline_protocol::snapshot::{Domain, Reason};
 
 use crate::machine::Machine;
 
+pub mod packages;
+
+mod look;
+
+#[cfg(test)]
+mod check;
+
+/// Every source without settings of its own, in the order a reader meets their sections.
+pub fn all() -> Vec<Box<dyn Source>> {
+    vec![Box::new(packages::Packages::new())]
+}
+
 /// Reads one kind of fact from the host.
 pub trait Source: Send {
     /// Names the section, the configuration key and the metric label, for ever.
@@ -47,4 +59,14 @@ pub trait Sink {
 
     /// Nothing at or below `place` could be looked at: parts known there are unobserved, not gone.
     fn blind(&mut self, place: &PartName, reason: Reason);
+}
+
+/// The name of a source, given as a literal of this crate.
+fn source_name(name: &'static str) -> SourceName {
+    name.parse().expect("source names are literals that every test run parses")
+}
+
+/// The name of a table, given as a literal of this crate.
+fn part_name(name: &'static str) -> PartName {
+    name.parse().expect("table names are literals that every test run parses")
 }

@@ -1,0 +1,246 @@
+//! What every source must keep, checked for all of them from one table.
+//!
+//! A source enters [`super::all`] only with a [`Fixture`]: a tree, what breaks it, what denies it, and a
+//! secret planted in it. The checks know no source; they hold the invariants of the product against each:
+//! *replay*, *malformed*, *denied*, *canary*, *recast*, and that *the same* is said of nothing that changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use driftline_protocol::canonical;
+use driftline_protocol::ids::PartName;
+use driftline_protocol::redact::{RawPart, Redactor};
+use driftline_protocol::snapshot::{Content, Part, Reason};
+
+use crate::machine::{Machine, Seam};
+use crate::sources::{Sink, Source, packages};
+
+/// What the checks need to know of one source.
+pub(crate) struct Fixture {
+    /// The source as it is in production.
+    pub(crate) source: fn() -> Box<dyn Source>,
+    /// The same source that reads differently: another parser version or another scope.
+    pub(crate) recast: fn() -> Box<dyn Source>,
+    /// Path, mode and content of every file; a content `-> target` is a symbolic link.
+    pub(crate) tree: Vec<(&'static str, u32, &'static str)>,
+    /// What makes one part unparsable.
+    pub(crate) malformed: Broken,
+    /// What makes one part unreadable.
+    pub(crate) denied: Denied,
+    /// A file and its new content, which must be seen in the next pass.
+    pub(crate) edit: (&'static str, &'static str),
+    /// A secret that stands in the tree and must be in no redacted part.
+    pub(crate) canary: Option<&'static str>,
+}
+
+/// A file whose content breaks a part.
+pub(crate) struct Broken {
+    pub(crate) path: &'static str,
+    pub(crate) content: &'static str,
+    pub(crate) part: &'static str,
+}
+
+/// A file or directory whose denial makes a part unobserved.
+pub(crate) struct Denied {
+    pub(crate) path: &'static str,
+    pub(crate) part: &'static str,
+}
+
+/// What one pass said.
+#[derive(Default)]
+struct Recording {
+    seen: BTreeMap<PartName, RawPart>,
+    same: BTreeSet<PartName>,
+    blind: Vec<(PartName, Reason)>,
+}
+
+impl Sink for Recording {
+    fn seen(&mut self, part: PartName, raw: RawPart) {
+        assert!(!self.same.contains(&part), "{part} is both seen and the same");
+        assert!(self.seen.insert(part.clone(), raw).is_none(), "{part} is seen twice");
+    }
+
+    fn same(&mut self, part: &PartName) {
+        assert!(!self.seen.contains_key(part), "{part} is both seen and the same");
+        assert!(self.same.insert(part.clone()), "{part} is the same twice");
+    }
+
+    fn blind(&mut self, place: &PartName, reason: Reason) {
+        self.blind.push((place.clone(), reason));
+    }
+}
+
+/// The one table: a row for every source, in the order of [`super::all`].
+fn fixtures() -> Vec<Fixture> {
+    vec![packages::tests::fixture()]
+}
+
+#[test]
+fn every_source_passes_every_check() {
+    let mut fixtures: BTreeMap<_, _> =
+        fixtures().into_iter().map(|fixture| ((fixture.source)().name(), fixture)).collect();
+    for source in super::all() {
+        let fixture = fixtures.remove(&source.name());
+        let Some(fixture) = fixture else { panic!("{} has no fixture", source.name()) };
+        check(&fixture);
+    }
+    assert!(fixtures.is_empty(), "a fixture belongs to no source");
+}
+
+/// Holds every invariant against one source.
+fn check(fixture: &Fixture) {
+    let whole = parts(run(fixture, &mut *(fixture.source)(), &Seam::default()));
+    assert!(!whole.is_empty(), "the fixture gives no part");
+    for (name, part) in &whole {
+        assert_eq!(part.unobserved_reason(), None, "{name} of the whole fixture is not read");
+        canonical::decode(&canonical::encode(part)).expect("a part keeps the protocol's bounds");
+    }
+    replays(fixture, &whole);
+    malformed_content_keeps_its_attributes(fixture, &whole);
+    denied_is_not_absent(fixture, &whole);
+    secrets_stay(fixture, &whole);
+    reading_differently_is_no_change(fixture, &whole);
+    the_same_is_never_said_of_a_change(fixture);
+}
+
+fn replays(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
+    let again = parts(run(fixture, &mut *(fixture.source)(), &Seam::default()));
+    let bytes = |parts: &BTreeMap<PartName, Part>| -> Vec<_> {
+        parts.iter().map(|(name, part)| (name.clone(), canonical::encode(part))).collect()
+    };
+    assert_eq!(bytes(whole), bytes(&again), "the same tree gives other bytes");
+}
+
+fn malformed_content_keeps_its_attributes(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
+    let root = plant(fixture);
+    let Broken { path, content, part } = fixture.malformed;
+    write(root.path(), path, content);
+    let broken = parts(read(root.path(), &mut *(fixture.source)(), Seam::default()));
+    let name: PartName = part.parse().unwrap();
+    let Some(Part::Observed(observed)) = broken.get(&name) else {
+        panic!("{part} is not observed")
+    };
+    assert_eq!(observed.content, Content::Unread(Reason::Malformed), "{part}");
+    assert!(!observed.items.is_empty(), "{part} lost its attributes");
+    assert!(observed.items.keys().all(driftline_protocol::item::ItemKey::is_attribute), "{part}");
+    assert!(observed.raw.is_some(), "{part} lost its digest");
+    others_are_untouched(whole, &broken, &name);
+}
+
+fn denied_is_not_absent(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
+    let Denied { path, part } = fixture.denied;
+    let seam = Seam { denied: vec![path.into()], clock_ahead: 0 };
+    let recording = run(fixture, &mut *(fixture.source)(), &seam);
+    let name: PartName = part.parse().unwrap();
+    let blind = recording.blind.iter().any(|(place, reason)| {
+        *reason == Reason::Denied && Path::new(part).starts_with(place.as_str())
+    });
+    let denied = parts(recording);
+    let reason = denied.get(&name).and_then(Part::unobserved_reason);
+    assert!(blind || reason == Some(Reason::Denied), "{part} with {path} denied: {reason:?}");
+    others_are_untouched(whole, &denied, &name);
+}
+
+fn others_are_untouched(
+    whole: &BTreeMap<PartName, Part>,
+    now: &BTreeMap<PartName, Part>,
+    but: &PartName,
+) {
+    for (name, part) in whole.iter().filter(|(name, _)| *name != but) {
+        assert_eq!(now.get(name), Some(part), "{name} changed with {but}");
+    }
+}
+
+fn secrets_stay(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
+    let Some(canary) = fixture.canary else { return };
+    assert!(fixture.tree.iter().any(|(_, _, content)| content.contains(canary)), "no canary");
+    for (name, part) in whole {
+        let text = String::from_utf8(canonical::encode(part)).unwrap();
+        assert!(!text.contains(canary) && !name.as_str().contains(canary), "{name} tells: {text}");
+    }
+}
+
+fn reading_differently_is_no_change(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
+    let recast = parts(run(fixture, &mut *(fixture.recast)(), &Seam::default()));
+    for (name, part) in whole {
+        let before = part.observed().expect("the whole fixture is observed");
+        let after = recast.get(name).and_then(Part::observed).expect("a recast part is observed");
+        assert_ne!(
+            before.reading, after.reading,
+            "{name} does not say that it is read differently"
+        );
+        assert_eq!(before.raw, after.raw, "{name} has other bytes when it is read differently");
+    }
+}
+
+fn the_same_is_never_said_of_a_change(fixture: &Fixture) {
+    let root = plant(fixture);
+    let mut source = (fixture.source)();
+    let settled = || Seam { clock_ahead: 3_600, ..Seam::default() };
+    let first = parts(read(root.path(), &mut *source, settled()));
+    let second = read(root.path(), &mut *source, settled());
+    let named: BTreeSet<_> = second.same.iter().chain(second.seen.keys()).cloned().collect();
+    assert_eq!(named, first.keys().cloned().collect(), "a second pass names other parts");
+    for (name, part) in parts(second) {
+        assert_eq!(first.get(&name), Some(&part), "{name} changed by itself");
+    }
+    let (path, content) = fixture.edit;
+    write(root.path(), path, content);
+    let third = read(root.path(), &mut *source, settled());
+    let fresh = parts(read(root.path(), &mut *(fixture.source)(), settled()));
+    assert_ne!(fresh, first, "the edit of {path} changes nothing");
+    for name in &third.same {
+        assert_eq!(fresh.get(name), first.get(name), "{name} changed and is called the same");
+    }
+    for (name, part) in parts(third) {
+        assert_eq!(fresh.get(&name), Some(&part), "{name} depends on the passes before");
+    }
+}
+
+fn run(fixture: &Fixture, source: &mut dyn Source, seam: &Seam) -> Recording {
+    let root = plant(fixture);
+    let seam = Seam { denied: seam.denied.clone(), clock_ahead: seam.clock_ahead };
+    read(root.path(), source, seam)
+}
+
+fn read(root: &Path, source: &mut dyn Source, seam: Seam) -> Recording {
+    let machine = Machine::open(root, redactor()).unwrap().with_seam(seam);
+    let mut recording = Recording::default();
+    source.read(&machine, &mut recording).expect("a source says something of its fixture");
+    recording
+}
+
+fn parts(recording: Recording) -> BTreeMap<PartName, Part> {
+    let redact = |(name, raw)| (name, redactor().redact(raw).into_inner());
+    recording.seen.into_iter().map(redact).collect()
+}
+
+fn redactor() -> Redactor {
+    Redactor::new([7; 32])
+}
+
+fn plant(fixture: &Fixture) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (path, mode, content) in &fixture.tree {
+        write(root.path(), path, content);
+        if !content.starts_with("-> ") {
+            let permissions = std::fs::Permissions::from_mode(*mode);
+            std::fs::set_permissions(below(root.path(), path), permissions).unwrap();
+        }
+    }
+    root
+}
+
+fn write(root: &Path, path: &str, content: &str) {
+    let path = below(root, path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    match content.strip_prefix("-> ") {
+        Some(target) => std::os::unix::fs::symlink(target, path).unwrap(),
+        None => std::fs::write(path, content).unwrap(),
+    }
+}
+
+fn below(root: &Path, path: &str) -> std::path::PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
