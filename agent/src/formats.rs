@@ -35,3 +35,5 @@ pub struct Malformed {
     /// What is wrong, never quoting a value.
     pub what: &'static str,
 }
+
+pub mod sshd;
