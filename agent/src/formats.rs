@@ -37,3 +37,7 @@ pub struct Malformed {
 }
 
 pub mod sshd;
+
+pub mod sudoers;
+
+pub mod systemd;

@@ -12,7 +12,17 @@ use driftline_protocol::snapshot::{Domain, Reason};
 
 use crate::machine::Machine;
 
+pub mod os;
+
 pub mod packages;
+
+pub mod services;
+
+pub mod accounts;
+
+pub mod login_policy;
+
+mod include;
 
 mod look;
 
@@ -21,7 +31,13 @@ mod check;
 
 /// Every source without settings of its own, in the order a reader meets their sections.
 pub fn all() -> Vec<Box<dyn Source>> {
-    vec![Box::new(packages::Packages::new())]
+    vec![
+        Box::new(os::Os::new()),
+        Box::new(packages::Packages::new()),
+        Box::new(services::Services::new()),
+        Box::new(accounts::Accounts::new()),
+        Box::new(login_policy::LoginPolicy::new()),
+    ]
 }
 
 /// Reads one kind of fact from the host.

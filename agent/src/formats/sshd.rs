@@ -177,6 +177,8 @@ impl Policy {
                 criteria.extend(enclosing.into_iter().flatten().cloned());
                 self.place = Place { criteria: Some(criteria), block: None };
             }
+            // Only the first SetEnv line counts, whatever the later ones name.
+            "setenv" if self.has("setenv") => {}
             _ => values::add(directive, |path, value, kind| self.set(path, value, kind)),
         }
         Ok(Step::Done)
@@ -223,6 +225,11 @@ impl Policy {
         for pattern in patterns {
             self.set(vec!["include".into(), pattern], before.clone(), Kind::First);
         }
+    }
+
+    fn has(&self, keyword: &str) -> bool {
+        let mut paths = self.block().into_iter().flat_map(Block::keys);
+        paths.any(|path| path.first().is_some_and(|first| first == keyword))
     }
 
     fn block(&self) -> Option<&Block> {

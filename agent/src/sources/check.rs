@@ -14,7 +14,7 @@ use driftline_protocol::redact::{RawPart, Redactor};
 use driftline_protocol::snapshot::{Content, Part, Reason};
 
 use crate::machine::{Machine, Seam};
-use crate::sources::{Sink, Source, packages};
+use crate::sources::{Sink, Source, accounts, login_policy, os, packages, services};
 
 /// What the checks need to know of one source.
 pub(crate) struct Fixture {
@@ -73,7 +73,13 @@ impl Sink for Recording {
 
 /// The one table: a row for every source, in the order of [`super::all`].
 fn fixtures() -> Vec<Fixture> {
-    vec![packages::tests::fixture()]
+    vec![
+        os::tests::fixture(),
+        packages::tests::fixture(),
+        services::tests::fixture(),
+        accounts::tests::fixture(),
+        login_policy::tests::fixture(),
+    ]
 }
 
 #[test]

@@ -86,6 +86,11 @@ impl<'a> Look<'a> {
         self.machine.entries(path)
     }
 
+    /// The target of a symbolic link; see [`Machine::link_target`].
+    pub(crate) fn link_target(&self, path: &Path) -> Result<Option<Vec<u8>>, Reason> {
+        self.machine.link_target(path)
+    }
+
     /// The part made from what was read: an unparsable content keeps its digest and attributes.
     pub(crate) fn part(&self, reading: Reading, items: Result<RawItems, Malformed>) -> RawPart {
         let (content, items) = match items {

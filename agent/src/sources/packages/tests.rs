@@ -106,9 +106,9 @@ fn this_machine_has_the_packages_that_dpkg_query_lists() {
     let mut ours: Vec<String> = items
         .iter()
         .filter(|(key, _)| key.as_str().ends_with("/version"))
-        .map(|(key, item)| match &item.value {
-            ItemValue::Text(version) => format!("{key} {version}"),
-            other => panic!("{key} is {other:?}"),
+        .map(|(key, item)| {
+            let ItemValue::Text(version) = &item.value else { panic!("{key} is no text") };
+            format!("{key} {version}")
         })
         .collect();
     ours.sort();
