@@ -1,10 +1,10 @@
 //! The syntax of sshd_config(5): directives, and the policy they add up to.
 //!
-//! As sshd reads it (OpenSSH `servconf.c`): a keyword in any case, blanks or one `=`, then words with quotes; `#`
-//! at the start of a word ends the line. The first value of a keyword wins, some keywords add up, and a
-//! `Match` block lasts until the next one or the end of its file. Nothing here knows which files there are:
-//! [`Policy`] hands each `Include` back to its caller, [`enter`](Policy::enter) and
-//! [`leave`](Policy::leave) frame an included file.
+//! As sshd reads it (OpenSSH `servconf.c`): a keyword in any case, blanks or one `=`, then words
+//! with quotes; `#` at the start of a word ends the line. The first value of a keyword wins, some
+//! keywords add up, and a `Match` block lasts until the next one or the end of its file. Nothing
+//! here knows which files there are: [`Policy`] hands each `Include` back to its caller,
+//! [`enter`](Policy::enter) and [`leave`](Policy::leave) frame an included file.
 //!
 //! A keyword this page does not know is kept as text, since sshd learns new ones every year.
 
@@ -61,7 +61,8 @@ pub struct Policy {
 struct Place {
     /// `None` outside every `Match`.
     criteria: Option<Criteria>,
-    /// The block that is open; a `Match` opens one with its first setting, since without one it does nothing.
+    /// The block that is open; a `Match` opens one with its first setting, since without one it
+    /// does nothing.
     block: Option<usize>,
 }
 
@@ -95,8 +96,8 @@ fn read(bytes: &[u8]) -> Result<RawItems, Malformed> {
 /// The directives of a file.
 ///
 /// # Errors
-/// [`Malformed`] where sshd refuses to start: no argument, an open quote, a NUL byte. Also for text that is no
-/// UTF-8, which sshd would take and nobody writes.
+/// [`Malformed`] where sshd refuses to start: no argument, an open quote, a NUL byte. Also for text
+/// that is no UTF-8, which sshd would take and nobody writes.
 pub fn directives(bytes: &[u8]) -> Result<Vec<Directive>, Malformed> {
     let mut directives = Vec::new();
     for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1u32..) {
@@ -184,7 +185,8 @@ impl Policy {
         Ok(Step::Done)
     }
 
-    /// Begins an included file: its `Match` blocks end with it and hold only where the place of the include does.
+    /// Begins an included file: its `Match` blocks end with it and hold only where the place of the
+    /// include does.
     pub fn enter(&mut self) {
         self.outer.push((self.place.clone(), self.matches.len()));
     }
@@ -194,12 +196,14 @@ impl Policy {
         let Some((place, matches)) = self.outer.pop() else { return };
         self.place = place;
         if self.matches.len() > matches {
-            // What follows comes after the blocks of the included file, so it must not join a block before them.
+            // What follows comes after the blocks of the included file, so it must not join a block
+            // before them.
             self.place.block = None;
         }
     }
 
-    /// The settings by block: `global/…`, and `match CRITERIA/…` ranked in the order in which they win.
+    /// The settings by block: `global/…`, and `match CRITERIA/…` ranked in the order in which they
+    /// win.
     pub fn items(self) -> RawItems {
         let mut items = RawItems::new();
         add_block(&mut items, "global", self.global);
@@ -268,7 +272,8 @@ fn add_block(items: &mut RawItems, name: &str, block: Block) {
     }
 }
 
-/// The criteria of a `Match` line: names in lower case, patterns sorted, since their order means nothing.
+/// The criteria of a `Match` line: names in lower case, patterns sorted, since their order means
+/// nothing.
 fn criteria(directive: &Directive) -> Result<Criteria, Malformed> {
     let malformed = |what| Malformed { line: directive.line, what };
     let mut criteria = Criteria::new();

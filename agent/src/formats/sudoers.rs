@@ -1,9 +1,10 @@
 //! The syntax of sudoers(5): entries, and the policy they add up to.
 //!
-//! The last rule that matches wins, so rules are ranked; aliases and Defaults are not, a later Defaults of the same
-//! name replaces an earlier one. A member list is a set, unless a member is negated: then the last match wins
-//! inside it too and it is a list. Nothing here knows which files there are: [`Entry::Include`] and
-//! [`Entry::IncludeDirectory`] are the caller's to follow, in place.
+//! The last rule that matches wins, so rules are ranked; aliases and Defaults are not, a later
+//! Defaults of the same name replaces an earlier one. A member list is a set, unless a member is
+//! negated: then the last match wins inside it too and it is a list. Nothing here knows which files
+//! there are: [`Entry::Include`] and [`Entry::IncludeDirectory`] are the caller's to follow, in
+//! place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,8 @@ mod line;
 pub const FORMAT: Format = Format {
     name: "sudoers",
     version: 1,
-    ordered: "rules, includes among them, and member lists with a negated member are ordered; all else is not",
+    ordered: "rules, includes among them, and member lists with a negated member are ordered; \
+              all else is not",
     claims,
     read,
 };
@@ -131,7 +133,8 @@ fn read(bytes: &[u8]) -> Result<RawItems, Malformed> {
 /// The entries of a file.
 ///
 /// # Errors
-/// [`Malformed`] where sudo reports a syntax error; some versions go on behind it, so nothing is certain then.
+/// [`Malformed`] where sudo reports a syntax error; some versions go on behind it, so nothing is
+/// certain then.
 pub fn entries(bytes: &[u8]) -> Result<Vec<Entry>, Malformed> {
     let text = std::str::from_utf8(bytes).map_err(|_| Malformed { line: 0, what: "not UTF-8" })?;
     let mut entries = Vec::new();
@@ -234,7 +237,8 @@ impl Parameter {
         }
     }
 
-    /// `NAME`, `NAME/+` and `NAME/-`: what is added to sudo's own list is known, that list itself is not.
+    /// `NAME`, `NAME/+` and `NAME/-`: what is added to sudo's own list is known, that list itself
+    /// is not.
     fn items(self, path: &[&str], items: &mut RawItems) {
         let Self { value, mut added, removed } = self;
         let mut set = |last: Option<&str>, value| {

@@ -1,9 +1,10 @@
-//! The syntax of unit files, drop-ins and systemd's own configuration (systemd.syntax(7), systemd.unit(5)).
+//! The syntax of unit files, drop-ins and systemd's own configuration (systemd.syntax(7),
+//! systemd.unit(5)).
 //!
-//! [`assignments`] reads one file; [`Settings`] adds files up in the order systemd reads them, so that the reader
-//! of one file and the view of a whole unit cannot disagree. An empty assignment resets a list; dependencies cannot
-//! be reset. A setting on none of the lists below is one value and the last wins. Specifiers such as `%i` stay as
-//! they are written.
+//! [`assignments`] reads one file; [`Settings`] adds files up in the order systemd reads them, so
+//! that the reader of one file and the view of a whole unit cannot disagree. An empty assignment
+//! resets a list; dependencies cannot be reset. A setting on none of the lists below is one value
+//! and the last wins. Specifiers such as `%i` stay as they are written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,8 @@ use super::{Format, Malformed};
 pub const FORMAT: Format = Format {
     name: "systemd",
     version: 1,
-    ordered: "commands, conditions, filters and listeners are ordered; dependencies, paths and names are not",
+    ordered: "commands, conditions, filters and listeners are ordered; \
+              dependencies, paths and names are not",
     claims,
     read,
 };
@@ -179,8 +181,8 @@ fn read(bytes: &[u8]) -> Result<RawItems, Malformed> {
 /// The assignments of a file, in order.
 ///
 /// # Errors
-/// [`Malformed`] where systemd refuses the file: an unclosed section header, text that is no UTF-8, a NUL byte. A
-/// line it only warns of and ignores is ignored here too.
+/// [`Malformed`] where systemd refuses the file: an unclosed section header, text that is no UTF-8,
+/// a NUL byte. A line it only warns of and ignores is ignored here too.
 pub fn assignments(bytes: &[u8]) -> Result<Vec<Assignment>, Malformed> {
     let mut assignments = Vec::new();
     let mut section: Option<String> = None;
@@ -288,7 +290,8 @@ impl Settings {
         let is_set = is_dependency || SETS.contains(&name);
         let at = (section, key.clone());
         if value.is_empty() {
-            // Kept as a list of nothing, a reset would differ from no assignment at all; systemd sees no difference.
+            // Kept as a list of nothing, a reset would differ from no assignment at all; systemd
+            // sees no difference.
             if !is_dependency {
                 self.0.remove(&at);
             }
@@ -318,7 +321,8 @@ fn as_text(value: &ItemValue) -> Option<String> {
     Some(text.clone())
 }
 
-/// A boolean in any of systemd's spellings (systemd.syntax(7)), except `0` and `1`, which may be numbers.
+/// A boolean in any of systemd's spellings (systemd.syntax(7)), except `0` and `1`, which may be
+/// numbers.
 fn scalar(value: String) -> ItemValue {
     match value.to_ascii_lowercase().as_str() {
         "yes" | "true" | "on" => ItemValue::Flag(true),

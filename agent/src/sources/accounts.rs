@@ -1,11 +1,13 @@
 //! Who is known to this host, and who may become whom.
 //!
-//! Parts: `passwd`, `group`, `shadow`, `gshadow` (local accounts; what a directory adds is not in these files),
-//! `sudoers` with its includes resolved, and `authorized_keys/USER` for each home that has one. Of a password only
-//! its *state* is told (locked, none, which algorithm, when changed), never its hash, not even as a fingerprint: a
-//! replaced hash shows in the keyed raw digest of the file and in the day of the last change.
+//! Parts: `passwd`, `group`, `shadow`, `gshadow` (local accounts; what a directory adds is not in
+//! these files), `sudoers` with its includes resolved, and `authorized_keys/USER` for each home
+//! that has one. Of a password only its *state* is told (locked, none, which algorithm, when
+//! changed), never its hash, not even as a fingerprint: a replaced hash shows in the keyed raw
+//! digest of the file and in the day of the last change.
 //!
-//! What cannot be read is unobserved: without root that is `shadow`, `sudoers` and other people's homes.
+//! What cannot be read is unobserved: without root that is `shadow`, `sudoers` and other people's
+//! homes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,13 +40,15 @@ const TABLES: &[(&str, &str, Reader)] = &[
     ("gshadow", "/etc/gshadow", tables::gshadow),
 ];
 
-/// The files of a home that sshd reads where nobody configured others (sshd_config(5), AuthorizedKeysFile).
+/// The files of a home that sshd reads where nobody configured others (sshd_config(5),
+/// AuthorizedKeysFile).
 const KEY_FILES: &[&str] = &["authorized_keys", "authorized_keys2"];
 
 /// The place of all parts that come from homes.
 const KEYS_PLACE: &str = "authorized_keys";
 
-/// How many sudoers files may be read, and so how deep includes go (sudo itself stops at a depth of 128).
+/// How many sudoers files may be read, and so how deep includes go (sudo itself stops at a depth of
+/// 128).
 const SUDOERS_FILES: usize = 1_024;
 const SUDOERS_DEPTH: usize = 128;
 
@@ -244,7 +248,8 @@ impl Walk<'_, '_> {
     }
 }
 
-/// The path of an include as written in `file`; `%h`, the host's name, would make one part differ by host.
+/// The path of an include as written in `file`; `%h`, the host's name, would make one part differ
+/// by host.
 fn resolved(file: &Path, included: &str) -> Result<PathBuf, Reason> {
     if included.contains("%h") {
         return Err(Reason::Unsupported);

@@ -1,8 +1,9 @@
 //! What every source must keep, checked for all of them from one table.
 //!
-//! A source enters [`super::all`] only with a [`Fixture`]: a tree, what breaks it, what denies it, and a
-//! secret planted in it. The checks know no source; they hold the invariants of the product against each:
-//! *replay*, *malformed*, *denied*, *canary*, *recast*, and that *the same* is said of nothing that changed.
+//! A source enters [`super::all`] only with a [`Fixture`]: a tree, what breaks it, what denies it,
+//! and a secret planted in it. The checks know no source; they hold the invariants of the product
+//! against each: *replay*, *malformed*, *denied*, *canary*, *recast*, and that *the same* is said
+//! of nothing that changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;

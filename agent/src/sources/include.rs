@@ -1,7 +1,8 @@
 //! The files that an include pattern names, inside the machine's root.
 //!
-//! As glob(3) finds them: `*`, `?` and `[…]` within one name, a leading dot only by itself, sorted by bytes. A
-//! directory that cannot be listed is an error and not "no files": an unread include is not an absent one.
+//! As glob(3) finds them: `*`, `?` and `[…]` within one name, a leading dot only by itself, sorted
+//! by bytes. A directory that cannot be listed is an error and not "no files": an unread include is
+//! not an absent one.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,8 @@ fn matches(pattern: &str, name: &[u8]) -> bool {
     !hidden && matches_bytes(pattern.as_bytes(), name)
 }
 
-/// The classic walk with one place to return to, so that no pattern takes more than pattern × name steps.
+/// The classic walk with one place to return to, so that no pattern takes more than pattern × name
+/// steps.
 fn matches_bytes(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut read, mut star) = (0, 0, None);
     while read < name.len() {

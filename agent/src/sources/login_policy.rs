@@ -1,9 +1,10 @@
 //! Who may log in and how: the effective settings of sshd.
 //!
-//! One part, `sshd`, from `/etc/ssh/sshd_config` and everything it includes, resolved as sshd resolves it: first
-//! value wins, includes in place, `Match` blocks in order. It says what is *set*: a keyword that is not set has
-//! the default of the installed version, which sshd knows and this page does not (the version is in `packages`).
-//! One file that cannot be read leaves the whole part unobserved, since it may decide any keyword.
+//! One part, `sshd`, from `/etc/ssh/sshd_config` and everything it includes, resolved as sshd
+//! resolves it: first value wins, includes in place, `Match` blocks in order. It says what is
+//! *set*: a keyword that is not set has the default of the installed version, which sshd knows and
+//! this page does not (the version is in `packages`). One file that cannot be read leaves the whole
+//! part unobserved, since it may decide any keyword.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,10 @@
 //! How a source looks at the files behind one part, and how it remembers what it looked at.
 //!
-//! A [`Look`] reads files and lists directories and notes each of them; from the notes come the part's raw
-//! digest and attributes, and a [`Trace`] with which the next pass can say *the same* after a few `stat`
-//! calls. It knows no format. It keeps two promises: a file written in the same moment it was read is read
-//! again (as git treats a racy index entry), and nothing but a fully read part is ever remembered.
+//! A [`Look`] reads files and lists directories and notes each of them; from the notes come the
+//! part's raw digest and attributes, and a [`Trace`] with which the next pass can say *the same*
+//! after a few `stat` calls. It knows no format. It keeps two promises: a file written in the same
+//! moment it was read is read again (as git treats a racy index entry), and nothing but a fully
+//! read part is ever remembered.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,9 @@ use rustix::fs::Stat;
 use crate::formats::Malformed;
 use crate::machine::{Content, Entry, Machine};
 
-/// How old a file's last change must be before its times can be trusted, in seconds: above the coarsest
-/// time stamp in use (FAT, 2 s), since a second write within one stamp leaves no trace in it.
+/// How old a file's last change must be before its times can be trusted, in seconds: above the
+/// coarsest time stamp in use (FAT, 2 s), since a second write within one stamp leaves no trace in
+/// it.
 const SETTLED_SECONDS: i64 = 3;
 
 /// Looks at the files behind one part.

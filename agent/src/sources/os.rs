@@ -1,9 +1,10 @@
 //! Which system this is: release, kernel, hardware, and who it says it is.
 //!
-//! Parts: `release`, `kernel` and `hardware` are alike on like hosts; what is one host's own (name, machine id)
-//! stands in `identity`, so that the other parts stay shared. Everything is read from files, so that a tree given
-//! with `--root` is read like the host itself; only an architecture that the kernel shows nowhere (before Linux
-//! 6.1) is asked of the running system, and only at the root `/`. Nothing volatile is here: no boot time, no load.
+//! Parts: `release`, `kernel` and `hardware` are alike on like hosts; what is one host's own (name,
+//! machine id) stands in `identity`, so that the other parts stay shared. Everything is read from
+//! files, so that a tree given with `--root` is read like the host itself; only an architecture
+//! that the kernel shows nowhere (before Linux 6.1) is asked of the running system, and only at the
+//! root `/`. Nothing volatile is here: no boot time, no load.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,8 @@ const VERSION: u32 = 1;
 /// The largest file read here, in bytes; each is one page.
 const BYTES: u64 = 64 * 1024;
 
-/// Total memory is told in steps of this many MiB: the kernel keeps a little more or less of it at each boot.
+/// Total memory is told in steps of this many MiB: the kernel keeps a little more or less of it at
+/// each boot.
 const MEMORY_STEP_MIB: i64 = 64;
 
 const RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];

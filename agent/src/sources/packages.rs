@@ -1,8 +1,9 @@
 //! Which packages dpkg has installed, in which version, and which are held.
 //!
-//! One part, `dpkg`, from `/var/lib/dpkg/status` (deb-control(5), dpkg(1) "Package states"). A host without that
-//! file has no part. Keys are `name:arch/version`, `…/status` where a package is anything but properly
-//! installed, and `…/hold`. It does not know who installed what: that is the package logs' business.
+//! One part, `dpkg`, from `/var/lib/dpkg/status` (deb-control(5), dpkg(1) "Package states"). A host
+//! without that file has no part. Keys are `name:arch/version`, `…/status` where a package is
+//! anything but properly installed, and `…/hold`. It does not know who installed what: that is the
+//! package logs' business.
 
 use std::path::{Path, PathBuf};
 
@@ -96,8 +97,8 @@ struct Stanza<'a> {
 /// The items of a status file.
 ///
 /// # Errors
-/// [`Malformed`] where dpkg itself would refuse: a line that is no field, a stanza without name or status, an
-/// installed package without a version, the same package twice.
+/// [`Malformed`] where dpkg itself would refuse: a line that is no field, a stanza without name or
+/// status, an installed package without a version, the same package twice.
 fn packages(bytes: &[u8]) -> Result<RawItems, Malformed> {
     let mut items = RawItems::new();
     let mut stanza = Stanza::default();

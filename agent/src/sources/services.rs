@@ -1,9 +1,10 @@
 //! What systemd is told to run: every unit with its drop-ins and its enablement resolved.
 //!
-//! One part a unit, from the search path of the system manager (systemd.unit(5), "Unit File Load Path"): the first
-//! fragment, then the drop-ins in the order systemd reads them. Items are `Section/Key`, and `enablement`, `fragment`,
-//! `drop_ins`, `alias`, `wanted_by`, `instances` beside them. It does not know what *runs*, and it leaves out what
-//! generators and the manager itself write below `/run`, since that follows from other files.
+//! One part a unit, from the search path of the system manager (systemd.unit(5), "Unit File Load
+//! Path"): the first fragment, then the drop-ins in the order systemd reads them. Items are
+//! `Section/Key`, and `enablement`, `fragment`, `drop_ins`, `alias`, `wanted_by`, `instances`
+//! beside them. It does not know what *runs*, and it leaves out what generators and the manager
+//! itself write below `/run`, since that follows from other files.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -147,7 +148,8 @@ fn load(look: &mut Look<'_>, index: &Index, unit: &Unit) -> Result<Loaded, Reaso
         return Ok(Loaded { settings, drop_ins: Vec::new(), is_empty: true });
     }
     let Some(fragment) = look.read(&unit.path, limits::FILE_BYTES)? else {
-        // A link to nothing, or a file that went between listing and reading: not a unit systemd could load.
+        // A link to nothing, or a file that went between listing and reading: not a unit systemd
+        // could load.
         return Err(Reason::Failed);
     };
     if fragment.bytes.is_empty() {

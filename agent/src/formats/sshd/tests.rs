@@ -18,7 +18,8 @@ fn check(text: &str, expect: &[&str]) {
 #[test]
 fn the_first_value_wins_and_some_add_up() {
     check(
-        "PermitRootLogin no\npermitrootlogin yes\nPort 22\nPORT=2222\nAcceptEnv LANG LC_*\nAcceptEnv TZ\n",
+        "PermitRootLogin no\npermitrootlogin yes\nPort 22\nPORT=2222\nAcceptEnv LANG LC_*\n\
+         AcceptEnv TZ\n",
         &[
             r#"global/acceptenv = {"set":[{"text":"LANG"},{"text":"LC_*"},{"text":"TZ"}]}"#,
             r#"global/permitrootlogin = {"flag":false}"#,
@@ -66,7 +67,8 @@ fn an_include_says_what_wins_over_it() {
 #[test]
 fn a_command_keeps_its_quotes_and_an_environment_its_names() {
     check(
-        "ForceCommand /bin/sh -c \"a b\" # c\nSetEnv A=1 B=2\nSubsystem sftp internal-sftp -f AUTH\n",
+        "ForceCommand /bin/sh -c \"a b\" # c\nSetEnv A=1 B=2\n\
+         Subsystem sftp internal-sftp -f AUTH\n",
         &[
             r#"global/forcecommand = {"text":"/bin/sh -c \"a b\" # c"}"#,
             r#"global/setenv/A = {"text":"1"}"#,

@@ -1,6 +1,7 @@
 //! What the arguments of a keyword mean: which add up, which are numbers, times, lists or sets.
 //!
-//! The tables follow `servconf.c` of OpenSSH 9; a keyword in none of them is one value, the first wins.
+//! The tables follow `servconf.c` of OpenSSH 9; a keyword in none of them is one value, the first
+//! wins.
 
 use std::collections::BTreeSet;
 

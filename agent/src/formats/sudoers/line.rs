@@ -93,7 +93,8 @@ fn include_path(rest: &str) -> Result<String, What> {
     if ended { Ok(path) } else { Err("text after the path of an include") }
 }
 
-/// The line up to its comment: a `#` that is not escaped, not in quotes and not the start of a number (a uid).
+/// The line up to its comment: a `#` that is not escaped, not in quotes and not the start of a
+/// number (a uid).
 fn without_comment(line: &str) -> &str {
     let mut quoted = false;
     let mut escaped = false;
@@ -143,7 +144,8 @@ impl<'a> Cursor<'a> {
         taken
     }
 
-    /// A word up to an unescaped blank or one of `,:=()`; quotes are kept off, escapes stay as written.
+    /// A word up to an unescaped blank or one of `,:=()`; quotes are kept off, escapes stay as
+    /// written.
     fn word(&mut self) -> Result<String, What> {
         self.blanks();
         if let Some(rest) = self.rest.strip_prefix('"') {
@@ -168,7 +170,8 @@ impl<'a> Cursor<'a> {
         let mut members = Vec::new();
         loop {
             let negation = self.negation();
-            // A leading `%:`, `%#` or `+` belongs to the name; the colon of `%:group` is no separator.
+            // A leading `%:`, `%#` or `+` belongs to the name; the colon of `%:group` is no
+            // separator.
             self.blanks();
             let prefix = if self.rest.starts_with("%:") { self.take(2) } else { "" };
             members.push(format!("{negation}{prefix}{}", self.word()?));
@@ -379,7 +382,8 @@ fn unescaped(text: &str, ends: fn(char) -> bool) -> usize {
     text.len()
 }
 
-/// The length of an IPv6 address or network at the start of `text`, 0 if there is none: its colons separate nothing.
+/// The length of an IPv6 address or network at the start of `text`, 0 if there is none: its colons
+/// separate nothing.
 fn address(text: &str) -> usize {
     let is_part = |c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '.' | '/');
     let length = text.find(|c: char| !is_part(c)).unwrap_or(text.len());

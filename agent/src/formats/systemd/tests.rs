@@ -14,7 +14,8 @@ fn check(text: &str, expect: &[&str]) {
 #[test]
 fn lists_add_up_and_an_empty_assignment_resets_them() {
     check(
-        "[Service]\nExecStart=/bin/a\nExecStart=\nExecStart=/bin/b x\nExecStartPre=/1\nExecStartPre=/2\nType=simple\nType=notify\nUser=x\nUser=\n",
+        "[Service]\nExecStart=/bin/a\nExecStart=\nExecStart=/bin/b x\nExecStartPre=/1\n\
+         ExecStartPre=/2\nType=simple\nType=notify\nUser=x\nUser=\n",
         &[
             r#"Service/ExecStart = {"list":[{"text":"/bin/b x"}]}"#,
             r#"Service/ExecStartPre = {"list":[{"text":"/1"},{"text":"/2"}]}"#,
@@ -34,7 +35,8 @@ fn dependencies_are_words_in_any_order_that_cannot_be_reset() {
 #[test]
 fn comments_blanks_continuations_and_spellings_of_yes_mean_nothing() {
     let plain = "[Service]\nExecStart=/bin/a  b\nRemainAfterExit=yes\n";
-    let dressed = "# x\n\n [Service]\r\n; y\nExecStart = /bin/a \\\n# inside\nb\n\tRemainAfterExit = on\nnonsense\n";
+    let dressed = "# x\n\n [Service]\r\n; y\nExecStart = /bin/a \\\n# inside\n\
+    b\n\tRemainAfterExit = on\nnonsense\n";
     assert_eq!(read(plain.as_bytes()), read(dressed.as_bytes()));
 }
 

@@ -1,8 +1,8 @@
 //! The keys that may log in to an account: authorized_keys as sshd(8) describes it.
 //!
-//! A key is named by its SHA-256 fingerprint as `ssh-keygen -l` prints it, which is the name administrators know; a
-//! public key is no secret. Options stay readable, since they are policy; an environment variable among them is an
-//! item of its own, so that the redactor sees its name.
+//! A key is named by its SHA-256 fingerprint as `ssh-keygen -l` prints it, which is the name
+//! administrators know; a public key is no secret. Options stay readable, since they are policy; an
+//! environment variable among them is an item of its own, so that the redactor sees its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,8 @@ struct Key<'a> {
     comment: &'a str,
 }
 
-/// Items `FINGERPRINT/type`, `comment` and `option/NAME`; under the file's name where it is not the usual file.
+/// Items `FINGERPRINT/type`, `comment` and `option/NAME`; under the file's name where it is not the
+/// usual file.
 pub(super) fn authorized_keys(file: &str, bytes: &[u8]) -> Result<RawItems, Malformed> {
     let mut items = RawItems::new();
     let mut times: BTreeMap<String, u32> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! The tables of local accounts: passwd(5), group(5), shadow(5), gshadow(5).
 //!
-//! A line too short or with a number that is none is malformed; a second line of the same name is kept as `NAME #2`,
-//! since the library calls find the first and an attacker may add the second.
+//! A line too short or with a number that is none is malformed; a second line of the same name is
+//! kept as `NAME #2`, since the library calls find the first and an attacker may add the second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -13,7 +13,8 @@ use crate::formats::Malformed;
 
 type What = &'static str;
 
-/// Items `NAME/uid`, `gid`, `gecos`, `home`, `shell`, and `state` where the password is not in shadow.
+/// Items `NAME/uid`, `gid`, `gecos`, `home`, `shell`, and `state` where the password is not in
+/// shadow.
 pub(super) fn passwd(bytes: &[u8]) -> Result<RawItems, Malformed> {
     table(bytes, |row| {
         let [password, uid, gid, gecos, home, shell] = row.fields()?;
@@ -51,8 +52,8 @@ pub(super) fn group(bytes: &[u8]) -> Result<RawItems, Malformed> {
     })
 }
 
-/// Items `NAME/state`, `algorithm`, and what is set of `changed`, `minimum`, `maximum`, `warning`, `inactive` (days)
-/// and `expires` (days since 1970).
+/// Items `NAME/state`, `algorithm`, and what is set of `changed`, `minimum`, `maximum`, `warning`,
+/// `inactive` (days) and `expires` (days since 1970).
 pub(super) fn shadow(bytes: &[u8]) -> Result<RawItems, Malformed> {
     table(bytes, |row| {
         let [password, changed, minimum, maximum, warning, inactive, expires, _reserved] =
@@ -109,7 +110,8 @@ fn table<'a>(
         if name.is_empty() {
             return Err(malformed("an account without a name"));
         }
-        // NIS entries such as `+::::::` or `-alice` switch a directory in; their other fields are optional.
+        // NIS entries such as `+::::::` or `-alice` switch a directory in; their other fields are
+        // optional.
         if name.starts_with(['+', '-']) {
             items.insert(ItemKey::of([name, "compat"]), RawItem::plain(ItemValue::Nothing));
             continue;

@@ -139,8 +139,10 @@ const ACCEPTED: &[&str] = &[
     "port 2201\nPort=2202\nAllowUsers alice bob\nAllowUsers carol\nAcceptEnv LANG \"LC_*\"\n",
     "loglevel verbose\nSyslogFacility local3\nBanner \"/etc/issue net\" # why not\n",
     "ChallengeResponseAuthentication no\nKeepAlive no\nGatewayPorts ClientSpecified\n",
-    "AuthorizedKeysFile .ssh/a .ssh/b\nSubsystem sftp internal-sftp -f AUTH\nSetEnv A=1 B=2\nSetEnv C=3\n",
-    "Ciphers aes256-ctr,aes128-ctr\nMACs hmac-sha2-256\nAuthenticationMethods publickey,password keyboard-interactive\n",
+    "AuthorizedKeysFile .ssh/a .ssh/b\nSubsystem sftp internal-sftp -f AUTH\nSetEnv A=1 B=2\n\
+     SetEnv C=3\n",
+    "Ciphers aes256-ctr,aes128-ctr\nMACs hmac-sha2-256\n\
+     AuthenticationMethods publickey,password keyboard-interactive\n",
     "ForceCommand /bin/sh -c \"a b\" x\nPermitOpen host:22 other:*\nMaxStartups 5:50:20\n",
     "X11Forwarding yes\nMatch User alice\nX11Forwarding no\nMatch all\nPermitTTY no\n",
 ];
@@ -203,7 +205,8 @@ fn agrees(text: &str, printed: &str) {
     }
 }
 
-/// Words in one order, since neither side promises one; and the one alias that sshd prints by its old name.
+/// Words in one order, since neither side promises one; and the one alias that sshd prints by its
+/// old name.
 fn normal(keyword: &str, value: &str) -> Vec<String> {
     let value = value.replace("without-password", "prohibit-password");
     let by_comma = keyword == "authorizedkeysfile";

@@ -1,4 +1,5 @@
-//! Whether a unit is enabled, as `systemctl is-enabled` says it (systemctl(1), table 1; `unit_file_lookup_state`).
+//! Whether a unit is enabled, as `systemctl is-enabled` says it (systemctl(1), table 1;
+//! `unit_file_lookup_state`).
 
 use crate::formats::systemd::Settings;
 
@@ -12,7 +13,8 @@ pub(super) fn masked(unit: &Unit) -> &'static str {
 /// The state of any other unit.
 pub(super) fn state(index: &Index, unit: &Unit, settings: &Settings) -> &'static str {
     let aliases = settings.words("Install", "Alias");
-    // A template is enabled by the link of its default instance; other instances only make it `indirect`.
+    // A template is enabled by the link of its default instance; other instances only make it
+    // `indirect`.
     let default = settings.text("Install", "DefaultInstance");
     let default = default.map(|instance| unit.name.replacen('@', &format!("@{instance}"), 1));
     let is_own = |name: &String| *name == unit.name || default.as_ref() == Some(name);

@@ -1,4 +1,5 @@
-//! What the folders of systemd list: unit files, drop-in folders and links, before any file is read.
+//! What the folders of systemd list: unit files, drop-in folders and links, before any file is
+//! read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,8 +8,9 @@ use driftline_protocol::snapshot::Reason;
 
 use crate::machine::Machine;
 
-/// Where the system manager looks for units, first wins (systemd.unit(5), table 1), without what generators and
-/// the manager write (`generator*`, `transient`). `/lib` is a link to `/usr/lib` on a merged host.
+/// Where the system manager looks for units, first wins (systemd.unit(5), table 1), without what
+/// generators and the manager write (`generator*`, `transient`). `/lib` is a link to `/usr/lib` on
+/// a merged host.
 pub(super) const SEARCH_PATH: &[&str] = &[
     "/etc/systemd/system.control",
     "/run/systemd/system.control",
@@ -85,7 +87,8 @@ struct DropIns {
 }
 
 impl Index {
-    /// Lists every folder; a folder that cannot be listed may hold anything, so nothing can be said then.
+    /// Lists every folder; a folder that cannot be listed may hold anything, so nothing can be said
+    /// then.
     pub(super) fn read(machine: &Machine) -> Result<Self, Reason> {
         let mut index = Self {
             units: BTreeMap::new(),
@@ -117,7 +120,8 @@ impl Index {
         (&unit.path, &unit.target, links, top, drop_ins)
     }
 
-    /// The drop-ins of a unit in the order they are read: by file name, the first folder of a name winning.
+    /// The drop-ins of a unit in the order they are read: by file name, the first folder of a name
+    /// winning.
     pub(super) fn drop_ins(&self, unit: &Unit) -> Result<Vec<PathBuf>, Reason> {
         let mut by_name: BTreeMap<&std::ffi::OsStr, &PathBuf> = BTreeMap::new();
         let names = self.names(unit);
@@ -217,7 +221,8 @@ fn drop_ins(machine: &Machine, folder: &'static str, path: &Path) -> DropIns {
     DropIns { folder, files, denied }
 }
 
-/// A name and the names with its dashed prefixes: `a-b.service`, `a-.service`; an instance's template as well.
+/// A name and the names with its dashed prefixes: `a-b.service`, `a-.service`; an instance's
+/// template as well.
 fn with_prefixes(name: &str) -> Vec<String> {
     let mut names = vec![name.to_owned()];
     if let Some(template) = template(name) {
