@@ -1,16 +1,73 @@
 //! The contract of a format, the list of all formats, and which one claims a file.
 //!
-//! A format turns the bytes of one file into items keyed by the field's natural key. It is pure, never
-//! panics, stops at the bounds of [`driftline_protocol::limits`], and knows nothing of files or hosts. It
-//! marks a value [`RawItem::secret`](driftline_protocol::redact::RawItem::secret) where only the format can know that
-//! it is one (a position in a line); secrets that a key names are the redactor's business.
+//! A format turns the bytes of one file into items keyed by the field's natural key. It is pure,
+//! never panics, stops at the bounds of [`driftline_protocol::limits`], and knows nothing of files
+//! or hosts. It marks a value [`RawItem::secret`](driftline_protocol::redact::RawItem::secret)
+//! where only the format can know that it is one (a position in a line); secrets that a key names
+//! are the redactor's business.
 //!
-//! Comments, white space and order without meaning must not reach the items: two files that mean the same
-//! give the same items. Each format says in `ordered` which of its collections keep their order.
+//! Comments, white space and order without meaning must not reach the items: two files that mean
+//! the same give the same items. Each format says in `ordered` which of its collections keep their
+//! order.
+//!
+//! Where files share a syntax but not its meaning (the second column of `fstab` is its key, the
+//! first of `hosts` is), each meaning is a format of its own, so that a reading names exactly how
+//! it was made.
 
 #![deny(clippy::disallowed_methods, reason = "formats are pure: no clock, no I/O, no randomness")]
 
 use driftline_protocol::redact::RawItems;
+use driftline_protocol::snapshot::Reason;
+
+pub mod lines;
+
+pub mod build;
+
+pub mod key_value;
+
+pub mod ini;
+
+pub mod json;
+
+pub mod lists;
+
+pub mod sshd;
+
+pub mod sudoers;
+
+pub mod systemd;
+
+pub mod text;
+
+#[cfg(test)]
+mod tests;
+
+/// Every format, in the order in which they are asked; the first that claims a file reads it.
+///
+/// Formats that know one path stand before those that judge by the content, and `text`, which
+/// claims everything, stands last.
+pub static ALL: &[&Format] = &[
+    &lists::HOSTS,
+    &lists::FSTAB,
+    &lists::CRYPTTAB,
+    &lists::EXPORTS,
+    &lists::SERVICES,
+    &lists::LIMITS,
+    &lists::RULES,
+    &lists::WORDS,
+    &key_value::RESOLV,
+    &key_value::NSSWITCH,
+    &key_value::LD_SO_CONF,
+    &key_value::SYSCTL,
+    &key_value::LOGIN_DEFS,
+    &key_value::ASSIGNMENTS,
+    &sshd::FORMAT,
+    &sudoers::FORMAT,
+    &systemd::FORMAT,
+    &json::FORMAT,
+    &ini::FORMAT,
+    &text::FORMAT,
+];
 
 /// One syntax.
 pub struct Format {
@@ -23,7 +80,18 @@ pub struct Format {
     /// Whether this format reads the file, by its path (`/etc/hosts`) and its first bytes.
     pub claims: fn(path: &str, head: &[u8]) -> bool,
     /// The items of a file.
-    pub read: fn(bytes: &[u8]) -> Result<RawItems, Malformed>,
+    pub read: fn(bytes: &[u8]) -> Result<RawItems, FormatError>,
+}
+
+/// Why a format gives no items. The file's own attributes stay observed either way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// The content does not follow its format.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// The content passes a bound of number or depth; it may well follow its format.
+    #[error("content passes a bound of number or depth")]
+    TooLarge,
 }
 
 /// The content does not follow its format.
@@ -36,8 +104,27 @@ pub struct Malformed {
     pub what: &'static str,
 }
 
-pub mod sshd;
+impl FormatError {
+    /// The error of one line.
+    pub fn malformed(line: u32, what: &'static str) -> Self {
+        Malformed { line, what }.into()
+    }
 
-pub mod sudoers;
+    /// Why the items are unread, as the snapshot says it.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Malformed(_) => Reason::Malformed,
+            Self::TooLarge => Reason::TooLarge,
+        }
+    }
+}
 
-pub mod systemd;
+/// The format that reads the file at `path` beginning with `head`; `None` for a binary file.
+///
+/// `head` should hold at least the first 1,024 bytes, or the whole of a smaller file.
+pub fn claiming(path: &str, head: &[u8]) -> Option<&'static Format> {
+    if lines::is_binary(head) {
+        return None;
+    }
+    ALL.iter().find(|format| (format.claims)(path, head)).copied()
+}

@@ -11,6 +11,7 @@
 //! The fingerprint key is the site's, or the host's own where no site key is configured; the collector never
 //! holds either. Raw digests are keyed too: a file that holds one PIN is an oracle for it.
 
+mod bounds;
 pub mod key_names;
 pub mod text;
 
@@ -196,31 +197,71 @@ impl Redactor {
         Fingerprint { key: self.id, digest: cut(&blake3::keyed_hash(key, bytes)) }
     }
 
-    /// Replaces every secret of `part`, and cuts what passes a bound down to a fingerprint.
+    /// Replaces every secret of `part`, and cuts what passes a bound down to a fingerprint. What still breaks
+    /// a bound of [`canonical::check`] loses its items and is unread for that reason.
     pub fn redact(&self, part: RawPart) -> Redacted<Part> {
-        Redacted(match part {
-            RawPart::Unobserved(reason) => Part::Unobserved(reason),
-            RawPart::Observed(raw) if raw.items.len() > limits::ITEMS_PER_PART => {
-                let mut raw = raw;
-                raw.items.retain(|key, _| key.is_attribute());
-                raw.content = Content::Unread(Reason::TooLarge);
-                Part::Observed(self.redact_observed(raw))
-            }
-            RawPart::Observed(raw) => Part::Observed(self.redact_observed(raw)),
-        })
+        let mut raw = match part {
+            RawPart::Unobserved(reason) => return Redacted(Part::Unobserved(reason)),
+            RawPart::Observed(raw) => raw,
+        };
+        if raw.items.len() > limits::ITEMS_PER_PART {
+            raw.items.retain(|key, _| key.is_attribute());
+            raw.content = Content::Unread(Reason::TooLarge);
+        }
+        let mut part = Part::Observed(self.redact_observed(raw));
+        if let (false, Part::Observed(observed)) = (bounds::fits(&part), &mut part) {
+            observed.items.retain(|key, _| key.is_attribute());
+            observed.content = Content::Unread(Reason::TooLarge);
+        }
+        Redacted(part)
     }
 
     fn redact_observed(&self, raw: RawObserved) -> Observed {
-        let redact = |(key, item): (ItemKey, RawItem)| {
-            let value = if item.sensitive || key_names::names_secret(&key, &item.value) {
-                self.conceal(item.value)
+        let RawObserved { reading, raw, size, content, items: raw_items } = raw;
+        let mut items = Items::new();
+        for (key, RawItem { value, rank, sensitive }) in raw_items {
+            let shown = self.redact_key(key.clone());
+            let named = |key| key_names::names_secret(key, &value);
+            let value = if sensitive || named(&key) || named(&shown) {
+                self.conceal(value)
             } else {
-                self.redact_value(item.value)
+                self.redact_named(&shown, value)
             };
-            (key, Item { value, rank: item.rank })
-        };
-        let items: Items = raw.items.into_iter().map(redact).collect();
-        Observed { reading: raw.reading, raw: raw.raw, size: raw.size, content: raw.content, items }
+            items.insert(unused(&items, shown), Item { value, rank });
+        }
+        Observed { reading, raw, size, content, items }
+    }
+
+    /// A key without the secrets that its text holds, as a rule or an address may that is its own key.
+    fn redact_key(&self, key: ItemKey) -> ItemKey {
+        if key.is_attribute() {
+            return key;
+        }
+        let segments: Vec<String> = key.segments().collect();
+        let redacted: Vec<_> = segments.iter().map(|segment| self.redact_text(segment)).collect();
+        if redacted.iter().all(|segment| matches!(segment, Cow::Borrowed(_))) {
+            return key;
+        }
+        ItemKey::of(redacted)
+    }
+
+    fn redact_named(&self, key: &ItemKey, value: ItemValue) -> ItemValue {
+        match value {
+            ItemValue::Text(text) if text.len() <= limits::ITEM_TEXT_BYTES => {
+                match key_names::names_partial_secret(key) {
+                    Some(name) => ItemValue::Text(text::redact_named(self, &name, &text)),
+                    None => self.redact_value(ItemValue::Text(text)),
+                }
+            }
+            ItemValue::Nothing
+            | ItemValue::Flag(_)
+            | ItemValue::Integer(_)
+            | ItemValue::Text(_)
+            | ItemValue::Fingerprint(_)
+            | ItemValue::List(_)
+            | ItemValue::Set(_)
+            | ItemValue::Lines(_) => self.redact_value(value),
+        }
     }
 
     /// Fingerprints the whole of a value; an empty value stays, since it holds nothing.
@@ -312,8 +353,23 @@ impl RawHasher {
     }
 }
 
+/// `key`, or the key with a number after it where redaction made two keys one.
+fn unused(items: &Items, key: ItemKey) -> ItemKey {
+    let mut free = key.clone();
+    let mut number = 2u32;
+    while items.contains_key(&free) {
+        let segments: Vec<String> = key.segments().chain([number.to_string()]).collect();
+        free = ItemKey::of(segments);
+        number += 1;
+    }
+    free
+}
+
 fn cut(hash: &blake3::Hash) -> FingerprintDigest {
     let mut short = [0; SEAL_BYTES];
     short.copy_from_slice(&hash.as_bytes()[..SEAL_BYTES]);
     FingerprintDigest(short)
 }
+
+#[cfg(test)]
+mod tests;

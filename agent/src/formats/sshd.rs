@@ -11,9 +11,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::limits;
 use driftline_protocol::redact::{RawItem, RawItems};
 
-use super::{Format, Malformed};
+use super::{Format, FormatError, Malformed};
 
 mod values;
 
@@ -80,10 +81,15 @@ fn claims(path: &str, _head: &[u8]) -> bool {
         || (path.starts_with("/etc/ssh/sshd_config.d/") && path.ends_with(".conf"))
 }
 
+fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
+    let items = items(bytes)?;
+    if items.len() > limits::ITEMS_PER_PART { Err(FormatError::TooLarge) } else { Ok(items) }
+}
+
 /// The items of one file, its includes named and not followed.
 ///
 /// An include's value is the set of keywords that stand before it and so win over it.
-fn read(bytes: &[u8]) -> Result<RawItems, Malformed> {
+fn items(bytes: &[u8]) -> Result<RawItems, Malformed> {
     let mut policy = Policy::default();
     for directive in directives(bytes)? {
         if let Step::Include(patterns) = policy.apply(&directive)? {
@@ -96,14 +102,15 @@ fn read(bytes: &[u8]) -> Result<RawItems, Malformed> {
 /// The directives of a file.
 ///
 /// # Errors
-/// [`Malformed`] where sshd refuses to start: no argument, an open quote, a NUL byte. Also for text
+/// [`Malformed`] where sshd refuses to start: no argument, an open quote, a NUL byte, a
+/// byte order mark. Also for text
 /// that is no UTF-8, which sshd would take and nobody writes.
 pub fn directives(bytes: &[u8]) -> Result<Vec<Directive>, Malformed> {
     let mut directives = Vec::new();
     for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1u32..) {
         let malformed = |what| Malformed { line: number, what };
-        if line.contains(&0) {
-            return Err(malformed("a NUL byte"));
+        if line.contains(&0) || line.starts_with(b"\xef\xbb\xbf") {
+            return Err(malformed("a NUL byte or a byte order mark"));
         }
         let line = std::str::from_utf8(line).map_err(|_| malformed("not UTF-8"))?;
         let line = line.trim_matches([' ', '\t', '\r', '\x0c']);

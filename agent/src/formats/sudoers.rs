@@ -9,9 +9,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::limits;
 use driftline_protocol::redact::{RawItem, RawItems};
 
-use super::{Format, Malformed};
+use super::{Format, FormatError, Malformed};
 
 mod line;
 
@@ -121,8 +122,13 @@ pub fn is_included(name: &str) -> bool {
     !name.ends_with('~') && !name.contains('.') && !name.contains('/')
 }
 
+fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
+    let items = items(bytes)?;
+    if items.len() > limits::ITEMS_PER_PART { Err(FormatError::TooLarge) } else { Ok(items) }
+}
+
 /// The items of one file, its includes named and not followed.
-fn read(bytes: &[u8]) -> Result<RawItems, Malformed> {
+fn items(bytes: &[u8]) -> Result<RawItems, Malformed> {
     let mut policy = Policy::default();
     for entry in entries(bytes)? {
         policy.add(entry);
@@ -137,6 +143,9 @@ fn read(bytes: &[u8]) -> Result<RawItems, Malformed> {
 /// certain then.
 pub fn entries(bytes: &[u8]) -> Result<Vec<Entry>, Malformed> {
     let text = std::str::from_utf8(bytes).map_err(|_| Malformed { line: 0, what: "not UTF-8" })?;
+    if text.starts_with('\u{feff}') {
+        return Err(Malformed { line: 1, what: "a byte order mark" });
+    }
     let mut entries = Vec::new();
     let mut logical = String::new();
     for (line, number) in text.split('\n').zip(1u32..) {

@@ -9,9 +9,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::limits;
 use driftline_protocol::redact::{RawItem, RawItems};
 
-use super::{Format, Malformed};
+use super::{Format, FormatError, Malformed};
 
 /// The format, as the list of all formats names it.
 pub const FORMAT: Format = Format {
@@ -171,8 +172,13 @@ fn claims(path: &str, _head: &[u8]) -> bool {
     ending.is_some_and(|ending| ENDINGS.contains(&ending))
 }
 
+fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
+    let items = items(bytes)?;
+    if items.len() > limits::ITEMS_PER_PART { Err(FormatError::TooLarge) } else { Ok(items) }
+}
+
 /// The items of one file.
-fn read(bytes: &[u8]) -> Result<RawItems, Malformed> {
+fn items(bytes: &[u8]) -> Result<RawItems, Malformed> {
     let mut settings = Settings::default();
     settings.add(assignments(bytes)?);
     Ok(settings.items())

@@ -1,16 +1,248 @@
-//! Which keys name a secret.
+//! Which names are names of secrets.
+//!
+//! A name is cut into words (`dbPassword`, `vm-password` and `DB_PASSWORD` alike) and judged by its
+//! last ones, since what follows the word for a secret says what is meant: `password_file` and
+//! `token_ttl` hold none. The word lists were collected from the sample configurations of Asterisk,
+//! FreeSWITCH, Kamailio and stock Linux hosts. Wrong either way hurts: a missed name leaks, a wrong
+//! one hides a setting.
 
 use crate::item::{ItemKey, ItemValue};
 
-/// Words that, as the last word of a key, name a secret.
-const SECRET_WORDS: &[&str] =
-    &["password", "passwd", "secret", "pin", "token", "passphrase", "apikey", "psk"];
+/// Words that, at the end of a name, name a secret.
+const SECRET_WORDS: &[&str] = &[
+    "adminpin",
+    "apikey",
+    "authtoken",
+    "bindpw",
+    "cred",
+    "credential",
+    "credentials",
+    "creds",
+    "passcode",
+    "passphrase",
+    "pass",
+    "passwd",
+    "password",
+    "pin",
+    "preshared",
+    "privatekey",
+    "privkey",
+    "psk",
+    "pw",
+    "pwd",
+    "rocommunity",
+    "rootpw",
+    "rwcommunity",
+    "secret",
+    "secretkey",
+    "token",
+    "userpin",
+    "vmpin",
+];
+
+/// Endings of a run-together last word that name a secret: `turnpassword`, `ssl_keypasswd`,
+/// `dbpass`.
+const SECRET_ENDINGS: &[&str] =
+    &["password", "passwd", "passphrase", "pass", "secret", "token", "pw", "pwd"];
+
+/// Words with such an ending that name none.
+const HARMLESS_WORDS: &[&str] =
+    &["askpass", "bypass", "compass", "encompass", "oldpwd", "overpass", "surpass"];
+
+/// Words that make a following `key` (or `salt`) a secret.
+const KEY_KINDS: &[&str] = &[
+    "access",
+    "account",
+    "activation",
+    "api",
+    "auth",
+    "cipher",
+    "encryption",
+    "license",
+    "master",
+    "preshared",
+    "pre",
+    "private",
+    "secret",
+    "session",
+    "shared",
+    "signing",
+    "subscription",
+];
+
+/// Words that, after the word for a secret, still mean its value: `password_hash`,
+/// `secret_key_base`.
+const FORMS: &[&str] = &[
+    "base",
+    "base64",
+    "clear",
+    "crypt",
+    "data",
+    "default",
+    "digest",
+    "encrypted",
+    "hash",
+    "hashed",
+    "new",
+    "old",
+    "plain",
+    "plaintext",
+    "string",
+    "text",
+    "value",
+];
+
+/// Names of collections each of whose members is a secret.
+const COLLECTIONS: &[&str] = &["credentials", "passwords", "secrets", "tokens"];
+
+/// Words at the end of a name of a setting that stands inside such a collection.
+const SETTING_WORDS: &[&str] = &[
+    "backend",
+    "days",
+    "dir",
+    "directory",
+    "enabled",
+    "engine",
+    "file",
+    "length",
+    "max",
+    "min",
+    "path",
+    "timeout",
+    "ttl",
+    "type",
+];
+
+/// Segments under which a pair `name`/`value` keeps its value.
+const VALUE_SEGMENTS: &[&str] = &["content", "data", "default", "val", "value"];
+
+/// Values that show a setting where a secret might stand: yes-or-no words.
+const SWITCHES: &[&str] = &["yes", "no", "true", "false", "on", "off", "enabled", "disabled"];
+
+/// Services of `nsswitch.conf`, which has a database `passwd`.
+const NAME_SERVICES: &[&str] =
+    &["compat", "db", "files", "ldap", "nis", "nisplus", "sss", "systemd", "winbind"];
+
+/// First words after `Pin:` in the preferences of apt.
+const APT_PINS: &[&str] = &["origin", "release", "version"];
 
 /// Whether `key` names a secret, given its value.
 pub fn names_secret(key: &ItemKey, value: &ItemValue) -> bool {
-    if key.is_attribute() || matches!(value, ItemValue::Flag(_)) {
+    if key.is_attribute() || matches!(value, ItemValue::Flag(_) | ItemValue::Nothing) {
         return false;
     }
-    let last = key.segments().last().unwrap_or_default().to_lowercase();
-    SECRET_WORDS.iter().any(|word| last.ends_with(word))
+    let segments: Vec<String> = key.segments().collect();
+    // The number of a repeated key, or a place in an array, names nothing.
+    let mut names = segments.iter().rev().map(String::as_str).skip_while(|name| is_number(name));
+    let last = names.next().unwrap_or_default();
+    let before = names.find(|name| !is_number(name)).unwrap_or_default();
+    let setting = words(last).last().is_some_and(|word| SETTING_WORDS.contains(&word.as_str()));
+    let collection = COLLECTIONS.contains(&before.to_lowercase().as_str()) && !setting;
+    let many = matches!(value, ItemValue::List(_) | ItemValue::Set(_));
+    let plural = (many || segments.last().is_some_and(|name| is_number(name)))
+        && COLLECTIONS.contains(&last.to_lowercase().as_str());
+    let pair = VALUE_SEGMENTS.contains(&last.to_lowercase().as_str()) && word_names_secret(before);
+    let named = if word_names_secret(last) { last } else { before };
+    (collection || plural || pair || word_names_secret(last)) && !all_harmless(named, value)
+}
+
+/// The name in `key` that decides what inside its value is a secret, where the value as a whole is
+/// none: a data source (`dsn:user:password`) or a header with a scheme.
+pub(super) fn names_partial_secret(key: &ItemKey) -> Option<String> {
+    let segments = key.segments().filter(|segment| !is_number(segment));
+    let value = |name: &String| !VALUE_SEGMENTS.contains(&name.to_lowercase().as_str());
+    let name = segments.filter(value).last()?.to_lowercase();
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    (plain && (name.ends_with("dsn") || name.ends_with("authorization"))).then_some(name)
+}
+
+/// Whether a single name, such as `dbPassword` or `X-Api-Key`, names a secret.
+pub fn word_names_secret(name: &str) -> bool {
+    if name.len() < 2 || name.len() > 128 || name.contains([' ', '\t', '/']) || name == "PWD" {
+        return false;
+    }
+    if matches!(name, "_auth" | "a1-hash" | "a1_hash") {
+        return true;
+    }
+    let words = words(name);
+    let mut words: &[String] = &words;
+    while let [rest @ .., last] = words {
+        if !rest.is_empty() && (is_number(last) || FORMS.contains(&last.as_str())) {
+            words = rest;
+        } else {
+            break;
+        }
+    }
+    match words {
+        [.., kind, key] if key == "key" => KEY_KINDS.contains(&kind.as_str()),
+        [.., kind, salt] if salt == "salt" => KEY_KINDS.contains(&kind.as_str()),
+        [.., last] => is_secret_word(last),
+        [] => false,
+    }
+}
+
+/// Whether `value` under a name of a secret plainly is none: a switch, a reference, a service of
+/// names.
+pub(super) fn is_harmless(name: &str, value: &str) -> bool {
+    let first = value.split([' ', '\t']).next().unwrap_or_default();
+    let one_of = |list: &[&str]| list.iter().any(|word| word.eq_ignore_ascii_case(first));
+    let reference = value
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'))
+        .is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+    reference
+        || (first == value && one_of(SWITCHES))
+        || (name.eq_ignore_ascii_case("pin") && first != value && one_of(APT_PINS))
+        || (name == "passwd" && value.split([' ', '\t']).all(is_name_service))
+}
+
+fn all_harmless(name: &str, value: &ItemValue) -> bool {
+    match value {
+        ItemValue::Nothing | ItemValue::Flag(_) | ItemValue::Fingerprint(_) => true,
+        ItemValue::Integer(_) | ItemValue::Lines(_) | ItemValue::Set(_) => false,
+        ItemValue::Text(text) => is_harmless(name, text),
+        ItemValue::List(values) => values.iter().all(|value| all_harmless(name, value)),
+    }
+}
+
+fn is_name_service(word: &str) -> bool {
+    NAME_SERVICES.contains(&word) || (word.starts_with('[') && word.ends_with(']'))
+}
+
+fn is_secret_word(word: &str) -> bool {
+    let ends = |ending: &&str| word.ends_with(*ending);
+    SECRET_WORDS.contains(&word)
+        || (SECRET_ENDINGS.iter().any(ends) && !HARMLESS_WORDS.contains(&word))
+}
+
+fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The words of a name in lower case: cut at what is no letter or digit, and where case rises.
+fn words(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![String::new()];
+    let mut before = ' ';
+    let mut characters = name.chars().peekable();
+    while let Some(c) = characters.next() {
+        let ends_capitals = before.is_uppercase()
+            && c.is_uppercase()
+            && characters.peek().is_some_and(|next| next.is_lowercase());
+        let rises = c.is_uppercase() && (before.is_lowercase() || before.is_ascii_digit());
+        if (rises || ends_capitals || !c.is_alphanumeric()) && words.last() != Some(&String::new())
+        {
+            words.push(String::new());
+        }
+        if let (true, Some(word)) = (c.is_alphanumeric(), words.last_mut()) {
+            word.extend(c.to_lowercase());
+        }
+        before = c;
+    }
+    words.retain(|word| !word.is_empty());
+    let trimmed = |word: String| {
+        // `password2` is a password; a word of digits alone stays.
+        let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        if letters.is_empty() || FORMS.contains(&word.as_str()) { word } else { letters.to_owned() }
+    };
+    words.into_iter().map(trimmed).collect()
 }

@@ -1,15 +1,81 @@
 //! Secrets inside free text: URL user info, `name=value` pairs, tokens, key blocks.
+//!
+//! One pass over the text, with bounded looks ahead and no backtracking, so that no text costs more
+//! than a constant per byte. It knows no format and errs towards hiding: an unquoted value of a
+//! secret name at the start of a line runs to the end of the line, and a password in a URL to the
+//! last `@`.
+//!
+//! Invariant: redacting twice changes nothing, since a marker that stands where a secret would is
+//! passed over and passes go on until none finds anything. What a token looks like stands in
+//! [`shapes`], what a value is in [`values`].
+
+mod scanner;
+mod shapes;
+mod values;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::Redactor;
+use crate::limits;
+
+/// How often a text is looked at. A block that becomes one marker can bring a name and a value
+/// together, so passes go on until nothing is found; two suffice for anything but text made to need
+/// more.
+const PASSES: usize = 8;
 
 /// Replaces each secret inside `text` by its fingerprint.
-pub(super) fn redact<'a>(_redactor: &Redactor, text: &'a str) -> Cow<'a, str> {
-    Cow::Borrowed(text)
+pub(super) fn redact<'a>(redactor: &Redactor, text: &'a str) -> Cow<'a, str> {
+    let mut redacted = Cow::Borrowed(text);
+    for _ in 0..PASSES {
+        let secrets = scanner::secrets(&redacted);
+        if secrets.is_empty() {
+            break;
+        }
+        redacted = Cow::Owned(replace(redactor, &redacted, secrets));
+    }
+    redacted
 }
 
-/// Replaces each secret inside text of several lines, key blocks included.
+/// As [`redact`], for the value of a setting whose name decides what inside it is a secret.
+pub(super) fn redact_named(redactor: &Redactor, name: &str, text: &str) -> String {
+    let prefix = format!("{name}: ");
+    let whole = format!("{prefix}{text}");
+    let redacted = redact(redactor, &whole);
+    redacted.strip_prefix(&prefix).unwrap_or(&redacted).to_owned()
+}
+
+/// Replaces each secret inside text of several lines, key blocks included; a line too long to be
+/// shown becomes a fingerprint as a whole.
 pub(super) fn redact_lines(redactor: &Redactor, lines: Vec<String>) -> Vec<String> {
-    lines.into_iter().map(|line| redact(redactor, &line).into_owned()).collect()
+    let bounded = |line: String| {
+        let cut = line.len() > limits::ITEM_TEXT_BYTES;
+        if cut { redactor.fingerprint(line.as_bytes()).to_string() } else { line }
+    };
+    let text = lines.into_iter().map(bounded).collect::<Vec<_>>().join("\n");
+    if text.is_empty() {
+        return Vec::new();
+    }
+    redact(redactor, &text).split('\n').map(str::to_owned).collect()
+}
+
+fn replace(redactor: &Redactor, text: &str, mut secrets: Vec<Range<usize>>) -> String {
+    secrets.sort_unstable_by_key(|secret| (secret.start, secret.end));
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(secrets.len());
+    for secret in secrets {
+        match merged.last_mut() {
+            Some(before) if secret.start < before.end => before.end = before.end.max(secret.end),
+            _ => merged.push(secret),
+        }
+    }
+    let mut redacted = String::with_capacity(text.len());
+    let mut done = 0;
+    for secret in merged {
+        redacted.push_str(text.get(done..secret.start).unwrap_or_default());
+        let hidden = text.get(secret.clone()).unwrap_or_default();
+        redacted.push_str(&redactor.fingerprint(hidden.as_bytes()).to_string());
+        done = secret.end;
+    }
+    redacted.push_str(text.get(done..).unwrap_or_default());
+    redacted
 }

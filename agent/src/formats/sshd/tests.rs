@@ -4,7 +4,7 @@ use super::*;
 
 #[track_caller]
 fn check(text: &str, expect: &[&str]) {
-    let items = read(text.as_bytes()).unwrap();
+    let items = items(text.as_bytes()).unwrap();
     let shown: Vec<String> = items
         .iter()
         .map(|(key, item)| match item.rank {
@@ -33,7 +33,7 @@ fn comments_blanks_quotes_and_case_mean_nothing() {
     let plain = "LoginGraceTime 90\nLogLevel VERBOSE\nBanner /etc/issue\n";
     let dressed =
         "\t# hello\n  logingracetime = 1m30s # soon\r\n\nLOGLEVEL verbose\nBanner \"/etc/issue\"";
-    assert_eq!(read(plain.as_bytes()), read(dressed.as_bytes()));
+    assert_eq!(items(plain.as_bytes()), items(dressed.as_bytes()));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn what_sshd_refuses_is_malformed() {
         ("A\u{0} b\n", 1),
     ] {
         assert_eq!(
-            read(text.as_bytes()).map_err(|malformed| malformed.line),
+            items(text.as_bytes()).map_err(|malformed| malformed.line),
             Err(line),
             "{text:?}"
         );
@@ -103,7 +103,7 @@ proptest::proptest! {
         text in "((Match|Include|Port|SetEnv|x)[ =](user|a|\"|'|=|#|,|all| ){0,6}\n){0,8}",
     ) {
         for bytes in [bytes.as_slice(), text.as_bytes()] {
-            if let Err(malformed) = read(bytes) {
+            if let Err(malformed) = items(bytes) {
                 proptest::prop_assert!(malformed.line > 0);
             }
         }

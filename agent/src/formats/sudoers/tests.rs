@@ -4,7 +4,7 @@ use super::*;
 
 #[track_caller]
 fn check(text: &str, expect: &[&str]) {
-    let items = read(text.as_bytes()).unwrap();
+    let items = items(text.as_bytes()).unwrap();
     let shown: Vec<String> = items
         .iter()
         .map(|(key, item)| {
@@ -108,7 +108,7 @@ fn addresses_escapes_options_and_digests_are_one_word_each() {
 fn comments_blanks_and_continued_lines_mean_nothing() {
     let plain = "Cmnd_Alias C = /bin/a, /bin/b\nalice ALL = (root) C\n";
     let dressed = "# hello\nCmnd_Alias C=/bin/b,\\\n  /bin/a # two\n\n\talice\tALL=(root)C";
-    assert_eq!(read(plain.as_bytes()), read(dressed.as_bytes()));
+    assert_eq!(items(plain.as_bytes()), items(dressed.as_bytes()));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn what_sudo_refuses_is_malformed() {
         ("alice ALL=/b \\", 0),
     ] {
         assert_eq!(
-            read(text.as_bytes()).map_err(|malformed| malformed.line),
+            items(text.as_bytes()).map_err(|malformed| malformed.line),
             Err(line),
             "{text:?}"
         );
@@ -140,7 +140,7 @@ proptest::proptest! {
             (A|=|,|:|!|\\(|\\)|\\\\|NOPASSWD:|sha256:| |\n){0,9}){0,6}",
     ) {
         for bytes in [bytes.as_slice(), text.as_bytes()] {
-            let items = read(bytes);
+            let items = items(bytes);
             if let Ok(items) = items {
                 let mut ranks: Vec<u32> = items.values().filter_map(|item| item.rank).collect();
                 ranks.sort();

@@ -4,7 +4,7 @@ use super::*;
 
 #[track_caller]
 fn check(text: &str, expect: &[&str]) {
-    let items = read(text.as_bytes()).unwrap();
+    let items = items(text.as_bytes()).unwrap();
     let show = |(key, item): (&ItemKey, &RawItem)| {
         format!("{key} = {}", serde_json::to_string(&item.value).unwrap())
     };
@@ -37,7 +37,7 @@ fn comments_blanks_continuations_and_spellings_of_yes_mean_nothing() {
     let plain = "[Service]\nExecStart=/bin/a  b\nRemainAfterExit=yes\n";
     let dressed = "# x\n\n [Service]\r\n; y\nExecStart = /bin/a \\\n# inside\n\
     b\n\tRemainAfterExit = on\nnonsense\n";
-    assert_eq!(read(plain.as_bytes()), read(dressed.as_bytes()));
+    assert_eq!(items(plain.as_bytes()), items(dressed.as_bytes()));
 }
 
 #[test]
@@ -53,16 +53,16 @@ fn an_environment_is_its_variables_and_the_last_wins() {
 
 #[test]
 fn a_credential_is_a_secret() {
-    let items = read(b"[Service]\nSetCredential=db:hunter2\n").unwrap();
+    let items = items(b"[Service]\nSetCredential=db:hunter2\n").unwrap();
     assert!(items.get(&ItemKey::of(["Service", "SetCredential", "db"])).unwrap().sensitive);
 }
 
 #[test]
 fn what_systemd_refuses_is_malformed() {
     for (text, line) in [("[Unit\n", 1), ("[Unit]\nA=\u{0}\n", 2)] {
-        assert_eq!(read(text.as_bytes()).map_err(|malformed| malformed.line), Err(line));
+        assert_eq!(items(text.as_bytes()).map_err(|malformed| malformed.line), Err(line));
     }
-    assert!(read(b"[Unit]\nA=\xff\n").is_err());
+    assert!(items(b"[Unit]\nA=\xff\n").is_err());
 }
 
 proptest::proptest! {
@@ -72,7 +72,7 @@ proptest::proptest! {
         text in "((\\[|Unit|\\]|ExecStart|Environment|After|=|\\\\|\"|'| |#|;|:|\n){0,8}\n){0,6}",
     ) {
         for bytes in [bytes.as_slice(), text.as_bytes()] {
-            if let Err(malformed) = read(bytes) {
+            if let Err(malformed) = items(bytes) {
                 proptest::prop_assert!(malformed.line > 0);
             }
         }

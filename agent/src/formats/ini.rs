@@ -1,0 +1,98 @@
+//! Sections of keys: `*.ini`, desktop files, NetworkManager, and every `.conf` that begins with a
+//! section.
+//!
+//! Programs disagree on almost everything else, so only what all of them agree on is taken away:
+//! comments on lines of their own, blanks around keys and values, and how the sections are ordered.
+//! A section that comes again continues the first; a key that repeats keeps all its values in
+//! order. `#` and `;` inside a value stay, since for most programs they belong to it. systemd's
+//! units are a format of their own.
+
+use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::redact::RawItems;
+
+use super::build::Builder;
+use super::lines::{BLANKS, decode, meaningful, numbered, scalar};
+use super::{Format, FormatError};
+
+/// Sections of keys.
+pub static FORMAT: Format = Format {
+    name: "ini",
+    version: 1,
+    ordered: "the values of a repeated key keep their order; sections and keys have none",
+    claims,
+    read,
+};
+
+const MARKS: &[char] = &['#', ';'];
+
+/// Endings of files that may hold sections; whether they do, their first line tells.
+const ENDINGS: &[&str] = &[
+    ".cfg",
+    ".cnf",
+    ".conf",
+    ".config",
+    ".desktop",
+    ".ini",
+    ".nmconnection",
+    ".pc",
+    ".rc",
+    ".theme",
+];
+
+fn claims(path: &str, head: &[u8]) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let ending = ENDINGS.iter().any(|ending| name.ends_with(ending)) || !name.contains('.');
+    ending && begins_with_section(&decode(head))
+}
+
+fn begins_with_section(head: &str) -> bool {
+    meaningful(head, MARKS).next().is_some_and(|(_, line)| section(line).is_some())
+}
+
+/// The name in `[name]`; a list or a table in other syntaxes holds quotes, commas or more brackets.
+fn section(line: &str) -> Option<&str> {
+    let name = line.strip_prefix('[')?.split_once(']')?;
+    let rest = name.1.trim_start_matches(BLANKS);
+    let alone = rest.is_empty() || rest.starts_with(MARKS);
+    (alone && !name.0.contains(['[', ','])).then(|| name.0.trim_matches(BLANKS))
+}
+
+fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
+    let text = decode(bytes);
+    let mut items = Builder::default();
+    let mut within = "";
+    let mut last: Option<ItemKey> = None;
+    for (number, line) in numbered(&text) {
+        let trimmed = line.trim_matches(BLANKS);
+        if trimmed.is_empty() || trimmed.starts_with(MARKS) {
+            continue;
+        }
+        if let (Some(key), true) = (&last, line.starts_with(BLANKS) && !trimmed.contains('=')) {
+            // Python's configparser continues a value on indented lines.
+            items.add(key.clone(), ItemValue::text(trimmed))?;
+            continue;
+        }
+        if let Some(name) = section(trimmed) {
+            within = name;
+            last = None;
+            continue;
+        }
+        if trimmed.starts_with('[') {
+            return Err(FormatError::malformed(number, "a section needs `]`"));
+        }
+        let (key, value) = match trimmed.split_once('=') {
+            Some((key, value)) => (key.trim_end_matches(BLANKS), scalar(unquoted(value))),
+            None => (trimmed, ItemValue::Nothing),
+        };
+        let key = ItemKey::of([within, key]);
+        items.add(key.clone(), value)?;
+        last = Some(key);
+    }
+    Ok(items.finish())
+}
+
+fn unquoted(value: &str) -> &str {
+    let value = value.trim_matches(BLANKS);
+    let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.filter(|inner| !inner.contains(['"', '\\'])).unwrap_or(value)
+}

@@ -1,0 +1,34 @@
+//! Sections of keys.
+
+use super::super::{claiming, ini::FORMAT};
+use super::{check, check_differs, check_same};
+
+#[test]
+fn a_key_stands_in_its_section() {
+    check(
+        &FORMAT,
+        "top = 1\n[a b]\nkey = x ; kept\nbare\n[c]\nkey=\"q\"\n[a b]\nkey = y\n",
+        &[r#"/top = 1"#, "a b/bare = nothing", r#"a b/key = ["x ; kept", "y"]"#, r#"c/key = "q""#],
+    );
+    check(&FORMAT, "[a\n", &["error: line 1: a section needs `]`"]);
+}
+
+#[test]
+fn comments_and_the_order_of_sections_mean_nothing() {
+    check_same(&FORMAT, "[a]\nx=1\n[b]\ny=2\n", "# c\n[b]\n; d\n y = 2\n\n[a]\nx = 1");
+    check_differs(&FORMAT, "[a]\nx=1\nx=2", "[a]\nx=2\nx=1");
+    check_differs(&FORMAT, "[a]\nx=1", "[b]\nx=1");
+}
+
+#[test]
+fn a_file_that_begins_with_a_section_is_claimed() {
+    for (path, head, name) in [
+        ("/etc/NetworkManager/NetworkManager.conf", "# c\n\n[main]\n", "ini"),
+        ("/etc/gitconfig", "[user]\n", "ini"),
+        ("/etc/x.conf", "key = [1]\n", "text"),
+        ("/etc/x.conf", "[\"a\", 1]\n", "text"),
+        ("/etc/x.conf", "[[table]]\n", "text"),
+    ] {
+        assert_eq!(claiming(path, head.as_bytes()).unwrap().name, name, "{path} {head:?}");
+    }
+}

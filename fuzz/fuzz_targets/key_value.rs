@@ -1,0 +1,17 @@
+//! Any bytes give the formats of `key_value` items within bounds, or an error.
+#![no_main]
+
+use driftline_agent::formats::key_value::{
+    ASSIGNMENTS, LD_SO_CONF, LOGIN_DEFS, NSSWITCH, RESOLV, SYSCTL,
+};
+use driftline_protocol::limits;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    for format in [&ASSIGNMENTS, &LD_SO_CONF, &LOGIN_DEFS, &NSSWITCH, &RESOLV, &SYSCTL] {
+        if let Ok(items) = (format.read)(bytes) {
+            assert!(items.len() <= limits::ITEMS_PER_PART, "{}", format.name);
+            assert!(items.keys().all(|key| !key.is_attribute()), "{}", format.name);
+        }
+    }
+});
