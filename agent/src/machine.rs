@@ -186,8 +186,9 @@ impl Machine {
         self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let after = rustix::fs::fstat(&file).map_err(reason)?;
         if !same_file(&before, &after) || after.st_size.unsigned_abs() != bytes.len() as u64 {
-            // /proc and /sys say size 0 whatever they hold; their content is what was read.
-            let sizeless = before.st_size == 0 && after.st_size == 0;
+            // /proc says size 0 and /sys one page, without a block, whatever they hold; their content
+            // is what was read.
+            let sizeless = (before.st_size == 0 && after.st_size == 0) || after.st_blocks == 0;
             if !sizeless {
                 return Err(Reason::Changing);
             }

@@ -251,3 +251,17 @@ fn write(root: &Path, path: &str, content: &str) {
 fn below(root: &Path, path: &str) -> std::path::PathBuf {
     root.join(path.trim_start_matches('/'))
 }
+
+#[test]
+fn a_running_machine_is_read_without_a_part_that_keeps_changing() {
+    let machine = Machine::open(Path::new("/"), redactor()).unwrap();
+    let read = || {
+        let mut recording = Recording::default();
+        os::Os::new().read(&machine, &mut recording).unwrap();
+        parts(recording)
+    };
+    let (first, second) = (read(), read());
+    assert_eq!(first, second);
+    let changing = first.values().filter(|p| p.unobserved_reason() == Some(Reason::Changing));
+    assert_eq!(changing.count(), 0);
+}

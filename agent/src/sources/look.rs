@@ -93,6 +93,13 @@ impl<'a> Look<'a> {
         self.machine.link_target(path)
     }
 
+    /// Forgets the bytes read so far: they hold more than the part tells, such as how much memory is
+    /// free, and their digest would change with every pass.
+    pub(crate) fn without_bytes(&mut self) {
+        self.files.clear();
+        self.size = 0;
+    }
+
     /// The part made from what was read: an unparsable content keeps its digest and attributes.
     pub(crate) fn part(&self, reading: Reading, items: Result<RawItems, Malformed>) -> RawPart {
         let (content, items) = match items {

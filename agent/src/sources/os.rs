@@ -91,7 +91,11 @@ impl Source for Os {
                 scope: scope_digest([""; 0]),
             };
             let mut look = Look::new(machine);
-            let part = match reader(&mut look, machine) {
+            let read = reader(&mut look, machine);
+            if *name == "hardware" {
+                look.without_bytes();
+            }
+            let part = match read {
                 Ok(None) => continue,
                 Ok(Some(items)) => look.part(reading, Ok(items)),
                 Err(Trouble::Malformed(malformed)) => look.part(reading, Err(malformed)),

@@ -25,6 +25,24 @@ pub(in crate::sources) fn fixture() -> Fixture {
 }
 
 #[test]
+fn free_memory_is_no_change() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("proc")).unwrap();
+    let parts = ["1", "2"].map(|free| {
+        let text = format!("MemTotal: 2028964 kB\nMemFree: {free} kB\n");
+        std::fs::write(root.path().join("proc/meminfo"), text).unwrap();
+        let redactor = driftline_protocol::redact::Redactor::new([1; 32]);
+        let machine = Machine::open(root.path(), redactor).unwrap();
+        let mut look = Look::new(&machine);
+        let Ok(Some(items)) = hardware(&mut look, &machine) else { panic!("no hardware") };
+        look.without_bytes();
+        let scope = scope_digest([""; 0]);
+        look.part(Reading { parser: "os".into(), version: 1, scope }, Ok(items))
+    });
+    assert_eq!(parts[0], parts[1]);
+}
+
+#[test]
 fn processors_are_counted_from_their_ranges() {
     for (list, expect) in
         [("0", Some(1)), ("0-3,8", Some(5)), ("", None), ("3-1", None), ("a-b", None)]
