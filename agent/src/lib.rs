@@ -14,3 +14,21 @@ pub mod formats;
 pub mod sources;
 
 pub mod spool;
+
+pub mod assemble;
+
+pub mod watch;
+
+pub mod schedule;
+
+pub mod clock;
+
+pub mod transport;
+
+pub mod config;
+
+pub mod service;
+
+pub mod telemetry;
+
+pub mod run;

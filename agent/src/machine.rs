@@ -1,21 +1,30 @@
-//! The host as sources see it: a tree of files under a root, read within bounds and never followed out of it.
+//! The host as sources see it: a tree of files under a root, read within bounds and never followed
+//! out of it.
 //!
-//! In production the root is `/`; `--root DIR` and tests give another. Symbolic links, absolute ones too, are
-//! resolved inside the root (`openat2` with `RESOLVE_IN_ROOT`), so a fixture tree behaves like a host. Nothing
-//! here blocks on a FIFO or opens a device: only regular files are ever read.
+//! In production the root is `/`; `--root DIR` and tests give another. Symbolic links, absolute
+//! ones too, are resolved inside the root (`openat2` with `RESOLVE_IN_ROOT`), so a fixture tree
+//! behaves like a host. Nothing here blocks on a FIFO or opens a device: only regular files are
+//! ever read.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(test)]
+use std::time::Duration;
+use std::time::SystemTime;
 
 use driftline_protocol::limits;
 use driftline_protocol::redact::Redactor;
 use driftline_protocol::snapshot::Reason;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
+
+/// How much of a large file is in memory at once, in bytes.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// The host that is read, with the key its digests are made under.
 pub struct Machine {
@@ -27,14 +36,15 @@ pub struct Machine {
     seam: Seam,
 }
 
-/// What tests change about a machine: root passes every permission check, and no test waits for a clock.
+/// What tests change about a machine: root passes every permission check, and no test waits for a
+/// clock.
 #[cfg(test)]
 #[derive(Debug, Default)]
 pub(crate) struct Seam {
     /// Paths that cannot be opened, and below which nothing can be looked at.
     pub(crate) denied: Vec<PathBuf>,
-    /// How far the machine's clock runs ahead, in seconds.
-    pub(crate) clock_ahead: i64,
+    /// How far the machine's clock runs ahead.
+    pub(crate) clock_ahead: Duration,
 }
 
 /// One entry of a directory.
@@ -42,6 +52,11 @@ pub(crate) struct Seam {
 pub struct Entry {
     /// Its name, without the directory.
     pub name: OsString,
+}
+
+/// A directory that is held open, so that looking at each of its entries costs one call.
+pub struct Directory {
+    file: File,
 }
 
 /// What was read of a regular file.
@@ -78,9 +93,9 @@ impl Machine {
         self
     }
 
-    /// The wall clock in whole seconds since 1970, to compare with the times of files and nothing else.
-    pub fn clock(&self) -> i64 {
-        let now = jiff::Timestamp::now().as_second();
+    /// The wall clock, to compare with the times of files and nothing else.
+    pub fn clock(&self) -> SystemTime {
+        let now = SystemTime::now();
         #[cfg(test)]
         let now = now + self.seam.clock_ahead;
         now
@@ -101,7 +116,8 @@ impl Machine {
         self.bytes.swap(0, Ordering::Relaxed)
     }
 
-    /// The attributes of what is at `path` itself, a symbolic link not followed. `None` when nothing is there.
+    /// The attributes of what is at `path` itself, a symbolic link not followed. `None` when
+    /// nothing is there.
     ///
     /// # Errors
     /// The reason why it could not be looked at.
@@ -112,7 +128,8 @@ impl Machine {
             .or_else(absent)
     }
 
-    /// The attributes of what the links at `path` lead to, inside the root. `None` when nothing is there.
+    /// The attributes of what the links at `path` lead to, inside the root. `None` when nothing is
+    /// there.
     ///
     /// # Errors
     /// The reason why it could not be looked at.
@@ -137,33 +154,30 @@ impl Machine {
     /// The entries of the directory at `path`, sorted by name. `None` when nothing is there.
     ///
     /// # Errors
-    /// The reason why it could not be listed, [`Reason::TooLarge`] above [`limits::PARTS_PER_SECTION`].
+    /// The reason why it could not be listed, [`Reason::TooLarge`] above
+    /// [`limits::PARTS_PER_SECTION`].
     pub fn entries(&self, path: &Path) -> Result<Option<Vec<Entry>>, Reason> {
-        let file = match self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK) {
-            Ok(file) => file,
-            Err(errno) => return absent(errno),
-        };
-        let mut entries = Vec::new();
-        for entry in Dir::read_from(file).map_err(reason)? {
-            let entry = entry.map_err(reason)?;
-            let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes());
-            if name != "." && name != ".." {
-                entries.push(Entry { name: name.to_os_string() });
-            }
-            if entries.len() > limits::PARTS_PER_SECTION {
-                return Err(Reason::TooLarge);
-            }
-        }
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Some(entries))
+        self.directory(path)?.map(|directory| directory.entries()).transpose()
     }
 
-    /// The whole content of the regular file at `path`, links followed inside the root. `None` when nothing is
-    /// there.
+    /// The directory at `path`, links followed inside the root. `None` when no directory is there.
     ///
     /// # Errors
-    /// [`Reason::TooLarge`] above `bound` bytes, [`Reason::Changing`] when it changed while it was read,
-    /// [`Reason::Unsupported`] for anything but a regular file, else the reason of the operating system.
+    /// The reason why it could not be opened.
+    pub fn directory(&self, path: &Path) -> Result<Option<Directory>, Reason> {
+        match self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK) {
+            Ok(file) => Ok(Some(Directory { file })),
+            Err(errno) => absent(errno),
+        }
+    }
+
+    /// The whole content of the regular file at `path`, links followed inside the root. `None` when
+    /// nothing is there.
+    ///
+    /// # Errors
+    /// [`Reason::TooLarge`] above `bound` bytes, [`Reason::Changing`] when it changed while it was
+    /// read, [`Reason::Unsupported`] for anything but a regular file, else the reason of the
+    /// operating system.
     pub fn read(&self, path: &Path, bound: u64) -> Result<Option<Content>, Reason> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = match self.open_regular(path, flags) {
@@ -186,14 +200,52 @@ impl Machine {
         self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let after = rustix::fs::fstat(&file).map_err(reason)?;
         if !same_file(&before, &after) || after.st_size.unsigned_abs() != bytes.len() as u64 {
-            // /proc says size 0 and /sys one page, without a block, whatever they hold; their content
-            // is what was read.
+            // /proc says size 0 and /sys one page, without a block, whatever they hold; their
+            // content is what was read.
             let sizeless = (before.st_size == 0 && after.st_size == 0) || after.st_blocks == 0;
             if !sizeless {
                 return Err(Reason::Changing);
             }
         }
         Ok(Some(Content { bytes, stat: after }))
+    }
+
+    /// Hands the regular file at `path` to `take` piece by piece. Gives its attributes; `None` when
+    /// nothing is there.
+    ///
+    /// # Errors
+    /// As [`Machine::read`]; what `take` got before an error means nothing.
+    pub fn read_pieces(
+        &self,
+        path: &Path,
+        bound: u64,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<Stat>, Reason> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let Some(mut file) = self.open_regular(path, flags)? else { return Ok(None) };
+        let before = rustix::fs::fstat(&file).map_err(reason)?;
+        let mut piece = vec![0; PIECE_BYTES];
+        let mut total = 0;
+        loop {
+            let read = match io::Read::read(&mut file, &mut piece) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return Err(Reason::Failed),
+            };
+            total += read as u64;
+            if total > bound {
+                return Err(Reason::TooLarge);
+            }
+            take(piece.get(..read).unwrap_or_default());
+        }
+        self.bytes.fetch_add(total, Ordering::Relaxed);
+        let after = rustix::fs::fstat(&file).map_err(reason)?;
+        if same_file(&before, &after) && after.st_size.unsigned_abs() == total {
+            Ok(Some(after))
+        } else {
+            Err(Reason::Changing)
+        }
     }
 
     /// Opens a regular file without ever blocking on, or disturbing, anything else.
@@ -223,8 +275,8 @@ impl Machine {
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         match rustix::fs::openat2(&self.root, inside, flags, Mode::empty(), resolve) {
-            // Kernels before 5.6 and some container filters lack openat2; at the real root the plain call
-            // resolves the same way.
+            // Kernels before 5.6 and some container filters lack openat2; at the real root the
+            // plain call resolves the same way.
             Err(Errno::NOSYS) if self.root_path == Path::new("/") => {
                 rustix::fs::openat(&self.root, inside, flags, Mode::empty()).map(File::from)
             }
@@ -233,9 +285,55 @@ impl Machine {
     }
 }
 
+impl Directory {
+    /// Its entries, sorted by name.
+    ///
+    /// # Errors
+    /// The reason why it could not be listed, [`Reason::TooLarge`] above
+    /// [`limits::PARTS_PER_SECTION`].
+    pub fn entries(&self) -> Result<Vec<Entry>, Reason> {
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&self.file).map_err(reason)? {
+            let entry = entry.map_err(reason)?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                entries.push(Entry { name: name.to_os_string() });
+            }
+            if entries.len() > limits::PARTS_PER_SECTION {
+                return Err(Reason::TooLarge);
+            }
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    /// The attributes of its entry `name`, a symbolic link not followed. `None` when it is gone.
+    ///
+    /// # Errors
+    /// The reason why it could not be looked at.
+    pub fn stat(&self, name: &OsStr) -> Result<Option<Stat>, Reason> {
+        rustix::fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW).map(Some).or_else(absent)
+    }
+
+    /// Its own attributes.
+    ///
+    /// # Errors
+    /// The reason why it could not be looked at.
+    pub fn own_stat(&self) -> Result<Stat, Reason> {
+        rustix::fs::fstat(&self.file).map_err(reason)
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 #[cfg(test)]
 impl Seam {
-    /// As permissions do: a denied file may be looked at but not opened, what is below a denied directory neither.
+    /// As permissions do: a denied file may be looked at but not opened, what is below a denied
+    /// directory neither.
     fn denies(&self, path: &Path, flags: OFlags) -> bool {
         let below = |denied: &PathBuf| path.starts_with(denied) && path != denied;
         self.denied

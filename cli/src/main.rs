@@ -1,3 +1,117 @@
-//! The admin's command.
+//! `driftline`: quick start, differences and queries.
+//!
+//! Data goes to stdout, progress and messages to stderr. Exit code 0 is fine, 1 means that a check
+//! was asked for and found something, 2 that the command was wrong or failed. The command only asks
+//! a collector and reads snapshot files; it decides nothing itself.
 
-fn main() {}
+mod client;
+mod commands;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use output::Output;
+
+/// Says what is configured, who is known, which policy applies, what changed and what drifted.
+#[derive(Parser)]
+#[command(name = "driftline", version, max_term_width = 80)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How to print what was found.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    #[command(flatten)]
+    collector: client::Address,
+}
+
+/// Every command there is.
+#[derive(Subcommand)]
+enum Command {
+    /// Run collector and agent for this machine and print the portal's address.
+    Up(commands::up::Up),
+    /// List the hosts a collector knows.
+    Hosts,
+    /// Show one host: its sections, open findings and newest changes.
+    Host(commands::host::Host),
+    /// List what changed, newest first.
+    Changes(commands::changes::Changes),
+    /// List open drift and deviations.
+    Findings(commands::findings::Findings),
+    /// Agree to the present state of a host.
+    #[command(subcommand)]
+    Baseline(commands::baseline::Baseline),
+    /// Say what stands in the way of a healthy collector.
+    Doctor,
+    /// Compare two snapshots item by item.
+    Diff(commands::diff::Diff),
+    /// Print the completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        eprintln_message("another TLS provider is installed; this is a bug of driftline");
+        return ExitCode::from(2);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln_message(&format!("starting: {error}"));
+            return ExitCode::from(2);
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(Verdict::Fine) => ExitCode::SUCCESS,
+        Ok(Verdict::Found) => ExitCode::from(1),
+        Err(error) => {
+            eprintln_message(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What a command came to.
+enum Verdict {
+    /// Nothing to report.
+    Fine,
+    /// A check was asked for, and something was found.
+    Found,
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Verdict> {
+    let client = || client::Client::new(&cli.collector);
+    match cli.command {
+        Command::Up(up) => up.run().await,
+        Command::Hosts => commands::hosts::run(&client()?, cli.output).await,
+        Command::Host(host) => host.run(&client()?, cli.output).await,
+        Command::Changes(changes) => changes.run(&client()?, cli.output).await,
+        Command::Findings(findings) => findings.run(&client()?, cli.output).await,
+        Command::Baseline(baseline) => baseline.run(&client()?).await,
+        Command::Doctor => commands::doctor::run(&client()?).await,
+        Command::Diff(diff) => diff.run(client, cli.output).await,
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "driftline", &mut std::io::stdout());
+            Ok(Verdict::Fine)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+            Ok(Verdict::Fine)
+        }
+    }
+}
+
+/// Says something to the person, where it does not mix with data.
+#[allow(clippy::print_stderr, reason = "messages of a command belong on stderr")]
+fn eprintln_message(text: &str) {
+    eprintln!("driftline: {text}");
+}

@@ -1,10 +1,18 @@
 //! From what was seen to what it means: diff -> drift. Pure.
 //!
-//! Same input, same findings, byte for byte: no clock, no I/O, no randomness, and the compiler refuses them.
-//! Time comes in as a value. Both ways of not seeing — a part that could not be read, and a part we read
-//! differently than before — end here: the first says nothing, the second says `recast`.
+//! Same input, same findings, byte for byte: no clock, no I/O, no randomness, and the compiler
+//! refuses them. Time comes in as a value. Both ways of not seeing — a part that could not be read,
+//! and a part we read differently than before — end here: the first says nothing, the second says
+//! `recast`.
 
 #![deny(clippy::disallowed_methods, reason = "analysis is pure: no clock, no I/O, no randomness")]
 
+pub mod apply;
 pub mod change;
+pub mod comparable;
+pub mod diff;
+pub mod drift;
 pub mod finding;
+pub mod lines;
+pub mod order;
+pub mod policy;

@@ -1,8 +1,30 @@
 //! Keeps what hosts report; says what changed, what drifted, what coincides with cases.
 //!
 //! Data goes down this page: a request is checked and applied by [`ingest`], which asks the pure
-//! [`analysis`] what changed and gives the [`store`] one step to make durable; [`metrics`], [`api`] and
-//! [`portal`] read the same store, so they cannot disagree. The collector never reaches into a host.
+//! [`analysis`] what changed and gives the [`store`] one step to make durable; [`metrics`], [`api`]
+//! and [`portal`] read the same store, so they cannot disagree. The collector never reaches into a
+//! host.
+
+pub mod config;
+
+pub mod serve;
+
+pub mod api;
+
+pub mod portal;
+
+pub mod metrics;
+
+pub mod auth;
+
+pub mod tls;
+
+pub mod writer;
+
+pub mod ingest;
 
 pub mod analysis;
+
 pub mod store;
+
+pub mod telemetry;

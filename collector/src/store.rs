@@ -1,16 +1,21 @@
 //! Where reports come to rest.
 //!
-//! Two halves. Ingest holds [`Append`] and pages hold the `Read` traits, so the type of a handle says what its
-//! holder may do. All are blocking; the shell decides on which thread. [`memory`] is the model: every test
-//! of [`sqlite`] runs the same steps against both and compares. A [`Step`] is one indivisible step: the
-//! version, its changes and the findings they open or close are durable together or not at all.
+//! Two halves. Ingest holds [`Append`] and pages hold the `Read` traits, so the type of a handle
+//! says what its holder may do. All are blocking; the shell decides on which thread. [`memory`] is
+//! the model: every test of [`sqlite`] runs the same steps against both and compares. A [`Step`] is
+//! one indivisible step: the version, its changes and the findings they open or close are durable
+//! together or not at all.
 
+pub mod backup;
+pub mod memory;
+mod migrations;
 pub mod records;
+pub mod sqlite;
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use records::*;
 
@@ -28,10 +33,17 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
+    /// A file of the store, or of a backup, cannot be reached or written.
+    #[error("{doing}")]
+    File {
+        /// What was being done, to which file.
+        doing: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// Something kept is not what was put there.
-    #[error(
-        "{what} in the store is damaged; restore the newest backup with `driftline-collector restore`"
-    )]
+    #[error("{what} in the store is damaged; restore the newest backup")]
     Damaged {
         /// What was damaged.
         what: String,
@@ -46,17 +58,29 @@ pub enum StoreError {
     },
 }
 
+/// How long a part that nothing refers to stays: parts travel before the report that refers to
+/// them, and an hour covers the longest retry of an agent.
+pub const ORPHAN_GRACE: SignedDuration = SignedDuration::from_hours(1);
+
 /// The write half.
 pub trait Append: Send {
-    /// Keeps parts, by the digest of their canonical form; one already there stays. Returns how many were new.
+    /// Keeps parts, by the digest of their canonical form; one already there stays. Returns how
+    /// many were new.
+    ///
+    /// The caller has checked that each digest is its part's. Nothing need refer to a part yet: it
+    /// stays for at least [`ORPHAN_GRACE`] after `now`.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was kept then.
-    fn keep_parts(&mut self, parts: &[(Digest, Part)]) -> Result<u64, StoreError>;
+    fn keep_parts(&mut self, parts: &[(Digest, Part)], now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Makes `steps` durable in order, all or none; returns only once they would survive a power cut.
+    /// Makes `steps` durable in order, all or none; returns only once they would survive a power
+    /// cut.
     ///
-    /// A step whose (host, source, generation) is not newer than what is there changes nothing.
+    /// A version whose generation is not newer than what its section has changes nothing at all: no
+    /// finding, no change, no counter. A host record with another incarnation than before starts
+    /// new accounts: generation, counters and chain of its sections begin anew, while digest,
+    /// manifest, parts and history stay, so that the next version may build on them.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was applied then.
@@ -68,12 +92,17 @@ pub trait Append: Send {
     /// [`StoreError`].
     fn note_seen(&mut self, seen: &[(HostId, Timestamp)]) -> Result<(), StoreError>;
 
-    /// Removes what retention no longer keeps, at most `limit` rows; never a host's newest version, nor a
-    /// part anything refers to. Returns how many rows went.
+    /// Removes what retention no longer keeps: changes, events and section versions from before
+    /// `before`, at most `limit` rows. Never the version that stood at `before`, hence never a
+    /// section's newest, nor a part anything refers to. Returns how many rows went.
+    ///
+    /// A part nothing refers to is first reported as [`ReadState::missing`], so that whoever needs
+    /// it sends it again, and goes only when that was [`ORPHAN_GRACE`] ago: a report on its way
+    /// never loses its parts.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn expire(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    fn expire(&mut self, before: Timestamp, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// What ingest must know before it can decide.
@@ -90,7 +119,8 @@ pub trait ReadState: Send + Sync {
     /// The newest state of each section of `host`.
     fn sections(&self, host: &HostId) -> Result<Vec<SectionRecord>, StoreError>;
 
-    /// The newest manifest of one section, with the newest digest under which each part was seen and read.
+    /// The newest manifest of one section, with the newest digest under which each part was seen
+    /// and read.
     fn section_parts(
         &self,
         host: &HostId,
@@ -106,17 +136,17 @@ pub trait ReadState: Send + Sync {
 
 /// What pages and queries ask about the past.
 pub trait ReadHistory: Send + Sync {
-    /// Changes, newest first.
+    /// Changes, newest first: by corrected time, then by number.
     fn changes(&self, filter: &ChangeFilter) -> Result<Vec<ChangeRecord>, StoreError>;
 
     /// One change.
     fn change(&self, id: ChangeId) -> Result<Option<ChangeRecord>, StoreError>;
 
-    /// Section versions of `host`, newest first, at most `limit`.
+    /// Section versions of `host`, last received first, at most `limit`.
     fn versions(&self, host: &HostId, limit: u32) -> Result<Vec<VersionRecord>, StoreError>;
 
-    /// The manifest of a section as it stood at `at` (corrected time); `None` before its first version or
-    /// beyond retention.
+    /// The manifest of a section as it stood at `at`: of the last version, in order of generation,
+    /// whose corrected time is not after `at`. `None` before its first version or beyond retention.
     fn manifest_at(
         &self,
         host: &HostId,
@@ -133,11 +163,14 @@ pub trait ReadHistory: Send + Sync {
 
 /// What pages and queries ask about baselines, findings and tokens.
 pub trait ReadFindings: Send + Sync {
-    /// Findings, newest first.
+    /// Findings, newest first: by the start of their present opening, then by number.
     fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError>;
 
     /// One finding.
     fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError>;
+
+    /// How many findings are open, by host, kind, domain and severity; in no order, without zeros.
+    fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError>;
 
     /// The approved baseline of `host`, newest approval, if anybody has approved one.
     fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError>;

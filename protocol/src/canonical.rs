@@ -1,11 +1,12 @@
 //! The one byte form of a part, and the digests made from it.
 //!
-//! A canonical part is compact JSON: fields in the order of the struct, maps and sets sorted by key, no
-//! white space. It is what is hashed, stored and sent, so two programs agree on a digest without agreeing on
-//! anything else. [`digest`] covers everything, [`semantic_digest`] only what the part *says*: where the
-//! first differs and the second does not, the difference is cosmetic.
+//! A canonical part is compact JSON: fields in the order of the struct, maps and sets sorted by
+//! key, no white space. It is what is hashed, stored and sent, so two programs agree on a digest
+//! without agreeing on anything else. [`digest`] covers everything, [`semantic_digest`] only what
+//! the part *says*: where the first differs and the second does not, the difference is cosmetic.
 //!
-//! Digests are blake3 in key-derivation mode, so that a digest of one kind never equals one of another.
+//! Digests are blake3 in key-derivation mode, so that a digest of one kind never equals one of
+//! another.
 
 use crate::ids::Digest;
 use crate::item::ItemValue;

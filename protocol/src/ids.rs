@@ -73,7 +73,8 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// Names one host for ever: given by the collector at enrolment, used in URLs and as a metric label.
+    /// Names one host for ever: given by the collector at enrolment, used in URLs and as a metric
+    /// label.
     HostId, "host id", "1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
     |text| {
         text.len() <= limits::HOST_NAME_BYTES
@@ -95,8 +96,8 @@ text_id!(
 text_id!(
     /// Names one part of a section: the path of a file or the name of a table.
     ///
-    /// Bytes that are no UTF-8, control characters and backslashes are written `\xNN`, so that two files
-    /// never share a name; see [`PartName::from_bytes`].
+    /// Bytes that are no UTF-8, control characters and backslashes are written `\xNN`, so that two
+    /// files never share a name; see [`PartName::from_bytes`].
     PartName, "part name", "1 to 8192 bytes without control characters",
     |text| {
         !text.is_empty()
@@ -106,7 +107,8 @@ text_id!(
 );
 
 impl HostId {
-    /// The nearest valid id to a host name as machines have them: lower case, other characters to `-`.
+    /// The nearest valid id to a host name as machines have them: lower case, other characters to
+    /// `-`.
     ///
     /// Never fails: a name without one usable character becomes `host`.
     pub fn nearest(name: &str) -> Self {
@@ -203,18 +205,20 @@ byte_id!(
 );
 
 byte_id!(
-    /// Names the state of one agent: random, made when the state is made. A reinstalled agent has another.
+    /// Names the state of one agent: random, made when the state is made. A reinstalled agent has
+    /// another.
     Incarnation, 16, "incarnation", "32 lower-case hexadecimal digits"
 );
 
 byte_id!(
-    /// Names one run of one agent: random, made at each start. Two sessions of one host at the same time
-    /// are a clone, since copying a disk copies the incarnation too.
+    /// Names one run of one agent: random, made at each start. Two sessions of one host at the same
+    /// time are a clone, since copying a disk copies the incarnation too.
     SessionId, 16, "session id", "32 lower-case hexadecimal digits"
 );
 
 byte_id!(
-    /// Names a fingerprint key without telling it. Fingerprints under different keys cannot be compared.
+    /// Names a fingerprint key without telling it. Fingerprints under different keys cannot be
+    /// compared.
     KeyId, 8, "key id", "16 lower-case hexadecimal digits"
 );
 

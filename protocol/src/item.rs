@@ -1,8 +1,8 @@
 //! One keyed value of a part, and the key that names it.
 //!
-//! A key is the field's natural key (`endpoint alice/type=auth`, not line 214), written as segments joined
-//! by `/`, each escaped as in a JSON pointer (RFC 6901): `~` is `~0` and `/` is `~1`. Keys that begin with
-//! `@` are a file's own attributes (`@mode`, `@owner`); a format cannot make one.
+//! A key is the field's natural key (`endpoint alice/type=auth`, not line 214), written as segments
+//! joined by `/`, each escaped as in a JSON pointer (RFC 6901): `~` is `~0` and `/` is `~1`. Keys
+//! that begin with `@` are a file's own attributes (`@mode`, `@owner`); a format cannot make one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,8 +25,9 @@ pub struct KeyError(usize);
 impl ItemKey {
     /// The key of these segments, outermost first.
     ///
-    /// A leading `@` of the first segment is escaped as `~2`, so that content can never pass for an attribute
-    /// of its file. A key beyond [`limits::ITEM_KEY_BYTES`] keeps its beginning and ends in a digest of the whole.
+    /// A leading `@` of the first segment is escaped as `~2`, so that content can never pass for an
+    /// attribute of its file. A key beyond [`limits::ITEM_KEY_BYTES`] keeps its beginning and ends
+    /// in a digest of the whole.
     pub fn of<S: AsRef<str>>(segments: impl IntoIterator<Item = S>) -> Self {
         let mut key = String::new();
         for (index, segment) in segments.into_iter().enumerate() {
@@ -45,7 +46,8 @@ impl ItemKey {
         Self::bounded(key)
     }
 
-    /// The key of one of a file's own attributes, such as `@mode`. `name` comes from code, never from data.
+    /// The key of one of a file's own attributes, such as `@mode`. `name` comes from code, never
+    /// from data.
     pub fn attribute(name: &'static str) -> Self {
         Self::bounded(format!("@{name}"))
     }
@@ -155,7 +157,8 @@ impl ItemValue {
 pub struct Item {
     /// What the host says.
     pub value: ItemValue,
-    /// The place among the part's ordered items, counted from 0 without gaps; `None` where order means nothing.
+    /// The place among the part's ordered items, counted from 0 without gaps; `None` where order
+    /// means nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rank: Option<u32>,
 }

@@ -1,10 +1,10 @@
 //! Nothing vanishes unseen: the account of section versions that agent and collector both keep.
 //!
-//! The unit is one section version. Per agent and source, `observed = delivered + coalesced + expired +
-//! waiting`, and a hash chain over all observed versions ties the numbers to content: each link covers the
-//! link before it, the generation and the manifest digest. The agent sends its side in each heartbeat; the
-//! collector counts what it applied, adds what the agent declared lost, and exports the difference as a
-//! metric that must be 0.
+//! The unit is one section version. Per agent and source, `observed = delivered + coalesced +
+//! expired + waiting`, and a hash chain over all observed versions ties the numbers to content:
+//! each link covers the link before it, the generation and the manifest digest. The agent sends its
+//! side in each heartbeat; the collector counts what it applied, adds what the agent declared lost,
+//! and exports the difference as a metric that must be 0.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,10 +1,11 @@
-//! What agent and collector share: the words, the snapshot, its canonical form, redaction, the wire.
+//! What agent and collector share: the words, the snapshot, its canonical form, redaction, the
+//! wire.
 //!
-//! This crate decides and never acts: it has no clock, no files, no network and no randomness, and the
-//! compiler refuses them. It does not know what a source reads, how a store keeps, or what a rule means.
-//! It keeps four invariants of the product: *unobserved is not absent* ([`snapshot::Part`]), *only redacted
-//! data leaves the host* ([`redact::Redacted`]), *formats carry a version and a golden file* ([`wire`])
-//! and *everything is bounded* ([`limits`]).
+//! This crate decides and never acts: it has no clock, no files, no network and no randomness, and
+//! the compiler refuses them. It does not know what a source reads, how a store keeps, or what a
+//! rule means. It keeps four invariants of the product: *unobserved is not absent*
+//! ([`snapshot::Part`]), *only redacted data leaves the host* ([`redact::Redacted`]), *formats
+//! carry a version and a golden file* ([`wire`]) and *everything is bounded* ([`limits`]).
 //!
 //! Modules are listed in the order data passes them; each may use only those above it.
 
@@ -14,6 +15,8 @@
 )]
 
 pub mod limits;
+
+pub mod mutant;
 
 pub mod ids;
 

@@ -5,7 +5,8 @@
 
 use std::io::{self, Read};
 
-/// The longest key of one item, in bytes. Real keys stay under 300; a key is an index entry in the store.
+/// The longest key of one item, in bytes. Real keys stay under 300; a key is an index entry in the
+/// store.
 pub const ITEM_KEY_BYTES: usize = 1_024;
 
 /// The longest text kept as one value, in bytes. Longer values are kept as a fingerprint.
@@ -17,7 +18,8 @@ pub const ITEMS_PER_PART: usize = 20_000;
 /// The most values one list or set may hold, for the same reason as [`ITEMS_PER_PART`].
 pub const VALUES_PER_ITEM: usize = 20_000;
 
-/// The deepest nesting a format may follow; beyond it the part is malformed. Real files stay under 20.
+/// The deepest nesting a format may follow; beyond it the part is malformed. Real files stay under
+/// 20.
 pub const NESTING: usize = 64;
 
 /// The longest name of a part, in bytes: `PATH_MAX` of Linux, with room for escapes.
@@ -26,10 +28,12 @@ pub const PART_NAME_BYTES: usize = 8_192;
 /// The most parts one section may hold. Wazuh stops at the same number of files.
 pub const PARTS_PER_SECTION: usize = 100_000;
 
-/// The largest file whose content is read, in bytes. `/etc` holds nothing above 2 MB on a stock host.
+/// The largest file whose content is read, in bytes. `/etc` holds nothing above 2 MB on a stock
+/// host.
 pub const FILE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// The largest file that is hashed without being parsed, in bytes. Beyond it only its attributes are seen.
+/// The largest file that is hashed without being parsed, in bytes. Beyond it only its attributes
+/// are seen.
 pub const HASHED_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The largest canonical part, in bytes: [`FILE_BYTES`] with the overhead of its keys.
@@ -38,7 +42,8 @@ pub const PART_BYTES: usize = 8 * 1024 * 1024;
 /// The largest body of one request before decompression, in bytes.
 pub const BODY_BYTES: usize = 8 * 1024 * 1024;
 
-/// The largest body of one request after decompression, in bytes: one part of the largest size and change.
+/// The largest body of one request after decompression, in bytes: one part of the largest size and
+/// change.
 pub const DECOMPRESSED_BYTES: usize = 16 * 1024 * 1024;
 
 /// The aim for one upload of parts, in bytes before compression: small enough to answer quickly.

@@ -1,7 +1,8 @@
-//! What a section consists of: the digest of each part by name, and how one manifest becomes the next.
+//! What a section consists of: the digest of each part by name, and how one manifest becomes the
+//! next.
 //!
-//! Between passes an agent keeps manifests, not parts; what travels is a [`ManifestDelta`] with the digest
-//! of the result, so a collector that applied it wrongly notices at once.
+//! Between passes an agent keeps manifests, not parts; what travels is a [`ManifestDelta`] with the
+//! digest of the result, so a collector that applied it wrongly notices at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,15 +1,17 @@
 //! The wall that data passes before it leaves a host.
 //!
-//! A source hands over [`RawPart`]s, which cannot be encoded and whose `Debug` shows no value. Only the
-//! [`Redactor`] turns one into a [`Redacted`] part, and spool and transport accept nothing else. A secret
-//! becomes a keyed fingerprint, so that rotation and reuse stay visible while the value does not.
+//! A source hands over [`RawPart`]s, which cannot be encoded and whose `Debug` shows no value. Only
+//! the [`Redactor`] turns one into a [`Redacted`] part, and spool and transport accept nothing
+//! else. A secret becomes a keyed fingerprint, so that rotation and reuse stay visible while the
+//! value does not.
 //!
-//! Five shapes of secret are known: a key that names one, a name attribute elsewhere, a position in a line
-//! (the format says so with [`RawItem::sensitive`]), text inside a URL or a directive, and whole files, which
-//! are never read at all ([`crate::snapshot::Reason::Withheld`]).
+//! Five shapes of secret are known: a key that names one, a name attribute elsewhere, a position in
+//! a line (the format says so with [`RawItem::sensitive`]), text inside a URL or a directive, and
+//! whole files, which are never read at all ([`crate::snapshot::Reason::Withheld`]).
 //!
-//! The fingerprint key is the site's, or the host's own where no site key is configured; the collector never
-//! holds either. Raw digests are keyed too: a file that holds one PIN is an oracle for it.
+//! The fingerprint key is the site's, or the host's own where no site key is configured; the
+//! collector never holds either. Raw digests are keyed too: a file that holds one PIN is an oracle
+//! for it.
 
 mod bounds;
 pub mod key_names;
@@ -28,6 +30,7 @@ use crate::limits;
 use crate::snapshot::{Content, Observed, Part, Reading, Reason};
 
 const KEY_ID_CONTEXT: &str = "driftline 2026-11 fingerprint key id v1";
+const KEY_FILE_CONTEXT: &str = "driftline 2026-11 fingerprint key file v1";
 const SECRET_CONTEXT: &str = "driftline 2026-11 secret fingerprint v1";
 const RAW_CONTEXT: &str = "driftline 2026-11 raw digest v1";
 const SEAL_CONTEXT: &str = "driftline 2026-11 spool seal v1";
@@ -120,7 +123,8 @@ pub struct RawObserved {
 
 /// A part in the form the spool keeps: canonical bytes with a keyed seal.
 ///
-/// The seal proves on reading that a redactor with our key made it, and that no bit has changed since.
+/// The seal proves on reading that a redactor with our key made it, and that no bit has changed
+/// since.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sealed(Vec<u8>);
 
@@ -173,6 +177,11 @@ impl Redactor {
         }
     }
 
+    /// A redactor under the key that the content of a key file stands for; all of its bytes count.
+    pub fn from_key_file(content: &[u8]) -> Self {
+        Self::new(blake3::derive_key(KEY_FILE_CONTEXT, content))
+    }
+
     /// The name of the key, which may be told.
     pub fn key_id(&self) -> KeyId {
         self.id
@@ -188,7 +197,8 @@ impl Redactor {
         self.keyed(&self.raw, bytes)
     }
 
-    /// A hasher for [`Redactor::raw_digest`] of bytes that are not all in memory; see [`RawHasher::finish`].
+    /// A hasher for [`Redactor::raw_digest`] of bytes that are not all in memory; see
+    /// [`RawHasher::finish`].
     pub fn raw_hasher(&self) -> RawHasher {
         RawHasher { hasher: blake3::Hasher::new_keyed(&self.raw), key: self.id }
     }
@@ -197,8 +207,8 @@ impl Redactor {
         Fingerprint { key: self.id, digest: cut(&blake3::keyed_hash(key, bytes)) }
     }
 
-    /// Replaces every secret of `part`, and cuts what passes a bound down to a fingerprint. What still breaks
-    /// a bound of [`canonical::check`] loses its items and is unread for that reason.
+    /// Replaces every secret of `part`, and cuts what passes a bound down to a fingerprint. What
+    /// still breaks a bound of [`canonical::check`] loses its items and is unread for that reason.
     pub fn redact(&self, part: RawPart) -> Redacted<Part> {
         let mut raw = match part {
             RawPart::Unobserved(reason) => return Redacted(Part::Unobserved(reason)),
@@ -232,7 +242,8 @@ impl Redactor {
         Observed { reading, raw, size, content, items }
     }
 
-    /// A key without the secrets that its text holds, as a rule or an address may that is its own key.
+    /// A key without the secrets that its text holds, as a rule or an address may that is its own
+    /// key.
     fn redact_key(&self, key: ItemKey) -> ItemKey {
         if key.is_attribute() {
             return key;
@@ -302,7 +313,8 @@ impl Redactor {
         }
     }
 
-    /// Replaces the secrets inside free text: URL user info, `name=value` pairs, tokens, key blocks.
+    /// Replaces the secrets inside free text: URL user info, `name=value` pairs, tokens, key
+    /// blocks.
     pub fn redact_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         text::redact(self, text)
     }

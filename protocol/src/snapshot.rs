@@ -1,13 +1,14 @@
 //! What one host looked like at one moment.
 //!
-//! A [`Snapshot`] holds one [`Section`] for every source the agent was asked to run, and a section one
-//! [`Part`] for every file or table the source looked at. What could not be read is [`Part::Unobserved`],
-//! never empty: *unobserved is not absent*, and no later stage may conclude anything about items it could
-//! not see. A file whose attributes were seen but whose content was not is [`Part::Observed`] with
+//! A [`Snapshot`] holds one [`Section`] for every source the agent was asked to run, and a section
+//! one [`Part`] for every file or table the source looked at. What could not be read is
+//! [`Part::Unobserved`], never empty: *unobserved is not absent*, and no later stage may conclude
+//! anything about items it could not see. A file whose attributes were seen but whose content was
+//! not is [`Part::Observed`] with
 //! [`Content::Unread`]: its `@` items are known, all others unknown.
 //!
-//! Maps are ordered, so equal snapshots encode to equal bytes and share a digest. Nothing in a part names
-//! the host, the time or an inode, so the same file on a thousand hosts is one part.
+//! Maps are ordered, so equal snapshots encode to equal bytes and share a digest. Nothing in a part
+//! names the host, the time or an inode, so the same file on a thousand hosts is one part.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -87,7 +88,8 @@ pub enum Part {
 pub struct Observed {
     /// How the bytes were read; where it differs, seeing differently is not change.
     pub reading: Reading,
-    /// The keyed digest of the bytes as they stood; `None` for a table that has no bytes of its own.
+    /// The keyed digest of the bytes as they stood; `None` for a table that has no bytes of its
+    /// own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<Fingerprint>,
     /// How many bytes it had; never an item, since a comment changes it.

@@ -1,10 +1,10 @@
 //! Everything agent and collector say to each other, and its versions.
 //!
-//! HTTP/1.1, JSON, zstd above a few hundred bytes. An agent enrols once, then sends heartbeats; a heartbeat
-//! names the digest of each section, and the answer names what the collector lacks. Versions of sections
-//! travel in order: parts the collector does not hold go up first ([`PartsUpload`]), then the [`Report`] that
-//! refers to them. Nothing is acknowledged before it is durable, and sending twice changes nothing: the event
-//! key is (host, source, generation).
+//! HTTP/1.1, JSON, zstd above a few hundred bytes. An agent enrols once, then sends heartbeats; a
+//! heartbeat names the digest of each section, and the answer names what the collector lacks.
+//! Versions of sections travel in order: parts the collector does not hold go up first
+//! ([`PartsUpload`]), then the [`Report`] that refers to them. Nothing is acknowledged before it is
+//! durable, and sending twice changes nothing: the event key is (host, source, generation).
 //!
 //! ```text
 //! POST /api/v1/enrol      EnrolRequest  -> EnrolAnswer      with the enrolment secret, or a token after a clone
@@ -13,9 +13,10 @@
 //! POST /api/v1/report     Report        -> ReportAnswer
 //! ```
 //!
-//! Requests after enrolment carry `Authorization: Bearer <token>`. Unknown fields are ignored in messages, so
-//! that one side may be a minor version ahead; a higher [`PROTOCOL_VERSION`] is refused with the code
-//! `version`. Golden files of every message of every version stand in `protocol/golden/`.
+//! Requests after enrolment carry `Authorization: Bearer <token>`. Unknown fields are ignored in
+//! messages, so that one side may be a minor version ahead; a higher [`PROTOCOL_VERSION`] is
+//! refused with the code `version`. Golden files of every message of every version stand in
+//! `protocol/golden/`.
 
 mod compress;
 mod messages;

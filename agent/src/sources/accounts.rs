@@ -2,9 +2,10 @@
 //!
 //! Parts: `passwd`, `group`, `shadow`, `gshadow` (local accounts; what a directory adds is not in
 //! these files), `sudoers` with its includes resolved, and `authorized_keys/USER` for each home
-//! that has one. Of a password only its *state* is told (locked, none, which algorithm, when
-//! changed), never its hash, not even as a fingerprint: a replaced hash shows in the keyed raw
-//! digest of the file and in the day of the last change.
+//! that has one. Of a password its *state* is told (locked, none, which algorithm, when changed)
+//! and a keyed fingerprint of its hash. The hash itself never leaves; without the fingerprint a
+//! hash that was replaced by hand, which leaves the day of change alone, would be told by the
+//! file's digest only and pass for cosmetic. It shows, too, one image's password on many hosts.
 //!
 //! What cannot be read is unobserved: without root that is `shadow`, `sudoers` and other people's
 //! homes.
@@ -22,7 +23,7 @@ use crate::formats::Malformed;
 use crate::formats::sudoers::{self, Entry, Policy};
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
-use crate::sources::{Sink, Source, include, part_name, source_name};
+use crate::sources::{Carry, Manual, Sink, Source, include, part_name, source_name};
 
 mod keys;
 mod tables;
@@ -83,6 +84,15 @@ impl Source for Accounts {
         Domain::Identity
     }
 
+    fn manual(&self) -> Manual {
+        Manual {
+            parts: "`passwd`, `group`, `shadow`, `gshadow`, `sudoers` with its includes, and \
+                `authorized_keys/USER` for each home that has keys",
+            ordered: "the rules of `sudoers`, and member lists with a negated member",
+            version: self.version,
+        }
+    }
+
     fn watched(&self) -> Vec<PathBuf> {
         let tables = TABLES.iter().map(|(_, path, _)| (*path).into());
         let fixed = [PASSWD.into(), SUDOERS.into(), format!("{SUDOERS}.d").into()];
@@ -123,8 +133,8 @@ impl Accounts {
         name: PartName,
         read: impl FnOnce(&mut Look<'_>, Reading) -> Result<Option<RawPart>, Reason>,
     ) {
-        if self.memory.is_same(&name, pass.machine) {
-            return pass.sink.same(&name);
+        if self.memory.carry(&name, pass.machine, pass.sink) == Carry::Carried {
+            return;
         }
         let mut look = Look::new(pass.machine);
         let reading = Reading {
@@ -137,8 +147,7 @@ impl Accounts {
             Ok(Some(part)) => part,
             Err(reason) => RawPart::Unobserved(reason),
         };
-        self.memory.keep(&name, &part, look);
-        pass.sink.seen(name, part);
+        self.memory.say((name, part), look, pass.sink);
     }
 
     /// Reads passwd and learns the homes; an error says why they are not known.

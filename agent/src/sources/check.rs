@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use driftline_protocol::canonical;
 use driftline_protocol::ids::PartName;
@@ -15,7 +16,8 @@ use driftline_protocol::redact::{RawPart, Redactor};
 use driftline_protocol::snapshot::{Content, Part, Reason};
 
 use crate::machine::{Machine, Seam};
-use crate::sources::{Sink, Source, accounts, login_policy, os, packages, services};
+use crate::sources::{Carry, Receipt, Sink, Source};
+use crate::sources::{accounts, files, login_policy, os, packages, services};
 
 /// What the checks need to know of one source.
 pub(crate) struct Fixture {
@@ -48,23 +50,48 @@ pub(crate) struct Denied {
     pub(crate) part: &'static str,
 }
 
-/// What one pass said.
+/// What one pass said, to a sink that holds what the pass before said.
 #[derive(Default)]
 struct Recording {
-    seen: BTreeMap<PartName, RawPart>,
+    /// What the pass before left behind, as receipts.
+    held: BTreeMap<PartName, Receipt>,
+    receipts: BTreeMap<PartName, Receipt>,
+    seen: BTreeMap<PartName, Part>,
     same: BTreeSet<PartName>,
     blind: Vec<(PartName, Reason)>,
 }
 
-impl Sink for Recording {
-    fn seen(&mut self, part: PartName, raw: RawPart) {
-        assert!(!self.same.contains(&part), "{part} is both seen and the same");
-        assert!(self.seen.insert(part.clone(), raw).is_none(), "{part} is seen twice");
+impl Recording {
+    /// A sink that holds the parts for these receipts.
+    fn after(held: &BTreeMap<PartName, Receipt>) -> Self {
+        Self { held: held.clone(), ..Self::default() }
     }
 
-    fn same(&mut self, part: &PartName) {
+    fn named(&self) -> BTreeSet<PartName> {
+        self.same.iter().chain(self.seen.keys()).cloned().collect()
+    }
+}
+
+impl Sink for Recording {
+    fn seen(&mut self, part: PartName, raw: RawPart) -> Receipt {
+        assert!(!self.same.contains(&part), "{part} is both seen and the same");
+        let redacted = redactor().redact(raw);
+        let (digest, _) = redactor().seal(&redacted);
+        let receipt = Receipt { digest, unobserved: redacted.get().unobserved_reason() };
+        self.receipts.insert(part.clone(), receipt);
+        let before = self.seen.insert(part.clone(), redacted.into_inner());
+        assert!(before.is_none(), "{part} is seen twice");
+        receipt
+    }
+
+    fn same(&mut self, part: &PartName, receipt: &Receipt) -> Carry {
         assert!(!self.seen.contains_key(part), "{part} is both seen and the same");
+        if self.held.get(part) != Some(receipt) {
+            return Carry::ReadAgain;
+        }
         assert!(self.same.insert(part.clone()), "{part} is the same twice");
+        self.receipts.insert(part.clone(), *receipt);
+        Carry::Carried
     }
 
     fn blind(&mut self, place: &PartName, reason: Reason) {
@@ -80,6 +107,7 @@ fn fixtures() -> Vec<Fixture> {
         services::tests::fixture(),
         accounts::tests::fixture(),
         login_policy::tests::fixture(),
+        files::tests::fixture(),
     ]
 }
 
@@ -87,7 +115,7 @@ fn fixtures() -> Vec<Fixture> {
 fn every_source_passes_every_check() {
     let mut fixtures: BTreeMap<_, _> =
         fixtures().into_iter().map(|fixture| ((fixture.source)().name(), fixture)).collect();
-    for source in super::all() {
+    for source in super::all(&files::Config::default()).unwrap() {
         let fixture = fixtures.remove(&source.name());
         let Some(fixture) = fixture else { panic!("{} has no fixture", source.name()) };
         check(&fixture);
@@ -97,7 +125,7 @@ fn every_source_passes_every_check() {
 
 /// Holds every invariant against one source.
 fn check(fixture: &Fixture) {
-    let whole = parts(run(fixture, &mut *(fixture.source)(), &Seam::default()));
+    let whole = run(fixture, &mut *(fixture.source)(), &Seam::default()).seen;
     assert!(!whole.is_empty(), "the fixture gives no part");
     for (name, part) in &whole {
         assert_eq!(part.unobserved_reason(), None, "{name} of the whole fixture is not read");
@@ -112,7 +140,7 @@ fn check(fixture: &Fixture) {
 }
 
 fn replays(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
-    let again = parts(run(fixture, &mut *(fixture.source)(), &Seam::default()));
+    let again = run(fixture, &mut *(fixture.source)(), &Seam::default()).seen;
     let bytes = |parts: &BTreeMap<PartName, Part>| -> Vec<_> {
         parts.iter().map(|(name, part)| (name.clone(), canonical::encode(part))).collect()
     };
@@ -123,7 +151,7 @@ fn malformed_content_keeps_its_attributes(fixture: &Fixture, whole: &BTreeMap<Pa
     let root = plant(fixture);
     let Broken { path, content, part } = fixture.malformed;
     write(root.path(), path, content);
-    let broken = parts(read(root.path(), &mut *(fixture.source)(), Seam::default()));
+    let broken = read(root.path(), &mut *(fixture.source)(), Seam::default()).seen;
     let name: PartName = part.parse().unwrap();
     let Some(Part::Observed(observed)) = broken.get(&name) else {
         panic!("{part} is not observed")
@@ -137,13 +165,13 @@ fn malformed_content_keeps_its_attributes(fixture: &Fixture, whole: &BTreeMap<Pa
 
 fn denied_is_not_absent(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
     let Denied { path, part } = fixture.denied;
-    let seam = Seam { denied: vec![path.into()], clock_ahead: 0 };
+    let seam = Seam { denied: vec![path.into()], ..Seam::default() };
     let recording = run(fixture, &mut *(fixture.source)(), &seam);
     let name: PartName = part.parse().unwrap();
     let blind = recording.blind.iter().any(|(place, reason)| {
         *reason == Reason::Denied && Path::new(part).starts_with(place.as_str())
     });
-    let denied = parts(recording);
+    let denied = recording.seen;
     let reason = denied.get(&name).and_then(Part::unobserved_reason);
     assert!(blind || reason == Some(Reason::Denied), "{part} with {path} denied: {reason:?}");
     others_are_untouched(whole, &denied, &name);
@@ -169,7 +197,7 @@ fn secrets_stay(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
 }
 
 fn reading_differently_is_no_change(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
-    let recast = parts(run(fixture, &mut *(fixture.recast)(), &Seam::default()));
+    let recast = run(fixture, &mut *(fixture.recast)(), &Seam::default()).seen;
     for (name, part) in whole {
         let before = part.observed().expect("the whole fixture is observed");
         let after = recast.get(name).and_then(Part::observed).expect("a recast part is observed");
@@ -184,25 +212,22 @@ fn reading_differently_is_no_change(fixture: &Fixture, whole: &BTreeMap<PartName
 fn the_same_is_never_said_of_a_change(fixture: &Fixture) {
     let root = plant(fixture);
     let mut source = (fixture.source)();
-    let settled = || Seam { clock_ahead: 3_600, ..Seam::default() };
-    let first = parts(read(root.path(), &mut *source, settled()));
-    let second = read(root.path(), &mut *source, settled());
-    let named: BTreeSet<_> = second.same.iter().chain(second.seen.keys()).cloned().collect();
-    assert_eq!(named, first.keys().cloned().collect(), "a second pass names other parts");
-    for (name, part) in parts(second) {
-        assert_eq!(first.get(&name), Some(&part), "{name} changed by itself");
-    }
+    let settled = || Seam { clock_ahead: Duration::from_secs(3_600), ..Seam::default() };
+    let mut pass =
+        |held: &BTreeMap<PartName, Receipt>| read_after(root.path(), &mut *source, settled(), held);
+    let first = pass(&BTreeMap::new());
+    let second = pass(&first.receipts);
+    assert_eq!(second.named(), first.named(), "a second pass names other parts");
+    assert_eq!(second.receipts, first.receipts, "a part changed by itself");
+    // A sink that lost everything must be told everything, though nothing has changed.
+    let lost = pass(&BTreeMap::new());
+    assert_eq!(lost.seen, first.seen, "a part that was not carried is not read again");
     let (path, content) = fixture.edit;
     write(root.path(), path, content);
-    let third = read(root.path(), &mut *source, settled());
-    let fresh = parts(read(root.path(), &mut *(fixture.source)(), settled()));
-    assert_ne!(fresh, first, "the edit of {path} changes nothing");
-    for name in &third.same {
-        assert_eq!(fresh.get(name), first.get(name), "{name} changed and is called the same");
-    }
-    for (name, part) in parts(third) {
-        assert_eq!(fresh.get(&name), Some(&part), "{name} depends on the passes before");
-    }
+    let third = pass(&lost.receipts);
+    let fresh = read(root.path(), &mut *(fixture.source)(), settled());
+    assert_ne!(fresh.seen, first.seen, "the edit of {path} changes nothing");
+    assert_eq!(third.receipts, fresh.receipts, "a part depends on the passes before");
 }
 
 fn run(fixture: &Fixture, source: &mut dyn Source, seam: &Seam) -> Recording {
@@ -212,15 +237,19 @@ fn run(fixture: &Fixture, source: &mut dyn Source, seam: &Seam) -> Recording {
 }
 
 fn read(root: &Path, source: &mut dyn Source, seam: Seam) -> Recording {
-    let machine = Machine::open(root, redactor()).unwrap().with_seam(seam);
-    let mut recording = Recording::default();
-    source.read(&machine, &mut recording).expect("a source says something of its fixture");
-    recording
+    read_after(root, source, seam, &BTreeMap::new())
 }
 
-fn parts(recording: Recording) -> BTreeMap<PartName, Part> {
-    let redact = |(name, raw)| (name, redactor().redact(raw).into_inner());
-    recording.seen.into_iter().map(redact).collect()
+fn read_after(
+    root: &Path,
+    source: &mut dyn Source,
+    seam: Seam,
+    held: &BTreeMap<PartName, Receipt>,
+) -> Recording {
+    let machine = Machine::open(root, redactor()).unwrap().with_seam(seam);
+    let mut recording = Recording::after(held);
+    source.read(&machine, &mut recording).expect("a source says something of its fixture");
+    recording
 }
 
 fn redactor() -> Redactor {
@@ -258,7 +287,7 @@ fn a_running_machine_is_read_without_a_part_that_keeps_changing() {
     let read = || {
         let mut recording = Recording::default();
         os::Os::new().read(&machine, &mut recording).unwrap();
-        parts(recording)
+        recording.seen
     };
     let (first, second) = (read(), read());
     assert_eq!(first, second);

@@ -1,14 +1,17 @@
 //! The files that an include pattern names, inside the machine's root.
 //!
 //! As glob(3) finds them: `*`, `?` and `[…]` within one name, a leading dot only by itself, sorted
-//! by bytes. A directory that cannot be listed is an error and not "no files": an unread include is
-//! not an absent one.
+//! by bytes. A directory that cannot be listed, or a pattern that cannot be read, is an error and
+//! not "no files": an unread include is not an absent one.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use driftline_protocol::ids::PartName;
 use driftline_protocol::snapshot::Reason;
 
+use super::glob::Segment;
 use super::look::Look;
 
 /// The most files one pattern may name; a directory of more is a mistake, not a configuration.
@@ -18,14 +21,15 @@ const FILES: usize = 1_024;
 pub(super) fn expand(look: &mut Look<'_>, pattern: &str) -> Result<Vec<PathBuf>, Reason> {
     let mut found = vec![PathBuf::from("/")];
     for component in pattern.split('/').filter(|component| !component.is_empty()) {
+        if !component.contains(['*', '?', '[', '\\']) {
+            found.iter_mut().for_each(|path| path.push(component));
+            continue;
+        }
+        let names = Names::new(component).ok_or(Reason::Unsupported)?;
         let mut next = Vec::new();
         for directory in found {
-            if !component.contains(['*', '?', '[']) {
-                next.push(directory.join(component));
-                continue;
-            }
             let entries = look.entries(&directory)?.unwrap_or_default();
-            let names = entries.iter().filter(|entry| matches(component, entry.name.as_bytes()));
+            let names = entries.iter().filter(|entry| names.contains(&entry.name));
             next.extend(names.map(|entry| directory.join(&entry.name)));
         }
         if next.len() > FILES {
@@ -36,67 +40,23 @@ pub(super) fn expand(look: &mut Look<'_>, pattern: &str) -> Result<Vec<PathBuf>,
     Ok(found)
 }
 
-/// Whether `pattern` names `name`; a leading dot must be written out.
-fn matches(pattern: &str, name: &[u8]) -> bool {
-    let hidden = name.starts_with(b".") && !pattern.starts_with('.');
-    !hidden && matches_bytes(pattern.as_bytes(), name)
+/// Which names of a directory a component names; a leading dot must be written out.
+struct Names {
+    pattern: Segment,
+    hidden: bool,
 }
 
-/// The classic walk with one place to return to, so that no pattern takes more than pattern × name
-/// steps.
-fn matches_bytes(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut read, mut star) = (0, 0, None);
-    while read < name.len() {
-        let rest = pattern.get(at..).unwrap_or_default();
-        if rest.first() == Some(&b'*') {
-            star = Some((at, read));
-            at += 1;
-        } else if let Some(width) = name.get(read).and_then(|byte| matches_one(rest, *byte)) {
-            at += width;
-            read += 1;
-        } else if let Some((star_at, star_read)) = star {
-            star = Some((star_at, star_read + 1));
-            at = star_at + 1;
-            read = star_read + 1;
-        } else {
-            return false;
-        }
+impl Names {
+    /// `None` for what glob(3) reads in a way of its own: an escape, or a bracket left open.
+    fn new(component: &str) -> Option<Self> {
+        let pattern = Segment::new(component).ok().filter(|_| !component.contains('\\'))?;
+        Some(Self { pattern, hidden: component.starts_with('.') })
     }
-    pattern.get(at..).unwrap_or_default().iter().all(|byte| *byte == b'*')
-}
 
-/// How many bytes of `pattern` stand for the one byte, if they do.
-fn matches_one(pattern: &[u8], byte: u8) -> Option<usize> {
-    match pattern {
-        [b'?', ..] => Some(1),
-        [b'\\', escaped, ..] => (*escaped == byte).then_some(2),
-        [b'[', rest @ ..] => {
-            let negated = matches!(rest.first(), Some(b'!' | b'^'));
-            let rest = rest.get(usize::from(negated)..)?;
-            let length = rest.iter().skip(1).position(|byte| *byte == b']')? + 1;
-            let set = rest.get(..length)?;
-            let width = 1 + usize::from(negated) + length + 1;
-            (in_set(set, byte) != negated).then_some(width)
-        }
-        [literal, ..] => (*literal == byte).then_some(1),
-        [] => None,
+    fn contains(&self, name: &OsStr) -> bool {
+        let name = PartName::from_bytes(name.as_bytes());
+        (self.hidden || !name.as_str().starts_with('.')) && self.pattern.matches(name.as_str())
     }
-}
-
-fn in_set(mut set: &[u8], byte: u8) -> bool {
-    while let Some((first, rest)) = set.split_first() {
-        set = match rest {
-            [b'-', last, rest @ ..] => {
-                if (*first..=*last).contains(&byte) {
-                    return true;
-                }
-                rest
-            }
-            _ if *first == byte => return true,
-            rest => rest,
-        };
-    }
-    false
 }
 
 /// `path` as written in a file of `directory`: relative ones stand beside it.
@@ -119,19 +79,18 @@ mod tests {
             (".*", ".conf", true),
             ("*.conf", "a.conf.bak", false),
             ("*a*b*", "xaab", true),
+            ("**", "any", true),
             ("?b", "ab", true),
             ("[0-9][!a]*", "1b", true),
-            ("[0-9][!a]*", "1a", false),
+            ("[0-9][^a]*", "1a", false),
             ("[]]", "]", true),
-            ("[", "a", false),
-            ("", "", true),
+            ("{a}*", "{a}b", true),
         ] {
-            assert_eq!(matches(pattern, name.as_bytes()), expect, "{pattern} against {name}");
+            let names = Names::new(pattern).unwrap();
+            assert_eq!(names.contains(OsStr::new(name)), expect, "{pattern} against {name}");
         }
-    }
-
-    #[test]
-    fn a_hostile_pattern_ends() {
-        assert!(!matches(&"*a".repeat(200), "a".repeat(199).as_bytes()));
+        for pattern in ["[", "\\*"] {
+            assert!(Names::new(pattern).is_none(), "{pattern} is read");
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::formats::Malformed;
 use crate::formats::sshd::{self, Policy, Step};
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
-use crate::sources::{Sink, Source, include, part_name, source_name};
+use crate::sources::{Carry, Manual, Sink, Source, include, part_name, source_name};
 
 /// Where sshd begins to read, and what relative includes are relative to.
 const FILE: &str = "/etc/ssh/sshd_config";
@@ -61,14 +61,21 @@ impl Source for LoginPolicy {
         Domain::Policy
     }
 
+    fn manual(&self) -> Manual {
+        Manual {
+            parts: "`sshd`: what sshd_config and its includes set",
+            ordered: "`Match` blocks, algorithm lists and AuthorizedKeysFile",
+            version: self.version,
+        }
+    }
+
     fn watched(&self) -> Vec<PathBuf> {
         vec![FILE.into(), format!("{FILE}.d").into()]
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         let name = part_name("sshd");
-        if self.memory.is_same(&name, machine) {
-            sink.same(&name);
+        if self.memory.carry(&name, machine, sink) == Carry::Carried {
             return Ok(());
         }
         let mut walk = Walk { look: Look::new(machine), policy: Policy::default(), files: 0 };
@@ -83,8 +90,7 @@ impl Source for LoginPolicy {
             Err(Trouble::Malformed(malformed)) => walk.look.part(reading, Err(malformed)),
             Err(Trouble::Unread(reason)) => RawPart::Unobserved(reason),
         };
-        self.memory.keep(&name, &part, walk.look);
-        sink.seen(name, part);
+        self.memory.say((name, part), walk.look, sink);
         Ok(())
     }
 }

@@ -8,25 +8,23 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use driftline_protocol::ids::PartName;
-use driftline_protocol::item::{Fingerprint, ItemKey, ItemValue};
-use driftline_protocol::redact::{RawItem, RawItems, RawObserved, RawPart};
+use driftline_protocol::item::Fingerprint;
+use driftline_protocol::redact::{RawItems, RawObserved, RawPart};
 use driftline_protocol::snapshot::{Content as Extent, Reading, Reason};
 use rustix::fs::Stat;
 
 use crate::formats::Malformed;
 use crate::machine::{Content, Entry, Machine};
-
-/// How old a file's last change must be before its times can be trusted, in seconds: above the
-/// coarsest time stamp in use (FAT, 2 s), since a second write within one stamp leaves no trace in
-/// it.
-const SETTLED_SECONDS: i64 = 3;
+use crate::sources::stamp::{Print, attributes, is_racy};
+use crate::sources::{Carry, Receipt, Sink};
 
 /// Looks at the files behind one part.
 pub(crate) struct Look<'a> {
     machine: &'a Machine,
-    now: i64,
+    began: SystemTime,
     trace: Trace,
     settled: bool,
     files: Vec<(PathBuf, Fingerprint)>,
@@ -35,28 +33,19 @@ pub(crate) struct Look<'a> {
 }
 
 /// The state of every file and directory that a part was made from.
-pub(crate) struct Trace(Vec<(PathBuf, Option<State>)>);
+struct Trace(Vec<(PathBuf, Option<Print>)>);
 
-/// What tells two states of a file apart without reading it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct State {
-    device: u64,
-    inode: u64,
-    size: i64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-/// What a source remembers from pass to pass: the trace of each part it read to the end.
+/// What a source remembers from pass to pass: of each part that it read to the end, the trace and
+/// what the sink said of it.
 #[derive(Default)]
-pub(crate) struct Memory(BTreeMap<PartName, Trace>);
+pub(crate) struct Memory(BTreeMap<PartName, (Trace, Receipt)>);
 
 impl<'a> Look<'a> {
     /// A look that begins now.
     pub(crate) fn new(machine: &'a Machine) -> Self {
         Self {
             machine,
-            now: machine.clock(),
+            began: machine.clock(),
             trace: Trace(Vec::new()),
             settled: true,
             files: Vec::new(),
@@ -93,8 +82,8 @@ impl<'a> Look<'a> {
         self.machine.link_target(path)
     }
 
-    /// Forgets the bytes read so far: they hold more than the part tells, such as how much memory is
-    /// free, and their digest would change with every pass.
+    /// Forgets the bytes read so far: they hold more than the part tells, such as how much memory
+    /// is free, and their digest would change with every pass.
     pub(crate) fn without_bytes(&mut self) {
         self.files.clear();
         self.size = 0;
@@ -128,49 +117,44 @@ impl<'a> Look<'a> {
     }
 
     fn note(&mut self, path: &Path, stat: Option<&Stat>) {
-        let state = stat.map(State::of);
-        self.settled &= state.is_none_or(|state| state.is_settled(self.now));
+        self.settled &= stat.is_none_or(|stat| !is_racy(stat, self.began));
+        let state = stat.map(|stat| Print::of_stat(self.machine.redactor(), stat));
         self.trace.0.push((path.to_path_buf(), state));
-    }
-}
-
-impl State {
-    fn of(stat: &Stat) -> Self {
-        Self {
-            device: stat.st_dev,
-            inode: stat.st_ino,
-            size: stat.st_size,
-            modified: (stat.st_mtime, stat.st_mtime_nsec.cast_signed()),
-            changed: (stat.st_ctime, stat.st_ctime_nsec.cast_signed()),
-        }
-    }
-
-    fn is_settled(&self, now: i64) -> bool {
-        self.modified.0.max(self.changed.0) < now - SETTLED_SECONDS
     }
 }
 
 impl Trace {
     fn holds(&self, machine: &Machine) -> bool {
-        self.0.iter().all(|(path, state)| {
-            machine.stat_followed(path).is_ok_and(|stat| stat.as_ref().map(State::of) == *state)
-        })
+        let print = |stat: &Stat| Print::of_stat(machine.redactor(), stat);
+        let is_alike = |(path, state): &(PathBuf, Option<Print>)| {
+            machine.stat_followed(path).is_ok_and(|stat| stat.as_ref().map(print) == *state)
+        };
+        self.0.iter().all(is_alike)
     }
 }
 
 impl Memory {
-    /// Whether everything `part` was made from is as it was.
-    pub(crate) fn is_same(&self, part: &PartName, machine: &Machine) -> bool {
-        self.0.get(part).is_some_and(|trace| trace.holds(machine))
+    /// Says that `part` is the same if it provably is; otherwise it must be read.
+    pub(crate) fn carry(&self, part: &PartName, machine: &Machine, sink: &mut dyn Sink) -> Carry {
+        match self.0.get(part) {
+            Some((trace, receipt)) if trace.holds(machine) => sink.same(part, receipt),
+            Some(_) | None => Carry::ReadAgain,
+        }
     }
 
-    /// Remembers what `part` was made from, unless something of it is unknown or too fresh.
-    pub(crate) fn keep(&mut self, name: &PartName, part: &RawPart, look: Look<'_>) {
+    /// Says `part`, and remembers what it was made from unless some of it is unknown or too fresh.
+    pub(crate) fn say(
+        &mut self,
+        (name, part): (PartName, RawPart),
+        look: Look<'_>,
+        sink: &mut dyn Sink,
+    ) {
         let read = matches!(part, RawPart::Observed(RawObserved { content: Extent::Read, .. }));
+        let receipt = sink.seen(name.clone(), part);
         if read && look.settled {
-            self.0.insert(name.clone(), look.trace);
+            self.0.insert(name, (look.trace, receipt));
         } else {
-            self.0.remove(name);
+            self.0.remove(&name);
         }
     }
 
@@ -178,13 +162,4 @@ impl Memory {
     pub(crate) fn retain(&mut self, is_there: impl Fn(&PartName) -> bool) {
         self.0.retain(|name, _| is_there(name));
     }
-}
-
-/// The attributes of a file that every table keeps, even where its content cannot be parsed.
-pub(crate) fn attributes(stat: &Stat) -> RawItems {
-    let text = |text: String| RawItem::plain(ItemValue::Text(text));
-    RawItems::from([
-        (ItemKey::attribute("mode"), text(format!("{:04o}", stat.st_mode & 0o7777))),
-        (ItemKey::attribute("owner"), text(format!("{}:{}", stat.st_uid, stat.st_gid))),
-    ])
 }

@@ -17,7 +17,7 @@ use driftline_protocol::snapshot::{Domain, Reading, Reason};
 use crate::formats::Malformed;
 use crate::machine::Machine;
 use crate::sources::look::Look;
-use crate::sources::{Sink, Source, part_name, source_name};
+use crate::sources::{Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same files give other items.
 const VERSION: u32 = 1;
@@ -77,6 +77,15 @@ impl Source for Os {
 
     fn domain(&self) -> Domain {
         Domain::Config
+    }
+
+    fn manual(&self) -> Manual {
+        Manual {
+            parts: "`release`, `kernel`, `hardware`, `identity`; one is missing where its \
+                files are",
+            ordered: "none",
+            version: self.version,
+        }
     }
 
     fn watched(&self) -> Vec<PathBuf> {

@@ -16,7 +16,7 @@ use driftline_protocol::snapshot::{Domain, Reading, Reason};
 use crate::formats::Malformed;
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
-use crate::sources::{Sink, Source, part_name, source_name};
+use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
 
 /// Where dpkg keeps what it knows.
 const STATUS: &str = "/var/lib/dpkg/status";
@@ -55,14 +55,21 @@ impl Source for Packages {
         Domain::Config
     }
 
+    fn manual(&self) -> Manual {
+        Manual {
+            parts: "`dpkg`, where dpkg keeps packages",
+            ordered: "none",
+            version: self.version,
+        }
+    }
+
     fn watched(&self) -> Vec<PathBuf> {
         vec![STATUS.into()]
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         let name = part_name("dpkg");
-        if self.memory.is_same(&name, machine) {
-            sink.same(&name);
+        if self.memory.carry(&name, machine, sink) == Carry::Carried {
             return Ok(());
         }
         let mut look = Look::new(machine);
@@ -71,8 +78,7 @@ impl Source for Packages {
             Err(reason) => RawPart::Unobserved(reason),
             Ok(Some(content)) => look.part(self.reading(), packages(&content.bytes)),
         };
-        self.memory.keep(&name, &part, look);
-        sink.seen(name, part);
+        self.memory.say((name, part), look, sink);
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ use crate::formats::Malformed;
 use crate::formats::systemd::{self, Settings};
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
-use crate::sources::{Sink, Source, source_name};
+use crate::sources::{Carry, Manual, Sink, Source, source_name};
 
 mod enablement;
 mod index;
@@ -61,6 +61,16 @@ impl Source for Services {
         Domain::Config
     }
 
+    fn manual(&self) -> Manual {
+        Manual {
+            parts: "each unit on the search path of systemd, such as `ssh.service`, with its \
+                drop-ins",
+            ordered: "`drop_ins`, as they are applied; commands, conditions, filters and \
+                listeners",
+            version: self.version,
+        }
+    }
+
     fn watched(&self) -> Vec<PathBuf> {
         index::SEARCH_PATH.iter().map(PathBuf::from).collect()
     }
@@ -73,8 +83,7 @@ impl Source for Services {
             let listing = hash(&index.concerning(unit));
             let is_listed_alike = self.listed.get(&name) == Some(&listing);
             listed.insert(name.clone(), listing);
-            if is_listed_alike && self.memory.is_same(&name, machine) {
-                sink.same(&name);
+            if is_listed_alike && self.memory.carry(&name, machine, sink) == Carry::Carried {
                 continue;
             }
             let mut look = Look::new(machine);
@@ -82,8 +91,7 @@ impl Source for Services {
                 Ok(part) => part,
                 Err(reason) => RawPart::Unobserved(reason),
             };
-            self.memory.keep(&name, &part, look);
-            sink.seen(name, part);
+            self.memory.say((name, part), look, sink);
         }
         self.memory.retain(|name| listed.contains_key(name));
         self.listed = listed;

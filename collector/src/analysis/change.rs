@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Change {
     /// The file or table.
     pub part: PartName,
-    /// The item; `None` when the part as a whole is meant (`cosmetic`, and `recast` of a whole file).
+    /// The item; `None` when the part as a whole is meant (`cosmetic`, and `recast` of a whole
+    /// file).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ItemKey>,
     /// What happened.

@@ -1,7 +1,7 @@
 //! Something a person should know: a drift, deviation, discrepancy or outlier with its evidence.
 //!
-//! The shape follows Microsoft Graph's `configurationDrift`: resource, instance, drifted properties with
-//! current and desired value, first seen, status.
+//! The shape follows Microsoft Graph's `configurationDrift`: resource, instance, drifted properties
+//! with current and desired value, first seen, status.
 
 use driftline_protocol::ids::{HostId, PartName, SourceName};
 use driftline_protocol::item::{Item, ItemKey};
@@ -9,7 +9,8 @@ use driftline_protocol::snapshot::Domain;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Names one finding for ever: the same item drifting again is the same finding with a longer history.
+/// Names one finding for ever: the same item drifting again is the same finding with a longer
+/// history.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FindingId {
     /// The host.

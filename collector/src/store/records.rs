@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::change::{Change, ChangeKind};
-use crate::analysis::finding::{Finding, FindingKind};
+use crate::analysis::finding::{Finding, FindingKind, Severity};
 
 /// One indivisible step of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,17 @@ pub enum Step {
     },
     /// Findings that changed without a new version, for instance because their host was retired.
     Findings(Vec<Finding>),
+    /// A gap was told of in an event: sets how many versions of a section count as delivered, so
+    /// that later accounts balance again. Nothing else changes; a section that is not there stays
+    /// so.
+    Recount {
+        /// Whose section.
+        host: HostId,
+        /// Which section.
+        source: SourceName,
+        /// Versions delivered, by the agent's account.
+        delivered: u64,
+    },
     /// A token was made or replaced.
     Token(TokenRecord),
     /// A token was removed, by its name.
@@ -222,6 +233,11 @@ pub const DEFAULT_LIMIT: u32 = 100;
 /// How many rows a query may ask for.
 pub const MAX_LIMIT: u32 = 10_000;
 
+/// How many rows are given when `asked` are asked for.
+pub fn effective_limit(asked: u32) -> u32 {
+    if asked == 0 { DEFAULT_LIMIT } else { asked.min(MAX_LIMIT) }
+}
+
 /// A finding as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindingRecord {
@@ -232,6 +248,21 @@ pub struct FindingRecord {
     pub finding: Finding,
     /// How often it opened.
     pub openings: u32,
+}
+
+/// How many findings of one kind are open on one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenCount {
+    /// Where.
+    pub host: HostId,
+    /// What kind of finding.
+    pub kind: FindingKind,
+    /// The kind of fact.
+    pub domain: Domain,
+    /// How bad they are.
+    pub severity: Severity,
+    /// How many.
+    pub count: u64,
 }
 
 /// Which findings are asked for; every field narrows.
@@ -280,7 +311,8 @@ pub struct TokenRecord {
     pub expires_at: Timestamp,
 }
 
-/// What the holder of a token may do; each scope is exact, none contains another, but `admin` reads too.
+/// What the holder of a token may do; each scope is exact, none contains another, but `admin` reads
+/// too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -305,6 +337,52 @@ pub struct EventRecord {
     pub kind: EventKind,
     /// The details, in a sentence.
     pub detail: String,
+}
+
+impl PartRecord {
+    /// The record of `part` after it was reported as `digest`; `previous` is what was known of it.
+    ///
+    /// What could not be seen keeps the newest digest under which it was: unobserved is not absent.
+    pub fn after(
+        previous: Option<&Self>,
+        part: &PartName,
+        digest: Digest,
+        unread: Option<Unread>,
+    ) -> Self {
+        let (seen, read) = previous.map_or((None, None), |p| (p.seen, p.read));
+        let (seen, read) = match unread {
+            None => (Some(digest), Some(digest)),
+            Some(Unread::Content(_)) => (Some(digest), read),
+            Some(Unread::Whole(_)) => (seen, read),
+        };
+        Self { part: part.clone(), digest, unread, seen, read }
+    }
+}
+
+impl SectionRecord {
+    /// The record of a section after `version` with `chain`; `previous` is what it was.
+    pub fn after(previous: Option<&Self>, version: &VersionRecord, chain: Chain) -> Self {
+        let counted = |of: fn(&Self) -> u64| previous.map_or(0, of);
+        Self {
+            source: version.source.clone(),
+            domain: version.domain,
+            generation: version.generation,
+            digest: version.digest,
+            chain,
+            delivered: counted(|s| s.delivered).saturating_add(1),
+            coalesced: counted(|s| s.coalesced).saturating_add(version.coalesced),
+            expired: counted(|s| s.expired).saturating_add(version.expired),
+            observed_at: version.corrected_at,
+        }
+    }
+
+    /// The record when its agent's state was made anew: new accounts over the same content.
+    pub fn renewed(mut self) -> Self {
+        self.generation = Generation(0);
+        self.chain = Chain::start(&self.source);
+        (self.delivered, self.coalesced, self.expired) = (0, 0, 0);
+        self
+    }
 }
 
 /// What can befall a host or the store; a closed list, so it can be a metric label.

@@ -1,4 +1,5 @@
-//! Compression of bodies, bounded on the way out: a small body must not become a large one unnoticed.
+//! Compression of bodies, bounded on the way out: a small body must not become a large one
+//! unnoticed.
 
 use std::io;
 

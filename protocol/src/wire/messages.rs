@@ -96,7 +96,8 @@ pub struct Heartbeat {
     pub wall: Timestamp,
     /// The host's monotonic clock within this boot, in milliseconds.
     pub monotonic_ms: u64,
-    /// The newest store epoch the agent has seen; a lower one in the answer means a restored collector.
+    /// The newest store epoch the agent has seen; a lower one in the answer means a restored
+    /// collector.
     pub epoch: u64,
     /// The key fingerprints are made under.
     pub key: KeyId,
@@ -244,7 +245,8 @@ pub struct SectionVersion {
     pub expired: u64,
     /// When the pass that saw it began, by the host's wall clock.
     pub observed_at: Timestamp,
-    /// The same moment by the host's monotonic clock, in milliseconds; absent when that was in another boot.
+    /// The same moment by the host's monotonic clock, in milliseconds; absent when that was in
+    /// another boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_monotonic_ms: Option<u64>,
     /// What turns the manifest before into this one.
@@ -280,7 +282,8 @@ pub enum Outcome {
         /// What the collector has.
         held: Held,
     },
-    /// The digest does not fit the content, or a bound is broken: a bug or a forgery, counted and refused.
+    /// The digest does not fit the content, or a bound is broken: a bug or a forgery, counted and
+    /// refused.
     Refused {
         /// Why, for the agent's log.
         why: String,

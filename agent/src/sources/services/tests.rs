@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use driftline_protocol::ids::Digest;
 use driftline_protocol::redact::{RawObserved, Redactor};
 
 use super::*;
+use crate::sources::Receipt;
 use crate::sources::check::{Broken, Denied, Fixture};
 
 const APP: &str = "\
@@ -83,10 +85,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
 struct Units(BTreeMap<String, RawPart>);
 
 impl Sink for Units {
-    fn seen(&mut self, part: PartName, raw: RawPart) {
+    fn seen(&mut self, part: PartName, raw: RawPart) -> Receipt {
         self.0.insert(part.as_str().to_owned(), raw);
+        Receipt { digest: Digest([0; 32]), unobserved: None }
     }
-    fn same(&mut self, part: &PartName) {
+    fn same(&mut self, part: &PartName, _: &Receipt) -> Carry {
         panic!("{part} was never seen");
     }
     fn blind(&mut self, place: &PartName, reason: Reason) {

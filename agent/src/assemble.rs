@@ -1,0 +1,169 @@
+//! From what a source says to what the spool keeps: one pass over one source.
+//!
+//! Each part is redacted, sealed and handed to the spool as soon as the source says it, so a pass holds one
+//! part at a time and beside it only names and digests. Nothing here knows what a part means or where it will go.
+//!
+//! The invariant kept here is *unobserved is not absent*. A part known before is missing from the new manifest
+//! only when the source came to its end, covers the part, and neither saw it, nor found it the same, nor was
+//! blind there. Whatever else happens (an error, a panic, an unreadable place, a narrower scope, a full
+//! section) makes it [`Part::Unobserved`], and counts it.
+
+mod assembler;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use driftline_protocol::ids::{Generation, HostId, PartName};
+use driftline_protocol::snapshot::{Part, Reason, Section, Snapshot};
+use driftline_protocol::wire::{SNAPSHOT_VERSION, SourceReading};
+use jiff::Timestamp;
+
+use self::assembler::{Assembled, Assembler};
+use self::memory::Memory;
+use crate::machine::Machine;
+use crate::sources::Source;
+use crate::spool::{Keep, Observation, SpoolError};
+
+/// One moment by the host's two clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// The monotonic clock of this boot, in milliseconds.
+    pub monotonic_ms: u64,
+}
+
+/// What one pass came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The new version's generation; `None` when nothing differs from the last pass.
+    pub generation: Option<Generation>,
+    /// How the reading went.
+    pub reading: SourceReading,
+    /// How many parts the section has.
+    pub parts: u64,
+    /// How many of them are unobserved, wholly or in their content, by reason.
+    pub unobserved: BTreeMap<Reason, u64>,
+    /// Whether the source came to its end.
+    pub end: End,
+}
+
+/// How a source ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It said all it had to say.
+    Complete,
+    /// It could say nothing, for this reason.
+    Failed(Reason),
+    /// It broke an assertion. Make it anew before the next pass, and count it.
+    Panicked,
+}
+
+impl End {
+    /// The reason under which all parts are unobserved, if they are.
+    fn blinds(self) -> Option<Reason> {
+        match self {
+            Self::Complete => None,
+            Self::Failed(reason) => Some(reason),
+            Self::Panicked => Some(Reason::Failed),
+        }
+    }
+}
+
+/// The part by which a source speaks of itself as a whole.
+pub(crate) fn whole() -> PartName {
+    PartName::from_bytes(b".")
+}
+
+/// Reads `source` once and makes what it saw durable.
+///
+/// A source that fails or panics is part of the picture and no error: all its parts are then unobserved.
+///
+/// # Errors
+/// [`SpoolError`]; nothing of the pass is kept then, and the next pass sees it again.
+pub fn pass(
+    source: &mut dyn Source,
+    machine: &Machine,
+    keep: &mut dyn Keep,
+    now: Now,
+) -> Result<Outcome, SpoolError> {
+    let started = Instant::now();
+    machine.take_bytes_read();
+    let (assembled, end) = match assemble(source, machine, keep) {
+        Ok(done) => done,
+        Err(error) => {
+            keep.abandon();
+            return Err(error);
+        }
+    };
+    let reading = SourceReading {
+        micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        bytes: machine.take_bytes_read(),
+        success: end == End::Complete,
+    };
+    let parts = assembled.manifest.0.len() as u64;
+    let unobserved = assembled.unobserved.clone();
+    let observation = Observation {
+        source: source.name(),
+        domain: source.domain(),
+        manifest: assembled.manifest,
+        unobserved: assembled.unobserved,
+        observed_at: now.wall,
+        observed_monotonic_ms: now.monotonic_ms,
+        reading,
+    };
+    let generation = keep.commit(observation)?;
+    Ok(Outcome { generation, reading, parts, unobserved, end })
+}
+
+/// Lets the source speak once; what a failed one said is dropped, and all it ever said becomes unobserved.
+fn assemble(
+    source: &mut dyn Source,
+    machine: &Machine,
+    keep: &mut dyn Keep,
+) -> Result<(Assembled, End), SpoolError> {
+    let name = source.name();
+    let previous = keep.begin(&name)?;
+    let mut assembler = Assembler::new(machine.redactor(), keep, previous);
+    // A source that panics is dropped by the caller, so nobody sees the state it broke off in.
+    let read = AssertUnwindSafe(|| source.read(machine, &mut assembler));
+    let end = match catch_unwind(read) {
+        Ok(Ok(())) => End::Complete,
+        Ok(Err(reason)) => End::Failed(reason),
+        Err(_) => End::Panicked,
+    };
+    let Some(reason) = end.blinds() else {
+        return Ok((assembler.finish(&|part| source.covers(part))?, end));
+    };
+    drop(assembler);
+    keep.abandon();
+    let previous = keep.begin(&name)?;
+    let mut assembler = Assembler::new(machine.redactor(), keep, previous);
+    assembler.blind_everything(reason);
+    Ok((assembler.finish(&|_| true)?, end))
+}
+
+/// Reads every source once, in memory, and keeps nothing.
+///
+/// What is in the snapshot has passed the redactor.
+pub fn snapshot(
+    sources: &mut [Box<dyn Source>],
+    machine: &Machine,
+    host: HostId,
+    now: Now,
+) -> Snapshot {
+    let mut sections = BTreeMap::new();
+    for source in sources {
+        let mut memory = Memory::default();
+        let section = match pass(source.as_mut(), machine, &mut memory, now) {
+            Ok(_) => memory.parts(machine.redactor()),
+            Err(_) => BTreeMap::from([(whole(), Part::Unobserved(Reason::Failed))]),
+        };
+        sections.insert(source.name(), Section { domain: source.domain(), parts: section });
+    }
+    Snapshot { version: SNAPSHOT_VERSION, host, taken_at: now.wall, sections }
+}

@@ -1,0 +1,59 @@
+//! A [`Keep`] that lives as long as the program: the model for the spool in tests, and what a printed snapshot
+//! is put together in. It keeps one source, and knows no durability.
+
+use std::collections::BTreeMap;
+
+use driftline_protocol::ids::{Digest, Generation, PartName, SourceName};
+use driftline_protocol::manifest::Manifest;
+use driftline_protocol::redact::{Redacted, Redactor, Sealed};
+use driftline_protocol::snapshot::{Part, Reason};
+
+use crate::spool::{Keep, Observation, SpoolError};
+
+/// The last committed state of one source.
+#[derive(Default)]
+pub(super) struct Memory {
+    pub(super) manifest: Manifest,
+    pub(super) kept: BTreeMap<Digest, Sealed>,
+    generation: Generation,
+    /// Parts of the open observation.
+    open: BTreeMap<Digest, Sealed>,
+}
+
+impl Memory {
+    /// The parts of the last committed state.
+    pub(super) fn parts(&self, redactor: &Redactor) -> BTreeMap<PartName, Part> {
+        let part = |digest: &Digest| {
+            let sealed = self.kept.get(digest);
+            let opened = sealed.and_then(|sealed| redactor.open(sealed.as_bytes()).ok());
+            opened.map_or(Part::Unobserved(Reason::Failed), Redacted::into_inner)
+        };
+        self.manifest.0.iter().map(|(name, digest)| (name.clone(), part(digest))).collect()
+    }
+}
+
+impl Keep for Memory {
+    fn begin(&mut self, _source: &SourceName) -> Result<Manifest, SpoolError> {
+        self.open.clear();
+        Ok(self.manifest.clone())
+    }
+
+    fn keep(&mut self, digest: Digest, part: &Sealed) -> Result<(), SpoolError> {
+        self.open.insert(digest, part.clone());
+        Ok(())
+    }
+
+    fn commit(&mut self, observation: Observation) -> Result<Option<Generation>, SpoolError> {
+        self.kept.append(&mut self.open);
+        if observation.manifest == self.manifest {
+            return Ok(None);
+        }
+        self.manifest = observation.manifest;
+        self.generation = self.generation.next();
+        Ok(Some(self.generation))
+    }
+
+    fn abandon(&mut self) {
+        self.open.clear();
+    }
+}

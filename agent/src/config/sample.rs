@@ -1,0 +1,172 @@
+//! The commented sample configuration, made from one table that a test holds against the struct.
+
+/// One key: its table, its name, what it means, and an example in TOML.
+struct Field {
+    table: &'static str,
+    key: &'static str,
+    text: &'static str,
+    example: &'static str,
+}
+
+const fn field(
+    table: &'static str,
+    key: &'static str,
+    text: &'static str,
+    example: &'static str,
+) -> Field {
+    Field { table, key, text, example }
+}
+
+/// Every key, in the order a reader needs them. An example is the default where there is one.
+const FIELDS: &[Field] = &[
+    field(
+        "",
+        "collector",
+        "The collector's address. https, or http on this machine only. No default.",
+        "\"https://collector.example.org:9470\"",
+    ),
+    field(
+        "",
+        "ca_file",
+        "Certificates the collector's must lead to, in PEM form.\nDefault: those of the platform.",
+        "\"/etc/driftline/ca.pem\"",
+    ),
+    field(
+        "",
+        "host_name",
+        "What this host calls itself when it enrols; the collector decides.\n\
+         Default: the kernel's host name.",
+        "\"sbc1\"",
+    ),
+    field(
+        "",
+        "kind",
+        "What kind of host this is: endpoint, uc, contact_centre, directory or cloud.\n\
+         The collector's configuration decides.",
+        "\"endpoint\"",
+    ),
+    field(
+        "",
+        "state_dir",
+        "Where the agent keeps its state. Nothing is written anywhere else.",
+        "\"/var/lib/driftline\"",
+    ),
+    field(
+        "",
+        "fingerprint_key_file",
+        "The site's fingerprint key: 32 bytes or more, readable by the owner only, the same\n\
+         file on every host of the site. The collector must never hold it. Default: a key of\n\
+         this host's own, so that equal secrets on two hosts cannot be told.",
+        "\"/etc/driftline/fingerprint.key\"",
+    ),
+    field(
+        "",
+        "enrolment_secret_file",
+        "Holds the enrolment secret. Needed once; the file may then be removed.",
+        "\"/etc/driftline/enrolment.secret\"",
+    ),
+    field(
+        "",
+        "heartbeat_seconds",
+        "How often the host reports that it lives, in seconds, from 5 to 3600, until the\n\
+         collector says otherwise. Changes are sent at once.",
+        "60",
+    ),
+    field(
+        "",
+        "spool_limit_bytes",
+        "Disk the spool may use, in bytes, before old undelivered versions are merged.\n\
+         The newest state is never dropped.",
+        "268435456",
+    ),
+    field(
+        "sources",
+        "enable",
+        "The sources that run. Default: all.",
+        "[\"files\", \"packages\", \"services\"]",
+    ),
+    field(
+        "sources",
+        "rescan_seconds",
+        "How often each source is read although nothing was seen to change, in seconds,\n\
+         from 60 to 86400.",
+        "3600",
+    ),
+    field(
+        "files",
+        "include",
+        "Files that are reported. Default: the built-in list.",
+        "[\"/etc/**\", \"/opt/pbx/etc/**\"]",
+    ),
+    field(
+        "files",
+        "exclude",
+        "Files that are not. Default: the built-in list of volatile files.",
+        "[\"/etc/**/*.bak\"]",
+    ),
+    field(
+        "files",
+        "withhold",
+        "Files that are secrets as a whole and are never opened, beside the built-in ones.",
+        "[\"/opt/pbx/etc/licence.key\"]",
+    ),
+];
+
+/// The sample configuration: every key with its meaning, commented out.
+pub fn sample() -> String {
+    let mut text = String::from(
+        "# The Driftline agent. Files in conf.d/ beside this one are read after it, in the order\n\
+         # of their names; a later file wins key by key.\n",
+    );
+    let mut table = "";
+    for field in FIELDS {
+        if field.table != table {
+            table = field.table;
+            text.push_str(&format!("\n[{table}]\n"));
+        }
+        text.push('\n');
+        for line in field.text.lines() {
+            text.push_str(&format!("# {line}\n"));
+        }
+        text.push_str(&format!("#{} = {}\n", field.key, field.example));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_sample_holds_every_key_and_no_other() {
+        let serde_json::Value::Object(keys) = serde_json::to_value(Config::default()).unwrap()
+        else {
+            panic!("a configuration is a table")
+        };
+        let mut expected = BTreeSet::new();
+        for (name, value) in keys {
+            if let serde_json::Value::Object(table) = value {
+                expected.extend(table.into_iter().map(|(key, _)| (name.clone(), key)));
+            } else {
+                expected.insert((String::new(), name));
+            }
+        }
+        let listed = FIELDS.iter().map(|field| (field.table.to_owned(), field.key.to_owned()));
+        assert_eq!(listed.collect::<BTreeSet<_>>(), expected);
+    }
+
+    #[test]
+    fn the_sample_is_valid_as_it_stands_and_with_every_key_set() {
+        assert_eq!(toml::from_str::<Config>(&sample()).unwrap(), Config::default());
+        let set: String = sample()
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(key) if !key.starts_with(' ') => format!("{key}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        toml::from_str::<Config>(&set).unwrap().check().unwrap();
+    }
+}

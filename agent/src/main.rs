@@ -1,0 +1,139 @@
+//! `driftline-agent`: the command line around the library.
+//!
+//! The only place that reads the environment and the command line. Data goes to standard output,
+//! messages to standard error. Exit code 0 is fine, 1 a finding where a check was asked for, 2
+//! usage or failure.
+
+use std::future::Future;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use driftline_agent::config::{self, Config};
+use driftline_agent::service::systemd::Notifier;
+use driftline_agent::{run, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Reports what is configured on this host to a Driftline collector. It only reads.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The configuration file; conf.d/*.toml beside it is read too.
+    #[arg(long, global = true, default_value = "/etc/driftline/agent.toml")]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs until SIGTERM or SIGINT.
+    Run,
+    /// Writes one redacted snapshot of this host as JSON. Needs no configuration and no collector.
+    Snapshot {
+        /// Reads this tree instead of the host.
+        #[arg(long, default_value = "/")]
+        root: PathBuf,
+    },
+    /// Enrols this host with the secret of the configuration.
+    Enrol,
+    /// Says whether the configuration can be used.
+    CheckConfig {
+        /// Writes a commented configuration with every key instead.
+        #[arg(long)]
+        sample: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = std::env::var("RUST_LOG").ok();
+    telemetry::start(filter.as_deref());
+    match obey(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn obey(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    match &arguments.command {
+        Command::Run => {
+            let config = Config::load(&arguments.config)?;
+            runtime()?.block_on(serve(config))?;
+        }
+        Command::Snapshot { root } => {
+            let config = if arguments.config.exists() {
+                Config::load(&arguments.config)?
+            } else {
+                Config::default()
+            };
+            let snapshot = run::snapshot(&config, root)?;
+            let mut json = serde_json::to_vec(&snapshot).context("encoding the snapshot")?;
+            json.push(b'\n');
+            write(&json)?;
+        }
+        Command::Enrol => {
+            let config = Config::load(&arguments.config)?;
+            let host = runtime()?.block_on(run::enrol(config))?;
+            write(format!("{host}\n").as_bytes())?;
+        }
+        Command::CheckConfig { sample: true } => write(config::sample().as_bytes())?,
+        Command::CheckConfig { sample: false } => {
+            let checked = Config::load(&arguments.config)
+                .map_err(anyhow::Error::from)
+                .and_then(|config| run::check(&config));
+            if let Err(error) = checked {
+                tracing::error!("{error:#}");
+                return Ok(ExitCode::from(1));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs with the service manager told, until a signal asks to stop.
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let address = std::env::var("NOTIFY_SOCKET").ok();
+    let notifier = Notifier::new(address.as_deref());
+    let watchdog = std::env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse::<u64>().ok());
+    // Half the time allowed, as sd_watchdog_enabled(3) advises; an hour where nobody watches.
+    let every = Duration::from_micros(watchdog.map_or(3_600_000_000, |micros| (micros / 2).max(1)));
+    let stop = stop_signal()?;
+    let shutdown = async {
+        notifier.ready();
+        tokio::pin!(stop);
+        while tokio::time::timeout(every, &mut stop).await.is_err() {
+            notifier.alive();
+        }
+        notifier.stopping();
+    };
+    run::run(config, shutdown).await
+}
+
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+        }
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    // One worker: the agent sends one request at a time, and each thread costs memory.
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().context("starting the runtime")
+}
+
+fn write(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).context("writing to standard output")
+}

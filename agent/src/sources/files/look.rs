@@ -1,0 +1,267 @@
+//! What one path is and says: its attributes as items, its content by the format that claims it.
+//!
+//! Nothing here remembers anything between two looks. A value that may be a secret leaves in a
+//! [`RawObserved`], which only the redactor opens; of a file that holds a private key nothing is
+//! kept.
+
+use std::os::unix::ffi::OsStrExt;
+use std::panic::catch_unwind;
+use std::path::Path;
+
+use driftline_protocol::canonical;
+use driftline_protocol::ids::{Digest, PartName};
+use driftline_protocol::item::{Fingerprint, ItemKey, ItemValue};
+use driftline_protocol::limits;
+use driftline_protocol::redact::{RawItem, RawItems, RawObserved, Redactor};
+use driftline_protocol::snapshot::{Content, Reading, Reason};
+use rustix::fs::{FileType, Stat};
+
+use super::scope::Scope;
+use crate::formats::{self, Format};
+use crate::machine::{Machine, same_file};
+use crate::sources::stamp::{self, Print};
+
+/// How much of a file a format is shown to claim it, in bytes.
+const HEAD_BYTES: usize = 4 * 1024;
+
+/// How often a file that changes while it is read is read.
+const READINGS: usize = 2;
+
+/// A path under both its names.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    /// The path on the machine.
+    pub(super) path: &'a Path,
+    /// The part that stands for it.
+    pub(super) part: &'a PartName,
+}
+
+/// What a look at a path gave.
+pub(super) enum Looked {
+    /// It is not there any more.
+    Gone,
+    /// A file that was read and waits to be understood.
+    File { stat: Stat, bytes: Vec<u8> },
+    /// All there is to know.
+    Done(Look),
+}
+
+/// All there is to know of a path.
+pub(super) struct Look {
+    /// The part.
+    pub(super) raw: RawObserved,
+    /// The attributes it had then.
+    pub(super) stat: Stat,
+}
+
+impl Look {
+    /// Whether another look at the same state would give the same part. What the operating system
+    /// refused today it may grant tomorrow.
+    pub(super) fn repeats(&self) -> bool {
+        match self.raw.content {
+            Content::Read => true,
+            Content::Unread(reason) => match reason {
+                Reason::Malformed | Reason::Unsupported | Reason::TooLarge | Reason::Withheld => {
+                    true
+                }
+                Reason::Denied | Reason::TimedOut | Reason::Changing | Reason::Failed => false,
+            },
+        }
+    }
+}
+
+/// Looks at paths of one machine under one scope.
+pub(super) struct Looker<'a> {
+    pub(super) machine: &'a Machine,
+    pub(super) scope: &'a Scope,
+    /// See [`super::VERSION`].
+    version: u32,
+    /// Of an empty scope: no glob changes how a part is read; see [`super::scope`].
+    scope_digest: Digest,
+}
+
+impl<'a> Looker<'a> {
+    pub(super) fn new(machine: &'a Machine, scope: &'a Scope, version: u32) -> Self {
+        Self { machine, scope, version, scope_digest: canonical::scope_digest([""; 0]) }
+    }
+
+    pub(super) fn redactor(&self) -> &'a Redactor {
+        self.machine.redactor()
+    }
+
+    pub(super) fn print(&self, named: Named<'_>) -> Print {
+        Print::of_path(self.redactor(), named.path.as_os_str().as_bytes())
+    }
+
+    /// Looks at the path, whose attributes were `stat` a moment ago.
+    ///
+    /// # Errors
+    /// The reason why nothing at all is known of it.
+    pub(super) fn look(&self, named: Named<'_>, stat: &Stat) -> Result<Looked, Reason> {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind == FileType::Symlink {
+            return self.link(named, stat);
+        }
+        if kind != FileType::RegularFile {
+            return Ok(Looked::Done(self.attributes(stat, Content::Read)));
+        }
+        if self.scope.withholds(named.part.as_str()) {
+            return Ok(Looked::Done(self.attributes(stat, Content::Unread(Reason::Withheld))));
+        }
+        match stat.st_size.unsigned_abs() {
+            size if size > limits::HASHED_FILE_BYTES => {
+                let mut look = self.attributes(stat, Content::Unread(Reason::TooLarge));
+                look.raw.size = Some(size);
+                Ok(Looked::Done(look))
+            }
+            size if size > limits::FILE_BYTES => Ok(self.hashed(named, stat)),
+            _ => Ok(self.read(named, stat)),
+        }
+    }
+
+    fn link(&self, named: Named<'_>, stat: &Stat) -> Result<Looked, Reason> {
+        let Some(target) = self.machine.link_target(named.path)? else { return Ok(Looked::Gone) };
+        let mut look = self.attributes(stat, Content::Read);
+        let target = ItemValue::text(PartName::from_bytes(&target).as_str());
+        look.raw.items.insert(ItemKey::attribute("target"), RawItem::plain(target));
+        Ok(Looked::Done(look))
+    }
+
+    /// The whole file, in one state; only its attributes where that cannot be had.
+    fn read(&self, named: Named<'_>, stat: &Stat) -> Looked {
+        let mut stat = *stat;
+        let mut reason = Reason::Changing;
+        for _ in 0..READINGS {
+            match self.machine.read(named.path, limits::FILE_BYTES) {
+                // Another file, or a link to one, may stand there since we looked.
+                Ok(Some(content)) if same_file(&content.stat, &stat) => {
+                    return Looked::File { stat: content.stat, bytes: content.bytes };
+                }
+                Ok(Some(_)) => reason = Reason::Changing,
+                Ok(None) => return Looked::Gone,
+                Err(refused) => reason = refused,
+            }
+            match self.machine.stat(named.path) {
+                Ok(Some(now)) if FileType::from_raw_mode(now.st_mode) == FileType::RegularFile => {
+                    stat = now;
+                }
+                Ok(Some(_)) => break,
+                Ok(None) => return Looked::Gone,
+                Err(refused) => {
+                    reason = refused;
+                    break;
+                }
+            }
+            if reason != Reason::Changing {
+                break;
+            }
+        }
+        Looked::Done(self.attributes(&stat, Content::Unread(reason)))
+    }
+
+    /// A file too large to be understood: its digest, piece by piece.
+    fn hashed(&self, named: Named<'_>, stat: &Stat) -> Looked {
+        let mut hasher = self.redactor().raw_hasher();
+        let mut head: Option<bool> = None;
+        let read = self.machine.read_pieces(named.path, limits::HASHED_FILE_BYTES, &mut |piece| {
+            head.get_or_insert_with(|| holds_private_key(piece));
+            hasher.update(piece);
+        });
+        let reason = match read {
+            Ok(None) => return Looked::Gone,
+            Ok(Some(_)) if head == Some(true) => Reason::Withheld,
+            Ok(Some(after)) if same_file(&after, stat) => Reason::TooLarge,
+            Ok(Some(_)) => Reason::Changing,
+            Err(reason) => reason,
+        };
+        let mut look = self.attributes(stat, Content::Unread(reason));
+        if reason == Reason::TooLarge {
+            let raw = hasher.finish();
+            look.raw.raw = Some(raw);
+            look.raw.size = Some(stat.st_size.unsigned_abs());
+            look.raw.items.insert(content_key(), RawItem::plain(ItemValue::Fingerprint(raw)));
+        }
+        Looked::Done(look)
+    }
+
+    /// What a file that was read says.
+    pub(super) fn file(
+        &self,
+        named: Named<'_>,
+        stat: &Stat,
+        (bytes, raw): (&[u8], Fingerprint),
+    ) -> Look {
+        if holds_private_key(bytes) {
+            return self.attributes(stat, Content::Unread(Reason::Withheld));
+        }
+        let mut look = self.attributes(stat, Content::Read);
+        look.raw.raw = Some(raw);
+        look.raw.size = Some(bytes.len() as u64);
+        let head = bytes.get(..HEAD_BYTES).unwrap_or(bytes);
+        let Some(format) = formats::claiming(named.part.as_str(), head) else {
+            look.raw.reading = self.reading("opaque", 1);
+            look.raw.items.insert(content_key(), RawItem::plain(ItemValue::Fingerprint(raw)));
+            return look;
+        };
+        look.raw.reading = self.reading(format.name, format.version);
+        match items(format, bytes) {
+            Ok(items) => {
+                let own = std::mem::replace(&mut look.raw.items, items);
+                look.raw.items.extend(own);
+            }
+            Err(Reason::TooLarge) => {
+                look.raw.content = Content::Unread(Reason::TooLarge);
+                look.raw.items.insert(content_key(), RawItem::plain(ItemValue::Fingerprint(raw)));
+            }
+            Err(reason) => look.raw.content = Content::Unread(reason),
+        }
+        look
+    }
+
+    /// What `stat` alone says.
+    pub(super) fn attributes(&self, stat: &Stat, content: Content) -> Look {
+        let items = stamp::attributes(stat);
+        let reading = self.reading("attributes", 1);
+        Look { raw: RawObserved { reading, raw: None, size: None, content, items }, stat: *stat }
+    }
+
+    /// What a directory says on which another file system is mounted.
+    pub(super) fn mount_point(&self, stat: &Stat) -> Look {
+        let mut look = self.attributes(stat, Content::Unread(Reason::Unsupported));
+        let mount = RawItem::plain(ItemValue::Flag(true));
+        look.raw.items.insert(ItemKey::attribute("mount"), mount);
+        look
+    }
+
+    fn reading(&self, parser: &str, version: u32) -> Reading {
+        let version = version + self.version;
+        Reading { parser: parser.into(), version, scope: self.scope_digest }
+    }
+}
+
+/// The items that `format` finds. A format that panics must not blind all other files.
+fn items(format: &Format, bytes: &[u8]) -> Result<RawItems, Reason> {
+    match catch_unwind(|| (format.read)(bytes)) {
+        Ok(read) => read.map_err(|error| error.reason()),
+        Err(_) => {
+            tracing::error!(format = format.name, "a format panicked; the file is unobserved");
+            Err(Reason::Malformed)
+        }
+    }
+}
+
+/// The item that stands for content as a whole.
+fn content_key() -> ItemKey {
+    ItemKey::attribute("content")
+}
+
+/// Whether a PEM block in `bytes` is a private key, as in a certificate with its key in one file.
+fn holds_private_key(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    const KEY: &[u8] = b"PRIVATE KEY";
+    let mut lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines.any(|line| {
+        let line = line.trim_ascii_start();
+        line.starts_with(BEGIN) && line.windows(KEY.len()).any(|words| words == KEY)
+    })
+}

@@ -1,0 +1,163 @@
+//! Which paths are parts, and which of them are never read.
+//!
+//! `include` and `exclude` decide which parts there are, `withhold` whether a part's content is
+//! read. None of them changes an item of a part that *is* read, and content that is withheld says
+//! so itself ([`Content::Unread`](driftline_protocol::snapshot::Content)). So no glob enters a
+//! reading's scope digest: a wider include must not make every file look as if it were read anew,
+//! and a file read on two hosts under different globs stays one part. A path that leaves the scope
+//! is not gone: see [`Source::covers`](crate::sources::Source::covers).
+
+use std::collections::BTreeSet;
+
+use crate::sources::glob::{Glob, GlobError};
+
+/// What is looked at where the configuration says nothing else.
+pub const INCLUDE: &[&str] = &["/etc/**"];
+
+/// What is never looked at where the configuration says nothing else: it changes by itself and says
+/// nothing about what is configured.
+pub const EXCLUDE: &[&str] = &[
+    // Written at mounting, at shutdown, by package triggers and by locking.
+    "/etc/mtab",
+    "/etc/adjtime",
+    "/etc/ld.so.cache",
+    "/etc/.pwd.lock",
+    "/etc/.updated",
+    "/etc/udev/hwdb.bin",
+    "/etc/lvm/{archive,backup,cache}/**",
+    "/etc/cups/subscriptions.conf*",
+    // What editors leave while somebody types.
+    "*.swp",
+    "*.swo",
+    "*.swx",
+    "*~",
+    ".#*",
+    "#*#",
+    "4913",
+    // What installers leave while they work. `.dpkg-old` and the like stay: somebody decided there.
+    "*.dpkg-new",
+    "*.dpkg-tmp",
+    "*.ucf-new",
+    // Histories of the tree itself.
+    "/etc/.git/**",
+    "/etc/.hg/**",
+    "/etc/.bzr/**",
+];
+
+/// What is a secret as a whole. The configuration can add to this and cannot take away.
+pub const WITHHOLD: &[&str] = &[
+    "/etc/{shadow,gshadow}*",
+    "/etc/security/opasswd*",
+    "*.key",
+    "ssh_host_*_key",
+    "id_{rsa,dsa,ecdsa,ed25519}",
+    "/etc/ssl/private/**",
+    "/etc/letsencrypt/**/privkey*.pem",
+    ".htpasswd",
+    "*.keytab",
+    "*.{p12,pfx,jks,keystore,kdbx}",
+    "/etc/driftline/**/*key*",
+    "*secret*",
+    ".netrc",
+    ".pgpass",
+    "/etc/ppp/{pap,chap}-secrets",
+    "/etc/wireguard/**/*.conf",
+    "/etc/NetworkManager/system-connections/*",
+];
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    include: Vec<Glob>,
+    exclude: Vec<Glob>,
+    withhold: Vec<Glob>,
+}
+
+impl Scope {
+    /// The scope of these patterns; `withhold` adds to [`WITHHOLD`].
+    ///
+    /// # Errors
+    /// [`GlobError`] for the first text that is no pattern.
+    pub fn new<S: AsRef<str>>(
+        include: &[S],
+        exclude: &[S],
+        withhold: &[S],
+    ) -> Result<Self, GlobError> {
+        let mut always = globs(WITHHOLD)?;
+        always.extend(globs(withhold)?);
+        Ok(Self { include: globs(include)?, exclude: globs(exclude)?, withhold: always })
+    }
+
+    /// Where looking begins: no root stands below another that reaches it.
+    pub fn roots(&self) -> BTreeSet<String> {
+        self.include.iter().flat_map(Glob::roots).collect()
+    }
+
+    /// Whether `path` is a part, given that everything above it was walked.
+    pub fn includes(&self, path: &str) -> bool {
+        self.include.iter().any(|glob| glob.matches(path))
+    }
+
+    /// Whether `path` and everything below it is left out.
+    pub fn excludes(&self, path: &str) -> bool {
+        self.exclude.iter().any(|glob| glob.matches(path))
+    }
+
+    /// Whether something below `directory` may be a part.
+    pub fn reaches_below(&self, directory: &str) -> bool {
+        self.include.iter().any(|glob| glob.reaches_below(directory))
+    }
+
+    /// Whether `path` is a part, all said.
+    pub fn covers(&self, path: &str) -> bool {
+        let above = path.match_indices('/').skip(1).filter_map(|(slash, _)| path.get(..slash));
+        self.includes(path) && !above.chain([path]).any(|path| self.excludes(path))
+    }
+
+    /// Whether the content of `path` is a secret as a whole.
+    pub fn withholds(&self, path: &str) -> bool {
+        self.withhold.iter().any(|glob| glob.matches(path))
+    }
+}
+
+fn globs<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Glob>, GlobError> {
+    texts.iter().map(|text| Glob::new(text.as_ref())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope() -> Scope {
+        Scope::new(INCLUDE, EXCLUDE, &[]).unwrap()
+    }
+
+    #[test]
+    fn the_default_scope_is_etc_without_what_changes_by_itself() {
+        for path in ["/etc", "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs/a.pem"] {
+            assert!(scope().covers(path), "{path} is not looked at");
+        }
+        for path in ["/etc/mtab", "/etc/a/.b.swp", "/etc/x~", "/etc/.git/HEAD", "/usr/etc/a"] {
+            assert!(!scope().covers(path), "{path} is looked at");
+        }
+    }
+
+    #[test]
+    fn whole_secrets_are_never_read() {
+        for path in [
+            "/etc/shadow",
+            "/etc/shadow-",
+            "/etc/gshadow",
+            "/etc/ssh/ssh_host_ed25519_key",
+            "/etc/ssl/private/a/b.pem",
+            "/etc/nginx/.htpasswd",
+            "/etc/krb5.keytab",
+            "/etc/tomcat/store.p12",
+            "/etc/driftline/site_key",
+            "/etc/ipsec.secrets",
+        ] {
+            assert!(scope().withholds(path), "{path} is read");
+        }
+        assert!(!scope().withholds("/etc/ssh/ssh_host_ed25519_key.pub"));
+    }
+}

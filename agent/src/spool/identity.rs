@@ -1,0 +1,187 @@
+//! Who this agent is, in a small file of its own, so that a damaged spool loses neither the
+//! enrolment nor the place the generations have reached.
+//!
+//! One line of JSON and one line with its digest, replaced by write, fsync, rename and fsync of the
+//! folder: after a crash the file is the old one or the new one. Generations are reserved here in
+//! blocks ahead, so that the file is written once in [`BLOCK`] versions and the counter never goes
+//! back.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use driftline_protocol::canonical::scope_digest;
+use driftline_protocol::ids::{Generation, HostId, Incarnation, KeyId};
+use driftline_protocol::limits;
+use serde::{Deserialize, Serialize};
+
+use super::SpoolError;
+
+/// Generations reserved at once: at one version a minute the file is written about once in 17
+/// hours.
+const BLOCK: u64 = 1_024;
+
+/// The largest identity file, in bytes; a real one has under 1 kB.
+const FILE_BYTES: u64 = 64 * 1024;
+
+const FILE_NAME: &str = "identity.json";
+
+/// What must survive the loss of the spool.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The version of this file.
+    version: u32,
+    /// The state; another one once a spool was lost, since its accounts begin again.
+    pub incarnation: Incarnation,
+    /// The name under which the host is enrolled, if it is.
+    pub host: Option<HostId>,
+    /// The agent's own token, if it is enrolled.
+    pub token: Option<String>,
+    /// The newest store epoch seen.
+    pub epoch: u64,
+    /// No generation above this one was ever given out.
+    pub reserved: Generation,
+    /// How often the spool had to be repaired.
+    pub repairs: u64,
+    /// The key the kept parts are sealed under.
+    pub key: Option<KeyId>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Identity");
+        shown.field("incarnation", &self.incarnation).field("host", &self.host);
+        shown.field("reserved", &self.reserved).finish_non_exhaustive()
+    }
+}
+
+/// The identity and the place where it is kept.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    path: PathBuf,
+    identity: Identity,
+}
+
+impl Keeper {
+    /// The identity kept in `folder`; a new one when there is none or it is damaged, which is then
+    /// counted.
+    pub(super) fn open(folder: &Path) -> Result<Self, SpoolError> {
+        let path = folder.join(FILE_NAME);
+        let read = match File::open(&path) {
+            Ok(mut file) => limits::read_bounded(&mut file, FILE_BYTES).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let bytes = read.map_err(|source| failed(&path, source))?;
+        let damaged = bytes.is_some();
+        if let Some(identity) = bytes.as_deref().and_then(decode) {
+            return Ok(Self { path, identity });
+        }
+        let identity = Identity {
+            version: 1,
+            incarnation: fresh_incarnation()?,
+            host: None,
+            token: None,
+            epoch: 0,
+            reserved: Generation(0),
+            repairs: u64::from(damaged),
+            key: None,
+        };
+        let mut keeper = Self { path, identity };
+        keeper.change(|_| ())?;
+        Ok(keeper)
+    }
+
+    pub(super) fn get(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Makes a change durable, or leaves everything as it was.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Identity)) -> Result<(), SpoolError> {
+        let mut next = self.identity.clone();
+        change(&mut next);
+        write(&self.path, &next).map_err(|source| failed(&self.path, source))?;
+        self.identity = next;
+        Ok(())
+    }
+
+    /// Makes sure that `generation` may be given out.
+    pub(super) fn reserve(&mut self, generation: Generation) -> Result<(), SpoolError> {
+        if generation <= self.identity.reserved {
+            return Ok(());
+        }
+        self.change(|identity| identity.reserved = Generation(generation.0.saturating_add(BLOCK)))
+    }
+}
+
+/// A random name for a new state.
+pub(super) fn fresh_incarnation() -> Result<Incarnation, SpoolError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| SpoolError::Random(error.to_string()))?;
+    Ok(Incarnation(bytes))
+}
+
+fn decode(bytes: &[u8]) -> Option<Identity> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (line, digest) = text.trim_end().split_once('\n')?;
+    let intact = scope_digest([line]).to_string() == digest;
+    let identity: Identity = serde_json::from_str(line).ok().filter(|_| intact)?;
+    (identity.version == 1).then_some(identity)
+}
+
+fn write(path: &Path, identity: &Identity) -> io::Result<()> {
+    let line = serde_json::to_string(identity)?;
+    let text = format!("{line}\n{}\n", scope_digest([&line]));
+    replace(path, text.as_bytes())
+}
+
+/// Replaces a file of the state folder so that a crash leaves the old or the new one; readable by
+/// the owner only.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let next = path.with_extension("next");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&next, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> SpoolError {
+    SpoolError::File { doing: "keeping the identity", path: path.to_path_buf(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_survives_and_a_damaged_one_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keeper = Keeper::open(folder.path()).unwrap();
+        keeper.change(|identity| identity.token = Some("t".into())).unwrap();
+        keeper.reserve(Generation(1)).unwrap();
+        let kept = keeper.get().clone();
+        let again = Keeper::open(folder.path()).unwrap();
+        assert_eq!(*again.get(), kept);
+        let path = folder.path().join(FILE_NAME);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[20] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let damaged = Keeper::open(folder.path()).unwrap();
+        assert_eq!((damaged.get().token.as_deref(), damaged.get().repairs), (None, 1));
+    }
+
+    #[test]
+    fn a_token_is_not_shown_by_debug() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keeper = Keeper::open(folder.path()).unwrap();
+        keeper.change(|identity| identity.token = Some("canary".into())).unwrap();
+        assert!(!format!("{keeper:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,205 @@
+//! One HTTP client for one collector: HTTPS always, plain HTTP to this machine only, every body
+//! bounded.
+//!
+//! It knows how a request travels and nothing of what is said.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use driftline_protocol::limits;
+use driftline_protocol::wire::{self, Problem, ProblemCode};
+use reqwest::{Certificate, Client, Response, Url, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// How long a connection may take; a collector that is farther away than this is down.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a request may take from its first byte to the last of its answer.
+const TOTAL: Duration = Duration::from_secs(60);
+
+/// How long an idle connection is kept: longer than the usual heartbeat, so that TLS is set up
+/// once.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address is not one.
+    #[error("collector {0:?} is no URL such as https://collector.example.org:9470")]
+    Url(String),
+    /// Tokens and reports would be readable on the way.
+    #[error(
+        "collector {0:?} must be https; plain http is for this machine (127.0.0.1, [::1]) only"
+    )]
+    Plain(String),
+    /// The CA file cannot be read, or holds no certificate.
+    #[error("reading certificates from {}", path.display())]
+    Ca {
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The TLS stack refused its settings.
+    #[error("setting up TLS")]
+    Tls(#[source] reqwest::Error),
+}
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The collector could not be reached, or broke off.
+    #[error("asking the collector")]
+    Network(#[source] reqwest::Error),
+    /// The answer passes its bound or is not what it should be.
+    #[error("the collector's answer: {0}")]
+    Answer(&'static str),
+    /// The collector refused.
+    #[error("the collector refused ({}): {}", problem.code.as_str(), problem.detail)]
+    Refused {
+        /// Why.
+        problem: Problem,
+        /// From `Retry-After`, in milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+}
+
+/// A client of one collector.
+#[derive(Clone)]
+pub struct Collector {
+    client: Client,
+    base: Url,
+}
+
+impl Collector {
+    /// A client of the collector at `address`, which is trusted by the certificates in `ca_file`,
+    /// or by the platform's where there is none. A rustls provider must be installed.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn new(address: &str, ca_file: Option<&Path>) -> Result<Self, ClientError> {
+        let base = Url::parse(address).map_err(|_| ClientError::Url(address.to_owned()))?;
+        match base.scheme() {
+            "https" => (),
+            "http" if is_loopback(&base) => (),
+            "http" => return Err(ClientError::Plain(address.to_owned())),
+            _ => return Err(ClientError::Url(address.to_owned())),
+        }
+        let mut builder = Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(TOTAL)
+            .pool_idle_timeout(IDLE)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("driftline-agent/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(&base) {
+            builder = builder.no_proxy();
+        }
+        if let Some(path) = ca_file {
+            builder = builder.tls_certs_only(certificates(path)?);
+        } else if base.scheme() == "http" {
+            // Nothing is encrypted on the loopback, so no certificate of the platform needs to be
+            // read.
+            builder = builder.tls_certs_only([]);
+        }
+        Ok(Self { client: builder.build().map_err(ClientError::Tls)?, base })
+    }
+
+    /// Sends `message` and reads the answer.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn post<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        message: &impl Serialize,
+    ) -> Result<A, RequestError> {
+        let json = serde_json::to_vec(message).map_err(|_| RequestError::Answer("not sendable"))?;
+        let (body, compressed) = wire::compress(json);
+        let url = self.base.join(path).map_err(|_| RequestError::Answer("no such path"))?;
+        let mut request = self.client.post(url).header(header::CONTENT_TYPE, "application/json");
+        if compressed {
+            request = request.header(header::CONTENT_ENCODING, "zstd");
+        }
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.body(body).send().await.map_err(RequestError::Network)?;
+        let success = response.status().is_success();
+        let busy = matches!(response.status().as_u16(), 429 | 503);
+        let retry_after_ms = retry_after_ms(&response);
+        let body = read(response).await?;
+        if success {
+            return serde_json::from_slice(&body)
+                .map_err(|_| RequestError::Answer("not understood"));
+        }
+        // A proxy in between refuses in words of its own.
+        let code = if busy { ProblemCode::Busy } else { ProblemCode::Failed };
+        let detail = "an answer that is not the collector's".to_owned();
+        let problem = serde_json::from_slice(&body).unwrap_or(Problem { code, detail });
+        Err(RequestError::Refused { problem, retry_after_ms })
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
+    let failed = |source| ClientError::Ca { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(failed)?;
+    let mut certificates = Vec::new();
+    for found in rustls_pemfile::certs(&mut BufReader::new(file)) {
+        let der = found.map_err(failed)?;
+        certificates.push(Certificate::from_der(&der).map_err(ClientError::Tls)?);
+    }
+    if certificates.is_empty() {
+        return Err(failed(std::io::Error::other("no certificate in PEM form")));
+    }
+    Ok(certificates)
+}
+
+fn retry_after_ms(response: &Response) -> Option<u64> {
+    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
+    seconds.trim().parse::<u64>().ok().map(|seconds| seconds.saturating_mul(1_000))
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, RequestError> {
+    let packed = response.headers().get(header::CONTENT_ENCODING).is_some_and(|v| v == "zstd");
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(RequestError::Network)? {
+        if body.len() + chunk.len() > limits::BODY_BYTES {
+            return Err(RequestError::Answer("too large"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if !packed {
+        return Ok(body);
+    }
+    wire::decompress(&body).map_err(|_| RequestError::Answer("not decompressible"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        for (address, loopback) in [
+            ("http://127.0.0.1:9470", true),
+            ("http://[::1]:9470", true),
+            ("http://localhost:9470", true),
+            ("http://127.0.0.1.example.org", false),
+            ("http://collector", false),
+        ] {
+            assert_eq!(is_loopback(&Url::parse(address).unwrap()), loopback, "{address}");
+        }
+        assert!(matches!(Collector::new("http://collector", None), Err(ClientError::Plain(_))));
+        assert!(matches!(Collector::new("ftp://collector", None), Err(ClientError::Url(_))));
+    }
+}

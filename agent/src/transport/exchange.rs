@@ -1,0 +1,480 @@
+//! What to say to the collector next, given what it answered: the transport without its network.
+//!
+//! Pure: time comes in as milliseconds of the monotonic clock and chance as a number. The order is
+//! enrol, then a heartbeat, which tells both sides where they stand, then parts and reports until
+//! nothing waits. Every failure waits longer than the one before, with full jitter, and nothing is
+//! ever sent before its time: a collector that is down or busy sees fewer requests, not more.
+
+#![deny(clippy::disallowed_methods, reason = "decisions are pure: no clock, no I/O, no randomness")]
+
+use std::collections::BTreeSet;
+
+use driftline_protocol::ids::{Digest, Generation, SourceName};
+use driftline_protocol::wire::{
+    HeartbeatAnswer, Held, Outcome, ProblemCode, ReportAnswer, SectionVersion,
+};
+
+/// The first bound of the random wait after a failure, in milliseconds; it doubles with each
+/// further one.
+const BACKOFF_MS: u64 = 1_000;
+
+/// The longest wait after failures, in milliseconds: a collector that is back is full again within
+/// this.
+const BACKOFF_LIMIT_MS: u64 = 300_000;
+
+/// The wait after a refusal that only a person can mend, in milliseconds.
+const REFUSED_MS: u64 = 900_000;
+
+/// Reports in a row that may bring nothing forward, before that counts as a failure. One may name
+/// missing parts and one an unknown base in good order.
+const FRUITLESS: u32 = 4;
+
+/// The longest wait a collector can ask for, in milliseconds: a wrong number must not silence an
+/// agent.
+const ASKED_LIMIT_MS: u64 = 3_600_000;
+
+/// What to send next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Ask for an identity.
+    Enrol(Proof),
+    /// Say how everything stands.
+    Heartbeat,
+    /// Upload the parts in [`Exchange::lacking`].
+    Parts,
+    /// Send versions that wait.
+    Report,
+    /// Send nothing before this time.
+    Rest {
+        /// In milliseconds of the monotonic clock.
+        until_ms: u64,
+    },
+}
+
+/// What an enrolment is proved by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The shared enrolment secret.
+    Secret,
+    /// The token of the identity this state was copied from.
+    Token,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The host has an identity now.
+    Enrolled,
+    /// The heartbeat was taken; `generation` and `epoch` are what it said.
+    Heartbeat {
+        /// The newest generation the heartbeat named.
+        generation: Generation,
+        /// What came back.
+        answer: HeartbeatAnswer,
+    },
+    /// This many of the lacking parts are durable.
+    Parts(usize),
+    /// What became of the versions that were sent.
+    Report {
+        /// The versions, in order.
+        sent: Vec<SectionVersion>,
+        /// What came back.
+        answer: ReportAnswer,
+    },
+    /// Nothing waits after all, or it changed while it was read.
+    Nothing,
+    /// The collector refused.
+    Refused {
+        /// What kind of refusal.
+        code: ProblemCode,
+        /// From `Retry-After`, in milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+    /// There was no answer, or none that makes sense.
+    Unreachable,
+}
+
+/// What the shell must do with an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The collector has the versions up to this one.
+    Acknowledge(SourceName, Generation),
+    /// The collector holds this of a section.
+    Reconcile(SourceName, Held),
+    /// The collector knows a later generation than ours.
+    JumpAbove(Generation),
+    /// The collector's store epoch.
+    SawEpoch(u64),
+    /// The collector refused a version, for this reason.
+    VersionRefused(SourceName, String),
+}
+
+/// When an answer came, and the chance that spreads what follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// By the monotonic clock, in milliseconds.
+    pub now_ms: u64,
+    /// A random number.
+    pub chance: u64,
+}
+
+/// Where the exchange stands.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    enrolment: Enrolment,
+    heartbeat_at: u64,
+    heartbeat_ms: u64,
+    /// Whether a heartbeat was answered since the start; before that we do not know what the
+    /// collector holds.
+    greeted: bool,
+    /// No versions before this.
+    reports_at: u64,
+    /// Nothing at all before this.
+    hold_until: u64,
+    failures: u32,
+    fruitless: u32,
+    lacking: Vec<Digest>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Enrolment {
+    Done,
+    Needed(Proof),
+}
+
+impl Exchange {
+    /// An exchange that begins at `now_ms`, with a heartbeat each `heartbeat_ms` until told
+    /// otherwise, and with an enrolment where one is needed.
+    pub fn new(enrol: Option<Proof>, heartbeat_ms: u64, now_ms: u64) -> Self {
+        Self {
+            enrolment: enrol.map_or(Enrolment::Done, Enrolment::Needed),
+            heartbeat_at: now_ms,
+            heartbeat_ms,
+            greeted: false,
+            reports_at: now_ms,
+            hold_until: now_ms,
+            failures: 0,
+            fruitless: 0,
+            lacking: Vec::new(),
+        }
+    }
+
+    /// The parts the collector asked for and does not have yet.
+    pub fn lacking(&self) -> &[Digest] {
+        &self.lacking
+    }
+
+    /// What to send at `now_ms`, where `waiting` versions are in the spool.
+    pub fn next(&self, now_ms: u64, waiting: u64) -> Next {
+        if now_ms < self.hold_until {
+            return Next::Rest { until_ms: self.hold_until };
+        }
+        if let Enrolment::Needed(proof) = self.enrolment {
+            return Next::Enrol(proof);
+        }
+        if now_ms >= self.heartbeat_at || !self.greeted {
+            return Next::Heartbeat;
+        }
+        if waiting == 0 {
+            return Next::Rest { until_ms: self.heartbeat_at };
+        }
+        if now_ms < self.reports_at {
+            return Next::Rest { until_ms: self.reports_at.min(self.heartbeat_at) };
+        }
+        if self.lacking.is_empty() { Next::Report } else { Next::Parts }
+    }
+
+    /// Takes the answer to what [`Exchange::next`] named.
+    pub fn answered(&mut self, answer: Answer, at: Moment) -> Vec<Effect> {
+        match answer {
+            Answer::Enrolled => {
+                self.enrolment = Enrolment::Done;
+                self.greeted = false;
+                self.well();
+                Vec::new()
+            }
+            Answer::Heartbeat { generation, answer } => {
+                self.well();
+                self.heartbeat(generation, answer, at)
+            }
+            Answer::Parts(count) => {
+                self.well();
+                self.lacking.drain(..count.min(self.lacking.len()));
+                Vec::new()
+            }
+            Answer::Report { sent, answer } => self.report(&sent, answer, at),
+            Answer::Nothing => {
+                self.lacking.clear();
+                Vec::new()
+            }
+            Answer::Refused { code, retry_after_ms } => {
+                self.refused(code, retry_after_ms, at);
+                Vec::new()
+            }
+            Answer::Unreachable => {
+                self.back_off(at);
+                Vec::new()
+            }
+        }
+    }
+
+    fn heartbeat(
+        &mut self,
+        generation: Generation,
+        answer: HeartbeatAnswer,
+        at: Moment,
+    ) -> Vec<Effect> {
+        self.greeted = true;
+        let next = if answer.next_ms == 0 { self.heartbeat_ms } else { answer.next_ms };
+        self.heartbeat_at = at.now_ms.saturating_add(splayed(next.min(ASKED_LIMIT_MS), at.chance));
+        if let Some(defer) = answer.defer_ms {
+            let wait = splayed(defer.min(ASKED_LIMIT_MS), at.chance);
+            self.reports_at = at.now_ms.saturating_add(wait);
+        }
+        let mut effects = vec![Effect::SawEpoch(answer.epoch)];
+        if answer.generation > generation {
+            effects.push(Effect::JumpAbove(answer.generation));
+        }
+        let want = answer.want.into_iter();
+        effects.extend(want.map(|(source, held)| Effect::Reconcile(source, held)));
+        effects
+    }
+
+    fn report(&mut self, sent: &[SectionVersion], answer: ReportAnswer, at: Moment) -> Vec<Effect> {
+        if answer.outcomes.len() != sent.len() {
+            self.back_off(at);
+            return Vec::new();
+        }
+        let mut effects = vec![Effect::SawEpoch(answer.epoch)];
+        let (mut progress, mut stuck) = (false, BTreeSet::new());
+        self.lacking.clear();
+        for (version, outcome) in sent.iter().zip(answer.outcomes) {
+            let source = version.source.clone();
+            // Behind a version that was not applied, an answer about a later one of the source
+            // means nothing.
+            if stuck.contains(&source) {
+                continue;
+            }
+            match outcome {
+                Outcome::Applied | Outcome::Known => {
+                    progress = true;
+                    effects.push(Effect::Acknowledge(source, version.generation));
+                    continue;
+                }
+                Outcome::MissingParts { digests } => self.lack(version, digests),
+                Outcome::BaseUnknown { held } => {
+                    effects.push(Effect::Reconcile(source.clone(), held));
+                }
+                Outcome::Refused { why } => {
+                    effects.push(Effect::VersionRefused(source.clone(), why));
+                    self.reports_at = at.now_ms.saturating_add(REFUSED_MS);
+                }
+            }
+            stuck.insert(source);
+        }
+        self.fruitless = if progress { 0 } else { self.fruitless + 1 };
+        if self.fruitless >= FRUITLESS {
+            self.back_off(at);
+        } else {
+            self.failures = 0;
+        }
+        effects
+    }
+
+    /// Notes parts to upload; only parts the version names, whatever the collector asks for.
+    fn lack(&mut self, version: &SectionVersion, digests: Vec<Digest>) {
+        let named: BTreeSet<_> = version.delta.set.values().collect();
+        self.lacking.extend(digests.into_iter().filter(|digest| named.contains(digest)));
+    }
+
+    fn refused(&mut self, code: ProblemCode, retry_after_ms: Option<u64>, at: Moment) {
+        match code {
+            // Only once: a clone whose enrolment is refused needs a person.
+            ProblemCode::Clone if self.enrolment == Enrolment::Done => {
+                self.enrolment = Enrolment::Needed(Proof::Token);
+                self.lacking.clear();
+            }
+            ProblemCode::Clone
+            | ProblemCode::Unauthorised
+            | ProblemCode::Retired
+            | ProblemCode::Version
+            | ProblemCode::TooLarge
+            | ProblemCode::Malformed
+            | ProblemCode::NotFound => {
+                // The first waits are short, since a collector that just started may not know us
+                // yet.
+                self.back_off(at);
+                let patience = REFUSED_MS.min(10_000 << self.failures.min(10));
+                self.hold_until = self.hold_until.max(at.now_ms.saturating_add(patience));
+            }
+            ProblemCode::Busy | ProblemCode::Failed => self.back_off(at),
+        }
+        if let Some(wait) = retry_after_ms {
+            let wait = splayed(wait.min(ASKED_LIMIT_MS), at.chance);
+            self.hold_until = self.hold_until.max(at.now_ms.saturating_add(wait));
+        }
+    }
+
+    fn well(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Full jitter: anywhere from nothing to the bound, so that agents that failed together come
+    /// back apart.
+    fn back_off(&mut self, at: Moment) {
+        let bound = (BACKOFF_MS << self.failures.min(16)).min(BACKOFF_LIMIT_MS);
+        self.failures = self.failures.saturating_add(1);
+        self.hold_until = at.now_ms.saturating_add(1 + at.chance % bound);
+        self.lacking.clear();
+    }
+}
+
+/// At least `wait`, and up to a tenth more, so that answers given together do not come back
+/// together.
+fn splayed(wait: u64, chance: u64) -> u64 {
+    wait.saturating_add(chance % (wait / 10 + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use driftline_protocol::ledger::Chain;
+    use driftline_protocol::manifest::ManifestDelta;
+    use driftline_protocol::snapshot::Domain;
+    use jiff::Timestamp;
+    use std::collections::BTreeMap;
+
+    fn source() -> SourceName {
+        "files".parse().unwrap()
+    }
+
+    fn at(chance: u64) -> Moment {
+        Moment { now_ms: 0, chance }
+    }
+
+    fn version(generation: u64) -> SectionVersion {
+        let digest = Digest([1; 32]);
+        let set = [("a".parse().unwrap(), digest)].into_iter().collect();
+        SectionVersion {
+            source: source(),
+            domain: Domain::Config,
+            generation: Generation(generation),
+            chain_before: Chain(digest),
+            chain: Chain(digest),
+            coalesced: 0,
+            expired: 0,
+            observed_at: Timestamp::UNIX_EPOCH,
+            observed_monotonic_ms: None,
+            delta: ManifestDelta { base: None, set, unset: BTreeSet::new() },
+            digest,
+        }
+    }
+
+    fn greeting(generation: u64, want: &[(SourceName, Held)]) -> Answer {
+        let answer = HeartbeatAnswer {
+            epoch: 3,
+            generation: Generation(generation),
+            want: want.iter().cloned().collect::<BTreeMap<_, _>>(),
+            next_ms: 60_000,
+            defer_ms: None,
+            cloned: false,
+            collector_time: Timestamp::UNIX_EPOCH,
+        };
+        Answer::Heartbeat { generation: Generation(5), answer }
+    }
+
+    fn outcomes(outcomes: Vec<Outcome>) -> Answer {
+        let sent = (1..=outcomes.len() as u64).map(version).collect();
+        Answer::Report { sent, answer: ReportAnswer { epoch: 3, outcomes } }
+    }
+
+    fn greeted() -> Exchange {
+        let mut exchange = Exchange::new(None, 60_000, 0);
+        assert_eq!(exchange.next(0, 9), Next::Heartbeat);
+        assert_eq!(exchange.answered(greeting(0, &[]), at(0)), [Effect::SawEpoch(3)]);
+        exchange
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_host_is_enrolled_and_greeted() {
+        let mut exchange = Exchange::new(Some(Proof::Secret), 60_000, 0);
+        assert_eq!(exchange.next(0, 9), Next::Enrol(Proof::Secret));
+        exchange.answered(Answer::Enrolled, at(0));
+        assert_eq!(exchange.next(0, 9), Next::Heartbeat);
+        exchange.answered(greeting(0, &[]), at(0));
+        assert_eq!(exchange.next(0, 9), Next::Report);
+        assert_eq!(exchange.next(0, 0), Next::Rest { until_ms: 60_000 });
+    }
+
+    #[test]
+    fn missing_parts_go_up_before_the_report_is_sent_again() {
+        let mut exchange = greeted();
+        let digests = vec![Digest([1; 32]), Digest([9; 32])];
+        exchange.answered(outcomes(vec![Outcome::MissingParts { digests }]), at(0));
+        assert_eq!(exchange.lacking(), [Digest([1; 32])], "a part nobody named is not sent");
+        assert_eq!(exchange.next(0, 1), Next::Parts);
+        exchange.answered(Answer::Parts(1), at(0));
+        assert_eq!(exchange.next(0, 1), Next::Report);
+    }
+
+    #[test]
+    fn a_version_behind_one_that_was_not_applied_is_not_acknowledged() {
+        let held = Held { generation: Generation(0), digest: None };
+        let answer = outcomes(vec![Outcome::BaseUnknown { held }, Outcome::Applied]);
+        let effects = greeted().answered(answer, at(0));
+        assert_eq!(effects, [Effect::SawEpoch(3), Effect::Reconcile(source(), held)]);
+    }
+
+    #[test]
+    fn a_later_generation_at_the_collector_is_jumped_before_anything_is_reconciled() {
+        let held = Held { generation: Generation(7), digest: None };
+        let effects = greeted().answered(greeting(7, &[(source(), held)]), at(0));
+        let expected = [
+            Effect::SawEpoch(3),
+            Effect::JumpAbove(Generation(7)),
+            Effect::Reconcile(source(), held),
+        ];
+        assert_eq!(effects, expected);
+    }
+
+    #[test]
+    fn a_clone_enrols_anew_with_its_token_once() {
+        let mut exchange = greeted();
+        let clone = || Answer::Refused { code: ProblemCode::Clone, retry_after_ms: None };
+        exchange.answered(clone(), at(0));
+        assert_eq!(exchange.next(0, 0), Next::Enrol(Proof::Token));
+        exchange.answered(clone(), at(0));
+        assert!(matches!(exchange.next(0, 0), Next::Rest { until_ms } if until_ms >= 10_000));
+    }
+
+    #[test]
+    fn retry_after_is_never_undercut() {
+        for code in [ProblemCode::Busy, ProblemCode::Failed, ProblemCode::Unauthorised] {
+            let mut exchange = greeted();
+            exchange.answered(Answer::Refused { code, retry_after_ms: Some(30_000) }, at(17));
+            assert!(matches!(exchange.next(29_999, 9), Next::Rest { .. }), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn failures_wait_longer_and_stay_bounded() {
+        let mut exchange = greeted();
+        for failure in 0..40u32 {
+            exchange.answered(Answer::Unreachable, at(u64::MAX - 1));
+            let Next::Rest { until_ms } = exchange.next(0, 9) else { panic!("no rest") };
+            assert!(until_ms <= (BACKOFF_MS << failure.min(16)).min(BACKOFF_LIMIT_MS));
+        }
+    }
+
+    #[test]
+    fn reports_that_bring_nothing_forward_end_in_a_rest() {
+        let mut exchange = greeted();
+        let held = Held { generation: Generation(0), digest: None };
+        let mut sent = 0;
+        while exchange.next(0, 1) == Next::Report {
+            exchange.answered(outcomes(vec![Outcome::BaseUnknown { held }]), at(5));
+            sent += 1;
+        }
+        assert_eq!(sent, FRUITLESS);
+    }
+}

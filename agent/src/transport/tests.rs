@@ -1,0 +1,136 @@
+//! The transport against a collector made by hand, on the loopback.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use driftline_protocol::ids::SourceName;
+use driftline_protocol::manifest::Manifest;
+use driftline_protocol::redact::Redactor;
+use driftline_protocol::snapshot::Domain;
+use driftline_protocol::wire::{Report, SourceReading};
+
+use super::*;
+use crate::spool::{Keep, Observation, Settings as SpoolSettings, Spool};
+
+/// How long a test waits for what must happen.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Answers each request by its path, and tells which came.
+fn serve(listener: &TcpListener, seen: &SyncSender<String>) {
+    while let Ok((mut stream, _)) = listener.accept() {
+        while let Some((path, body)) = request(&mut stream) {
+            let (status, answer) = answer(&path, &body);
+            let text =
+                format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
+            if stream.write_all(text.as_bytes()).is_err() || seen.send(path).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+fn request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let path = first.split(' ').nth(1)?.to_owned();
+    let (mut length, mut packed) = (0, false);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let line = line.trim().to_lowercase();
+        match line.split_once(": ") {
+            Some(("content-length", value)) => length = value.parse().ok()?,
+            Some(("content-encoding", "zstd")) => packed = true,
+            Some(_) => (),
+            None => break,
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let body = if packed { driftline_protocol::wire::decompress(&body).unwrap() } else { body };
+    Some((path, body))
+}
+
+fn answer(path: &str, body: &[u8]) -> (&'static str, String) {
+    match path {
+        "/api/v1/enrol" => ("200 OK", r#"{"host":"h","token":"t","epoch":1}"#.into()),
+        "/api/v1/heartbeat" => (
+            "200 OK",
+            r#"{"epoch":1,"generation":0,"want":{},"next_ms":60000,
+                "collector_time":"2026-01-01T00:00:00Z"}"#
+                .into(),
+        ),
+        "/api/v1/report" => {
+            let report: Report = serde_json::from_slice(body).unwrap();
+            let outcomes = vec![r#"{"outcome":"applied"}"#; report.versions.len()].join(",");
+            ("200 OK", format!(r#"{{"epoch":1,"outcomes":[{outcomes}]}}"#))
+        }
+        _ => ("404 Not Found", r#"{"code":"not_found","detail":""}"#.into()),
+    }
+}
+
+fn transport(folder: &std::path::Path) -> (Transport<Spool>, Spool, Receiver<String>) {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        // Another test was first.
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, seen) = sync_channel(64);
+    std::thread::spawn(move || serve(&listener, &tell));
+    let redactor = Redactor::new([1; 32]);
+    let settings =
+        SpoolSettings { folder: folder.into(), limit_bytes: 1 << 24, boot: "boot".into() };
+    let spool = Spool::open(settings, redactor.clone()).unwrap();
+    std::fs::write(folder.join("secret"), "secret\n").unwrap();
+    let settings = Settings {
+        proposed: HostId::nearest("h"),
+        kind: HostKind::Endpoint,
+        secret_file: Some(folder.join("secret")),
+        heartbeat_ms: 60_000,
+        key: redactor.key_id(),
+        site_key: false,
+    };
+    let collector = Collector::new(&address, None).unwrap();
+    let watching: Watching = Arc::new(|| (0, false));
+    (Transport::new(collector, spool.clone(), settings, watching).unwrap(), spool, seen)
+}
+
+fn observe(spool: &mut Spool) {
+    let source: SourceName = "files".parse().unwrap();
+    spool.begin(&source).unwrap();
+    let observation = Observation {
+        source,
+        domain: Domain::Config,
+        manifest: Manifest::default(),
+        unobserved: Default::default(),
+        observed_at: jiff::Timestamp::UNIX_EPOCH,
+        observed_monotonic_ms: 1,
+        reading: SourceReading::default(),
+    };
+    spool.commit(observation).unwrap();
+}
+
+#[tokio::test]
+async fn a_version_arrives_by_enrolment_heartbeat_and_report_and_is_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (transport, mut spool, seen) = transport(folder.path());
+    observe(&mut spool);
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(transport.run(Arc::new(Notify::new()), stopped));
+    let paths =
+        tokio::task::spawn_blocking(move || [(); 3].map(|()| seen.recv_timeout(LIMIT).unwrap()));
+    let expected = ["/api/v1/enrol", "/api/v1/heartbeat", "/api/v1/report"];
+    assert_eq!(paths.await.unwrap(), expected);
+    let settled = async {
+        while !spool.waiting(1).unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, settled).await.unwrap();
+    stop.send(true).unwrap();
+    tokio::time::timeout(LIMIT, running).await.unwrap().unwrap();
+    assert_eq!(spool.identity().token.as_deref(), Some("t"));
+}

@@ -1,0 +1,161 @@
+//! Asks a collector's query API.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use driftline_protocol::limits;
+use driftline_protocol::wire::Problem;
+use serde::de::DeserializeOwned;
+
+/// How long one answer may take: a query reads at most a few thousand rows.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The largest answer, in bytes: the snapshot of a host with a hundred thousand files.
+const ANSWER_BYTES: usize = 512 * 1024 * 1024;
+
+/// Where the collector is, and how to be let in.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Address {
+    /// The collector's address.
+    #[arg(
+        long,
+        global = true,
+        env = "DRIFTLINE_COLLECTOR",
+        default_value = "http://127.0.0.1:9470"
+    )]
+    collector: String,
+    /// A file that holds a token with the scope `read`, or `admin` for commands that change
+    /// something.
+    #[arg(long, global = true, env = "DRIFTLINE_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// A file with the certificate authority of the collector, where the system does not know it.
+    #[arg(long, global = true, env = "DRIFTLINE_CA_FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+impl Default for Address {
+    fn default() -> Self {
+        Self { collector: "http://127.0.0.1:9470".to_owned(), token_file: None, ca_file: None }
+    }
+}
+
+impl Address {
+    /// The same access at another address.
+    pub(crate) fn at(self, url: &str) -> Self {
+        Self { collector: url.to_owned(), ..self }
+    }
+
+    /// The same address with a token and an authority.
+    pub(crate) fn with(self, token_file: PathBuf, ca_file: PathBuf) -> Self {
+        Self { token_file: Some(token_file), ca_file: Some(ca_file), ..self }
+    }
+}
+
+/// A connection to one collector.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// A client for the collector at `address`.
+    ///
+    /// # Errors
+    /// When a file cannot be read or holds no certificate.
+    pub(crate) fn new(address: &Address) -> anyhow::Result<Self> {
+        let mut builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
+        if let Some(path) = &address.ca_file {
+            let pem = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            let certificate = reqwest::Certificate::from_pem(&pem)
+                .with_context(|| format!("{} holds no certificate", path.display()))?;
+            builder = builder.tls_certs_only([certificate]);
+        }
+        let token = match &address.token_file {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("reading the token in {}", path.display()))?;
+                Some(text.trim().to_owned())
+            }
+        };
+        let base = address.collector.trim_end_matches('/').to_owned();
+        Ok(Self { http: builder.build()?, base, token })
+    }
+
+    /// What the API says at `path`.
+    ///
+    /// # Errors
+    /// When the collector cannot be reached or refuses; its own words are in the error.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<T> {
+        let query = query.iter().filter(|(_, value)| !value.is_empty());
+        let mut url = reqwest::Url::parse(&format!("{}{path}", self.base))
+            .with_context(|| format!("the collector's address {:?} is no URL", self.base))?;
+        if query.clone().next().is_some() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.send(self.http.get(url)).await
+    }
+
+    /// One page of a list; `name` is what the API calls its rows.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<Vec<T>> {
+        let path = format!("/api/v1/{name}");
+        let mut page: serde_json::Value = self.get(&path, query).await?;
+        let rows = page.get_mut(name.rsplit('/').next().unwrap_or(name));
+        let rows = rows.context("the collector's answer holds no list")?.take();
+        serde_json::from_value(rows).context("reading the collector's list")
+    }
+
+    /// Asks the API to change something.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<T> {
+        let request = self.http.post(format!("{}{path}", self.base));
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        self.send(request).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> anyhow::Result<T> {
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let asking = || format!("asking the collector at {}; is it running?", self.base);
+        let mut answer = request.send().await.with_context(asking)?;
+        let status = answer.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.with_context(asking)? {
+            body.extend_from_slice(&chunk);
+            anyhow::ensure!(body.len() <= ANSWER_BYTES, "the answer passes {ANSWER_BYTES} bytes");
+        }
+        if status.is_success() {
+            return serde_json::from_slice(&body).context("reading the collector's answer");
+        }
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => anyhow::bail!("the collector refused: {}", problem.detail),
+            Err(_) => anyhow::bail!("the collector refused with status {status}"),
+        }
+    }
+}
+
+const _: () = assert!(ANSWER_BYTES > limits::BODY_BYTES);

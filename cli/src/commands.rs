@@ -1,0 +1,10 @@
+//! One file for each command.
+
+pub(crate) mod baseline;
+pub(crate) mod changes;
+pub(crate) mod diff;
+pub(crate) mod doctor;
+pub(crate) mod findings;
+pub(crate) mod host;
+pub(crate) mod hosts;
+pub(crate) mod up;

@@ -1,0 +1,161 @@
+//! `driftline diff A B`: two snapshots as a typed difference.
+//!
+//! A side is the file that `driftline-agent snapshot` wrote, or `host@time` for what a collector
+//! knows. What either side could not observe is listed on stderr and compared with nothing.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::Context;
+use driftline_collector::analysis::change::{Change, ChangeKind};
+use driftline_collector::analysis::diff::{Known, diff};
+use driftline_protocol::ids::{PartName, SourceName};
+use driftline_protocol::item::{Item, ItemKey};
+use driftline_protocol::limits;
+use driftline_protocol::snapshot::{Observed, Part, Snapshot};
+use driftline_protocol::wire::SNAPSHOT_VERSION;
+use serde::Serialize;
+
+use crate::client::Client;
+use crate::output::{self, Output, Row};
+use crate::{Verdict, eprintln_message};
+
+/// The largest snapshot file, in bytes: a hundred thousand files of one kilobyte.
+const SNAPSHOT_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Compares two snapshots.
+#[derive(clap::Args)]
+pub(crate) struct Diff {
+    /// The earlier one: a snapshot file, or HOST@TIME of a collector.
+    before: String,
+    /// The later one: a snapshot file, or HOST@TIME of a collector.
+    after: String,
+    /// Exit with 1 when anything but comments and white space differs.
+    #[arg(long)]
+    check: bool,
+}
+
+/// One difference, as `driftline replay` and the API name it too.
+#[derive(Serialize)]
+struct DiffRow {
+    section: SourceName,
+    part: PartName,
+    key: Option<ItemKey>,
+    kind: ChangeKind,
+    before: Option<Item>,
+    after: Option<Item>,
+}
+
+impl Row for DiffRow {
+    const HEADINGS: &'static [&'static str] = &["kind", "part", "item", "before", "after"];
+
+    fn cells(&self) -> Vec<String> {
+        let key = self.key.as_ref().map_or("-", ItemKey::as_str);
+        vec![
+            self.kind.as_str().to_owned(),
+            output::printable(self.part.as_str()),
+            output::printable(key),
+            output::value(self.before.as_ref()),
+            output::value(self.after.as_ref()),
+        ]
+    }
+}
+
+impl Diff {
+    /// Runs the command; `client` is made only when a side names a host.
+    pub(crate) async fn run(
+        self,
+        client: impl Fn() -> anyhow::Result<Client>,
+        output: Output,
+    ) -> anyhow::Result<Verdict> {
+        let before = load(&self.before, &client).await?;
+        let after = load(&self.after, &client).await?;
+        let rows = rows(&before, &after);
+        for (side, snapshot) in [(&self.before, &before), (&self.after, &after)] {
+            report_unobserved(side, snapshot);
+        }
+        output::print(output, &rows)?;
+        let semantic = rows.iter().any(|row| row.kind.is_semantic());
+        Ok(if self.check && semantic { Verdict::Found } else { Verdict::Fine })
+    }
+}
+
+async fn load(
+    side: &str,
+    client: &impl Fn() -> anyhow::Result<Client>,
+) -> anyhow::Result<Snapshot> {
+    let path = Path::new(side);
+    match side.split_once('@') {
+        Some((host, time)) if !path.exists() => {
+            let path = format!("/api/v1/hosts/{host}/snapshot");
+            client()?.get(&path, &[("at", time)]).await
+        }
+        _ => read(path),
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Snapshot> {
+    let reading = || format!("reading the snapshot {}", path.display());
+    let mut file = File::open(path).with_context(reading)?;
+    let bytes = limits::read_bounded(&mut file, SNAPSHOT_BYTES).with_context(reading)?;
+    let snapshot: Snapshot = serde_json::from_slice(&bytes).with_context(reading)?;
+    anyhow::ensure!(
+        snapshot.version <= SNAPSHOT_VERSION,
+        "{} is a snapshot of version {}; this program knows up to {SNAPSHOT_VERSION}",
+        path.display(),
+        snapshot.version,
+    );
+    Ok(snapshot)
+}
+
+fn rows(before: &Snapshot, after: &Snapshot) -> Vec<DiffRow> {
+    let mut rows = Vec::new();
+    for (source, part) in names(before).union(&names(after)) {
+        let (old, new) = (find(before, source, part), find(after, source, part));
+        // A section that only one side was asked for says nothing about the other.
+        if !before.sections.contains_key(source) || !after.sections.contains_key(source) {
+            continue;
+        }
+        let seen = old.and_then(Part::observed);
+        let read = seen.filter(|observed| fully_read(observed));
+        if old.is_some() && seen.is_none() {
+            continue;
+        }
+        let row = |change: Change| DiffRow {
+            section: source.clone(),
+            part: change.part,
+            key: change.key,
+            kind: change.kind,
+            before: change.before,
+            after: change.after,
+        };
+        rows.extend(diff(part, Known { seen, read }, new).into_iter().map(row));
+    }
+    rows
+}
+
+fn fully_read(observed: &Observed) -> bool {
+    observed.content == driftline_protocol::snapshot::Content::Read
+}
+
+fn names(snapshot: &Snapshot) -> BTreeSet<(SourceName, PartName)> {
+    let parts = snapshot.sections.iter().flat_map(|(source, section)| {
+        section.parts.keys().map(move |part| (source.clone(), part.clone()))
+    });
+    parts.collect()
+}
+
+fn find<'a>(snapshot: &'a Snapshot, source: &SourceName, part: &PartName) -> Option<&'a Part> {
+    snapshot.sections.get(source)?.parts.get(part)
+}
+
+fn report_unobserved(side: &str, snapshot: &Snapshot) {
+    for (source, section) in &snapshot.sections {
+        for (name, part) in &section.parts {
+            if let Some(reason) = part.unobserved_reason() {
+                eprintln_message(&format!("{side}: {source} {name} is unobserved: {reason}"));
+            }
+        }
+    }
+}

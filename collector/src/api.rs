@@ -1,0 +1,352 @@
+//! The query API: one list of routes, from which the router and `docs/openapi.json` are made.
+//!
+//! Every answer is a bounded page; `next` is the query that gives the following one. Errors are the
+//! wire's
+//! [`Problem`](driftline_protocol::wire::Problem). Who may ask is written beside each route and
+//! checked before its handler runs.
+
+pub mod change;
+pub mod read;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Response;
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, delete, get, post};
+use serde_json::{Map, Value, json};
+
+use crate::serve::answer::Refusal;
+use crate::serve::state::Collector;
+use crate::store::Scope;
+
+/// What handlers share.
+pub type Shared = State<Arc<Collector>>;
+
+/// What handlers answer.
+pub type Answer = Result<Response<Body>, Refusal>;
+
+/// One route.
+pub struct Route {
+    method: Method,
+    path: &'static str,
+    /// What a token must allow.
+    scope: Scope,
+    summary: &'static str,
+    /// Each query parameter with its meaning.
+    query: &'static [(&'static str, &'static str)],
+    /// Each field of the JSON body with its meaning.
+    body: &'static [(&'static str, &'static str)],
+    handler: fn() -> MethodRouter<Arc<Collector>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Get,
+    Post,
+    Delete,
+}
+
+const LIMIT: (&str, &str) = ("limit", "at most this many, 1 to 10000; default 100");
+const HOST: (&str, &str) = ("host", "only of this host");
+
+/// Every route, in the order of the reference.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: Method::Get,
+        path: "/api/v1/hosts",
+        scope: Scope::Read,
+        summary: "Hosts by name, with how they fare and where they belong",
+        query: &[("after", "only hosts after this name"), LIMIT],
+        body: &[],
+        handler: || get(read::hosts),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/hosts/{host}",
+        scope: Scope::Read,
+        summary: "One host",
+        query: &[],
+        body: &[],
+        handler: || get(read::host),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/hosts/{host}/sections",
+        scope: Scope::Read,
+        summary: "The newest state of each section of a host, with what is unobserved",
+        query: &[],
+        body: &[],
+        handler: || get(read::sections),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/hosts/{host}/snapshot",
+        scope: Scope::Read,
+        summary: "What a host looked like at a moment",
+        query: &[
+            ("at", "RFC 3339 time or epoch milliseconds; default now"),
+            ("source", "only this section"),
+        ],
+        body: &[],
+        handler: || get(read::snapshot),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/changes",
+        scope: Scope::Read,
+        summary: "Changes, newest first",
+        query: &[
+            HOST,
+            ("source", "only of this source"),
+            ("part", "only of this file or table"),
+            ("kind", "only of these kinds, separated by commas"),
+            ("from", "at or after: RFC 3339 time or epoch milliseconds"),
+            ("to", "before: RFC 3339 time or epoch milliseconds"),
+            ("before", "older than this change"),
+            LIMIT,
+        ],
+        body: &[],
+        handler: || get(read::changes),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/changes/{id}",
+        scope: Scope::Read,
+        summary: "One change",
+        query: &[],
+        body: &[],
+        handler: || get(read::change),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/findings",
+        scope: Scope::Read,
+        summary: "Findings, newest first",
+        query: &[
+            HOST,
+            ("kind", "drift or deviation"),
+            ("open", "true: only those that hold"),
+            LIMIT,
+        ],
+        body: &[],
+        handler: || get(read::findings),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/findings/{number}",
+        scope: Scope::Read,
+        summary: "One finding",
+        query: &[],
+        body: &[],
+        handler: || get(read::finding),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/events",
+        scope: Scope::Read,
+        summary: "What befell hosts and the store, newest first",
+        query: &[HOST, LIMIT],
+        body: &[],
+        handler: || get(read::events),
+    },
+    Route {
+        method: Method::Post,
+        path: "/api/v1/hosts/{host}/baseline",
+        scope: Scope::Admin,
+        summary: "Agree that the present state of a host is as it should be",
+        query: &[],
+        body: &[("reason", "why, in a sentence")],
+        handler: || post(change::approve),
+    },
+    Route {
+        method: Method::Post,
+        path: "/api/v1/hosts/{host}/retire",
+        scope: Scope::Admin,
+        summary: "Take a host out of service; its history stays",
+        query: &[],
+        body: &[],
+        handler: || post(change::retire),
+    },
+    Route {
+        method: Method::Post,
+        path: "/api/v1/hosts/{host}/reinstate",
+        scope: Scope::Admin,
+        summary: "Bring a retired host back",
+        query: &[],
+        body: &[],
+        handler: || post(change::reinstate),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/tokens",
+        scope: Scope::Admin,
+        summary: "Tokens by name; the tokens themselves are never shown again",
+        query: &[],
+        body: &[],
+        handler: || get(read::tokens),
+    },
+    Route {
+        method: Method::Post,
+        path: "/api/v1/tokens",
+        scope: Scope::Admin,
+        summary: "Make a token; the answer shows it this once",
+        query: &[],
+        body: &[
+            ("name", "1 to 63 of a-z, 0-9, '.', '_' and '-'; replaces a token of the same name"),
+            ("scope", "enrol, read, metrics or admin"),
+            ("days", "how long it lives, 1 to 366"),
+        ],
+        handler: || post(change::create_token),
+    },
+    Route {
+        method: Method::Delete,
+        path: "/api/v1/tokens/{name}",
+        scope: Scope::Admin,
+        summary: "Remove a token",
+        query: &[],
+        body: &[],
+        handler: || delete(change::remove_token),
+    },
+];
+
+/// The router of every route, each behind its own check.
+pub fn router(collector: &Arc<Collector>) -> Router<Arc<Collector>> {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let guard = (Arc::clone(collector), route.scope, route.method);
+        let handler = (route.handler)();
+        let guarded = handler.route_layer(middleware::from_fn_with_state(guard, check));
+        router = router.route(route.path, guarded);
+    }
+    router.route("/api/v1/openapi.json", get(|| async { axum::Json(openapi()) }))
+}
+
+type Guard = (Arc<Collector>, Scope, Method);
+
+async fn check(
+    State((collector, scope, method)): State<Guard>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let headers = request.headers();
+    let allowed = match method {
+        Method::Get => collector.person(headers, scope),
+        Method::Post | Method::Delete => collector.admin(headers),
+    };
+    match allowed {
+        Err(refusal) => refusal.into_response(),
+        Ok(person) => {
+            let mut request = request;
+            request.extensions_mut().insert(person);
+            next.run(request).await
+        }
+    }
+}
+
+/// The OpenAPI 3.1 description of every route.
+pub fn openapi() -> Value {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let method = match route.method {
+            Method::Get => "get",
+            Method::Post => "post",
+            Method::Delete => "delete",
+        };
+        let entry = paths.entry(route.path).or_insert_with(|| json!({}));
+        if let Some(entry) = entry.as_object_mut() {
+            entry.insert(method.to_owned(), operation(route));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Driftline collector",
+            "version": "1",
+            "description": "Lists are pages; `next`, if any, is the path of the one that follows.",
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "schemas": { "Problem": {
+                "type": "object",
+                "required": ["code", "detail"],
+                "properties": { "code": { "type": "string" }, "detail": { "type": "string" } },
+            } },
+        },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let text = json!({ "type": "string" });
+    let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{'));
+    let in_path = in_path.map(|part| {
+        let name = part.trim_end_matches('}');
+        json!({ "name": name, "in": "path", "required": true, "schema": text })
+    });
+    let in_query = route.query.iter().map(|(name, meaning)| {
+        json!({ "name": name, "in": "query", "description": meaning, "schema": text })
+    });
+    let parameters: Vec<Value> = in_path.chain(in_query).collect();
+    let mut operation = json!({
+        "summary": route.summary,
+        "description": format!("Needs a token of scope `{}`; none on loopback.", scope(route)),
+        "security": [{ "token": [] }],
+        "parameters": parameters,
+        "responses": {
+            "200": { "description": "JSON" },
+            "default": { "description": "A problem", "content": { "application/json": {
+                "schema": { "$ref": "#/components/schemas/Problem" },
+            } } },
+        },
+    });
+    if let (Some(operation), Some(body)) = (operation.as_object_mut(), body(route)) {
+        operation.insert("requestBody".to_owned(), body);
+    }
+    operation
+}
+
+/// The JSON body of what changes something.
+fn body(route: &Route) -> Option<Value> {
+    if route.method == Method::Get {
+        return None;
+    }
+    let fields = route.body.iter();
+    let fields: Map<String, Value> = fields
+        .map(|(name, meaning)| ((*name).to_owned(), json!({ "description": meaning })))
+        .collect();
+    let schema = json!({ "type": "object", "properties": fields });
+    Some(json!({ "content": { "application/json": { "schema": schema } } }))
+}
+
+fn scope(route: &Route) -> &'static str {
+    match route.scope {
+        Scope::Enrol => "enrol",
+        Scope::Read => "read",
+        Scope::Metrics => "metrics",
+        Scope::Admin => "admin",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_is_the_list_of_routes() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+        let mut text = serde_json::to_string_pretty(&openapi()).unwrap();
+        text.push('\n');
+        crate::serve::compare(path, &text);
+    }
+
+    #[test]
+    fn what_changes_something_needs_admin() {
+        for route in ROUTES.iter().filter(|route| route.method != Method::Get) {
+            assert_eq!(route.scope, Scope::Admin, "{}", route.path);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What people decide through the API: approve, retire, bring back, make and remove tokens.
+//!
+//! Everything goes through the writer and leaves an event that names who did it.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use driftline_protocol::wire::{Problem, ProblemCode};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::read::host_id;
+use super::{Answer, Shared};
+use crate::auth::{self, AuthError, Person};
+use crate::ingest::{Approval, Context, Decided, Ingest, IngestError};
+use crate::serve::answer::{self, Refusal};
+use crate::serve::body::Class;
+use crate::serve::state::Collector;
+use crate::store::{EventKind, EventRecord, Scope, Step};
+
+/// The longest reason, in bytes: a paragraph.
+const REASON_BYTES: usize = 2_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApproveBody {
+    reason: String,
+}
+
+/// `POST /api/v1/hosts/{host}/baseline`
+pub async fn approve(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    Path(host): Path<String>,
+    request: Request,
+) -> Answer {
+    let host = host_id(&host)?;
+    let ApproveBody { reason } = body(&collector, request).await?;
+    let why = reason.trim().to_owned();
+    if why.is_empty() || why.len() > REASON_BYTES {
+        let detail = format!("the reason must have 1 to {REASON_BYTES} bytes");
+        return Err(Refusal::malformed(detail));
+    }
+    let approval = Approval { who: person.name, why };
+    act(&collector, move |ingest, context| ingest.approve(context, &host, approval)).await
+}
+
+/// `POST /api/v1/hosts/{host}/retire`
+pub async fn retire(State(collector): Shared, Path(host): Path<String>) -> Answer {
+    let host = host_id(&host)?;
+    act(&collector, move |ingest, context| ingest.retire(context, &host)).await
+}
+
+/// `POST /api/v1/hosts/{host}/reinstate`
+pub async fn reinstate(State(collector): Shared, Path(host): Path<String>) -> Answer {
+    let host = host_id(&host)?;
+    act(&collector, move |ingest, context| ingest.reinstate(context, &host)).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenBody {
+    name: String,
+    scope: Scope,
+    days: u32,
+}
+
+/// `POST /api/v1/tokens`
+pub async fn create_token(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    request: Request,
+) -> Answer {
+    let TokenBody { name, scope, days } = body(&collector, request).await?;
+    let (token, record) = auth::make(&name, scope, days, Timestamp::now()).map_err(refused)?;
+    let shown =
+        json!({ "name": name, "scope": scope, "expires_at": record.expires_at, "token": token });
+    let detail = format!("{} made the token {name}", person.name);
+    act(&collector, move |_, context| Ok(vec![Step::Token(record), event(context, detail)]))
+        .await?;
+    Ok((StatusCode::CREATED, answer::json(&shown)).into_response())
+}
+
+/// `DELETE /api/v1/tokens/{name}`
+pub async fn remove_token(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    Path(name): Path<String>,
+) -> Answer {
+    let detail = format!("{} removed the token {name}", person.name);
+    act(&collector, move |_, context| {
+        if !context.store.tokens()?.iter().any(|token| token.name == name) {
+            let detail = format!("there is no token {name:?}");
+            return Err(IngestError::Refused(Problem { code: ProblemCode::NotFound, detail }));
+        }
+        Ok(vec![Step::RemoveToken(name), event(context, detail)])
+    })
+    .await
+}
+
+fn event(context: Context<'_>, detail: String) -> Step {
+    let kind = EventKind::TokenChanged;
+    Step::Event(EventRecord { at: context.now, host: None, kind, detail })
+}
+
+fn refused(error: AuthError) -> Refusal {
+    match error {
+        AuthError::Name(_) | AuthError::Days(_) => Refusal::malformed(error),
+        AuthError::Unknown(_) => Refusal::not_found("token of that name"),
+        AuthError::Random(_)
+        | AuthError::Store(_)
+        | AuthError::SecretFile { .. }
+        | AuthError::Secret { .. } => {
+            tracing::error!(%error, "making a token failed");
+            Refusal::failed()
+        }
+    }
+}
+
+type Steps = Result<Vec<Step>, IngestError>;
+
+/// Makes durable what `decide` decides, and answers with an empty object.
+async fn act(
+    collector: &Collector,
+    decide: impl FnOnce(&mut Ingest, Context<'_>) -> Steps + Send + 'static,
+) -> Answer {
+    let done = collector.writer.ask(move |ingest, context| {
+        let steps = decide(ingest, context)?;
+        Ok(Decided { answer: (), parts: Vec::new(), steps })
+    });
+    done.await?;
+    Ok(answer::json(&json!({})))
+}
+
+async fn body<T: DeserializeOwned>(collector: &Collector, request: Request) -> Result<T, Refusal> {
+    let (head, body): (_, Body) = request.into_parts();
+    let received = collector.budget.read(Class::Enrol, &head.headers, body).await?;
+    serde_json::from_slice(&received.bytes).map_err(Refusal::malformed)
+}

@@ -1,0 +1,314 @@
+//! What the API tells. Reads only; each answer comes from the store as the portal reads it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use driftline_protocol::ids::{HostId, PartName, SourceName};
+use driftline_protocol::limits;
+use driftline_protocol::snapshot::{Section, Snapshot};
+use driftline_protocol::wire::{AgentStatus, ProblemCode, SNAPSHOT_VERSION};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Answer, Shared};
+use crate::analysis::change::ChangeKind;
+use crate::analysis::finding::FindingKind;
+use crate::ingest::HostView;
+use crate::metrics;
+use crate::serve::answer::{self, Refusal};
+use crate::serve::state::Collector;
+use crate::store::{ChangeFilter, ChangeId, FindingFilter, effective_limit};
+use crate::writer::Reads;
+
+/// The most bytes of parts in one snapshot, as canonical JSON; a larger one is asked for by
+/// section.
+const SNAPSHOT_BYTES: usize = 64 * 1024 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostsQuery {
+    after: Option<HostId>,
+    #[serde(default)]
+    limit: u32,
+}
+
+/// `GET /api/v1/hosts`
+pub async fn hosts(State(collector): Shared, uri: Uri) -> Answer {
+    let HostsQuery { after, limit } = query(&uri)?;
+    let fleet = collector.writer.run(|ingest, _| ingest.view(Timestamp::now())).await?;
+    let limit = effective_limit(limit) as usize;
+    let later = fleet.hosts.iter().filter(|(id, _)| after.as_ref().is_none_or(|a| *id > a));
+    let page: Vec<(&HostId, &HostView)> = later.take(limit).collect();
+    let next = page.last().filter(|_| page.len() == limit);
+    let next = next.map(|(id, _)| format!("/api/v1/hosts?after={id}&limit={limit}"));
+    let page: Vec<Value> = page.iter().map(|(id, host)| show(&collector, id, host)).collect();
+    Ok(answer::json(&json!({ "hosts": page, "next": next })))
+}
+
+/// `GET /api/v1/hosts/{host}`
+pub async fn host(State(collector): Shared, Path(id): Path<String>) -> Answer {
+    let id = host_id(&id)?;
+    let mut fleet = collector.writer.run(|ingest, _| ingest.view(Timestamp::now())).await?;
+    let host = fleet.hosts.remove(&id).ok_or_else(|| Refusal::not_found(format!("host {id}")))?;
+    let shown = show(&collector, &id, &host);
+    let sources: BTreeMap<&str, Value> = host
+        .sources
+        .iter()
+        .map(|(source, state)| {
+            let value = json!({
+                "success": state.last_read.success,
+                "read_seconds": state.last_read.micros as f64 / 1e6,
+                "unobserved": state.unobserved,
+                "imbalance": state.imbalance,
+                "waiting": state.waiting,
+            });
+            (source.as_str(), value)
+        })
+        .collect();
+    let baseline = read(&collector, move |store| Ok(store.baseline(&id)?)).await?;
+    let baseline = baseline.map(|baseline| {
+        json!({
+            "approved_at": baseline.approved_at,
+            "approved_by": baseline.approved_by,
+            "reason": baseline.reason,
+        })
+    });
+    let more = HostPage { host: shown, sources, status: host.status, baseline };
+    Ok(answer::json(&more))
+}
+
+/// One host in full.
+#[derive(Serialize)]
+struct HostPage<'a> {
+    #[serde(flatten)]
+    host: Value,
+    sources: BTreeMap<&'a str, Value>,
+    status: Option<AgentStatus>,
+    baseline: Option<Value>,
+}
+
+fn show(collector: &Collector, id: &HostId, host: &HostView) -> Value {
+    let config = collector.settings().config;
+    let place = config.place(id, host.kind);
+    json!({
+        "host": id,
+        "state": metrics::liveness(host, &config, Timestamp::now()).as_str(),
+        "last_seen": host.last_seen,
+        "agent_version": host.agent_version,
+        "kind": place.kind,
+        "site": place.site,
+        "team": place.team,
+        "service": place.service,
+        "groups": place.groups,
+        "assigned": place.assigned,
+    })
+}
+
+/// `GET /api/v1/hosts/{host}/sections`
+pub async fn sections(State(collector): Shared, Path(id): Path<String>) -> Answer {
+    let id = host_id(&id)?;
+    let shown = read(&collector, move |store| {
+        known(store, &id)?;
+        let mut shown = Vec::new();
+        for section in store.sections(&id)? {
+            let parts = store.section_parts(&id, &section.source)?;
+            let unread: BTreeMap<&str, _> =
+                parts.iter().filter_map(|part| Some((part.part.as_str(), part.unread?))).collect();
+            shown.push(json!({ "section": section, "parts": parts.len(), "unread": unread }));
+        }
+        Ok(shown)
+    });
+    Ok(answer::json(&json!({ "sections": shown.await? })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SnapshotQuery {
+    at: Option<String>,
+    source: Option<SourceName>,
+}
+
+/// `GET /api/v1/hosts/{host}/snapshot`
+pub async fn snapshot(State(collector): Shared, Path(id): Path<String>, uri: Uri) -> Answer {
+    let id = host_id(&id)?;
+    let SnapshotQuery { at, source } = query(&uri)?;
+    let at = at.map(|text| moment(&text)).transpose()?.unwrap_or_else(Timestamp::now);
+    let snapshot = read(&collector, move |store| {
+        known(store, &id)?;
+        let mut sections = BTreeMap::new();
+        let mut left = SNAPSHOT_BYTES;
+        for record in store.sections(&id)? {
+            if source.as_ref().is_some_and(|wanted| *wanted != record.source) {
+                continue;
+            }
+            let Some(manifest) = store.manifest_at(&id, &record.source, at)? else { continue };
+            let mut parts = BTreeMap::new();
+            for (name, digest) in manifest.0 {
+                let part = store.part(&digest)?.ok_or_else(Refusal::failed)?;
+                let size = driftline_protocol::canonical::encode(&part).len();
+                left = left.checked_sub(size).ok_or_else(too_large)?;
+                parts.insert(name, part);
+            }
+            sections.insert(record.source, Section { domain: record.domain, parts });
+        }
+        Ok(Snapshot { version: SNAPSHOT_VERSION, host: id, taken_at: at, sections })
+    });
+    Ok(answer::json(&snapshot.await?))
+}
+
+fn too_large() -> Refusal {
+    let detail = format!("the snapshot passes {SNAPSHOT_BYTES} bytes; ask for one `source`");
+    Refusal::new(ProblemCode::TooLarge, detail)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangesQuery {
+    host: Option<HostId>,
+    source: Option<SourceName>,
+    part: Option<PartName>,
+    kind: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    before: Option<i64>,
+    #[serde(default)]
+    limit: u32,
+}
+
+/// `GET /api/v1/changes`
+pub async fn changes(State(collector): Shared, uri: Uri) -> Answer {
+    let ChangesQuery { host, source, part, kind, from, to, before, limit } = query(&uri)?;
+    let filter = ChangeFilter {
+        host,
+        source,
+        part,
+        kinds: kind.map(|text| kinds(&text)).transpose()?.unwrap_or_default(),
+        from: from.map(|text| moment(&text)).transpose()?,
+        to: to.map(|text| moment(&text)).transpose()?,
+        before: before.map(ChangeId),
+        limit,
+    };
+    let changes = read(&collector, move |store| Ok(store.changes(&filter)?)).await?;
+    let full = changes.len() >= effective_limit(limit) as usize;
+    let next = changes.last().filter(|_| full).map(|change| next_changes(&uri, change.id));
+    Ok(answer::json(&json!({ "changes": changes, "next": next })))
+}
+
+/// The same query, going on after `last`.
+fn next_changes(uri: &Uri, last: ChangeId) -> String {
+    let same = uri.query().unwrap_or_default().split('&');
+    let same = same.filter(|pair| !pair.is_empty() && !pair.starts_with("before="));
+    let mut pairs: Vec<String> = same.map(str::to_owned).collect();
+    pairs.push(format!("before={}", last.0));
+    format!("/api/v1/changes?{}", pairs.join("&"))
+}
+
+fn kinds(text: &str) -> Result<Vec<ChangeKind>, Refusal> {
+    let kind = |word: &str| {
+        let found = ChangeKind::ALL.into_iter().find(|kind| kind.as_str() == word);
+        found.ok_or_else(|| Refusal::malformed(format!("{word:?} is no kind of change")))
+    };
+    text.split(',').take(ChangeKind::ALL.len()).map(kind).collect()
+}
+
+/// `GET /api/v1/changes/{id}`
+pub async fn change(State(collector): Shared, Path(id): Path<String>) -> Answer {
+    let number: i64 = id.parse().map_err(|_| Refusal::not_found(format!("change {id:?}")))?;
+    let change = read(&collector, move |store| Ok(store.change(ChangeId(number))?)).await?;
+    let change = change.ok_or_else(|| Refusal::not_found(format!("change {number}")))?;
+    Ok(answer::json(&change))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FindingsQuery {
+    host: Option<HostId>,
+    kind: Option<FindingKind>,
+    #[serde(default)]
+    open: bool,
+    #[serde(default)]
+    limit: u32,
+}
+
+/// `GET /api/v1/findings`
+pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
+    let FindingsQuery { host, kind, open, limit } = query(&uri)?;
+    let filter = FindingFilter { host, kind, open_only: open, number: None, limit };
+    let findings = read(&collector, move |store| Ok(store.findings(&filter)?)).await?;
+    let more = findings.len() >= effective_limit(limit) as usize;
+    Ok(answer::json(&json!({ "findings": findings, "more": more })))
+}
+
+/// `GET /api/v1/findings/{number}`
+pub async fn finding(State(collector): Shared, Path(number): Path<String>) -> Answer {
+    let missing = || Refusal::not_found(format!("finding {number:?}"));
+    let wanted: i64 = number.parse().map_err(|_| missing())?;
+    let filter = FindingFilter { number: Some(wanted), limit: 1, ..FindingFilter::default() };
+    let findings = read(&collector, move |store| Ok(store.findings(&filter)?)).await?;
+    Ok(answer::json(findings.first().ok_or_else(missing)?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    host: Option<HostId>,
+    #[serde(default)]
+    limit: u32,
+}
+
+/// `GET /api/v1/events`
+pub async fn events(State(collector): Shared, uri: Uri) -> Answer {
+    let EventsQuery { host, limit } = query(&uri)?;
+    let limit = effective_limit(limit);
+    let events = read(&collector, move |store| Ok(store.events(host.as_ref(), limit)?)).await?;
+    let more = events.len() >= limit as usize;
+    Ok(answer::json(&json!({ "events": events, "more": more })))
+}
+
+/// `GET /api/v1/tokens`
+pub async fn tokens(State(collector): Shared) -> Answer {
+    let mut tokens = read(&collector, |store| Ok(store.tokens()?)).await?;
+    tokens.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(answer::json(&json!({ "tokens": tokens })))
+}
+
+/// Reads the store on a thread for blocking work.
+async fn read<T: Send + 'static>(
+    collector: &Arc<Collector>,
+    work: impl FnOnce(&dyn Reads) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let store = Arc::clone(&collector.read);
+    let done = tokio::task::spawn_blocking(move || work(&*store)).await;
+    done.map_err(|_| Refusal::failed())?
+}
+
+fn known(store: &dyn Reads, id: &HostId) -> Result<(), Refusal> {
+    match store.host(id)? {
+        Some(_) => Ok(()),
+        None => Err(Refusal::not_found(format!("host {id}"))),
+    }
+}
+
+/// The host a path names; a text that can be none is simply not there.
+pub(super) fn host_id(text: &str) -> Result<HostId, Refusal> {
+    let shown: String = text.chars().take(limits::HOST_NAME_BYTES).collect();
+    text.parse().map_err(|_| Refusal::not_found(format!("host {shown:?}")))
+}
+
+fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
+    let query = axum::extract::Query::<T>::try_from_uri(uri);
+    query.map(|query| query.0).map_err(|error| Refusal::malformed(error.body_text()))
+}
+
+/// A time as people and Grafana write it: RFC 3339, or milliseconds since 1970.
+fn moment(text: &str) -> Result<Timestamp, Refusal> {
+    let by_number = text.parse().ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    by_number.or_else(|| text.parse().ok()).ok_or_else(|| {
+        let shown: String = text.chars().take(40).collect();
+        Refusal::malformed(format!("{shown:?} is neither an RFC 3339 time nor epoch milliseconds"))
+    })
+}

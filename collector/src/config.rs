@@ -1,0 +1,155 @@
+//! What an administrator may set: one struct, its defaults, the sample file.
+//!
+//! Knows nothing of files ([`load`]) nor of which host belongs where ([`place`]). Unknown fields
+//! are refused, every value has a bound, and [`sample`] with its comment signs taken off is exactly
+//! [`Config::default`].
+
+pub mod load;
+pub mod place;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use place::{GroupRule, HostRule, Place};
+
+/// The collector's configuration, complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen. Default `127.0.0.1:9470`. Any address beyond loopback needs `[tls]` and a
+    /// token.
+    pub listen: SocketAddr,
+    /// The address people reach the portal at, without a slash at the end; for links in alerts.
+    /// Default: none, links then name the address listened on.
+    pub public_url: Option<String>,
+    /// Where the store lives. Default `/var/lib/driftline/collector`.
+    pub state_dir: PathBuf,
+    /// The file that holds the secret agents enrol with, one line. Default: none, so only a token
+    /// of scope `enrol` can bring in new hosts.
+    pub enrolment_secret_file: Option<PathBuf>,
+    /// How often agents report, in seconds, 5 to 3,600. Default 60.
+    pub heartbeat_seconds: u64,
+    /// How long history is kept, in days, 1 to 36,500. Default 400: a year and a month to compare
+    /// with.
+    pub retention_days: u64,
+    /// How long a host may be silent before it is stale, in seconds. Default: three heartbeats.
+    pub stale_seconds: Option<u64>,
+    /// How long a host may be silent before its series are dropped, in days, 1 to 3,650. Default
+    /// 30.
+    pub dormant_days: u64,
+    /// Certificate and key.
+    pub tls: Option<Tls>,
+    /// What `/metrics` shows.
+    pub metrics: MetricsConfig,
+    /// Where hosts belong; the first entry that matches decides.
+    pub hosts: Vec<HostRule>,
+    /// Groups of hosts; a host may be in many.
+    pub groups: Vec<GroupRule>,
+}
+
+/// Certificate and key of the collector, PEM; read again at each reload.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain, the collector's own first.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+}
+
+/// What `/metrics` shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Whether series with a `host` label are shown. Default true; turn off beyond some 10,000
+    /// hosts.
+    pub per_host: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], crate::config::DEFAULT_PORT)),
+            public_url: None,
+            state_dir: PathBuf::from("/var/lib/driftline/collector"),
+            enrolment_secret_file: None,
+            heartbeat_seconds: 60,
+            retention_days: 400,
+            stale_seconds: None,
+            dormant_days: 30,
+            tls: None,
+            metrics: MetricsConfig { per_host: true },
+            hosts: Vec::new(),
+            groups: Vec::new(),
+        }
+    }
+}
+
+/// The port of collectors: free in the list of Prometheus exporters' default ports.
+pub const DEFAULT_PORT: u16 = 9470;
+
+/// How many heartbeats a host may miss before it is stale, unless configured.
+const STALE_HEARTBEATS: u64 = 3;
+
+const DAY_SECONDS: u64 = 86_400;
+
+impl Config {
+    /// How often agents report.
+    pub fn heartbeat(&self) -> Duration {
+        Duration::from_secs(self.heartbeat_seconds)
+    }
+
+    /// How long a host may be silent before it is stale.
+    pub fn stale(&self) -> Duration {
+        let seconds = self.stale_seconds.unwrap_or(self.heartbeat_seconds * STALE_HEARTBEATS);
+        Duration::from_secs(seconds)
+    }
+
+    /// How long a host may be silent before its series are dropped.
+    pub fn dormant(&self) -> Duration {
+        Duration::from_secs(self.dormant_days * DAY_SECONDS)
+    }
+
+    /// How long history is kept.
+    pub fn retention(&self) -> Duration {
+        Duration::from_secs(self.retention_days * DAY_SECONDS)
+    }
+}
+
+/// The sample file: every field with its meaning, its unit and its default, commented out.
+pub fn sample() -> &'static str {
+    include_str!("config/sample.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_with_its_comment_signs_taken_off_is_the_default() {
+        let settings = sample().lines().filter_map(|line| line.strip_prefix("#"));
+        let text: Vec<&str> = settings.filter(|line| !line.starts_with(' ')).collect();
+        let (defaults, examples) =
+            text.split_at(text.iter().position(|line| line.starts_with("[[")).unwrap());
+        let optional = ["public_url", "enrolment_secret_file", "stale_seconds", "[tls]"];
+        let optional = |line: &&&str| optional.iter().any(|name| line.starts_with(name));
+        let set: Vec<&str> = defaults
+            .iter()
+            .filter(|line| !optional(line) && !line.contains("_file = \"/etc/driftline/tls"))
+            .copied()
+            .collect();
+        assert_eq!(load::parse("sample", &set.join("\n")).unwrap(), Config::default());
+        let everything = load::parse("sample", &text.join("\n")).unwrap();
+        assert!(everything.tls.is_some() && everything.stale_seconds.is_some());
+        assert_eq!((everything.hosts.len(), everything.groups.len()), (1, 1));
+        assert!(examples.len() > 6);
+    }
+
+    #[test]
+    fn the_sample_names_every_field() {
+        for field in load::FIELDS {
+            assert!(sample().contains(&format!("#{field}")), "{field} is not in the sample");
+        }
+    }
+}

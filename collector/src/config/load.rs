@@ -1,0 +1,315 @@
+//! From files to a [`Config`]: read, check, merge.
+//!
+//! Every mistake names file and line and says what to do. The whole is checked before anything is
+//! used, so a file with a mistake changes nothing.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use driftline_protocol::limits;
+use serde::{Deserialize, Deserializer, de};
+
+use super::{Config, GroupRule, HostRule, Tls};
+
+/// Where the configuration stands unless the command line says otherwise.
+pub const DEFAULT_FILE: &str = "/etc/driftline/collector.toml";
+
+/// The largest configuration file, in bytes: some 10,000 host entries.
+const FILE_BYTES: u64 = 1024 * 1024;
+
+/// The most files in `conf.d`; more is a mistake in the path.
+const CONF_D_FILES: usize = 200;
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file or folder cannot be read.
+    #[error("reading {}", file.display())]
+    Read {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A line says something it must not.
+    #[error("{file}:{line}: {problem}; {hint}")]
+    Line {
+        /// Which file.
+        file: String,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// There are more files than anybody means.
+    #[error("{} holds more than {CONF_D_FILES} files; is it the right folder?", .0.display())]
+    TooMany(PathBuf),
+}
+
+/// Every field, as it begins its line in the sample file.
+#[cfg(test)]
+pub(super) const FIELDS: [&str; 21] = [
+    "listen =",
+    "public_url =",
+    "state_dir =",
+    "enrolment_secret_file =",
+    "heartbeat_seconds =",
+    "retention_days =",
+    "stale_seconds =",
+    "dormant_days =",
+    "[metrics]",
+    "per_host =",
+    "[tls]",
+    "cert_file =",
+    "key_file =",
+    "[[host]]",
+    "name =",
+    "kind =",
+    "site =",
+    "team =",
+    "service =",
+    "[[group]]",
+    "host =",
+];
+
+/// One file: whatever it leaves out stays as it was.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Partial {
+    listen: Option<SocketAddr>,
+    #[serde(default, deserialize_with = "url")]
+    public_url: Option<String>,
+    state_dir: Option<PathBuf>,
+    enrolment_secret_file: Option<PathBuf>,
+    #[serde(default, deserialize_with = "heartbeat")]
+    heartbeat_seconds: Option<u64>,
+    #[serde(default, deserialize_with = "retention")]
+    retention_days: Option<u64>,
+    #[serde(default, deserialize_with = "stale")]
+    stale_seconds: Option<u64>,
+    #[serde(default, deserialize_with = "dormant")]
+    dormant_days: Option<u64>,
+    tls: Option<Tls>,
+    #[serde(default)]
+    metrics: PartialMetrics,
+    #[serde(default)]
+    host: Vec<HostRule>,
+    #[serde(default)]
+    group: Vec<GroupRule>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct PartialMetrics {
+    per_host: Option<bool>,
+}
+
+/// Reads `file` and every `*.toml` of the `conf.d` beside it, in the order of their names.
+///
+/// # Errors
+/// [`ConfigError`], the first one found.
+pub fn load(file: &Path) -> Result<Config, ConfigError> {
+    let mut config = Config::default();
+    for file in files(file)? {
+        let text = read(&file)?;
+        merge(&mut config, partial(&file.display().to_string(), &text)?);
+    }
+    Ok(config)
+}
+
+/// Reads one text, as [`load`] does one file.
+///
+/// # Errors
+/// [`ConfigError::Line`].
+pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
+    let mut config = Config::default();
+    merge(&mut config, partial(name, text)?);
+    Ok(config)
+}
+
+/// The files that [`load`] reads.
+fn files(file: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let folder = file.parent().unwrap_or(Path::new(".")).join("conf.d");
+    let mut files = vec![file.to_path_buf()];
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(files),
+        Err(source) => return Err(ConfigError::Read { file: folder, source }),
+    };
+    let mut more: Vec<PathBuf> = entries
+        .take(CONF_D_FILES + 1)
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(|source| ConfigError::Read { file: folder.clone(), source })?;
+    if more.len() > CONF_D_FILES {
+        return Err(ConfigError::TooMany(folder));
+    }
+    more.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    more.sort();
+    files.append(&mut more);
+    Ok(files)
+}
+
+fn read(file: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Read { file: file.to_path_buf(), source };
+    let mut opened = File::open(file).map_err(failed)?;
+    let bytes = limits::read_bounded(&mut opened, FILE_BYTES).map_err(failed)?;
+    String::from_utf8(bytes).map_err(|error| failed(std::io::Error::other(error)))
+}
+
+fn partial(name: &str, text: &str) -> Result<Partial, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        ConfigError::Line {
+            file: name.to_owned(),
+            line: before.matches('\n').count() + 1,
+            problem: error.message().replace('\n', " "),
+            hint: hint(error.message()),
+        }
+    })
+}
+
+fn hint(message: &str) -> String {
+    let mut names = message.split('`').skip(1).step_by(2);
+    let general = "`driftline-collector sample-config` shows every setting with its meaning";
+    if !message.starts_with("unknown field") {
+        return general.to_owned();
+    }
+    let given = names.next().unwrap_or_default();
+    match names.map(|name| (likeness(given, name), name)).max() {
+        Some((likeness, name)) if likeness * 2 >= given.len() => format!("did you mean `{name}`?"),
+        _ => general.to_owned(),
+    }
+}
+
+/// How many characters `a` and `b` share at their beginnings and ends: enough to catch a slip of
+/// the finger.
+fn likeness(a: &str, b: &str) -> usize {
+    let same = |(x, y): &(u8, u8)| x == y;
+    let head = a.bytes().zip(b.bytes()).take_while(same).count();
+    let tail = a.bytes().rev().zip(b.bytes().rev()).take_while(same).count();
+    (head + tail).min(a.len()).min(b.len())
+}
+
+/// Lays `partial` over `config`; destructured, so that a new field cannot be forgotten here.
+fn merge(config: &mut Config, partial: Partial) {
+    let Partial {
+        listen,
+        public_url,
+        state_dir,
+        enrolment_secret_file,
+        heartbeat_seconds,
+        retention_days,
+        stale_seconds,
+        dormant_days,
+        tls,
+        metrics: PartialMetrics { per_host },
+        host,
+        group,
+    } = partial;
+    set(&mut config.listen, listen);
+    set(&mut config.state_dir, state_dir);
+    set(&mut config.heartbeat_seconds, heartbeat_seconds);
+    set(&mut config.retention_days, retention_days);
+    set(&mut config.dormant_days, dormant_days);
+    set(&mut config.metrics.per_host, per_host);
+    config.public_url = public_url.or(config.public_url.take());
+    config.enrolment_secret_file = enrolment_secret_file.or(config.enrolment_secret_file.take());
+    config.stale_seconds = stale_seconds.or(config.stale_seconds);
+    config.tls = tls.or(config.tls.take());
+    config.hosts.extend(host);
+    config.groups.extend(group);
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn within<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    range: RangeInclusive<u64>,
+) -> Result<Option<u64>, D::Error> {
+    let value = u64::deserialize(deserializer)?;
+    if range.contains(&value) {
+        return Ok(Some(value));
+    }
+    let (least, most) = (range.start(), range.end());
+    Err(de::Error::custom(format!("{value} must be {least} to {most}")))
+}
+
+fn heartbeat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within(deserializer, 5..=3_600)
+}
+
+fn retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within(deserializer, 1..=36_500)
+}
+
+fn stale<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within(deserializer, 10..=86_400)
+}
+
+fn dormant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within(deserializer, 1..=3_650)
+}
+
+fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>".contains(&byte));
+    if plain && (text.starts_with("https://") || text.starts_with("http://")) {
+        return Ok(Some(text.trim_end_matches('/').to_owned()));
+    }
+    Err(de::Error::custom(format!("{text:?} must begin with http:// or https://")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: &str) {
+        let error = parse("collector.toml", text).expect_err(text);
+        assert!(error.to_string().contains(expect), "{error} does not say {expect}");
+    }
+
+    #[test]
+    fn a_mistake_names_file_line_and_hint() {
+        check("\nlisten = 'x'", "collector.toml:2: ");
+        check("heartbeat_second = 3", "did you mean `heartbeat_seconds`?");
+        check("colour = 3", "sample-config");
+        check("\n\nheartbeat_seconds = 0", "collector.toml:3: 0 must be 5 to 3600");
+        check("retention_days = 0", "0 must be 1 to 36500");
+        check("public_url = 'ftp://x'", "must begin with http");
+        check("[[host]]\nname = 'a'\nkind = 'sbc'", "collector.toml:3: unknown variant");
+        check("[tls]\ncert_file = 'a'", "missing field `key_file`");
+    }
+
+    #[test]
+    fn later_files_replace_values_and_add_entries() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("collector.toml");
+        let more = folder.path().join("conf.d");
+        std::fs::create_dir(&more).unwrap();
+        std::fs::write(&file, "heartbeat_seconds = 10\n[[host]]\nname = 'a'\n").unwrap();
+        std::fs::write(more.join("2.toml"), "heartbeat_seconds = 30\n").unwrap();
+        std::fs::write(more.join("1.toml"), "heartbeat_seconds = 20\n[[host]]\nname = 'b'")
+            .unwrap();
+        std::fs::write(more.join("3.toml~"), "not toml").unwrap();
+        let config = load(&file).unwrap();
+        assert_eq!(config.heartbeat_seconds, 30);
+        let names: Vec<&str> = config.hosts.iter().map(|host| host.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = load(Path::new("/nonexistent/collector.toml")).unwrap_err();
+        assert_eq!(error.to_string(), "reading /nonexistent/collector.toml");
+    }
+}

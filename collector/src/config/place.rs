@@ -1,0 +1,159 @@
+//! Which host belongs where. Pure.
+//!
+//! A host may suggest what it is; the configuration decides. Patterns know `*` and `?` only: host
+//! names need no more, and matching is linear in the name for each star.
+
+#![deny(clippy::disallowed_methods, reason = "where a host belongs depends on its name alone")]
+
+use driftline_protocol::ids::HostId;
+use driftline_protocol::wire::HostKind;
+use serde::Deserialize;
+
+use super::Config;
+
+/// Where hosts of a name belong.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostRule {
+    /// A pattern of host names with `*` and `?`.
+    pub name: String,
+    /// What kind of host; what the agent says when absent.
+    pub kind: Option<HostKind>,
+    /// Where it stands.
+    pub site: Option<String>,
+    /// Who owns it.
+    pub team: Option<String>,
+    /// What callers use it for.
+    pub service: Option<String>,
+}
+
+/// A group of hosts; every condition that is given must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRule {
+    /// The group's name.
+    pub name: String,
+    /// A pattern of host names with `*` and `?`.
+    pub host: Option<String>,
+    /// The kind of its hosts.
+    pub kind: Option<HostKind>,
+    /// The site of its hosts.
+    pub site: Option<String>,
+}
+
+/// Where one host belongs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// What kind of host.
+    pub kind: HostKind,
+    /// Where it stands; empty when nobody said.
+    pub site: String,
+    /// Who owns it; empty when nobody said.
+    pub team: String,
+    /// What callers use it for; empty when nobody said.
+    pub service: String,
+    /// Whether any entry matched.
+    pub assigned: bool,
+    /// The groups it is in, in the order of the configuration.
+    pub groups: Vec<String>,
+}
+
+impl Config {
+    /// Where `host`, which calls itself a `kind`, belongs.
+    pub fn place(&self, host: &HostId, kind: HostKind) -> Place {
+        let rule = self.hosts.iter().find(|rule| matches(&rule.name, host.as_str()));
+        let text = |pick: fn(&HostRule) -> &Option<String>| {
+            rule.and_then(|rule| pick(rule).clone()).unwrap_or_default()
+        };
+        let mut place = Place {
+            kind: rule.and_then(|rule| rule.kind).unwrap_or(kind),
+            site: text(|rule| &rule.site),
+            team: text(|rule| &rule.team),
+            service: text(|rule| &rule.service),
+            assigned: rule.is_some(),
+            groups: Vec::new(),
+        };
+        for group in &self.groups {
+            if holds(group, host, &place) {
+                place.groups.push(group.name.clone());
+            }
+        }
+        place
+    }
+}
+
+fn holds(group: &GroupRule, host: &HostId, place: &Place) -> bool {
+    let GroupRule { name: _, host: pattern, kind, site } = group;
+    pattern.as_ref().is_none_or(|pattern| matches(pattern, host.as_str()))
+        && kind.is_none_or(|kind| kind == place.kind)
+        && site.as_ref().is_none_or(|site| *site == place.site)
+}
+
+/// Whether `name` follows `pattern`: `*` stands for any text, `?` for one character.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut at, mut position) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(byte) = name.get(position) {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at + 1, position));
+                at += 1;
+            }
+            Some(wanted) if wanted == byte || *wanted == b'?' => {
+                at += 1;
+                position += 1;
+            }
+            // The text after the last star fits nowhere yet: let the star take one more byte.
+            _ => match star {
+                Some((after, taken)) => {
+                    star = Some((after, taken + 1));
+                    at = after;
+                    position = taken + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(at).all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::parse;
+
+    #[test]
+    fn a_pattern_matches_as_people_expect() {
+        for (pattern, name, expect) in [
+            ("sbc-*", "sbc-1", true),
+            ("sbc-*", "asbc-1", false),
+            ("*", "", true),
+            ("?", "", false),
+            ("*a*b", "xaxbxab", true),
+            ("*a*b", "xaxbxa", false),
+            ("a?c", "abc", true),
+            ("abc", "abcd", false),
+        ] {
+            assert_eq!(matches(pattern, name), expect, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn the_first_host_entry_decides_and_all_groups_count() {
+        let config = parse(
+            "t",
+            "[[host]]\nname = 'sbc-*'\nkind = 'uc'\nsite = 'vienna'\n\
+             [[host]]\nname = '*'\nsite = 'elsewhere'\n\
+             [[group]]\nname = 'uc'\nkind = 'uc'\n\
+             [[group]]\nname = 'graz'\nsite = 'graz'\n\
+             [[group]]\nname = 'edge'\nhost = 'sbc-?'\n",
+        )
+        .unwrap();
+        let place = config.place(&"sbc-1".parse().unwrap(), HostKind::Endpoint);
+        assert_eq!((place.kind, place.site.as_str()), (HostKind::Uc, "vienna"));
+        assert_eq!(place.groups, ["uc", "edge"]);
+        let nobody = Config::default().place(&"x".parse().unwrap(), HostKind::Cloud);
+        assert!(!nobody.assigned && nobody.kind == HostKind::Cloud);
+    }
+}

@@ -1,0 +1,305 @@
+//! Takes what hosts say, checks it against what is known, and decides what becomes durable.
+//!
+//! [`Ingest`] decides and never acts: it gets the clock and randomness as values, reads the store
+//! through [`Store`], and hands back [`Decided`]: an answer, the parts to keep and the steps to
+//! apply. The caller makes those durable **before** the answer goes out and then says how that went
+//! ([`Ingest::settle`]); until then later decisions build on the pending ones. It knows no HTTP and
+//! no SQL.
+//!
+//! What it keeps in memory is bounded by the number of hosts ([`Config::max_hosts`]) and, for each
+//! host, by the number of its sections and open findings; parts and manifests are held only until
+//! they are durable. *Sending twice changes nothing*: everything is decided by (host, source,
+//! generation) and by digest.
+
+pub mod clock;
+pub mod ledger;
+pub mod presence;
+
+mod approve;
+mod enrol;
+mod fleet;
+mod heartbeat;
+mod parts;
+mod versions;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftline_protocol::ids::{Digest, HostId};
+use driftline_protocol::snapshot::Part;
+use driftline_protocol::wire::{
+    EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, Problem, ProblemCode, Report,
+    ReportAnswer,
+};
+use jiff::Timestamp;
+
+pub use enrol::{Proof, token_hash};
+pub use parts::{check_parts, check_report};
+pub use versions::{CHANGES_PER_VERSION, ITEMS_PER_VERSION};
+pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
+
+use crate::store::{ReadFindings, ReadState, Step, StoreError};
+use fleet::Host;
+
+/// What ingest reads; every store is one.
+pub trait Store: ReadState + ReadFindings {}
+
+impl<T: ReadState + ReadFindings + ?Sized> Store for T {}
+
+/// What the shell decides for ingest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How often agents shall send a heartbeat, in milliseconds.
+    pub interval_ms: u64,
+    /// The store's epoch, which grows whenever the store is opened.
+    pub epoch: u64,
+    /// The most hosts that may be known, retired ones included; each costs a few kilobytes of
+    /// memory.
+    pub max_hosts: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { interval_ms: 60_000, epoch: 1, max_hosts: 200_000 }
+    }
+}
+
+/// The moment one request is decided: the clock and what is durable, as values.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The durable state.
+    pub store: &'a dyn Store,
+    /// The collector's clock.
+    pub now: Timestamp,
+}
+
+/// A decision: what to answer once `parts` and then `steps` are durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided<A> {
+    /// The answer; it may only go out after `steps` are durable.
+    pub answer: A,
+    /// Parts to keep first; they are content-addressed, so keeping more than is used is harmless.
+    pub parts: Vec<(Digest, Part)>,
+    /// Steps to apply together, all or none.
+    pub steps: Vec<Step>,
+}
+
+impl<A> Decided<A> {
+    fn new(answer: A, steps: Vec<Step>) -> Self {
+        Self { answer, parts: Vec::new(), steps }
+    }
+}
+
+/// A report whose parts were checked and hashed by us; see [`check_report`].
+pub type CheckedReport = Report<(Digest, Part)>;
+
+/// How the steps of earlier decisions fared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// They would survive a power cut.
+    Durable,
+    /// They were not applied; everything decided since the last settlement is forgotten.
+    Lost,
+}
+
+/// Why a request gets no decision.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The sender is told this; nothing changes.
+    #[error("{}", .0.detail)]
+    Refused(Problem),
+    /// The store could not be read; the sender is told to come back.
+    #[error("reading what is known")]
+    Store(#[from] StoreError),
+}
+
+impl IngestError {
+    fn refused(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self::Refused(Problem { code, detail: detail.into() })
+    }
+}
+
+/// Sums since the program started, for counters; what must survive a restart is in the store's
+/// totals.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IngestTotals {
+    /// Heartbeats answered.
+    pub heartbeats: u64,
+    /// Section versions applied.
+    pub applied: u64,
+    /// Section versions that were known already.
+    pub known: u64,
+    /// Section versions refused as forged or broken.
+    pub refused: u64,
+    /// Section versions put off because parts or their base were missing.
+    pub deferred: u64,
+    /// Changed parts recorded as one change because their version passed its bound of changes.
+    pub summarised: u64,
+    /// Findings not opened because their host passed its bound of open findings.
+    pub findings_dropped: u64,
+}
+
+/// Decides what each message means; owns what is known of the fleet between two writes.
+pub struct Ingest {
+    config: Config,
+    fleet: BTreeMap<HostId, Host>,
+    tokens: BTreeMap<[u8; 32], HostId>,
+    unsettled: BTreeSet<HostId>,
+    seen: BTreeSet<HostId>,
+    totals: IngestTotals,
+}
+
+impl Ingest {
+    /// Knows every host that `store` knows; the rest is read when a host is first heard.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the hosts cannot be read.
+    pub fn new(config: Config, store: &dyn Store) -> Result<Self, StoreError> {
+        let mut ingest = Self {
+            config,
+            fleet: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+            seen: BTreeSet::new(),
+            totals: IngestTotals::default(),
+        };
+        for record in store.hosts()? {
+            ingest.remember(record);
+        }
+        Ok(ingest)
+    }
+
+    /// Whose token this is, unless it is nobody's. A retired host's token is still its own.
+    pub fn authenticate(&self, token: &str) -> Option<HostId> {
+        self.tokens.get(&token_hash(token)).cloned()
+    }
+
+    /// Gives an agent its identity. `proof` has been checked by the caller; `random` becomes the
+    /// token.
+    ///
+    /// # Errors
+    /// [`IngestError`]: the protocol is newer than ours, the fleet is full, or the store cannot be
+    /// read.
+    pub fn enrol(
+        &mut self,
+        context: Context<'_>,
+        request: &EnrolRequest,
+        credentials: (Proof, [u8; 32]),
+    ) -> Result<Decided<EnrolAnswer>, IngestError> {
+        enrol::enrol(self, context, request, credentials)
+    }
+
+    /// Answers a heartbeat of `caller`, whose token the request carried.
+    ///
+    /// # Errors
+    /// [`IngestError`]: not the caller's own host, a clone, a retired host, or the store cannot be
+    /// read.
+    pub fn heartbeat(
+        &mut self,
+        context: Context<'_>,
+        caller: &HostId,
+        heartbeat: &Heartbeat,
+    ) -> Result<Decided<HeartbeatAnswer>, IngestError> {
+        heartbeat::heartbeat(self, context, caller, heartbeat)
+    }
+
+    /// Takes the section versions of a report of `caller`, in their order; each has its own
+    /// outcome.
+    ///
+    /// # Errors
+    /// [`IngestError`], as for [`Ingest::heartbeat`]; then no version was taken.
+    pub fn report(
+        &mut self,
+        context: Context<'_>,
+        caller: &HostId,
+        report: CheckedReport,
+    ) -> Result<Decided<ReportAnswer>, IngestError> {
+        versions::report(self, context, caller, report)
+    }
+
+    /// Says how everything decided since the last settlement fared. Call it after each write, and
+    /// decide nothing between handing steps to the store and this call.
+    ///
+    /// # Errors
+    /// [`StoreError`] when, after [`Settlement::Lost`], what is durable cannot be read; ask again
+    /// then.
+    pub fn settle(&mut self, store: &dyn Store, how: Settlement) -> Result<(), StoreError> {
+        match how {
+            Settlement::Durable => {
+                for id in std::mem::take(&mut self.unsettled) {
+                    if let Some(host) = self.fleet.get_mut(&id) {
+                        host.pending.clear();
+                    }
+                }
+            }
+            Settlement::Lost => {
+                while let Some(id) = self.unsettled.first().cloned() {
+                    self.reload(store, &id)?;
+                    self.unsettled.remove(&id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When hosts heard since the last call were heard, for [`crate::store::Append::note_seen`].
+    pub fn take_seen(&mut self) -> Vec<(HostId, Timestamp)> {
+        let seen = std::mem::take(&mut self.seen);
+        let last_seen = |id| self.fleet.get(&id).map(|host| (id, host.record.last_seen));
+        seen.into_iter().filter_map(last_seen).collect()
+    }
+
+    /// Agrees that the present state of `host` is as it should be; its open drifts end as accepted.
+    ///
+    /// # Errors
+    /// [`IngestError`]: the host is unknown or has reported nothing, or the store cannot be read.
+    pub fn approve(
+        &mut self,
+        context: Context<'_>,
+        host: &HostId,
+        approval: Approval,
+    ) -> Result<Vec<Step>, IngestError> {
+        approve::approve(self, context, host, approval)
+    }
+
+    /// Takes a host out of service: its findings end, its agent is told, its history stays.
+    ///
+    /// # Errors
+    /// [`IngestError`]: the host is unknown, or the store cannot be read.
+    pub fn retire(
+        &mut self,
+        context: Context<'_>,
+        host: &HostId,
+    ) -> Result<Vec<Step>, IngestError> {
+        approve::retire(self, context, host)
+    }
+
+    /// Brings a retired host back; its history goes on.
+    ///
+    /// # Errors
+    /// [`IngestError`] when the host is unknown.
+    pub fn reinstate(
+        &mut self,
+        context: Context<'_>,
+        host: &HostId,
+    ) -> Result<Vec<Step>, IngestError> {
+        approve::reinstate(self, context, host)
+    }
+
+    /// The fleet as it stands, for metrics and pages.
+    pub fn view(&self, now: Timestamp) -> FleetView {
+        view::view(self, now)
+    }
+}
+
+/// Who agreed to a state, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// The person or token.
+    pub who: String,
+    /// The reason, in a sentence.
+    pub why: String,
+}

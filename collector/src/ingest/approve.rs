@@ -1,0 +1,131 @@
+//! What people decide about a host: its state is as it should be, it is out of service, it is back.
+
+use std::collections::BTreeMap;
+
+use driftline_protocol::ids::{Digest, HostId};
+use driftline_protocol::item::Items;
+use driftline_protocol::manifest::Manifest;
+use driftline_protocol::snapshot::Part;
+use driftline_protocol::wire::ProblemCode;
+
+use super::fleet::Host;
+use super::heartbeat::event;
+use super::{Approval, Context, Ingest, IngestError};
+use crate::analysis::drift::resolved;
+use crate::analysis::finding::{Finding, FindingKind, Resolution};
+use crate::store::{Baseline, EventKind, PartRecord, Step, StoreError};
+
+pub(super) fn approve(
+    ingest: &mut Ingest,
+    context: Context<'_>,
+    id: &HostId,
+    approval: Approval,
+) -> Result<Vec<Step>, IngestError> {
+    let host = ingest.known_host(id)?;
+    let mut sections = BTreeMap::new();
+    let sources: Vec<_> = host.load(context.store)?.sections.keys().cloned().collect();
+    for source in sources {
+        sections.insert(source.clone(), agreed(host.parts(context.store, &source)?, context)?);
+    }
+    if sections.is_empty() {
+        let detail = format!("{id} has not reported yet, so there is no state to approve");
+        return Err(IngestError::refused(ProblemCode::NotFound, detail));
+    }
+    let findings = end_drifts(host, context)?;
+    let detail = format!("{} approved the state of {id}: {}", approval.who, approval.why);
+    let baseline = Baseline {
+        host: id.clone(),
+        sections,
+        approved_at: context.now,
+        approved_by: approval.who,
+        reason: approval.why,
+    };
+    let steps = vec![
+        Step::Approve { baseline, findings },
+        event(host, context, EventKind::Approved, detail),
+    ];
+    ingest.unsettled(id, &steps);
+    Ok(steps)
+}
+
+/// The present state is the baseline now, so nothing differs from it.
+fn end_drifts(host: &mut Host, context: Context<'_>) -> Result<Vec<Finding>, StoreError> {
+    let known = host.load(context.store)?;
+    let drifts = known.open.values().filter(|finding| finding.id.kind == FindingKind::Drift);
+    let accepted = |finding: &Finding| resolved(finding, context.now, Resolution::Accepted);
+    let findings: Vec<Finding> = drifts.map(accepted).collect();
+    known.note(&findings);
+    Ok(findings)
+}
+
+/// The newest state of each part in which most of it was seen: what is unobserved today was not
+/// agreed away.
+fn agreed(
+    parts: BTreeMap<driftline_protocol::ids::PartName, PartRecord>,
+    context: Context<'_>,
+) -> Result<Manifest, StoreError> {
+    let mut manifest = BTreeMap::new();
+    for (name, record) in parts {
+        manifest.insert(name, agreed_part(&record, context)?);
+    }
+    Ok(Manifest(manifest))
+}
+
+/// Read content counts for more than newer attributes, unless the attributes have changed since.
+fn agreed_part(record: &PartRecord, context: Context<'_>) -> Result<Digest, StoreError> {
+    match (record.read, record.seen) {
+        (Some(read), Some(seen)) if read != seen => {
+            let same = attributes(read, context)? == attributes(seen, context)?;
+            Ok(if same { read } else { seen })
+        }
+        (read, seen) => Ok(read.or(seen).unwrap_or(record.digest)),
+    }
+}
+
+fn attributes(digest: Digest, context: Context<'_>) -> Result<Items, StoreError> {
+    let part = context.store.part(&digest)?;
+    let items = part.as_ref().and_then(Part::observed).map(|observed| observed.items.clone());
+    let attributes = items.unwrap_or_default().into_iter().filter(|(key, _)| key.is_attribute());
+    Ok(attributes.collect())
+}
+
+pub(super) fn retire(
+    ingest: &mut Ingest,
+    context: Context<'_>,
+    id: &HostId,
+) -> Result<Vec<Step>, IngestError> {
+    let host = ingest.known_host(id)?;
+    if host.record.retired_at.is_some() {
+        return Ok(Vec::new());
+    }
+    let known = host.load(context.store)?;
+    let retired = |finding: &Finding| resolved(finding, context.now, Resolution::Retired);
+    let findings: Vec<Finding> = known.open.values().map(retired).collect();
+    known.note(&findings);
+    host.record.retired_at = Some(context.now);
+    host.heard = None;
+    let mut steps = vec![Step::Host(host.record.clone())];
+    if !findings.is_empty() {
+        steps.push(Step::Findings(findings));
+    }
+    steps.push(event(host, context, EventKind::Retired, format!("{id} was retired")));
+    ingest.unsettled(id, &steps);
+    Ok(steps)
+}
+
+pub(super) fn reinstate(
+    ingest: &mut Ingest,
+    context: Context<'_>,
+    id: &HostId,
+) -> Result<Vec<Step>, IngestError> {
+    let host = ingest.known_host(id)?;
+    if host.record.retired_at.take().is_none() {
+        return Ok(Vec::new());
+    }
+    let steps = vec![
+        Step::Host(host.record.clone()),
+        event(host, context, EventKind::Returned, format!("{id} is back in service")),
+    ];
+    ingest.unsettled(id, &steps);
+    Ok(steps)
+}

@@ -1,0 +1,449 @@
+//! Takes section versions, in order, each building on the one before.
+//!
+//! A version is applied only when its generation is newer than ours, its delta starts from our
+//! manifest, every part it names is here, and the manifest we compute has the digest it says. Then
+//! what changed is compared with what was last observed, and findings are judged. The outcome of
+//! each is its own: one that must wait does not hold back other sections, and makes later versions
+//! of its own section wait for their base.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftline_protocol::ids::{Digest, Generation, HostId, PartName};
+use driftline_protocol::limits;
+use driftline_protocol::manifest::{DeltaError, Manifest};
+use driftline_protocol::snapshot::{Content, Part};
+use driftline_protocol::wire::{Outcome, ProblemCode, ReportAnswer, SectionVersion};
+
+use super::clock::{Corrected, Told};
+use super::fleet::{FINDINGS_PER_HOST, Host, Parts, older_than};
+use super::heartbeat::{SECTIONS_PER_HOST, cloned, event, hear, held};
+use super::ledger::Link;
+use super::{CheckedReport, Context, Decided, Ingest, IngestError, IngestTotals, ledger};
+use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::diff::{Known, diff};
+use crate::analysis::drift::{Desired, PartView, judge};
+use crate::analysis::finding::{Finding, Status};
+use crate::analysis::policy;
+use crate::store::{
+    EventKind, Origin, PartRecord, SectionRecord, Step, StoreError, Unread, VersionRecord,
+    VersionStep,
+};
+
+/// The most changes of one version that are recorded one by one. A distribution upgrade stays below
+/// it; beyond it each further part is one change as a whole, so a version of many large parts costs
+/// no more than its size.
+pub const CHANGES_PER_VERSION: usize = 50_000;
+
+/// The most items of one version that are compared: a large host has half a million in all.
+pub const ITEMS_PER_VERSION: usize = 2_000_000;
+
+/// The highest generation an agent may give out: no agent lives to reach it, and adding to it
+/// cannot overflow.
+const GENERATION_LIMIT: u64 = 1 << 62;
+
+/// How often people are told that a host's versions are refused, in milliseconds: hourly. All are
+/// counted.
+const REFUSAL_TOLD_MS: u64 = 60 * 60 * 1_000;
+
+pub(super) fn report(
+    ingest: &mut Ingest,
+    context: Context<'_>,
+    caller: &HostId,
+    report: CheckedReport,
+) -> Result<Decided<ReportAnswer>, IngestError> {
+    let host = ingest.speaker(caller, &report.host, report.version)?;
+    host.load(context.store)?;
+    let verdict = hear(host, context, report.session)?;
+    if report.incarnation != host.record.incarnation {
+        let detail = "this agent state is new here; send a heartbeat first";
+        return Err(IngestError::refused(ProblemCode::Busy, detail));
+    }
+    let mut steps = cloned(host, context, verdict);
+    host.skew.measure(context.now, report.wall);
+    host.pending.parts.extend(report.parts.iter().cloned());
+    ingest.heard(context, caller);
+    let epoch = ingest.config.epoch;
+    let Some(host) = ingest.fleet.get_mut(caller) else {
+        return Err(IngestError::refused(ProblemCode::NotFound, format!("no host {caller}")));
+    };
+    let mut taker = Taker {
+        context,
+        older: host.presence.is_older(report.session),
+        sent_monotonic_ms: report.monotonic_ms,
+        host,
+        totals: &mut ingest.totals,
+        steps: Vec::new(),
+    };
+    let mut outcomes = Vec::with_capacity(report.versions.len());
+    for version in report.versions {
+        outcomes.push(taker.take(version)?);
+    }
+    steps.append(&mut taker.steps);
+    // Parts alone are pending too: what the next report builds on must be forgotten if they are
+    // lost.
+    ingest.unsettled.insert(caller.clone());
+    let answer = ReportAnswer { epoch, outcomes };
+    Ok(Decided { answer, parts: report.parts, steps })
+}
+
+/// Takes the versions of one report.
+struct Taker<'a> {
+    context: Context<'a>,
+    /// Whether the sender was set back, so that its generations may name other versions than ours.
+    older: bool,
+    sent_monotonic_ms: u64,
+    host: &'a mut Host,
+    totals: &'a mut IngestTotals,
+    steps: Vec<Step>,
+}
+
+/// A version that fits, before it is compared.
+struct Fitting {
+    version: SectionVersion,
+    before: Parts,
+    origin: Origin,
+    at: Corrected,
+    /// Parts that are new or differ.
+    changed: Vec<(PartName, Digest)>,
+    /// Parts that are no longer on the host.
+    gone: Vec<PartName>,
+}
+
+/// What a version brings.
+#[derive(Default)]
+struct Consequences {
+    after: Parts,
+    unobserved: BTreeMap<PartName, Unread>,
+    changes: Vec<Change>,
+    findings: Vec<Finding>,
+    summarised: u64,
+    /// Items looked at.
+    work: usize,
+}
+
+impl Taker<'_> {
+    fn take(&mut self, version: SectionVersion) -> Result<Outcome, StoreError> {
+        let ours = self.host.load(self.context.store)?.sections.get(&version.source).cloned();
+        if let Some(outcome) = self.already_known(&version, ours.as_ref()) {
+            return Ok(outcome);
+        }
+        let link = ledger::link(&version, ours.as_ref().map(|ours| &ours.chain));
+        let told = self.host.gaps.contains_key(&version.source);
+        if link == Link::Gap && ours.is_some() && version.delta.base.is_some() && !told {
+            // The same state can come back, so a base that fits does not prove that nothing is
+            // between.
+            self.totals.deferred += 1;
+            return Ok(Outcome::BaseUnknown { held: held(ours.as_ref()) });
+        }
+        let before = self.host.parts(self.context.store, &version.source)?;
+        let next = match manifest(&before).apply(&version.delta) {
+            Ok(next) => next,
+            Err(DeltaError::BaseUnknown) => {
+                self.totals.deferred += 1;
+                return Ok(Outcome::BaseUnknown { held: held(ours.as_ref()) });
+            }
+            Err(error @ DeltaError::TooManyParts) => return Ok(self.refuse(error.to_string())),
+        };
+        if let Some(why) = self.forged(&version, &next) {
+            return Ok(self.refuse(why));
+        }
+        let fitting = self.fit(version, before, next);
+        let missing = self.missing(&fitting)?;
+        if !missing.is_empty() {
+            self.totals.deferred += 1;
+            return Ok(Outcome::MissingParts { digests: missing });
+        }
+        let consequences = self.consequences(&fitting)?;
+        if link == Link::Broken || link == Link::Gap && !told {
+            let breaks = self.host.chain_breaks.entry(fitting.version.source.clone()).or_default();
+            *breaks = breaks.saturating_add(1);
+        }
+        self.commit(fitting, ours.as_ref(), consequences)?;
+        Ok(Outcome::Applied)
+    }
+
+    /// A generation we have, or one beyond it, was durable before; but of a machine that was set
+    /// back the same number can name another version, which must come as a whole under a new
+    /// number.
+    fn already_known(
+        &mut self,
+        version: &SectionVersion,
+        ours: Option<&SectionRecord>,
+    ) -> Option<Outcome> {
+        let ours = ours.filter(|ours| version.generation <= ours.generation)?;
+        let same = version.digest == ours.digest;
+        let forked = self.older || version.generation == ours.generation;
+        if !same && forked && version.delta.base.is_some() {
+            self.totals.deferred += 1;
+            return Some(Outcome::BaseUnknown { held: held(Some(ours)) });
+        }
+        self.totals.known += 1;
+        Some(Outcome::Known)
+    }
+
+    /// Why a version cannot be what it says, if it cannot.
+    fn forged(&self, version: &SectionVersion, next: &Manifest) -> Option<String> {
+        let sections = self.host.known().map(|known| &known.sections);
+        let full = sections.is_some_and(|sections| {
+            sections.len() >= SECTIONS_PER_HOST && !sections.contains_key(&version.source)
+        });
+        if next.digest() != version.digest {
+            Some(format!("section {} does not have the digest it says", version.source))
+        } else if version.generation == Generation(0) || version.generation.0 > GENERATION_LIMIT {
+            Some(format!("generation must be 1 to {GENERATION_LIMIT}"))
+        } else if full {
+            Some(format!("more than {SECTIONS_PER_HOST} sections"))
+        } else {
+            None
+        }
+    }
+
+    fn refuse(&mut self, why: String) -> Outcome {
+        self.totals.refused += 1;
+        let now = self.context.now;
+        let counts = &mut self.host.counts;
+        counts.refused = counts.refused.saturating_add(1);
+        if counts.refusal_told.is_none_or(|told| older_than(told, now, REFUSAL_TOLD_MS)) {
+            counts.refusal_told = Some(now);
+            let detail = format!("a report of {} was refused: {why}", self.host.record.id);
+            self.steps.push(event(self.host, self.context, EventKind::Refused, detail));
+        }
+        Outcome::Refused { why }
+    }
+
+    fn fit(&mut self, version: SectionVersion, before: Parts, next: Manifest) -> Fitting {
+        let told = Told {
+            observed_at: version.observed_at,
+            observed_monotonic_ms: version.observed_monotonic_ms,
+            sent_monotonic_ms: self.sent_monotonic_ms,
+        };
+        let at = self.host.skew.correct(told, self.context.now);
+        let known = self.host.known();
+        let first = known.is_none_or(|known| !known.sections.contains_key(&version.source));
+        let origin = if first { Origin::First } else { Origin::Agent };
+        let gone = before.keys().filter(|name| !next.0.contains_key(name)).cloned().collect();
+        let differs = |(name, digest): &(PartName, Digest)| {
+            before.get(name).is_none_or(|record| record.digest != *digest)
+        };
+        let changed = next.0.into_iter().filter(differs).collect();
+        Fitting { version, before, origin, at, changed, gone }
+    }
+
+    fn missing(&self, fitting: &Fitting) -> Result<Vec<Digest>, StoreError> {
+        let pending = &self.host.pending.parts;
+        let named: BTreeSet<Digest> = fitting.changed.iter().map(|(_, digest)| *digest).collect();
+        let unknown: Vec<Digest> = named.into_iter().filter(|d| !pending.contains_key(d)).collect();
+        let mut missing = self.context.store.missing(&unknown)?;
+        missing.truncate(limits::PARTS_PER_SECTION);
+        Ok(missing)
+    }
+
+    /// What changed, and what that means, part by part.
+    fn consequences(&self, fitting: &Fitting) -> Result<Consequences, StoreError> {
+        let mut all = Consequences { after: fitting.before.clone(), ..Consequences::default() };
+        let mut unread_of = BTreeMap::new();
+        for (name, digest) in &fitting.changed {
+            let unread = if all.may_go_on() {
+                let part = self.part(digest)?;
+                self.consider(fitting, (name, Some(&part)), &mut all)?;
+                unread(&part)
+            } else {
+                all.summarise(fitting, name, ChangeKind::Modified);
+                self.unread_once(*digest, &mut unread_of)?
+            };
+            let record = PartRecord::after(fitting.before.get(name), name, *digest, unread);
+            all.after.insert(name.clone(), record);
+        }
+        for name in &fitting.gone {
+            if all.may_go_on() {
+                self.consider(fitting, (name, None), &mut all)?;
+            } else {
+                all.summarise(fitting, name, ChangeKind::Removed);
+            }
+            all.after.remove(name);
+        }
+        let unread = all.after.values().filter(|r| fitting.version.delta.set.contains_key(&r.part));
+        let unread = unread.filter_map(|record| Some((record.part.clone(), record.unread?)));
+        all.unobserved = unread.collect();
+        Ok(all)
+    }
+
+    /// The same part under a thousand names is read once.
+    fn unread_once(
+        &self,
+        digest: Digest,
+        known: &mut BTreeMap<Digest, Option<Unread>>,
+    ) -> Result<Option<Unread>, StoreError> {
+        if let Some(unread) = known.get(&digest) {
+            return Ok(*unread);
+        }
+        let unread = unread(&*self.part(&digest)?);
+        known.insert(digest, unread);
+        Ok(unread)
+    }
+
+    /// Compares one part with what was last observed, and judges it.
+    fn consider(
+        &self,
+        fitting: &Fitting,
+        (name, after): (&PartName, Option<&Part>),
+        all: &mut Consequences,
+    ) -> Result<(), StoreError> {
+        let record = fitting.before.get(name);
+        let load = |digest: Option<Digest>| digest.map(|digest| self.part(&digest)).transpose();
+        let seen = load(record.and_then(|record| record.seen))?;
+        let read = match record.map(|record| (record.read, record.seen)) {
+            Some((read, seen)) if read != seen => load(read)?,
+            Some(_) | None => seen.clone(),
+        };
+        let observed =
+            |part: &'_ Option<Cow<'_, Part>>| part.as_deref().and_then(Part::observed).cloned();
+        let (seen, read) = (observed(&seen), observed(&read));
+        let sizes = [seen.as_ref(), after.and_then(Part::observed)];
+        all.work += 1 + sizes.iter().flatten().map(|side| side.items.len()).sum::<usize>();
+        if fitting.origin != Origin::First {
+            let known = Known { seen: seen.as_ref(), read: read.as_ref() };
+            all.changes.extend(diff(name, known, after));
+        }
+        self.judge(fitting, (name, after), all)
+    }
+
+    fn judge(
+        &self,
+        fitting: &Fitting,
+        (part, current): (&PartName, Option<&Part>),
+        all: &mut Consequences,
+    ) -> Result<(), StoreError> {
+        let host = &self.host.record.id;
+        let source = &fitting.version.source;
+        let baseline = self.context.store.baseline_part(host, source, part)?;
+        let desired = match baseline {
+            Some(Some(digest)) => Some(self.part(&digest)?),
+            Some(None) | None => None,
+        };
+        let view = PartView {
+            host,
+            source,
+            domain: fitting.version.domain,
+            part,
+            desired: match (&desired, baseline) {
+                (Some(desired), _) => Desired::Part(desired),
+                (None, Some(_)) => Desired::Absent,
+                (None, None) => Desired::Unknown,
+            },
+            current,
+            now: fitting.at.at,
+        };
+        let known = self.host.known();
+        let open = || known.into_iter().flat_map(|known| known.of_part(host, source, part));
+        all.findings.extend(judge(&view, open()));
+        all.findings.extend(policy::malformed(&view, open()));
+        Ok(())
+    }
+
+    /// A part by its digest, durable or on its way.
+    fn part(&self, digest: &Digest) -> Result<Cow<'_, Part>, StoreError> {
+        if let Some(part) = self.host.pending.parts.get(digest) {
+            return Ok(Cow::Borrowed(part));
+        }
+        let part = self.context.store.part(digest)?;
+        let damaged = || StoreError::Damaged { what: format!("part {digest}") };
+        part.map(Cow::Owned).ok_or_else(damaged)
+    }
+
+    fn commit(
+        &mut self,
+        fitting: Fitting,
+        ours: Option<&SectionRecord>,
+        mut all: Consequences,
+    ) -> Result<(), StoreError> {
+        let Fitting { version, origin, at, .. } = fitting;
+        // A section of which we had nothing left begins with what was lost of it.
+        let lost = self.host.gaps.remove(&version.source).filter(|_| ours.is_none()).unwrap_or(0);
+        let known = self.host.load(self.context.store)?;
+        let dropped = bound_findings(&mut all.findings, known.open.len());
+        self.totals.findings_dropped += dropped;
+        known.note(&all.findings);
+        let record = VersionRecord {
+            source: version.source.clone(),
+            domain: version.domain,
+            generation: version.generation,
+            digest: version.digest,
+            observed_at: version.observed_at,
+            received_at: self.context.now,
+            corrected_at: at.at,
+            uncertainty_ms: at.uncertainty_ms,
+            coalesced: version.coalesced,
+            expired: version.expired,
+            origin,
+        };
+        let mut section = SectionRecord::after(ours, &record, version.chain);
+        section.delivered = section.delivered.saturating_add(lost);
+        let delivered = section.delivered;
+        known.sections.insert(version.source.clone(), section);
+        self.host.pending.manifests.insert(version.source.clone(), all.after);
+        self.totals.applied += 1;
+        self.totals.summarised += all.summarised;
+        self.steps.push(Step::Version(Box::new(VersionStep {
+            host: self.host.record.id.clone(),
+            version: record,
+            chain: version.chain,
+            delta: version.delta,
+            unobserved: all.unobserved,
+            changes: all.changes,
+            findings: all.findings,
+        })));
+        if lost > 0 {
+            let (host, source) = (self.host.record.id.clone(), version.source);
+            self.steps.push(Step::Recount { host, source, delivered });
+        }
+        Ok(())
+    }
+}
+
+impl Consequences {
+    /// Whether the next part may be compared item by item.
+    fn may_go_on(&self) -> bool {
+        self.changes.len() < CHANGES_PER_VERSION && self.work < ITEMS_PER_VERSION
+    }
+
+    /// Records a part as one change as a whole.
+    fn summarise(&mut self, fitting: &Fitting, part: &PartName, kind: ChangeKind) {
+        self.summarised += 1;
+        if fitting.origin == Origin::First {
+            return;
+        }
+        let kind = if fitting.before.contains_key(part) { kind } else { ChangeKind::Added };
+        let (part, key) = (part.clone(), None);
+        self.changes.push(Change { part, key, kind, before: None, after: None });
+    }
+}
+
+/// Drops findings that would open beyond the bound of their host; returns how many.
+fn bound_findings(findings: &mut Vec<Finding>, open: usize) -> u64 {
+    let mut room = FINDINGS_PER_HOST.saturating_sub(open);
+    let before = findings.len();
+    findings.retain(|finding| {
+        let opens = finding.status == Status::Open;
+        let keep = !opens || room > 0;
+        room -= usize::from(opens && keep);
+        keep
+    });
+    (before - findings.len()) as u64
+}
+
+fn manifest(parts: &Parts) -> Manifest {
+    Manifest(parts.iter().map(|(name, record)| (name.clone(), record.digest)).collect())
+}
+
+/// What of `part` is unknown.
+fn unread(part: &Part) -> Option<Unread> {
+    match part {
+        Part::Unobserved(reason) => Some(Unread::Whole(*reason)),
+        Part::Observed(observed) => match observed.content {
+            Content::Read => None,
+            Content::Unread(reason) => Some(Unread::Content(reason)),
+        },
+    }
+}

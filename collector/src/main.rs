@@ -1,0 +1,201 @@
+//! `driftline-collector`: reads the command line and the environment, and nothing else does.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the command line talks to people on standard output and standard error"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+use driftline_collector::auth;
+use driftline_collector::config::{self, Config, load};
+use driftline_collector::serve::{self, Start, upkeep};
+use driftline_collector::store::{Scope, backup, sqlite};
+use driftline_collector::telemetry::{self, LogFormat};
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Keeps what hosts report; says what changed and what drifted.
+#[derive(Parser)]
+#[command(name = "driftline-collector", version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = load::DEFAULT_FILE)]
+    config: PathBuf,
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the collector.
+    Serve,
+    /// Check the configuration files and stop.
+    CheckConfig,
+    /// Print a configuration file with every setting, its meaning and its default.
+    SampleConfig,
+    /// Write a backup of the running or stopped store to a new file.
+    Backup {
+        /// Where to.
+        file: PathBuf,
+    },
+    /// Put a backup in the place of the store; the collector must be stopped.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+    },
+    /// Make, list and remove tokens. A running collector notices within half a minute.
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it this once; replaces a token of the same name.
+    Create {
+        /// Its name.
+        name: String,
+        /// What its holder may do.
+        #[arg(long, value_enum)]
+        scope: ScopeArgument,
+        /// How long it lives, in days, 1 to 366.
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+    },
+    /// List tokens by name.
+    List,
+    /// Remove a token.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ScopeArgument {
+    Enrol,
+    Read,
+    Metrics,
+    Admin,
+}
+
+/// Exit code 2 for every failure, as everywhere in Driftline; 1 is for findings.
+const FAILURE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = std::env::var("DRIFTLINE_LOG").ok();
+    let done = telemetry::start(arguments.log, filter.as_deref())
+        .and_then(|()| run(&arguments.config, arguments.command));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("driftline-collector: {error:#}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+fn run(file: &Path, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve => {
+            let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
+            runtime.block_on(run_collector(file))
+        }
+        Command::CheckConfig => {
+            let config = load::load(file)?;
+            config.tls.as_ref().map(driftline_collector::tls::load).transpose()?;
+            println!("{} is fine: listens on {}", file.display(), config.listen);
+            Ok(())
+        }
+        Command::SampleConfig => {
+            print!("{}", config::sample());
+            Ok(())
+        }
+        Command::Backup { file: to } => back_up(&load::load(file)?, &to),
+        Command::Restore { file: from } => restore(&load::load(file)?, &from),
+        Command::Token(command) => tokens(&load::load(file)?, command),
+    }
+}
+
+async fn run_collector(file: &Path) -> anyhow::Result<()> {
+    let config = load::load(file)?;
+    let stores = upkeep::open(&config)?;
+    let start = Start { config, config_file: Some(file.to_path_buf()), stores };
+    let mut terminated = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupted = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let shutdown = async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+    };
+    serve::start(start, shutdown).await?.finished().await
+}
+
+fn store_file(config: &Config) -> PathBuf {
+    config.state_dir.join(upkeep::STORE_FILE)
+}
+
+fn tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
+    let mut stores = upkeep::open(config)?;
+    match command {
+        TokenCommand::Create { name, scope, days } => {
+            let scope = match scope {
+                ScopeArgument::Enrol => Scope::Enrol,
+                ScopeArgument::Read => Scope::Read,
+                ScopeArgument::Metrics => Scope::Metrics,
+                ScopeArgument::Admin => Scope::Admin,
+            };
+            let life = (scope, days);
+            let token = auth::create(&mut *stores.append, &name, life, Timestamp::now())?;
+            println!("{token}");
+            eprintln!("shown this once; lives {days} days");
+        }
+        TokenCommand::List => {
+            for token in auth::list(&*stores.read)? {
+                println!("{}\t{:?}\texpires {}", token.name, token.scope, token.expires_at);
+            }
+        }
+        TokenCommand::Remove { name } => {
+            auth::remove(&mut *stores.append, &*stores.read, &name)?;
+        }
+    }
+    Ok(())
+}
+
+fn back_up(config: &Config, to: &Path) -> anyhow::Result<()> {
+    let (_, reader) = sqlite::open(&store_file(config))?;
+    backup::write(&reader, to)?;
+    println!("{} holds the store as it was a moment ago", to.display());
+    Ok(())
+}
+
+/// Puts a checked copy of the backup in the place of the store, which stays beside it under another
+/// name.
+fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
+    let store = store_file(config);
+    upkeep::make_state_dir(config)?;
+    let (_, reader) = sqlite::open(from).with_context(|| format!("reading {}", from.display()))?;
+    let named = |ending: &str| PathBuf::from(format!("{}{ending}", store.display()));
+    // The log goes with its store: beside another store it would be folded into that one.
+    for ending in ["-wal", "-shm", ""] {
+        let aside = named(&format!(".before-restore{ending}"));
+        match std::fs::rename(named(ending), &aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("setting {} aside", aside.display()));
+            }
+            _ => {}
+        }
+    }
+    backup::write(&reader, &store)?;
+    println!("{} is the store again; agents fill the gap by themselves", from.display());
+    Ok(())
+}

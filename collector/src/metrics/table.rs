@@ -1,0 +1,309 @@
+//! Every metric by name, on one page, with its help text, its labels and how many series it can
+//! become. Pure.
+//!
+//! Labels come from closed lists or from configuration, never from what a host says; so the worst
+//! case is a formula ([`worst_case`]). `docs/metrics.md` is [`reference_page`].
+
+#![deny(clippy::disallowed_methods, reason = "the list of metrics depends on nothing")]
+
+use std::fmt::Write;
+
+use driftline_protocol::snapshot::{Domain, Reason};
+use driftline_protocol::wire::{HostKind, ProblemCode};
+
+use crate::analysis::change::ChangeKind;
+use crate::analysis::finding::{FindingKind, Severity};
+use crate::store::EventKind;
+
+/// One metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its full name.
+    pub name: &'static str,
+    /// What its samples mean.
+    pub shape: Shape,
+    /// Its labels, in the order samples give them.
+    pub labels: &'static [Label],
+    /// What it counts or measures, for people.
+    pub help: &'static str,
+}
+
+/// What the samples of a metric mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts in buckets; see [`DURATION_BUCKETS`].
+    Histogram,
+}
+
+/// A label and the list its values come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// The collector's version; one value.
+    Version,
+    /// See [`HOST_STATES`].
+    State,
+    /// A kind of fact.
+    Domain,
+    /// What happened to an item.
+    ChangeKind,
+    /// What kind of finding.
+    FindingKind,
+    /// How bad a finding is.
+    Severity,
+    /// A host that enrolled.
+    Host,
+    /// See [`SOURCES`].
+    Source,
+    /// Why something is unobserved.
+    Reason,
+    /// What befell a host or the store.
+    Event,
+    /// Why a request was refused.
+    Code,
+    /// See [`ROUTES`].
+    Route,
+    /// See [`STAGES`].
+    Stage,
+    /// What kind of host; one value for each host.
+    HostKind,
+    /// From the configuration; one value for each host.
+    Site,
+    /// From the configuration; one value for each host.
+    Team,
+    /// From the configuration; one value for each host.
+    Service,
+    /// From the configuration; one value.
+    Url,
+}
+
+/// The states of a host: heard lately, silent, long silent, retired by a person.
+pub const HOST_STATES: [&str; 4] = ["alive", "stale", "dormant", "retired"];
+
+/// The sources with a label value of their own; whatever else a host names is `other`.
+pub const SOURCES: [&str; 7] =
+    ["accounts", "files", "login_policy", "os", "packages", "services", "other"];
+
+/// The kinds of requests.
+pub const ROUTES: [&str; 8] =
+    ["enrol", "heartbeat", "parts", "report", "metrics", "health", "api", "portal"];
+
+/// The stages that are restarted when they break.
+pub const STAGES: [&str; 3] = ["writer", "request", "upkeep"];
+
+/// The upper bounds of duration buckets, in seconds: around the aim of 50 ms, up to an agent's
+/// patience.
+pub const DURATION_BUCKETS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+
+impl Label {
+    /// The name of the label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::State => "state",
+            Self::Domain => "domain",
+            Self::ChangeKind | Self::FindingKind | Self::Event | Self::HostKind => "kind",
+            Self::Severity => "severity",
+            Self::Host => "host",
+            Self::Source => "source",
+            Self::Reason => "reason",
+            Self::Code => "code",
+            Self::Route => "route",
+            Self::Stage => "stage",
+            Self::Site => "site",
+            Self::Team => "team",
+            Self::Service => "service",
+            Self::Url => "url",
+        }
+    }
+
+    /// How many values it can have beside the labels before it, with `hosts` hosts.
+    fn values(self, hosts: u64) -> u64 {
+        let count = match self {
+            Self::Version | Self::HostKind | Self::Site | Self::Team => 1,
+            Self::Service | Self::Url => 1,
+            Self::Host => return hosts,
+            Self::State => HOST_STATES.len(),
+            Self::Domain => Domain::ALL.len(),
+            Self::ChangeKind => ChangeKind::ALL.len(),
+            Self::FindingKind => FindingKind::ALL.len(),
+            Self::Severity => Severity::ALL.len(),
+            Self::Source => SOURCES.len(),
+            Self::Reason => Reason::ALL.len(),
+            Self::Event => EventKind::ALL.len(),
+            Self::Code => ProblemCode::ALL.len(),
+            Self::Route => ROUTES.len(),
+            Self::Stage => STAGES.len(),
+        };
+        count as u64
+    }
+
+    /// Where its values come from, for the reference page.
+    fn values_text(self) -> String {
+        fn list<T: Copy>(all: &[T], text: fn(T) -> &'static str) -> String {
+            all.iter().map(|one| text(*one)).collect::<Vec<_>>().join(", ")
+        }
+        match self {
+            Self::Version => "the collector's version".into(),
+            Self::Host => "every host that enrolled and is not retired".into(),
+            Self::Site | Self::Team | Self::Service => "from `[[host]]`, or empty".into(),
+            Self::Url => "from `public_url`, or the address listened on".into(),
+            Self::State => HOST_STATES.join(", "),
+            Self::Source => SOURCES.join(", "),
+            Self::Route => ROUTES.join(", "),
+            Self::Stage => STAGES.join(", "),
+            Self::Domain => list(&Domain::ALL, Domain::as_str),
+            Self::ChangeKind => list(&ChangeKind::ALL, ChangeKind::as_str),
+            Self::FindingKind => list(&FindingKind::ALL, FindingKind::as_str),
+            Self::Severity => list(&Severity::ALL, Severity::as_str),
+            Self::Reason => list(&Reason::ALL, Reason::as_str),
+            Self::Event => list(&EventKind::ALL, EventKind::as_str),
+            Self::Code => list(&ProblemCode::ALL, ProblemCode::as_str),
+            Self::HostKind => list(&HostKind::ALL, HostKind::as_str),
+        }
+    }
+}
+
+impl Metric {
+    /// Whether it disappears with `metrics.per_host = false`.
+    pub fn is_per_host(&self) -> bool {
+        self.labels.contains(&Label::Host)
+    }
+
+    /// How many series it can become with `hosts` hosts.
+    fn series(&self, hosts: u64) -> u64 {
+        let combinations: u64 = self.labels.iter().map(|label| label.values(hosts)).product();
+        match self.shape {
+            Shape::Counter | Shape::Gauge => combinations,
+            // Each bucket, the bucket without a bound, the sum and the count.
+            Shape::Histogram => combinations * (DURATION_BUCKETS.len() as u64 + 3),
+        }
+    }
+}
+
+/// The most series `/metrics` can show with `hosts` hosts; with 0 hosts, or with `metrics.per_host
+/// = false`, what remains.
+pub fn worst_case(hosts: u64) -> u64 {
+    ALL.iter().map(|metric| metric.series(hosts)).sum()
+}
+
+/// The reference page of all metrics, in Markdown.
+pub fn reference_page() -> String {
+    let fixed = worst_case(0);
+    let each = worst_case(1) - fixed;
+    let mut page = format!(
+        "# Metrics of the collector\n\n\
+         Generated from `collector/src/metrics/table.rs`; a test compares.\n\n\
+         Worst case: {fixed} series + {each} for each host (none of these with \
+         `metrics.per_host = false`).\nSeries of a host disappear when it is dormant or retired; \
+         while it is dormant its last-report timestamp stays.\n"
+    );
+    for metric in ALL {
+        let shape = match metric.shape {
+            Shape::Counter => "counter",
+            Shape::Gauge => "gauge",
+            Shape::Histogram => "histogram",
+        };
+        // Writing to a String cannot fail.
+        let _infallible = write!(page, "\n## `{}`\n\n{}. {}.\n", metric.name, shape, metric.help);
+        for (label, comma) in
+            metric.labels.iter().zip(std::iter::once("\n").chain(std::iter::repeat("")))
+        {
+            let _infallible =
+                writeln!(page, "{comma}- `{}`: {}", label.name(), label.values_text());
+        }
+    }
+    page
+}
+
+macro_rules! metrics {
+    ($($id:ident $name:literal $shape:ident [$($label:ident),*] $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $id: Metric = Metric {
+                name: concat!("driftline_", $name),
+                shape: Shape::$shape,
+                labels: &[$(Label::$label),*],
+                help: $help,
+            };
+        )*
+        /// Every metric, in the order of the reference page.
+        pub const ALL: &[Metric] = &[$($id),*];
+    };
+}
+
+metrics! {
+    BUILD_INFO "build_info" Gauge [Version]
+        "Always 1; the labels say which collector this is";
+    PORTAL_INFO "portal_info" Gauge [Url]
+        "Always 1; the address of the portal, for links in alerts";
+    HOSTS "hosts" Gauge [State]
+        "Hosts by how long they have been silent";
+    HOSTS_UNASSIGNED "hosts_unassigned" Gauge []
+        "Hosts that no [[host]] entry of the configuration matches";
+    HOSTS_IMBALANCED "hosts_imbalanced" Gauge []
+        "Hosts whose ledger does not balance; must be 0";
+    HOST_INFO "host_info" Gauge [Host, HostKind, Site, Team, Service]
+        "Always 1; where a host belongs, to be joined on host";
+    LAST_REPORT "last_report_timestamp_seconds" Gauge [Host]
+        "When a host was last heard, by the collector's clock";
+    CLOCK_SKEW "clock_skew_seconds" Gauge [Host]
+        "How far a host's clock is ahead of the collector's, travel time included";
+    LEDGER_IMBALANCE "ledger_imbalance" Gauge [Host]
+        "Section versions of a host that nobody can account for; must be 0";
+    SOURCE_SUCCESS "source_success" Gauge [Host, Source]
+        "Whether the last reading of a source came to its end";
+    SOURCE_READ "source_read_seconds" Gauge [Host, Source]
+        "How long the last reading of a source took";
+    PARTS_UNOBSERVED "parts_unobserved" Gauge [Host, Reason]
+        "Files and tables of a host that cannot be read now, by reason";
+    FLEET_PARTS_UNOBSERVED "fleet_parts_unobserved" Gauge [Reason]
+        "Files and tables of all hosts that cannot be read now, by reason";
+    WATCH_LIMITED "watch_limited" Gauge [Host]
+        "Whether an agent may watch no more, so that changes wait for its rescan";
+    SPOOL_BYTES "spool_bytes" Gauge [Host]
+        "Bytes that wait in the spool of a host's agent";
+    SPOOL_LIMIT "spool_limit_bytes" Gauge [Host]
+        "Bytes that the spool of a host's agent may hold";
+    CHANGES "changes_total" Counter [Domain, ChangeKind]
+        "Changes of items since the store was made, imports left out";
+    FINDINGS_OPEN "findings_open" Gauge [FindingKind, Domain, Severity]
+        "Open findings of all hosts";
+    DRIFT_OPEN "drift_open" Gauge [Host, Domain, Severity]
+        "Open drifts of a host";
+    EVENTS "events_total" Counter [Event]
+        "What befell hosts and the store since it was made";
+    REQUESTS "requests_total" Counter [Route]
+        "Requests received since the collector started";
+    REFUSED "refused_total" Counter [Code]
+        "Requests refused since the collector started, by reason";
+    CONNECTIONS_REFUSED "connections_refused_total" Counter []
+        "Connections closed at once because there were too many";
+    IN_FLIGHT "in_flight_bytes" Gauge []
+        "Bytes of request bodies in memory";
+    INGEST_DURATION "ingest_duration_seconds" Histogram []
+        "From a report read to its versions durable";
+    WRITER_QUEUE "writer_queue_jobs" Gauge []
+        "Requests that wait for the store's writer";
+    WRITER_BATCHES "writer_batches_total" Counter []
+        "Groups of requests made durable together since the collector started";
+    PART_HITS "part_store_hits_total" Counter []
+        "Parts received that were stored already, since the collector started";
+    PART_MISSES "part_store_misses_total" Counter []
+        "Parts received that were new, since the collector started";
+    STORE_SIZE "store_size_bytes" Gauge []
+        "Bytes of the store on disk";
+    STORE_PARTS "store_parts" Gauge []
+        "Distinct parts in the store";
+    STORE_VERSIONS "store_versions" Gauge []
+        "Section versions in the store";
+    STAGE_PANICS "stage_panics_total" Counter [Stage]
+        "How often a stage of the collector broke and was restarted; each is a bug";
+    RELOAD_SUCCESS "reload_success" Gauge []
+        "Whether the newest configuration is in use; 0 after a reload that was refused";
+    RELOAD_TIME "reload_last_success_timestamp_seconds" Gauge []
+        "When the configuration in use was loaded";
+}

@@ -1,0 +1,133 @@
+//! Golden text of a small fleet, and the table held against it.
+
+use std::collections::BTreeSet;
+
+use driftline_protocol::wire::{AgentStatus, HostKind, SourceReading};
+
+use super::*;
+use crate::ingest::SourceView;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn host(last_seen: Timestamp) -> HostView {
+    let source = SourceView {
+        last_read: SourceReading { micros: 2_500, bytes: 1, success: true },
+        unobserved: [(Reason::Denied, 2)].into(),
+        imbalance: 0,
+        coalesced: 0,
+        expired: 0,
+        waiting: 0,
+    };
+    HostView {
+        kind: HostKind::Uc,
+        last_seen,
+        liveness: Liveness::Alive,
+        clock_ahead_ms: Some(-1_500),
+        agent_version: "0.1.0".into(),
+        open_drifts: None,
+        open_deviations: None,
+        status: Some(AgentStatus { spool_bytes: 3, ..AgentStatus::default() }),
+        sources: [
+            ("files".parse().unwrap(), source.clone()),
+            ("evil_name".parse().unwrap(), source.clone()),
+            ("evil_too".parse().unwrap(), source),
+        ]
+        .into(),
+        refused: 0,
+        lost_by_restore: 0,
+    }
+}
+
+fn scrape(config: &Config) -> String {
+    let live = Live::default();
+    let retired = HostView { liveness: Liveness::Retired, ..host(at(0)) };
+    let fleet = FleetView {
+        hosts: [
+            ("sbc-1".parse().unwrap(), host(at(0))),
+            ("sbc-2".parse().unwrap(), host(at(-600))),
+            ("dormant".parse().unwrap(), host(at(-86_400 * 31))),
+            ("retired".parse().unwrap(), retired),
+        ]
+        .into(),
+        ..FleetView::default()
+    };
+    let open = OpenCount {
+        host: "sbc-1".parse().unwrap(),
+        kind: FindingKind::Drift,
+        domain: Domain::Config,
+        severity: Severity::Warning,
+        count: 4,
+    };
+    let view = View {
+        now: at(1),
+        config,
+        url: "https://drift.example.org",
+        fleet,
+        open: vec![open],
+        totals: Totals::default(),
+        live: &live,
+        in_flight_bytes: 0,
+        reload_ok: true,
+        reloaded_at: at(-5),
+    };
+    render(&view, Vec::new()).unwrap()
+}
+
+fn series(text: &str) -> u64 {
+    text.lines().filter(|line| !line.starts_with('#')).count() as u64
+}
+
+#[test]
+fn the_exposition_is_golden() {
+    let config = crate::config::load::parse("t", "[[host]]\nname='sbc-*'\nsite='graz'").unwrap();
+    insta::assert_snapshot!(scrape(&config));
+}
+
+#[test]
+fn a_silent_host_keeps_only_its_last_report() {
+    let text = scrape(&Config::default());
+    let dormant: Vec<&str> = text.lines().filter(|line| line.contains("\"dormant\"")).collect();
+    assert_eq!(dormant.len(), 2, "{dormant:?}");
+    assert!(!text.contains("host=\"retired\""));
+    assert!(text.contains("driftline_source_success{host=\"sbc-1\",source=\"other\"} 1"));
+    assert!(!text.contains("evil"));
+}
+
+#[test]
+fn series_stay_below_the_worst_case() {
+    let mut config = Config::default();
+    let shown = series(&scrape(&config));
+    // Four hosts; all closed sets are full, and the histogram is not in this text.
+    assert!(shown <= table::worst_case(4), "{shown} of {}", table::worst_case(4));
+    config.metrics.per_host = false;
+    let fixed = series(&scrape(&config)) + table::DURATION_BUCKETS.len() as u64 + 3;
+    assert_eq!(fixed, table::worst_case(0));
+    assert_eq!(
+        table::worst_case(10) - table::worst_case(0),
+        10 * (table::worst_case(1) - table::worst_case(0))
+    );
+}
+
+#[test]
+fn every_metric_of_the_table_is_shown_and_well_named() {
+    let text = scrape(&Config::default());
+    let mut names = BTreeSet::new();
+    for metric in table::ALL {
+        assert!(names.insert(metric.name), "{} stands twice", metric.name);
+        assert_eq!(metric.shape == Shape::Counter, metric.name.ends_with("_total"), "{metric:?}");
+        let line = format!("# TYPE {} ", metric.name);
+        assert!(text.contains(&line) || metric.shape == Shape::Histogram, "{}", metric.name);
+    }
+    let shown = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    for name in shown {
+        assert!(names.contains(name), "{name} is not in the table");
+    }
+}
+
+#[test]
+fn the_reference_page_is_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+    crate::serve::compare(path, &table::reference_page());
+}

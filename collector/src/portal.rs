@@ -1,0 +1,156 @@
+//! The pages people read: overview, host, part, timeline, change, findings.
+//!
+//! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
+//! templates, and the content security policy forbids anything but our own style sheet. Pages only
+//! read: they hold the `Read` halves of the store and the time, and know nothing of HTTP beyond a
+//! path and a query. What cannot be known is shown as unknown, never left out.
+
+mod change;
+mod chart;
+mod findings;
+mod host;
+mod link;
+mod overview;
+mod part;
+mod timeline;
+mod value;
+
+use askama::Template;
+use jiff::{SignedDuration, Timestamp};
+
+pub use link::Query;
+
+use crate::store::StoreError;
+pub(crate) use crate::writer::Reads as Reader;
+
+/// The policy every page is served under: no script at all, and styles from our own file only.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'";
+
+/// The style sheet, served under [`STYLE_PATH`].
+pub const STYLE: &str = include_str!("../assets/portal.css");
+
+/// Where the style sheet lies; the version in it makes it cacheable for ever.
+pub const STYLE_PATH: &str = concat!("/assets/portal-", env!("CARGO_PKG_VERSION"), ".css");
+
+/// What every page knows besides the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// The moment the page speaks for.
+    pub now: Timestamp,
+    /// A host not heard for longer than this is stale.
+    pub stale_after: SignedDuration,
+    /// A host not heard for longer than this is dormant.
+    pub dormant_after: SignedDuration,
+}
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    /// Nothing has this address.
+    #[error("no {what} has this address; begin at the overview")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// The query holds something that cannot be.
+    #[error("{field} must be {rule}")]
+    Query {
+        /// Which field of the query.
+        field: &'static str,
+        /// What it must look like.
+        rule: &'static str,
+    },
+    /// The store failed.
+    #[error("reading the store for a page")]
+    Store(#[from] StoreError),
+    /// The template failed; a bug of ours.
+    #[error("drawing a page")]
+    Template(#[from] askama::Error),
+}
+
+/// The page at `path`, as HTML. This list is every page there is.
+///
+/// # Errors
+/// [`PageError`]; the server answers with [`error_page`].
+pub fn respond(
+    store: &dyn Reader,
+    frame: &Frame,
+    path: &str,
+    query: &Query,
+) -> Result<String, PageError> {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    match segments.as_slice() {
+        [] => overview::page(store, frame),
+        ["hosts", id] => host::page(store, frame, id),
+        ["hosts", id, source] => part::page(store, frame, (id, source), query),
+        ["timeline"] => timeline::page(store, frame, query),
+        ["changes", id] => change::page(store, frame, id),
+        ["findings"] => findings::page(store, frame, query),
+        _ => Err(PageError::NotFound { what: "page" }),
+    }
+}
+
+/// The page that says why there is no page.
+pub fn error_page(error: &PageError) -> String {
+    #[derive(Template)]
+    #[template(path = "error.html")]
+    struct Page<'a> {
+        style: &'static str,
+        message: &'a str,
+    }
+    let message = error.to_string();
+    // A page this plain cannot fail to draw; if it ever does, its text still reaches the reader.
+    Page { style: STYLE_PATH, message: &message }.render().unwrap_or(message)
+}
+
+/// A moment as people read it, and as machines do.
+pub(crate) struct Moment {
+    /// `2026-11-22 13:19:36`, always UTC.
+    text: String,
+    /// RFC 3339.
+    machine: String,
+    /// `3 min ago`.
+    ago: String,
+}
+
+impl Moment {
+    fn new(at: Timestamp, now: Timestamp) -> Self {
+        Self {
+            text: at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            machine: at.to_string(),
+            ago: ago(now.duration_since(at)),
+        }
+    }
+}
+
+/// How long ago, in the largest unit that says something.
+fn ago(past: SignedDuration) -> String {
+    let seconds = past.as_secs();
+    let (value, unit) = match seconds {
+        ..0 => return "in the future".to_owned(),
+        0..90 => (seconds, "s"),
+        90..5_400 => (seconds / 60, "min"),
+        5_400..172_800 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "days"),
+    };
+    format!("{value} {unit} ago")
+}
+
+/// How a host stands by the time it was last heard; a closed list of words.
+fn host_state(record: &crate::store::HostRecord, frame: &Frame) -> &'static str {
+    let silence = frame.now.duration_since(record.last_seen);
+    if record.retired_at.is_some() {
+        "retired"
+    } else if silence > frame.dormant_after {
+        "dormant"
+    } else if silence > frame.stale_after {
+        "stale"
+    } else {
+        "alive"
+    }
+}
+
+#[cfg(test)]
+mod tests;

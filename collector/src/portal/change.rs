@@ -1,0 +1,96 @@
+//! One change: what it was, what it is, and what came with it.
+
+use askama::Template;
+use driftline_protocol::item::{Item, ItemValue};
+
+use super::timeline::{Group, group};
+use super::value::{lines, readable_key};
+use super::{Frame, Moment, PageError, Reader, STYLE_PATH, link};
+use crate::analysis::lines::{LineChange, line_diff};
+use crate::store::{ChangeFilter, ChangeId, ChangeRecord, MAX_LIMIT};
+
+#[derive(Template)]
+#[template(path = "change.html")]
+struct Page {
+    style: &'static str,
+    host: String,
+    host_link: String,
+    source: String,
+    part: String,
+    part_link: String,
+    key: String,
+    kind: &'static str,
+    at: Moment,
+    generation: u64,
+    rows: Vec<LineRow>,
+    siblings: Vec<Group>,
+}
+
+struct LineRow {
+    class: &'static str,
+    sign: &'static str,
+    text: String,
+}
+
+/// Draws the page.
+///
+/// # Errors
+/// [`PageError::NotFound`] for an unknown change, [`PageError::Store`] when the store fails.
+pub(super) fn page(store: &dyn Reader, frame: &Frame, id: &str) -> Result<String, PageError> {
+    let unknown = || PageError::NotFound { what: "change" };
+    let id = id.parse().map(ChangeId).map_err(|_| unknown())?;
+    let record = store.change(id)?.ok_or_else(unknown)?;
+    let page = Page {
+        style: STYLE_PATH,
+        host: record.host.to_string(),
+        host_link: link::host(&record.host),
+        source: record.source.to_string(),
+        part: record.change.part.to_string(),
+        part_link: link::part(&record.host, &record.source, &record.change.part),
+        key: record.change.key.as_ref().map_or_else(|| "the whole part".to_owned(), readable_key),
+        kind: record.change.kind.as_str(),
+        at: Moment::new(record.at, frame.now),
+        generation: record.generation.0,
+        rows: rows(&record),
+        siblings: group(&siblings(store, &record)?, frame),
+    };
+    Ok(page.render()?)
+}
+
+/// The other changes of the same version.
+fn siblings(store: &dyn Reader, record: &ChangeRecord) -> Result<Vec<ChangeRecord>, PageError> {
+    let filter = ChangeFilter {
+        host: Some(record.host.clone()),
+        source: Some(record.source.clone()),
+        from: Some(record.at),
+        to: record.at.checked_add(jiff::SignedDuration::from_nanos(1)).ok(),
+        limit: MAX_LIMIT,
+        ..ChangeFilter::default()
+    };
+    let mut changes = store.changes(&filter)?;
+    changes.retain(|other| other.id != record.id && other.generation == record.generation);
+    Ok(changes)
+}
+
+fn rows(record: &ChangeRecord) -> Vec<LineRow> {
+    let before = side(record.change.before.as_ref());
+    let after = side(record.change.after.as_ref());
+    let row = |change: LineChange| match change {
+        LineChange::Same(text) => LineRow { class: "same", sign: " ", text },
+        LineChange::Removed(text) => LineRow { class: "removed", sign: "−", text },
+        LineChange::Added(text) => LineRow { class: "added", sign: "+", text },
+        LineChange::Skipped(count) => {
+            LineRow { class: "skipped", sign: "⋯", text: format!("{count} equal lines") }
+        }
+    };
+    line_diff(&before, &after).into_iter().map(row).collect()
+}
+
+fn side(item: Option<&Item>) -> Vec<String> {
+    let Some(item) = item else { return Vec::new() };
+    let mut all = lines(&item.value);
+    if let (Some(rank), false) = (item.rank, matches!(item.value, ItemValue::Lines(_))) {
+        all.push(format!("(place {})", rank + 1));
+    }
+    all
+}

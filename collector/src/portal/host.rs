@@ -1,0 +1,122 @@
+//! One host: how it stands, what drifted, what it reports, what changed.
+
+use askama::Template;
+use driftline_protocol::ids::HostId;
+use jiff::SignedDuration;
+
+use super::findings::{FindingRow, finding_rows};
+use super::timeline::{Group, group};
+use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, host_state, link};
+use crate::analysis::change::ChangeKind;
+use crate::store::{ChangeFilter, FindingFilter, HostRecord, MAX_LIMIT};
+
+/// How many changes and events the page shows before it points to the timeline.
+const RECENT: u32 = 30;
+
+#[derive(Template)]
+#[template(path = "host.html")]
+struct Page {
+    style: &'static str,
+    name: String,
+    kind: &'static str,
+    state: &'static str,
+    agent: String,
+    seen: Moment,
+    enrolled: Moment,
+    equality: &'static str,
+    baseline: Option<Approval>,
+    findings: Vec<FindingRow>,
+    sections: Vec<SectionRow>,
+    chart: String,
+    groups: Vec<Group>,
+    timeline: String,
+    events: Vec<(Moment, &'static str, String)>,
+}
+
+struct Approval {
+    at: Moment,
+    by: String,
+    reason: String,
+}
+
+struct SectionRow {
+    source: String,
+    link: String,
+    domain: &'static str,
+    generation: u64,
+    observed: Moment,
+    parts: usize,
+    unobserved: usize,
+}
+
+/// Draws the page.
+///
+/// # Errors
+/// [`PageError::NotFound`] for an unknown host, [`PageError::Store`] when the store fails.
+pub(super) fn page(store: &dyn Reader, frame: &Frame, id: &str) -> Result<String, PageError> {
+    let unknown = || PageError::NotFound { what: "host" };
+    let id: HostId = id.parse().map_err(|_| unknown())?;
+    let record = store.host(&id)?.ok_or_else(unknown)?;
+    let kinds: Vec<_> = ChangeKind::ALL.into_iter().filter(|kind| kind.is_semantic()).collect();
+    let from = frame.now.checked_sub(SignedDuration::from_hours(chart::HOURS)).ok();
+    let of_host = ChangeFilter { host: Some(id.clone()), kinds, ..ChangeFilter::default() };
+    let recent = store.changes(&ChangeFilter { from, limit: MAX_LIMIT, ..of_host.clone() })?;
+    let newest = store.changes(&ChangeFilter { limit: RECENT, ..of_host })?;
+    let open = FindingFilter {
+        host: Some(id.clone()),
+        open_only: true,
+        limit: MAX_LIMIT,
+        ..FindingFilter::default()
+    };
+    let events = store.events(Some(&id), RECENT)?.into_iter();
+    let page = Page {
+        style: STYLE_PATH,
+        name: id.to_string(),
+        kind: record.kind.as_str(),
+        state: host_state(&record, frame),
+        agent: record.agent_version.clone(),
+        seen: Moment::new(record.last_seen, frame.now),
+        enrolled: Moment::new(record.enrolled_at, frame.now),
+        equality: equality(&record),
+        baseline: store.baseline(&id)?.map(|baseline| Approval {
+            at: Moment::new(baseline.approved_at, frame.now),
+            by: baseline.approved_by,
+            reason: baseline.reason,
+        }),
+        findings: finding_rows(&store.findings(&open)?, frame),
+        sections: sections(store, frame, &id)?,
+        chart: chart::bars(&chart::per_hour(recent.iter().map(|change| change.at), frame.now)),
+        groups: group(&newest, frame),
+        timeline: link::timeline(&id),
+        events: events
+            .map(|event| (Moment::new(event.at, frame.now), event.kind.as_str(), event.detail))
+            .collect(),
+    };
+    Ok(page.render()?)
+}
+
+/// What equal fingerprints on two hosts mean.
+fn equality(record: &HostRecord) -> &'static str {
+    if record.site_key {
+        "fingerprints are made under the site key: equal secrets on two hosts show"
+    } else {
+        "fingerprints are made under this host's own key: whether two hosts share a secret is unknown"
+    }
+}
+
+fn sections(store: &dyn Reader, frame: &Frame, id: &HostId) -> Result<Vec<SectionRow>, PageError> {
+    let mut rows = Vec::new();
+    for section in store.sections(id)? {
+        let parts = store.section_parts(id, &section.source)?;
+        rows.push(SectionRow {
+            source: section.source.to_string(),
+            link: link::section(id, &section.source),
+            domain: section.domain.as_str(),
+            generation: section.generation.0,
+            observed: Moment::new(section.observed_at, frame.now),
+            parts: parts.len(),
+            unobserved: parts.iter().filter(|part| part.unread.is_some()).count(),
+        });
+    }
+    Ok(rows)
+}

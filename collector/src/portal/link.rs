@@ -1,0 +1,89 @@
+//! Addresses: every link of the portal is made here, and every query read here.
+
+use std::collections::BTreeMap;
+
+use driftline_protocol::ids::{HostId, PartName, SourceName};
+use jiff::Timestamp;
+
+use super::PageError;
+use crate::store::ChangeId;
+
+/// The fields of a query, decoded.
+#[derive(Clone, Debug, Default)]
+pub struct Query(BTreeMap<String, String>);
+
+impl Query {
+    /// Reads the part of a URL after the question mark. Empty fields count as absent, so that a
+    /// form with untouched fields is the same view as the bare address.
+    pub fn parse(raw: &str) -> Self {
+        let pairs = form_urlencoded::parse(raw.as_bytes());
+        Self(pairs.into_owned().filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// One field, if it was given.
+    pub fn get(&self, field: &str) -> Option<&str> {
+        self.0.get(field).map(String::as_str)
+    }
+
+    /// A moment: RFC 3339, or milliseconds since 1970 as Grafana writes them into links.
+    ///
+    /// # Errors
+    /// [`PageError::Query`] when it is neither.
+    pub fn moment(&self, field: &'static str) -> Result<Option<Timestamp>, PageError> {
+        let Some(text) = self.get(field) else { return Ok(None) };
+        let milliseconds = || Timestamp::from_millisecond(text.parse().ok()?).ok();
+        let moment = text.parse().ok().or_else(milliseconds);
+        let rule = "a time such as 2026-11-22T13:00:00Z, or milliseconds since 1970";
+        moment.map(Some).ok_or(PageError::Query { field, rule })
+    }
+
+    /// Any id.
+    ///
+    /// # Errors
+    /// [`PageError::Query`] with `rule` when the text is not one.
+    pub fn id<T: std::str::FromStr>(
+        &self,
+        field: &'static str,
+        rule: &'static str,
+    ) -> Result<Option<T>, PageError> {
+        let Some(text) = self.get(field) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| PageError::Query { field, rule })
+    }
+
+    /// The address of this view with one field replaced.
+    pub fn with(&self, path: &str, field: &str, value: &str) -> String {
+        let mut fields = self.0.clone();
+        fields.insert(field.to_owned(), value.to_owned());
+        address(path, fields.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+}
+
+fn address<'a>(path: &str, fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// The page of a host.
+pub(super) fn host(host: &HostId) -> String {
+    format!("/hosts/{host}")
+}
+
+/// The parts of one section of a host.
+pub(super) fn section(host: &HostId, source: &SourceName) -> String {
+    format!("/hosts/{host}/{source}")
+}
+
+/// One part of a host.
+pub(super) fn part(host: &HostId, source: &SourceName, part: &PartName) -> String {
+    address(&section(host, source), [("part", part.as_str())].into_iter())
+}
+
+/// One change.
+pub(super) fn change(id: ChangeId) -> String {
+    format!("/changes/{}", id.0)
+}
+
+/// The timeline of one host.
+pub(super) fn timeline(host: &HostId) -> String {
+    address("/timeline", [("host", host.as_str())].into_iter())
+}

@@ -1,0 +1,238 @@
+//! The pages against the store in memory: every link leads somewhere, and no text of a host becomes
+//! markup.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftline_protocol::canonical::{digest, scope_digest};
+use driftline_protocol::ids::{Digest, Generation, HostId, Incarnation, PartName, SourceName};
+use driftline_protocol::item::{Item, ItemKey, ItemValue};
+use driftline_protocol::ledger::Chain;
+use driftline_protocol::manifest::Manifest;
+use driftline_protocol::snapshot::{Content, Domain, Observed, Part, Reading, Reason};
+use driftline_protocol::wire::HostKind;
+
+use super::*;
+use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
+use crate::store::memory::Memory;
+use crate::store::{
+    Append, EventKind, EventRecord, HostRecord, Origin, Step, Unread, VersionRecord, VersionStep,
+};
+
+/// What a hostile host would put wherever it can.
+const HOSTILE: &str = "<script>alert('x')</script>&\"'";
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn frame() -> Frame {
+    Frame {
+        now: at("2026-11-22T12:00:00Z"),
+        stale_after: SignedDuration::from_secs(180),
+        dormant_after: SignedDuration::from_hours(720),
+    }
+}
+
+fn item(text: &str) -> Item {
+    Item { value: ItemValue::text(text), rank: None }
+}
+
+fn part(text: &str) -> Part {
+    Part::Observed(Observed {
+        reading: Reading { parser: "ini".into(), version: 1, scope: scope_digest([""; 0]) },
+        raw: None,
+        size: None,
+        content: Content::Read,
+        items: BTreeMap::from([
+            (ItemKey::of([HOSTILE]), item(text)),
+            (ItemKey::attribute("mode"), item("0644")),
+            (
+                ItemKey::of(["text"]),
+                Item { value: ItemValue::Lines(vec!["one".into(), HOSTILE.into()]), rank: None },
+            ),
+        ]),
+    })
+}
+
+const EARLIER: &str = "2026-11-22T11:30:00Z";
+
+fn host() -> HostId {
+    "sbc1".parse().unwrap()
+}
+
+fn record() -> HostRecord {
+    HostRecord {
+        id: host(),
+        kind: HostKind::Uc,
+        incarnation: Incarnation([1; 16]),
+        token: [0; 32],
+        enrolled_at: at(EARLIER),
+        last_seen: at("2026-11-22T11:59:30Z"),
+        agent_version: HOSTILE.into(),
+        key: None,
+        site_key: false,
+        retired_at: None,
+    }
+}
+
+fn change(part: &PartName) -> Change {
+    Change {
+        part: part.clone(),
+        key: Some(ItemKey::of([HOSTILE])),
+        kind: ChangeKind::Modified,
+        before: Some(item("old")),
+        after: Some(item(HOSTILE)),
+    }
+}
+
+fn finding(part: &PartName) -> Finding {
+    let change = change(part);
+    Finding {
+        id: FindingId {
+            host: host(),
+            source: "files".parse().unwrap(),
+            part: part.clone(),
+            key: change.key,
+            kind: FindingKind::Drift,
+        },
+        domain: Domain::Config,
+        severity: Severity::Warning,
+        desired: change.before,
+        current: change.after,
+        first_seen: at(EARLIER),
+        status: Status::Open,
+    }
+}
+
+fn version(generation: u64, from: &Manifest, to: &Manifest) -> VersionStep {
+    let source: SourceName = "files".parse().unwrap();
+    VersionStep {
+        host: host(),
+        version: VersionRecord {
+            source: source.clone(),
+            domain: Domain::Config,
+            generation: Generation(generation),
+            digest: to.digest(),
+            observed_at: at(EARLIER),
+            received_at: at(EARLIER),
+            corrected_at: at(EARLIER),
+            uncertainty_ms: 5,
+            coalesced: 0,
+            expired: 0,
+            origin: if generation == 1 { Origin::First } else { Origin::Agent },
+        },
+        chain: Chain::start(&source),
+        delta: if generation == 1 { to.whole() } else { from.delta_to(to) },
+        unobserved: BTreeMap::new(),
+        changes: Vec::new(),
+        findings: Vec::new(),
+    }
+}
+
+/// A fleet of one host with two versions, a drift, and a part that can no longer be read.
+fn fleet() -> Memory {
+    let mut store = Memory::new();
+    let name = PartName::from_bytes(format!("/etc/{HOSTILE} &?#%/a.conf").as_bytes());
+    let blind = PartName::from_bytes(b"/etc/blind");
+    let parts = [part("old"), part(HOSTILE), Part::Unobserved(Reason::Denied)];
+    let kept: Vec<(Digest, Part)> = parts.iter().map(|p| (digest(p), p.clone())).collect();
+    store.keep_parts(&kept, at(EARLIER)).unwrap();
+    let [old, new, denied] = [kept[0].0, kept[1].0, kept[2].0];
+    let first = Manifest(BTreeMap::from([(name.clone(), old), (blind.clone(), old)]));
+    let second = Manifest(BTreeMap::from([(name.clone(), new), (blind.clone(), denied)]));
+    let enrolled = EventRecord {
+        at: at(EARLIER),
+        host: Some(host()),
+        kind: EventKind::Enrolled,
+        detail: HOSTILE.into(),
+    };
+    let step = VersionStep {
+        unobserved: BTreeMap::from([(blind, Unread::Whole(Reason::Denied))]),
+        changes: vec![change(&name)],
+        findings: vec![finding(&name)],
+        ..version(2, &first, &second)
+    };
+    store
+        .apply(&[
+            Step::Host(record()),
+            Step::Version(Box::new(version(1, &first, &first))),
+            Step::Version(Box::new(step)),
+            Step::Event(enrolled),
+        ])
+        .unwrap();
+    store
+}
+
+fn get(store: &Memory, address: &str) -> Result<String, PageError> {
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+    respond(store, &frame(), path, &Query::parse(query))
+}
+
+/// Every address a page links to, unescaped as a browser does.
+fn links(html: &str) -> impl Iterator<Item = String> {
+    html.split("href=\"").skip(1).filter_map(|rest| {
+        let link = rest.split_once('"')?.0;
+        Some(link.replace("&#38;", "&").replace("&amp;", "&"))
+    })
+}
+
+#[test]
+fn every_link_of_every_page_leads_to_a_page() {
+    let store = fleet();
+    let (mut todo, mut done) = (vec!["/".to_owned()], BTreeSet::new());
+    while let Some(address) = todo.pop() {
+        let address = address.split('#').next().unwrap_or_default().to_owned();
+        if address.is_empty() || address == STYLE_PATH || !done.insert(address.clone()) {
+            continue;
+        }
+        let html = get(&store, &address).unwrap_or_else(|e| panic!("{address} leads nowhere: {e}"));
+        todo.extend(links(&html));
+    }
+    assert!(done.len() >= 9, "the pages link to too few others: {done:#?}");
+}
+
+#[test]
+fn no_text_of_a_host_becomes_markup() {
+    let store = fleet();
+    let mut seen = 0;
+    for address in ["/", "/hosts/sbc1", "/hosts/sbc1/files", "/timeline", "/findings", "/changes/1"]
+    {
+        let html = get(&store, address).unwrap();
+        assert!(!html.contains("<script"), "{address} carries a script of the host");
+        assert!(!html.contains(" style="), "{address} has an inline style");
+        seen += usize::from(html.contains("&#60;script") || html.contains("&lt;script"));
+    }
+    assert!(seen >= 5, "the hostile text is not on the pages at all");
+}
+
+#[test]
+fn a_query_that_cannot_be_is_refused_with_what_it_should_be() {
+    let store = fleet();
+    for address in ["/timeline?from=yesterday", "/timeline?kind=x", "/timeline?host=A%20B"] {
+        assert!(matches!(get(&store, address), Err(PageError::Query { .. })), "{address}");
+    }
+    for address in ["/hosts/none", "/changes/99", "/hosts/sbc1/none", "/x"] {
+        assert!(matches!(get(&store, address), Err(PageError::NotFound { .. })), "{address}");
+    }
+}
+
+#[test]
+fn grafana_may_link_with_milliseconds() {
+    let store = fleet();
+    let html = get(&store, "/timeline?from=1795347000000&to=1795347000001").unwrap();
+    assert!(html.contains("modified"), "the change at 11:30 is not in its own millisecond");
+    assert!(!get(&store, "/timeline?to=1795347000000").unwrap().contains("/changes/1\""));
+}
+
+#[test]
+fn what_is_unobserved_is_shown_as_unobserved() {
+    let html = get(&fleet(), "/hosts/sbc1/files?part=/etc/blind").unwrap();
+    assert!(html.contains("unobserved: denied; shown as last seen"));
+    assert!(html.contains("0644"), "what was last seen is not shown");
+}
+
+#[test]
+fn the_host_page_is_golden() {
+    insta::assert_snapshot!(get(&fleet(), "/hosts/sbc1").unwrap());
+}

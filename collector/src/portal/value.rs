@@ -1,0 +1,149 @@
+//! How the value of an item reads on a page: short, whole, and with secrets as what they are.
+
+use driftline_protocol::item::{Item, ItemValue};
+
+use crate::analysis::change::ChangeKind;
+use crate::store::ChangeRecord;
+
+/// The longest value shown in a table, in characters; the change's own page shows all of it.
+const SHORT: usize = 160;
+
+/// A value as one line of text. `—` stands for no item.
+pub(super) fn short(item: Option<&Item>) -> String {
+    let Some(item) = item else { return "—".to_owned() };
+    let text = one_line(&item.value);
+    match text.char_indices().nth(SHORT) {
+        None => text,
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
+fn one_line(value: &ItemValue) -> String {
+    match value {
+        ItemValue::Nothing => "(set)".to_owned(),
+        ItemValue::Flag(true) => "yes".to_owned(),
+        ItemValue::Flag(false) => "no".to_owned(),
+        ItemValue::Integer(number) => number.to_string(),
+        ItemValue::Text(text) if text.is_empty() => "(empty)".to_owned(),
+        ItemValue::Text(text) => shorten_markers(text),
+        ItemValue::Fingerprint(fingerprint) => shorten_markers(&fingerprint.to_string()),
+        ItemValue::List(values) => join(values.iter(), ", "),
+        ItemValue::Set(values) => format!("{{{}}}", join(values.iter(), ", ")),
+        ItemValue::Lines(lines) if lines.len() == 1 => "1 line".to_owned(),
+        ItemValue::Lines(lines) => format!("{} lines", lines.len()),
+    }
+}
+
+fn join<'a>(values: impl Iterator<Item = &'a ItemValue>, separator: &str) -> String {
+    values.map(one_line).collect::<Vec<_>>().join(separator)
+}
+
+/// A value as all its lines, for the page of one change or one part.
+pub(super) fn lines(value: &ItemValue) -> Vec<String> {
+    match value {
+        ItemValue::Lines(lines) => lines.iter().map(|line| shorten_markers(line)).collect(),
+        ItemValue::List(values) => values.iter().map(one_line).collect(),
+        ItemValue::Set(values) => values.iter().map(one_line).collect(),
+        ItemValue::Nothing
+        | ItemValue::Flag(_)
+        | ItemValue::Integer(_)
+        | ItemValue::Text(_)
+        | ItemValue::Fingerprint(_) => vec![one_line(value)],
+    }
+}
+
+/// Fingerprints as people compare them: eight digits tell two secrets apart, forty only tire the
+/// eye.
+fn shorten_markers(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, marker)) = rest.split_once("{secret:") {
+        shown.push_str(before);
+        let Some((inside, after)) = marker.split_once('}') else {
+            shown.push_str("{secret:");
+            rest = marker;
+            continue;
+        };
+        let digest = inside.split_once(':').map_or(inside, |(_, digest)| digest);
+        shown.push_str("‹secret ");
+        shown.extend(digest.chars().take(8));
+        shown.push('›');
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// One change as a row of a table.
+pub(super) struct Row {
+    /// The address of its own page.
+    pub link: String,
+    /// What happened, in one word.
+    pub kind: &'static str,
+    /// The item, or what stands for the part as a whole.
+    pub key: String,
+    /// The value before.
+    pub before: String,
+    /// The value after.
+    pub after: String,
+}
+
+impl Row {
+    /// The row of `record`.
+    pub(super) fn new(record: &ChangeRecord) -> Self {
+        let change = &record.change;
+        let whole = match change.kind {
+            ChangeKind::Cosmetic => "bytes differ, meaning does not",
+            ChangeKind::Recast => "read differently, not changed",
+            ChangeKind::Added | ChangeKind::Removed | ChangeKind::Modified | ChangeKind::Moved => {
+                "the whole part"
+            }
+        };
+        let key = change.key.as_ref().map_or_else(|| whole.to_owned(), readable_key);
+        let place = |item: Option<&Item>| {
+            item.and_then(|item| item.rank)
+                .map_or("—".to_owned(), |rank| format!("place {}", rank + 1))
+        };
+        let (before, after) = match change.kind {
+            ChangeKind::Moved => (place(change.before.as_ref()), place(change.after.as_ref())),
+            ChangeKind::Added
+            | ChangeKind::Removed
+            | ChangeKind::Modified
+            | ChangeKind::Cosmetic
+            | ChangeKind::Recast => (short(change.before.as_ref()), short(change.after.as_ref())),
+        };
+        Self {
+            link: super::link::change(record.id),
+            kind: change.kind.as_str(),
+            key,
+            before,
+            after,
+        }
+    }
+}
+
+/// A key as people read it: segments apart, escapes undone, attributes by their name.
+pub(super) fn readable_key(key: &driftline_protocol::item::ItemKey) -> String {
+    if key.is_attribute() {
+        return key.as_str().trim_start_matches('@').to_owned();
+    }
+    key.segments().collect::<Vec<_>>().join(" › ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_shortened_wherever_they_stand() {
+        let text =
+            "pg://app:{secret:0011223344556677:aabbccddeeff00112233445566778899}@db {secret:x";
+        assert_eq!(shorten_markers(text), "pg://app:‹secret aabbccdd›@db {secret:x");
+    }
+
+    #[test]
+    fn a_long_value_is_cut_between_characters() {
+        let item = Item { value: ItemValue::text("ü".repeat(500)), rank: None };
+        assert_eq!(short(Some(&item)).chars().count(), SHORT + 1);
+    }
+}

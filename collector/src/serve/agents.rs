@@ -1,0 +1,174 @@
+//! What agents ask: enrol, heartbeat, parts, report.
+//!
+//! Who speaks is settled from the headers before a body is read. The messages are decided by the
+//! writer; here they are only read, bounded and counted.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Response};
+use driftline_protocol::ids::HostId;
+use driftline_protocol::wire::{
+    EnrolRequest, Heartbeat, PROTOCOL_VERSION, PartsAnswer, PartsUpload, ProblemCode, Report,
+};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use super::answer::{Refusal, jitter, json};
+use super::body::{Class, Received, off_thread};
+use super::state::Collector;
+use crate::ingest::{Decided, Proof, check_parts, check_report};
+use crate::store::{EventKind, EventRecord, Scope, Step};
+
+/// How long agents shall keep reports back under load, in milliseconds, at least and at most.
+const DEFER_MS: (u64, u32) = (5_000, 25_000);
+
+type Answer = Result<Response<Body>, Refusal>;
+type Shared = State<Arc<Collector>>;
+
+/// `POST /api/v1/enrol`
+pub async fn enrol(State(collector): Shared, request: Request) -> Answer {
+    let (head, body) = request.into_parts();
+    let received = collector.budget.read(Class::Enrol, &head.headers, body).await?;
+    let request: EnrolRequest = parse(&received)?;
+    let proof = prove(&collector, &head.headers, &request)?;
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|_| Refusal::failed())?;
+    let answer = collector
+        .writer
+        .ask(move |ingest, context| ingest.enrol(context, &request, (proof, random)));
+    Ok(json(&answer.await?))
+}
+
+/// What allows this enrolment: the secret, a token of scope `enrol`, or the token of the original
+/// of a copy.
+fn prove(
+    collector: &Collector,
+    headers: &HeaderMap,
+    request: &EnrolRequest,
+) -> Result<Proof, Refusal> {
+    if let Some(host) = collector.keys.agent(headers) {
+        return Ok(Proof::Token(host));
+    }
+    let now = Timestamp::now();
+    let given = request.secret.as_deref();
+    let secret = collector.settings().secret;
+    let by_secret = secret.zip(given).is_some_and(|(secret, given)| secret.allows(given, now));
+    let by_token = || given.and_then(|given| collector.keys.allows(given, Scope::Enrol, now));
+    let by_header = || collector.keys.person(headers, Scope::Enrol, now);
+    if by_secret || by_token().is_some() || by_header().is_some() {
+        return Ok(Proof::Secret);
+    }
+    Err(Refusal::unauthorised())
+}
+
+/// `POST /api/v1/heartbeat`
+pub async fn heartbeat(State(collector): Shared, request: Request) -> Answer {
+    let (head, body) = request.into_parts();
+    let caller = collector.agent(&head.headers)?;
+    let received = collector.budget.read(Class::Small, &head.headers, body).await?;
+    let heartbeat: Heartbeat = parse(&received)?;
+    is_own(&collector, &caller, &heartbeat.host).await?;
+    let answer =
+        collector.writer.ask(move |ingest, context| ingest.heartbeat(context, &caller, &heartbeat));
+    let mut answer = answer.await?;
+    if collector.budget.is_tight() && answer.defer_ms.is_none() {
+        let (least, more) = DEFER_MS;
+        answer.defer_ms = Some(least + u64::from(jitter(more)));
+    }
+    Ok(json(&answer))
+}
+
+/// `POST /api/v1/parts`
+pub async fn parts(State(collector): Shared, request: Request) -> Answer {
+    let (head, body) = request.into_parts();
+    collector.agent(&head.headers)?;
+    let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
+    let (checked, _share) = checked(received, |upload: PartsUpload| {
+        is_known_version(upload.version)?;
+        Ok(check_parts(upload)?)
+    })
+    .await?;
+    let answer = collector.writer.ask(move |_, context| {
+        let digests: Vec<_> = checked.iter().map(|(digest, _)| *digest).collect();
+        let new = context.store.missing(&digests)?.len() as u64;
+        Ok(Decided { answer: PartsAnswer { new }, parts: checked, steps: Vec::new() })
+    });
+    Ok(json(&answer.await?))
+}
+
+/// `POST /api/v1/report`
+pub async fn report(State(collector): Shared, request: Request) -> Answer {
+    let (head, body) = request.into_parts();
+    let caller = collector.agent(&head.headers)?;
+    let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
+    let began = Instant::now();
+    let (checked, _share) = checked(received, |report: Report| {
+        is_known_version(report.version)?;
+        Ok(check_report(report)?)
+    })
+    .await?;
+    is_own(&collector, &caller, &checked.host).await?;
+    let answer =
+        collector.writer.ask(move |ingest, context| ingest.report(context, &caller, checked));
+    let answer = answer.await?;
+    collector.ingest_duration.observe(began.elapsed().as_secs_f64());
+    Ok(json(&answer))
+}
+
+/// Reads and checks a large message, off this thread when it is large; its share of the budget
+/// stays taken.
+async fn checked<M: DeserializeOwned, T: Send + 'static>(
+    received: Received,
+    check: impl FnOnce(M) -> Result<T, Refusal> + Send + 'static,
+) -> Result<(T, Received), Refusal> {
+    let size = received.bytes.len();
+    off_thread(size, move || {
+        let checked = parse(&received).and_then(check)?;
+        // The text is no longer needed; its share still stands for what was read from it.
+        Ok((checked, received.emptied()))
+    })
+    .await?
+}
+
+fn parse<T: DeserializeOwned>(received: &Received) -> Result<T, Refusal> {
+    // The error names line and column, never the content.
+    serde_json::from_slice(&received.bytes).map_err(|error| {
+        let place = format!("line {} column {}", error.line(), error.column());
+        Refusal::malformed(format!("the body is not the message it should be, at {place}"))
+    })
+}
+
+fn is_known_version(version: u32) -> Result<(), Refusal> {
+    if version <= PROTOCOL_VERSION {
+        return Ok(());
+    }
+    let detail =
+        format!("protocol {version} is newer than {PROTOCOL_VERSION}; upgrade the collector first");
+    Err(Refusal::new(ProblemCode::Version, detail))
+}
+
+/// Refuses a message that names another host than its token's, and notes it: one of the two was
+/// stolen.
+async fn is_own(collector: &Collector, caller: &HostId, named: &HostId) -> Result<(), Refusal> {
+    if caller == named {
+        return Ok(());
+    }
+    tracing::warn!(token_of = %caller, %named, "a message names another host than its token");
+    if collector.live.may_tell_forgery(caller, Timestamp::now()) {
+        let detail = format!("a message with the token of {caller} named {named}");
+        let host = Some(caller.clone());
+        let note = move |_: &mut _, context: crate::ingest::Context<'_>| {
+            let at = context.now;
+            let event = EventRecord { at, host, kind: EventKind::Refused, detail };
+            Ok(Decided { answer: (), parts: Vec::new(), steps: vec![Step::Event(event)] })
+        };
+        // The refusal stands whether or not it could be written down.
+        if let Err(error) = collector.writer.ask(note).await {
+            tracing::warn!(%error, "a forged message could not be noted");
+        }
+    }
+    Err(Refusal::unauthorised())
+}

@@ -1,0 +1,136 @@
+//! How answers and refusals look on the wire.
+//!
+//! A refusal is a [`Problem`] with the status its code stands for; which token, secret or name was
+//! wrong is never told. Refusals are counted once, where they leave ([`ProblemCode`] rides along as
+//! an extension).
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use driftline_protocol::wire::{Problem, ProblemCode};
+use serde::Serialize;
+
+use crate::store::StoreError;
+use crate::writer::WriteError;
+
+/// The longest time to stay away when busy, in seconds; each sender draws its own below it, so that
+/// those who were turned away together do not come back together.
+pub const RETRY_SECONDS: u32 = 10;
+
+/// Why a request is refused, ready to be sent.
+#[derive(Debug)]
+pub struct Refusal {
+    problem: Problem,
+}
+
+impl Refusal {
+    /// A refusal with a detail for people.
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self { problem: Problem { code, detail: detail.into() } }
+    }
+
+    /// The one answer to whoever is not let in, whatever was wrong.
+    pub fn unauthorised() -> Self {
+        Self::new(
+            ProblemCode::Unauthorised,
+            "not allowed; `driftline-collector token create` makes tokens, agents enrol for theirs",
+        )
+    }
+
+    /// Too much to do.
+    pub fn busy() -> Self {
+        Self::new(ProblemCode::Busy, "too much to do; come back after the time in Retry-After")
+    }
+
+    /// The collector failed.
+    pub fn failed() -> Self {
+        Self::new(ProblemCode::Failed, "the collector failed; its log says how")
+    }
+
+    /// There is nothing under this address.
+    pub fn not_found(what: impl std::fmt::Display) -> Self {
+        Self::new(ProblemCode::NotFound, format!("there is no {what}"))
+    }
+
+    /// The request is not what it should be.
+    pub fn malformed(detail: impl std::fmt::Display) -> Self {
+        Self::new(ProblemCode::Malformed, detail.to_string())
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        // Who holds a token must not learn from the answer what else exists.
+        if problem.code == ProblemCode::Unauthorised {
+            Self::unauthorised()
+        } else {
+            Self { problem }
+        }
+    }
+}
+
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Busy => Self::busy(),
+            WriteError::Refused(problem) => problem.into(),
+            WriteError::Failed => Self::failed(),
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(%error, cause = cause.unwrap_or_default(), "reading the store failed");
+        Self::failed()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response<Body> {
+        let code = self.problem.code;
+        let mut response = (status(code), axum::Json(&self.problem)).into_response();
+        response.extensions_mut().insert(code);
+        let headers = response.headers_mut();
+        if code == ProblemCode::Busy || code == ProblemCode::Failed {
+            let seconds = 1 + jitter(RETRY_SECONDS);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if code == ProblemCode::Unauthorised {
+            let realm = HeaderValue::from_static("Basic realm=\"driftline\", charset=\"UTF-8\"");
+            headers.insert(header::WWW_AUTHENTICATE, realm);
+        }
+        response
+    }
+}
+
+fn status(code: ProblemCode) -> StatusCode {
+    match code {
+        ProblemCode::Unauthorised => StatusCode::UNAUTHORIZED,
+        ProblemCode::Clone => StatusCode::CONFLICT,
+        ProblemCode::Retired => StatusCode::GONE,
+        ProblemCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ProblemCode::Malformed | ProblemCode::Version => StatusCode::BAD_REQUEST,
+        ProblemCode::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        ProblemCode::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        ProblemCode::NotFound => StatusCode::NOT_FOUND,
+    }
+}
+
+/// A random number below `most`; 0 when the operating system has no randomness to give.
+pub fn jitter(most: u32) -> u32 {
+    let mut bytes = [0; 4];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u32::from_le_bytes(bytes) % most.max(1),
+        Err(_) => 0,
+    }
+}
+
+/// A JSON answer that no cache keeps.
+pub fn json<T: Serialize>(value: &T) -> Response<Body> {
+    let mut response = axum::Json(value).into_response();
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    response
+}

@@ -1,0 +1,94 @@
+//! Serves the portal's pages: who may see them, on which thread they are drawn, under which
+//! headers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use jiff::{SignedDuration, Timestamp};
+
+use super::answer::Refusal;
+use super::state::Collector;
+use crate::portal::{self, Frame, PageError, Query};
+use crate::store::Scope;
+
+type Shared = State<Arc<Collector>>;
+
+/// The routes of the portal; which pages there are is said by [`portal::respond`].
+pub(super) fn router() -> Router<Arc<Collector>> {
+    Router::new()
+        .route(portal::STYLE_PATH, get(style))
+        .route("/", get(page))
+        .route("/hosts/{host}", get(page))
+        .route("/hosts/{host}/{source}", get(page))
+        .route("/timeline", get(page))
+        .route("/changes/{id}", get(page))
+        .route("/findings", get(page))
+}
+
+async fn style() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, portal::STYLE)
+}
+
+async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<Response, Refusal> {
+    collector.person(&headers, Scope::Read)?;
+    let config = collector.settings().config;
+    let frame = Frame {
+        now: Timestamp::now(),
+        stale_after: signed(config.stale()),
+        dormant_after: signed(config.dormant()),
+    };
+    let drawn = tokio::task::spawn_blocking(move || {
+        let query = Query::parse(uri.query().unwrap_or_default());
+        portal::respond(&*collector.read, &frame, uri.path(), &query)
+    });
+    let (status, html) = match drawn.await.map_err(|_| Refusal::failed())? {
+        Ok(html) => (StatusCode::OK, html),
+        Err(error) => (status(&error), portal::error_page(&error)),
+    };
+    Ok((status, security(), Html(html)).into_response())
+}
+
+fn status(error: &PageError) -> StatusCode {
+    match error {
+        PageError::NotFound { .. } => StatusCode::NOT_FOUND,
+        PageError::Query { .. } => StatusCode::BAD_REQUEST,
+        PageError::Store(_) | PageError::Template(_) => {
+            tracing::error!(error = %chain(error), "drawing a page failed");
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
+/// The error with its causes; pages show the first sentence only.
+fn chain(error: &PageError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn security() -> [(HeaderName, &'static str); 4] {
+    [
+        (header::CONTENT_SECURITY_POLICY, portal::CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ]
+}
+
+/// Configured spans are bounded far below what overflows.
+fn signed(span: std::time::Duration) -> SignedDuration {
+    SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX)
+}

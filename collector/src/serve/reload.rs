@@ -1,0 +1,180 @@
+//! Reads the configuration again on SIGHUP and on save: validate, then swap.
+//!
+//! A file with a mistake keeps the old configuration, lowers `driftline_reload_success`, leaves an
+//! event and names file, line and hint in the log. What only counts at the start (`listen`,
+//! `state_dir`, whether there is TLS, `heartbeat_seconds`) is kept as it was and said so.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum_server::tls_rustls::RustlsConfig;
+use notify::{RecursiveMode, Watcher as _};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::state::{Collector, Settings};
+use crate::config::{Config, load};
+use crate::ingest::Decided;
+use crate::store::{EventKind, EventRecord, Step};
+use crate::tls;
+
+/// How long saves are gathered before the files are read: editors write in several steps.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Starts the task, unless there is no file to reload.
+///
+/// # Errors
+/// When SIGHUP cannot be listened for.
+pub fn spawn(
+    tasks: &mut JoinSet<()>,
+    collector: &Arc<Collector>,
+    (file, certificate): (Option<PathBuf>, Option<RustlsConfig>),
+    stopped: &watch::Receiver<()>,
+) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+        .context("listening for SIGHUP")?;
+    let collector = Arc::clone(collector);
+    let reload = Reload { collector, file, certificate, told: String::new() };
+    tasks.spawn(run(reload, hangup, stopped.clone()));
+    Ok(())
+}
+
+struct Reload {
+    collector: Arc<Collector>,
+    file: PathBuf,
+    certificate: Option<RustlsConfig>,
+    /// What was wrong last time; the same mistake is told once, however often a file is saved.
+    told: String,
+}
+
+async fn run(
+    mut reload: Reload,
+    mut hangup: tokio::signal::unix::Signal,
+    mut stopped: watch::Receiver<()>,
+) {
+    // One place is enough: it says that something was saved, not what.
+    let (saved, mut saves) = mpsc::channel(1);
+    let watcher = watch(&reload.file, saved.clone());
+    if let Err(error) = &watcher {
+        tracing::warn!(%error, "saves are not noticed; SIGHUP reloads the configuration");
+    }
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => return,
+            _ = hangup.recv() => {}
+            _ = saves.recv() => {
+                tokio::time::sleep(SETTLE).await;
+                saves.try_recv().ok();
+            }
+        }
+        reload.once().await;
+    }
+}
+
+/// Watches the folders of the configuration: editors replace files, so the files themselves would
+/// be lost.
+fn watch(file: &Path, saved: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
+    let folder = file.parent().filter(|path| !path.as_os_str().is_empty());
+    // As the kernel names it, since events carry such paths.
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(notify::Error::io)?;
+    let (name, more) = (file.file_name().map(OsString::from), folder.join("conf.d"));
+    let watched = more.clone();
+    let is_ours = move |path: &PathBuf| {
+        path.file_name() == name.as_deref() || *path == watched || path.parent() == Some(&watched)
+    };
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let matters = match &event {
+            Ok(event) => !event.kind.is_access() && event.paths.iter().any(&is_ours),
+            // It may hide a save; reading again for nothing is harmless.
+            Err(_) => true,
+        };
+        if matters {
+            // Full means that a reload is due already.
+            saved.try_send(()).ok();
+        }
+    })?;
+    watcher.watch(&folder, RecursiveMode::NonRecursive)?;
+    if more.is_dir() {
+        watcher.watch(&more, RecursiveMode::NonRecursive)?;
+    }
+    Ok(watcher)
+}
+
+impl Reload {
+    async fn once(&mut self) {
+        let detail = match self.read() {
+            Ok(None) => return,
+            Ok(Some((settings, note))) => {
+                self.told.clear();
+                self.collector.use_settings(settings);
+                let detail = format!("the configuration was reloaded{note}");
+                tracing::info!("{detail}");
+                detail
+            }
+            Err(error) => {
+                self.collector.refuse_reload();
+                let detail = format!("the configuration was not reloaded: {error:#}");
+                if detail == self.told {
+                    return;
+                }
+                self.told.clone_from(&detail);
+                tracing::error!("{detail}; the old one stays in use");
+                detail
+            }
+        };
+        let event = move |_: &mut _, context: crate::ingest::Context<'_>| {
+            let kind = EventKind::Reloaded;
+            let step = Step::Event(EventRecord { at: context.now, host: None, kind, detail });
+            Ok(Decided { answer: (), parts: Vec::new(), steps: vec![step] })
+        };
+        if let Err(error) = self.collector.writer.ask(event).await {
+            tracing::warn!(%error, "a reload could not be noted");
+        }
+    }
+
+    /// The settings in the files, or `None` when they are those in use; with what has to wait for a
+    /// start.
+    fn read(&self) -> anyhow::Result<Option<(Settings, String)>> {
+        let mut config = load::load(&self.file)?;
+        let secret = super::secret(&config)?;
+        let old = self.collector.settings();
+        if let (Some(certificate), Some(files)) = (&self.certificate, &config.tls) {
+            certificate.reload_from_config(tls::load(files)?);
+        }
+        let waits = keep_start_settings(&mut config, &old.config);
+        let same = config == *old.config && secret == old.secret;
+        if same && self.collector.reload_state().0 && waits.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some((Settings { config: Arc::new(config), secret }, waits)))
+    }
+}
+
+/// Keeps what only counts at the start as it was. Says what waits for the next start.
+fn keep_start_settings(config: &mut Config, old: &Config) -> String {
+    let mut waits = Vec::new();
+    if config.listen != old.listen {
+        waits.push("listen");
+        config.listen = old.listen;
+    }
+    if config.state_dir != old.state_dir {
+        waits.push("state_dir");
+        config.state_dir.clone_from(&old.state_dir);
+    }
+    if config.heartbeat_seconds != old.heartbeat_seconds {
+        waits.push("heartbeat_seconds");
+        config.heartbeat_seconds = old.heartbeat_seconds;
+    }
+    if config.tls.is_some() != old.tls.is_some() {
+        waits.push("tls");
+        config.tls.clone_from(&old.tls);
+    }
+    if waits.is_empty() {
+        return String::new();
+    }
+    format!("; {} will count after a restart", waits.join(", "))
+}

@@ -1,0 +1,161 @@
+//! What all request handlers share, and who may do what with it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::http::HeaderMap;
+use driftline_protocol::ids::HostId;
+use jiff::Timestamp;
+use prometheus::{Histogram, HistogramOpts};
+
+use super::answer::Refusal;
+use super::body::Budget;
+use crate::auth::{EnrolmentSecret, Keys, Person, browser};
+use crate::config::Config;
+use crate::metrics::live::Live;
+use crate::metrics::table;
+use crate::store::Scope;
+use crate::writer::{Reads, Writer};
+
+/// One running collector, shared by all its handlers and tasks.
+pub struct Collector {
+    /// The way to the store's writer.
+    pub writer: Writer,
+    /// The read halves of the store.
+    pub read: Arc<dyn Reads>,
+    /// Who has a token.
+    pub keys: Arc<Keys>,
+    /// What is in memory of hosts and requests.
+    pub live: Arc<Live>,
+    /// Bytes of bodies in memory.
+    pub budget: Budget,
+    /// From a report read to its versions durable.
+    pub ingest_duration: Histogram,
+    /// The address listened on.
+    pub address: SocketAddr,
+    /// Whether connections are encrypted.
+    pub tls: bool,
+    settings: RwLock<Settings>,
+    reload_ok: AtomicBool,
+    reloaded_at_ms: AtomicI64,
+}
+
+/// What a reload replaces.
+#[derive(Clone)]
+pub struct Settings {
+    /// The configuration in use.
+    pub config: Arc<Config>,
+    /// The secret agents enrol with.
+    pub secret: Option<EnrolmentSecret>,
+}
+
+/// What a collector is made of.
+pub struct Made {
+    /// The way to the store's writer.
+    pub writer: Writer,
+    /// The read halves of the store.
+    pub read: Arc<dyn Reads>,
+    /// Who has a token.
+    pub keys: Arc<Keys>,
+    /// What is in memory.
+    pub live: Arc<Live>,
+    /// The first configuration.
+    pub settings: Settings,
+    /// The address listened on.
+    pub address: SocketAddr,
+}
+
+impl Collector {
+    /// Puts a collector together.
+    pub fn new(made: Made) -> Self {
+        let Made { writer, read, keys, live, settings, address } = made;
+        let metric = &table::INGEST_DURATION;
+        let options =
+            HistogramOpts::new(metric.name, metric.help).buckets(table::DURATION_BUCKETS.to_vec());
+        Self {
+            writer,
+            read,
+            keys,
+            live,
+            budget: Budget::default(),
+            ingest_duration: Histogram::with_opts(options)
+                .expect("the table's names are valid and its buckets grow; a test reads them"),
+            address,
+            tls: settings.config.tls.is_some(),
+            settings: RwLock::new(settings),
+            reload_ok: AtomicBool::new(true),
+            reloaded_at_ms: AtomicI64::new(Timestamp::now().as_millisecond()),
+        }
+    }
+
+    /// The configuration in use.
+    pub fn settings(&self) -> Settings {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Uses other settings from now on.
+    pub fn use_settings(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        self.reloaded_at_ms.store(Timestamp::now().as_millisecond(), Ordering::Relaxed);
+        self.reload_ok.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a reload was refused.
+    pub fn refuse_reload(&self) {
+        self.reload_ok.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the newest configuration is in use, and since when it is.
+    pub fn reload_state(&self) -> (bool, Timestamp) {
+        let at = Timestamp::from_millisecond(self.reloaded_at_ms.load(Ordering::Relaxed));
+        (self.reload_ok.load(Ordering::Relaxed), at.unwrap_or_default())
+    }
+
+    /// The address of the portal, for links.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        let public = self.settings().config.public_url.clone();
+        public.unwrap_or_else(|| format!("{scheme}://{}", self.address))
+    }
+
+    /// The host whose agent sent these headers.
+    ///
+    /// # Errors
+    /// The one refusal for whoever is not let in.
+    pub fn agent(&self, headers: &HeaderMap) -> Result<HostId, Refusal> {
+        self.keys.agent(headers).ok_or_else(Refusal::unauthorised)
+    }
+
+    /// The person who sent these headers and may do what `scope` says.
+    ///
+    /// On loopback nobody needs a token; one that is given must be right all the same.
+    ///
+    /// # Errors
+    /// The one refusal for whoever is not let in; another when a foreign page or a proxy is behind
+    /// it.
+    pub fn person(&self, headers: &HeaderMap, scope: Scope) -> Result<Person, Refusal> {
+        if headers.contains_key(axum::http::header::AUTHORIZATION) {
+            let person = self.keys.person(headers, scope, Timestamp::now());
+            return person.ok_or_else(Refusal::unauthorised);
+        }
+        if !self.address.ip().is_loopback() {
+            return Err(Refusal::unauthorised());
+        }
+        let public = self.settings().config.public_url.clone();
+        browser::check_name(headers, self.address, public.as_deref())
+            .map_err(Refusal::malformed)?;
+        Ok(Person { name: "loopback".into() })
+    }
+
+    /// The person who may change something.
+    ///
+    /// # Errors
+    /// As [`Collector::person`] with the scope `admin`, and what [`browser::check_change`] refuses.
+    pub fn admin(&self, headers: &HeaderMap) -> Result<Person, Refusal> {
+        let person = self.person(headers, Scope::Admin)?;
+        let public = self.settings().config.public_url.clone();
+        browser::check_change(headers, public.as_deref()).map_err(Refusal::malformed)?;
+        Ok(person)
+    }
+}

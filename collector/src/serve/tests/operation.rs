@@ -1,0 +1,102 @@
+//! Starting, reloading, breaking and stopping.
+
+use driftline_protocol::wire::{Outcome, ReportAnswer};
+
+use super::*;
+
+#[tokio::test]
+async fn a_bad_file_keeps_the_old_configuration_and_says_so() {
+    let world = World::new().await;
+    let file = world.folder.path().join("collector.toml");
+    let secret = world.folder.path().join("secret");
+    let good = format!(
+        "listen = '127.0.0.1:0'\nenrolment_secret_file = '{}'\n\
+         [[host]]\nname = 'a'\nsite = 'graz'\n",
+        secret.display()
+    );
+    world.agent("a", 1).await;
+    assert_eq!(world.metric("driftline_hosts_unassigned").await, 1.0);
+    std::fs::write(&file, "colour = 'red'\n").unwrap();
+    world.until("/metrics", "driftline_reload_success 0").await;
+    let events = world.until("/api/v1/events", "not reloaded").await;
+    assert!(events.contains("collector.toml:1: unknown field `colour`"), "{events}");
+    std::fs::write(&file, good).unwrap();
+    world.until("/metrics", "driftline_reload_success 1").await;
+    world.until("/metrics", "driftline_hosts_unassigned 0").await;
+    let metrics = world.get("/metrics").await.1;
+    assert!(metrics.contains("site=\"graz\""), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_the_writer_harms_nobody_else() {
+    use crate::auth::Keys;
+    use crate::ingest::{self, Decided};
+    use crate::metrics::live::Live;
+    use crate::store::{EventKind, EventRecord, ReadHistory, Step};
+    use crate::writer::{Parts, WriteError, Writer};
+    use std::sync::Arc;
+
+    let memory = Memory::new();
+    let live = Arc::new(Live::default());
+    let writer = Writer::start(Parts {
+        append: Box::new(memory.clone()),
+        read: Arc::new(memory.clone()),
+        config: ingest::Config::default(),
+        keys: Arc::new(Keys::default()),
+        live: Arc::clone(&live),
+    })
+    .unwrap();
+    let event = |context: ingest::Context<'_>| {
+        let event = EventRecord {
+            at: context.now,
+            host: None,
+            kind: EventKind::Reloaded,
+            detail: String::new(),
+        };
+        Decided { answer: 7, parts: vec![], steps: vec![Step::Event(event)] }
+    };
+    let (before, broken, after) = tokio::join!(
+        writer.ask(move |_, context| Ok(event(context))),
+        writer.ask::<()>(|_, _| panic!("a bug, made for this test")),
+        writer.ask(move |_, context| Ok(event(context))),
+    );
+    assert_eq!((before.unwrap(), after.unwrap()), (7, 7));
+    assert!(matches!(broken, Err(WriteError::Failed)));
+    assert_eq!(memory.events(None, 10).unwrap().len(), 2);
+    writer.stop();
+    let late = writer.ask(move |_, context| Ok(event(context))).await;
+    assert!(matches!(late, Err(WriteError::Failed)));
+}
+
+#[tokio::test]
+async fn health_is_told_without_a_login() {
+    let world = World::new().await;
+    for path in ["/-/healthy", "/-/ready"] {
+        assert_eq!(world.get(path).await.0, StatusCode::OK, "{path}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { state_dir: folder.path().join("state"), ..Config::default() };
+    let stores = super::super::upkeep::open(&config).unwrap();
+    let world = World::over(stores, folder, |_| {}).await;
+    let mut agent = world.agent("a", 1).await;
+    for value in ["1", "2"] {
+        let answer: ReportAnswer = read(world.report(&mut agent, value).await).await;
+        assert_eq!(answer.outcomes, [Outcome::Applied]);
+    }
+    let before = world.get("/api/v1/changes").await.1;
+    let folder = world.stop().await;
+    let world = World::over(super::super::upkeep::open(&config).unwrap(), folder, |_| {}).await;
+    assert_eq!(world.get("/api/v1/changes").await.1, before);
+    assert!(before.contains("sip.conf"), "{before}");
+    // The token still counts, and nobody enrols again.
+    let answer: ReportAnswer = read(world.report(&mut agent, "3").await).await;
+    assert_eq!(answer.outcomes, [Outcome::Applied]);
+    let mode = std::fs::metadata(&config.state_dir).unwrap();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode.permissions()) & 0o077, 0);
+    world.stop().await;
+}

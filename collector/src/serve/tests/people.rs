@@ -1,0 +1,154 @@
+//! What people and foreign pages meet.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::auth;
+use crate::store::{Scope, Step};
+
+#[tokio::test]
+async fn loopback_needs_no_login_and_a_foreign_name_gets_nothing() {
+    let world = World::new().await;
+    for path in ["/api/v1/hosts", "/metrics"] {
+        assert_eq!(world.get(path).await.0, StatusCode::OK, "{path}");
+        let foreign = world.client.get(format!("{}{path}", world.url)).header("host", "evil.test");
+        assert_eq!(foreign.send().await.unwrap().status(), StatusCode::BAD_REQUEST, "{path}");
+        let wrong = world.client.get(format!("{}{path}", world.url)).bearer_auth("wrong");
+        assert_eq!(wrong.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_a_foreign_page_retires_nobody() {
+    let world = World::new().await;
+    world.agent("a", 1).await;
+    let url = format!("{}/api/v1/hosts/a/retire", world.url);
+    let form = world.client.post(&url).header("content-type", "text/plain").body("{}");
+    assert_eq!(form.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let json = |origin: &str| {
+        let request = world.client.post(&url).header("content-type", "application/json");
+        request.header("origin", origin.to_owned()).body("{}").send()
+    };
+    assert_eq!(json("https://evil.test").await.unwrap().status(), StatusCode::BAD_REQUEST);
+    assert!(world.get("/api/v1/hosts/a").await.1.contains("\"alive\""));
+    assert_eq!(json(&world.url).await.unwrap().status(), StatusCode::OK);
+    assert!(world.get("/api/v1/hosts/a").await.1.contains("\"retired\""));
+}
+
+#[tokio::test]
+async fn a_drift_from_an_approved_state_is_told_everywhere_alike() {
+    let world = World::new().await;
+    let mut agent = world.agent("sbc-1", 1).await;
+    world.report(&mut agent, "ulaw").await;
+    let url = format!("{}/api/v1/hosts/sbc-1/baseline", world.url);
+    let approve = |reason: &str| {
+        let body = json!({ "reason": reason }).to_string();
+        world.client.post(&url).header("content-type", "application/json").body(body).send()
+    };
+    assert_eq!(approve(" ").await.unwrap().status(), StatusCode::BAD_REQUEST);
+    assert_eq!(approve("as installed").await.unwrap().status(), StatusCode::OK);
+    world.report(&mut agent, "opus").await;
+    let findings: Value = json_of(&world, "/api/v1/findings?open=true").await;
+    assert_eq!(findings["findings"].as_array().unwrap().len(), 1);
+    let number = &findings["findings"][0]["number"];
+    let one: Value = json_of(&world, &format!("/api/v1/findings/{number}")).await;
+    assert_eq!(one, findings["findings"][0]);
+    let (_, text) = world.get("/metrics").await;
+    let open = text.lines().filter(|line| line.starts_with("driftline_drift_open{host=\"sbc-1\""));
+    let open: f64 = open.map(|l| l.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum();
+    assert_eq!(open, 1.0);
+    let snapshot: Value = json_of(&world, "/api/v1/hosts/sbc-1/snapshot").await;
+    assert!(snapshot.to_string().contains("opus"), "{snapshot}");
+}
+
+#[tokio::test]
+async fn pages_go_on_where_the_last_one_ended() {
+    let world = World::new().await;
+    let mut agent = world.agent("a", 1).await;
+    for value in ["1", "2", "3", "4"] {
+        world.report(&mut agent, value).await;
+    }
+    let mut path = "/api/v1/changes?host=a&limit=2".to_owned();
+    let mut seen = Vec::new();
+    loop {
+        let page: Value = json_of(&world, &path).await;
+        seen.extend(page["changes"].as_array().unwrap().iter().map(|c| c["id"].to_string()));
+        match page["next"].as_str() {
+            Some(next) => path = next.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    for id in &seen {
+        let one = world.get(&format!("/api/v1/changes/{id}")).await;
+        assert_eq!(one.0, StatusCode::OK);
+    }
+    for path in ["/api/v1/changes?colour=red", "/api/v1/changes?kind=x", "/api/v1/events?limit=x"] {
+        assert_eq!(world.get(path).await.0, StatusCode::BAD_REQUEST, "{path}");
+    }
+    for path in ["/api/v1/hosts/b", "/api/v1/changes/9", "/api/v1/findings/9", "/nothing"] {
+        assert_eq!(world.get(path).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_works_until_it_is_removed() {
+    let world = World::new().await;
+    let body = json!({ "name": "grafana", "scope": "metrics", "days": 3 });
+    let url = format!("{}/api/v1/tokens", world.url);
+    let request = world.client.post(&url).header("content-type", "application/json");
+    let made = request.body(body.to_string()).send().await.unwrap();
+    assert_eq!(made.status(), StatusCode::CREATED);
+    let made: Value = serde_json::from_str(&made.text().await.unwrap()).unwrap();
+    let token = made["token"].as_str().unwrap();
+    let with =
+        |path: &str| world.client.get(format!("{}{path}", world.url)).bearer_auth(token).send();
+    assert_eq!(with("/metrics").await.unwrap().status(), StatusCode::OK);
+    assert_eq!(with("/api/v1/hosts").await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let listed = world.get("/api/v1/tokens").await.1;
+    assert!(listed.contains("grafana") && !listed.contains(token), "{listed}");
+    let gone = world.client.delete(format!("{url}/grafana"));
+    let gone = gone.header("content-type", "application/json").send().await.unwrap();
+    assert_eq!(gone.status(), StatusCode::OK);
+    assert_eq!(with("/metrics").await.unwrap().status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_open_address_needs_tls_and_a_token() {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&cert, certified.cert.pem()).unwrap();
+    std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
+    let tls = crate::config::Tls { cert_file: cert, key_file: key };
+    let mut memory = Memory::new();
+    let config = |tls| Config { listen: ([0, 0, 0, 0], 0).into(), tls, ..Config::default() };
+    let begin = |config, memory: Memory| {
+        let read = std::sync::Arc::new(memory.clone());
+        let stores = Stores { append: Box::new(memory), read, epoch: 1, checkpoint: None };
+        start(Start { config, config_file: None, stores }, std::future::pending())
+    };
+    let refused = begin(config(None), memory.clone()).await.err().unwrap().to_string();
+    assert!(refused.contains("[tls] is not set"), "{refused}");
+    let refused = begin(config(Some(tls.clone())), memory.clone()).await.err().unwrap();
+    assert!(refused.to_string().contains("token create"), "{refused}");
+    let (token, record) = auth::make("a", Scope::Read, 1, jiff::Timestamp::now()).unwrap();
+    memory.apply(&[Step::Token(record)]).unwrap();
+    let running = begin(config(Some(tls)), memory).await.unwrap();
+    let root = reqwest::Certificate::from_pem(certified.cert.pem().as_bytes()).unwrap();
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let client = Client::builder().tls_certs_only([root]).build().unwrap();
+    let url = format!("https://localhost:{}/api/v1/hosts", running.address.port());
+    let without = client.get(&url).send().await.unwrap();
+    assert_eq!(without.status(), StatusCode::UNAUTHORIZED);
+    let bearer = client.get(&url).bearer_auth(&token).send().await.unwrap();
+    assert_eq!(bearer.status(), StatusCode::OK);
+    let basic = client.get(&url).basic_auth("anybody", Some(&token)).send().await.unwrap();
+    assert_eq!(basic.status(), StatusCode::OK);
+}
+
+async fn json_of(world: &World, path: &str) -> Value {
+    let (status, text) = world.get(path).await;
+    assert_eq!(status, StatusCode::OK, "{path}: {text}");
+    serde_json::from_str(&text).unwrap()
+}

@@ -1,0 +1,174 @@
+//! What goes on beside the requests: last-seen times, retention, tokens made elsewhere, the store's
+//! log.
+//!
+//! Each task listens for the end and is joined; a step that fails is logged and tried again next
+//! time.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Stores;
+use super::state::Collector;
+use crate::config::Config;
+use crate::store::sqlite::{self, CHECKPOINT_BYTES, Checkpointer};
+
+/// The store's file inside the state folder.
+pub const STORE_FILE: &str = "collector.sqlite";
+
+/// How often last-seen times are written and tokens read again: what a crash may cost of the
+/// former, and how long a token made or removed with the command takes to count.
+const NOTE_EVERY: Duration = Duration::from_secs(30);
+
+/// How often retention is applied.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+
+/// How many rows retention removes at a time, so that requests wait some milliseconds for it and
+/// not more.
+const EXPIRE_ROWS: u32 = 2_000;
+
+/// How often the store's log is measured.
+const MEASURE_EVERY: Duration = Duration::from_secs(2);
+
+/// Opens the embedded store of `config`, making it when nothing is there.
+///
+/// # Errors
+/// When the folder or the store cannot be used.
+pub fn open(config: &Config) -> anyhow::Result<Stores> {
+    make_state_dir(config)?;
+    let (writer, reader) = sqlite::open(&config.state_dir.join(STORE_FILE))?;
+    let epoch = writer.epoch();
+    let checkpoint = Some(writer.checkpointer()?);
+    Ok(Stores { append: Box::new(writer), read: Arc::new(reader), epoch, checkpoint })
+}
+
+/// Makes the state folder, for its owner only: the store tells what runs where and how.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_state_dir(config: &Config) -> anyhow::Result<()> {
+    let folder = &config.state_dir;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("making the state folder {}", folder.display()))
+}
+
+/// Starts every task.
+pub fn spawn(
+    tasks: &mut JoinSet<()>,
+    collector: &Arc<Collector>,
+    checkpoint: Option<Checkpointer>,
+    stopped: &watch::Receiver<()>,
+) {
+    supervise(tasks, collector, stopped, note);
+    supervise(tasks, collector, stopped, expire);
+    if let Some(checkpoint) = checkpoint {
+        tasks.spawn(fold(checkpoint, stopped.clone()));
+    }
+}
+
+/// Runs `stage` and starts it again when it breaks. Each begins by waiting, so one that always
+/// breaks does not spin.
+fn supervise<F: Future<Output = ()> + Send + 'static>(
+    tasks: &mut JoinSet<()>,
+    collector: &Arc<Collector>,
+    stopped: &watch::Receiver<()>,
+    stage: fn(Arc<Collector>, watch::Receiver<()>) -> F,
+) {
+    let (collector, stopped) = (Arc::clone(collector), stopped.clone());
+    tasks.spawn(async move {
+        loop {
+            let run = tokio::spawn(stage(Arc::clone(&collector), stopped.clone())).await;
+            if !run.is_err_and(|error| error.is_panic()) {
+                return;
+            }
+            collector.live.count_panic("upkeep");
+            tracing::error!("the upkeep broke and starts again; this is a bug, please report it");
+        }
+    });
+}
+
+/// Waits for `time`, or less when the collector stops. Says whether to go on.
+async fn goes_on(stopped: &mut watch::Receiver<()>, time: Duration) -> bool {
+    tokio::select! {
+        // An error means that the sender is gone, which is how the end is told.
+        _ = stopped.changed() => false,
+        () = tokio::time::sleep(time) => true,
+    }
+}
+
+async fn note(collector: Arc<Collector>, mut stopped: watch::Receiver<()>) {
+    while goes_on(&mut stopped, NOTE_EVERY).await {
+        note_seen(&collector).await;
+        match collector.read.tokens() {
+            Ok(tokens) => collector.keys.replace_tokens(tokens),
+            Err(error) => tracing::warn!(%error, "tokens could not be read again"),
+        }
+    }
+}
+
+/// Writes down when hosts were last heard.
+pub async fn note_seen(collector: &Collector) {
+    let noted = collector.writer.run(|ingest, append| {
+        let seen = ingest.take_seen();
+        if seen.is_empty() { Ok(()) } else { append.note_seen(&seen) }
+    });
+    match noted.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "last-seen times could not be written"),
+        Err(error) => tracing::warn!(%error, "last-seen times could not be written"),
+    }
+}
+
+async fn expire(collector: Arc<Collector>, mut stopped: watch::Receiver<()>) {
+    while goes_on(&mut stopped, EXPIRE_EVERY).await {
+        // Catches up step by step, with requests in between.
+        while expire_some(&collector).await == u64::from(EXPIRE_ROWS) {
+            if !goes_on(&mut stopped, Duration::ZERO).await {
+                return;
+            }
+        }
+    }
+}
+
+/// Removes some rows that retention no longer keeps. Says how many.
+async fn expire_some(collector: &Collector) -> u64 {
+    let now = Timestamp::now();
+    let kept = SignedDuration::try_from(collector.settings().config.retention());
+    let Some(before) = kept.ok().and_then(|kept| now.checked_sub(kept).ok()) else { return 0 };
+    let gone = collector.writer.run(move |_, append| append.expire(before, now, EXPIRE_ROWS)).await;
+    match gone {
+        Ok(Ok(gone)) => gone,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "old history could not be removed");
+            0
+        }
+        // Busy: retention waits for a quieter time.
+        Err(_) => 0,
+    }
+}
+
+async fn fold(mut checkpoint: Checkpointer, mut stopped: watch::Receiver<()>) {
+    while goes_on(&mut stopped, MEASURE_EVERY).await {
+        let folding = tokio::task::spawn_blocking(move || {
+            let folded = checkpoint.waiting_bytes().and_then(|bytes| {
+                if bytes >= CHECKPOINT_BYTES { checkpoint.checkpoint() } else { Ok(()) }
+            });
+            (checkpoint, folded)
+        });
+        let Ok((back, folded)) = folding.await else { return };
+        checkpoint = back;
+        if let Err(error) = folded {
+            tracing::warn!(%error, "the store's log could not be folded");
+        }
+    }
+    let last = tokio::task::spawn_blocking(move || checkpoint.checkpoint()).await;
+    if !matches!(last, Ok(Ok(()))) {
+        tracing::warn!("the store's log stays beside the store and is folded at the next start");
+    }
+}

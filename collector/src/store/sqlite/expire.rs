@@ -1,0 +1,165 @@
+//! What retention takes away: old changes, events and versions, then parts nothing refers to.
+//!
+//! A version goes only when a later one of its section already stood at the horizon, oldest first,
+//! so that whatever `manifest_at` still answers is right and all else is `None`, even when a pass
+//! stops midway.
+
+use jiff::Timestamp;
+use rusqlite::params;
+
+use super::codec::{At, Bits};
+use super::write::{Batch, Place};
+use crate::store::ORPHAN_GRACE;
+
+/// How many parts one pass looks at for each row it may remove: a look is three index probes, so a
+/// pass stays in the milliseconds that a group commit may wait.
+const LOOKS_PER_ROW: u64 = 4;
+
+/// One call of the sweep.
+pub(super) struct Pass {
+    /// What is older goes.
+    pub(super) before: Timestamp,
+    /// The present, for parts on their way.
+    pub(super) now: Timestamp,
+    /// How many rows may go.
+    pub(super) limit: u32,
+    /// The part the last pass stopped at.
+    pub(super) from: i64,
+}
+
+/// Makes one pass; gives how many rows went, and where the next pass over parts begins.
+pub(super) fn expire(batch: &mut Batch<'_>, pass: &Pass) -> rusqlite::Result<(u64, i64)> {
+    let limit = u64::from(pass.limit);
+    let mut gone = remove_oldest(batch, "change", pass, limit)?;
+    gone += remove_oldest(batch, "event", pass, limit - gone)?;
+    gone += remove_versions(batch, pass, limit - gone)?;
+    let (parts, next) = sweep_parts(batch, pass, limit - gone)?;
+    Ok((gone + parts, next))
+}
+
+fn remove_oldest(batch: &Batch<'_>, table: &str, pass: &Pass, left: u64) -> rusqlite::Result<u64> {
+    let remove = format!(
+        "DELETE FROM {table} WHERE id IN
+             (SELECT id FROM {table} WHERE at < ?1 ORDER BY at, id LIMIT ?2)"
+    );
+    let removed =
+        batch.db.prepare_cached(&remove)?.execute(params![At(pass.before), Bits(left)])?;
+    Ok(removed as u64)
+}
+
+fn remove_versions(batch: &mut Batch<'_>, pass: &Pass, left: u64) -> rusqlite::Result<u64> {
+    let mut gone = 0;
+    for place in sections_with_past(batch, pass)? {
+        if gone == left {
+            break;
+        }
+        gone += thin_out(batch, place, (pass, left - gone))?;
+    }
+    batch.count("versions", -gone.cast_signed());
+    Ok(gone)
+}
+
+/// The sections whose oldest version is not the one that stood at the horizon, as far as can be
+/// told cheaply.
+fn sections_with_past(batch: &Batch<'_>, pass: &Pass) -> rusqlite::Result<Vec<Place>> {
+    let mut find = batch.db.prepare_cached(
+        "SELECT s.host, s.source FROM section s
+         JOIN host_name h ON h.id = s.host JOIN source_name n ON n.id = s.source
+         WHERE s.first_ordinal < s.ordinal AND EXISTS (
+             SELECT 1 FROM version v WHERE v.host = s.host AND v.source = s.source
+                 AND v.ordinal > s.first_ordinal AND v.corrected_at <= ?1)
+         ORDER BY h.name, n.name",
+    )?;
+    let place = |row: &rusqlite::Row<'_>| Ok(Place { host: row.get(0)?, source: row.get(1)? });
+    find.query_map([At(pass.before)], place)?.collect()
+}
+
+/// Removes the oldest versions of one section that do not stand at the horizon any more.
+fn thin_out(batch: &Batch<'_>, place: Place, (pass, left): (&Pass, u64)) -> rusqlite::Result<u64> {
+    let mut old = batch.db.prepare_cached(
+        "SELECT ordinal FROM version WHERE host = ?1 AND source = ?2 AND ordinal < (
+             SELECT max(ordinal) FROM version
+             WHERE host = ?1 AND source = ?2 AND corrected_at <= ?3)
+         ORDER BY ordinal LIMIT ?4",
+    )?;
+    let old = old
+        .query_map(params![place.host, place.source, At(pass.before), Bits(left)], |row| {
+            row.get::<_, i64>(0)
+        })?;
+    let old = old.collect::<Result<Vec<_>, _>>()?;
+    let Some(first_kept) = old.last().map(|last| last + 1) else { return Ok(0) };
+    for remove in [
+        "DELETE FROM version WHERE host = ?1 AND source = ?2 AND ordinal < ?3",
+        "DELETE FROM part_past WHERE host = ?1 AND source = ?2 AND until <= ?3",
+        "UPDATE section SET first_ordinal = ?3 WHERE host = ?1 AND source = ?2",
+    ] {
+        batch.db.prepare_cached(remove)?.execute([place.host, place.source, first_kept])?;
+    }
+    Ok(old.len() as u64)
+}
+
+/// Looks at the next parts in turn: spares, dooms or removes each.
+fn sweep_parts(batch: &mut Batch<'_>, pass: &Pass, left: u64) -> rusqlite::Result<(u64, i64)> {
+    let mut find = batch.db.prepare_cached(
+        "SELECT id, doomed_at IS NOT NULL, body IS NOT NULL, doomed_at <= ?3, kept_at <= ?3,
+             EXISTS (SELECT 1 FROM part_now WHERE digest = part.id)
+             OR EXISTS (SELECT 1 FROM part_now WHERE seen = part.id)
+             OR EXISTS (SELECT 1 FROM part_now WHERE read = part.id)
+             OR EXISTS (SELECT 1 FROM part_past WHERE digest = part.id)
+             OR EXISTS (SELECT 1 FROM baseline_part WHERE digest = part.id)
+         FROM part WHERE id > ?1 ORDER BY id LIMIT ?2",
+    )?;
+    let due = pass.now.saturating_sub(ORPHAN_GRACE).unwrap_or(Timestamp::MIN);
+    let looks = left.saturating_mul(LOOKS_PER_ROW);
+    let rows = find.query_map(params![pass.from, Bits(looks), At(due)], |row| {
+        Ok(Look {
+            id: row.get(0)?,
+            doomed: row.get(1)?,
+            there: row.get(2)?,
+            doom_is_over: row.get::<_, Option<bool>>(3)?.unwrap_or(false),
+            old: row.get(4)?,
+            referred: row.get(5)?,
+        })
+    })?;
+    let looked = rows.collect::<Result<Vec<_>, _>>()?;
+    let (mut gone, mut next) = (0, 0);
+    for look in &looked {
+        if gone == left {
+            break;
+        }
+        gone += u64::from(settle(batch, look, pass.now)?);
+        next = look.id;
+    }
+    batch.count("parts", -gone.cast_signed());
+    let at_the_end = gone < left && (looked.len() as u64) < looks;
+    Ok((gone, if at_the_end { 0 } else { next }))
+}
+
+/// What there is to know about one part.
+struct Look {
+    id: i64,
+    doomed: bool,
+    there: bool,
+    doom_is_over: bool,
+    old: bool,
+    referred: bool,
+}
+
+/// Spares, dooms or removes one part; says whether its content went.
+fn settle(batch: &Batch<'_>, look: &Look, now: Timestamp) -> rusqlite::Result<bool> {
+    let doom = "UPDATE part SET doomed_at = ?2 WHERE id = ?1";
+    if look.referred {
+        if look.doomed {
+            batch.db.prepare_cached(doom)?.execute(params![look.id, None::<i64>])?;
+        }
+        return Ok(false);
+    }
+    if look.doom_is_over || !look.there {
+        batch.db.prepare_cached("DELETE FROM part WHERE id = ?1")?.execute([look.id])?;
+        return Ok(look.there);
+    }
+    if !look.doomed && look.old {
+        batch.db.prepare_cached(doom)?.execute(params![look.id, At(now)])?;
+    }
+    Ok(false)
+}

@@ -1,0 +1,166 @@
+//! What pages and queries ask about baselines, findings and tokens.
+
+use std::collections::BTreeMap;
+
+use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
+use driftline_protocol::manifest::Manifest;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::Reader;
+use super::codec::{Json, at, name, word};
+use super::names::{self, FIND_HOST, FIND_PART, FIND_SOURCE};
+use crate::analysis::finding::{Finding, FindingId};
+use crate::store::records::*;
+use crate::store::{ReadFindings, StoreError};
+
+const FINDING: &str = "SELECT f.number, f.body, f.openings FROM finding f";
+
+impl ReadFindings for Reader {
+    fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError> {
+        self.pool.read("findings", |db| {
+            let host = filter.host.as_ref().map(|h| names::find(db, FIND_HOST, h.as_str()));
+            let host = host.transpose()?;
+            if host == Some(None) {
+                return Ok(Vec::new());
+            }
+            // Every text of the query takes every value, whether it asks for it or not.
+            let mut terms = vec!["?1 IS ?1", "?2 IS ?2", "?3 IS ?3"];
+            terms.extend(host.map(|_| "f.host = ?1"));
+            terms.extend(filter.kind.map(|_| "f.kind = ?2"));
+            terms.extend(filter.number.map(|_| "f.number = ?3"));
+            terms.extend(filter.open_only.then_some("f.is_open = 1"));
+            let mut find = db.prepare_cached(&format!(
+                "{FINDING} WHERE {} ORDER BY f.first_seen DESC, f.number DESC LIMIT ?4",
+                terms.join(" AND ")
+            ))?;
+            let kind = filter.kind.map(|kind| kind.as_str());
+            let limit = effective_limit(filter.limit);
+            let values = params![host.flatten(), kind, filter.number, limit];
+            find.query_map(values, finding_record)?.collect()
+        })
+    }
+
+    fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError> {
+        self.pool.read("a finding", |db| {
+            let host = names::find(db, FIND_HOST, id.host.as_str())?;
+            let source = names::find(db, FIND_SOURCE, id.source.as_str())?;
+            let part = names::find(db, FIND_PART, id.part.as_str())?;
+            let key = id.key.as_ref().map_or("", |key| key.as_str());
+            let mut find = db.prepare_cached(&format!(
+                "{FINDING} WHERE f.host = ?1 AND f.source = ?2 AND f.part = ?3 AND f.item_key = ?4
+                     AND f.kind = ?5"
+            ))?;
+            let values = params![host, source, part, key, id.kind.as_str()];
+            find.query_row(values, finding_record).optional()
+        })
+    }
+
+    fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError> {
+        self.pool.read("open findings", |db| {
+            let mut find = db.prepare_cached(
+                "SELECT f.number, f.body, f.openings FROM finding f WHERE f.is_open = 1",
+            )?;
+            let mut rows = find.query([])?;
+            let mut counts: BTreeMap<_, u64> = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let Finding { id, domain, severity, .. } = finding_record(row)?.finding;
+                *counts.entry((id.host, id.kind, domain, severity)).or_default() += 1;
+            }
+            let count = |((host, kind, domain, severity), count)| OpenCount {
+                host,
+                kind,
+                domain,
+                severity,
+                count,
+            };
+            Ok(counts.into_iter().map(count).collect())
+        })
+    }
+
+    fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError> {
+        self.pool.read("a baseline", |db| {
+            let Some(number) = names::find(db, FIND_HOST, host.as_str())? else { return Ok(None) };
+            let mut find = db.prepare_cached(
+                "SELECT approved_at, approved_by, reason FROM baseline WHERE host = ?1",
+            )?;
+            let found = find.query_row([number], |row| {
+                Ok(Baseline {
+                    host: host.clone(),
+                    sections: approved_sections(db, number)?,
+                    approved_at: at(row, 0)?,
+                    approved_by: row.get(1)?,
+                    reason: row.get(2)?,
+                })
+            });
+            found.optional()
+        })
+    }
+
+    fn baseline_part(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+        part: &PartName,
+    ) -> Result<Option<Option<Digest>>, StoreError> {
+        self.pool.read("a part of a baseline", |db| {
+            let mut find = db.prepare_cached(
+                "SELECT d.digest FROM baseline_section b
+                 JOIN host_name h ON h.id = b.host JOIN source_name s ON s.id = b.source
+                 LEFT JOIN baseline_part p ON p.host = b.host AND p.source = b.source
+                     AND p.part = (SELECT id FROM part_name WHERE name = ?3)
+                 LEFT JOIN part d ON d.id = p.digest
+                 WHERE h.name = ?1 AND s.name = ?2",
+            )?;
+            let names = [host.as_str(), source.as_str(), part.as_str()];
+            let digest =
+                find.query_row(names, |row| row.get::<_, Option<[u8; 32]>>(0)).optional()?;
+            Ok(digest.map(|digest| digest.map(Digest)))
+        })
+    }
+
+    fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        self.pool.read("the tokens", |db| {
+            let mut find = db.prepare_cached(
+                "SELECT name, scope, hash, created_at, expires_at FROM token ORDER BY name",
+            )?;
+            find.query_map([], token_record)?.collect()
+        })
+    }
+}
+
+fn approved_sections(
+    db: &Connection,
+    host: i64,
+) -> rusqlite::Result<BTreeMap<SourceName, Manifest>> {
+    let mut sections: BTreeMap<SourceName, Manifest> = BTreeMap::new();
+    let mut find = db.prepare_cached(
+        "SELECT s.name, n.name, d.digest FROM baseline_section b
+         JOIN source_name s ON s.id = b.source
+         LEFT JOIN baseline_part p ON p.host = b.host AND p.source = b.source
+         LEFT JOIN part_name n ON n.id = p.part LEFT JOIN part d ON d.id = p.digest
+         WHERE b.host = ?1",
+    )?;
+    let mut rows = find.query([host])?;
+    while let Some(row) = rows.next()? {
+        let manifest = sections.entry(name(row, 0)?).or_default();
+        if let Some(digest) = row.get::<_, Option<[u8; 32]>>(2)? {
+            manifest.0.insert(name(row, 1)?, Digest(digest));
+        }
+    }
+    Ok(sections)
+}
+
+fn finding_record(row: &Row<'_>) -> rusqlite::Result<FindingRecord> {
+    let finding: Json<_> = row.get(1)?;
+    Ok(FindingRecord { number: row.get(0)?, finding: finding.0, openings: row.get(2)? })
+}
+
+fn token_record(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
+    Ok(TokenRecord {
+        name: row.get(0)?,
+        scope: word(row, 1)?,
+        hash: row.get(2)?,
+        created_at: at(row, 3)?,
+        expires_at: at(row, 4)?,
+    })
+}

@@ -1,0 +1,142 @@
+//! What ingest must know before it can decide.
+
+use driftline_protocol::canonical;
+use driftline_protocol::ids::{Digest, Generation, HostId, Incarnation, KeyId, SourceName};
+use driftline_protocol::ledger::Chain;
+use driftline_protocol::snapshot::Part;
+use driftline_protocol::wire::decompress;
+use rusqlite::{OptionalExtension, Row};
+
+use super::Reader;
+use super::codec::{At, at, bits, json, name, word};
+use crate::store::records::*;
+use crate::store::{ReadState, StoreError};
+
+const HOST: &str = "SELECT n.name, h.kind, h.incarnation, h.token, h.enrolled_at, h.last_seen,
+         h.agent_version, h.fingerprint_key, h.site_key, h.retired_at
+     FROM host h JOIN host_name n ON n.id = h.host";
+
+const PARTS: &str = "SELECT n.name, d.digest, p.unread, s.digest, r.digest
+     FROM part_now p
+     JOIN host_name h ON h.id = p.host
+     JOIN source_name o ON o.id = p.source
+     JOIN part_name n ON n.id = p.part
+     JOIN part d ON d.id = p.digest
+     LEFT JOIN part s ON s.id = p.seen
+     LEFT JOIN part r ON r.id = p.read
+     WHERE h.name = ?1 AND o.name = ?2 ORDER BY n.name";
+
+impl ReadState for Reader {
+    fn host(&self, host: &HostId) -> Result<Option<HostRecord>, StoreError> {
+        self.pool.read("a host", |db| {
+            let mut find = db.prepare_cached(&format!("{HOST} WHERE n.name = ?1"))?;
+            find.query_row([host.as_str()], host_record).optional()
+        })
+    }
+
+    fn hosts(&self) -> Result<Vec<HostRecord>, StoreError> {
+        self.pool.read("the hosts", |db| {
+            let mut find = db.prepare_cached(&format!("{HOST} ORDER BY n.name"))?;
+            find.query_map([], host_record)?.collect()
+        })
+    }
+
+    fn sections(&self, host: &HostId) -> Result<Vec<SectionRecord>, StoreError> {
+        self.pool.read("the sections of a host", |db| {
+            let mut find = db.prepare_cached(
+                "SELECT n.name, s.domain, s.generation, s.digest, s.chain, s.delivered,
+                     s.coalesced, s.expired, s.observed_at
+                 FROM section s
+                 JOIN host_name h ON h.id = s.host JOIN source_name n ON n.id = s.source
+                 WHERE h.name = ?1 ORDER BY n.name",
+            )?;
+            find.query_map([host.as_str()], section_record)?.collect()
+        })
+    }
+
+    fn section_parts(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+    ) -> Result<Vec<PartRecord>, StoreError> {
+        self.pool.read("the parts of a section", |db| {
+            let mut find = db.prepare_cached(PARTS)?;
+            find.query_map([host.as_str(), source.as_str()], part_record)?.collect()
+        })
+    }
+
+    fn part(&self, digest: &Digest) -> Result<Option<Part>, StoreError> {
+        let body = self.pool.read("a part", |db| {
+            let mut find = db.prepare_cached("SELECT body FROM part WHERE digest = ?1")?;
+            let body = find.query_row([digest.0], |row| row.get::<_, Option<Vec<u8>>>(0));
+            body.optional()
+        })?;
+        body.flatten().map(|body| decode_part(digest, &body)).transpose()
+    }
+
+    fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, StoreError> {
+        self.pool.read("which parts are there", |db| {
+            let mut find = db.prepare_cached(
+                "SELECT 1 FROM part
+                 WHERE digest = ?1 AND body IS NOT NULL AND doomed_at IS NULL",
+            )?;
+            let mut missing = Vec::new();
+            for digest in digests {
+                if !find.exists([digest.0])? {
+                    missing.push(*digest);
+                }
+            }
+            Ok(missing)
+        })
+    }
+}
+
+/// The part in `body`, once it is known to be the one `digest` names.
+fn decode_part(digest: &Digest, body: &[u8]) -> Result<Part, StoreError> {
+    let damaged = || StoreError::Damaged { what: format!("part {digest}") };
+    let bytes = decompress(body).map_err(|_| damaged())?;
+    if canonical::digest_of_canonical(&bytes) != *digest {
+        return Err(damaged());
+    }
+    serde_json::from_slice(&bytes).map_err(|_| damaged())
+}
+
+fn host_record(row: &Row<'_>) -> rusqlite::Result<HostRecord> {
+    Ok(HostRecord {
+        id: name(row, 0)?,
+        kind: word(row, 1)?,
+        incarnation: Incarnation(row.get(2)?),
+        token: row.get(3)?,
+        enrolled_at: at(row, 4)?,
+        last_seen: at(row, 5)?,
+        agent_version: row.get(6)?,
+        key: row.get::<_, Option<[u8; 8]>>(7)?.map(KeyId),
+        site_key: row.get(8)?,
+        retired_at: row.get::<_, Option<At>>(9)?.map(|at| at.0),
+    })
+}
+
+fn section_record(row: &Row<'_>) -> rusqlite::Result<SectionRecord> {
+    Ok(SectionRecord {
+        source: name(row, 0)?,
+        domain: word(row, 1)?,
+        generation: Generation(bits(row, 2)?),
+        digest: Digest(row.get(3)?),
+        chain: Chain(Digest(row.get(4)?)),
+        delivered: bits(row, 5)?,
+        coalesced: bits(row, 6)?,
+        expired: bits(row, 7)?,
+        observed_at: at(row, 8)?,
+    })
+}
+
+fn part_record(row: &Row<'_>) -> rusqlite::Result<PartRecord> {
+    let digest = Digest(row.get(1)?);
+    let unread: Option<Unread> = json(row, 2)?;
+    let known = |index| row.get::<_, Option<[u8; 32]>>(index).map(|known| known.map(Digest));
+    let (seen, read) = match unread {
+        None => (Some(digest), Some(digest)),
+        Some(_) => (known(3)?, known(4)?),
+    };
+    Ok(PartRecord { part: name(row, 0)?, digest, unread, seen, read })
+}

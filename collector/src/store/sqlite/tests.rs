@@ -1,0 +1,755 @@
+//! The same steps against the model and the file, compared by everything that can be read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use driftline_protocol::canonical;
+use driftline_protocol::ids::{
+    Digest, Generation, HostId, Incarnation, KeyId, PartName, SourceName,
+};
+use driftline_protocol::item::{Item, ItemKey, ItemValue};
+use driftline_protocol::ledger::Chain;
+use driftline_protocol::manifest::{Manifest, ManifestDelta};
+use driftline_protocol::snapshot::{Content, Domain, Observed, Part, Reading, Reason};
+use driftline_protocol::wire::HostKind;
+use jiff::Timestamp;
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::{Reader, Writer, beside, open};
+use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::finding::{Finding, FindingId, FindingKind, Resolution, Severity, Status};
+use crate::store::memory::Memory;
+use crate::store::*;
+
+const HOSTS: [&str; 2] = ["pbx1", "sbc2"];
+const SOURCES: [&str; 2] = ["files", "os"];
+const PARTS: [&str; 4] = ["/etc/a", "/etc/b", "/etc/c", "/etc/d"];
+const HOUR: i64 = 3_600;
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn host(index: usize) -> HostId {
+    HOSTS[index].parse().unwrap()
+}
+
+fn source(index: usize) -> SourceName {
+    SOURCES[index].parse().unwrap()
+}
+
+fn part_name(index: usize) -> PartName {
+    PARTS[index].parse().unwrap()
+}
+
+fn item(text: String) -> Item {
+    Item { value: ItemValue::Text(text), rank: None }
+}
+
+/// A part unlike that of any other number.
+fn part(number: u8) -> Part {
+    Part::Observed(Observed {
+        reading: Reading { parser: "plain".into(), version: 1, scope: Digest([0; 32]) },
+        raw: None,
+        size: Some(u64::from(number)),
+        content: Content::Read,
+        items: BTreeMap::from([(ItemKey::of(["line"]), item("x".repeat(usize::from(number))))]),
+    })
+}
+
+fn digest(number: u8) -> Digest {
+    canonical::digest(&part(number))
+}
+
+fn host_record(index: usize, incarnation: u8, at: i64) -> HostRecord {
+    HostRecord {
+        id: host(index),
+        kind: HostKind::Uc,
+        incarnation: Incarnation([incarnation; 16]),
+        token: [incarnation; 32],
+        enrolled_at: second(1),
+        last_seen: second(at),
+        agent_version: "0.1.0".into(),
+        key: (incarnation > 0).then_some(KeyId([7; 8])),
+        site_key: incarnation > 1,
+        retired_at: (at > 15).then(|| second(at)),
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Sketch {
+    host: usize,
+    source: usize,
+    generation: u64,
+    from_base: bool,
+    set: BTreeMap<usize, (u8, Option<Unread>)>,
+    unset: BTreeSet<usize>,
+    at: i64,
+    received: i64,
+    origin: Origin,
+}
+
+fn version_step(sketch: &Sketch, findings: Vec<Finding>) -> Step {
+    let (host, source) = (host(sketch.host), source(sketch.source));
+    let set = |(name, (number, _)): (&usize, &(u8, _))| (part_name(*name), digest(*number));
+    let set: BTreeMap<_, _> = sketch.set.iter().map(set).collect();
+    let unread = |(name, (_, unread)): (&usize, &(u8, Option<Unread>))| {
+        unread.map(|unread| (part_name(*name), unread))
+    };
+    let version = VersionRecord {
+        source: source.clone(),
+        domain: if sketch.source == 0 { Domain::Config } else { Domain::Runtime },
+        generation: Generation(sketch.generation),
+        digest: Manifest(set.clone()).digest(),
+        observed_at: second(sketch.at - 1),
+        received_at: second(sketch.received),
+        corrected_at: second(sketch.at),
+        uncertainty_ms: 20,
+        coalesced: sketch.generation % 3,
+        expired: sketch.generation % 2,
+        origin: sketch.origin,
+    };
+    Step::Version(Box::new(VersionStep {
+        host,
+        chain: Chain::start(&source).after(version.generation, &version.digest),
+        version,
+        changes: sketch.set.iter().map(|(name, (number, _))| change(*name, *number)).collect(),
+        delta: ManifestDelta {
+            base: sketch.from_base.then_some(Digest([0; 32])),
+            set,
+            unset: sketch.unset.iter().map(|name| part_name(*name)).collect(),
+        },
+        unobserved: sketch.set.iter().filter_map(unread).collect(),
+        findings,
+    }))
+}
+
+fn change(name: usize, number: u8) -> Change {
+    let kind = ChangeKind::ALL[usize::from(number) % ChangeKind::ALL.len()];
+    let large = "long ".repeat(usize::from(number) * 100);
+    Change {
+        part: part_name(name),
+        key: number.is_multiple_of(2).then(|| ItemKey::of(["a", "b"])),
+        kind,
+        before: (number > 1).then(|| item("before".into())),
+        after: (number > 0).then(|| item(large)),
+    }
+}
+
+fn finding((host_index, name, status, at): (usize, usize, u8, i64)) -> Finding {
+    Finding {
+        id: FindingId {
+            host: host(host_index),
+            source: source(0),
+            part: part_name(name),
+            key: (name % 2 == 0).then(|| ItemKey::of(["key"])),
+            kind: FindingKind::ALL[name % 2],
+        },
+        domain: Domain::Config,
+        severity: Severity::Warning,
+        desired: Some(item("as agreed".into())),
+        current: None,
+        first_seen: second(at),
+        status: match status {
+            0 | 1 => Status::Open,
+            _ => Status::Resolved { at: second(at + 1), by: Resolution::Accepted },
+        },
+    }
+}
+
+fn findings() -> impl Strategy<Value = Vec<Finding>> {
+    vec((0..2usize, 0..3usize, 0..3u8, 0..20i64).prop_map(finding), 0..3)
+}
+
+fn sketches() -> impl Strategy<Value = Sketch> {
+    let unread = prop_oneof![
+        3 => Just(None),
+        1 => Just(Some(Unread::Content(Reason::Malformed))),
+        1 => Just(Some(Unread::Whole(Reason::Denied))),
+    ];
+    let origin = prop_oneof![Just(Origin::First), Just(Origin::Agent), Just(Origin::Import)];
+    let at = (0..2usize, 0..2usize, 0..9u64, 0..20i64, 0..20i64);
+    let set = btree_map(0..4usize, (0..5u8, unread), 0..4);
+    (at, any::<bool>(), set, btree_set(0..4usize, 0..3), origin).prop_map(
+        |((host, source, generation, at, received), from_base, set, unset, origin)| Sketch {
+            host,
+            source,
+            generation,
+            from_base,
+            set,
+            unset,
+            at,
+            received,
+            origin,
+        },
+    )
+}
+
+fn baseline(host_index: usize, source_index: usize, parts: BTreeMap<usize, u8>) -> Baseline {
+    let manifest = parts.into_iter().map(|(name, number)| (part_name(name), digest(number)));
+    Baseline {
+        host: host(host_index),
+        sections: BTreeMap::from([(source(source_index), Manifest(manifest.collect()))]),
+        approved_at: second(9),
+        approved_by: "ada".into(),
+        reason: "change 7".into(),
+    }
+}
+
+fn token(name: u8) -> TokenRecord {
+    TokenRecord {
+        name: format!("t{name}"),
+        scope: Scope::Metrics,
+        hash: [name; 32],
+        created_at: second(1),
+        expires_at: second(2),
+    }
+}
+
+fn event(of: Option<usize>, at: i64) -> EventRecord {
+    let detail = format!("at {at}");
+    EventRecord { at: second(at), host: of.map(host), kind: EventKind::Returned, detail }
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let approved = (0..2usize, 0..2usize, btree_map(0..4usize, 0..5u8, 0..3), findings());
+    prop_oneof![
+        6 => (sketches(), findings()).prop_map(|(sketch, f)| version_step(&sketch, f)),
+        1 => (0..2usize, 0..3u8, 0..20i64).prop_map(|(h, i, at)| Step::Host(host_record(h, i, at))),
+        1 => approved.prop_map(|(host, source, parts, findings)| Step::Approve {
+            baseline: baseline(host, source, parts),
+            findings,
+        }),
+        1 => findings().prop_map(Step::Findings),
+        1 => (0..3u8).prop_map(|name| Step::Token(token(name))),
+        1 => (0..3u8).prop_map(|name| Step::RemoveToken(format!("t{name}"))),
+        1 => (proptest::option::of(0..2usize), 0..20i64)
+            .prop_map(|(host, at)| Step::Event(event(host, at))),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Apply(Vec<Step>),
+    Keep(Vec<u8>, i64),
+    Seen(usize, i64),
+    Expire(i64, i64),
+    Reopen,
+    Kill,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    vec(
+        prop_oneof![
+            5 => vec(steps(), 1..5).prop_map(Act::Apply),
+            2 => (vec(0..5u8, 1..4), 0..5i64).prop_map(|(parts, at)| Act::Keep(parts, at * HOUR)),
+            1 => (0..2usize, 0..30i64).prop_map(|(host, at)| Act::Seen(host, at)),
+            2 => (0..20i64, 0..5i64).prop_map(|(before, now)| Act::Expire(before, now * HOUR)),
+            1 => Just(Act::Reopen),
+            1 => Just(Act::Kill),
+        ],
+        1..16,
+    )
+}
+
+/// A store in a folder that goes with it.
+struct Place {
+    folder: TempDir,
+    writer: Writer,
+    reader: Reader,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let (writer, reader) = open(&folder.path().join("store.db")).unwrap();
+        Self { folder, writer, reader }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("store.db")
+    }
+
+    /// A store that does not wait for the disk, for properties that no kill comes into.
+    fn hasty() -> Self {
+        let place = Self::new();
+        place.writer.db.pragma_update(None, "synchronous", "OFF").unwrap();
+        place
+    }
+
+    fn reopened(self) -> Self {
+        let path = self.path();
+        let Self { folder, writer, reader } = self;
+        drop(reader);
+        writer.close().unwrap();
+        let (writer, reader) = open(&path).unwrap();
+        Self { folder, writer, reader }
+    }
+
+    /// The store as a kill at this moment leaves it: the files as they are, and nothing closed.
+    fn killed(&self) -> Self {
+        let folder = TempDir::new().unwrap();
+        for ending in ["", "-wal"] {
+            let from = beside(&self.path(), ending);
+            if from.exists() {
+                std::fs::copy(&from, beside(&folder.path().join("store.db"), ending)).unwrap();
+            }
+        }
+        let (writer, reader) = open(&folder.path().join("store.db")).unwrap();
+        Self { folder, writer, reader }
+    }
+}
+
+/// Everything that can be read from a store, as text.
+fn everything<S: ReadState + ReadHistory + ReadFindings>(store: &S) -> Vec<String> {
+    let mut all = vec![
+        format!("{:#?}", store.hosts().unwrap()),
+        format!("{:#?}", store.tokens().unwrap()),
+        format!("{:#?}", store.events(None, 0).unwrap()),
+        format!("{:#?}", Totals { bytes: 0, ..store.totals().unwrap() }),
+    ];
+    for index in 0..HOSTS.len() {
+        let host = host(index);
+        all.push(format!("{:#?}", store.host(&host).unwrap()));
+        all.push(format!("{:#?}", store.sections(&host).unwrap()));
+        all.push(format!("{:#?}", store.versions(&host, 5).unwrap()));
+        all.push(format!("{:#?}", store.events(Some(&host), 3).unwrap()));
+        all.push(format!("{:#?}", store.baseline(&host).unwrap()));
+        for source in (0..SOURCES.len()).map(source) {
+            all.push(format!("{:#?}", store.section_parts(&host, &source).unwrap()));
+            for at in 0..20 {
+                let manifest = store.manifest_at(&host, &source, second(at)).unwrap();
+                all.push(format!("{host}/{source}@{at}: {manifest:?}"));
+            }
+            for part in (0..PARTS.len()).map(part_name) {
+                let of = store.baseline_part(&host, &source, &part).unwrap();
+                all.push(format!("{host}/{source}/{part} approved as {of:?}"));
+            }
+        }
+    }
+    for number in 0..5 {
+        all.push(format!("{number}: {:?}", store.part(&digest(number)).unwrap()));
+    }
+    let digests: Vec<_> = (0..5).map(digest).collect();
+    all.push(format!("missing {:?}", store.missing(&digests).unwrap()));
+    all.push(format!("open {:?}", store.open_counts().unwrap()));
+    all.extend(filters().iter().map(|f| format!("{f:?}: {:#?}", store.changes(f).unwrap())));
+    all.extend(finding_filters().iter().map(|f| {
+        let found = store.findings(f).unwrap();
+        let same = |f: &FindingRecord| store.finding(&f.finding.id).unwrap().as_ref() == Some(f);
+        assert!(found.iter().all(same), "a finding differs from itself by name");
+        format!("{f:?}: {found:#?}")
+    }));
+    all
+}
+
+fn filters() -> Vec<ChangeFilter> {
+    let none = ChangeFilter::default;
+    vec![
+        none(),
+        ChangeFilter { limit: 3, ..none() },
+        ChangeFilter { host: Some(host(0)), from: Some(second(5)), ..none() },
+        ChangeFilter { source: Some(source(1)), to: Some(second(9)), limit: 2, ..none() },
+        ChangeFilter { host: Some(host(1)), source: Some(source(0)), ..none() },
+        ChangeFilter { part: Some(part_name(2)), ..none() },
+        ChangeFilter { part: Some("never seen".parse().unwrap()), ..none() },
+        ChangeFilter { kinds: vec![ChangeKind::Added, ChangeKind::Moved], ..none() },
+        ChangeFilter { before: Some(ChangeId(4)), host: Some(host(0)), ..none() },
+        ChangeFilter { before: Some(ChangeId(7)), limit: 2, ..none() },
+    ]
+}
+
+fn finding_filters() -> Vec<FindingFilter> {
+    let none = FindingFilter::default;
+    vec![
+        none(),
+        FindingFilter { open_only: true, limit: 2, ..none() },
+        FindingFilter { host: Some(host(1)), ..none() },
+        FindingFilter { kind: Some(FindingKind::Deviation), open_only: true, ..none() },
+        FindingFilter { number: Some(2), ..none() },
+    ]
+}
+
+fn assert_same(model: &Memory, reader: &Reader) {
+    for (model, real) in everything(model).into_iter().zip(everything(reader)) {
+        assert_eq!(model, real, "left: the model, right: the file");
+    }
+}
+
+fn check(acts: &[Act]) {
+    let mut model = Memory::new();
+    let mut place = Place::new();
+    for act in acts {
+        match act {
+            Act::Apply(steps) => {
+                model.apply(steps).unwrap();
+                place.writer.apply(steps).unwrap();
+            }
+            Act::Keep(numbers, at) => {
+                let parts: Vec<_> = numbers.iter().map(|n| (digest(*n), part(*n))).collect();
+                let new = model.keep_parts(&parts, second(*at)).unwrap();
+                assert_eq!(place.writer.keep_parts(&parts, second(*at)).unwrap(), new);
+            }
+            Act::Seen(of, at) => {
+                let seen = [(host(*of), second(*at))];
+                model.note_seen(&seen).unwrap();
+                place.writer.note_seen(&seen).unwrap();
+            }
+            Act::Expire(before, now) => {
+                let gone = model.expire(second(*before), second(*now), u32::MAX).unwrap();
+                let real = place.writer.expire(second(*before), second(*now), u32::MAX).unwrap();
+                assert_eq!(real, gone);
+            }
+            Act::Reopen => place = place.reopened(),
+            Act::Kill => place = place.killed(),
+        }
+    }
+    assert_same(&model, &place.reader);
+}
+
+proptest! {
+    #[test]
+    fn the_file_answers_as_the_model_does(acts in acts()) {
+        check(&acts);
+    }
+
+    #[test]
+    fn retention_answers_as_before_or_not_at_all(
+        sketches in vec(sketches(), 1..12),
+        before in 0..20i64,
+        limit in 0..6u32,
+    ) {
+        let steps: Vec<_> = sketches.iter().map(|s| version_step(s, Vec::new())).collect();
+        let mut place = Place::hasty();
+        place.writer.apply(&steps).unwrap();
+        let of_host = |h| (0..2).flat_map(move |s| (0..20).map(move |t| (h, s, t)));
+        let asked: Vec<_> = (0..2).flat_map(of_host).collect();
+        let ask = |reader: &Reader, (h, s, t): (usize, usize, i64)| {
+            reader.manifest_at(&host(h), &source(s), second(t)).unwrap()
+        };
+        let told: Vec<_> = asked.iter().map(|a| ask(&place.reader, *a)).collect();
+        let newest = |reader: &Reader| [0, 1].map(|h| reader.sections(&host(h)).unwrap());
+        let sections = newest(&place.reader);
+        place.writer.expire(second(before), second(0), limit).unwrap();
+        prop_assert_eq!(newest(&place.reader), sections);
+        for (asked, told) in asked.into_iter().zip(told) {
+            let now = ask(&place.reader, asked);
+            let kept = now == told || (now.is_none() && asked.2 < before);
+            prop_assert!(kept, "{:?}: {:?} became {:?}", asked, told, now);
+        }
+    }
+
+    #[test]
+    fn small_passes_of_retention_end_where_one_large_pass_does(
+        acts in vec(vec(steps(), 1..5), 1..6),
+        numbers in vec(0..5u8, 0..5),
+    ) {
+        let (mut small, mut large) = (Place::hasty(), Place::hasty());
+        for place in [&mut small, &mut large] {
+            let parts: Vec<_> = numbers.iter().map(|n| (digest(*n), part(*n))).collect();
+            place.writer.keep_parts(&parts, second(0)).unwrap();
+            acts.iter().for_each(|steps| place.writer.apply(steps).unwrap());
+        }
+        let sum = |writer: &mut Writer, limit| -> u64 {
+            [HOUR, 2 * HOUR].into_iter().map(|now| {
+                // Enough passes for every row and once around all parts.
+                let passes = if limit == u32::MAX { 1 } else { 30 };
+                let mut pass = |_| writer.expire(second(9), second(now), limit).unwrap();
+                (0..passes).map(&mut pass).sum::<u64>()
+            }).sum()
+        };
+        prop_assert_eq!(sum(&mut small.writer, 5), sum(&mut large.writer, u32::MAX));
+        prop_assert_eq!(everything(&small.reader), everything(&large.reader));
+    }
+}
+
+fn first_version() -> Step {
+    version_step(
+        &Sketch {
+            host: 0,
+            source: 0,
+            generation: 1,
+            from_base: false,
+            set: BTreeMap::from([(0, (1, None))]),
+            unset: BTreeSet::new(),
+            at: 5,
+            received: 5,
+            origin: Origin::Agent,
+        },
+        vec![finding((0, 0, 0, 5))],
+    )
+}
+
+#[test]
+fn a_kill_keeps_what_was_committed_and_nothing_else() {
+    let mut place = Place::new();
+    place.writer.apply(&[first_version()]).unwrap();
+    assert_eq!(place.killed().reader.changes(&ChangeFilter::default()).unwrap().len(), 1);
+
+    // So small a cache that what is not committed is written to the log all the same.
+    place.writer.db.pragma_update(None, "cache_size", 4).unwrap();
+    let uncommitted = place.writer.db.transaction().unwrap();
+    for number in 0..2_000 {
+        uncommitted
+            .execute("INSERT INTO event (at, kind, detail) VALUES (?1, 'returned', 'x')", [number])
+            .unwrap();
+    }
+    let log = std::fs::metadata(beside(&place.folder.path().join("store.db"), "-wal")).unwrap();
+    assert!(log.len() > 50_000, "nothing was written ahead of the commit");
+    let folder = TempDir::new().unwrap();
+    for ending in ["", "-wal"] {
+        let from = beside(&place.folder.path().join("store.db"), ending);
+        std::fs::copy(from, beside(&folder.path().join("store.db"), ending)).unwrap();
+    }
+    let (_, reader) = open(&folder.path().join("store.db")).unwrap();
+    assert_eq!(reader.events(None, 0).unwrap(), []);
+    assert_eq!(reader.changes(&ChangeFilter::default()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_torn_log_loses_only_its_torn_end() {
+    let mut place = Place::new();
+    place.writer.apply(&[first_version()]).unwrap();
+    place.writer.apply(&[Step::Event(event(None, 7))]).unwrap();
+    let folder = TempDir::new().unwrap();
+    for ending in ["", "-wal"] {
+        let mut bytes = std::fs::read(beside(&place.path(), ending)).unwrap();
+        if ending == "-wal" {
+            bytes.truncate(bytes.len() - 100);
+        }
+        std::fs::write(beside(&folder.path().join("store.db"), ending), bytes).unwrap();
+    }
+    let (_, reader) = open(&folder.path().join("store.db")).unwrap();
+    assert_eq!(reader.changes(&ChangeFilter::default()).unwrap().len(), 1);
+    assert_eq!(reader.events(None, 0).unwrap(), []);
+}
+
+#[test]
+fn a_full_disk_refuses_whole_batches_and_nothing_is_lost_when_room_is_back() {
+    let (mut model, mut place) = (Memory::new(), Place::new());
+    model.apply(&[first_version()]).unwrap();
+    place.writer.apply(&[first_version()]).unwrap();
+    let pages: u32 = place.writer.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    let limit = |db: &rusqlite::Connection, pages: u32| {
+        db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+    };
+    limit(&place.writer.db, pages + 4);
+    let mut batch: Vec<_> = (0..2_000).map(|at| Step::Event(event(Some(1), at % 20))).collect();
+    batch.push(Step::Host(host_record(1, 1, 3)));
+    let refused = place.writer.apply(&batch);
+    assert!(matches!(refused, Err(StoreError::Database { .. })), "{refused:?}");
+    assert_same(&model, &place.reader);
+
+    limit(&place.writer.db, pages + 4_000);
+    model.apply(&batch).unwrap();
+    place.writer.apply(&batch).unwrap();
+    assert_same(&model, &place.reader);
+}
+
+#[test]
+fn what_is_no_intact_store_is_refused_and_left_as_it_is() {
+    let store = |spoil: fn(&Path)| {
+        let mut place = Place::new();
+        place.writer.apply(&[first_version()]).unwrap();
+        let folder = place.folder;
+        drop(place.reader);
+        place.writer.close().unwrap();
+        spoil(&folder.path().join("store.db"));
+        folder
+    };
+    type Spoil = fn(&Path);
+    let cases: [(&str, Spoil); 6] = [
+        ("empty", |path| std::fs::write(path, "").unwrap()),
+        ("garbage", |path| std::fs::write(path, "no database".repeat(1_000)).unwrap()),
+        ("cut off", |path| {
+            let bytes = std::fs::read(path).unwrap();
+            std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+        }),
+        ("overwritten", |path| {
+            let mut bytes = std::fs::read(path).unwrap();
+            bytes[4_096 * 3..4_096 * 6].fill(0x5a);
+            std::fs::write(path, bytes).unwrap();
+        }),
+        ("another program's", |path| {
+            std::fs::remove_file(path).unwrap();
+            let other = rusqlite::Connection::open(path).unwrap();
+            other.execute_batch("CREATE TABLE theirs (x)").unwrap();
+        }),
+        ("gone, its log left", |path| std::fs::rename(path, beside(path, "-wal")).unwrap()),
+    ];
+    for (what, spoil) in cases {
+        let folder = store(spoil);
+        let path = folder.path().join("store.db");
+        let before = std::fs::read(&path).ok();
+        let refused = open(&path).map(|_| ());
+        assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{what}: {refused:?}");
+        assert!(std::fs::read(&path).ok() == before, "{what}: the file was touched");
+    }
+}
+
+#[test]
+fn a_newer_store_is_refused() {
+    let place = Place::new();
+    place.writer.db.pragma_update(None, "user_version", 99).unwrap();
+    let refused = open(&place.path()).map(|_| ());
+    assert!(matches!(refused, Err(StoreError::Newer { found: 99, .. })), "{refused:?}");
+}
+
+#[test]
+fn a_part_that_is_not_what_was_kept_is_damage() {
+    let mut place = Place::new();
+    let parts = [(digest(1), part(1)), (digest(2), part(2))];
+    place.writer.keep_parts(&parts, second(0)).unwrap();
+    let swap = "UPDATE part SET body = (SELECT body FROM part WHERE digest = ?2) WHERE digest = ?1";
+    place.writer.db.execute(swap, [digest(1).0, digest(2).0]).unwrap();
+    assert!(matches!(place.reader.part(&digest(1)), Err(StoreError::Damaged { .. })));
+    assert_eq!(place.reader.part(&digest(2)).unwrap(), Some(part(2)));
+}
+
+#[test]
+fn each_opening_has_a_larger_epoch() {
+    let place = Place::new();
+    let first = place.writer.epoch();
+    let place = place.reopened();
+    assert_eq!(place.writer.epoch(), first + 1);
+    assert_eq!(place.killed().writer.epoch(), first + 2);
+}
+
+#[test]
+fn a_part_on_its_way_outlives_retention() {
+    let mut place = Place::new();
+    place.writer.keep_parts(&[(digest(1), part(1))], second(0)).unwrap();
+    let missing = |place: &Place| !place.reader.missing(&[digest(1)]).unwrap().is_empty();
+    let expire = |place: &mut Place, now| {
+        place.writer.expire(second(0), second(now), 100).unwrap();
+    };
+    expire(&mut place, HOUR - 1);
+    assert!(!missing(&place), "it was sent less than an hour ago");
+    expire(&mut place, HOUR);
+    assert!(missing(&place), "whoever needs it is told to send it again");
+    assert!(place.reader.part(&digest(1)).unwrap().is_some(), "a report under way may need it");
+    place.writer.apply(&[first_version()]).unwrap();
+    expire(&mut place, 3 * HOUR);
+    assert!(!missing(&place), "a version refers to it");
+    assert_eq!(place.reader.part(&digest(1)).unwrap(), Some(part(1)));
+}
+
+#[test]
+fn extreme_numbers_and_times_do_not_stop_a_batch() {
+    let mut place = Place::new();
+    let Step::Version(mut step) = first_version() else { unreachable!() };
+    step.version.generation = Generation(u64::MAX);
+    step.version.coalesced = u64::MAX;
+    step.version.observed_at = Timestamp::MAX;
+    place.writer.apply(&[Step::Version(step)]).unwrap();
+    let section = place.reader.sections(&host(0)).unwrap().remove(0);
+    assert_eq!((section.generation, section.coalesced), (Generation(u64::MAX), u64::MAX));
+}
+
+#[test]
+fn the_log_is_folded_while_others_read_and_write() {
+    let mut place = Place::new();
+    let checkpointer = place.writer.checkpointer().unwrap();
+    place.writer.apply(&[first_version()]).unwrap();
+    assert!(checkpointer.waiting_bytes().unwrap() > 0);
+    checkpointer.checkpoint().unwrap();
+    assert_eq!(checkpointer.waiting_bytes().unwrap(), 0);
+    place.writer.apply(&[Step::Event(event(None, 1))]).unwrap();
+    assert_eq!(place.reader.events(None, 0).unwrap().len(), 1);
+}
+
+#[test]
+fn a_long_log_begins_anew_though_commits_never_pause() {
+    let mut place = Place::new();
+    place.writer.fold_from = 400_000;
+    let checkpointer = place.writer.checkpointer().unwrap();
+    let batch: Vec<_> = (0..500).map(|at| Step::Event(event(None, at % 20))).collect();
+    while checkpointer.waiting_bytes().unwrap() < 500_000 {
+        place.writer.apply(&batch).unwrap();
+    }
+    checkpointer.checkpoint().unwrap();
+    // The first commit adds to the log and folds what it added; the second begins it anew.
+    place.writer.apply(&[Step::Event(event(None, 1))]).unwrap();
+    place.writer.apply(&[Step::Event(event(None, 2))]).unwrap();
+    let (log, _) = super::log_bytes(&place.writer.db).unwrap();
+    assert!(log < 100_000, "the log still has {log} bytes");
+}
+
+#[test]
+fn every_page_of_changes_is_read_from_an_index_in_its_order() {
+    let mut place = Place::new();
+    place.writer.apply(&[first_version()]).unwrap();
+    for filter in filters() {
+        let Some((query, values)) = super::history::compose(&place.writer.db, &filter).unwrap()
+        else {
+            continue;
+        };
+        let mut plan = place.writer.db.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+        let rows = plan.query_map(rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
+        let plan: Vec<String> = rows.map(Result::unwrap).collect();
+        let sorts = plan.iter().any(|line| line.contains("TEMP B-TREE"));
+        assert!(!sorts, "{filter:?} sorts: {plan:#?}");
+        assert!(
+            plan.iter().any(|line| line.contains("change_by_")),
+            "{filter:?} takes no index: {plan:#?}"
+        );
+    }
+}
+
+/// The batches of a store that grows, so that any prefix of them is known by its length.
+fn batches() -> Vec<Vec<Step>> {
+    let sketch = |generation: u64| Sketch {
+        host: 0,
+        source: 0,
+        generation,
+        from_base: true,
+        set: BTreeMap::from([(generation as usize % 4, (generation as u8 % 5, None))]),
+        unset: BTreeSet::new(),
+        at: generation as i64 % 20,
+        received: generation as i64 % 20,
+        origin: Origin::Agent,
+    };
+    (1..=300)
+        .map(|n| vec![version_step(&sketch(n), Vec::new()), Step::Event(event(Some(0), 3))])
+        .collect()
+}
+
+#[test]
+fn a_backup_during_writes_is_a_whole_prefix_of_them() {
+    let mut place = Place::new();
+    let to = place.folder.path().join("backup.db");
+    let batches = batches();
+    let (first, rest) = batches.split_at(100);
+    first.iter().for_each(|batch| place.writer.apply(batch).unwrap());
+    let (reader, writer) = (place.reader.clone(), &mut place.writer);
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| rest.iter().for_each(|batch| writer.apply(batch).unwrap()));
+        while !writing.is_finished() {
+            backup::write(&reader, &to).unwrap();
+        }
+        writing.join().unwrap();
+    });
+    let entries = std::fs::read_dir(place.folder.path()).unwrap();
+    let names: BTreeSet<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!names.iter().any(|name| name.starts_with("backup.db") && name != "backup.db"));
+
+    let restored = TempDir::new().unwrap();
+    std::fs::copy(&to, restored.path().join("store.db")).unwrap();
+    let (_writer, reader) = open(&restored.path().join("store.db")).unwrap();
+    let length = reader.totals().unwrap().versions as usize;
+    assert!(length >= 100, "the backup lacks what was there before it began");
+    let mut model = Memory::new();
+    batches[..length].iter().for_each(|batch| model.apply(batch).unwrap());
+    assert_same(&model, &reader);
+}
+
+#[test]
+fn a_backup_over_the_store_itself_is_refused() {
+    let place = Place::new();
+    let refused = backup::write(&place.reader, &place.path());
+    assert!(matches!(refused, Err(StoreError::File { .. })), "{refused:?}");
+    assert!(open(&place.path()).is_ok());
+}

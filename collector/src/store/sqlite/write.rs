@@ -1,0 +1,315 @@
+//! The write half: each call is one transaction, so it is durable as a whole or not at all.
+
+use std::collections::BTreeMap;
+
+use driftline_protocol::canonical;
+use driftline_protocol::ids::{Digest, HostId, PartName};
+use driftline_protocol::ledger::Chain;
+use driftline_protocol::snapshot::Part;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::codec::{At, Bits, Doing, Json, Word, ZSTD_LEVEL};
+use super::names::Names;
+use super::{Writer, expire};
+use crate::analysis::finding::{Finding, Status};
+use crate::store::records::*;
+use crate::store::{Append, StoreError};
+
+impl Append for Writer {
+    fn keep_parts(&mut self, parts: &[(Digest, Part)], now: Timestamp) -> Result<u64, StoreError> {
+        self.transact("keeping parts", |batch| {
+            let mut new = 0;
+            for (digest, part) in parts {
+                new += u64::from(batch.keep_part(digest, part, now)?);
+            }
+            batch.count("parts", new.cast_signed());
+            Ok(new)
+        })
+    }
+
+    fn apply(&mut self, steps: &[Step]) -> Result<(), StoreError> {
+        self.transact("applying steps", |batch| steps.iter().try_for_each(|s| batch.apply(s)))?;
+        // The steps are durable; a log that cannot be folded is the checkpointer's to report.
+        drop(self.fold_the_rest());
+        Ok(())
+    }
+
+    fn note_seen(&mut self, seen: &[(HostId, Timestamp)]) -> Result<(), StoreError> {
+        self.transact("noting when hosts were last heard", |batch| {
+            let mut later = batch.db.prepare_cached(
+                "UPDATE host SET last_seen = ?2 WHERE host = ?1 AND last_seen < ?2",
+            )?;
+            for (host, at) in seen {
+                later.execute(params![
+                    batch.names.hosts.number(batch.db, host.as_str())?,
+                    At(*at)
+                ])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn expire(&mut self, before: Timestamp, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let from = self.swept;
+        let (gone, swept) = self.transact("removing what retention does not keep", |batch| {
+            expire::expire(batch, &expire::Pass { before, now, limit, from })
+        })?;
+        self.swept = swept;
+        Ok(gone)
+    }
+}
+
+impl Writer {
+    fn transact<T>(
+        &mut self,
+        what: &str,
+        act: impl FnOnce(&mut Batch<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let Self { db, names, .. } = self;
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate);
+        let done = transaction.and_then(|transaction| {
+            let mut batch = Batch { db: &transaction, names, counts: BTreeMap::new() };
+            let done = act(&mut batch)?;
+            batch.write_counts()?;
+            transaction.commit()?;
+            Ok(done)
+        });
+        if done.is_err() {
+            self.names.forget();
+        }
+        done.doing(|| what)
+    }
+}
+
+/// One transaction at work.
+pub(super) struct Batch<'a> {
+    pub(super) db: &'a Connection,
+    pub(super) names: &'a mut Names,
+    counts: BTreeMap<String, i64>,
+}
+
+/// A section where it stands in the tables.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) host: i64,
+    pub(super) source: i64,
+}
+
+impl Batch<'_> {
+    /// Adds `by` to a sum that outlives restarts.
+    pub(super) fn count(&mut self, name: &str, by: i64) {
+        match self.counts.get_mut(name) {
+            Some(sum) => *sum += by,
+            None => drop(self.counts.insert(name.to_owned(), by)),
+        }
+    }
+
+    fn write_counts(&mut self) -> rusqlite::Result<()> {
+        let mut add = self.db.prepare_cached(
+            "INSERT INTO counter (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        )?;
+        for (name, by) in std::mem::take(&mut self.counts) {
+            if by != 0 {
+                add.execute(params![name, by])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_part(&self, digest: &Digest, part: &Part, now: Timestamp) -> rusqlite::Result<bool> {
+        let mut find =
+            self.db.prepare_cached("SELECT body IS NOT NULL FROM part WHERE digest = ?1")?;
+        let there = find.query_row([digest.0], |row| row.get::<_, bool>(0)).optional()?;
+        if there == Some(true) {
+            let mut spare = self.db.prepare_cached(
+                "UPDATE part SET doomed_at = NULL, kept_at = ?2
+                 WHERE digest = ?1 AND doomed_at IS NOT NULL",
+            )?;
+            spare.execute(params![digest.0, At(now)])?;
+            return Ok(false);
+        }
+        let body = zstd::bulk::compress(&canonical::encode(part), ZSTD_LEVEL)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let mut keep = self.db.prepare_cached(
+            "INSERT INTO part (digest, kept_at, body) VALUES (?1, ?2, ?3)
+             ON CONFLICT (digest) DO UPDATE SET kept_at = ?2, doomed_at = NULL, body = ?3",
+        )?;
+        keep.execute(params![digest.0, At(now), body])?;
+        Ok(true)
+    }
+
+    /// The number of `digest`, whether or not its part is there.
+    pub(super) fn digest(&self, digest: &Digest) -> rusqlite::Result<i64> {
+        let mut find = self.db.prepare_cached("SELECT id FROM part WHERE digest = ?1")?;
+        if let Some(id) = find.query_row([digest.0], |row| row.get(0)).optional()? {
+            return Ok(id);
+        }
+        let name = "INSERT INTO part (digest, kept_at) VALUES (?1, 0) RETURNING id";
+        self.db.prepare_cached(name)?.query_row([digest.0], |row| row.get(0))
+    }
+
+    pub(super) fn host(&mut self, host: &HostId) -> rusqlite::Result<i64> {
+        self.names.hosts.number(self.db, host.as_str())
+    }
+
+    pub(super) fn part(&mut self, part: &PartName) -> rusqlite::Result<i64> {
+        self.names.parts.number(self.db, part.as_str())
+    }
+
+    fn apply(&mut self, step: &Step) -> rusqlite::Result<()> {
+        match step {
+            Step::Host(record) => self.replace_host(record),
+            Step::Version(step) => self.apply_version(step),
+            Step::Approve { baseline, findings } => {
+                self.approve(baseline)?;
+                self.note_findings(findings)
+            }
+            Step::Findings(findings) => self.note_findings(findings),
+            Step::Recount { host, source, delivered } => {
+                let mut recount = self.db.prepare_cached(
+                    "UPDATE section SET delivered = ?3 WHERE host = ?1 AND source = ?2",
+                )?;
+                let host = self.names.hosts.number(self.db, host.as_str())?;
+                let source = self.names.sources.number(self.db, source.as_str())?;
+                recount.execute(params![host, source, Bits(*delivered)])?;
+                Ok(())
+            }
+            Step::Token(token) => self.replace_token(token),
+            Step::RemoveToken(name) => {
+                self.db.prepare_cached("DELETE FROM token WHERE name = ?1")?.execute([name])?;
+                Ok(())
+            }
+            Step::Event(event) => self.note_event(event),
+        }
+    }
+
+    fn replace_host(&mut self, record: &HostRecord) -> rusqlite::Result<()> {
+        let host = self.host(&record.id)?;
+        let mut find = self.db.prepare_cached("SELECT incarnation FROM host WHERE host = ?1")?;
+        let before = find.query_row([host], |row| row.get::<_, [u8; 16]>(0)).optional()?;
+        if before.is_some_and(|before| before != record.incarnation.0) {
+            self.renew_sections(host)?;
+        }
+        let mut replace = self.db.prepare_cached(
+            "INSERT INTO host (host, kind, incarnation, token, enrolled_at, last_seen,
+                 agent_version, fingerprint_key, site_key, retired_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (host) DO UPDATE SET kind = ?2, incarnation = ?3, token = ?4,
+                 enrolled_at = ?5, last_seen = ?6, agent_version = ?7, fingerprint_key = ?8,
+                 site_key = ?9, retired_at = ?10",
+        )?;
+        replace.execute(params![
+            host,
+            Word(record.kind),
+            record.incarnation.0,
+            record.token,
+            At(record.enrolled_at),
+            At(record.last_seen),
+            record.agent_version,
+            record.key.map(|key| key.0),
+            record.site_key,
+            record.retired_at.map(At),
+        ])?;
+        Ok(())
+    }
+
+    /// Starts new accounts for every section of a host whose agent's state was made anew.
+    fn renew_sections(&self, host: i64) -> rusqlite::Result<()> {
+        let mut sources = self.db.prepare_cached(
+            "SELECT s.source, n.name FROM section s JOIN source_name n ON n.id = s.source
+             WHERE s.host = ?1",
+        )?;
+        let mut renew = self.db.prepare_cached(
+            "UPDATE section
+             SET generation = 0, delivered = 0, coalesced = 0, expired = 0, chain = ?3
+             WHERE host = ?1 AND source = ?2",
+        )?;
+        let mut rows = sources.query([host])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push((row.get::<_, i64>(0)?, Chain::start(&super::codec::name(row, 1)?)));
+        }
+        for (source, chain) in found {
+            renew.execute(params![host, source, chain.0.0])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn note_findings(&mut self, findings: &[Finding]) -> rusqlite::Result<()> {
+        findings.iter().try_for_each(|finding| self.note_finding(finding))
+    }
+
+    fn note_finding(&mut self, finding: &Finding) -> rusqlite::Result<()> {
+        let id = &finding.id;
+        let mut note = self.db.prepare_cached(
+            "INSERT INTO finding (host, source, part, item_key, kind, is_open, first_seen, openings,
+                 body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?8)
+             ON CONFLICT (host, source, part, item_key, kind) DO UPDATE SET
+                 openings = openings + (?6 > is_open), is_open = ?6, first_seen = ?7, body = ?8",
+        )?;
+        note.execute(params![
+            self.names.hosts.number(self.db, id.host.as_str())?,
+            self.names.sources.number(self.db, id.source.as_str())?,
+            self.names.parts.number(self.db, id.part.as_str())?,
+            id.key.as_ref().map_or("", |key| key.as_str()),
+            id.kind.as_str(),
+            finding.status == Status::Open,
+            At(finding.first_seen),
+            Json(finding),
+        ])?;
+        Ok(())
+    }
+
+    fn approve(&mut self, baseline: &Baseline) -> rusqlite::Result<()> {
+        let host = self.host(&baseline.host)?;
+        let mut approve = self.db.prepare_cached(
+            "INSERT INTO baseline (host, approved_at, approved_by, reason) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (host) DO UPDATE SET approved_at = ?2, approved_by = ?3, reason = ?4",
+        )?;
+        let at = At(baseline.approved_at);
+        approve.execute(params![host, at, baseline.approved_by, baseline.reason])?;
+        let mut add_section = self.db.prepare_cached(
+            "INSERT INTO baseline_section (host, source) VALUES (?1, ?2)
+             ON CONFLICT (host, source) DO NOTHING",
+        )?;
+        let mut clear =
+            self.db.prepare_cached("DELETE FROM baseline_part WHERE host = ?1 AND source = ?2")?;
+        let mut add = self.db.prepare_cached(
+            "INSERT INTO baseline_part (host, source, part, digest) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        for (source, manifest) in &baseline.sections {
+            let source = self.names.sources.number(self.db, source.as_str())?;
+            add_section.execute([host, source])?;
+            clear.execute([host, source])?;
+            for (part, digest) in &manifest.0 {
+                add.execute([host, source, self.part(part)?, self.digest(digest)?])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn replace_token(&self, token: &TokenRecord) -> rusqlite::Result<()> {
+        let mut replace = self.db.prepare_cached(
+            "INSERT INTO token (name, scope, hash, created_at, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (name) DO UPDATE SET scope = ?2, hash = ?3, created_at = ?4,
+                 expires_at = ?5",
+        )?;
+        let (created, expires) = (At(token.created_at), At(token.expires_at));
+        replace.execute(params![token.name, Word(token.scope), token.hash, created, expires])?;
+        Ok(())
+    }
+
+    fn note_event(&mut self, event: &EventRecord) -> rusqlite::Result<()> {
+        let host = event.host.as_ref().map(|host| self.host(host)).transpose()?;
+        let mut note = self
+            .db
+            .prepare_cached("INSERT INTO event (at, host, kind, detail) VALUES (?1, ?2, ?3, ?4)")?;
+        note.execute(params![At(event.at), host, event.kind.as_str(), event.detail])?;
+        self.count(&format!("events/{}", event.kind.as_str()), 1);
+        Ok(())
+    }
+}

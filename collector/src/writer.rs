@@ -1,0 +1,341 @@
+//! The one thread that decides and writes.
+//!
+//! Requests wait in a bounded queue; the thread takes what waits, lets [`Ingest`] decide each in
+//! turn, makes all steps durable in one go and only then answers: *acknowledge only after durable*.
+//! When the store fails, everybody in the group is told so and nothing of it is applied. A request
+//! whose decision panics is answered with a failure and counted; what was decided before it is
+//! kept, and the state is read anew from the store. The writer knows no HTTP and no message by
+//! name.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use driftline_protocol::ids::Digest;
+use driftline_protocol::snapshot::Part;
+use driftline_protocol::wire::Problem;
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use crate::auth::Keys;
+use crate::ingest::{self, Context, Decided, Ingest, IngestError, Settlement, Store};
+use crate::metrics::live::Live;
+use crate::store::{Append, ReadHistory, Step, StoreError};
+
+/// The most requests that wait for the writer: a second of work, so that waiting longer is told as
+/// `busy`.
+pub const QUEUED: usize = 4_096;
+
+/// The most requests made durable together: beyond it a group gains nothing and its first waits too
+/// long.
+pub const GROUP: usize = 1_000;
+
+/// The longest a group is gathered. Nothing is waited for: a group is what came during the last
+/// write.
+pub const GATHER: Duration = Duration::from_millis(10);
+
+/// Everything that reads a store.
+pub trait Reads: Store + ReadHistory {}
+
+impl<T: Store + ReadHistory> Reads for T {}
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Too many wait; it was not even looked at.
+    #[error("more than {QUEUED} requests wait for the store")]
+    Busy,
+    /// It was refused for what it is.
+    #[error("{}", .0.detail)]
+    Refused(Problem),
+    /// The collector failed; its log says how.
+    #[error("the store could not be written or read")]
+    Failed,
+}
+
+/// What the writer thread works with.
+pub struct Parts {
+    /// The write half of the store.
+    pub append: Box<dyn Append>,
+    /// The read halves.
+    pub read: Arc<dyn Reads>,
+    /// What ingest must know.
+    pub config: ingest::Config,
+    /// Learns which tokens exist.
+    pub keys: Arc<Keys>,
+    /// Counts.
+    pub live: Arc<Live>,
+}
+
+type Decide = Box<dyn FnOnce(&mut Ingest, Context<'_>) -> Decision + Send>;
+type Errand = Box<dyn FnOnce(&mut Ingest, &mut dyn Append) + Send>;
+
+enum Job {
+    /// A request to decide.
+    Decide(Decide),
+    /// Something to do between groups.
+    Errand(Errand),
+    /// Finish what waits and end.
+    Stop,
+}
+
+struct Decision {
+    parts: Vec<(Digest, Part)>,
+    steps: Vec<Step>,
+    answer: Box<dyn FnOnce(Result<(), WriteError>) + Send>,
+}
+
+/// The way to the writer thread; whoever owns it stops it.
+pub struct Writer {
+    queue: SyncSender<Job>,
+    live: Arc<Live>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the hosts cannot be read.
+    pub fn start(parts: Parts) -> Result<Self, StoreError> {
+        let (queue, jobs) = sync_channel(QUEUED);
+        let live = Arc::clone(&parts.live);
+        let ingest = Ingest::new(parts.config.clone(), upcast(&*parts.read))?;
+        let mut desk = Desk { ingest, parts };
+        let thread = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || desk.run(&jobs))
+            .expect("the operating system starts one thread while the program starts");
+        Ok(Self { queue, live, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Lets `decide` decide and waits until what it decided is durable.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing was applied then.
+    pub async fn ask<A: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&mut Ingest, Context<'_>) -> Result<Decided<A>, IngestError>
+        + Send
+        + 'static,
+    ) -> Result<A, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Decide(Box::new(|ingest, context| {
+            let (decided, parts, steps) = match decide(ingest, context) {
+                Ok(Decided { answer, parts, steps }) => (Ok(answer), parts, steps),
+                Err(error) => (Err(told(error)), Vec::new(), Vec::new()),
+            };
+            let answer = Box::new(|written: Result<(), WriteError>| {
+                // Nobody may be listening any more: the agent will send again and be told `known`.
+                reply.send(written.and(decided)).ok();
+            });
+            Decision { parts, steps, answer }
+        })))?;
+        answer.await.unwrap_or(Err(WriteError::Failed))
+    }
+
+    /// Lets `errand` run between two groups and waits for it.
+    ///
+    /// # Errors
+    /// [`WriteError::Busy`], or [`WriteError::Failed`] when it panicked.
+    pub async fn run<A: Send + 'static>(
+        &self,
+        errand: impl FnOnce(&mut Ingest, &mut dyn Append) -> A + Send + 'static,
+    ) -> Result<A, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Errand(Box::new(|ingest, append| {
+            reply.send(errand(ingest, append)).ok();
+        })))?;
+        answer.await.map_err(|_| WriteError::Failed)
+    }
+
+    /// Finishes what waits and ends the thread. What comes later is refused as failed.
+    pub fn stop(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return };
+        // An error means that the thread has ended already.
+        self.queue.send(Job::Stop).ok();
+        if thread.join().is_err() {
+            tracing::error!("the writer thread ended with a panic");
+        }
+    }
+
+    fn send(&self, job: Job) -> Result<(), WriteError> {
+        self.live.queued.fetch_add(1, Ordering::Relaxed);
+        self.queue.try_send(job).map_err(|error| {
+            self.live.queued.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => WriteError::Busy,
+                TrySendError::Disconnected(_) => WriteError::Failed,
+            }
+        })
+    }
+}
+
+fn told(error: IngestError) -> WriteError {
+    match error {
+        IngestError::Refused(problem) => WriteError::Refused(problem),
+        IngestError::Store(error) => {
+            log(&error);
+            WriteError::Failed
+        }
+    }
+}
+
+fn log(error: &StoreError) {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::error!(%error, cause, "the store failed");
+}
+
+fn upcast(read: &dyn Reads) -> &dyn Store {
+    read
+}
+
+/// What the thread owns.
+struct Desk {
+    ingest: Ingest,
+    parts: Parts,
+}
+
+/// Whether the state in memory can be trusted after a decision.
+#[derive(PartialEq, Eq)]
+enum Trust {
+    Sound,
+    Doubtful,
+}
+
+/// Whether there is more to do.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Group,
+    End,
+}
+
+impl Desk {
+    fn run(&mut self, jobs: &Receiver<Job>) {
+        loop {
+            let group = catch_unwind(AssertUnwindSafe(|| self.group(jobs)));
+            match group {
+                Ok(Next::Group) => {}
+                Ok(Next::End) => return,
+                // The answers of the group were dropped, which their senders see as a failure.
+                Err(_) => {
+                    self.parts.live.count_panic("writer");
+                    self.renew();
+                }
+            }
+        }
+    }
+
+    /// Decides what waits, makes it durable, answers.
+    fn group(&mut self, jobs: &Receiver<Job>) -> Next {
+        let Ok(mut job) = jobs.recv() else { return Next::End };
+        let began = Instant::now();
+        let mut decisions = Vec::new();
+        let mut next = Next::Group;
+        let mut trust = Trust::Sound;
+        loop {
+            self.parts.live.queued.fetch_sub(1, Ordering::Relaxed);
+            match job {
+                Job::Stop => next = Next::End,
+                Job::Errand(errand) => {
+                    self.commit(std::mem::take(&mut decisions));
+                    trust = self.guarded(|desk| errand(&mut desk.ingest, &mut *desk.parts.append));
+                }
+                Job::Decide(decide) => {
+                    trust = self.guarded(|desk| decisions.push(desk.decide(decide)));
+                }
+            }
+            let full = decisions.len() >= GROUP || began.elapsed() >= GATHER;
+            if full || next == Next::End || trust == Trust::Doubtful {
+                break;
+            }
+            match jobs.try_recv() {
+                Ok(waiting) => job = waiting,
+                Err(_) => break,
+            }
+        }
+        self.commit(decisions);
+        if trust == Trust::Doubtful {
+            self.renew();
+        }
+        next
+    }
+
+    fn decide(&mut self, decide: Decide) -> Decision {
+        let context = Context { store: upcast(&*self.parts.read), now: Timestamp::now() };
+        decide(&mut self.ingest, context)
+    }
+
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) -> Trust {
+        match catch_unwind(AssertUnwindSafe(|| work(self))) {
+            Ok(()) => Trust::Sound,
+            Err(_) => {
+                self.parts.live.count_panic("request");
+                tracing::error!("a request broke the collector; this is a bug, please report it");
+                Trust::Doubtful
+            }
+        }
+    }
+
+    /// Makes everything decided durable, then answers; or tells everybody that nothing was applied.
+    fn commit(&mut self, decisions: Vec<Decision>) {
+        let mut parts = Vec::new();
+        let mut steps = Vec::new();
+        let mut answers = Vec::with_capacity(decisions.len());
+        for decision in decisions {
+            parts.extend(decision.parts);
+            steps.extend(decision.steps);
+            answers.push(decision.answer);
+        }
+        let written = self.write(&parts, &steps);
+        let durable = written.is_ok();
+        if let Err(error) = written {
+            log(&error);
+        }
+        for answer in answers {
+            answer(if durable { Ok(()) } else { Err(WriteError::Failed) });
+        }
+    }
+
+    fn write(&mut self, parts: &[(Digest, Part)], steps: &[Step]) -> Result<(), StoreError> {
+        if parts.is_empty() && steps.is_empty() {
+            return Ok(());
+        }
+        self.parts.live.batches.fetch_add(1, Ordering::Relaxed);
+        let written = self.append(parts, steps);
+        let how = if written.is_ok() { Settlement::Durable } else { Settlement::Lost };
+        let settled = self.ingest.settle(upcast(&*self.parts.read), how);
+        if written.is_ok() {
+            self.parts.keys.learn(steps);
+        }
+        if let Err(error) = settled {
+            log(&error);
+            self.renew();
+        }
+        written
+    }
+
+    fn append(&mut self, parts: &[(Digest, Part)], steps: &[Step]) -> Result<(), StoreError> {
+        let Parts { append, live, .. } = &mut self.parts;
+        if !parts.is_empty() {
+            let new = append.keep_parts(parts, Timestamp::now())?;
+            let hits = (parts.len() as u64).saturating_sub(new);
+            live.part_misses.fetch_add(new, Ordering::Relaxed);
+            live.part_hits.fetch_add(hits, Ordering::Relaxed);
+        }
+        if steps.is_empty() { Ok(()) } else { append.apply(steps) }
+    }
+
+    /// Reads the state anew, since the one in memory may be half changed.
+    fn renew(&mut self) {
+        match Ingest::new(self.parts.config.clone(), upcast(&*self.parts.read)) {
+            Ok(ingest) => self.ingest = ingest,
+            // The next decision that reads the store fails and says so.
+            Err(error) => log(&error),
+        }
+    }
+}
