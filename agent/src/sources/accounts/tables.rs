@@ -52,8 +52,8 @@ pub(super) fn group(bytes: &[u8]) -> Result<RawItems, Malformed> {
     })
 }
 
-/// Items `NAME/state`, `algorithm`, and what is set of `changed`, `minimum`, `maximum`, `warning`,
-/// `inactive` (days) and `expires` (days since 1970).
+/// Items `NAME/state`, `algorithm`, `hash` (a secret), and what is set of `changed`, `minimum`,
+/// `maximum`, `warning`, `inactive` (days) and `expires` (days since 1970).
 pub(super) fn shadow(bytes: &[u8]) -> Result<RawItems, Malformed> {
     table(bytes, |row| {
         let [password, changed, minimum, maximum, warning, inactive, expires, _reserved] =
@@ -139,7 +139,10 @@ impl<'a> Row<'a> {
         self.add(field, ItemValue::text(text));
     }
 
-    /// The state of a password field, and nothing that depends on the password itself.
+    /// The state of a password field, and its hash as a secret, so that it leaves as a fingerprint.
+    ///
+    /// `!` before a hash locks it and replaces nothing, so the fingerprint is of what stands
+    /// behind.
     fn password(&mut self, field: &str) {
         // `x` says that the password stands in the shadow file, which tells its state.
         if field == "x" {
@@ -158,6 +161,8 @@ impl<'a> Row<'a> {
         self.text("state", state);
         if let Some(algorithm) = algorithm(hash) {
             self.text("algorithm", algorithm);
+            let hash = RawItem::secret(ItemValue::text(hash));
+            self.items.insert(ItemKey::of([&self.name, "hash"]), hash);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the account files say, and the row of the shared check.
 
-use driftline_protocol::item::ItemValue;
+use driftline_protocol::item::{ItemKey, ItemValue};
 
 use super::*;
 use crate::sources::check::{Broken, Denied, Fixture};
@@ -101,7 +101,7 @@ fn an_account_is_its_fields() {
 }
 
 #[test]
-fn a_password_is_its_state_and_never_its_hash() {
+fn a_password_is_its_state_and_its_hash_a_secret() {
     for (field, state, algorithm) in [
         ("", "no password", None),
         ("*", "locked", None),
@@ -117,6 +117,7 @@ fn a_password_is_its_state_and_never_its_hash() {
     ] {
         let mut expect = vec![("u/state", text(state))];
         expect.extend(algorithm.map(|name| ("u/algorithm", text(name))));
+        expect.extend(algorithm.map(|_| ("u/hash", text(field.trim_start_matches('!')))));
         expect.sort();
         check(tables::shadow, &format!("u:{field}:::::::\n"), &expect);
     }
@@ -133,6 +134,18 @@ fn a_password_is_its_state_and_never_its_hash() {
             ("u/warning", ItemValue::Integer(7)),
         ],
     );
+}
+
+#[test]
+fn a_replaced_hash_is_told_and_locking_it_replaces_nothing() {
+    let fingerprint = |field: &str| {
+        let mut items = tables::shadow(format!("u:{field}:1::::::\n").as_bytes()).unwrap();
+        let item = items.remove(&ItemKey::of(["u", "hash"])).unwrap();
+        assert!(item.sensitive, "the hash of {field} is no secret");
+        item.value
+    };
+    assert_eq!(fingerprint("$6$a$b"), fingerprint("!$6$a$b"));
+    assert_ne!(fingerprint("$6$a$b"), fingerprint("$6$a$c"));
 }
 
 #[test]
