@@ -88,7 +88,7 @@ impl Scope {
         Ok(Self { include: globs(include)?, exclude: globs(exclude)?, withhold: always })
     }
 
-    /// Where looking begins: no root stands below another that reaches it.
+    /// Where looking begins; one root may stand below another.
     pub fn roots(&self) -> BTreeSet<String> {
         self.include.iter().flat_map(Glob::roots).collect()
     }
