@@ -1,12 +1,13 @@
 //! From what a source says to what the spool keeps: one pass over one source.
 //!
-//! Each part is redacted, sealed and handed to the spool as soon as the source says it, so a pass holds one
-//! part at a time and beside it only names and digests. Nothing here knows what a part means or where it will go.
+//! Each part is redacted, sealed and handed to the spool as soon as the source says it, so a pass
+//! holds one part at a time and beside it only names and digests. Nothing here knows what a part
+//! means or where it will go.
 //!
-//! The invariant kept here is *unobserved is not absent*. A part known before is missing from the new manifest
-//! only when the source came to its end, covers the part, and neither saw it, nor found it the same, nor was
-//! blind there. Whatever else happens (an error, a panic, an unreadable place, a narrower scope, a full
-//! section) makes it [`Part::Unobserved`], and counts it.
+//! The invariant kept here is *unobserved is not absent*. A part known before is missing from the
+//! new manifest only when the source came to its end, covers the part, and neither saw it, nor
+//! found it the same, nor was blind there. Whatever else happens (an error, a panic, an unreadable
+//! place, a narrower scope, a full section) makes it [`Part::Unobserved`], and counts it.
 
 mod assembler;
 mod memory;
@@ -23,7 +24,7 @@ use driftline_protocol::wire::{SNAPSHOT_VERSION, SourceReading};
 use jiff::Timestamp;
 
 use self::assembler::{Assembled, Assembler};
-use self::memory::Memory;
+pub(crate) use self::memory::Memory;
 use crate::machine::Machine;
 use crate::sources::Source;
 use crate::spool::{Keep, Observation, SpoolError};
@@ -81,7 +82,8 @@ pub(crate) fn whole() -> PartName {
 
 /// Reads `source` once and makes what it saw durable.
 ///
-/// A source that fails or panics is part of the picture and no error: all its parts are then unobserved.
+/// A source that fails or panics is part of the picture and no error: all its parts are then
+/// unobserved.
 ///
 /// # Errors
 /// [`SpoolError`]; nothing of the pass is kept then, and the next pass sees it again.
@@ -170,7 +172,8 @@ fn blind(
     assembler.finish(&|_| true)
 }
 
-/// Lets the source speak once; what a failed one said is dropped, and all it ever said becomes unobserved.
+/// Lets the source speak once; what a failed one said is dropped, and all it ever said becomes
+/// unobserved.
 fn assemble(
     source: &mut dyn Source,
     machine: &Machine,

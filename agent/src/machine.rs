@@ -27,6 +27,18 @@ pub struct Machine {
     root_path: PathBuf,
     redactor: Redactor,
     bytes: AtomicU64,
+    #[cfg(test)]
+    seam: Seam,
+}
+
+/// What tests change about a machine: root passes every permission check, and no test waits for a clock.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Seam {
+    /// Paths that cannot be opened, and below which nothing can be looked at.
+    pub(crate) denied: Vec<PathBuf>,
+    /// How far the machine's clock runs ahead, in seconds.
+    pub(crate) clock_ahead: i64,
 }
 
 /// One entry of a directory.
@@ -63,7 +75,24 @@ impl Machine {
             root_path: root.to_path_buf(),
             redactor,
             bytes: AtomicU64::new(0),
+            #[cfg(test)]
+            seam: Seam::default(),
         })
+    }
+
+    /// The same machine, changed as a test wants it.
+    #[cfg(test)]
+    pub(crate) fn with_seam(mut self, seam: Seam) -> Self {
+        self.seam = seam;
+        self
+    }
+
+    /// The wall clock in whole seconds since 1970, to compare with the times of files and nothing else.
+    pub fn clock(&self) -> i64 {
+        let now = jiff::Timestamp::now().as_second();
+        #[cfg(test)]
+        let now = now + self.seam.clock_ahead;
+        now
     }
 
     /// Where the root lies, for the watcher.
@@ -87,6 +116,17 @@ impl Machine {
     /// The reason why it could not be looked at.
     pub fn stat(&self, path: &Path) -> Result<Option<Stat>, Reason> {
         self.open_at(path, OFlags::PATH | OFlags::NOFOLLOW)
+            .and_then(|file| rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH))
+            .map(Some)
+            .or_else(absent)
+    }
+
+    /// The attributes of what the links at `path` lead to, inside the root. `None` when nothing is there.
+    ///
+    /// # Errors
+    /// The reason why it could not be looked at.
+    pub fn stat_followed(&self, path: &Path) -> Result<Option<Stat>, Reason> {
+        self.open_at(path, OFlags::PATH)
             .and_then(|file| rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH))
             .map(Some)
             .or_else(absent)
@@ -215,6 +255,10 @@ impl Machine {
     }
 
     fn open_at(&self, path: &Path, flags: OFlags) -> Result<File, Errno> {
+        #[cfg(test)]
+        if self.seam.denies(path, flags) {
+            return Err(Errno::ACCESS);
+        }
         let flags = flags | OFlags::CLOEXEC;
         let inside = path.strip_prefix("/").unwrap_or(path);
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
@@ -271,6 +315,17 @@ impl Directory {
 impl AsFd for Directory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+#[cfg(test)]
+impl Seam {
+    /// As permissions do: a denied file may be looked at but not opened, what is below a denied directory neither.
+    fn denies(&self, path: &Path, flags: OFlags) -> bool {
+        let below = |denied: &PathBuf| path.starts_with(denied) && path != denied;
+        self.denied
+            .iter()
+            .any(|denied| below(denied) || (path == denied && !flags.contains(OFlags::PATH)))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The sink of one pass: holds what is known, takes what is said, and accounts for the rest.
 //!
-//! `known` begins as the manifest of the last pass and shrinks with each part that is accounted for; what is
-//! left at the end was looked for and is gone. A name moves from `known` to `next`, so there is one of each.
+//! `known` begins as the manifest of the last pass and shrinks with each part that is accounted
+//! for; what is left at the end was looked for and is gone. A name moves from `known` to `next`, so
+//! there is one of each.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +57,8 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// Every part known before is unobserved; a source that never said anything has one part, itself.
+    /// Every part known before is unobserved; a source that never said anything has one part,
+    /// itself.
     pub(super) fn blind_everything(&mut self, reason: Reason) {
         let receipt = self.blank(reason);
         if self.known.is_empty() {

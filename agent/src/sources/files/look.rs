@@ -1,7 +1,8 @@
 //! What one path is and says: its attributes as items, its content by the format that claims it.
 //!
 //! Nothing here remembers anything between two looks. A value that may be a secret leaves in a
-//! [`RawObserved`], which only the redactor opens; of a file that holds a private key nothing is kept.
+//! [`RawObserved`], which only the redactor opens; of a file that holds a private key nothing is
+//! kept.
 
 use std::os::unix::ffi::OsStrExt;
 use std::panic::catch_unwind;
@@ -57,8 +58,8 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Whether another look at the same state would give the same part. What the operating system refused
-    /// today it may grant tomorrow.
+    /// Whether another look at the same state would give the same part. What the operating system
+    /// refused today it may grant tomorrow.
     pub(super) fn repeats(&self) -> bool {
         match self.raw.content {
             Content::Read => true,
