@@ -1,8 +1,10 @@
-//! The host as sources see it: a tree of files under a root, read within bounds and never followed out of it.
+//! The host as sources see it: a tree of files under a root, read within bounds and never followed
+//! out of it.
 //!
-//! In production the root is `/`; `--root DIR` and tests give another. Symbolic links, absolute ones too, are
-//! resolved inside the root (`openat2` with `RESOLVE_IN_ROOT`), so a fixture tree behaves like a host. Nothing
-//! here blocks on a FIFO or opens a device: only regular files are ever read.
+//! In production the root is `/`; `--root DIR` and tests give another. Symbolic links, absolute
+//! ones too, are resolved inside the root (`openat2` with `RESOLVE_IN_ROOT`), so a fixture tree
+//! behaves like a host. Nothing here blocks on a FIFO or opens a device: only regular files are
+//! ever read.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::Redactor;
 use driftline_protocol::snapshot::Reason;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
@@ -27,6 +30,19 @@ pub struct Machine {
     root_path: PathBuf,
     redactor: Redactor,
     bytes: AtomicU64,
+    #[cfg(test)]
+    seam: Seam,
+}
+
+/// What tests change about a machine: root passes every permission check, and no test waits for a
+/// clock.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Seam {
+    /// Paths that cannot be opened, and below which nothing can be looked at.
+    pub(crate) denied: Vec<PathBuf>,
+    /// How far the machine's clock runs ahead, in seconds.
+    pub(crate) clock_ahead: i64,
 }
 
 /// One entry of a directory.
@@ -63,7 +79,25 @@ impl Machine {
             root_path: root.to_path_buf(),
             redactor,
             bytes: AtomicU64::new(0),
+            #[cfg(test)]
+            seam: Seam::default(),
         })
+    }
+
+    /// The same machine, changed as a test wants it.
+    #[cfg(test)]
+    pub(crate) fn with_seam(mut self, seam: Seam) -> Self {
+        self.seam = seam;
+        self
+    }
+
+    /// The wall clock in whole seconds since 1970, to compare with the times of files and nothing
+    /// else.
+    pub fn clock(&self) -> i64 {
+        let now = jiff::Timestamp::now().as_second();
+        #[cfg(test)]
+        let now = now + self.seam.clock_ahead;
+        now
     }
 
     /// Where the root lies, for the watcher.
@@ -81,12 +115,25 @@ impl Machine {
         self.bytes.swap(0, Ordering::Relaxed)
     }
 
-    /// The attributes of what is at `path` itself, a symbolic link not followed. `None` when nothing is there.
+    /// The attributes of what is at `path` itself, a symbolic link not followed. `None` when
+    /// nothing is there.
     ///
     /// # Errors
     /// The reason why it could not be looked at.
     pub fn stat(&self, path: &Path) -> Result<Option<Stat>, Reason> {
         self.open_at(path, OFlags::PATH | OFlags::NOFOLLOW)
+            .and_then(|file| rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH))
+            .map(Some)
+            .or_else(absent)
+    }
+
+    /// The attributes of what the links at `path` lead to, inside the root. `None` when nothing is
+    /// there.
+    ///
+    /// # Errors
+    /// The reason why it could not be looked at.
+    pub fn stat_followed(&self, path: &Path) -> Result<Option<Stat>, Reason> {
+        self.open_at(path, OFlags::PATH)
             .and_then(|file| rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH))
             .map(Some)
             .or_else(absent)
@@ -106,7 +153,8 @@ impl Machine {
     /// The entries of the directory at `path`, sorted by name. `None` when nothing is there.
     ///
     /// # Errors
-    /// The reason why it could not be listed, [`Reason::TooLarge`] above [`limits::PARTS_PER_SECTION`].
+    /// The reason why it could not be listed, [`Reason::TooLarge`] above
+    /// [`limits::PARTS_PER_SECTION`].
     pub fn entries(&self, path: &Path) -> Result<Option<Vec<Entry>>, Reason> {
         self.directory(path)?.map(|directory| directory.entries()).transpose()
     }
@@ -122,12 +170,13 @@ impl Machine {
         }
     }
 
-    /// The whole content of the regular file at `path`, links followed inside the root. `None` when nothing is
-    /// there.
+    /// The whole content of the regular file at `path`, links followed inside the root. `None` when
+    /// nothing is there.
     ///
     /// # Errors
-    /// [`Reason::TooLarge`] above `bound` bytes, [`Reason::Changing`] when it changed while it was read,
-    /// [`Reason::Unsupported`] for anything but a regular file, else the reason of the operating system.
+    /// [`Reason::TooLarge`] above `bound` bytes, [`Reason::Changing`] when it changed while it was
+    /// read, [`Reason::Unsupported`] for anything but a regular file, else the reason of the
+    /// operating system.
     pub fn read(&self, path: &Path, bound: u64) -> Result<Option<Content>, Reason> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = match self.open_regular(path, flags) {
@@ -159,8 +208,8 @@ impl Machine {
         Ok(Some(Content { bytes, stat: after }))
     }
 
-    /// Hands the regular file at `path` to `take` piece by piece. Gives its attributes; `None` when nothing
-    /// is there.
+    /// Hands the regular file at `path` to `take` piece by piece. Gives its attributes; `None` when
+    /// nothing is there.
     ///
     /// # Errors
     /// As [`Machine::read`]; what `take` got before an error means nothing.
@@ -199,6 +248,9 @@ impl Machine {
 
     /// Opens a regular file without ever blocking on, or disturbing, anything else.
     fn open_regular(&self, path: &Path, flags: OFlags) -> Result<Option<File>, Reason> {
+        if mutant::active(Mutant::OpenWhateverIsThere) {
+            return self.open_at(path, OFlags::RDONLY).map(Some).or_else(absent);
+        }
         // O_PATH first: opening a device or a FIFO, even without blocking, can have effects.
         let probe = match self.open_at(path, OFlags::PATH) {
             Ok(probe) => probe,
@@ -215,13 +267,17 @@ impl Machine {
     }
 
     fn open_at(&self, path: &Path, flags: OFlags) -> Result<File, Errno> {
+        #[cfg(test)]
+        if self.seam.denies(path, flags) {
+            return Err(Errno::ACCESS);
+        }
         let flags = flags | OFlags::CLOEXEC;
         let inside = path.strip_prefix("/").unwrap_or(path);
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         match rustix::fs::openat2(&self.root, inside, flags, Mode::empty(), resolve) {
-            // Kernels before 5.6 and some container filters lack openat2; at the real root the plain call
-            // resolves the same way.
+            // Kernels before 5.6 and some container filters lack openat2; at the real root the
+            // plain call resolves the same way.
             Err(Errno::NOSYS) if self.root_path == Path::new("/") => {
                 rustix::fs::openat(&self.root, inside, flags, Mode::empty()).map(File::from)
             }
@@ -234,7 +290,8 @@ impl Directory {
     /// Its entries, sorted by name.
     ///
     /// # Errors
-    /// The reason why it could not be listed, [`Reason::TooLarge`] above [`limits::PARTS_PER_SECTION`].
+    /// The reason why it could not be listed, [`Reason::TooLarge`] above
+    /// [`limits::PARTS_PER_SECTION`].
     pub fn entries(&self) -> Result<Vec<Entry>, Reason> {
         let mut entries = Vec::new();
         for entry in Dir::read_from(&self.file).map_err(reason)? {
@@ -271,6 +328,18 @@ impl Directory {
 impl AsFd for Directory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+#[cfg(test)]
+impl Seam {
+    /// As permissions do: a denied file may be looked at but not opened, what is below a denied
+    /// directory neither.
+    fn denies(&self, path: &Path, flags: OFlags) -> bool {
+        let below = |denied: &PathBuf| path.starts_with(denied) && path != denied;
+        self.denied
+            .iter()
+            .any(|denied| below(denied) || (path == denied && !flags.contains(OFlags::PATH)))
     }
 }
 

@@ -1,16 +1,19 @@
 //! The files of the host: who may read them, where links point, what they say.
 //!
-//! Every path in scope is one part, whatever it is: file, directory, link, FIFO, socket, device. Attributes are
-//! items (`@type`, `@mode`, `@owner`, `@group`, `@target`, `@device`, `@mount`); what a file says is read by the
-//! format that claims it, and opaque content is one item, `@content`. Nothing but regular files is opened, links are
-//! never followed but at a root, and whole secrets are never read.
+//! Every path in scope is one part, whatever it is: file, directory, link, FIFO, socket, device.
+//! Attributes are items (`@type`, `@mode`, `@owner`, `@group`, `@target`, `@device`, `@mount`);
+//! what a file says is read by the format that claims it, and opaque content is one item,
+//! `@content`. Nothing but regular files is opened, links are never followed but at a root, and
+//! whole secrets are never read.
 //!
-//! The walk stays on the file system of its root. A directory where another one is mounted is a part with
-//! `@mount`, what lies below it is unobserved; name it in `include` to have it read. So a dead network share below
-//! `/etc` cannot hang the agent, and nobody's home is read because it was mounted in the wrong place.
+//! The walk stays on the file system of its root. A directory where another one is mounted is a
+//! part with `@mount`, what lies below it is unobserved; name it in `include` to have it read. So a
+//! dead network share below `/etc` cannot hang the agent, and nobody's home is read because it was
+//! mounted in the wrong place.
 //!
-//! Between passes a path costs about a hundred bytes. A file whose identity, size, times, mode and owners
-//! are what they were is not opened; once a day each file is read all the same, because times can lie.
+//! Between passes a path costs about a hundred bytes. A file whose identity, size, times, mode and
+//! owners are what they were is not opened; once a day each file is read all the same, because
+//! times can lie.
 
 mod cache;
 pub mod glob;
@@ -43,11 +46,14 @@ const FULL_READ_EVERY: Duration = Duration::from_secs(24 * 3_600);
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Paths that are parts, as patterns with `*`, `?`, `**`, `[a-z]` and `{a,b}`. Default: `/etc/**`.
+    /// Paths that are parts, as patterns with `*`, `?`, `**`, `[a-z]` and `{a,b}`. Default:
+    /// `/etc/**`.
     pub include: Vec<String>,
-    /// Paths that are not, with everything below them. Default: what changes by itself, such as `/etc/mtab`.
+    /// Paths that are not, with everything below them. Default: what changes by itself, such as
+    /// `/etc/mtab`.
     pub exclude: Vec<String>,
-    /// Files whose content is a secret as a whole, beside the known ones such as `/etc/shadow`. Default: none.
+    /// Files whose content is a secret as a whole, beside the known ones such as `/etc/shadow`.
+    /// Default: none.
     pub withhold: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
 //! What is kept of each path between passes, so that an unchanged file is not opened.
 //!
-//! A path and its attributes are kept as 16 bytes of a hash each and the part as its receipt: about a hundred
-//! bytes a path, whatever its length, and no allocation. A keyed 128-bit hash has no
+//! A path and its attributes are kept as 16 bytes of a hash each and the part as its receipt: about
+//! a hundred bytes a path, whatever its length, and no allocation. A keyed 128-bit hash has no
 //! accidental collisions, and nobody without the key can make one.
 
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use rustix::fs::Stat;
 
 use crate::sources::Receipt;
 
-/// How long after a change another may leave no trace in the times of a file, in seconds. Ext4 counts in
-/// kernel ticks, FAT in two seconds.
+/// How long after a change another may leave no trace in the times of a file, in seconds. Ext4
+/// counts in kernel ticks, FAT in two seconds.
 const RACY: Duration = Duration::from_secs(2);
 
 /// A hash that stands for a path or for attributes.
@@ -107,7 +107,8 @@ impl Print {
     }
 }
 
-/// Whether a file with these attributes, read from `now` on, could change again without its times telling.
+/// Whether a file with these attributes, read from `now` on, could change again without its times
+/// telling.
 pub(super) fn is_racy(stat: &Stat, now: SystemTime) -> bool {
     let changed = |seconds: i64, nanoseconds: u64| {
         let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
@@ -115,7 +116,8 @@ pub(super) fn is_racy(stat: &Stat, now: SystemTime) -> bool {
     };
     let ctime = changed(stat.st_ctime, stat.st_ctime_nsec);
     let mtime = changed(stat.st_mtime, stat.st_mtime_nsec);
-    // A time of change in the future means that the clock was set back: times prove nothing then. The time
-    // of modification is anybody's to set; one far in the future says nothing about the next write.
+    // A time of change in the future means that the clock was set back: times prove nothing then.
+    // The time of modification is anybody's to set; one far in the future says nothing about the
+    // next write.
     ctime + RACY > now || (mtime + RACY > now && mtime < now + RACY)
 }

@@ -1,9 +1,10 @@
 //! Patterns for paths: small, bounded, and matched without a regular expression.
 //!
-//! `*` stands for any characters of one segment, `?` for one of them, `[a-z]` and `[!a-z]` for one of a set,
-//! `{a,b}` for either text, and `**` as a whole segment for any number of segments, none included. A pattern that
-//! does not begin with `/` is looked for at any depth. Paths are matched as part names, so a byte that is no
-//! UTF-8 is written `\xNN`. Matching is two nested backtracking scans, each of at most quadratic cost.
+//! `*` stands for any characters of one segment, `?` for one of them, `[a-z]` and `[!a-z]` for one
+//! of a set, `{a,b}` for either text, and `**` as a whole segment for any number of segments, none
+//! included. A pattern that does not begin with `/` is looked for at any depth. Paths are matched
+//! as part names, so a byte that is no UTF-8 is written `\xNN`. Matching is two nested backtracking
+//! scans, each of at most quadratic cost.
 
 /// The longest pattern, in bytes.
 const PATTERN_BYTES: usize = 1_024;
@@ -52,7 +53,8 @@ impl Glob {
     /// The pattern that `text` spells.
     ///
     /// # Errors
-    /// [`GlobError`] for an empty or too long text, an open bracket or brace, or too many alternatives.
+    /// [`GlobError`] for an empty or too long text, an open bracket or brace, or too many
+    /// alternatives.
     pub fn new(text: &str) -> Result<Self, GlobError> {
         let error = |what| GlobError { pattern: text.chars().take(80).collect(), what };
         if text.is_empty() || text.len() > PATTERN_BYTES {
@@ -97,8 +99,8 @@ impl Glob {
         })
     }
 
-    /// The directories or files from which everything meant can be reached: what stands before the first
-    /// wildcard.
+    /// The directories or files from which everything meant can be reached: what stands before the
+    /// first wildcard.
     pub fn roots(&self) -> impl Iterator<Item = String> {
         self.alternatives.iter().map(|segments| {
             let mut root = String::new();
@@ -172,8 +174,8 @@ impl Wild<&str> for Segment {
     }
 }
 
-/// Whether the pattern covers all elements. Only the last `any_number` is ever tried again, which is enough
-/// because an earlier one that covers less leaves more to the later.
+/// Whether the pattern covers all elements. Only the last `any_number` is ever tried again, which
+/// is enough because an earlier one that covers less leaves more to the later.
 fn matches_all<P: Wild<T>, T>(pattern: &[P], elements: &[T]) -> bool {
     let (mut p, mut e) = (0, 0);
     let mut again: Option<(usize, usize)> = None;

@@ -1,7 +1,8 @@
 //! What one path is and says: its attributes as items, its content by the format that claims it.
 //!
 //! Nothing here remembers anything between two looks. A value that may be a secret leaves in a
-//! [`RawObserved`], which only the redactor opens; of a file that holds a private key nothing is kept.
+//! [`RawObserved`], which only the redactor opens; of a file that holds a private key nothing is
+//! kept.
 
 use std::os::unix::ffi::OsStrExt;
 use std::panic::catch_unwind;
@@ -11,6 +12,7 @@ use driftline_protocol::canonical;
 use driftline_protocol::ids::{Digest, PartName};
 use driftline_protocol::item::{Fingerprint, ItemKey, ItemValue};
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems, RawObserved, Redactor};
 use driftline_protocol::snapshot::{Content, Reading, Reason};
 use rustix::fs::{FileType, Stat};
@@ -57,8 +59,8 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Whether another look at the same state would give the same part. What the operating system refused
-    /// today it may grant tomorrow.
+    /// Whether another look at the same state would give the same part. What the operating system
+    /// refused today it may grant tomorrow.
     pub(super) fn repeats(&self) -> bool {
         match self.raw.content {
             Content::Read => true,
@@ -102,13 +104,17 @@ impl<'a> Looker<'a> {
         if kind == FileType::Symlink {
             return self.link(named, stat);
         }
-        if kind != FileType::RegularFile {
+        if kind != FileType::RegularFile && !mutant::active(Mutant::OpenWhateverIsThere) {
             return Ok(Looked::Done(self.attributes(stat, Content::Read)));
         }
         if self.scope.withholds(named.part.as_str()) {
             return Ok(Looked::Done(self.attributes(stat, Content::Unread(Reason::Withheld))));
         }
-        match stat.st_size.unsigned_abs() {
+        let size = stat.st_size.unsigned_abs();
+        if mutant::active(Mutant::TooLargeIsAbsent) && size > limits::FILE_BYTES {
+            return Ok(Looked::Gone);
+        }
+        match size {
             size if size > limits::HASHED_FILE_BYTES => {
                 let mut look = self.attributes(stat, Content::Unread(Reason::TooLarge));
                 look.raw.size = Some(size);
@@ -139,6 +145,9 @@ impl<'a> Looker<'a> {
                 }
                 Ok(Some(_)) => reason = Reason::Changing,
                 Ok(None) => return Looked::Gone,
+                Err(Reason::Denied) if mutant::active(Mutant::DeniedIsEmpty) => {
+                    return Looked::File { stat, bytes: Vec::new() };
+                }
                 Err(refused) => reason = refused,
             }
             match self.machine.stat(named.path) {

@@ -83,6 +83,13 @@ impl Tree {
         fs::write(self.path(path), bytes).unwrap();
     }
 
+    /// Denies these paths from now on, and no others.
+    fn deny(&mut self, paths: &[&str]) {
+        let denied = paths.iter().map(PathBuf::from).collect();
+        let machine = Machine::open(self.folder.path(), self.machine.redactor().clone()).unwrap();
+        self.machine = machine.with_seam(crate::machine::Seam { denied, ..Default::default() });
+    }
+
     /// Sets all times back, so that they prove something.
     fn age(&mut self) {
         for known in self.files.cache.values_mut() {
@@ -278,6 +285,62 @@ fn a_whole_secret_leaves_its_attributes_and_nothing_else() {
     }
 }
 
+/// The section after each pass, as the whole agent would keep it.
+fn kept(tree: &mut Tree, memory: &mut crate::assemble::Memory) -> BTreeMap<PartName, Part> {
+    let moment = jiff::Timestamp::UNIX_EPOCH;
+    let now = crate::assemble::Now { wall: moment, monotonic_ms: 0 };
+    crate::assemble::pass(&mut tree.files, &tree.machine, memory, now).unwrap();
+    memory.parts(tree.machine.redactor())
+}
+
+#[test]
+fn a_denied_read_makes_nothing_absent_or_empty() {
+    let mut tree = Tree::new();
+    tree.write("/etc/open", "one\n");
+    tree.write("/etc/shut", "two\n");
+    tree.write("/etc/dir/a", "three\n");
+    tree.write("/etc/dir/sub/b", "four\n");
+    let mut memory = crate::assemble::Memory::default();
+    let whole = kept(&mut tree, &mut memory);
+    tree.deny(&["/etc/shut", "/etc/dir"]);
+    tree.write("/etc/shut", "TWO\n");
+    let denied = kept(&mut tree, &mut memory);
+    assert!(whole.keys().eq(denied.keys()), "a denied read removed a part");
+    for (part, reason) in [
+        ("/etc/open", None),
+        ("/etc/shut", Some(Reason::Denied)),
+        ("/etc/dir", Some(Reason::Denied)),
+        ("/etc/dir/a", Some(Reason::Denied)),
+        ("/etc/dir/sub", Some(Reason::Denied)),
+        ("/etc/dir/sub/b", Some(Reason::Denied)),
+    ] {
+        assert_eq!(denied[&part.parse().unwrap()].unobserved_reason(), reason, "{part}");
+    }
+    let shut = denied[&"/etc/shut".parse().unwrap()].observed().unwrap();
+    assert!(shut.items.contains_key(&ItemKey::attribute("mode")), "attributes were visible");
+    tree.deny(&[]);
+    tree.write("/etc/shut", "two\n");
+    assert_eq!(kept(&mut tree, &mut memory), whole);
+}
+
+#[test]
+fn another_file_system_is_entered_only_where_it_is_named() {
+    let machine = Machine::open(Path::new("/"), Redactor::new([7; 32])).unwrap();
+    let read = |include: &str| {
+        let config = Config { include: vec![include.into()], ..Config::default() };
+        let mut seen = Recorder::default();
+        let mut sink = Into(&mut seen, machine.redactor());
+        Files::new(&config).unwrap().read(&machine, &mut sink).unwrap();
+        seen
+    };
+    let passing = read("/pro?/**");
+    assert_eq!(passing.read, ["/proc"]);
+    assert_eq!(passing.blind, [("/proc".to_string(), Reason::Unsupported)]);
+    let mount = passing.parts["/proc"].observed().unwrap();
+    assert!(mount.items.contains_key(&ItemKey::attribute("mount")));
+    assert!(!read("/proc/sys/kernel/ostype").read.is_empty());
+}
+
 #[test]
 fn a_large_file_is_hashed_and_a_huge_one_only_looked_at() {
     let mut tree = Tree::new();
@@ -357,8 +420,6 @@ fn no_glob_changes_how_a_file_is_read() {
 #[test]
 fn more_files_than_a_section_holds_blind_the_rest() {
     let mut tree = Tree::new();
-    // Names cost inodes; one file under many names costs none.
-    tree.write("/etc/0", "x\n");
     let mut made = 0;
     for folder in 0..4 {
         fs::create_dir(tree.path(&format!("/etc/d{folder}"))).unwrap();

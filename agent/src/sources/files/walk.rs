@@ -1,7 +1,8 @@
-//! One pass over the tree: which paths are looked at, in which order, and what is said of places that are not.
+//! One pass over the tree: which paths are looked at, in which order, and what is said of places
+//! that are not.
 //!
-//! The invariant: whatever the walk cannot enter, list to the end or keep up with is said to be blind, so a
-//! part is missing from what was said only when its directory was listed without it.
+//! The invariant: whatever the walk cannot enter, list to the end or keep up with is said to be
+//! blind, so a part is missing from what was said only when its directory was listed without it.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
