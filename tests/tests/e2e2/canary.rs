@@ -16,28 +16,49 @@ use super::pair::{HOST, Pair, SECRET, Who};
 /// Files by path below `etc`; each `@` becomes a secret of its own, each `%` a changing number.
 const FILES: [(&str, &str); 22] = [
     ("app/env.conf", "DB_PASSWORD=@\nexport API_TOKEN='@'\nurl=mysql://u:@@db.example/x\nn=%\n"),
-    ("app/plain.cfg", "password: @\nclient_secret = \"@\"\nsomething else %\n<a>@</a password>\n"),
-    ("app/app.json", "{\"password\":\"@\",\"list\":[{\"name\":\"api_key\",\"value\":\"@\"}],\
-      \"u\":\"amqp://guest:@@mq/x\",\"deep\":{\"auth\":{\"token\":[\"@\",\"@\"]}},\"n\":%}"),
+    (
+        "app/plain.cfg",
+        "password: @\nclient_secret = \"@\"\nsomething else %\n<password>@</password>\n",
+    ),
+    (
+        "app/app.json",
+        "{\"password\":\"@\",\"list\":[{\"name\":\"api_key\",\"value\":\"@\"}],\
+      \"u\":\"amqp://guest:@@mq/x\",\"deep\":{\"auth\":{\"token\":[\"@\",\"@\"]}},\"n\":%}",
+    ),
     ("app/app.ini", "[db]\npassword = @\ndsn = postgres://a:@@h/d\nsecret=@\nn = %\n"),
     ("asterisk/pjsip.conf", "[alice]\ntype=auth\nusername=alice\npassword=@\nmd5_cred=@\nn=%\n"),
     ("asterisk/manager.conf", "[admin]\nsecret = @\npermit=10.0.0.0/8\nn=%\n"),
-    ("freeswitch/vars.xml", "<include>\n<param name=\"password\" value=\"@\"/>\n\
+    (
+        "freeswitch/vars.xml",
+        "<include>\n<param name=\"password\" value=\"@\"/>\n\
       <X-PRE-PROCESS cmd=\"set\" data=\"default_password=@\"/>\n\
-      <variable name=\"vm-password\" value=\"@\"/><n>%</n>\n</include>\n"),
-    ("kamailio/kamailio.cfg", "#!substdef \"!X!amqp://guest:@@10.0.0.1!g\"\n\
-      modparam(\"db\", \"db_url\", \"mysql://k:@@localhost/k\")\nn=%\n"),
-    ("netplan/x.yaml", "network:\n  wifis:\n    password: \"@\"\n    auth:\n      password: @\n  n: %\n"),
+      <variable name=\"vm-password\" value=\"@\"/><n>%</n>\n</include>\n",
+    ),
+    (
+        "kamailio/kamailio.cfg",
+        "#!substdef \"!X!amqp://guest:@@10.0.0.1!g\"\n\
+      modparam(\"db\", \"db_url\", \"mysql://k:@@localhost/k\")\nn=%\n",
+    ),
+    (
+        "netplan/x.yaml",
+        "network:\n  wifis:\n    password: \"@\"\n    auth:\n      password: @\n  n: %\n",
+    ),
     ("environment", "http_proxy=http://u:@@proxy:3128/\nAWS_SECRET_ACCESS_KEY=@\nN=%\n"),
     ("fstab", "//nas/x /mnt/x cifs username=u,password=@,ro 0 %\n"),
     ("apt/sources.list", "deb https://u:@@repo.example/debian stable main%\n"),
     ("apt/auth.conf", "machine repo.example login u password @\nn %\n"),
     ("hosts", "127.0.0.1 localhost host-%\n# password=@\n"),
     ("sysctl.conf", "kernel.hostname = x%\n# token: @\n"),
-    ("cron.d/job", "* * * * * root curl --header 'Authorization: Bearer @' https://x/%\n\
-      * * * * * root mysqldump --password=@ db\n"),
-    ("systemd/system/x.service", "[Service]\nEnvironment=\"PGPASSWORD=@\"\n\
-      ExecStart=/bin/x --api-key=@ --n=%\nExecStartPre=/bin/y --token @\n"),
+    (
+        "cron.d/job",
+        "* * * * * root curl --header 'Authorization: Bearer @' https://x/%\n\
+      * * * * * root mysqldump --password=@ db\n",
+    ),
+    (
+        "systemd/system/x.service",
+        "[Service]\nEnvironment=\"PGPASSWORD=@\"\n\
+      ExecStart=/bin/x --api-key=@ --n=%\nExecStartPre=/bin/y --token @\n",
+    ),
     ("app/id_rsa", "-----BEGIN OPENSSH PRIVATE KEY-----\n@\n-----END OPENSSH PRIVATE KEY-----\n"),
     ("app/server.pem", "n%\n-----BEGIN PRIVATE KEY-----\n@\n@\n-----END PRIVATE KEY-----\n"),
     ("shadow", "root:@:19000:0:99999:7:::\nu%:*:1::::::\n"),

@@ -201,9 +201,8 @@ fn a_damaged_spool_repairs_itself_and_says_so() -> anyhow::Result<()> {
         let marker = format!("marker-damaged-{round}-end");
         std::fs::write(etc.join("first.conf"), format!("first = {marker}\n"))?;
         for text in [&marker, &waiting] {
-            pair.wait_for(text).with_context(|| {
-                format!("seed {seed}, {what}\n{}", pair.log(Who::Agent))
-            })?;
+            pair.wait_for(text)
+                .with_context(|| format!("seed {seed}, {what}\n{}", pair.log(Who::Agent)))?;
         }
         pair.balanced().with_context(|| format!("seed {seed}, {what}"))?;
     }

@@ -16,7 +16,9 @@ mod apply;
 mod canary;
 mod disks;
 mod operation;
+mod packages;
 mod pair;
+mod quiet;
 mod unsynced;
 
 use driftline_tests::process::run;

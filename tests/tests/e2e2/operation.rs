@@ -170,9 +170,10 @@ fn the_quick_start_beyond_loopback_has_its_own_authority_and_scoped_tokens() -> 
     let words = ["up", "--data", &data.display().to_string(), "--listen"].map(ToString::to_string);
     let words = [&words[..], &[format!("0.0.0.0:{}", address.port())]].concat();
     let mut up = Process::start(&program, &words, &folder.path().join("up.log"))?;
-    let said = |what: &str| std::fs::read_to_string(folder.path().join("up.log")).map(|log| {
-        log.lines().find(|line| line.contains(what)).map(ToOwned::to_owned)
-    });
+    let said = |what: &str| {
+        std::fs::read_to_string(folder.path().join("up.log"))
+            .map(|log| log.lines().find(|line| line.contains(what)).map(ToOwned::to_owned))
+    };
     wait::until("the first snapshot is told", PATIENCE * 2, || {
         if let Err(error) = up.check_alive() {
             return Ok(Some(Err(error)));
@@ -208,9 +209,12 @@ fn the_quick_start_beyond_loopback_has_its_own_authority_and_scoped_tokens() -> 
     let host = host["hosts"][0]["host"].as_str().or(host[0]["host"].as_str());
     let host = host.with_context(|| format!("no host in {list}"))?.to_string();
     let approve = &["baseline", "approve", &host, "--reason", "test"][..];
-    for (scope, reads, approves) in
-        [("metrics", false, false), ("enrol", false, false), ("read", true, false), ("admin", true, true)]
-    {
+    for (scope, reads, approves) in [
+        ("metrics", false, false),
+        ("enrol", false, false),
+        ("read", true, false),
+        ("admin", true, true),
+    ] {
         let make = ["--config", &config, "token", "create", scope, "--scope", scope];
         let made = run_any(&collector, &make)?;
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

@@ -213,8 +213,12 @@ impl Pair {
 
     /// Asks the collector to read its configuration again.
     pub(crate) fn hang_up(&self) -> anyhow::Result<()> {
-        let pid = std::fs::read_to_string(self.pid_file(Who::Collector))?;
-        run("kill", &["-HUP", pid.trim()]).map(drop)
+        run("kill", &["-HUP", &self.pid(Who::Collector)?]).map(drop)
+    }
+
+    /// The process id of one of the two.
+    pub(crate) fn pid(&self, who: Who) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.pid_file(who))?.trim().to_string())
     }
 
     /// Starts again what has ended by itself; says how many had.
@@ -276,7 +280,8 @@ impl Pair {
 
     /// How many changes of meaning there were so far.
     pub(crate) fn semantic(&self) -> anyhow::Result<f64> {
-        let kinds = ["added", "removed", "modified", "moved"].map(|kind| format!("kind=\"{kind}\""));
+        let kinds =
+            ["added", "removed", "modified", "moved"].map(|kind| format!("kind=\"{kind}\""));
         kinds.iter().map(|kind| self.metric("driftline_changes_total", &[kind])).sum()
     }
 

@@ -31,7 +31,10 @@ fn shim(folder: &Path) -> anyhow::Result<PathBuf> {
     let source = programs::workspace().join("tests/tests/e2e2/unsynced.c");
     let (library, probe) = (folder.join("unsynced.so"), folder.join("probe"));
     let shown = |path: &Path| path.display().to_string();
-    run("cc", &["-Wall", "-Werror", "-O1", "-shared", "-fPIC", "-o", &shown(&library), &shown(&source)])?;
+    run(
+        "cc",
+        &["-Wall", "-Werror", "-O1", "-shared", "-fPIC", "-o", &shown(&library), &shown(&source)],
+    )?;
     std::fs::write(folder.join("probe.c"), PROBE)?;
     run("cc", &["-o", &shown(&probe), &shown(&folder.join("probe.c"))])?;
     let file = folder.join("probed");
@@ -69,7 +72,8 @@ fn nothing_acknowledged_is_lost_on_a_disk_that_drops_unsynced_writes() -> anyhow
     let seed = super::seed("unsynced")?;
     let mut dice = Dice::new(seed);
     let mut pair = Pair::new()?;
-    let library = shim(&pair.path("."))?;
+    let tree = pair.tree();
+    let library = shim(tree.parent().context("a folder")?)?;
     for who in [Who::Agent, Who::Collector] {
         std::fs::create_dir_all(pair.state(who))?;
         let preload = format!("LD_PRELOAD={}", library.display());
