@@ -151,7 +151,7 @@ fn a_package_comes_and_goes_with_exactly_its_changes() -> anyhow::Result<()> {
         &[
             ["packages", "added", "dpkg", "judge-daemon"],
             ["files", "added", "/etc/judge", "@"],
-            ["files", "added", "/etc/judge/judge.conf", "level"],
+            ["files", "added", "/etc/judge/judge.conf", "lines"],
             ["files", "added", "/etc/judge/judge.conf", "@mode"],
             ["files", "added", "/etc/judge/judge.conf", ""],
             ["files", "added", WANTS, "@"],
@@ -189,7 +189,7 @@ fn a_package_comes_and_goes_with_exactly_its_changes() -> anyhow::Result<()> {
         &[
             ["packages", "removed", "dpkg", "judge-daemon"],
             ["files", "removed", "/etc/judge", ""],
-            ["files", "removed", "/etc/judge/judge.conf", "level"],
+            ["files", "removed", "/etc/judge/judge.conf", "lines"],
             ["accounts", "removed", "passwd", "_judge"],
             ["accounts", "removed", "group", "_judge"],
             ["files", "modified", "/etc/passwd", ""],
