@@ -13,6 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(test)]
+use std::time::Duration;
+use std::time::SystemTime;
 
 use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
@@ -41,8 +44,8 @@ pub struct Machine {
 pub(crate) struct Seam {
     /// Paths that cannot be opened, and below which nothing can be looked at.
     pub(crate) denied: Vec<PathBuf>,
-    /// How far the machine's clock runs ahead, in seconds.
-    pub(crate) clock_ahead: i64,
+    /// How far the machine's clock runs ahead.
+    pub(crate) clock_ahead: Duration,
 }
 
 /// One entry of a directory.
@@ -91,10 +94,9 @@ impl Machine {
         self
     }
 
-    /// The wall clock in whole seconds since 1970, to compare with the times of files and nothing
-    /// else.
-    pub fn clock(&self) -> i64 {
-        let now = jiff::Timestamp::now().as_second();
+    /// The wall clock, to compare with the times of files and nothing else.
+    pub fn clock(&self) -> SystemTime {
+        let now = SystemTime::now();
         #[cfg(test)]
         let now = now + self.seam.clock_ahead;
         now
@@ -199,8 +201,9 @@ impl Machine {
         self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let after = rustix::fs::fstat(&file).map_err(reason)?;
         if !same_file(&before, &after) || after.st_size.unsigned_abs() != bytes.len() as u64 {
-            // /proc and /sys say size 0 whatever they hold; their content is what was read.
-            let sizeless = before.st_size == 0 && after.st_size == 0;
+            // /proc says size 0 and /sys one page, without a block, whatever they hold; their
+            // content is what was read.
+            let sizeless = (before.st_size == 0 && after.st_size == 0) || after.st_blocks == 0;
             if !sizeless {
                 return Err(Reason::Changing);
             }

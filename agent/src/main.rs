@@ -125,6 +125,8 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
         while hangup.recv().await.is_some() {
             reload.notify_one();
         }
+        // Without signals there is nothing to ask for.
+        std::future::pending::<()>().await;
     };
     let stop = stop_signal()?;
     let shutdown = async {

@@ -34,7 +34,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::machine::Machine;
 use crate::service::state::{self, StateFolder};
-use crate::sources::{Source, files};
+use crate::sources::{self, Source, files};
 use crate::spool::{self, Spool};
 use crate::transport::client::Collector;
 use crate::transport::{self, Transport, Watching, Wellbeing};
@@ -304,8 +304,7 @@ fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
         exclude: chosen.exclude.unwrap_or(defaults.exclude),
         withhold: chosen.withhold.unwrap_or(defaults.withhold),
     };
-    let mut sources: Vec<Box<dyn Source>> =
-        vec![Box::new(files::Files::new(&files).context("[files]")?)];
+    let mut sources = sources::all(&files).context("[files]")?;
     if let Some(enabled) = &config.sources.enable {
         let known: BTreeSet<SourceName> = sources.iter().map(|source| source.name()).collect();
         for name in enabled {

@@ -12,8 +12,48 @@ use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reason};
 
 use crate::machine::Machine;
+use crate::sources::glob::GlobError;
+
+pub mod os;
+
+pub mod packages;
+
+pub mod services;
+
+pub mod accounts;
+
+pub mod login_policy;
 
 pub mod files;
+
+pub mod glob;
+
+mod include;
+
+mod look;
+
+mod stamp;
+
+#[cfg(test)]
+mod check;
+
+#[cfg(test)]
+mod manual;
+
+/// Every source, in the order a reader meets their sections.
+///
+/// # Errors
+/// [`GlobError`] for the first text of `files` that is no pattern.
+pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
+    Ok(vec![
+        Box::new(os::Os::new()),
+        Box::new(packages::Packages::new()),
+        Box::new(services::Services::new()),
+        Box::new(accounts::Accounts::new()),
+        Box::new(login_policy::LoginPolicy::new()),
+        Box::new(files::Files::new(files)?),
+    ])
+}
 
 /// Reads one kind of fact from the host.
 pub trait Source: Send {
@@ -22,6 +62,11 @@ pub trait Source: Send {
 
     /// What kind of fact it reads.
     fn domain(&self) -> Domain;
+
+    /// What the manual says of it.
+    fn manual(&self) -> Manual {
+        Manual::default()
+    }
 
     /// Paths on the host whose change means "read me again before my interval is up". A directory
     /// means everything below it.
@@ -48,6 +93,17 @@ pub trait Source: Send {
     /// # Errors
     /// The reason why nothing could be said.
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason>;
+}
+
+/// What the manual says of a source; the manual is made from it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manual {
+    /// Which parts it gives, and when.
+    pub parts: &'static str,
+    /// Which collections keep their order.
+    pub ordered: &'static str,
+    /// The version of its parser; 0 where each part is read by a format of its own.
+    pub version: u32,
 }
 
 /// Takes what a source sees, part by part.
@@ -90,4 +146,14 @@ pub enum Carry {
     Carried,
     /// The sink does not have that state of the part.
     ReadAgain,
+}
+
+/// The name of a source, given as a literal of this crate.
+fn source_name(name: &'static str) -> SourceName {
+    name.parse().expect("source names are literals that every test run parses")
+}
+
+/// The name of a table, given as a literal of this crate.
+fn part_name(name: &'static str) -> PartName {
+    name.parse().expect("table names are literals that every test run parses")
 }

@@ -208,6 +208,25 @@ impl Fleet {
         Ok(rows.with_context(|| format!("no list of changes: {page}"))?.clone())
     }
 
+    /// The newest changes of one file, as text.
+    ///
+    /// # Errors
+    /// When the collector does not answer.
+    pub fn changes_of(&self, host: &str, file: &Path) -> anyhow::Result<String> {
+        Ok(http::get_ok(self.address, &programs::changes_of(host, file))?.text())
+    }
+
+    /// The parts of a host that cannot be read now.
+    ///
+    /// # Errors
+    /// When the collector does not answer.
+    pub fn unread(&self, host: &str) -> anyhow::Result<Vec<String>> {
+        let page = http::get_ok(self.address, &programs::sections(host))?.json()?;
+        let sections = page["sections"].as_array().context("no list of sections")?;
+        let unread = sections.iter().filter_map(|section| section["unread"].as_object());
+        Ok(unread.flat_map(|parts| parts.keys().cloned()).collect())
+    }
+
     /// Everything the collector knows of a host now, as text: for markers and canaries.
     ///
     /// # Errors

@@ -138,6 +138,17 @@ pub fn changes(host: &str, limit: u32) -> String {
     format!("/api/v1/changes?host={host}&limit={limit}")
 }
 
+/// Where the collector lists the newest changes of one file of a host.
+pub fn changes_of(host: &str, file: &Path) -> String {
+    let part = crate::http::escape(&file.display().to_string());
+    format!("/api/v1/changes?host={host}&part={part}&limit=20")
+}
+
+/// Where the collector says what of a host cannot be read.
+pub fn sections(host: &str) -> String {
+    format!("/api/v1/hosts/{host}/sections")
+}
+
 /// Where the present state of a host is approved as its baseline.
 pub fn approve(host: &str) -> String {
     format!("/api/v1/hosts/{host}/baseline")

@@ -16,11 +16,10 @@
 //! times can lie.
 
 mod cache;
-pub mod glob;
 mod look;
 pub mod scope;
 #[cfg(test)]
-mod tests;
+pub(in crate::sources) mod tests;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -32,15 +31,19 @@ use driftline_protocol::snapshot::{Domain, Reason};
 use serde::Deserialize;
 
 use self::cache::Cache;
-use self::glob::GlobError;
 use self::look::Looker;
 use self::scope::Scope;
 use self::walk::{Trust, Walk};
-use super::{Sink, Source};
+use super::glob::GlobError;
+use super::{Manual, Sink, Source, source_name};
 use crate::machine::Machine;
 
 /// How long an unchanged file is trusted without being read again.
 const FULL_READ_EVERY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Added to the version of every format and of the attributes: raised whenever this source makes
+/// other items of what they say.
+const VERSION: u32 = 0;
 
 /// Which files are read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -70,6 +73,7 @@ impl Default for Config {
 
 /// See the module.
 pub struct Files {
+    version: u32,
     scope: Scope,
     roots: BTreeSet<String>,
     cache: Cache,
@@ -86,6 +90,7 @@ impl Files {
     pub fn new(config: &Config) -> Result<Self, GlobError> {
         let scope = Scope::new(&config.include, &config.exclude, &config.withhold)?;
         Ok(Self {
+            version: VERSION,
             roots: scope.roots(),
             scope,
             cache: Cache::default(),
@@ -97,11 +102,20 @@ impl Files {
 
 impl Source for Files {
     fn name(&self) -> SourceName {
-        "files".parse().expect("lower-case letters are a source name")
+        source_name("files")
     }
 
     fn domain(&self) -> Domain {
         Domain::Config
+    }
+
+    fn manual(&self) -> Manual {
+        Manual {
+            parts: "each path below `[files] include`, read by the format that claims it \
+                (see formats.md); its attributes alone where none does",
+            ordered: "as the format says",
+            version: self.version,
+        }
     }
 
     fn watched(&self) -> Vec<PathBuf> {
@@ -116,7 +130,7 @@ impl Source for Files {
         let full = self.full_read.is_none_or(|at| at.elapsed() >= self.full_read_every);
         let trust = if full { Trust::Bytes } else { Trust::Times };
         self.cache.begin();
-        let looker = Looker::new(machine, &self.scope);
+        let looker = Looker::new(machine, &self.scope, self.version);
         Walk::new(looker, &self.roots, &mut self.cache, sink).run(trust);
         self.cache.end();
         if full {

@@ -62,8 +62,14 @@ enum Side {
 impl Side {
     fn of(self, items: &Items) -> impl Iterator<Item = (&ItemKey, &Item)> {
         let attributes = matches!(self, Self::Attributes);
-        items.iter().filter(move |(key, _)| key.is_attribute() == attributes)
+        items.iter().filter(move |(key, _)| is_of_the_file(key) == attributes)
     }
+}
+
+/// Whether `key` is an attribute of the file rather than something it says. `@content` stands for
+/// what it says where nothing reads it: it comes and goes with how we see, not with the file.
+pub fn is_of_the_file(key: &ItemKey) -> bool {
+    key.is_attribute() && key.as_str() != "@content"
 }
 
 /// Makes changes of one part.

@@ -23,7 +23,7 @@ use driftline_protocol::snapshot::{Content, Domain, Observed, Part};
 use jiff::Timestamp;
 
 use super::change::ChangeKind;
-use super::diff::{Known, diff};
+use super::diff::{Known, diff, is_of_the_file};
 use super::finding::{Finding, FindingId, FindingKind, Resolution, Severity, Status};
 
 /// One part of one host, as it is and as it should be.
@@ -229,7 +229,7 @@ impl Judgement {
                 *content || *raw || finding.desired.is_none() || finding.current.is_none()
             }
             (Scope::Items { content, incomparable, .. }, Some(key)) => {
-                (*content || key.is_attribute()) && !incomparable.contains(key)
+                (*content || is_of_the_file(key)) && !incomparable.contains(key)
             }
         }
     }

@@ -11,6 +11,7 @@ use driftline_protocol::wire::ProblemCode;
 use super::fleet::Host;
 use super::heartbeat::event;
 use super::{Approval, Context, Ingest, IngestError};
+use crate::analysis::diff::is_of_the_file;
 use crate::analysis::drift::resolved;
 use crate::analysis::finding::{Finding, FindingKind, Resolution};
 use crate::store::{Baseline, EventKind, PartRecord, Step, StoreError};
@@ -85,7 +86,7 @@ fn agreed_part(record: &PartRecord, context: Context<'_>) -> Result<Digest, Stor
 fn attributes(digest: Digest, context: Context<'_>) -> Result<Items, StoreError> {
     let part = context.store.part(&digest)?;
     let items = part.as_ref().and_then(Part::observed).map(|observed| observed.items.clone());
-    let attributes = items.unwrap_or_default().into_iter().filter(|(key, _)| key.is_attribute());
+    let attributes = items.unwrap_or_default().into_iter().filter(|(key, _)| is_of_the_file(key));
     Ok(attributes.collect())
 }
 

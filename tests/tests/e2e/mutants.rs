@@ -8,10 +8,10 @@
 
 use std::process::Command;
 
-use driftline_tests::programs::CHOSEN_MUTANT;
+use driftline_tests::programs::{CHOSEN_MUTANT, MUTANT};
 
 /// A program, what it does wrong, and the test that must notice.
-const MUTANTS: [(&str, &str, &str); 16] = [
+const MUTANTS: [(&str, &str, &str); 18] = [
     // Invariant 5: acknowledge only after durable.
     (
         COLLECTOR,
@@ -53,6 +53,10 @@ const MUTANTS: [(&str, &str, &str); 16] = [
         "open_whatever_is_there",
         "bad_input::what_is_no_ordinary_file_neither_blocks_nor_grows",
     ),
+    // Invariant 2: only redacted data leaves the host.
+    (AGENT, "redact_nothing", "secrets::a_password_stays_on_its_host"),
+    // A change is seen when it happens.
+    (AGENT, "deaf_watcher", "alert::every_save_reaches_the_metrics"),
     // Identity.
     (COLLECTOR, "believe_the_body_not_the_token", "identity::a_stolen_id_is_refused"),
     (COLLECTOR, "ignore_sessions", "identity::a_clone_is_told_and_both_are_known"),
@@ -81,7 +85,8 @@ fn every_promise_fails_against_its_mutant() -> anyhow::Result<()> {
             .env(CHOSEN_MUTANT, format!("{program}:{mutant}"))
             .env("DRIFTLINE_KILLS", "40")
             .output()?;
-        let said = String::from_utf8_lossy(&output.stdout);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
         // An unknown mutant ends the program at start, which would look like a catch.
         anyhow::ensure!(!said.contains("unknown mutant"), "{program} does not know {mutant}");
         anyhow::ensure!(said.contains("running 1 test"), "no test is called {promise}");
@@ -91,5 +96,24 @@ fn every_promise_fails_against_its_mutant() -> anyhow::Result<()> {
         }
     }
     anyhow::ensure!(survivors.is_empty(), "not noticed: {survivors:?}");
+    Ok(())
+}
+
+/// Otherwise a misspelt mutant would look like one that is noticed.
+#[test]
+fn a_program_refuses_a_mutant_it_does_not_know() -> anyhow::Result<()> {
+    let programs = std::env::var_os("DRIFTLINE_MUTANT_PROGRAMS").ok_or_else(|| {
+        anyhow::anyhow!("DRIFTLINE_MUTANT_PROGRAMS is not set: tests/run mutants")
+    })?;
+    for program in [AGENT, COLLECTOR] {
+        let output = Command::new(std::path::Path::new(&programs).join(program))
+            .args(["check-config", "--config", "/dev/null"])
+            .env(MUTANT, "no_such_mutant")
+            .output()?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        anyhow::ensure!(!output.status.success(), "{program} took a mutant that there is not");
+        anyhow::ensure!(said.contains("unknown mutant no_such_mutant"), "{program}: {said}");
+    }
     Ok(())
 }

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use super::glob::{Glob, GlobError};
+use crate::sources::glob::{Glob, GlobError};
 
 /// What is looked at where the configuration says nothing else.
 pub const INCLUDE: &[&str] = &["/etc/**"];

@@ -14,7 +14,28 @@ use driftline_protocol::redact::{RawPart, Redactor};
 use driftline_protocol::snapshot::{Content, Observed, Part, Reason};
 
 use super::*;
+use crate::sources::check::{Broken, Denied, Fixture};
 use crate::sources::{Carry, Receipt};
+
+pub(in crate::sources) fn fixture() -> Fixture {
+    Fixture {
+        source: || Box::new(Files::new(&Config::default()).unwrap()),
+        recast: || {
+            let files = Files::new(&Config::default()).unwrap();
+            Box::new(Files { version: VERSION + 1, ..files })
+        },
+        tree: vec![
+            ("/etc/hosts", 0o644, "127.0.0.1 localhost\n"),
+            ("/etc/app/app.json", 0o640, "{\"password\": \"canary-51c0\", \"port\": 5060}\n"),
+            ("/etc/app/notes", 0o600, "a line of text\n"),
+            ("/etc/localtime", 0o777, "-> /usr/share/zoneinfo/UTC"),
+        ],
+        malformed: Broken { path: "/etc/app/app.json", content: "{", part: "/etc/app/app.json" },
+        denied: Denied { path: "/etc/app/notes", part: "/etc/app/notes" },
+        edit: ("/etc/hosts", "127.0.0.1 localhost\n10.0.0.1 pbx\n"),
+        canary: Some("canary-51c0"),
+    }
+}
 
 /// A tree with an `etc`, and a source that reads it.
 struct Tree {
@@ -194,7 +215,7 @@ fn times_that_lie_are_found_out_by_the_full_read() {
     tree.write("/etc/a", "one\n");
     tree.pass();
     tree.age();
-    let lying = super::cache::Print::of_stat(tree.machine.redactor(), &{
+    let lying = crate::sources::stamp::Print::of_stat(tree.machine.redactor(), &{
         tree.write("/etc/a", "two\n");
         tree.machine.stat(Path::new("/etc/a")).unwrap().unwrap()
     });
@@ -457,9 +478,12 @@ fn a_file_is_racy_until_two_seconds_after_it_changed() {
         + Duration::new(stat.st_ctime.unsigned_abs(), u32::try_from(stat.st_ctime_nsec).unwrap());
     for (after_ms, racy) in [(0, true), (1_999, true), (2_001, false), (60_000, false)] {
         let now = changed + Duration::from_millis(after_ms);
-        assert_eq!(super::cache::is_racy(&stat, now), racy, "{after_ms} ms after");
+        assert_eq!(crate::sources::stamp::is_racy(&stat, now), racy, "{after_ms} ms after");
     }
-    assert!(super::cache::is_racy(&stat, changed - Duration::from_secs(60)), "the clock went back");
+    assert!(
+        crate::sources::stamp::is_racy(&stat, changed - Duration::from_secs(60)),
+        "the clock went back"
+    );
 }
 
 impl Tree {

@@ -1,10 +1,10 @@
 //! Patterns for paths: small, bounded, and matched without a regular expression.
 //!
-//! `*` stands for any characters of one segment, `?` for one of them, `[a-z]` and `[!a-z]` for one
-//! of a set, `{a,b}` for either text, and `**` as a whole segment for any number of segments, none
-//! included. A pattern that does not begin with `/` is looked for at any depth. Paths are matched
-//! as part names, so a byte that is no UTF-8 is written `\xNN`. Matching is two nested backtracking
-//! scans, each of at most quadratic cost.
+//! `*` stands for any characters of one segment, `?` for one of them, `[a-z]`, `[!a-z]` and
+//! `[^a-z]` for one of a set, `{a,b}` for either text, and `**` as a whole segment for any number
+//! of segments, none included. A pattern that does not begin with `/` is looked for at any depth.
+//! Paths are matched as part names, so a byte that is no UTF-8 is written `\xNN`. Matching is two
+//! nested backtracking scans, each of at most quadratic cost.
 
 /// The longest pattern, in bytes.
 const PATTERN_BYTES: usize = 1_024;
@@ -29,8 +29,9 @@ pub struct GlobError {
     pub what: &'static str,
 }
 
+/// What stands between two slashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub(crate) enum Segment {
     /// `**`.
     Any,
     /// A name.
@@ -41,8 +42,9 @@ enum Segment {
     Pattern(Box<[Token]>),
 }
 
+/// What stands for one character, or for any number of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
+pub(crate) enum Token {
     Char(char),
     One,
     Many,
@@ -115,7 +117,11 @@ impl Glob {
 }
 
 impl Segment {
-    fn new(name: &str) -> Result<Self, &'static str> {
+    /// The pattern of one name. Braces stand for themselves here: [`Glob::new`] has spelled them.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn new(name: &str) -> Result<Self, &'static str> {
         if name == "**" {
             return Ok(Self::Any);
         }
@@ -129,7 +135,8 @@ impl Segment {
         }
     }
 
-    fn matches(&self, name: &str) -> bool {
+    /// Whether `name`, without a slash, is one of those meant.
+    pub(crate) fn matches(&self, name: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Literal(literal) => **literal == *name,
@@ -226,7 +233,7 @@ fn set(chars: &mut std::str::Chars<'_>) -> Result<Token, &'static str> {
     const OPEN: &str = "a bracket is not closed";
     let mut members: Vec<char> = Vec::new();
     let mut next = chars.next().ok_or(OPEN)?;
-    let except = next == '!';
+    let except = matches!(next, '!' | '^');
     if except {
         next = chars.next().ok_or(OPEN)?;
     }
