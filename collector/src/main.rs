@@ -90,6 +90,11 @@ enum ScopeArgument {
 const FAILURE: u8 = 2;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "mutants")]
+    if let Err(unknown) = driftline_protocol::mutant::check() {
+        eprintln!("{unknown}");
+        return ExitCode::from(FAILURE);
+    }
     let arguments = Arguments::parse();
     let filter = std::env::var("DRIFTLINE_LOG").ok();
     let done = telemetry::start(arguments.log, filter.as_deref())

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use driftline_protocol::ids::Digest;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::Part;
 use driftline_protocol::wire::Problem;
 use jiff::Timestamp;
@@ -291,6 +292,10 @@ impl Desk {
             steps.extend(decision.steps);
             answers.push(decision.answer);
         }
+        if mutant::active(Mutant::AcknowledgeBeforeCommit) && !steps.is_empty() {
+            answers.drain(..).for_each(|answer| answer(Ok(())));
+            std::thread::sleep(GATHER * 30);
+        }
         let written = self.write(&parts, &steps);
         let durable = written.is_ok();
         if let Err(error) = written {
@@ -326,6 +331,9 @@ impl Desk {
             let hits = (parts.len() as u64).saturating_sub(new);
             live.part_misses.fetch_add(new, Ordering::Relaxed);
             live.part_hits.fetch_add(hits, Ordering::Relaxed);
+        }
+        if mutant::active(Mutant::ApplyKnownGenerationAgain) {
+            append.apply(steps)?;
         }
         if steps.is_empty() { Ok(()) } else { append.apply(steps) }
     }

@@ -4,45 +4,70 @@
 //! nothing. A mutant is one line at the place where the promise is kept: `if
 //! mutant::active(Mutant::…)`. Without the feature `mutants`, which no released program has,
 //! [`active`] is constantly false and the compiler removes the line; with it, the environment
-//! variable `DRIFTLINE_MUTANT` names the fault of this run.
+//! variable `DRIFTLINE_MUTANT` names the fault of this run, and a program that does not know the
+//! name must not start: see `check`.
 
-/// Every mutant there is.
+/// Every mutant there is, with the program it lives in and the promise it breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
-    /// The collector answers a report before it is durable, and then fails to write it.
+    /// Collector. *Acknowledge only after durable*: answers first, and commits a moment later.
     AcknowledgeBeforeCommit,
-    /// The collector applies a version it already has once more.
-    ApplyTwice,
-    /// The collector takes an unobserved part for one that is gone.
-    UnobservedIsAbsent,
-    /// The collector lets a second machine speak under the same identity.
-    IgnoreClone,
-    /// The agent leaves a file it may not read out of the section.
-    DeniedIsAbsent,
-    /// The agent forgets what waits in the spool when it starts.
-    ForgetSpool,
-    /// The agent counts a version as delivered when it was sent, not when it was acknowledged.
-    AcknowledgeOnSend,
-    /// The agent's redactor lets everything through.
+    /// Collector. *Sending twice changes nothing*: a group written twice is applied twice.
+    ApplyKnownGenerationAgain,
+    /// Collector. *Cosmetic is not drift*: other bytes with the same meaning are a modification.
+    CosmeticIsModified,
+    /// Collector. *A restart is no change*: the sums of changes begin at 0 with each start.
+    CountFromZeroAtStart,
+    /// Collector. *Everything is bounded*: a body becomes as large as its sender likes.
+    DecompressWithoutBound,
+    /// Collector. *A token speaks for its own host*: whoever the body names is the sender.
+    BelieveTheBodyNotTheToken,
+    /// Collector. *Two that speak under one name are told apart*: every session is the same one.
+    IgnoreSessions,
+    /// Collector. *An alert leads to its evidence*: nobody is told where the portal is.
+    NoPortalAddress,
+    /// Agent. *Acknowledge only after durable*: a version counts as delivered when it is sent.
+    ForgetVersionBeforeAcknowledgement,
+    /// Agent. *What was seen waits on disk*: the spool is gone with the process.
+    KeepSpoolInMemory,
+    /// Agent. *Unobserved is not absent*: a file that may not be read counts as empty.
+    DeniedIsEmpty,
+    /// Agent. *Unobserved is not absent*: a file too large to be understood is left out.
+    TooLargeIsAbsent,
+    /// Agent. *Cosmetic is not drift*: each setting has a place, whether order matters or not.
+    OrderAlwaysCounts,
+    /// Agent. *A restart is no change*: the host's own key, and with it all state, is made anew.
+    ForgetStateAtStart,
+    /// Agent. *Only regular files are opened*: pipes and devices are opened and read too.
+    OpenWhateverIsThere,
+    /// Agent. *A restored collector learns what it lost*: what it lacks is not sent again.
+    IgnoreEpoch,
+    /// Agent. *Only redacted data leaves the host*: the redactor lets everything through.
     RedactNothing,
-    /// The agent's formats report comments as items.
-    CommentsAreItems,
-    /// The agent never hears of a change from the kernel and waits for the next rescan.
+    /// Agent. *A change is seen when it happens*: the kernel's word for it is not heard.
     DeafWatcher,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 18] = [
         Self::AcknowledgeBeforeCommit,
-        Self::ApplyTwice,
-        Self::UnobservedIsAbsent,
-        Self::IgnoreClone,
-        Self::DeniedIsAbsent,
-        Self::ForgetSpool,
-        Self::AcknowledgeOnSend,
+        Self::ApplyKnownGenerationAgain,
+        Self::CosmeticIsModified,
+        Self::CountFromZeroAtStart,
+        Self::DecompressWithoutBound,
+        Self::BelieveTheBodyNotTheToken,
+        Self::IgnoreSessions,
+        Self::NoPortalAddress,
+        Self::ForgetVersionBeforeAcknowledgement,
+        Self::KeepSpoolInMemory,
+        Self::DeniedIsEmpty,
+        Self::TooLargeIsAbsent,
+        Self::OrderAlwaysCounts,
+        Self::ForgetStateAtStart,
+        Self::OpenWhateverIsThere,
+        Self::IgnoreEpoch,
         Self::RedactNothing,
-        Self::CommentsAreItems,
         Self::DeafWatcher,
     ];
 
@@ -50,27 +75,56 @@ impl Mutant {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AcknowledgeBeforeCommit => "acknowledge_before_commit",
-            Self::ApplyTwice => "apply_twice",
-            Self::UnobservedIsAbsent => "unobserved_is_absent",
-            Self::IgnoreClone => "ignore_clone",
-            Self::DeniedIsAbsent => "denied_is_absent",
-            Self::ForgetSpool => "forget_spool",
-            Self::AcknowledgeOnSend => "acknowledge_on_send",
+            Self::ApplyKnownGenerationAgain => "apply_known_generation_again",
+            Self::CosmeticIsModified => "cosmetic_is_modified",
+            Self::CountFromZeroAtStart => "count_from_zero_at_start",
+            Self::DecompressWithoutBound => "decompress_without_bound",
+            Self::BelieveTheBodyNotTheToken => "believe_the_body_not_the_token",
+            Self::IgnoreSessions => "ignore_sessions",
+            Self::NoPortalAddress => "no_portal_address",
+            Self::ForgetVersionBeforeAcknowledgement => "forget_version_before_acknowledgement",
+            Self::KeepSpoolInMemory => "keep_spool_in_memory",
+            Self::DeniedIsEmpty => "denied_is_empty",
+            Self::TooLargeIsAbsent => "too_large_is_absent",
+            Self::OrderAlwaysCounts => "order_always_counts",
+            Self::ForgetStateAtStart => "forget_state_at_start",
+            Self::OpenWhateverIsThere => "open_whatever_is_there",
+            Self::IgnoreEpoch => "ignore_epoch",
             Self::RedactNothing => "redact_nothing",
-            Self::CommentsAreItems => "comments_are_items",
             Self::DeafWatcher => "deaf_watcher",
         }
+    }
+}
+
+/// The name in the environment, read once.
+#[cfg(feature = "mutants")]
+fn chosen() -> Option<&'static str> {
+    use std::sync::OnceLock;
+    static NAME: OnceLock<Option<String>> = OnceLock::new();
+    #[allow(clippy::disallowed_methods, reason = "the test names the fault; never in a release")]
+    let read = || std::env::var("DRIFTLINE_MUTANT").ok();
+    NAME.get_or_init(read).as_deref()
+}
+
+/// That the fault this run was asked for is one, so that a misspelt one is not taken for a fault
+/// that was noticed.
+///
+/// # Errors
+/// What to tell before the program ends.
+#[cfg(feature = "mutants")]
+pub fn check() -> Result<(), String> {
+    match chosen() {
+        Some(name) if Mutant::ALL.iter().all(|mutant| mutant.as_str() != name) => {
+            Err(format!("unknown mutant {name}"))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
 /// Whether this run has the fault.
 #[cfg(feature = "mutants")]
 pub fn active(mutant: Mutant) -> bool {
-    use std::sync::OnceLock;
-    static NAME: OnceLock<Option<String>> = OnceLock::new();
-    #[allow(clippy::disallowed_methods, reason = "the test names the fault; never in a release")]
-    let read = || std::env::var("DRIFTLINE_MUTANT").ok();
-    NAME.get_or_init(read).as_deref() == Some(mutant.as_str())
+    chosen() == Some(mutant.as_str())
 }
 
 /// Whether this run has the fault: never.

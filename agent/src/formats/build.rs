@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems};
 
 use super::FormatError;
@@ -29,6 +30,10 @@ impl Builder {
     /// # Errors
     /// [`FormatError::TooLarge`] when the part would have too many items.
     pub fn set(&mut self, key: ItemKey, value: ItemValue) -> Result<(), FormatError> {
+        if mutant::active(Mutant::OrderAlwaysCounts) {
+            self.ranks += 1;
+            return self.insert(key, RawItem::plain(value).at(self.ranks));
+        }
         self.insert(key, RawItem::plain(value))
     }
 

@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::Redactor;
 use rustix::fs::{FlockOperation, flock};
 
@@ -97,7 +98,7 @@ impl StateFolder {
     /// See [`StateError`].
     pub fn own_redactor(&self) -> Result<Redactor, StateError> {
         let path = self.path.join(OWN_KEY);
-        if !path.exists() {
+        if !path.exists() || mutant::active(Mutant::ForgetStateAtStart) {
             let mut key = [0; 32];
             getrandom::fill(&mut key).map_err(|error| StateError::Random(error.to_string()))?;
             replace(&path, &key).map_err(|source| StateError::File {

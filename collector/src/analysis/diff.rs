@@ -25,6 +25,7 @@ use std::collections::BTreeSet;
 
 use driftline_protocol::ids::PartName;
 use driftline_protocol::item::{Item, ItemKey, ItemValue, Items};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::{Content, Observed, Part};
 
 use super::change::{Change, ChangeKind};
@@ -114,6 +115,9 @@ impl Maker<'_> {
             return changes;
         }
         match raw {
+            Some(Relation::Different) if mutant::active(Mutant::CosmeticIsModified) => {
+                vec![self.raw(ChangeKind::Modified, before, after)]
+            }
             Some(Relation::Different) => vec![self.whole(ChangeKind::Cosmetic)],
             Some(Relation::Incomparable) => vec![self.whole(ChangeKind::Recast)],
             Some(Relation::Same) | None => Vec::new(),

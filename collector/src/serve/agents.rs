@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response};
 use driftline_protocol::ids::HostId;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::{
     EnrolRequest, Heartbeat, PROTOCOL_VERSION, PartsAnswer, PartsUpload, ProblemCode, Report,
 };
@@ -67,10 +68,10 @@ fn prove(
 /// `POST /api/v1/heartbeat`
 pub async fn heartbeat(State(collector): Shared, request: Request) -> Answer {
     let (head, body) = request.into_parts();
-    let caller = collector.agent(&head.headers)?;
+    let token_of = collector.agent(&head.headers)?;
     let received = collector.budget.read(Class::Small, &head.headers, body).await?;
     let heartbeat: Heartbeat = parse(&received)?;
-    is_own(&collector, &caller, &heartbeat.host).await?;
+    let caller = sender(&collector, token_of, &heartbeat.host).await?;
     let answer =
         collector.writer.ask(move |ingest, context| ingest.heartbeat(context, &caller, &heartbeat));
     let mut answer = answer.await?;
@@ -102,7 +103,7 @@ pub async fn parts(State(collector): Shared, request: Request) -> Answer {
 /// `POST /api/v1/report`
 pub async fn report(State(collector): Shared, request: Request) -> Answer {
     let (head, body) = request.into_parts();
-    let caller = collector.agent(&head.headers)?;
+    let token_of = collector.agent(&head.headers)?;
     let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
     let began = Instant::now();
     let (checked, _share) = checked(received, |report: Report| {
@@ -110,7 +111,7 @@ pub async fn report(State(collector): Shared, request: Request) -> Answer {
         Ok(check_report(report)?)
     })
     .await?;
-    is_own(&collector, &caller, &checked.host).await?;
+    let caller = sender(&collector, token_of, &checked.host).await?;
     let answer =
         collector.writer.ask(move |ingest, context| ingest.report(context, &caller, checked));
     let answer = answer.await?;
@@ -150,16 +151,16 @@ fn is_known_version(version: u32) -> Result<(), Refusal> {
     Err(Refusal::new(ProblemCode::Version, detail))
 }
 
-/// Refuses a message that names another host than its token's, and notes it: one of the two was
-/// stolen.
-async fn is_own(collector: &Collector, caller: &HostId, named: &HostId) -> Result<(), Refusal> {
-    if caller == named {
-        return Ok(());
+/// The host whose token it is. Refuses a message that names another, and notes it: one of the two
+/// was stolen.
+async fn sender(collector: &Collector, caller: HostId, named: &HostId) -> Result<HostId, Refusal> {
+    if caller == *named || mutant::active(Mutant::BelieveTheBodyNotTheToken) {
+        return Ok(named.clone());
     }
     tracing::warn!(token_of = %caller, %named, "a message names another host than its token");
-    if collector.live.may_tell_forgery(caller, Timestamp::now()) {
+    if collector.live.may_tell_forgery(&caller, Timestamp::now()) {
         let detail = format!("a message with the token of {caller} named {named}");
-        let host = Some(caller.clone());
+        let host = Some(caller);
         let note = move |_: &mut _, context: crate::ingest::Context<'_>| {
             let at = context.now;
             let event = EventRecord { at, host, kind: EventKind::Refused, detail };

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderMap;
 use driftline_protocol::ids::HostId;
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 use prometheus::{Histogram, HistogramOpts};
 
@@ -114,6 +115,9 @@ impl Collector {
 
     /// The address of the portal, for links.
     pub fn url(&self) -> String {
+        if mutant::active(Mutant::NoPortalAddress) {
+            return String::new();
+        }
         let scheme = if self.tls { "https" } else { "http" };
         let public = self.settings().config.public_url.clone();
         public.unwrap_or_else(|| format!("{scheme}://{}", self.address))

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use driftline_protocol::ids::{Digest, Generation};
 use driftline_protocol::ledger::Chain;
+use driftline_protocol::mutant::{self, Mutant};
 use rusqlite::{OptionalExtension, params};
 
 use super::codec::{At, Bits, Json, Word, at, bits, word};
@@ -36,7 +37,10 @@ impl Batch<'_> {
         let source = self.names.sources.number(self.db, step.version.source.as_str())?;
         let place = Place { host, source };
         let known = self.known(place, step)?;
-        if known.as_ref().is_some_and(|k| step.version.generation <= k.record.generation) {
+        let is_newer = |k: &Known| step.version.generation > k.record.generation;
+        if !known.as_ref().is_none_or(is_newer)
+            && !mutant::active(Mutant::ApplyKnownGenerationAgain)
+        {
             return Ok(());
         }
         let ordinal = known.as_ref().map_or(1, |k| k.ordinal + 1);

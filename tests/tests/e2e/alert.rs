@@ -1,0 +1,76 @@
+//! From a saved file to a woken person, and how long the first half takes.
+
+use std::time::{Duration, Instant};
+
+use driftline_tests::http::{self, Receiver};
+use driftline_tests::programs;
+use driftline_tests::wait::{self, PATIENCE};
+use driftline_tests::watchers::{Alertmanager, Prometheus};
+
+use super::{HOST, one_host};
+
+/// Scrape, rule, `for`, group wait and webhook, a second each, on a busy machine.
+const WOKEN: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_saved_file_moves_the_counter_and_wakes_somebody_with_the_link() -> anyhow::Result<()> {
+    let (fleet, root) = one_host()?;
+    let webhook = Receiver::start()?;
+    let alertmanager = Alertmanager::start(fleet.folder(), webhook.address())?;
+    let rules = programs::workspace().join("rules/prometheus/driftline.yaml");
+    let config = Prometheus::config(fleet.address(), &rules, alertmanager.address());
+    let data = fleet.folder().join("prometheus");
+    let prometheus = Prometheus::start(fleet.folder(), &data, &config)?;
+
+    let body = br#"{"reason": "as the judge found it"}"#;
+    let json = [("Content-Type", "application/json")];
+    let approved = http::post(fleet.address(), &programs::approve(HOST), &json, body)?;
+    assert!(approved.status < 300, "approving: {} {}", approved.status, approved.text());
+    wait::until("Prometheus sees the counter", PATIENCE, || {
+        Ok((!prometheus.query("driftline_changes_total")?.is_empty()).then_some(()))
+    })?;
+
+    std::fs::write(root.join("etc/app.conf"), "first = marker-second\n")?;
+    wait::until("the counter moves in Prometheus", WOKEN, || {
+        let moved = "sum(driftline_changes_total{domain=\"config\",kind=\"modified\"}) > 0";
+        Ok((!prometheus.query(moved)?.is_empty()).then_some(()))
+    })?;
+    let link = webhook.expect(WOKEN, |body| {
+        let alerts = body["alerts"].as_array()?;
+        let ours = alerts.iter().find(|a| a["labels"]["alertname"] == "DriftlineDriftOpen")?;
+        Some(ours["annotations"]["portal_url"].as_str()?.to_string())
+    })?;
+    let page = link.strip_prefix(&format!("http://{}", fleet.address()));
+    let page = page.unwrap_or_else(|| panic!("{link} does not lead to the portal"));
+    assert_eq!(page, format!("/hosts/{HOST}#drift"));
+    let shown = http::get_ok(fleet.address(), page.trim_end_matches("#drift"))?.text();
+    assert!(shown.contains("id=\"drift\""), "the page has no place called drift");
+    for value in ["marker-first", "marker-second"] {
+        assert!(shown.contains(value), "the page behind the alert does not show {value}");
+    }
+    Ok(())
+}
+
+/// Prints how long a save takes to `/metrics`. Not judged here: a stop-watch measures the
+/// neighbours too.
+#[test]
+fn every_save_reaches_the_metrics() -> anyhow::Result<()> {
+    let (fleet, root) = one_host()?;
+    let saves = programs::count("DRIFTLINE_SAVES", 50)?;
+    let count = || fleet.metric("driftline_changes_total", &["kind=\"modified\""]);
+    let mut took = Vec::new();
+    for save in 1..=saves {
+        let before = count()?;
+        let began = Instant::now();
+        std::fs::write(root.join("etc/app.conf"), format!("first = save-{save}\n"))?;
+        wait::until("a save reaches /metrics", PATIENCE, || Ok((count()? > before).then_some(())))?;
+        took.push(began.elapsed());
+    }
+    took.sort_unstable();
+    let (p50, p99) = (took[took.len() / 2], took[took.len() * 99 / 100]);
+    eprintln!(
+        "save to /metrics over {saves} saves: p50 {p50:?}, p99 {p99:?}, worst {:?}",
+        took.last()
+    );
+    Ok(())
+}

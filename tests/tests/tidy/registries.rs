@@ -1,0 +1,82 @@
+//! A source or format that exists is listed, fuzzed where it parses, and has a row in the manual.
+
+use super::tree::{Offence, Tree, stem};
+
+/// A kind of plug-in: where its files are, what marks one, where the list stands, where the manual
+/// is.
+struct Registry {
+    check: &'static str,
+    files: &'static str,
+    mark: &'static str,
+    list: &'static str,
+    manual: &'static str,
+    fuzzed: bool,
+}
+
+const SOURCES: Registry = Registry {
+    check: "unlisted_source",
+    files: "agent/src/sources/",
+    mark: "impl Source for",
+    list: "agent/src/sources.rs",
+    manual: "docs/manual/sources.md",
+    fuzzed: false,
+};
+
+const FORMATS: Registry = Registry {
+    check: "unlisted_format",
+    files: "agent/src/formats/",
+    mark: ": Format = Format",
+    list: "agent/src/formats.rs",
+    manual: "docs/manual/formats.md",
+    fuzzed: true,
+};
+
+/// Each source is in `sources::all` and, once there is a manual, in it.
+pub(crate) fn unlisted_source(tree: &Tree) -> Vec<Offence> {
+    SOURCES.offences(tree)
+}
+
+/// Each format is in the list of formats, has a fuzz target and, once there is a manual, a row in
+/// it.
+pub(crate) fn unlisted_format(tree: &Tree) -> Vec<Offence> {
+    FORMATS.offences(tree)
+}
+
+impl Registry {
+    fn offences(&self, tree: &Tree) -> Vec<Offence> {
+        tree.files(self.files, ".rs")
+            .filter(|(_, text)| text.contains(self.mark))
+            .flat_map(|(path, _)| self.lacks(tree, stem(path)).map(move |what| (path, what)))
+            .map(|(path, what)| Offence {
+                check: self.check,
+                place: path.into(),
+                what,
+                why: "the folder is the feature list: what is not listed does not run",
+                cure: "copy what its neighbour in the folder has: line, row, fuzz target",
+            })
+            .collect()
+    }
+
+    fn lacks(&self, tree: &Tree, name: &str) -> impl Iterator<Item = String> {
+        let listed = tree.get(self.list).is_some_and(|list| list.contains(&format!("{name}::")));
+        let manual = !tree.has("docs/manual")
+            || tree.get(self.manual).is_some_and(|page| page.contains(&format!("`{name}`")));
+        // One target over the whole list fuzzes every format, and every one that comes later.
+        let fuzzed = !self.fuzzed
+            || tree.files("", ".rs").filter(|(path, _)| path.contains("fuzz_targets/")).any(
+                |(_, text)| {
+                    text.contains(&format!("{name}::"))
+                        || ["formats::all", "formats::ALL", "formats::FORMATS"]
+                            .iter()
+                            .any(|list| text.contains(list))
+                },
+            );
+        [
+            (!listed).then(|| format!("is not in the list of {}", self.list)),
+            (!manual).then(|| format!("has no row `{name}` in {}", self.manual)),
+            (!fuzzed).then(|| "no fuzz target reads it".to_string()),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
