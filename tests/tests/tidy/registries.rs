@@ -17,7 +17,7 @@ const SOURCES: Registry = Registry {
     check: "unlisted_source",
     files: "agent/src/sources/",
     mark: "impl Source for",
-    list: "agent/src/sources.rs",
+    list: "agent/src/run.rs",
     manual: "docs/manual/sources.md",
     fuzzed: false,
 };
@@ -46,7 +46,7 @@ impl Registry {
     fn offences(&self, tree: &Tree) -> Vec<Offence> {
         tree.files(self.files, ".rs")
             .filter(|(_, text)| text.contains(self.mark))
-            .flat_map(|(path, _)| self.lacks(tree, stem(path)).map(move |what| (path, what)))
+            .flat_map(|(path, _)| self.lacks(tree, self.name(path)).map(move |what| (path, what)))
             .map(|(path, what)| Offence {
                 check: self.check,
                 place: path.into(),
@@ -55,6 +55,12 @@ impl Registry {
                 cure: "copy what its neighbour in the folder has: line, row, fuzz target",
             })
             .collect()
+    }
+
+    /// The name of a plug-in; one that has a folder is called after it.
+    fn name<'a>(&self, path: &'a str) -> &'a str {
+        let below = path.strip_prefix(self.files).unwrap_or(path);
+        below.split_once('/').map_or_else(|| stem(path), |(folder, _)| folder)
     }
 
     fn lacks(&self, tree: &Tree, name: &str) -> impl Iterator<Item = String> {
