@@ -1,12 +1,13 @@
 //! From what a source says to what the spool keeps: one pass over one source.
 //!
-//! Each part is redacted, sealed and handed to the spool as soon as the source says it, so a pass holds one
-//! part at a time and beside it only names and digests. Nothing here knows what a part means or where it will go.
+//! Each part is redacted, sealed and handed to the spool as soon as the source says it, so a pass
+//! holds one part at a time and beside it only names and digests. Nothing here knows what a part
+//! means or where it will go.
 //!
-//! The invariant kept here is *unobserved is not absent*. A part known before is missing from the new manifest
-//! only when the source came to its end, covers the part, and neither saw it, nor found it the same, nor was
-//! blind there. Whatever else happens (an error, a panic, an unreadable place, a narrower scope, a full
-//! section) makes it [`Part::Unobserved`], and counts it.
+//! The invariant kept here is *unobserved is not absent*. A part known before is missing from the
+//! new manifest only when the source came to its end, covers the part, and neither saw it, nor
+//! found it the same, nor was blind there. Whatever else happens (an error, a panic, an unreadable
+//! place, a narrower scope, a full section) makes it [`Part::Unobserved`], and counts it.
 
 mod assembler;
 mod memory;
@@ -17,13 +18,13 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use driftline_protocol::ids::{Generation, HostId, PartName};
-use driftline_protocol::snapshot::{Part, Reason, Section, Snapshot};
+use driftline_protocol::ids::{Generation, HostId, PartName, SourceName};
+use driftline_protocol::snapshot::{Domain, Part, Reason, Section, Snapshot};
 use driftline_protocol::wire::{SNAPSHOT_VERSION, SourceReading};
 use jiff::Timestamp;
 
 use self::assembler::{Assembled, Assembler};
-use self::memory::Memory;
+pub(crate) use self::memory::Memory;
 use crate::machine::Machine;
 use crate::sources::Source;
 use crate::spool::{Keep, Observation, SpoolError};
@@ -81,7 +82,8 @@ pub(crate) fn whole() -> PartName {
 
 /// Reads `source` once and makes what it saw durable.
 ///
-/// A source that fails or panics is part of the picture and no error: all its parts are then unobserved.
+/// A source that fails or panics is part of the picture and no error: all its parts are then
+/// unobserved.
 ///
 /// # Errors
 /// [`SpoolError`]; nothing of the pass is kept then, and the next pass sees it again.
@@ -120,7 +122,58 @@ pub fn pass(
     Ok(Outcome { generation, reading, parts, unobserved, end })
 }
 
-/// Lets the source speak once; what a failed one said is dropped, and all it ever said becomes unobserved.
+/// A source that was not read, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Which source.
+    pub source: SourceName,
+    /// What kind of fact it reads.
+    pub domain: Domain,
+    /// Why nothing can be said.
+    pub reason: Reason,
+}
+
+/// Makes durable that nothing can be said of a source: all its parts are unobserved.
+///
+/// # Errors
+/// [`SpoolError`]; nothing is kept then.
+pub fn unread(
+    unread: &Unread,
+    machine: &Machine,
+    keep: &mut dyn Keep,
+    now: Now,
+) -> Result<Outcome, SpoolError> {
+    let assembled = blind(&unread.source, machine, keep, unread.reason)?;
+    let (parts, unobserved) = (assembled.manifest.0.len() as u64, assembled.unobserved.clone());
+    let reading = SourceReading::default();
+    let generation = keep.commit(Observation {
+        source: unread.source.clone(),
+        domain: unread.domain,
+        manifest: assembled.manifest,
+        unobserved: assembled.unobserved,
+        observed_at: now.wall,
+        observed_monotonic_ms: now.monotonic_ms,
+        reading,
+    })?;
+    let end = End::Failed(unread.reason);
+    Ok(Outcome { generation, reading, parts, unobserved, end })
+}
+
+/// Everything `source` ever said becomes unobserved.
+fn blind(
+    source: &SourceName,
+    machine: &Machine,
+    keep: &mut dyn Keep,
+    reason: Reason,
+) -> Result<Assembled, SpoolError> {
+    let previous = keep.begin(source)?;
+    let mut assembler = Assembler::new(machine.redactor(), keep, previous);
+    assembler.blind_everything(reason);
+    assembler.finish(&|_| true)
+}
+
+/// Lets the source speak once; what a failed one said is dropped, and all it ever said becomes
+/// unobserved.
 fn assemble(
     source: &mut dyn Source,
     machine: &Machine,
@@ -141,10 +194,7 @@ fn assemble(
     };
     drop(assembler);
     keep.abandon();
-    let previous = keep.begin(&name)?;
-    let mut assembler = Assembler::new(machine.redactor(), keep, previous);
-    assembler.blind_everything(reason);
-    Ok((assembler.finish(&|_| true)?, end))
+    Ok((blind(&name, machine, keep, reason)?, end))
 }
 
 /// Reads every source once, in memory, and keeps nothing.

@@ -145,7 +145,7 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let mut merged = toml::Table::new();
         let mut files = vec![path.to_path_buf()];
-        files.extend(drop_ins(&path.with_file_name("conf.d"))?);
+        files.extend(Self::drop_ins(path)?);
         for file in files {
             merge(&mut merged, read(&file)?);
         }
@@ -156,6 +156,14 @@ impl Config {
         })?;
         config.check()?;
         Ok(config)
+    }
+
+    /// The files that are read after `path`, in their order.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`].
+    pub fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+        drop_ins(&path.with_file_name("conf.d"))
     }
 
     /// Checks what the types cannot say.

@@ -31,6 +31,12 @@ pub mod json;
 
 pub mod lists;
 
+pub mod sshd;
+
+pub mod sudoers;
+
+pub mod systemd;
+
 pub mod text;
 
 #[cfg(test)]
@@ -55,6 +61,9 @@ pub static ALL: &[&Format] = &[
     &key_value::SYSCTL,
     &key_value::LOGIN_DEFS,
     &key_value::ASSIGNMENTS,
+    &sshd::FORMAT,
+    &sudoers::FORMAT,
+    &systemd::FORMAT,
     &json::FORMAT,
     &ini::FORMAT,
     &text::FORMAT,

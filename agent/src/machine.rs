@@ -1,8 +1,10 @@
-//! The host as sources see it: a tree of files under a root, read within bounds and never followed out of it.
+//! The host as sources see it: a tree of files under a root, read within bounds and never followed
+//! out of it.
 //!
-//! In production the root is `/`; `--root DIR` and tests give another. Symbolic links, absolute ones too, are
-//! resolved inside the root (`openat2` with `RESOLVE_IN_ROOT`), so a fixture tree behaves like a host. Nothing
-//! here blocks on a FIFO or opens a device: only regular files are ever read.
+//! In production the root is `/`; `--root DIR` and tests give another. Symbolic links, absolute
+//! ones too, are resolved inside the root (`openat2` with `RESOLVE_IN_ROOT`), so a fixture tree
+//! behaves like a host. Nothing here blocks on a FIFO or opens a device: only regular files are
+//! ever read.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -11,6 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(test)]
+use std::time::Duration;
+use std::time::SystemTime;
 
 use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
@@ -28,6 +33,19 @@ pub struct Machine {
     root_path: PathBuf,
     redactor: Redactor,
     bytes: AtomicU64,
+    #[cfg(test)]
+    seam: Seam,
+}
+
+/// What tests change about a machine: root passes every permission check, and no test waits for a
+/// clock.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Seam {
+    /// Paths that cannot be opened, and below which nothing can be looked at.
+    pub(crate) denied: Vec<PathBuf>,
+    /// How far the machine's clock runs ahead.
+    pub(crate) clock_ahead: Duration,
 }
 
 /// One entry of a directory.
@@ -64,7 +82,24 @@ impl Machine {
             root_path: root.to_path_buf(),
             redactor,
             bytes: AtomicU64::new(0),
+            #[cfg(test)]
+            seam: Seam::default(),
         })
+    }
+
+    /// The same machine, changed as a test wants it.
+    #[cfg(test)]
+    pub(crate) fn with_seam(mut self, seam: Seam) -> Self {
+        self.seam = seam;
+        self
+    }
+
+    /// The wall clock, to compare with the times of files and nothing else.
+    pub fn clock(&self) -> SystemTime {
+        let now = SystemTime::now();
+        #[cfg(test)]
+        let now = now + self.seam.clock_ahead;
+        now
     }
 
     /// Where the root lies, for the watcher.
@@ -82,12 +117,25 @@ impl Machine {
         self.bytes.swap(0, Ordering::Relaxed)
     }
 
-    /// The attributes of what is at `path` itself, a symbolic link not followed. `None` when nothing is there.
+    /// The attributes of what is at `path` itself, a symbolic link not followed. `None` when
+    /// nothing is there.
     ///
     /// # Errors
     /// The reason why it could not be looked at.
     pub fn stat(&self, path: &Path) -> Result<Option<Stat>, Reason> {
         self.open_at(path, OFlags::PATH | OFlags::NOFOLLOW)
+            .and_then(|file| rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH))
+            .map(Some)
+            .or_else(absent)
+    }
+
+    /// The attributes of what the links at `path` lead to, inside the root. `None` when nothing is
+    /// there.
+    ///
+    /// # Errors
+    /// The reason why it could not be looked at.
+    pub fn stat_followed(&self, path: &Path) -> Result<Option<Stat>, Reason> {
+        self.open_at(path, OFlags::PATH)
             .and_then(|file| rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH))
             .map(Some)
             .or_else(absent)
@@ -107,7 +155,8 @@ impl Machine {
     /// The entries of the directory at `path`, sorted by name. `None` when nothing is there.
     ///
     /// # Errors
-    /// The reason why it could not be listed, [`Reason::TooLarge`] above [`limits::PARTS_PER_SECTION`].
+    /// The reason why it could not be listed, [`Reason::TooLarge`] above
+    /// [`limits::PARTS_PER_SECTION`].
     pub fn entries(&self, path: &Path) -> Result<Option<Vec<Entry>>, Reason> {
         self.directory(path)?.map(|directory| directory.entries()).transpose()
     }
@@ -123,12 +172,13 @@ impl Machine {
         }
     }
 
-    /// The whole content of the regular file at `path`, links followed inside the root. `None` when nothing is
-    /// there.
+    /// The whole content of the regular file at `path`, links followed inside the root. `None` when
+    /// nothing is there.
     ///
     /// # Errors
-    /// [`Reason::TooLarge`] above `bound` bytes, [`Reason::Changing`] when it changed while it was read,
-    /// [`Reason::Unsupported`] for anything but a regular file, else the reason of the operating system.
+    /// [`Reason::TooLarge`] above `bound` bytes, [`Reason::Changing`] when it changed while it was
+    /// read, [`Reason::Unsupported`] for anything but a regular file, else the reason of the
+    /// operating system.
     pub fn read(&self, path: &Path, bound: u64) -> Result<Option<Content>, Reason> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = match self.open_regular(path, flags) {
@@ -151,8 +201,9 @@ impl Machine {
         self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let after = rustix::fs::fstat(&file).map_err(reason)?;
         if !same_file(&before, &after) || after.st_size.unsigned_abs() != bytes.len() as u64 {
-            // /proc and /sys say size 0 whatever they hold; their content is what was read.
-            let sizeless = before.st_size == 0 && after.st_size == 0;
+            // /proc says size 0 and /sys one page, without a block, whatever they hold; their
+            // content is what was read.
+            let sizeless = (before.st_size == 0 && after.st_size == 0) || after.st_blocks == 0;
             if !sizeless {
                 return Err(Reason::Changing);
             }
@@ -160,8 +211,8 @@ impl Machine {
         Ok(Some(Content { bytes, stat: after }))
     }
 
-    /// Hands the regular file at `path` to `take` piece by piece. Gives its attributes; `None` when nothing
-    /// is there.
+    /// Hands the regular file at `path` to `take` piece by piece. Gives its attributes; `None` when
+    /// nothing is there.
     ///
     /// # Errors
     /// As [`Machine::read`]; what `take` got before an error means nothing.
@@ -219,13 +270,17 @@ impl Machine {
     }
 
     fn open_at(&self, path: &Path, flags: OFlags) -> Result<File, Errno> {
+        #[cfg(test)]
+        if self.seam.denies(path, flags) {
+            return Err(Errno::ACCESS);
+        }
         let flags = flags | OFlags::CLOEXEC;
         let inside = path.strip_prefix("/").unwrap_or(path);
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         match rustix::fs::openat2(&self.root, inside, flags, Mode::empty(), resolve) {
-            // Kernels before 5.6 and some container filters lack openat2; at the real root the plain call
-            // resolves the same way.
+            // Kernels before 5.6 and some container filters lack openat2; at the real root the
+            // plain call resolves the same way.
             Err(Errno::NOSYS) if self.root_path == Path::new("/") => {
                 rustix::fs::openat(&self.root, inside, flags, Mode::empty()).map(File::from)
             }
@@ -238,7 +293,8 @@ impl Directory {
     /// Its entries, sorted by name.
     ///
     /// # Errors
-    /// The reason why it could not be listed, [`Reason::TooLarge`] above [`limits::PARTS_PER_SECTION`].
+    /// The reason why it could not be listed, [`Reason::TooLarge`] above
+    /// [`limits::PARTS_PER_SECTION`].
     pub fn entries(&self) -> Result<Vec<Entry>, Reason> {
         let mut entries = Vec::new();
         for entry in Dir::read_from(&self.file).map_err(reason)? {
@@ -275,6 +331,18 @@ impl Directory {
 impl AsFd for Directory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+#[cfg(test)]
+impl Seam {
+    /// As permissions do: a denied file may be looked at but not opened, what is below a denied
+    /// directory neither.
+    fn denies(&self, path: &Path, flags: OFlags) -> bool {
+        let below = |denied: &PathBuf| path.starts_with(denied) && path != denied;
+        self.denied
+            .iter()
+            .any(|denied| below(denied) || (path == denied && !flags.contains(OFlags::PATH)))
     }
 }
 

@@ -6,16 +6,25 @@
 
 use std::future::Future;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use driftline_agent::clock::monotonic_ms;
 use driftline_agent::config::{self, Config};
+use driftline_agent::run::{self, Controls};
 use driftline_agent::service::systemd::Notifier;
-use driftline_agent::{run, telemetry};
+use driftline_agent::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Threads for what may block: the spool, a name to look up, the end of the reading thread.
+const BLOCKING_THREADS: usize = 4;
+
+/// How long such a thread waits for more: it works in bursts, and its stack is memory.
+const BLOCKING_KEPT: Duration = Duration::from_secs(1);
 
 /// Reports what is configured on this host to a Driftline collector. It only reads.
 #[derive(Parser)]
@@ -69,8 +78,7 @@ fn main() -> ExitCode {
 fn obey(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         Command::Run => {
-            let config = Config::load(&arguments.config)?;
-            runtime()?.block_on(serve(config))?;
+            runtime()?.block_on(serve(&arguments.config))?;
         }
         Command::Snapshot { root } => {
             let config = if arguments.config.exists() {
@@ -103,22 +111,37 @@ fn obey(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs with the service manager told, until a signal asks to stop.
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(file: &Path) -> anyhow::Result<()> {
     let address = std::env::var("NOTIFY_SOCKET").ok();
     let notifier = Notifier::new(address.as_deref());
     let watchdog = std::env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse::<u64>().ok());
     // Half the time allowed, as sd_watchdog_enabled(3) advises; an hour where nobody watches.
     let every = Duration::from_micros(watchdog.map_or(3_600_000_000, |micros| (micros / 2).max(1)));
+    let controls = Controls::default();
+    let vitals = controls.vitals.clone();
+    let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    let reload = Arc::clone(&controls.reload);
+    let asks = async move {
+        while hangup.recv().await.is_some() {
+            reload.notify_one();
+        }
+        // Without signals there is nothing to ask for.
+        std::future::pending::<()>().await;
+    };
     let stop = stop_signal()?;
     let shutdown = async {
         notifier.ready();
-        tokio::pin!(stop);
-        while tokio::time::timeout(every, &mut stop).await.is_err() {
-            notifier.alive();
+        tokio::pin!(stop, asks);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                () = &mut asks => (),
+                () = tokio::time::sleep(every) => notifier.alive_if(vitals.alive(monotonic_ms())),
+            }
         }
         notifier.stopping();
     };
-    run::run(config, shutdown).await
+    run::serve(file, controls, shutdown).await
 }
 
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
@@ -133,9 +156,14 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    // One worker: the agent sends one request at a time, and each thread costs memory.
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(1).enable_all().build().context("starting the runtime")
+    // No worker of its own: the agent sends one request at a time, and each thread costs memory.
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(BLOCKING_KEPT)
+        .enable_all()
+        .build()
+        .context("starting the runtime")
 }
 
 fn write(bytes: &[u8]) -> anyhow::Result<()> {

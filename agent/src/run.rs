@@ -5,11 +5,17 @@
 //! page.
 
 mod passes;
+mod reader;
+mod reload;
+#[cfg(test)]
+mod tests;
+mod vitals;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
@@ -18,18 +24,20 @@ use driftline_protocol::ids::SourceName;
 use driftline_protocol::redact::Redactor;
 use driftline_protocol::snapshot::Snapshot;
 use tokio::sync::{Notify, watch as signal};
-use tokio::task::JoinHandle;
 
-use self::passes::{Passes, Wake};
+use self::passes::{Event, Make, Passes, Setting};
+use self::reader::Patience;
+use self::reload::Configs;
+pub use self::vitals::Vitals;
 use crate::assemble::{self, Now};
 use crate::clock;
 use crate::config::Config;
 use crate::machine::Machine;
 use crate::service::state::{self, StateFolder};
-use crate::sources::{Source, files};
+use crate::sources::{self, Source, files};
 use crate::spool::{self, Spool};
 use crate::transport::client::Collector;
-use crate::transport::{self, Transport, Watching};
+use crate::transport::{self, Transport, Watching, Wellbeing};
 use crate::watch::{Watched, Watcher};
 
 /// Wake-ups the reading thread may be behind by; each names every source at most once.
@@ -59,7 +67,76 @@ struct Parts {
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     install_tls();
     let parts = open_aside(&config).await?;
-    let collector = collector(&config)?;
+    live(&config, parts, &Vitals::default(), shutdown).await
+}
+
+/// Runs with the configuration in `file`, and with each valid one that replaces it, until
+/// `shutdown` is ready.
+///
+/// A file that cannot be used leaves the configuration before it in force; that is logged and told
+/// in the heartbeat. What a new one takes out of scope is recorded as such: those parts are
+/// withheld, not gone.
+///
+/// # Errors
+/// As [`run`], for the first configuration.
+pub async fn serve(
+    file: &Path,
+    controls: Controls,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    install_tls();
+    let Controls { vitals, reload } = controls;
+    let mut configs = Configs::new(file, reload, vitals.clone());
+    let mut config = Config::load(file)?;
+    let mut parts = open_aside(&config).await?;
+    tokio::pin!(shutdown);
+    loop {
+        let until = async {
+            tokio::select! {
+                () = &mut shutdown => None,
+                next = configs.next(&config) => Some(next),
+            }
+        };
+        let Some(next) = live(&config, parts, &vitals, until).await? else { return Ok(()) };
+        (config, parts) = swap(config, next, &vitals).await?;
+    }
+}
+
+/// What whoever runs an agent shares with it.
+#[derive(Clone, Debug, Default)]
+pub struct Controls {
+    /// How the agent fares.
+    pub vitals: Vitals,
+    /// Asks for the configuration to be read again.
+    pub reload: Arc<Notify>,
+}
+
+/// Opens what `next` names; where that fails, what `old` names, and says so.
+async fn swap(old: Config, next: Config, vitals: &Vitals) -> anyhow::Result<(Config, Parts)> {
+    match open_aside(&next).await {
+        Ok(parts) => {
+            let scope = old.files != next.files || old.sources.enable != next.sources.enable;
+            tracing::info!(scope_changed = scope, "configuration was replaced");
+            Ok((next, parts))
+        }
+        Err(error) => {
+            vitals.set_config_refused(true);
+            let error = format!("{error:#}");
+            tracing::error!(error, "new configuration cannot be used; the one before runs on");
+            let parts = open_aside(&old).await?;
+            Ok((old, parts))
+        }
+    }
+}
+
+/// One life of the agent: `parts` work together until `until` is ready.
+async fn live<T>(
+    config: &Config,
+    parts: Parts,
+    vitals: &Vitals,
+    until: impl Future<Output = T>,
+) -> anyhow::Result<T> {
+    let collector = collector(config)?;
     let watched = parts.sources.iter().flat_map(|source| {
         let paths = source.watched().into_iter();
         paths.map(|path| Watched { source: source.name(), path })
@@ -68,22 +145,32 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     let news = Arc::new(Notify::new());
     let (stop, stopped) = signal::channel(false);
     let sending = match collector {
-        Some(collector) => Some(send(&config, &parts, collector, &watcher, &news, stopped)?),
+        Some(collector) => {
+            let watching = watching(&watcher, vitals);
+            let settings = settings(config, &parts);
+            let transport = Transport::new(collector, parts.spool.clone(), settings, watching)?;
+            Some(tokio::spawn(transport.run(Arc::clone(&news), stopped)))
+        }
         None => None,
     };
-    let (wake, woken) = std::sync::mpsc::sync_channel(WAKES);
     let Parts { spool, machine, sources, _folder, .. } = parts;
-    let rescan_ms = config.sources.rescan_seconds.saturating_mul(1_000);
-    let passes = Passes::new(sources, machine, spool, rescan_ms, news);
-    let reading = std::thread::Builder::new()
-        .name("read".into())
-        .spawn(move || passes.run(&woken))
-        .context("starting the reading thread")?;
+    let reading = Reader::start(|tell, stop| Setting {
+        make: maker(config),
+        rescan_ms: config.sources.rescan_seconds.saturating_mul(1_000),
+        patience: Patience::default(),
+        vitals: vitals.clone(),
+        sources,
+        machine,
+        spool,
+        news,
+        tell,
+        stop,
+    })?;
     tracing::info!("agent runs");
-    tokio::select! {
-        () = shutdown => (),
-        () = forward(&watcher, &wake) => (),
-    }
+    let ended = tokio::select! {
+        ended = until => Some(ended),
+        () = forward(&watcher, &reading.tell) => None,
+    };
     tracing::info!("agent stops");
     if stop.send(true).is_ok()
         && let Some(sending) = sending
@@ -91,10 +178,51 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     {
         tracing::error!(%error, "the sending task broke off");
     }
-    drop(wake);
-    let joined = tokio::task::spawn_blocking(move || reading.join()).await;
+    let joined = tokio::task::spawn_blocking(move || reading.end()).await;
     anyhow::ensure!(matches!(joined, Ok(Ok(()))), "the reading thread broke off");
-    Ok(())
+    ended.context("the reading thread ended")
+}
+
+/// The reading thread, told to stop when this is dropped.
+struct Reader {
+    tell: SyncSender<Event>,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Reader {
+    fn start(
+        setting: impl FnOnce(SyncSender<Event>, Arc<AtomicBool>) -> Setting,
+    ) -> anyhow::Result<Self> {
+        let (tell, told) = std::sync::mpsc::sync_channel(WAKES);
+        let stop = Arc::new(AtomicBool::new(false));
+        let passes = Passes::new(setting(tell.clone(), Arc::clone(&stop)));
+        let thread = std::thread::Builder::new()
+            .name("read".into())
+            .spawn(move || passes.run(&told))
+            .context("starting the reading thread")?;
+        Ok(Self { tell, stop, thread: Some(thread) })
+    }
+
+    /// Stops and joins it, which takes seconds at most, whatever a source does.
+    fn end(mut self) -> std::thread::Result<()> {
+        self.stop();
+        self.thread.take().map_or(Ok(()), std::thread::JoinHandle::join)
+    }
+
+    fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        // A full queue, or none, means that the thread comes round anyway.
+        if self.tell.try_send(Event::Stop).is_err() {
+            tracing::debug!("the reading thread needs no call");
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stop();
+    }
 }
 
 /// Enrols the host of `config`, and gives its name.
@@ -105,7 +233,7 @@ pub async fn enrol(config: Config) -> anyhow::Result<String> {
     install_tls();
     let parts = open_aside(&config).await?;
     let collector = collector(&config)?.context("`collector` is not set")?;
-    let watching: Watching = Arc::new(|| (0, false));
+    let watching: Watching = Arc::new(Wellbeing::default);
     let settings = settings(&config, &parts);
     let mut transport = Transport::new(collector, parts.spool.clone(), settings, watching)?;
     Ok(transport.enrol().await?.to_string())
@@ -176,8 +304,7 @@ fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
         exclude: chosen.exclude.unwrap_or(defaults.exclude),
         withhold: chosen.withhold.unwrap_or(defaults.withhold),
     };
-    let mut sources: Vec<Box<dyn Source>> =
-        vec![Box::new(files::Files::new(&files).context("[files]")?)];
+    let mut sources = sources::all(&files).context("[files]")?;
     if let Some(enabled) = &config.sources.enable {
         let known: BTreeSet<SourceName> = sources.iter().map(|source| source.name()).collect();
         for name in enabled {
@@ -209,26 +336,31 @@ fn settings(config: &Config, parts: &Parts) -> transport::Settings {
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "the one place where everything meets")]
-fn send(
-    config: &Config,
-    parts: &Parts,
-    collector: Collector,
-    watcher: &Arc<Watcher>,
-    news: &Arc<Notify>,
-    stopped: signal::Receiver<bool>,
-) -> anyhow::Result<JoinHandle<()>> {
-    let watcher = Arc::clone(watcher);
-    let watching: Watching = Arc::new(move || (watcher.directories(), watcher.limited()));
-    let spool = parts.spool.clone();
-    let transport = Transport::new(collector, spool, settings(config, parts), watching)?;
-    Ok(tokio::spawn(transport.run(Arc::clone(news), stopped)))
+/// What the transport asks for each heartbeat.
+fn watching(watcher: &Arc<Watcher>, vitals: &Vitals) -> Watching {
+    let (watcher, vitals) = (Arc::clone(watcher), vitals.clone());
+    Arc::new(move || Wellbeing {
+        watched: watcher.directories(),
+        watch_limited: watcher.limited(),
+        source_restarts: vitals.restarts(),
+        sources_stuck: vitals.stuck(),
+        config_refused: vitals.config_refused(),
+    })
+}
+
+/// Makes a source of `config` anew, by its name.
+fn maker(config: &Config) -> Make {
+    let config = config.clone();
+    Box::new(move |name| {
+        let found = sources(&config)?.into_iter().find(|source| source.name() == *name);
+        found.with_context(|| format!("no source {name}"))
+    })
 }
 
 /// Hands every call of the watcher to the reading thread. Returns only when that thread is gone.
-async fn forward(watcher: &Watcher, wake: &SyncSender<Wake>) {
+async fn forward(watcher: &Watcher, wake: &SyncSender<Event>) {
     loop {
-        let mut next = Wake { due: watcher.due().await };
+        let mut next = Event::Wake(watcher.due().await);
         loop {
             match wake.try_send(next) {
                 Ok(()) => break,

@@ -1,12 +1,13 @@
 //! Which source is read when: after a change, after its interval, later after a failure.
 //!
-//! Pure: time comes in as milliseconds of one monotonic clock and the splay as a seed. It does not know what
-//! a source is or who reads it; the shell asks [`Schedule::due`], says [`Schedule::begin`] and
-//! [`Schedule::end`] around each reading, and sleeps until [`Schedule::wake_at`].
+//! Pure: time comes in as milliseconds of one monotonic clock and the splay as a seed. It does not
+//! know what a source is or who reads it; the shell asks [`Schedule::due`], says
+//! [`Schedule::begin`] and [`Schedule::end`] around each reading, and sleeps until
+//! [`Schedule::wake_at`].
 //!
-//! The invariant: every event leads to a reading that begins after the event, within [`DELAY_MS`] of it, or
-//! as soon as the source's allowance of work and its backoff permit. A source without events is read once
-//! an interval and never more often.
+//! The invariant: every event leads to a reading that begins after the event, within [`DELAY_MS`]
+//! of it, or as soon as the source's allowance of work and its backoff permit. A source without
+//! events is read once an interval and never more often.
 
 #![deny(clippy::disallowed_methods, reason = "scheduling is pure: time comes in as a value")]
 
@@ -17,20 +18,20 @@ use std::collections::BTreeMap;
 
 use driftline_protocol::ids::SourceName;
 
-/// How long a source must be quiet before it is read, in milliseconds: an editor's rename-on-save and a
-/// package's burst of files are one reading.
+/// How long a source must be quiet before it is read, in milliseconds: an editor's rename-on-save
+/// and a package's burst of files are one reading.
 pub const QUIET_MS: u64 = 150;
 
-/// How long a reading may be put off by further events, in milliseconds. With one round trip to the collector
-/// it stays within the second in which a saved file is to be visible.
+/// How long a reading may be put off by further events, in milliseconds. With one round trip to the
+/// collector it stays within the second in which a saved file is to be visible.
 pub const DELAY_MS: u64 = 500;
 
-/// How often a source is read without an event, in milliseconds, where its configuration says nothing else:
-/// what the kernel could not tell us about is found within the hour.
+/// How often a source is read without an event, in milliseconds, where its configuration says
+/// nothing else: what the kernel could not tell us about is found within the hour.
 pub const INTERVAL_MS: u64 = 3_600_000;
 
-/// The share of an interval, as its divisor, over which readings are spread, so that hosts started together
-/// do not report together.
+/// The share of an interval, as its divisor, over which readings are spread, so that hosts started
+/// together do not report together.
 const SPLAY_DIVISOR: u64 = 10;
 
 /// The first wait after a failed reading, in milliseconds; it doubles with each further failure.

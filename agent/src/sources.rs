@@ -1,8 +1,9 @@
 //! The contract of a source, the list of all sources, and how they are run.
 //!
-//! A source reads, and does nothing else: it runs no command, writes nothing and talks to nobody beyond this
-//! host's own control sockets. It gives numbers as it finds them; what they mean for a vendor or a site is
-//! the collector's business. The runner, not the source, times it and counts its success.
+//! A source reads, and does nothing else: it runs no command, writes nothing and talks to nobody
+//! beyond this host's own control sockets. It gives numbers as it finds them; what they mean for a
+//! vendor or a site is the collector's business. The runner, not the source, times it and counts
+//! its success.
 
 use std::path::PathBuf;
 
@@ -11,8 +12,48 @@ use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reason};
 
 use crate::machine::Machine;
+use crate::sources::glob::GlobError;
+
+pub mod os;
+
+pub mod packages;
+
+pub mod services;
+
+pub mod accounts;
+
+pub mod login_policy;
 
 pub mod files;
+
+pub mod glob;
+
+mod include;
+
+mod look;
+
+mod stamp;
+
+#[cfg(test)]
+mod check;
+
+#[cfg(test)]
+mod manual;
+
+/// Every source, in the order a reader meets their sections.
+///
+/// # Errors
+/// [`GlobError`] for the first text of `files` that is no pattern.
+pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
+    Ok(vec![
+        Box::new(os::Os::new()),
+        Box::new(packages::Packages::new()),
+        Box::new(services::Services::new()),
+        Box::new(accounts::Accounts::new()),
+        Box::new(login_policy::LoginPolicy::new()),
+        Box::new(files::Files::new(files)?),
+    ])
+}
 
 /// Reads one kind of fact from the host.
 pub trait Source: Send {
@@ -22,44 +63,64 @@ pub trait Source: Send {
     /// What kind of fact it reads.
     fn domain(&self) -> Domain;
 
-    /// Paths on the host whose change means "read me again before my interval is up". A directory means
-    /// everything below it.
+    /// What the manual says of it.
+    fn manual(&self) -> Manual {
+        Manual::default()
+    }
+
+    /// Paths on the host whose change means "read me again before my interval is up". A directory
+    /// means everything below it.
     fn watched(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 
     /// Whether this source, as it is configured now, looks at `part` if it is there.
     ///
-    /// A part that was known and is no longer looked at is unobserved ([`Reason::Withheld`]): a narrower
-    /// configuration is no removal.
+    /// A part that was known and is no longer looked at is unobserved ([`Reason::Withheld`]): a
+    /// narrower configuration is no removal.
     fn covers(&self, part: &PartName) -> bool {
         let _ = part;
         true
     }
 
-    /// Reads all parts, handing each to `sink` as soon as it is read. Blocking; the caller bounds the time.
+    /// Reads all parts, handing each to `sink` as soon as it is read. Blocking; the caller bounds
+    /// the time.
     ///
-    /// `machine` is the real one in production and a fixture tree in tests. A part that is neither seen nor
-    /// the same nor under a blind place is not on the host. An error means that the source as a whole said
-    /// nothing: every part known before is then unobserved for this reason.
+    /// `machine` is the real one in production and a fixture tree in tests. A part that is neither
+    /// seen nor the same nor under a blind place is not on the host. An error means that the source
+    /// as a whole said nothing: every part known before is then unobserved for this reason.
     ///
     /// # Errors
     /// The reason why nothing could be said.
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason>;
 }
 
+/// What the manual says of a source; the manual is made from it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manual {
+    /// Which parts it gives, and when.
+    pub parts: &'static str,
+    /// Which collections keep their order.
+    pub ordered: &'static str,
+    /// The version of its parser; 0 where each part is read by a format of its own.
+    pub version: u32,
+}
+
 /// Takes what a source sees, part by part.
 pub trait Sink {
     /// The part was looked at, or could not be ([`RawPart::Unobserved`]).
     ///
-    /// A source that can tell without reading that a part is unchanged keeps the receipt for [`Sink::same`].
+    /// A source that can tell without reading that a part is unchanged keeps the receipt for
+    /// [`Sink::same`].
     fn seen(&mut self, part: PartName, raw: RawPart) -> Receipt;
 
-    /// The part is as it was when it was seen for this receipt, by the file's identity, size and times.
+    /// The part is as it was when it was seen for this receipt, by the file's identity, size and
+    /// times.
     ///
-    /// The sink answers [`Carry::ReadAgain`] when its last committed state is not what the receipt says, for
-    /// instance because a commit failed, the spool was repaired or the part was blind in between. The source
-    /// must then read the part and say [`Sink::seen`]; else it would be taken for gone.
+    /// The sink answers [`Carry::ReadAgain`] when its last committed state is not what the receipt
+    /// says, for instance because a commit failed, the spool was repaired or the part was blind in
+    /// between. The source must then read the part and say [`Sink::seen`]; else it would be taken
+    /// for gone.
     fn same(&mut self, part: &PartName, receipt: &Receipt) -> Carry;
 
     /// Nothing at or below `place` could be looked at: parts known there are unobserved, not gone.
@@ -85,4 +146,14 @@ pub enum Carry {
     Carried,
     /// The sink does not have that state of the part.
     ReadAgain,
+}
+
+/// The name of a source, given as a literal of this crate.
+fn source_name(name: &'static str) -> SourceName {
+    name.parse().expect("source names are literals that every test run parses")
+}
+
+/// The name of a table, given as a literal of this crate.
+fn part_name(name: &'static str) -> PartName {
+    name.parse().expect("table names are literals that every test run parses")
 }

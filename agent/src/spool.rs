@@ -48,6 +48,9 @@ pub trait Keep {
     /// [`SpoolError`]; nothing is open then.
     fn begin(&mut self, source: &SourceName) -> Result<Manifest, SpoolError>;
 
+    /// The source has said something: whoever waits for the pass sees that it goes on.
+    fn said(&mut self) {}
+
     /// Keeps a part of the open observation; a digest already kept stays as it is.
     ///
     /// # Errors
@@ -111,6 +114,20 @@ pub trait Deliver {
     /// # Errors
     /// [`SpoolError`].
     fn reconcile(&mut self, source: &SourceName, held: &Held) -> Result<Reconciled, SpoolError>;
+
+    /// Puts the whole section, as a new version, in the place of what waits of it, which counts as
+    /// coalesced.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    fn send_whole(&mut self, source: &SourceName) -> Result<(), SpoolError>;
+
+    /// Drops what waits of `source` up to `generation`: it can never be delivered. Gives how many
+    /// versions that were; they count as expired.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    fn expire(&mut self, source: &SourceName, generation: Generation) -> Result<u64, SpoolError>;
 
     /// Gives out no generation up to this one any more: the collector has it from a later state of
     /// this host. Versions that wait under such a generation are sent whole under a new one.

@@ -80,8 +80,23 @@ pub enum TransportError {
     Random(String),
 }
 
-/// Tells the transport how the watching fares, for the heartbeat.
-pub type Watching = Arc<dyn Fn() -> (u64, bool) + Send + Sync>;
+/// How the agent itself fares, beside what its spool says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wellbeing {
+    /// Directories watched for changes.
+    pub watched: u64,
+    /// Whether the kernel refused more watches.
+    pub watch_limited: bool,
+    /// How often a source was made anew.
+    pub source_restarts: u64,
+    /// Sources that hang in a reading that was given up.
+    pub sources_stuck: u64,
+    /// Whether the configuration on disk could not be used.
+    pub config_refused: bool,
+}
+
+/// Tells the transport how the agent fares, for the heartbeat.
+pub type Watching = Arc<dyn Fn() -> Wellbeing + Send + Sync>;
 
 /// One agent's connection to its collector.
 pub struct Transport<D> {
@@ -217,7 +232,7 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         let status = self.with_spool(|spool| spool.status()).await?;
         let identity = self.spool.identity();
         let host = identity.host.clone().ok_or(TransportError::NoSecret)?;
-        let (watched, watch_limited) = (self.watching)();
+        let wellbeing = (self.watching)();
         let generation = status.generation;
         let heartbeat = Heartbeat {
             version: PROTOCOL_VERSION,
@@ -233,11 +248,14 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
             sections: status.sections,
             status: AgentStatus {
                 version: env!("CARGO_PKG_VERSION").into(),
-                watched,
-                watch_limited,
+                watched: wellbeing.watched,
+                watch_limited: wellbeing.watch_limited,
                 spool_bytes: status.bytes,
                 spool_limit_bytes: status.limit_bytes,
                 spool_repairs: status.repairs,
+                source_restarts: wellbeing.source_restarts,
+                sources_stuck: wellbeing.sources_stuck,
+                config_refused: wellbeing.config_refused,
             },
         };
         let answer: HeartbeatAnswer =
@@ -313,8 +331,13 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
                 spool.jump_above(generation)
             }
             Effect::SawEpoch(epoch) => spool.saw_epoch(epoch),
-            Effect::VersionRefused(source, why) => {
-                tracing::error!(%source, why, "the collector refused a version");
+            Effect::SendWhole(source, why) => {
+                tracing::warn!(%source, why, "the collector refused a version; sending all anew");
+                spool.send_whole(&source)
+            }
+            Effect::GiveUp(source, generation, why) => {
+                let expired = spool.expire(&source, generation)?;
+                tracing::error!(%source, why, expired, "the collector refuses this section");
                 Ok(())
             }
         })

@@ -1,48 +1,51 @@
 //! Which source is due because something below its watched paths has changed.
 //!
-//! inotify is used directly, not through a watching library: the library at hand also asks for *open* events,
-//! so every file we or anybody else reads in a watched directory wakes the agent, and one pass over 20,000 files
-//! overflows the kernel's queue, which asks for another pass, for ever. Its debouncer keeps a path and an
-//! inode for each file. We keep one path for each directory.
+//! The events come from `notify`, which tells of every file that anybody opens in a watched
+//! directory, too; the [`mailbox`] drops those before anything wakes. Its recursion is not used,
+//! and no debouncer: we keep a path for each directory, not one for each file, and the pure
+//! [`crate::schedule`] decides how long a source must be quiet before it is read.
 //!
-//! Directories are watched, files through the directory they stand in, so that rename-on-save is seen. Every
-//! directory on the way to a watched path is watched too: a root that is deleted, renamed or created later is
-//! noticed by its parent. Symbolic links are never followed out of the machine's root, and below a watched path
-//! never followed at all. Written files count once they are closed; a file that is held open for writing is found
-//! by the periodic rescan, as is everything else the kernel does not tell.
+//! Directories are watched, files through the directory they stand in, so that rename-on-save is
+//! seen. Every directory on the way to a watched path is watched too: a root that is deleted,
+//! renamed or created later is noticed by its parent. Symbolic links are never followed out of the
+//! machine's root, and below a watched path never followed at all. Written files count once they
+//! are closed; a file that is held open for writing is found by the periodic rescan, as is
+//! everything else the kernel does not tell. Neither does it tell what is mounted and unmounted:
+//! the watches are compared with the tree once an hour.
 //!
-//! The invariant: a source is called due only *after* the watches that the change asked for are set, so
-//! nothing can slip between a reading and the next event.
+//! The invariant: a source is called due only *after* the watches that the change asked for are
+//! set, so nothing can slip between a reading and the next event.
 
+mod kernel;
+mod mailbox;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 use std::collections::BTreeSet;
-use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use driftline_protocol::ids::SourceName;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fs::inotify;
-use rustix::io::Errno;
+use driftline_protocol::mutant::{self, Mutant};
 
+use self::kernel::Kernel;
+use self::mailbox::{Mailbox, Woken};
 use self::tree::Tree;
 use crate::machine::Machine;
 
-/// The most directories that are watched; beyond it changes are found by rescan. Each costs the kernel a
-/// kilobyte and us a path.
+/// The most directories that are watched; beyond it changes are found by rescan. Each costs the
+/// kernel a kilobyte and us a few hundred bytes.
 pub const DIRECTORIES: usize = 32_768;
 
-/// How often watches that the kernel refused are tried again, in seconds.
-const RETRY_SECONDS: i64 = 600;
+/// How often watches that the kernel refused are tried again.
+const RETRY: Duration = Duration::from_secs(600);
 
-/// Room for events read at once, in bytes: some hundred with their names.
-const EVENTS_BYTES: usize = 32 * 1024;
+/// How often the watches are compared with the tree when nothing asks for it.
+const RENEWAL: Duration = Duration::from_secs(3_600);
 
 /// A path whose change makes a source due.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +59,7 @@ pub struct Watched {
 /// Watches until it is dropped.
 pub struct Watcher {
     shared: Arc<Shared>,
-    stop: Option<(OwnedFd, JoinHandle<()>)>,
+    stop: Option<(Arc<Mailbox>, JoinHandle<()>)>,
 }
 
 /// What the watching thread tells.
@@ -71,6 +74,9 @@ struct Shared {
 
 impl Shared {
     fn call_due(&self, sources: impl IntoIterator<Item = SourceName>) {
+        if mutant::active(Mutant::DeafWatcher) {
+            return;
+        }
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         due.extend(sources);
         if !due.is_empty() {
@@ -85,9 +91,11 @@ impl Shared {
 }
 
 impl Watcher {
-    /// Begins to watch. All watches are set when this returns, so a reading that begins now misses nothing.
+    /// Begins to watch. All watches are set when this returns, so a reading that begins now misses
+    /// nothing.
     ///
-    /// Never fails: where the kernel gives no watches, [`Watcher::limited`] says so and rescans find changes.
+    /// Never fails: where the kernel gives no watches, [`Watcher::limited`] says so and rescans
+    /// find changes.
     pub fn start(machine: Arc<Machine>, watched: Vec<Watched>) -> Self {
         let shared = Arc::new(Shared::default());
         let stop = run(machine, watched, Arc::clone(&shared));
@@ -129,9 +137,9 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        if let Some((stop, thread)) = self.stop.take() {
-            // Both fail only when the thread has ended already, which is what is asked for.
-            if rustix::io::write(&stop, &1u64.to_ne_bytes()).is_ok() && thread.join().is_err() {
+        if let Some((mailbox, thread)) = self.stop.take() {
+            mailbox.stop();
+            if thread.join().is_err() {
                 tracing::error!("the watching thread panicked");
             }
         }
@@ -142,28 +150,34 @@ fn run(
     machine: Arc<Machine>,
     watched: Vec<Watched>,
     shared: Arc<Shared>,
-) -> io::Result<(OwnedFd, JoinHandle<()>)> {
-    let inotify = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
-    let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-    let stopped = stop.try_clone()?;
-    let mut tree = Tree::new(inotify, watched);
+) -> notify::Result<(Arc<Mailbox>, JoinHandle<()>)> {
+    let mailbox = Arc::new(Mailbox::default());
+    let kernel = Kernel::new(Arc::clone(&mailbox))?;
+    let mut tree = Tree::new(kernel, watched, DIRECTORIES);
     tree.sync(&machine);
     shared.say(&tree);
-    let thread = std::thread::Builder::new()
-        .name("watch".into())
-        .spawn(move || follow(&mut tree, &machine, &shared, &stopped))?;
-    Ok((stop, thread))
+    let told = Arc::clone(&mailbox);
+    let thread = std::thread::Builder::new().name("watch".into()).spawn(move || {
+        let following = Following(&shared);
+        follow(&mut tree, &machine, &shared, &told);
+        drop(following);
+    })?;
+    Ok((mailbox, thread))
 }
 
-/// Handles events until `stop` is written to.
-fn follow(tree: &mut Tree, machine: &Machine, shared: &Shared, stop: &OwnedFd) {
-    let mut buffer = vec![std::mem::MaybeUninit::uninit(); EVENTS_BYTES];
+/// Follows what the mailbox holds until it is stopped or `notify` has ended.
+fn follow(tree: &mut Tree, machine: &Machine, shared: &Shared, mailbox: &Mailbox) {
     loop {
-        match wait(tree, stop) {
-            Woken::Stop => return,
-            Woken::Retry => tree.sync(machine),
-            Woken::Events => {
-                let due = tree.handle(&mut buffer, machine);
+        let limit = if tree.limited() { RETRY } else { RENEWAL };
+        match mailbox.wait(limit) {
+            Woken::Stopped => return,
+            Woken::Closed => {
+                tracing::error!("changes are found by rescan only: the thread of notify ended");
+                return;
+            }
+            Woken::TimedOut => tree.renew(machine),
+            Woken::Told(told) => {
+                let due = tree.handle(told, machine);
                 shared.call_due(due);
             }
         }
@@ -171,27 +185,11 @@ fn follow(tree: &mut Tree, machine: &Machine, shared: &Shared, stop: &OwnedFd) {
     }
 }
 
-enum Woken {
-    Stop,
-    Retry,
-    Events,
-}
+/// Says when it is dropped that nobody follows any more, also after a panic.
+struct Following<'a>(&'a Shared);
 
-fn wait(tree: &Tree, stop: &OwnedFd) -> Woken {
-    let retry = Timespec { tv_sec: RETRY_SECONDS, tv_nsec: 0 };
-    loop {
-        let timeout = tree.limited().then_some(&retry);
-        let mut ready =
-            [PollFd::new(stop, PollFlags::IN), PollFd::new(tree.inotify(), PollFlags::IN)];
-        match poll(&mut ready, timeout) {
-            Ok(0) => return Woken::Retry,
-            Ok(_) if !ready[0].revents().is_empty() => return Woken::Stop,
-            Ok(_) => return Woken::Events,
-            Err(Errno::INTR) => {}
-            Err(error) => {
-                tracing::error!(%error, "changes are found by rescan only: cannot wait for events");
-                return Woken::Stop;
-            }
-        }
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        self.0.limited.store(true, Ordering::Relaxed);
     }
 }

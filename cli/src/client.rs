@@ -132,6 +132,21 @@ impl Client {
         self.send(request).await
     }
 
+    /// Asks the API to remove one of `kind`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn delete(&self, kind: &str, name: &str) -> anyhow::Result<()> {
+        let mut url = reqwest::Url::parse(&self.base)
+            .with_context(|| format!("the collector's address {:?} is no URL", self.base))?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "v1", kind, name]);
+        }
+        let request = self.http.delete(url).header("content-type", "application/json");
+        let _: serde_json::Value = self.send(request).await?;
+        Ok(())
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,

@@ -43,6 +43,13 @@ enum Command {
     /// Agree to the present state of a host.
     #[command(subcommand)]
     Baseline(commands::baseline::Baseline),
+    /// Take a host out of service; its history stays.
+    Retire(commands::retire::Which),
+    /// Let a retired host report again.
+    Reinstate(commands::retire::Which),
+    /// Make, list and remove tokens of people and programs.
+    #[command(subcommand)]
+    Token(commands::token::Token),
     /// Say what stands in the way of a healthy collector.
     Doctor,
     /// Compare two snapshots item by item.
@@ -96,6 +103,9 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Changes(changes) => changes.run(&client()?, cli.output).await,
         Command::Findings(findings) => findings.run(&client()?, cli.output).await,
         Command::Baseline(baseline) => baseline.run(&client()?).await,
+        Command::Retire(which) => which.retire(&client()?).await,
+        Command::Reinstate(which) => which.reinstate(&client()?).await,
+        Command::Token(token) => token.run(&client()?, cli.output).await,
         Command::Doctor => commands::doctor::run(&client()?).await,
         Command::Diff(diff) => diff.run(client, cli.output).await,
         Command::Completions { shell } => {

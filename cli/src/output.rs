@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use driftline_protocol::item::{Item, ItemValue};
 use serde::Serialize;
 
@@ -26,8 +26,14 @@ pub(crate) enum Output {
 
 /// One row of a result: its JSON object, and its cells for the table.
 pub(crate) trait Row: Serialize {
+    /// What there is none of when there are no rows.
+    const NAME: &'static str;
+
     /// The headings of the table.
     const HEADINGS: &'static [&'static str];
+
+    /// How many columns at the left are never broken over lines: names and times that people copy.
+    const WHOLE: usize;
 
     /// The cells, in the order of the headings.
     fn cells(&self) -> Vec<String>;
@@ -39,6 +45,10 @@ pub(crate) trait Row: Serialize {
 /// Any other error of writing.
 pub(crate) fn print<R: Row>(output: Output, rows: &[R]) -> anyhow::Result<()> {
     let text = match output {
+        Output::Table if rows.is_empty() => {
+            crate::eprintln_message(&format!("no {}", R::NAME));
+            return Ok(());
+        }
         Output::Table => table(rows),
         Output::Json => format!("{}\n", serde_json::to_string_pretty(rows)?),
         Output::Ndjson => {
@@ -69,6 +79,12 @@ fn table<R: Row>(rows: &[R]) -> String {
     table.set_header(R::HEADINGS.iter().map(|heading| heading.to_uppercase()));
     for row in rows {
         table.add_row(row.cells());
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
+        if column.index < R::WHOLE {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     let lines = table.lines().map(|line| line.trim_end().to_owned() + "\n");
     lines.collect()
@@ -103,4 +119,9 @@ pub(crate) fn printable(text: &str) -> String {
             escaped
         })
         .collect()
+}
+
+/// A moment in as few characters as say it.
+pub(crate) fn moment(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }

@@ -1,7 +1,8 @@
 //! The sink of one pass: holds what is known, takes what is said, and accounts for the rest.
 //!
-//! `known` begins as the manifest of the last pass and shrinks with each part that is accounted for; what is
-//! left at the end was looked for and is gone. A name moves from `known` to `next`, so there is one of each.
+//! `known` begins as the manifest of the last pass and shrinks with each part that is accounted
+//! for; what is left at the end was looked for and is gone. A name moves from `known` to `next`, so
+//! there is one of each.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +57,8 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// Every part known before is unobserved; a source that never said anything has one part, itself.
+    /// Every part known before is unobserved; a source that never said anything has one part,
+    /// itself.
     pub(super) fn blind_everything(&mut self, reason: Reason) {
         let receipt = self.blank(reason);
         if self.known.is_empty() {
@@ -124,6 +126,7 @@ impl<'a> Assembler<'a> {
 
 impl Sink for Assembler<'_> {
     fn seen(&mut self, part: PartName, raw: RawPart) -> Receipt {
+        self.keep.said();
         let (receipt, sealed) = seal(self.redactor, raw);
         if self.admits(&part) {
             if self.known.remove(&part) != Some(receipt.digest) {
@@ -135,6 +138,7 @@ impl Sink for Assembler<'_> {
     }
 
     fn same(&mut self, part: &PartName, receipt: &Receipt) -> Carry {
+        self.keep.said();
         if self.known.get(part) != Some(&receipt.digest) {
             return Carry::ReadAgain;
         }
@@ -145,6 +149,7 @@ impl Sink for Assembler<'_> {
     }
 
     fn blind(&mut self, place: &PartName, reason: Reason) {
+        self.keep.said();
         let receipt = self.blank(reason);
         if !self.next.contains_key(place) && self.admits(place) {
             self.known.remove(place);

@@ -1,5 +1,5 @@
-//! A [`Keep`] that lives as long as the program: the model for the spool in tests, and what a printed snapshot
-//! is put together in. It keeps one source, and knows no durability.
+//! A [`Keep`] that lives as long as the program: the model for the spool in tests, and what a
+//! printed snapshot is put together in. It keeps one source, and knows no durability.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::spool::{Keep, Observation, SpoolError};
 
 /// The last committed state of one source.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     pub(super) manifest: Manifest,
     pub(super) kept: BTreeMap<Digest, Sealed>,
     generation: Generation,
@@ -22,7 +22,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// The parts of the last committed state.
-    pub(super) fn parts(&self, redactor: &Redactor) -> BTreeMap<PartName, Part> {
+    pub(crate) fn parts(&self, redactor: &Redactor) -> BTreeMap<PartName, Part> {
         let part = |digest: &Digest| {
             let sealed = self.kept.get(digest);
             let opened = sealed.and_then(|sealed| redactor.open(sealed.as_bytes()).ok());

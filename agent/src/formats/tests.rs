@@ -171,7 +171,10 @@ proptest! {
             // A reader may count the lines of an error otherwise; the items are what must agree.
             let items = |text: &str| (format.read)(text.as_bytes()).ok();
             prop_assert_eq!(items(&dos), items(&text), "{}", format.name);
-            prop_assert_eq!(items(&marked), items(&text), "{}", format.name);
+            // sshd and sudo take no mark: their files are malformed with one.
+            let refuses = matches!(format.name, "sshd" | "sudoers");
+            let expect = if refuses { None } else { items(&text) };
+            prop_assert_eq!(items(&marked), expect, "{}", format.name);
         }
     }
 }

@@ -1,132 +1,288 @@
-//! The reading thread: asks the schedule what is due, reads it, and keeps what it saw.
+//! The reading thread: asks the schedule what is due, has it read, and sees that it ends.
 //!
-//! It owns the sources and reads one at a time. It ends when the other end of its channel is
-//! dropped.
+//! One source is read at a time, on a thread beside this one. A reading that hangs is given up, its
+//! source reported as timed out, and the others go on; a source that broke is made anew. A stop
+//! never waits for a source.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use driftline_protocol::ids::{Incarnation, SourceName};
+use driftline_protocol::snapshot::{Domain, Reason};
 use tokio::sync::Notify;
 
-use crate::assemble::{self, End, Now};
+use super::reader::{Done, Ground, Patience, Reading};
+use super::vitals::Vitals;
+use crate::assemble::{self, End, Now, Outcome, Unread};
 use crate::clock;
 use crate::machine::Machine;
 use crate::schedule::{Ended, Schedule};
 use crate::sources::Source;
-use crate::spool::{Deliver, Spool};
+use crate::spool::{Deliver, Spool, SpoolError};
 use crate::transport::chain;
 
 /// The longest sleep, in milliseconds: long enough to cost nothing, short enough that a spool that
 /// begins anew is soon full again.
 const SLEEP_MS: u64 = 5_000;
 
-/// Something has changed for these sources.
-pub(super) struct Wake {
-    pub(super) due: BTreeSet<SourceName>,
+/// How long a stop waits for the reading in progress to be kept, in milliseconds. What is not kept
+/// is seen again by the next start.
+const GRACE_MS: u64 = 2_000;
+
+/// What the reading thread is told.
+pub(super) enum Event {
+    /// Something has changed for these sources.
+    Wake(BTreeSet<SourceName>),
+    /// A reading has ended.
+    Done(Box<Done>),
+    /// Come round and see that the agent ends.
+    Stop,
+}
+
+/// Makes a source anew.
+pub(super) type Make = Box<dyn Fn(&SourceName) -> anyhow::Result<Box<dyn Source>> + Send>;
+
+/// What the reading thread works with.
+pub(super) struct Setting {
+    pub(super) sources: Vec<Box<dyn Source>>,
+    pub(super) make: Make,
+    pub(super) machine: Arc<Machine>,
+    pub(super) spool: Spool,
+    pub(super) rescan_ms: u64,
+    pub(super) patience: Patience,
+    /// Told whenever a version was added.
+    pub(super) news: Arc<Notify>,
+    pub(super) vitals: Vitals,
+    /// Ends the thread, once it comes round.
+    pub(super) stop: Arc<AtomicBool>,
+    /// The other end of what [`Passes::run`] hears.
+    pub(super) tell: SyncSender<Event>,
+}
+
+/// One source and where it is.
+struct Slot {
+    domain: Domain,
+    /// `None` while it is being read, and after it broke or hung.
+    source: Option<Box<dyn Source>>,
 }
 
 /// The sources with what reading them needs.
 pub(super) struct Passes {
-    sources: BTreeMap<SourceName, Box<dyn Source>>,
+    slots: BTreeMap<SourceName, Slot>,
     schedule: Schedule,
-    machine: Arc<Machine>,
-    spool: Spool,
-    news: Arc<Notify>,
+    setting: Setting,
+    reading: Option<Reading>,
+    readings: u64,
     /// The state the last passes went into.
     incarnation: Incarnation,
 }
 
 impl Passes {
-    #[allow(clippy::too_many_arguments, reason = "each is a different owner's")]
-    pub(super) fn new(
-        sources: Vec<Box<dyn Source>>,
-        machine: Arc<Machine>,
-        spool: Spool,
-        rescan_ms: u64,
-        news: Arc<Notify>,
-    ) -> Self {
-        let names = sources.iter().map(|source| (source.name(), rescan_ms));
+    pub(super) fn new(mut setting: Setting) -> Self {
+        let sources = std::mem::take(&mut setting.sources);
+        let names: Vec<_> =
+            sources.iter().map(|source| (source.name(), setting.rescan_ms)).collect();
         // The key id differs between hosts that have their own key; the random spread makes up for
         // the rest.
-        let seed = seed(&machine);
+        let seed = seed(&setting.machine);
         let schedule = Schedule::new(names, seed, clock::monotonic_ms());
-        let sources = sources.into_iter().map(|source| (source.name(), source)).collect();
-        let incarnation = spool.identity().incarnation;
-        Self { sources, schedule, machine, spool, news, incarnation }
+        let slot = |source: Box<dyn Source>| {
+            (source.name(), Slot { domain: source.domain(), source: Some(source) })
+        };
+        let slots = sources.into_iter().map(slot).collect();
+        let incarnation = setting.spool.identity().incarnation;
+        Self { slots, schedule, setting, reading: None, readings: 0, incarnation }
     }
 
-    /// Reads what is due until nobody can wake it any more.
-    pub(super) fn run(mut self, woken: &Receiver<Wake>) {
-        loop {
-            let now = clock::monotonic_ms();
-            let wait = match self.schedule.wake_at() {
-                Some(at) => at.saturating_sub(now).min(SLEEP_MS),
-                None => SLEEP_MS,
-            };
-            match woken.recv_timeout(Duration::from_millis(wait)) {
-                Ok(wake) => {
-                    let now = clock::monotonic_ms();
-                    wake.due.iter().for_each(|source| self.schedule.event(source, now));
-                }
+    /// Reads what is due until it is told to stop.
+    pub(super) fn run(mut self, events: &Receiver<Event>) {
+        while !self.setting.stop.load(Ordering::Acquire) {
+            match events.recv_timeout(self.rest()) {
+                Ok(event) => self.hear(event),
                 Err(RecvTimeoutError::Timeout) => (),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.setting.vitals.turned(clock::monotonic_ms());
             self.notice_loss();
+            self.give_up_stuck();
             // After a wake-up too: a host that never comes to rest must not put its readings off
             // for ever.
             self.read_one_due();
+        }
+        self.leave(events);
+        self.setting.vitals.rests();
+    }
+
+    fn rest(&self) -> Duration {
+        let patience = self.setting.patience.still_ms.min(SLEEP_MS);
+        let until = match (&self.reading, self.schedule.wake_at()) {
+            (Some(_), _) => patience,
+            (None, Some(at)) => at.saturating_sub(clock::monotonic_ms()).min(SLEEP_MS),
+            (None, None) => SLEEP_MS,
+        };
+        Duration::from_millis(until)
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Wake(due) => {
+                let now = clock::monotonic_ms();
+                due.iter().for_each(|source| self.schedule.event(source, now));
+            }
+            Event::Done(done) => self.take(*done),
+            Event::Stop => (),
         }
     }
 
     /// Reads everything again once the spool has begun anew.
     fn notice_loss(&mut self) {
-        let incarnation = self.spool.identity().incarnation;
+        let incarnation = self.setting.spool.identity().incarnation;
         if incarnation != self.incarnation {
             self.incarnation = incarnation;
             self.schedule.event_everywhere(clock::monotonic_ms());
         }
     }
 
-    /// Reads the source that has waited longest, so that a stop waits for one source at most.
+    /// Begins to read the source that has waited longest, unless one is being read.
     fn read_one_due(&mut self) {
+        if self.reading.is_some() {
+            return;
+        }
         let Some(name) = self.schedule.due(clock::monotonic_ms()).cloned() else { return };
         self.schedule.begin(&name, clock::monotonic_ms());
-        let ended = self.read(&name);
-        self.schedule.end(&name, clock::monotonic_ms(), ended);
-        if let Err(error) = self.spool.shrink() {
+        match self.begin(&name) {
+            Ok(reading) => self.reading = Some(reading),
+            Err(reason) => self.unread(&name, reason),
+        }
+    }
+
+    fn begin(&mut self, name: &SourceName) -> Result<Reading, Reason> {
+        // The last reading still hangs, and a second one would hang beside it.
+        let seat = self.setting.vitals.seat(name).ok_or(Reason::TimedOut)?;
+        let ready = self.slots.get_mut(name).and_then(|slot| slot.source.take());
+        let source = ready.map_or_else(|| self.make_anew(name), Ok)?;
+        let Setting { machine, spool, tell, .. } = &self.setting;
+        self.readings += 1;
+        let ground = Ground { machine, spool, tell };
+        Reading::begin(source, self.readings, &ground, seat).map_err(|error| {
+            tracing::error!(source = %name, %error, "no thread to read with");
+            Reason::Failed
+        })
+    }
+
+    fn make_anew(&self, name: &SourceName) -> Result<Box<dyn Source>, Reason> {
+        let made = (self.setting.make)(name).map_err(|error| {
+            tracing::error!(source = %name, error = format!("{error:#}"), "cannot make it anew");
+            Reason::Failed
+        })?;
+        self.setting.vitals.restarted();
+        tracing::warn!(source = %name, "source was made anew");
+        Ok(made)
+    }
+
+    /// Takes a reading that has ended; one that was given up means nothing any more.
+    fn take(&mut self, done: Done) {
+        let Some(reading) = self.reading.take_if(|reading| reading.is_ended_by(&done)) else {
+            return;
+        };
+        let name = reading.source.clone();
+        reading.join();
+        let Done { source, result, .. } = done;
+        let (ended, whole) = match result {
+            Some(result) => self.judge(&name, result),
+            None => {
+                tracing::error!(source = %name, "a pass broke an assertion");
+                (Ended::Badly, false)
+            }
+        };
+        if let Some(slot) = self.slots.get_mut(&name).filter(|_| whole) {
+            slot.source = Some(source);
+        }
+        self.end(&name, ended);
+    }
+
+    /// How the pass ended, and whether its source can be read again.
+    fn judge(&self, name: &SourceName, result: Result<Outcome, SpoolError>) -> (Ended, bool) {
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::error!(source = %name, error = chain(&error), "pass was not kept");
+                return (Ended::Badly, true);
+            }
+        };
+        self.announce(name, &outcome);
+        match outcome.end {
+            End::Complete => (Ended::Well, true),
+            End::Failed(reason) => {
+                tracing::warn!(source = %name, %reason, "source said nothing");
+                (Ended::Badly, true)
+            }
+            End::Panicked => {
+                tracing::error!(source = %name, "source broke an assertion");
+                (Ended::Badly, false)
+            }
+        }
+    }
+
+    fn announce(&self, name: &SourceName, outcome: &Outcome) {
+        let (parts, micros) = (outcome.parts, outcome.reading.micros);
+        if let Some(generation) = outcome.generation {
+            tracing::info!(source = %name, %generation, parts, micros, "state changed");
+            self.setting.news.notify_one();
+        }
+    }
+
+    fn give_up_stuck(&mut self) {
+        let (now, patience) = (clock::monotonic_ms(), self.setting.patience);
+        let stuck = self.reading.take_if(|reading| reading.is_stuck(now, patience));
+        let Some(reading) = stuck else { return };
+        let name = reading.give_up(&self.setting.vitals);
+        tracing::error!(source = %name, "source hangs and was given up; the others go on");
+        self.unread(&name, Reason::TimedOut);
+    }
+
+    /// Keeps that nothing can be said of a source now, and why.
+    fn unread(&mut self, name: &SourceName, reason: Reason) {
+        let Some(slot) = self.slots.get(name) else { return };
+        let unread = Unread { source: name.clone(), domain: slot.domain, reason };
+        let now = Now { wall: clock::wall(), monotonic_ms: clock::monotonic_ms() };
+        let Setting { machine, spool, .. } = &mut self.setting;
+        match assemble::unread(&unread, machine, spool, now) {
+            Ok(outcome) => self.announce(name, &outcome),
+            Err(error) => {
+                tracing::error!(source = %name, error = chain(&error), "pass was not kept");
+            }
+        }
+        self.end(name, Ended::Badly);
+    }
+
+    fn end(&mut self, name: &SourceName, ended: Ended) {
+        self.schedule.end(name, clock::monotonic_ms(), ended);
+        if let Err(error) = self.setting.spool.shrink() {
             tracing::warn!(error = chain(&error), "cannot shrink the cache");
         }
     }
 
-    fn read(&mut self, name: &SourceName) -> Ended {
-        let Some(source) = self.sources.get_mut(name) else { return Ended::Well };
-        let now = Now { wall: clock::wall(), monotonic_ms: clock::monotonic_ms() };
-        match assemble::pass(source.as_mut(), &self.machine, &mut self.spool, now) {
-            Ok(outcome) => {
-                let (parts, micros) = (outcome.parts, outcome.reading.micros);
-                if let Some(generation) = outcome.generation {
-                    tracing::info!(source = %name, %generation, parts, micros, "state changed");
-                    self.news.notify_one();
-                }
-                match outcome.end {
-                    End::Complete => Ended::Well,
-                    End::Failed(reason) => {
-                        tracing::warn!(source = %name, %reason, "source said nothing");
-                        Ended::Badly
-                    }
-                    End::Panicked => {
-                        tracing::error!(source = %name, "source broke an assertion");
-                        Ended::Badly
-                    }
-                }
+    /// Gives the reading in progress a moment to be kept, and leaves it behind if it is not.
+    fn leave(&mut self, events: &Receiver<Event>) {
+        let until = clock::monotonic_ms().saturating_add(GRACE_MS);
+        while self.reading.is_some() {
+            let left = until.saturating_sub(clock::monotonic_ms());
+            match events.recv_timeout(Duration::from_millis(left)) {
+                Ok(Event::Done(done)) => self.take(*done),
+                Ok(Event::Wake(_) | Event::Stop) if left > 0 => (),
+                Ok(_) | Err(_) => break,
             }
-            Err(error) => {
-                tracing::error!(source = %name, error = chain(&error), "pass was not kept");
-                Ended::Badly
-            }
+        }
+        if let Some(reading) = self.reading.take() {
+            let name = reading.give_up(&self.setting.vitals);
+            tracing::warn!(source = %name, "stopped while the source was being read");
         }
     }
 }

@@ -26,9 +26,14 @@ impl Notifier {
         self.tell("READY=1");
     }
 
-    /// The service still works.
-    pub fn alive(&self) {
-        self.tell("WATCHDOG=1");
+    /// Says that the service still works, if it does. One that does not is started again by the
+    /// service manager, once it has waited in vain.
+    pub fn alive_if(&self, works: bool) {
+        if works {
+            self.tell("WATCHDOG=1");
+        } else {
+            tracing::error!("the reading thread does not come round; the service manager will act");
+        }
     }
 
     /// The service was asked to end and does so.
@@ -56,9 +61,11 @@ mod tests {
         let manager = UnixDatagram::bind(&path).unwrap();
         let notifier = Notifier::new(path.to_str());
         notifier.ready();
+        notifier.alive_if(false);
+        notifier.alive_if(true);
         notifier.stopping();
         let mut buffer = [0; 64];
-        for expected in ["READY=1", "STOPPING=1"] {
+        for expected in ["READY=1", "WATCHDOG=1", "STOPPING=1"] {
             let length = manager.recv(&mut buffer).unwrap();
             assert_eq!(&buffer[..length], expected.as_bytes());
         }

@@ -1,23 +1,25 @@
 //! The files of the host: who may read them, where links point, what they say.
 //!
-//! Every path in scope is one part, whatever it is: file, directory, link, FIFO, socket, device. Attributes are
-//! items (`@type`, `@mode`, `@owner`, `@group`, `@target`, `@device`, `@mount`); what a file says is read by the
-//! format that claims it, and opaque content is one item, `@content`. Nothing but regular files is opened, links are
-//! never followed but at a root, and whole secrets are never read.
+//! Every path in scope is one part, whatever it is: file, directory, link, FIFO, socket, device.
+//! Attributes are items (`@type`, `@mode`, `@owner`, `@group`, `@target`, `@device`, `@mount`);
+//! what a file says is read by the format that claims it, and opaque content is one item,
+//! `@content`. Nothing but regular files is opened, links are never followed but at a root, and
+//! whole secrets are never read.
 //!
-//! The walk stays on the file system of its root. A directory where another one is mounted is a part with
-//! `@mount`, what lies below it is unobserved; name it in `include` to have it read. So a dead network share below
-//! `/etc` cannot hang the agent, and nobody's home is read because it was mounted in the wrong place.
+//! The walk stays on the file system of its root. A directory where another one is mounted is a
+//! part with `@mount`, what lies below it is unobserved; name it in `include` to have it read. So a
+//! dead network share below `/etc` cannot hang the agent, and nobody's home is read because it was
+//! mounted in the wrong place.
 //!
-//! Between passes a path costs about a hundred bytes. A file whose identity, size, times, mode and owners
-//! are what they were is not opened; once a day each file is read all the same, because times can lie.
+//! Between passes a path costs about a hundred bytes. A file whose identity, size, times, mode and
+//! owners are what they were is not opened; once a day each file is read all the same, because
+//! times can lie.
 
 mod cache;
-pub mod glob;
 mod look;
 pub mod scope;
 #[cfg(test)]
-mod tests;
+pub(in crate::sources) mod tests;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -29,25 +31,32 @@ use driftline_protocol::snapshot::{Domain, Reason};
 use serde::Deserialize;
 
 use self::cache::Cache;
-use self::glob::GlobError;
 use self::look::Looker;
 use self::scope::Scope;
 use self::walk::{Trust, Walk};
-use super::{Sink, Source};
+use super::glob::GlobError;
+use super::{Manual, Sink, Source, source_name};
 use crate::machine::Machine;
 
 /// How long an unchanged file is trusted without being read again.
 const FULL_READ_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
+/// Added to the version of every format and of the attributes: raised whenever this source makes
+/// other items of what they say.
+const VERSION: u32 = 0;
+
 /// Which files are read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Paths that are parts, as patterns with `*`, `?`, `**`, `[a-z]` and `{a,b}`. Default: `/etc/**`.
+    /// Paths that are parts, as patterns with `*`, `?`, `**`, `[a-z]` and `{a,b}`. Default:
+    /// `/etc/**`.
     pub include: Vec<String>,
-    /// Paths that are not, with everything below them. Default: what changes by itself, such as `/etc/mtab`.
+    /// Paths that are not, with everything below them. Default: what changes by itself, such as
+    /// `/etc/mtab`.
     pub exclude: Vec<String>,
-    /// Files whose content is a secret as a whole, beside the known ones such as `/etc/shadow`. Default: none.
+    /// Files whose content is a secret as a whole, beside the known ones such as `/etc/shadow`.
+    /// Default: none.
     pub withhold: Vec<String>,
 }
 
@@ -64,6 +73,7 @@ impl Default for Config {
 
 /// See the module.
 pub struct Files {
+    version: u32,
     scope: Scope,
     roots: BTreeSet<String>,
     cache: Cache,
@@ -80,6 +90,7 @@ impl Files {
     pub fn new(config: &Config) -> Result<Self, GlobError> {
         let scope = Scope::new(&config.include, &config.exclude, &config.withhold)?;
         Ok(Self {
+            version: VERSION,
             roots: scope.roots(),
             scope,
             cache: Cache::default(),
@@ -91,11 +102,20 @@ impl Files {
 
 impl Source for Files {
     fn name(&self) -> SourceName {
-        "files".parse().expect("lower-case letters are a source name")
+        source_name("files")
     }
 
     fn domain(&self) -> Domain {
         Domain::Config
+    }
+
+    fn manual(&self) -> Manual {
+        Manual {
+            parts: "each path below `[files] include`, read by the format that claims it \
+                (see formats.md); its attributes alone where none does",
+            ordered: "as the format says",
+            version: self.version,
+        }
     }
 
     fn watched(&self) -> Vec<PathBuf> {
@@ -110,7 +130,7 @@ impl Source for Files {
         let full = self.full_read.is_none_or(|at| at.elapsed() >= self.full_read_every);
         let trust = if full { Trust::Bytes } else { Trust::Times };
         self.cache.begin();
-        let looker = Looker::new(machine, &self.scope);
+        let looker = Looker::new(machine, &self.scope, self.version);
         Walk::new(looker, &self.roots, &mut self.cache, sink).run(trust);
         self.cache.end();
         if full {

@@ -70,6 +70,14 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
     Ok(connection)
 }
 
+/// Brings everything from the log into the file.
+pub(super) fn checkpoint(connection: &Connection) -> Result<(), SpoolError> {
+    let busy: i64 = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .map_err(doing("emptying the log"))?;
+    if busy == 0 { Ok(()) } else { Err(SpoolError::NotOpen) }
+}
+
 /// Reads everything once: structure, rows, digests; and counts again how often each part is named.
 pub(super) fn verify(connection: &Connection) -> Result<(), SpoolError> {
     let pragma = |name: &str| format!("PRAGMA {name}");

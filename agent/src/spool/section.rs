@@ -200,6 +200,16 @@ impl Section {
         }
     }
 
+    /// `dropped`, the oldest versions that waited, can never be delivered. What they said of merged
+    /// and lost versions is still to be told, and what follows starts from nothing the collector
+    /// has: it will ask for the whole.
+    pub(super) fn expire(&mut self, dropped: &[Waiting]) {
+        let count = dropped.len() as u64;
+        self.account.waiting -= count;
+        self.account.expired += count;
+        self.untold.expired += count;
+    }
+
     /// The state and whatever waited are lost; the next observation starts from nothing and says
     /// so.
     pub(super) fn lose(&mut self) {

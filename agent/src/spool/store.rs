@@ -5,6 +5,8 @@
 //! an acknowledgement never waits for a pass, and a kill leaves nothing but parts that nothing
 //! names, which the next start drops.
 
+mod delivery;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +22,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::database::{self, Refs, doing};
 use super::identity::{self, Identity, Keeper};
-use super::section::{Section, Standing, Waiting};
+use super::section::{Section, Waiting};
 use super::{Deliver, Keep, Observation, Reconciled, SpoolError, Status, repair, rows};
 
 /// Parts of an open observation kept in memory before they are written, in bytes.
@@ -223,6 +225,14 @@ impl Deliver for Spool {
         self.guarded(|inner| inner.reconcile(source, held))
     }
 
+    fn send_whole(&mut self, source: &SourceName) -> Result<(), SpoolError> {
+        self.guarded(|inner| inner.send_whole(source).map(|_| ()))
+    }
+
+    fn expire(&mut self, source: &SourceName, generation: Generation) -> Result<u64, SpoolError> {
+        self.guarded(|inner| inner.expire(source, generation))
+    }
+
     fn jump_above(&mut self, generation: Generation) -> Result<(), SpoolError> {
         self.guarded(|inner| inner.jump_above(generation))
     }
@@ -347,57 +357,6 @@ impl Inner {
         Ok(if damaged { SpoolError::Damaged("a part is missing") } else { gone })
     }
 
-    fn acknowledge(
-        &mut self,
-        source: &SourceName,
-        generation: Generation,
-    ) -> Result<(), SpoolError> {
-        let Some(mut section) = database::section(&self.connection, source)? else {
-            return Ok(());
-        };
-        let mut delivered = database::versions(&self.connection, Some(source), None)?;
-        delivered.retain(|waiting| waiting.version.generation <= generation);
-        if delivered.is_empty() {
-            return Ok(());
-        }
-        section.settle(&delivered);
-        let idle = self.open.is_none();
-        self.transact("acknowledging versions", |tx| {
-            rows::remove_versions(tx, &delivered)?;
-            database::put_section(tx, source, &section, None)?;
-            // Parts of an open observation have no name yet; its commit cleans up.
-            if idle { database::drop_idle(tx) } else { Ok(()) }
-        })
-    }
-
-    fn reconcile(&mut self, source: &SourceName, held: &Held) -> Result<Reconciled, SpoolError> {
-        let Some(section) = database::section(&self.connection, source)? else {
-            return Ok(Reconciled::Fits);
-        };
-        let waiting = database::versions(&self.connection, Some(source), None)?;
-        match section.compare(&waiting, held) {
-            Standing::Fits => Ok(Reconciled::Fits),
-            Standing::Arrived(generation) => {
-                self.acknowledge(source, generation).map(|()| Reconciled::Fits)
-            }
-            Standing::Apart => {
-                self.raise_generation(held.generation)?;
-                self.send_whole(source)
-            }
-        }
-    }
-
-    fn jump_above(&mut self, generation: Generation) -> Result<(), SpoolError> {
-        if generation <= self.generation {
-            return Ok(());
-        }
-        let waiting = database::versions(&self.connection, None, None)?;
-        self.raise_generation(generation)?;
-        let sources: std::collections::BTreeSet<_> =
-            waiting.into_iter().map(|waiting| waiting.version.source).collect();
-        sources.iter().try_for_each(|source| self.send_whole(source).map(|_| ()))
-    }
-
     fn enrolled(&mut self, host: HostId, token: String, epoch: u64) -> Result<(), SpoolError> {
         let known = self.keeper.get();
         let mut incarnation = known.incarnation;
@@ -414,29 +373,6 @@ impl Inner {
             identity.token = Some(token);
             identity.epoch = epoch;
         })
-    }
-
-    fn send_whole(&mut self, source: &SourceName) -> Result<Reconciled, SpoolError> {
-        let Some(mut section) = database::section(&self.connection, source)? else {
-            return Ok(Reconciled::Fits);
-        };
-        let manifest = database::manifest(&self.connection, source)?;
-        let replaced = database::versions(&self.connection, Some(source), None)?;
-        let generation = self.next_generation()?;
-        let Some(whole) = section.send_whole(source, manifest.whole(), generation) else {
-            return Ok(Reconciled::Fits);
-        };
-        let idle = self.open.is_none();
-        self.transact("sending a section whole", |tx| {
-            let mut refs = Refs::new();
-            database::name_all(&mut refs, whole.version.delta.set.values(), 1);
-            database::refer(tx, &refs)?;
-            rows::remove_versions(tx, &replaced)?;
-            database::put_version(tx, &whole)?;
-            database::put_section(tx, source, &section, None)?;
-            if idle { database::drop_idle(tx) } else { Ok(()) }
-        })?;
-        Ok(Reconciled::SentWhole)
     }
 
     /// The next generation, reserved on disk before it is used.

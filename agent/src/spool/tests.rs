@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use driftline_protocol::canonical;
 use driftline_protocol::ids::{Digest, Generation, PartName, SourceName};
@@ -137,21 +138,25 @@ enum Step {
     Crash,
     RestoreCollector,
     RollBack,
-    Truncate(u16),
-    Flip(u16),
+    Truncate(&'static str, u16),
+    Flip(&'static str, u16),
 }
+
+/// The two files of the database; a closed one has the first only.
+const FILES: [&str; 2] = ["agent.db", "agent.db-wal"];
 
 fn steps(damage: u32) -> impl Strategy<Value = Vec<Step>> {
     let observe = (0u8..2, proptest::collection::vec(0u8..40, 0..4));
     let deliver = (1usize..5, any::<bool>());
+    let file = proptest::sample::select(&FILES[..]);
     let step = prop_oneof![
         8 => observe.prop_map(|(source, values)| Step::Observe(source, values)),
         4 => deliver.prop_map(|(limit, answer_arrives)| Step::Deliver { limit, answer_arrives }),
         2 => Just(Step::Crash),
         damage => Just(Step::RestoreCollector),
         damage => Just(Step::RollBack),
-        damage => any::<u16>().prop_map(Step::Truncate),
-        damage => any::<u16>().prop_map(Step::Flip),
+        damage => (file.clone(), any::<u16>()).prop_map(|(file, at)| Step::Truncate(file, at)),
+        damage => (file, any::<u16>()).prop_map(|(file, at)| Step::Flip(file, at)),
     ];
     proptest::collection::vec(step, 1..40)
 }
@@ -182,22 +187,24 @@ impl World {
         match step {
             Step::Observe(number, values) => self.observe(&source(*number), values),
             Step::Deliver { limit, answer_arrives } => self.deliver(*limit, *answer_arrives),
-            Step::Crash => self.reopen(|_| ()),
+            Step::Crash => self.crash("agent.db", |_| ()),
             Step::RestoreCollector => {
                 self.strictness = Strictness::Gaps;
                 std::mem::swap(&mut self.collector, &mut self.backup);
                 self.greet();
             }
             Step::RollBack => self.roll_back(),
-            Step::Truncate(at) => {
+            Step::Truncate(file, at) => {
                 self.strictness = Strictness::Gaps;
-                self.reopen(|bytes| bytes.truncate(place(*at, bytes.len())));
+                self.crash(file, |bytes| bytes.truncate(place(*at, bytes.len())));
             }
-            Step::Flip(at) => {
+            Step::Flip(file, at) => {
                 self.strictness = Strictness::Gaps;
-                self.reopen(|bytes| {
+                self.crash(file, |bytes| {
                     let index = place(*at, bytes.len());
-                    bytes[index] ^= 0x10;
+                    if let Some(byte) = bytes.get_mut(index) {
+                        *byte ^= 0x10;
+                    }
                 });
             }
         }
@@ -267,16 +274,24 @@ impl World {
         Ok(())
     }
 
-    fn reopen(&mut self, damage: impl FnOnce(&mut Vec<u8>)) {
-        self.spool = None;
-        let path = self.folder.path().join("agent.db");
-        let mut bytes = fs::read(&path).unwrap();
-        let before = bytes.clone();
-        damage(&mut bytes);
-        if bytes != before {
-            fs::write(&path, bytes).unwrap();
+    /// The agent is killed, `file` is damaged, and the agent starts again and greets its
+    /// collector.
+    fn crash(&mut self, file: &str, damage: impl FnOnce(&mut Vec<u8>)) {
+        let image = image(self.folder.path());
+        let path = image.path().join(file);
+        if let Ok(mut bytes) = fs::read(&path) {
+            let before = bytes.clone();
+            damage(&mut bytes);
+            if bytes != before {
+                fs::write(&path, bytes).unwrap();
+            }
         }
+        self.spool = None;
+        self.folder = image;
         self.spool = Some(open(self.folder.path()));
+        // A log whose end is cut off is an older state in good order: nobody but the collector can
+        // tell.
+        self.greet();
     }
 
     /// The virtual machine goes back to a copy of its disk while the collector goes on.
@@ -333,6 +348,25 @@ impl World {
         };
         let (kept, recounted) = self.spool().with_connection(counted);
         assert_eq!(kept, recounted, "parts are not named as often as counted");
+    }
+}
+
+/// What the disk would hold if the agent were killed now. The log begins anew with another salt
+/// once all of it is in the file; within one salt, any mixture of older and newer pages is made
+/// good by the log.
+fn image(folder: &Path) -> tempfile::TempDir {
+    let copy = |file: &str, to: &Path| fs::copy(folder.join(file), to.join(file)).map(|_| ());
+    let salt = || fs::read(folder.join(FILES[1])).map(|log| log.get(..32).map(<[u8]>::to_vec)).ok();
+    loop {
+        let image = tempfile::tempdir().unwrap();
+        let before = salt();
+        copy(FILES[0], image.path()).unwrap();
+        let logged = copy(FILES[1], image.path()).is_ok();
+        // Last, since a generation is reserved there before it is used.
+        copy("identity.json", image.path()).unwrap();
+        if salt() == before && logged == before.is_some() {
+            return image;
+        }
     }
 }
 
@@ -461,9 +495,135 @@ fn a_state_enrolled_under_another_name_keeps_no_account_of_the_first() {
     world.spool().enrolled(host("b"), "u".into(), 1).unwrap();
     assert_ne!(world.spool().identity().incarnation, incarnation);
     assert!(world.status().sections.is_empty());
-    world.reopen(|_| ());
+    world.crash("agent.db", |_| ());
     world.observe(&source(0), &[1]);
     let status = world.status();
     assert!(status.generation > before);
     assert_eq!(status.sections[&source(0)].account.observed, 1);
+}
+
+#[test]
+fn what_can_never_be_delivered_is_expired_and_the_next_change_arrives_whole() {
+    let mut world = World::new();
+    world.strictness = Strictness::Gaps;
+    for value in 1..4 {
+        world.observe(&source(0), &[value]);
+    }
+    world.observe(&source(1), &[9]);
+    let second = world.spool().waiting(9).unwrap()[1].generation;
+    assert_eq!(world.spool().expire(&source(0), second).unwrap(), 2);
+    let account = world.status().sections[&source(0)].account;
+    // What waited behind them was put together into one that starts from nothing.
+    assert_eq!((account.observed, account.expired, account.coalesced), (4, 2, 1));
+    assert_eq!((account.waiting, account.imbalance()), (1, 0));
+    let generation = world.status().sections[&source(0)].generation;
+    assert_eq!(world.spool().expire(&source(0), generation).unwrap(), 1);
+    assert_eq!(world.status().sections[&source(0)].account.waiting, 0);
+    world.observe(&source(0), &[5]);
+    world.settle();
+    world.check_delivered();
+    let account = world.status().sections[&source(0)].account;
+    assert_eq!((account.expired, account.imbalance()), (3, 0));
+    assert_eq!(world.collector[&source(0)].accounted, account.observed);
+}
+
+#[test]
+fn whatever_moment_the_agent_is_killed_at_the_last_committed_state_is_there() {
+    const COMMITS: u64 = 400;
+    let folder = tempfile::tempdir().unwrap();
+    let values = |number: u64| [(number % 200) as u8, (number / 200) as u8];
+    let committed = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let (path, committed) = (folder.path(), &committed);
+        let mut spool = open(path);
+        scope.spawn(move || {
+            for number in 1..=COMMITS {
+                let generation = observe(&mut spool, &source(0), &values(number)).unwrap();
+                assert_eq!(generation, Some(Generation(number)));
+                committed.store(number, Ordering::Release);
+            }
+        });
+        let mut images = 0;
+        while committed.load(Ordering::Acquire) < COMMITS {
+            let before = committed.load(Ordering::Acquire);
+            let image = image(path);
+            let mut spool = open(image.path());
+            let status = spool.status().unwrap();
+            assert_eq!(status.repairs, 0, "a kill is no damage");
+            if let Some(section) = status.sections.get(&source(0)) {
+                let found = section.generation.0;
+                assert!(found >= before, "{before} was committed and {found} is there");
+                assert_eq!(section.account.imbalance(), 0);
+                assert_eq!(spool.begin(&source(0)).unwrap(), manifest_of(&values(found)));
+                images += 1;
+            } else {
+                assert_eq!(before, 0);
+            }
+        }
+        assert!(images > 0);
+    });
+}
+
+#[test]
+fn every_commit_is_asked_to_reach_the_disk() {
+    let mut world = World::new();
+    let (journal, synchronous) = world.spool().with_connection(|connection| {
+        let journal = "PRAGMA journal_mode";
+        let journal: String = connection.query_row(journal, [], |row| row.get(0)).unwrap();
+        let synchronous = "PRAGMA synchronous";
+        let synchronous: i64 = connection.query_row(synchronous, [], |row| row.get(0)).unwrap();
+        (journal, synchronous)
+    });
+    // 2 is FULL: the log is synced in each commit.
+    assert_eq!((journal.as_str(), synchronous), ("wal", 2));
+}
+
+/// How far a repair came before the crash.
+#[derive(Clone, Copy, Debug)]
+enum Repair {
+    Prepared,
+    FileMoved,
+    FileAndLogMoved,
+}
+
+#[test]
+fn a_repair_that_breaks_off_anywhere_is_carried_on_and_its_loss_is_on_the_books() {
+    for reached in [Repair::Prepared, Repair::FileMoved, Repair::FileAndLogMoved] {
+        let mut world = World::new();
+        world.observe(&source(0), &[1]);
+        world.observe(&source(0), &[2]);
+        let incarnation = world.spool().identity().incarnation;
+        let image = image(world.folder.path());
+        world.spool = None;
+        world.folder = image;
+        let folder = world.folder.path().to_path_buf();
+        let mut keeper = identity::Keeper::open(&folder).unwrap();
+        assert_eq!(repair::prepare(&folder, &mut keeper).unwrap(), 2);
+        let aside = |suffix: &str| {
+            let to = folder.join(format!("agent.db.damaged-1{suffix}"));
+            match fs::rename(folder.join(format!("agent.db{suffix}")), to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
+                _ => (),
+            }
+        };
+        match reached {
+            Repair::Prepared => (),
+            Repair::FileMoved => aside(""),
+            Repair::FileAndLogMoved => ["", "-wal"].into_iter().for_each(aside),
+        }
+        world.spool = Some(open(&folder));
+        world.strictness = Strictness::Gaps;
+        world.observe(&source(0), &[2]);
+        let status = world.status();
+        let account = status.sections[&source(0)].account;
+        assert_eq!((account.observed, account.expired, account.waiting), (3, 2, 1), "{reached:?}");
+        assert!(status.sections[&source(0)].generation > Generation(2), "{reached:?}");
+        assert_eq!(status.repairs, 1, "{reached:?}");
+        assert_ne!(world.spool().identity().incarnation, incarnation);
+        assert!(folder.join("agent.db.damaged-1").exists());
+        world.crash("agent.db", |_| ());
+        assert_eq!(world.status().repairs, 1, "a repair is carried on once");
+        world.settle();
+        world.check_delivered();
+    }
 }

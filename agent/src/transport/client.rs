@@ -3,6 +3,9 @@
 //!
 //! It knows how a request travels and nothing of what is said.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -182,24 +185,4 @@ async fn read(mut response: Response) -> Result<Vec<u8>, RequestError> {
         return Ok(body);
     }
     wire::decompress(&body).map_err(|_| RequestError::Answer("not decompressible"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_http_is_for_this_machine_only() {
-        for (address, loopback) in [
-            ("http://127.0.0.1:9470", true),
-            ("http://[::1]:9470", true),
-            ("http://localhost:9470", true),
-            ("http://127.0.0.1.example.org", false),
-            ("http://collector", false),
-        ] {
-            assert_eq!(is_loopback(&Url::parse(address).unwrap()), loopback, "{address}");
-        }
-        assert!(matches!(Collector::new("http://collector", None), Err(ClientError::Plain(_))));
-        assert!(matches!(Collector::new("ftp://collector", None), Err(ClientError::Url(_))));
-    }
 }

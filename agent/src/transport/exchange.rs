@@ -7,7 +7,10 @@
 
 #![deny(clippy::disallowed_methods, reason = "decisions are pure: no clock, no I/O, no randomness")]
 
-use std::collections::BTreeSet;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{Digest, Generation, SourceName};
 use driftline_protocol::mutant::{self, Mutant};
@@ -23,7 +26,8 @@ const BACKOFF_MS: u64 = 1_000;
 /// this.
 const BACKOFF_LIMIT_MS: u64 = 300_000;
 
-/// The wait after a refusal that only a person can mend, in milliseconds.
+/// The wait after a refusal that only a person can mend, in milliseconds; also how long a section
+/// that was given up is not offered again unless it changes.
 const REFUSED_MS: u64 = 900_000;
 
 /// Reports in a row that may bring nothing forward, before that counts as a failure. One may name
@@ -106,8 +110,10 @@ pub enum Effect {
     JumpAbove(Generation),
     /// The collector's store epoch.
     SawEpoch(u64),
-    /// The collector refused a version, for this reason.
-    VersionRefused(SourceName, String),
+    /// The collector refused what waits of a section, for this reason: send all of it anew.
+    SendWhole(SourceName, String),
+    /// It refused the whole section too: what waits up to this version goes nowhere.
+    GiveUp(SourceName, Generation, String),
 }
 
 /// When an answer came, and the chance that spreads what follows from it.
@@ -135,6 +141,18 @@ pub struct Exchange {
     failures: u32,
     fruitless: u32,
     lacking: Vec<Digest>,
+    /// Sections of which a version was refused since one was last applied. Bounded by the number of
+    /// sources.
+    refused: BTreeMap<SourceName, Refused>,
+}
+
+/// What was done about a refused version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    /// The whole section was put in its place.
+    SentWhole,
+    /// That was refused as well; not offered again before this time.
+    GivenUp { until_ms: u64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +175,7 @@ impl Exchange {
             failures: 0,
             fruitless: 0,
             lacking: Vec::new(),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -239,7 +258,7 @@ impl Exchange {
         if answer.generation > generation {
             effects.push(Effect::JumpAbove(answer.generation));
         }
-        let want = answer.want.into_iter();
+        let want = answer.want.into_iter().filter(|(source, _)| !self.rests(source, at.now_ms));
         effects.extend(want.map(|(source, held)| Effect::Reconcile(source, held)));
         effects
     }
@@ -262,6 +281,7 @@ impl Exchange {
             match outcome {
                 Outcome::Applied | Outcome::Known => {
                     progress = true;
+                    self.refused.remove(&source);
                     effects.push(Effect::Acknowledge(source, version.generation));
                     continue;
                 }
@@ -270,8 +290,9 @@ impl Exchange {
                     effects.push(Effect::Reconcile(source.clone(), held));
                 }
                 Outcome::Refused { why } => {
-                    effects.push(Effect::VersionRefused(source.clone(), why));
-                    self.reports_at = at.now_ms.saturating_add(REFUSED_MS);
+                    // Either step brings the section forward, so the others need not wait.
+                    progress = true;
+                    effects.push(self.mend(version, why, at.now_ms));
                 }
             }
             stuck.insert(source);
@@ -283,6 +304,32 @@ impl Exchange {
             self.failures = 0;
         }
         effects
+    }
+
+    /// What to do about a refused version. A damaged delta is mended by the whole section; what is
+    /// refused even so can never be delivered, and must not stand in the way of the rest.
+    fn mend(&mut self, version: &SectionVersion, why: String, now_ms: u64) -> Effect {
+        let source = version.source.clone();
+        let tried = self.refused.contains_key(&source);
+        let state = if tried {
+            Refused::GivenUp { until_ms: now_ms.saturating_add(REFUSED_MS) }
+        } else {
+            Refused::SentWhole
+        };
+        self.refused.insert(source.clone(), state);
+        if tried {
+            Effect::GiveUp(source, version.generation, why)
+        } else {
+            Effect::SendWhole(source, why)
+        }
+    }
+
+    /// Whether a section was given up and its time to be offered again has not come.
+    fn rests(&self, source: &SourceName, now_ms: u64) -> bool {
+        match self.refused.get(source) {
+            Some(Refused::GivenUp { until_ms }) => now_ms < *until_ms,
+            Some(Refused::SentWhole) | None => false,
+        }
     }
 
     /// Notes parts to upload; only parts the version names, whatever the collector asks for.
@@ -337,148 +384,4 @@ impl Exchange {
 /// together.
 fn splayed(wait: u64, chance: u64) -> u64 {
     wait.saturating_add(chance % (wait / 10 + 1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use driftline_protocol::ledger::Chain;
-    use driftline_protocol::manifest::ManifestDelta;
-    use driftline_protocol::snapshot::Domain;
-    use jiff::Timestamp;
-    use std::collections::BTreeMap;
-
-    fn source() -> SourceName {
-        "files".parse().unwrap()
-    }
-
-    fn at(chance: u64) -> Moment {
-        Moment { now_ms: 0, chance }
-    }
-
-    fn version(generation: u64) -> SectionVersion {
-        let digest = Digest([1; 32]);
-        let set = [("a".parse().unwrap(), digest)].into_iter().collect();
-        SectionVersion {
-            source: source(),
-            domain: Domain::Config,
-            generation: Generation(generation),
-            chain_before: Chain(digest),
-            chain: Chain(digest),
-            coalesced: 0,
-            expired: 0,
-            observed_at: Timestamp::UNIX_EPOCH,
-            observed_monotonic_ms: None,
-            delta: ManifestDelta { base: None, set, unset: BTreeSet::new() },
-            digest,
-        }
-    }
-
-    fn greeting(generation: u64, want: &[(SourceName, Held)]) -> Answer {
-        let answer = HeartbeatAnswer {
-            epoch: 3,
-            generation: Generation(generation),
-            want: want.iter().cloned().collect::<BTreeMap<_, _>>(),
-            next_ms: 60_000,
-            defer_ms: None,
-            cloned: false,
-            collector_time: Timestamp::UNIX_EPOCH,
-        };
-        Answer::Heartbeat { generation: Generation(5), answer }
-    }
-
-    fn outcomes(outcomes: Vec<Outcome>) -> Answer {
-        let sent = (1..=outcomes.len() as u64).map(version).collect();
-        Answer::Report { sent, answer: ReportAnswer { epoch: 3, outcomes } }
-    }
-
-    fn greeted() -> Exchange {
-        let mut exchange = Exchange::new(None, 60_000, 0);
-        assert_eq!(exchange.next(0, 9), Next::Heartbeat);
-        assert_eq!(exchange.answered(greeting(0, &[]), at(0)), [Effect::SawEpoch(3)]);
-        exchange
-    }
-
-    #[test]
-    fn nothing_is_sent_before_the_host_is_enrolled_and_greeted() {
-        let mut exchange = Exchange::new(Some(Proof::Secret), 60_000, 0);
-        assert_eq!(exchange.next(0, 9), Next::Enrol(Proof::Secret));
-        exchange.answered(Answer::Enrolled, at(0));
-        assert_eq!(exchange.next(0, 9), Next::Heartbeat);
-        exchange.answered(greeting(0, &[]), at(0));
-        assert_eq!(exchange.next(0, 9), Next::Report);
-        assert_eq!(exchange.next(0, 0), Next::Rest { until_ms: 60_000 });
-    }
-
-    #[test]
-    fn missing_parts_go_up_before_the_report_is_sent_again() {
-        let mut exchange = greeted();
-        let digests = vec![Digest([1; 32]), Digest([9; 32])];
-        exchange.answered(outcomes(vec![Outcome::MissingParts { digests }]), at(0));
-        assert_eq!(exchange.lacking(), [Digest([1; 32])], "a part nobody named is not sent");
-        assert_eq!(exchange.next(0, 1), Next::Parts);
-        exchange.answered(Answer::Parts(1), at(0));
-        assert_eq!(exchange.next(0, 1), Next::Report);
-    }
-
-    #[test]
-    fn a_version_behind_one_that_was_not_applied_is_not_acknowledged() {
-        let held = Held { generation: Generation(0), digest: None };
-        let answer = outcomes(vec![Outcome::BaseUnknown { held }, Outcome::Applied]);
-        let effects = greeted().answered(answer, at(0));
-        assert_eq!(effects, [Effect::SawEpoch(3), Effect::Reconcile(source(), held)]);
-    }
-
-    #[test]
-    fn a_later_generation_at_the_collector_is_jumped_before_anything_is_reconciled() {
-        let held = Held { generation: Generation(7), digest: None };
-        let effects = greeted().answered(greeting(7, &[(source(), held)]), at(0));
-        let expected = [
-            Effect::SawEpoch(3),
-            Effect::JumpAbove(Generation(7)),
-            Effect::Reconcile(source(), held),
-        ];
-        assert_eq!(effects, expected);
-    }
-
-    #[test]
-    fn a_clone_enrols_anew_with_its_token_once() {
-        let mut exchange = greeted();
-        let clone = || Answer::Refused { code: ProblemCode::Clone, retry_after_ms: None };
-        exchange.answered(clone(), at(0));
-        assert_eq!(exchange.next(0, 0), Next::Enrol(Proof::Token));
-        exchange.answered(clone(), at(0));
-        assert!(matches!(exchange.next(0, 0), Next::Rest { until_ms } if until_ms >= 10_000));
-    }
-
-    #[test]
-    fn retry_after_is_never_undercut() {
-        for code in [ProblemCode::Busy, ProblemCode::Failed, ProblemCode::Unauthorised] {
-            let mut exchange = greeted();
-            exchange.answered(Answer::Refused { code, retry_after_ms: Some(30_000) }, at(17));
-            assert!(matches!(exchange.next(29_999, 9), Next::Rest { .. }), "{code:?}");
-        }
-    }
-
-    #[test]
-    fn failures_wait_longer_and_stay_bounded() {
-        let mut exchange = greeted();
-        for failure in 0..40u32 {
-            exchange.answered(Answer::Unreachable, at(u64::MAX - 1));
-            let Next::Rest { until_ms } = exchange.next(0, 9) else { panic!("no rest") };
-            assert!(until_ms <= (BACKOFF_MS << failure.min(16)).min(BACKOFF_LIMIT_MS));
-        }
-    }
-
-    #[test]
-    fn reports_that_bring_nothing_forward_end_in_a_rest() {
-        let mut exchange = greeted();
-        let held = Held { generation: Generation(0), digest: None };
-        let mut sent = 0;
-        while exchange.next(0, 1) == Next::Report {
-            exchange.answered(outcomes(vec![Outcome::BaseUnknown { held }]), at(5));
-            sent += 1;
-        }
-        assert_eq!(sent, FRUITLESS);
-    }
 }

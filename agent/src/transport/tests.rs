@@ -94,7 +94,7 @@ fn transport(folder: &std::path::Path) -> (Transport<Spool>, Spool, Receiver<Str
         site_key: false,
     };
     let collector = Collector::new(&address, None).unwrap();
-    let watching: Watching = Arc::new(|| (0, false));
+    let watching: Watching = Arc::new(Wellbeing::default);
     (Transport::new(collector, spool.clone(), settings, watching).unwrap(), spool, seen)
 }
 

@@ -6,11 +6,28 @@ use std::path::Path;
 use std::time::Duration;
 
 use driftline_protocol::redact::Redactor;
+use notify::event::{
+    AccessKind, AccessMode, CreateKind, DataChange, Event, EventKind, Flag, MetadataKind,
+    ModifyKind, RemoveKind, RenameMode,
+};
+use notify::{Error, ErrorKind, EventHandler};
 
+use super::kernel::{Attempt, attempt};
+use super::mailbox::{Listener, PATHS, Told, Touch, touch};
 use super::*;
 
 /// How long an event may take to arrive before a test fails.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// A tree by `files`, a file in it by `accounts`, a file elsewhere by `packages`.
+fn watched() -> Vec<Watched> {
+    let watched = [("files", "/etc"), ("accounts", "/etc/passwd"), ("packages", "/var/lib/db")];
+    let one = |(source, path): (&str, &str)| Watched {
+        source: source.parse().unwrap(),
+        path: path.into(),
+    };
+    watched.map(one).to_vec()
+}
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -19,15 +36,12 @@ struct Bench {
 }
 
 impl Bench {
-    /// A tree made by `before`, with `etc` watched by `files` and `/etc/passwd` by `accounts`.
+    /// A tree made by `before`, watched as [`watched`] says.
     fn new(before: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         before(folder.path());
         let machine = Machine::open(folder.path(), Redactor::new([7; 32])).unwrap();
-        let watched = [("files", "/etc"), ("accounts", "/etc/passwd"), ("packages", "/var/lib/db")];
-        let watched = watched
-            .map(|(source, path)| Watched { source: source.parse().unwrap(), path: path.into() });
-        let watcher = Watcher::start(Arc::new(machine), watched.to_vec());
+        let watcher = Watcher::start(Arc::new(machine), watched());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         Self { folder, watcher, runtime }
     }
@@ -208,4 +222,156 @@ fn what_is_watched_is_counted() {
     // The root, etc, sub, deep, var and lib.
     assert_eq!(bench.watcher.directories(), 6);
     assert!(!bench.watcher.limited());
+}
+
+/// A tree nobody follows, so that a test decides when events are handled.
+struct Unfollowed {
+    folder: tempfile::TempDir,
+    machine: Machine,
+    mailbox: Arc<Mailbox>,
+    tree: Tree,
+}
+
+impl Unfollowed {
+    fn new(most: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        etc(folder.path());
+        let machine = Machine::open(folder.path(), Redactor::new([7; 32])).unwrap();
+        let mailbox = Arc::new(Mailbox::default());
+        let kernel = Kernel::new(Arc::clone(&mailbox)).unwrap();
+        let mut tree = Tree::new(kernel, watched(), most);
+        tree.sync(&machine);
+        Self { folder, machine, mailbox, tree }
+    }
+
+    #[track_caller]
+    fn told(&self) -> Told {
+        match self.mailbox.wait(LIMIT) {
+            Woken::Told(told) => told,
+            other @ (Woken::Stopped | Woken::Closed | Woken::TimedOut) => {
+                panic!("nothing was told: {other:?}")
+            }
+        }
+    }
+
+    /// Handles events until `source` is due.
+    #[track_caller]
+    fn handle_until(&mut self, source: &str) {
+        let source: SourceName = source.parse().unwrap();
+        loop {
+            let told = self.told();
+            if self.tree.handle(told, &self.machine).contains(&source) {
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn reading_a_watched_file_wakes_nobody() {
+    let bench = Unfollowed::new(DIRECTORIES);
+    let folder = bench.folder.path();
+    for _ in 0..100 {
+        fs::read(folder.join("etc/sub/file")).unwrap();
+        assert_eq!(fs::read_dir(folder.join("etc")).unwrap().count(), 2);
+    }
+    let link = folder.join("etc/link");
+    symlink("sub", &link).unwrap();
+    // Events come in order, so whatever reading had told would be told before the link.
+    let expected = [(link, Touch::Entry)].into();
+    assert_eq!(bench.told(), Told { touched: expected, lost: false });
+}
+
+#[test]
+fn only_what_may_have_changed_something_is_listened_to() {
+    let check = |kind: EventKind, expected| assert_eq!(touch(&kind), expected, "{kind:?}");
+    check(EventKind::Access(AccessKind::Open(AccessMode::Any)), None);
+    check(EventKind::Access(AccessKind::Read), None);
+    check(EventKind::Access(AccessKind::Close(AccessMode::Read)), None);
+    check(EventKind::Access(AccessKind::Close(AccessMode::Write)), Some(Touch::Content));
+    check(EventKind::Modify(ModifyKind::Data(DataChange::Any)), None);
+    check(EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), Some(Touch::Attributes));
+    check(EventKind::Modify(ModifyKind::Name(RenameMode::From)), Some(Touch::Entry));
+    check(EventKind::Modify(ModifyKind::Name(RenameMode::To)), Some(Touch::Entry));
+    check(EventKind::Modify(ModifyKind::Name(RenameMode::Both)), None);
+    check(EventKind::Create(CreateKind::File), Some(Touch::Entry));
+    check(EventKind::Remove(RemoveKind::Folder), Some(Touch::Entry));
+}
+
+#[test]
+fn what_waits_is_one_entry_a_path_and_bounded() {
+    let mailbox = Arc::new(Mailbox::default());
+    let mut listener = Listener(Arc::clone(&mailbox));
+    let mut tell = |kind, number: usize| {
+        listener.handle_event(Ok(Event::new(kind).add_path(format!("/{number}").into())));
+    };
+    let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    for _ in 0..3 {
+        tell(EventKind::Create(CreateKind::File), 0);
+        (0..PATHS).for_each(|number| tell(written, number));
+    }
+    let Woken::Told(told) = mailbox.wait(LIMIT) else { panic!("nothing was told") };
+    assert_eq!((told.touched.len(), told.lost), (PATHS, false));
+    assert_eq!(told.touched[Path::new("/0")], Touch::Entry, "writing hid that it was made");
+    (0..=PATHS).for_each(|number| tell(written, number));
+    assert_eq!(mailbox.wait(LIMIT), Woken::Told(Told { touched: [].into(), lost: true }));
+    listener.handle_event(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
+    assert_eq!(mailbox.wait(LIMIT), Woken::Told(Told { touched: [].into(), lost: true }));
+    drop(listener);
+    assert_eq!(mailbox.wait(LIMIT), Woken::Closed);
+}
+
+#[test]
+fn a_kernel_without_room_is_told_from_a_directory_that_may_not_be_watched() {
+    let check = |kind, expected| assert_eq!(attempt(&Error::new(kind)), expected);
+    check(ErrorKind::MaxFilesWatch, Attempt::Exhausted);
+    check(ErrorKind::Io(std::io::ErrorKind::OutOfMemory.into()), Attempt::Exhausted);
+    check(ErrorKind::Io(std::io::ErrorKind::PermissionDenied.into()), Attempt::Refused);
+    check(ErrorKind::PathNotFound, Attempt::Refused);
+}
+
+#[test]
+fn a_directory_found_under_a_new_name_first_stays_watched() {
+    let mut bench = Unfollowed::new(DIRECTORIES);
+    let (old, new) = (bench.folder.path().join("etc/sub"), bench.folder.path().join("etc/new"));
+    // Found by looking, before notify hears of the old name's end and would stop the watch.
+    let held = bench.mailbox.hold();
+    fs::create_dir(bench.folder.path().join("etc/one")).unwrap();
+    fs::rename(&old, &new).unwrap();
+    drop(held);
+    bench.tree.renew(&bench.machine);
+    while let Woken::Told(told) = bench.mailbox.wait(Duration::from_millis(100)) {
+        bench.tree.handle(told, &bench.machine);
+    }
+    assert_eq!(bench.tree.directories(), 7);
+    fs::write(new.join("deep/file"), "1").unwrap();
+    bench.handle_until("files");
+}
+
+#[test]
+fn a_reached_bound_is_told_and_what_is_watched_stays_watched() {
+    let mut bench = Unfollowed::new(2);
+    assert!(bench.tree.limited());
+    assert_eq!(bench.tree.directories(), 2);
+    fs::remove_dir_all(bench.folder.path().join("etc")).unwrap();
+    bench.handle_until("files");
+    fs::remove_dir_all(bench.folder.path().join("var")).unwrap();
+    bench.tree.sync(&bench.machine);
+    assert!(!bench.tree.limited(), "a bound that is no longer reached is still told");
+}
+
+#[test]
+fn events_the_kernel_lost_make_every_source_due() {
+    let mut bench = Unfollowed::new(DIRECTORIES);
+    let bound = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let bound: usize = bound.trim().parse().unwrap();
+    let names = ["a", "b"].map(|name| bench.folder.path().join("etc/sub").join(name));
+    let held = bench.mailbox.hold();
+    fs::write(&names[0], "x").unwrap();
+    for number in 0..=bound {
+        fs::rename(&names[number % 2], &names[(number + 1) % 2]).unwrap();
+    }
+    drop(held);
+    bench.handle_until("packages");
+    assert_eq!(bench.tree.directories(), 6);
 }

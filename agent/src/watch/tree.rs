@@ -1,65 +1,68 @@
 //! The watched directories, kept in step with the tree they stand in.
+//!
+//! A directory has two names: the one the machine gives it, by which sources ask for it, and the
+//! one the kernel gives it, which begins before the machine's root and goes through no link.
+//!
+//! The invariant: a directory is watched under one name of each kind. `notify` stops a watch when
+//! it hears that its path went away, also when that directory is by then known by another; so a
+//! watch that is found under a new name is set anew, and every path that was told of is looked at
+//! again afterwards.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::OsStr;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use driftline_protocol::ids::SourceName;
-use rustix::fs::FileType;
-use rustix::fs::inotify::{self, ReadFlags, Reader, WatchFlags};
-use rustix::io::Errno;
+use rustix::fs::{FileType, Stat};
 
-use super::{DIRECTORIES, Watched};
+use super::Watched;
+use super::kernel::{Attempt, Kernel, place_of};
+use super::mailbox::{Told, Touch};
 use crate::machine::{Directory, Machine};
-
-/// What a directory tells us of: never *open* or *access*, which our own reading would cause.
-const EVENTS: WatchFlags = WatchFlags::CREATE
-    .union(WatchFlags::DELETE)
-    .union(WatchFlags::MOVED_FROM)
-    .union(WatchFlags::MOVED_TO)
-    .union(WatchFlags::CLOSE_WRITE)
-    .union(WatchFlags::ATTRIB)
-    .union(WatchFlags::ONLYDIR);
 
 /// See the module.
 pub(super) struct Tree {
-    inotify: OwnedFd,
+    kernel: Kernel,
     watched: Vec<Watched>,
-    by_path: BTreeMap<Arc<Path>, i32>,
-    by_watch: HashMap<i32, Arc<Path>>,
+    /// By the machine's name.
+    known: BTreeMap<Arc<Path>, Known>,
+    /// The machine's name by the kernel's. One allocation holds both where they are the same.
+    by_place: BTreeMap<Arc<Path>, Arc<Path>>,
+    /// The machine's name by what the directory is.
+    by_inode: HashMap<Inode, Arc<Path>>,
+    /// The most directories that are watched.
+    most: usize,
     limited: bool,
 }
+
+/// One watched directory.
+struct Known {
+    place: Arc<Path>,
+    inode: Inode,
+}
+
+/// What tells directories apart, whatever their names: the file system and the number in it.
+type Inode = (u64, u64);
 
 /// A directory to be watched, and the file system it should stand on, if it matters.
 type Waiting = (PathBuf, Option<u64>);
 
-/// One event, with the path it speaks of.
-struct Event {
-    path: PathBuf,
-    flags: ReadFlags,
-}
-
 impl Tree {
-    pub(super) fn new(inotify: OwnedFd, watched: Vec<Watched>) -> Self {
+    pub(super) fn new(kernel: Kernel, watched: Vec<Watched>, most: usize) -> Self {
         Self {
-            inotify,
+            kernel,
             watched,
-            by_path: BTreeMap::new(),
-            by_watch: HashMap::new(),
+            known: BTreeMap::new(),
+            by_place: BTreeMap::new(),
+            by_inode: HashMap::new(),
+            most,
             limited: false,
         }
     }
 
-    pub(super) fn inotify(&self) -> &OwnedFd {
-        &self.inotify
-    }
-
     pub(super) fn directories(&self) -> usize {
-        self.by_path.len()
+        self.known.len()
     }
 
     pub(super) fn limited(&self) -> bool {
@@ -68,101 +71,85 @@ impl Tree {
 
     /// Watches everything anew that is there now, and forgets what is not.
     pub(super) fn sync(&mut self, machine: &Machine) {
-        self.limited = false;
         self.forget(Path::new("/"));
+        self.renew(machine);
+    }
+
+    /// Watches what is there now and is not watched yet. What is watched stays so without a gap.
+    pub(super) fn renew(&mut self, machine: &Machine) {
+        self.limited = false;
         self.add(Path::new("/"), machine);
     }
 
-    /// Handles all events that wait, and gives the sources that are due because of them.
-    pub(super) fn handle(
-        &mut self,
-        buffer: &mut [MaybeUninit<u8>],
-        machine: &Machine,
-    ) -> BTreeSet<SourceName> {
-        let mut due = BTreeSet::new();
-        let Some(events) = self.take_events(buffer) else {
+    /// Follows what was told, and gives the sources that are due because of it.
+    pub(super) fn handle(&mut self, told: Told, machine: &Machine) -> BTreeSet<SourceName> {
+        if told.lost {
             self.sync(machine);
             return self.watched.iter().map(|watched| watched.source.clone()).collect();
-        };
-        for event in events {
-            // A link at a root or on the way to one stands for a directory too.
-            let leads = matches!(self.place(&event.path), Place::OnTheWay | Place::Root);
-            if leads || event.flags.contains(ReadFlags::ISDIR) {
-                self.follow_directory(&event, machine);
+        }
+        let mut due = BTreeSet::new();
+        for (place, touch) in told.touched {
+            let paths = self.paths_of(&place);
+            match touch {
+                Touch::Content => {}
+                Touch::Attributes => self.add_all(&paths, machine),
+                Touch::Entry => self.replace(&place, &paths, machine),
             }
-            due.extend(self.concerned(&event.path));
+            due.extend(paths.iter().flat_map(|path| self.concerned(path)));
         }
         due
     }
 
-    /// The events that wait; `None` when the kernel lost some.
-    fn take_events(&mut self, buffer: &mut [MaybeUninit<u8>]) -> Option<Vec<Event>> {
-        let mut events = Vec::new();
-        let mut gone = Vec::new();
-        let mut reader = Reader::new(&self.inotify, buffer);
-        // One buffer at a time: under a stream of events the sources must still be called due.
-        loop {
-            let event = match reader.next() {
-                Ok(event) => event,
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => break,
-                Err(_) => return None,
-            };
-            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-                return None;
-            }
-            if event.events().contains(ReadFlags::IGNORED) {
-                gone.push(event.wd());
-            } else if let Some(directory) = self.by_watch.get(&event.wd()) {
-                let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-                let path = name.map_or(directory.to_path_buf(), |name| directory.join(name));
-                events.push(Event { path, flags: event.events() });
-            }
-            if reader.is_buffer_empty() {
-                break;
-            }
-        }
-        for watch in gone {
-            self.dropped(watch);
-        }
-        Some(events)
+    /// The machine's names of what the kernel knows as `place`: none when its directory is
+    /// watched no more, two when a link leads to it.
+    fn paths_of(&self, place: &Path) -> BTreeSet<PathBuf> {
+        let itself = self.by_place.get(place).map(|path| path.to_path_buf());
+        let entry = || {
+            let directory = self.by_place.get(place.parent()?)?;
+            Some(directory.join(place.file_name()?))
+        };
+        itself.into_iter().chain(entry()).collect()
     }
 
-    /// The kernel watches `watch` no more.
-    fn dropped(&mut self, watch: i32) {
-        if let Some(path) = self.by_watch.remove(&watch)
-            && self.by_path.get(&path) == Some(&watch)
-        {
-            self.by_path.remove(&path);
+    /// What stands at `place` may be another directory than before, or none.
+    fn replace(&mut self, place: &Path, paths: &BTreeSet<PathBuf>, machine: &Machine) {
+        // Before anything is added, for what is below may be known by way of a link elsewhere.
+        let below: Vec<Arc<Path>> =
+            at_and_below(&self.by_place, place).map(|(_, path)| Arc::clone(path)).collect();
+        for path in &below {
+            self.remove(path);
         }
-    }
-
-    fn follow_directory(&mut self, event: &Event, machine: &Machine) {
-        let moved_or_made = ReadFlags::CREATE | ReadFlags::MOVED_TO | ReadFlags::MOVED_FROM;
-        // A directory that becomes readable (an attribute event) can be watched from now on.
-        if event.flags.intersects(moved_or_made | ReadFlags::ATTRIB | ReadFlags::DELETE) {
-            if event.flags.intersects(moved_or_made | ReadFlags::DELETE) {
-                self.forget(&event.path);
+        for path in paths {
+            self.forget(path);
+        }
+        self.add_all(paths, machine);
+        for path in below {
+            if !paths.iter().any(|above| path.starts_with(above)) {
+                self.add(&path, machine);
             }
-            self.add(&event.path, machine);
         }
     }
 
     /// Stops watching at and below `path`.
     fn forget(&mut self, path: &Path) {
-        let from = self
-            .by_path
-            .range::<Path, _>((std::ops::Bound::Included(path), std::ops::Bound::Unbounded));
-        let below: Vec<_> = from
-            .take_while(|(known, _)| known.starts_with(path))
-            .map(|(known, _)| Arc::clone(known))
-            .collect();
-        for known in below {
-            if let Some(watch) = self.by_path.remove(&known) {
-                self.by_watch.remove(&watch);
-                // It is gone already when the directory is; either way nothing comes from it any more.
-                inotify::remove_watch(&self.inotify, watch).ok();
-            }
+        let below: Vec<Arc<Path>> =
+            at_and_below(&self.known, path).map(|(path, _)| Arc::clone(path)).collect();
+        for path in below {
+            self.remove(&path);
+        }
+    }
+
+    fn remove(&mut self, path: &Path) {
+        if let Some(Known { place, inode }) = self.known.remove(path) {
+            self.by_place.remove(&place);
+            self.by_inode.remove(&inode);
+            self.kernel.unwatch(&place);
+        }
+    }
+
+    fn add_all(&mut self, paths: &BTreeSet<PathBuf>, machine: &Machine) {
+        for path in paths {
+            self.add(path, machine);
         }
     }
 
@@ -181,7 +168,7 @@ impl Tree {
             if place == Place::Below && device.is_some_and(|device| device != stat.st_dev) {
                 continue;
             }
-            if !self.watch(&path, &directory) {
+            if !self.watch(&path, &directory, &stat) {
                 return;
             }
             match place {
@@ -219,32 +206,51 @@ impl Tree {
     }
 
     /// Watches one directory; false when no more can be watched.
-    fn watch(&mut self, path: &Path, directory: &Directory) -> bool {
-        if self.by_path.contains_key(path) {
+    fn watch(&mut self, path: &Path, directory: &Directory, stat: &Stat) -> bool {
+        let inode = (stat.st_dev, stat.st_ino);
+        // Without /proc a directory's place is unknown; its changes are found by rescan.
+        let Ok(place) = place_of(directory) else {
+            self.limited = true;
+            return true;
+        };
+        if self.is_watched(path, &place, inode) {
             return true;
         }
-        if self.by_path.len() >= DIRECTORIES {
+        let before = [Some(path), self.by_place.get(&*place).map(|path| &**path)];
+        let before = before.into_iter().chain([self.by_inode.get(&inode).map(|path| &**path)]);
+        let before: Vec<Arc<Path>> = before.flatten().map(Arc::from).collect();
+        for path in before {
+            self.remove(&path);
+        }
+        if self.known.len() >= self.most {
             self.limited = true;
             return false;
         }
-        // By its descriptor, so that it is the one just opened inside the machine's root.
-        let by_descriptor = format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd());
-        match inotify::add_watch(&self.inotify, by_descriptor, EVENTS) {
-            Ok(watch) => {
-                let path: Arc<Path> = path.into();
-                if let Some(before) = self.by_watch.insert(watch, Arc::clone(&path)) {
-                    self.by_path.remove(&before);
-                }
-                self.by_path.insert(path, watch);
-                true
-            }
-            Err(Errno::NOSPC | Errno::NOMEM) => {
+        match self.kernel.watch(&place) {
+            Attempt::Watched => self.insert(path, &place, inode),
+            // Its source finds out the same when it reads.
+            Attempt::Refused => {}
+            Attempt::Exhausted => {
                 self.limited = true;
-                false
+                return false;
             }
-            // Vanished or refused: the source finds out the same when it reads.
-            Err(_) => true,
         }
+        true
+    }
+
+    /// Whether the directory `inode` is watched where it is, under this name or by way of a link.
+    fn is_watched(&self, path: &Path, place: &Path, inode: Inode) -> bool {
+        let other = self.by_inode.get(&inode).and_then(|known| self.known.get(known));
+        let at_place = other.is_some_and(|known| &*known.place == place);
+        at_place && self.known.get(path).is_none_or(|known| known.inode == inode)
+    }
+
+    fn insert(&mut self, path: &Path, place: &Path, inode: Inode) {
+        let path: Arc<Path> = path.into();
+        let place = if *path == *place { Arc::clone(&path) } else { place.into() };
+        self.by_place.insert(Arc::clone(&place), Arc::clone(&path));
+        self.by_inode.insert(inode, Arc::clone(&path));
+        self.known.insert(path, Known { place, inode });
     }
 
     /// The sources that read something at, below, or by way of `path`.
@@ -267,6 +273,15 @@ impl Tree {
         }
         place
     }
+}
+
+/// The entries whose path is `path` or below it.
+fn at_and_below<'a, V>(
+    paths: &'a BTreeMap<Arc<Path>, V>,
+    path: &'a Path,
+) -> impl Iterator<Item = (&'a Arc<Path>, &'a V)> {
+    let from = paths.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+    from.take_while(move |(known, _)| known.starts_with(path))
 }
 
 /// How a path stands to the watched ones, the closest last.

@@ -37,13 +37,15 @@ pub(crate) struct Changes {
 }
 
 impl Row for ChangeRecord {
+    const NAME: &'static str = "change matches";
+    const WHOLE: usize = 3;
     const HEADINGS: &'static [&'static str] =
         &["time", "host", "kind", "part", "item", "before", "after"];
 
     fn cells(&self) -> Vec<String> {
         let change = &self.change;
         vec![
-            self.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            output::moment(self.at),
             self.host.to_string(),
             change.kind.as_str().to_owned(),
             output::printable(change.part.as_str()),

@@ -48,6 +48,8 @@ struct DiffRow {
 }
 
 impl Row for DiffRow {
+    const NAME: &'static str = "difference";
+    const WHOLE: usize = 1;
     const HEADINGS: &'static [&'static str] = &["kind", "part", "item", "before", "after"];
 
     fn cells(&self) -> Vec<String> {

@@ -14,7 +14,7 @@ pub(crate) async fn run(client: &Client) -> anyhow::Result<Verdict> {
     }
     for host in &hosts {
         if host.state != "alive" && host.state != "retired" {
-            let since = host.last_seen.strftime("%Y-%m-%d %H:%M:%SZ");
+            let since = output::moment(host.last_seen);
             lines.push(format!(
                 "{} is {}, last heard {since}: see `journalctl -u driftline-agent` there",
                 host.host, host.state

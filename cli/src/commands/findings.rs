@@ -23,6 +23,8 @@ pub(crate) struct Findings {
 }
 
 impl Row for FindingRecord {
+    const NAME: &'static str = "finding is open";
+    const WHOLE: usize = 3;
     const HEADINGS: &'static [&'static str] =
         &["severity", "kind", "host", "part", "item", "agreed", "now", "since"];
 
@@ -36,7 +38,7 @@ impl Row for FindingRecord {
             output::printable(finding.id.key.as_ref().map_or("-", ItemKey::as_str)),
             output::value(finding.desired.as_ref()),
             output::value(finding.current.as_ref()),
-            finding.first_seen.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            output::moment(finding.first_seen),
         ]
     }
 }

@@ -24,6 +24,8 @@ struct SectionRow {
 }
 
 impl Row for SectionRow {
+    const NAME: &'static str = "section has been reported";
+    const WHOLE: usize = 2;
     const HEADINGS: &'static [&'static str] =
         &["source", "domain", "parts", "unobserved", "generation", "last version"];
 
@@ -34,7 +36,7 @@ impl Row for SectionRow {
             self.parts.to_string(),
             self.unread.len().to_string(),
             self.section.generation.to_string(),
-            self.section.observed_at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            output::moment(self.section.observed_at),
         ]
     }
 }

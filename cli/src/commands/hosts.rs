@@ -24,18 +24,22 @@ pub(crate) struct HostRow {
 }
 
 impl Row for HostRow {
+    const NAME: &'static str = "host is known";
+    const WHOLE: usize = 2;
     const HEADINGS: &'static [&'static str] =
         &["host", "state", "kind", "site", "team", "last seen", "agent"];
 
     fn cells(&self) -> Vec<String> {
-        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let or_dash = |text: &Option<String>| {
+            text.clone().filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned())
+        };
         vec![
             self.host.to_string(),
             self.state.clone(),
             self.kind.clone(),
             or_dash(&self.site),
             or_dash(&self.team),
-            self.last_seen.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            output::moment(self.last_seen),
             output::printable(&self.agent_version),
         ]
     }

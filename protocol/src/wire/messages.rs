@@ -153,6 +153,20 @@ pub struct AgentStatus {
     pub spool_limit_bytes: u64,
     /// How often the spool had to be repaired since the state was made.
     pub spool_repairs: u64,
+    /// How often a source had to be made anew since the agent started: it broke an assertion, or
+    /// hung.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub source_restarts: u64,
+    /// Sources that hang in a reading the agent has given up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sources_stuck: u64,
+    /// Whether the configuration on disk could not be used, so that the one before it runs on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub config_refused: bool,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What the collector answers to a heartbeat.

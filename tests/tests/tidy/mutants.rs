@@ -59,8 +59,7 @@ fn tidy() -> Tree {
         "agent/src/lib.rs",
         "//! Agent.\nmod sources;\nmod formats;\nmod metrics;\nmod run;\n",
     );
-    tree.put("agent/src/sources.rs", "//! Contract.\nmod os;\n");
-    tree.put("agent/src/run.rs", "//! List.\nfn all() { os::new() }\n");
+    tree.put("agent/src/sources.rs", "//! List.\nmod os;\nfn all() { os::new() }\n");
     tree.put("agent/src/sources/os.rs", "//! Os.\nimpl Source for Os {}\n");
     tree.put("agent/src/formats.rs", format!("{pure}mod ini;\nstatic A: X = [ini::INI];\n"));
     tree.put("agent/src/formats/ini.rs", "//! Ini.\npub const INI: Format = Format {};\n");
@@ -68,8 +67,8 @@ fn tidy() -> Tree {
     tree.put("fuzz/Cargo.toml", "[[bin]]\npath = \"fuzz_targets/ini.rs\"\n");
     tree.put("agent/src/metrics.rs", "//! Names.\nconst UP: &str = \"driftline_up\";\n");
     tree.put("docs/metrics.md", "| `driftline_up` | help |\n");
-    tree.put("docs/manual/sources.md", "| `os` |\n");
-    tree.put("docs/manual/formats.md", "| `ini` |\n");
+    tree.put("docs/sources.md", "| `os` |\n");
+    tree.put("docs/formats.md", "| `ini` |\n");
     tree.put("rules/prometheus/a.yaml", ALERT);
     tree.put("rules/prometheus/tests/a.yaml", ALERT_TESTS);
     let headings = "## Meaning\n## Impact\n## Diagnosis\n## Mitigation\n";
@@ -171,8 +170,8 @@ fn every_alert_offence_is_found() {
 
 #[test]
 fn every_registry_offence_is_found() {
-    check("unlisted_source", replace("agent/src/run.rs", "os::new()", "none"));
-    check("unlisted_source", replace("docs/manual/sources.md", "os", "so"));
+    check("unlisted_source", replace("agent/src/sources.rs", "os::new()", "none"));
+    check("unlisted_source", replace("docs/sources.md", "os", "so"));
     check("unlisted_format", replace("agent/src/formats.rs", "ini::INI", ""));
     check("unlisted_format", replace("fuzz/fuzz_targets/ini.rs", "ini::INI", "x"));
     check("every_message", remove("protocol/golden/v1/heartbeat_answer.json"));

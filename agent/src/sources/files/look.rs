@@ -1,7 +1,8 @@
 //! What one path is and says: its attributes as items, its content by the format that claims it.
 //!
 //! Nothing here remembers anything between two looks. A value that may be a secret leaves in a
-//! [`RawObserved`], which only the redactor opens; of a file that holds a private key nothing is kept.
+//! [`RawObserved`], which only the redactor opens; of a file that holds a private key nothing is
+//! kept.
 
 use std::os::unix::ffi::OsStrExt;
 use std::panic::catch_unwind;
@@ -16,13 +17,10 @@ use driftline_protocol::redact::{RawItem, RawItems, RawObserved, Redactor};
 use driftline_protocol::snapshot::{Content, Reading, Reason};
 use rustix::fs::{FileType, Stat};
 
-use super::cache::Print;
 use super::scope::Scope;
 use crate::formats::{self, Format};
 use crate::machine::{Machine, same_file};
-
-/// Raised whenever attributes become other items.
-const ATTRIBUTES_VERSION: u32 = 1;
+use crate::sources::stamp::{self, Print};
 
 /// How much of a file a format is shown to claim it, in bytes.
 const HEAD_BYTES: usize = 4 * 1024;
@@ -58,8 +56,8 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Whether another look at the same state would give the same part. What the operating system refused
-    /// today it may grant tomorrow.
+    /// Whether another look at the same state would give the same part. What the operating system
+    /// refused today it may grant tomorrow.
     pub(super) fn repeats(&self) -> bool {
         match self.raw.content {
             Content::Read => true,
@@ -77,13 +75,15 @@ impl Look {
 pub(super) struct Looker<'a> {
     pub(super) machine: &'a Machine,
     pub(super) scope: &'a Scope,
+    /// See [`super::VERSION`].
+    version: u32,
     /// Of an empty scope: no glob changes how a part is read; see [`super::scope`].
     scope_digest: Digest,
 }
 
 impl<'a> Looker<'a> {
-    pub(super) fn new(machine: &'a Machine, scope: &'a Scope) -> Self {
-        Self { machine, scope, scope_digest: canonical::scope_digest([""; 0]) }
+    pub(super) fn new(machine: &'a Machine, scope: &'a Scope, version: u32) -> Self {
+        Self { machine, scope, version, scope_digest: canonical::scope_digest([""; 0]) }
     }
 
     pub(super) fn redactor(&self) -> &'a Redactor {
@@ -228,22 +228,8 @@ impl<'a> Looker<'a> {
 
     /// What `stat` alone says.
     pub(super) fn attributes(&self, stat: &Stat, content: Content) -> Look {
-        let mode = format!("{:04o}", stat.st_mode & 0o7777);
-        let mut items: RawItems = [
-            ("type", ItemValue::text(kind(stat))),
-            ("mode", ItemValue::Text(mode)),
-            ("owner", ItemValue::Integer(i64::from(stat.st_uid))),
-            ("group", ItemValue::Integer(i64::from(stat.st_gid))),
-        ]
-        .map(|(name, value)| (ItemKey::attribute(name), RawItem::plain(value)))
-        .into();
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        if kind == FileType::BlockDevice || kind == FileType::CharacterDevice {
-            let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
-            let device = ItemValue::Text(format!("{major}:{minor}"));
-            items.insert(ItemKey::attribute("device"), RawItem::plain(device));
-        }
-        let reading = self.reading("attributes", ATTRIBUTES_VERSION);
+        let items = stamp::attributes(stat);
+        let reading = self.reading("attributes", 1);
         Look { raw: RawObserved { reading, raw: None, size: None, content, items }, stat: *stat }
     }
 
@@ -256,6 +242,7 @@ impl<'a> Looker<'a> {
     }
 
     fn reading(&self, parser: &str, version: u32) -> Reading {
+        let version = version + self.version;
         Reading { parser: parser.into(), version, scope: self.scope_digest }
     }
 }
@@ -285,17 +272,4 @@ fn holds_private_key(bytes: &[u8]) -> bool {
         let line = line.trim_ascii_start();
         line.starts_with(BEGIN) && line.windows(KEY.len()).any(|words| words == KEY)
     })
-}
-
-fn kind(stat: &Stat) -> &'static str {
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => "file",
-        FileType::Directory => "directory",
-        FileType::Symlink => "link",
-        FileType::Fifo => "fifo",
-        FileType::Socket => "socket",
-        FileType::CharacterDevice => "character_device",
-        FileType::BlockDevice => "block_device",
-        FileType::Unknown => "unknown",
-    }
 }

@@ -1,21 +1,21 @@
 //! Which paths are parts, and which of them are never read.
 //!
-//! `include` and `exclude` decide which parts there are, `withhold` whether a part's content is read. None of
-//! them changes an item of a part that *is* read, and content that is withheld says so itself
-//! ([`Content::Unread`](driftline_protocol::snapshot::Content)). So no glob enters a reading's scope digest: a
-//! wider include must not make every file look as if it were read anew, and a file read on two hosts under
-//! different globs stays one part. A path that leaves the scope is not gone: see
-//! [`Source::covers`](crate::sources::Source::covers).
+//! `include` and `exclude` decide which parts there are, `withhold` whether a part's content is
+//! read. None of them changes an item of a part that *is* read, and content that is withheld says
+//! so itself ([`Content::Unread`](driftline_protocol::snapshot::Content)). So no glob enters a
+//! reading's scope digest: a wider include must not make every file look as if it were read anew,
+//! and a file read on two hosts under different globs stays one part. A path that leaves the scope
+//! is not gone: see [`Source::covers`](crate::sources::Source::covers).
 
 use std::collections::BTreeSet;
 
-use super::glob::{Glob, GlobError};
+use crate::sources::glob::{Glob, GlobError};
 
 /// What is looked at where the configuration says nothing else.
 pub const INCLUDE: &[&str] = &["/etc/**"];
 
-/// What is never looked at where the configuration says nothing else: it changes by itself and says nothing
-/// about what is configured.
+/// What is never looked at where the configuration says nothing else: it changes by itself and says
+/// nothing about what is configured.
 pub const EXCLUDE: &[&str] = &[
     // Written at mounting, at shutdown, by package triggers and by locking.
     "/etc/mtab",
@@ -88,7 +88,7 @@ impl Scope {
         Ok(Self { include: globs(include)?, exclude: globs(exclude)?, withhold: always })
     }
 
-    /// Where looking begins: no root stands below another that reaches it.
+    /// Where looking begins; one root may stand below another.
     pub fn roots(&self) -> BTreeSet<String> {
         self.include.iter().flat_map(Glob::roots).collect()
     }

@@ -14,7 +14,28 @@ use driftline_protocol::redact::{RawPart, Redactor};
 use driftline_protocol::snapshot::{Content, Observed, Part, Reason};
 
 use super::*;
+use crate::sources::check::{Broken, Denied, Fixture};
 use crate::sources::{Carry, Receipt};
+
+pub(in crate::sources) fn fixture() -> Fixture {
+    Fixture {
+        source: || Box::new(Files::new(&Config::default()).unwrap()),
+        recast: || {
+            let files = Files::new(&Config::default()).unwrap();
+            Box::new(Files { version: VERSION + 1, ..files })
+        },
+        tree: vec![
+            ("/etc/hosts", 0o644, "127.0.0.1 localhost\n"),
+            ("/etc/app/app.json", 0o640, "{\"password\": \"canary-51c0\", \"port\": 5060}\n"),
+            ("/etc/app/notes", 0o600, "a line of text\n"),
+            ("/etc/localtime", 0o777, "-> /usr/share/zoneinfo/UTC"),
+        ],
+        malformed: Broken { path: "/etc/app/app.json", content: "{", part: "/etc/app/app.json" },
+        denied: Denied { path: "/etc/app/notes", part: "/etc/app/notes" },
+        edit: ("/etc/hosts", "127.0.0.1 localhost\n10.0.0.1 pbx\n"),
+        canary: Some("canary-51c0"),
+    }
+}
 
 /// A tree with an `etc`, and a source that reads it.
 struct Tree {
@@ -81,6 +102,13 @@ impl Tree {
     fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
         fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
         fs::write(self.path(path), bytes).unwrap();
+    }
+
+    /// Denies these paths from now on, and no others.
+    fn deny(&mut self, paths: &[&str]) {
+        let denied = paths.iter().map(PathBuf::from).collect();
+        let machine = Machine::open(self.folder.path(), self.machine.redactor().clone()).unwrap();
+        self.machine = machine.with_seam(crate::machine::Seam { denied, ..Default::default() });
     }
 
     /// Sets all times back, so that they prove something.
@@ -187,7 +215,7 @@ fn times_that_lie_are_found_out_by_the_full_read() {
     tree.write("/etc/a", "one\n");
     tree.pass();
     tree.age();
-    let lying = super::cache::Print::of_stat(tree.machine.redactor(), &{
+    let lying = crate::sources::stamp::Print::of_stat(tree.machine.redactor(), &{
         tree.write("/etc/a", "two\n");
         tree.machine.stat(Path::new("/etc/a")).unwrap().unwrap()
     });
@@ -278,6 +306,62 @@ fn a_whole_secret_leaves_its_attributes_and_nothing_else() {
     }
 }
 
+/// The section after each pass, as the whole agent would keep it.
+fn kept(tree: &mut Tree, memory: &mut crate::assemble::Memory) -> BTreeMap<PartName, Part> {
+    let moment = jiff::Timestamp::UNIX_EPOCH;
+    let now = crate::assemble::Now { wall: moment, monotonic_ms: 0 };
+    crate::assemble::pass(&mut tree.files, &tree.machine, memory, now).unwrap();
+    memory.parts(tree.machine.redactor())
+}
+
+#[test]
+fn a_denied_read_makes_nothing_absent_or_empty() {
+    let mut tree = Tree::new();
+    tree.write("/etc/open", "one\n");
+    tree.write("/etc/shut", "two\n");
+    tree.write("/etc/dir/a", "three\n");
+    tree.write("/etc/dir/sub/b", "four\n");
+    let mut memory = crate::assemble::Memory::default();
+    let whole = kept(&mut tree, &mut memory);
+    tree.deny(&["/etc/shut", "/etc/dir"]);
+    tree.write("/etc/shut", "TWO\n");
+    let denied = kept(&mut tree, &mut memory);
+    assert!(whole.keys().eq(denied.keys()), "a denied read removed a part");
+    for (part, reason) in [
+        ("/etc/open", None),
+        ("/etc/shut", Some(Reason::Denied)),
+        ("/etc/dir", Some(Reason::Denied)),
+        ("/etc/dir/a", Some(Reason::Denied)),
+        ("/etc/dir/sub", Some(Reason::Denied)),
+        ("/etc/dir/sub/b", Some(Reason::Denied)),
+    ] {
+        assert_eq!(denied[&part.parse().unwrap()].unobserved_reason(), reason, "{part}");
+    }
+    let shut = denied[&"/etc/shut".parse().unwrap()].observed().unwrap();
+    assert!(shut.items.contains_key(&ItemKey::attribute("mode")), "attributes were visible");
+    tree.deny(&[]);
+    tree.write("/etc/shut", "two\n");
+    assert_eq!(kept(&mut tree, &mut memory), whole);
+}
+
+#[test]
+fn another_file_system_is_entered_only_where_it_is_named() {
+    let machine = Machine::open(Path::new("/"), Redactor::new([7; 32])).unwrap();
+    let read = |include: &str| {
+        let config = Config { include: vec![include.into()], ..Config::default() };
+        let mut seen = Recorder::default();
+        let mut sink = Into(&mut seen, machine.redactor());
+        Files::new(&config).unwrap().read(&machine, &mut sink).unwrap();
+        seen
+    };
+    let passing = read("/pro?/**");
+    assert_eq!(passing.read, ["/proc"]);
+    assert_eq!(passing.blind, [("/proc".to_string(), Reason::Unsupported)]);
+    let mount = passing.parts["/proc"].observed().unwrap();
+    assert!(mount.items.contains_key(&ItemKey::attribute("mount")));
+    assert!(!read("/proc/sys/kernel/ostype").read.is_empty());
+}
+
 #[test]
 fn a_large_file_is_hashed_and_a_huge_one_only_looked_at() {
     let mut tree = Tree::new();
@@ -357,8 +441,6 @@ fn no_glob_changes_how_a_file_is_read() {
 #[test]
 fn more_files_than_a_section_holds_blind_the_rest() {
     let mut tree = Tree::new();
-    // Names cost inodes; one file under many names costs none.
-    tree.write("/etc/0", "x\n");
     let mut made = 0;
     for folder in 0..4 {
         fs::create_dir(tree.path(&format!("/etc/d{folder}"))).unwrap();
@@ -396,9 +478,12 @@ fn a_file_is_racy_until_two_seconds_after_it_changed() {
         + Duration::new(stat.st_ctime.unsigned_abs(), u32::try_from(stat.st_ctime_nsec).unwrap());
     for (after_ms, racy) in [(0, true), (1_999, true), (2_001, false), (60_000, false)] {
         let now = changed + Duration::from_millis(after_ms);
-        assert_eq!(super::cache::is_racy(&stat, now), racy, "{after_ms} ms after");
+        assert_eq!(crate::sources::stamp::is_racy(&stat, now), racy, "{after_ms} ms after");
     }
-    assert!(super::cache::is_racy(&stat, changed - Duration::from_secs(60)), "the clock went back");
+    assert!(
+        crate::sources::stamp::is_racy(&stat, changed - Duration::from_secs(60)),
+        "the clock went back"
+    );
 }
 
 impl Tree {

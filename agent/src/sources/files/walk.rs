@@ -1,7 +1,8 @@
-//! One pass over the tree: which paths are looked at, in which order, and what is said of places that are not.
+//! One pass over the tree: which paths are looked at, in which order, and what is said of places
+//! that are not.
 //!
-//! The invariant: whatever the walk cannot enter, list to the end or keep up with is said to be blind, so a
-//! part is missing from what was said only when its directory was listed without it.
+//! The invariant: whatever the walk cannot enter, list to the end or keep up with is said to be
+//! blind, so a part is missing from what was said only when its directory was listed without it.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -16,9 +17,10 @@ use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Content, Reason};
 use rustix::fs::{FileType, Stat};
 
-use super::cache::{Cache, Known, Print, is_racy};
+use super::cache::{Cache, Known};
 use super::look::{Look, Looked, Looker, Named};
 use crate::machine::{Directory, same_file};
+use crate::sources::stamp::{Print, is_racy};
 use crate::sources::{Carry, Sink};
 
 /// How often a directory that changes while it is listed is listed anew.
@@ -205,7 +207,7 @@ impl<'a> Walk<'a> {
         {
             return self.cache.put(path, known);
         }
-        let began = SystemTime::now();
+        let began = self.looker.machine.clock();
         let look = match self.looker.look(named, stat) {
             Ok(Looked::Gone) => return,
             Ok(Looked::Done(look)) => look,

@@ -1,9 +1,10 @@
 //! Patterns for paths: small, bounded, and matched without a regular expression.
 //!
-//! `*` stands for any characters of one segment, `?` for one of them, `[a-z]` and `[!a-z]` for one of a set,
-//! `{a,b}` for either text, and `**` as a whole segment for any number of segments, none included. A pattern that
-//! does not begin with `/` is looked for at any depth. Paths are matched as part names, so a byte that is no
-//! UTF-8 is written `\xNN`. Matching is two nested backtracking scans, each of at most quadratic cost.
+//! `*` stands for any characters of one segment, `?` for one of them, `[a-z]`, `[!a-z]` and
+//! `[^a-z]` for one of a set, `{a,b}` for either text, and `**` as a whole segment for any number
+//! of segments, none included. A pattern that does not begin with `/` is looked for at any depth.
+//! Paths are matched as part names, so a byte that is no UTF-8 is written `\xNN`. Matching is two
+//! nested backtracking scans, each of at most quadratic cost.
 
 /// The longest pattern, in bytes.
 const PATTERN_BYTES: usize = 1_024;
@@ -28,8 +29,9 @@ pub struct GlobError {
     pub what: &'static str,
 }
 
+/// What stands between two slashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub(crate) enum Segment {
     /// `**`.
     Any,
     /// A name.
@@ -40,8 +42,9 @@ enum Segment {
     Pattern(Box<[Token]>),
 }
 
+/// What stands for one character, or for any number of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
+pub(crate) enum Token {
     Char(char),
     One,
     Many,
@@ -52,7 +55,8 @@ impl Glob {
     /// The pattern that `text` spells.
     ///
     /// # Errors
-    /// [`GlobError`] for an empty or too long text, an open bracket or brace, or too many alternatives.
+    /// [`GlobError`] for an empty or too long text, an open bracket or brace, or too many
+    /// alternatives.
     pub fn new(text: &str) -> Result<Self, GlobError> {
         let error = |what| GlobError { pattern: text.chars().take(80).collect(), what };
         if text.is_empty() || text.len() > PATTERN_BYTES {
@@ -97,8 +101,8 @@ impl Glob {
         })
     }
 
-    /// The directories or files from which everything meant can be reached: what stands before the first
-    /// wildcard.
+    /// The directories or files from which everything meant can be reached: what stands before the
+    /// first wildcard.
     pub fn roots(&self) -> impl Iterator<Item = String> {
         self.alternatives.iter().map(|segments| {
             let mut root = String::new();
@@ -113,7 +117,11 @@ impl Glob {
 }
 
 impl Segment {
-    fn new(name: &str) -> Result<Self, &'static str> {
+    /// The pattern of one name. Braces stand for themselves here: [`Glob::new`] has spelled them.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn new(name: &str) -> Result<Self, &'static str> {
         if name == "**" {
             return Ok(Self::Any);
         }
@@ -127,7 +135,8 @@ impl Segment {
         }
     }
 
-    fn matches(&self, name: &str) -> bool {
+    /// Whether `name`, without a slash, is one of those meant.
+    pub(crate) fn matches(&self, name: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Literal(literal) => **literal == *name,
@@ -172,8 +181,8 @@ impl Wild<&str> for Segment {
     }
 }
 
-/// Whether the pattern covers all elements. Only the last `any_number` is ever tried again, which is enough
-/// because an earlier one that covers less leaves more to the later.
+/// Whether the pattern covers all elements. Only the last `any_number` is ever tried again, which
+/// is enough because an earlier one that covers less leaves more to the later.
 fn matches_all<P: Wild<T>, T>(pattern: &[P], elements: &[T]) -> bool {
     let (mut p, mut e) = (0, 0);
     let mut again: Option<(usize, usize)> = None;
@@ -224,7 +233,7 @@ fn set(chars: &mut std::str::Chars<'_>) -> Result<Token, &'static str> {
     const OPEN: &str = "a bracket is not closed";
     let mut members: Vec<char> = Vec::new();
     let mut next = chars.next().ok_or(OPEN)?;
-    let except = next == '!';
+    let except = matches!(next, '!' | '^');
     if except {
         next = chars.next().ok_or(OPEN)?;
     }

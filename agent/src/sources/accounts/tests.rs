@@ -1,0 +1,204 @@
+//! What the account files say, and the row of the shared check.
+
+use driftline_protocol::item::{ItemKey, ItemValue};
+
+use super::*;
+use crate::sources::check::{Broken, Denied, Fixture};
+
+const KEY: &str = "ssh-ed25519 \
+    AAAAC3NzaC1lZDI1NTE5AAAAIOCKozE+uV+tO/zBHoV+Vm4Y9zB+npfnZfXCPKMBTsgx";
+
+const KEYS: &str = "\
+# the laptop
+ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOCKozE+uV+tO/zBHoV+Vm4Y9zB+npfnZfXCPKMBTsgx alice@laptop
+environment=\"API_TOKEN=canary-77ad\" ssh-ed25519 \
+AAAAC3NzaC1lZDI1NTE5AAAAIOCKozE+uV+tO/zBHoV+Vm4Y9zB+npfnZfXCPKMBTsgx again
+";
+
+pub(in crate::sources) fn fixture() -> Fixture {
+    Fixture {
+        source: || Box::new(Accounts::new()),
+        recast: || Box::new(Accounts { version: VERSION + 1, ..Accounts::new() }),
+        tree: vec![
+            (
+                PASSWD,
+                0o644,
+                "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000:Alice,,,:/home/alice:/bin/sh\n",
+            ),
+            ("/etc/group", 0o644, "root:x:0:\nsudo:x:27:alice\n"),
+            (
+                "/etc/shadow",
+                0o640,
+                "root:!:19000:0:99999:7:::\nalice:$6$canary-77ad$abc:19001:0:99999:7:::\n",
+            ),
+            ("/etc/gshadow", 0o640, "root:*::\nsudo:!::alice\n"),
+            (
+                SUDOERS,
+                0o440,
+                "Defaults env_reset\nroot ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n",
+            ),
+            ("/etc/sudoers.d/ops", 0o440, "%ops ALL=(root) NOPASSWD: /usr/bin/passwd\n"),
+            ("/etc/sudoers.d/ops.dpkg-old", 0o440, "this is not read\n"),
+            ("/home/alice/.ssh/authorized_keys", 0o600, KEYS),
+        ],
+        malformed: Broken { path: "/etc/group", content: "root:x\n", part: "group" },
+        denied: Denied { path: "/home/alice", part: "authorized_keys/alice" },
+        edit: ("/etc/sudoers.d/new", "alice ALL=ALL\n"),
+        canary: Some("canary-77ad"),
+    }
+}
+
+#[track_caller]
+fn check(reader: Reader, text: &str, expect: &[(&str, ItemValue)]) {
+    let items = reader(text.as_bytes()).unwrap();
+    let found: Vec<_> =
+        items.iter().map(|(key, item)| (key.as_str(), item.value.clone())).collect();
+    assert_eq!(found, expect);
+}
+
+fn text(text: &str) -> ItemValue {
+    ItemValue::text(text)
+}
+
+fn set(values: &[&str]) -> ItemValue {
+    ItemValue::Set(values.iter().map(|value| text(value)).collect())
+}
+
+#[test]
+fn an_account_is_its_fields() {
+    check(
+        tables::passwd,
+        "a:x:1000:100:A:/home/a:/bin/sh\na::0:0::/:\n+@net::::::\n",
+        &[
+            ("+@net/compat", ItemValue::Nothing),
+            ("a #2/gecos", text("")),
+            ("a #2/gid", ItemValue::Integer(0)),
+            ("a #2/home", text("/")),
+            ("a #2/shell", text("")),
+            ("a #2/state", text("no password")),
+            ("a #2/uid", ItemValue::Integer(0)),
+            ("a/gecos", text("A")),
+            ("a/gid", ItemValue::Integer(100)),
+            ("a/home", text("/home/a")),
+            ("a/shell", text("/bin/sh")),
+            ("a/uid", ItemValue::Integer(1000)),
+        ],
+    );
+    check(
+        tables::group,
+        "g:x:7:b,a\n",
+        &[("g/gid", ItemValue::Integer(7)), ("g/members", set(&["a", "b"]))],
+    );
+    check(
+        tables::gshadow,
+        "g:!:a:b\n",
+        &[
+            ("g/administrators", set(&["a"])),
+            ("g/members", set(&["b"])),
+            ("g/state", text("locked")),
+        ],
+    );
+}
+
+#[test]
+fn a_password_is_its_state_and_its_hash_a_secret() {
+    for (field, state, algorithm) in [
+        ("", "no password", None),
+        ("*", "locked", None),
+        ("!", "locked", None),
+        ("!!", "locked", None),
+        ("!*", "locked", None),
+        ("*NP*", "locked", None),
+        ("$6$salt$hash", "has a password", Some("sha512crypt")),
+        ("!$y$j9T$salt$hash", "locked, has a password", Some("yescrypt")),
+        ("$2y$10$hash", "has a password", Some("bcrypt")),
+        ("abJnggxhB/yWI", "has a password", Some("descrypt")),
+        ("$new$hash", "has a password", Some("unknown")),
+    ] {
+        let mut expect = vec![("u/state", text(state))];
+        expect.extend(algorithm.map(|name| ("u/algorithm", text(name))));
+        expect.extend(algorithm.map(|_| ("u/hash", text(field.trim_start_matches('!')))));
+        expect.sort();
+        check(tables::shadow, &format!("u:{field}:::::::\n"), &expect);
+    }
+    check(
+        tables::shadow,
+        "u:*:19000:0:99999:7:30:20000:\n",
+        &[
+            ("u/changed", ItemValue::Integer(19_000)),
+            ("u/expires", ItemValue::Integer(20_000)),
+            ("u/inactive", ItemValue::Integer(30)),
+            ("u/maximum", ItemValue::Integer(99_999)),
+            ("u/minimum", ItemValue::Integer(0)),
+            ("u/state", text("locked")),
+            ("u/warning", ItemValue::Integer(7)),
+        ],
+    );
+}
+
+#[test]
+fn a_replaced_hash_is_told_and_locking_it_replaces_nothing() {
+    let fingerprint = |field: &str| {
+        let mut items = tables::shadow(format!("u:{field}:1::::::\n").as_bytes()).unwrap();
+        let item = items.remove(&ItemKey::of(["u", "hash"])).unwrap();
+        assert!(item.sensitive, "the hash of {field} is no secret");
+        item.value
+    };
+    assert_eq!(fingerprint("$6$a$b"), fingerprint("!$6$a$b"));
+    assert_ne!(fingerprint("$6$a$b"), fingerprint("$6$a$c"));
+}
+
+#[test]
+fn a_key_is_named_as_ssh_keygen_names_it() {
+    let name = "SHA256:~1Dh8KmTZklu9e5urPSfNV~1ZNeAFDeLPJ1CLZGkaL9eE";
+    let line = format!(
+        "no-pty,from=\"b,a\",COMMAND=\"/bin/x \\\"a b\\\", c\" {KEY} alice at home\n{KEY}\n"
+    );
+    let expect = [
+        (" #2/comment", text("")),
+        (" #2/type", text("ssh-ed25519")),
+        ("/comment", text("alice at home")),
+        ("/option/command", text("/bin/x \"a b\", c")),
+        ("/option/from", set(&["a", "b"])),
+        ("/option/no-pty", ItemValue::Nothing),
+        ("/type", text("ssh-ed25519")),
+    ];
+    let expect: Vec<_> = expect.map(|(key, value)| (format!("{name}{key}"), value)).to_vec();
+    let expect: Vec<_> = expect.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+    check(|bytes| keys::authorized_keys("authorized_keys", bytes), &line, &expect);
+}
+
+#[test]
+fn what_no_library_would_read_is_malformed() {
+    let keys: Reader = |bytes| keys::authorized_keys("authorized_keys", bytes);
+    for (reader, text) in [
+        (tables::passwd as Reader, "a:x:1000\n"),
+        (tables::passwd, "a:x:one:1::/:\n"),
+        (tables::passwd, ":x:1:1::/:\n"),
+        (tables::group, "g:x:1:a:b\n"),
+        (tables::shadow, "u:*:soon::::::\n"),
+        (keys, "ssh-ed25519 AAAA\n"),
+        (keys, "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIOCKozE+uV+tO/zBHoV+Vm4Y9zB+npfnZfXCPKMBTsgx x\n"),
+        (keys, "-----BEGIN OPENSSH PRIVATE KEY-----\n"),
+    ] {
+        assert_eq!(reader(text.as_bytes()).map_err(|malformed| malformed.line), Err(1), "{text}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_give_items_or_malformed(
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        text in "((a|b|\\+)?(:(x|\\*|!|1|/h|a,b)?){0,8}\n){0,5}",
+        key in "(from=|\"|,|a| |ssh-ed25519 AAAAC3NzaC1lZDI1NTE5){0,8}",
+    ) {
+        let keys: Reader = |bytes| keys::authorized_keys("authorized_keys", bytes);
+        for reader in [tables::passwd, tables::group, tables::shadow, tables::gshadow, keys] {
+            for bytes in [bytes.as_slice(), text.as_bytes(), key.as_bytes()] {
+                if let Err(malformed) = reader(bytes) {
+                    proptest::prop_assert!(malformed.line > 0);
+                }
+            }
+        }
+    }
+}

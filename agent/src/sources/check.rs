@@ -1,0 +1,296 @@
+//! What every source must keep, checked for all of them from one table.
+//!
+//! A source enters [`super::all`] only with a [`Fixture`]: a tree, what breaks it, what denies it,
+//! and a secret planted in it. The checks know no source; they hold the invariants of the product
+//! against each: *replay*, *malformed*, *denied*, *canary*, *recast*, and that *the same* is said
+//! of nothing that changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use driftline_protocol::canonical;
+use driftline_protocol::ids::PartName;
+use driftline_protocol::redact::{RawPart, Redactor};
+use driftline_protocol::snapshot::{Content, Part, Reason};
+
+use crate::machine::{Machine, Seam};
+use crate::sources::{Carry, Receipt, Sink, Source};
+use crate::sources::{accounts, files, login_policy, os, packages, services};
+
+/// What the checks need to know of one source.
+pub(crate) struct Fixture {
+    /// The source as it is in production.
+    pub(crate) source: fn() -> Box<dyn Source>,
+    /// The same source that reads differently: another parser version or another scope.
+    pub(crate) recast: fn() -> Box<dyn Source>,
+    /// Path, mode and content of every file; a content `-> target` is a symbolic link.
+    pub(crate) tree: Vec<(&'static str, u32, &'static str)>,
+    /// What makes one part unparsable.
+    pub(crate) malformed: Broken,
+    /// What makes one part unreadable.
+    pub(crate) denied: Denied,
+    /// A file and its new content, which must be seen in the next pass.
+    pub(crate) edit: (&'static str, &'static str),
+    /// A secret that stands in the tree and must be in no redacted part.
+    pub(crate) canary: Option<&'static str>,
+}
+
+/// A file whose content breaks a part.
+pub(crate) struct Broken {
+    pub(crate) path: &'static str,
+    pub(crate) content: &'static str,
+    pub(crate) part: &'static str,
+}
+
+/// A file or directory whose denial makes a part unobserved.
+pub(crate) struct Denied {
+    pub(crate) path: &'static str,
+    pub(crate) part: &'static str,
+}
+
+/// What one pass said, to a sink that holds what the pass before said.
+#[derive(Default)]
+struct Recording {
+    /// What the pass before left behind, as receipts.
+    held: BTreeMap<PartName, Receipt>,
+    receipts: BTreeMap<PartName, Receipt>,
+    seen: BTreeMap<PartName, Part>,
+    same: BTreeSet<PartName>,
+    blind: Vec<(PartName, Reason)>,
+}
+
+impl Recording {
+    /// A sink that holds the parts for these receipts.
+    fn after(held: &BTreeMap<PartName, Receipt>) -> Self {
+        Self { held: held.clone(), ..Self::default() }
+    }
+
+    fn named(&self) -> BTreeSet<PartName> {
+        self.same.iter().chain(self.seen.keys()).cloned().collect()
+    }
+}
+
+impl Sink for Recording {
+    fn seen(&mut self, part: PartName, raw: RawPart) -> Receipt {
+        assert!(!self.same.contains(&part), "{part} is both seen and the same");
+        let redacted = redactor().redact(raw);
+        let (digest, _) = redactor().seal(&redacted);
+        let receipt = Receipt { digest, unobserved: redacted.get().unobserved_reason() };
+        self.receipts.insert(part.clone(), receipt);
+        let before = self.seen.insert(part.clone(), redacted.into_inner());
+        assert!(before.is_none(), "{part} is seen twice");
+        receipt
+    }
+
+    fn same(&mut self, part: &PartName, receipt: &Receipt) -> Carry {
+        assert!(!self.seen.contains_key(part), "{part} is both seen and the same");
+        if self.held.get(part) != Some(receipt) {
+            return Carry::ReadAgain;
+        }
+        assert!(self.same.insert(part.clone()), "{part} is the same twice");
+        self.receipts.insert(part.clone(), *receipt);
+        Carry::Carried
+    }
+
+    fn blind(&mut self, place: &PartName, reason: Reason) {
+        self.blind.push((place.clone(), reason));
+    }
+}
+
+/// The one table: a row for every source, in the order of [`super::all`].
+fn fixtures() -> Vec<Fixture> {
+    vec![
+        os::tests::fixture(),
+        packages::tests::fixture(),
+        services::tests::fixture(),
+        accounts::tests::fixture(),
+        login_policy::tests::fixture(),
+        files::tests::fixture(),
+    ]
+}
+
+#[test]
+fn every_source_passes_every_check() {
+    let mut fixtures: BTreeMap<_, _> =
+        fixtures().into_iter().map(|fixture| ((fixture.source)().name(), fixture)).collect();
+    for source in super::all(&files::Config::default()).unwrap() {
+        let fixture = fixtures.remove(&source.name());
+        let Some(fixture) = fixture else { panic!("{} has no fixture", source.name()) };
+        check(&fixture);
+    }
+    assert!(fixtures.is_empty(), "a fixture belongs to no source");
+}
+
+/// Holds every invariant against one source.
+fn check(fixture: &Fixture) {
+    let whole = run(fixture, &mut *(fixture.source)(), &Seam::default()).seen;
+    assert!(!whole.is_empty(), "the fixture gives no part");
+    for (name, part) in &whole {
+        assert_eq!(part.unobserved_reason(), None, "{name} of the whole fixture is not read");
+        canonical::decode(&canonical::encode(part)).expect("a part keeps the protocol's bounds");
+    }
+    replays(fixture, &whole);
+    malformed_content_keeps_its_attributes(fixture, &whole);
+    denied_is_not_absent(fixture, &whole);
+    secrets_stay(fixture, &whole);
+    reading_differently_is_no_change(fixture, &whole);
+    the_same_is_never_said_of_a_change(fixture);
+}
+
+fn replays(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
+    let again = run(fixture, &mut *(fixture.source)(), &Seam::default()).seen;
+    let bytes = |parts: &BTreeMap<PartName, Part>| -> Vec<_> {
+        parts.iter().map(|(name, part)| (name.clone(), canonical::encode(part))).collect()
+    };
+    assert_eq!(bytes(whole), bytes(&again), "the same tree gives other bytes");
+}
+
+fn malformed_content_keeps_its_attributes(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
+    let root = plant(fixture);
+    let Broken { path, content, part } = fixture.malformed;
+    write(root.path(), path, content);
+    let broken = read(root.path(), &mut *(fixture.source)(), Seam::default()).seen;
+    let name: PartName = part.parse().unwrap();
+    let Some(Part::Observed(observed)) = broken.get(&name) else {
+        panic!("{part} is not observed")
+    };
+    assert_eq!(observed.content, Content::Unread(Reason::Malformed), "{part}");
+    assert!(!observed.items.is_empty(), "{part} lost its attributes");
+    assert!(observed.items.keys().all(driftline_protocol::item::ItemKey::is_attribute), "{part}");
+    assert!(observed.raw.is_some(), "{part} lost its digest");
+    others_are_untouched(whole, &broken, &name);
+}
+
+fn denied_is_not_absent(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
+    let Denied { path, part } = fixture.denied;
+    let seam = Seam { denied: vec![path.into()], ..Seam::default() };
+    let recording = run(fixture, &mut *(fixture.source)(), &seam);
+    let name: PartName = part.parse().unwrap();
+    let blind = recording.blind.iter().any(|(place, reason)| {
+        *reason == Reason::Denied && Path::new(part).starts_with(place.as_str())
+    });
+    let denied = recording.seen;
+    let reason = denied.get(&name).and_then(Part::unobserved_reason);
+    assert!(blind || reason == Some(Reason::Denied), "{part} with {path} denied: {reason:?}");
+    others_are_untouched(whole, &denied, &name);
+}
+
+fn others_are_untouched(
+    whole: &BTreeMap<PartName, Part>,
+    now: &BTreeMap<PartName, Part>,
+    but: &PartName,
+) {
+    for (name, part) in whole.iter().filter(|(name, _)| *name != but) {
+        assert_eq!(now.get(name), Some(part), "{name} changed with {but}");
+    }
+}
+
+fn secrets_stay(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
+    let Some(canary) = fixture.canary else { return };
+    assert!(fixture.tree.iter().any(|(_, _, content)| content.contains(canary)), "no canary");
+    for (name, part) in whole {
+        let text = String::from_utf8(canonical::encode(part)).unwrap();
+        assert!(!text.contains(canary) && !name.as_str().contains(canary), "{name} tells: {text}");
+    }
+}
+
+fn reading_differently_is_no_change(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
+    let recast = run(fixture, &mut *(fixture.recast)(), &Seam::default()).seen;
+    for (name, part) in whole {
+        let before = part.observed().expect("the whole fixture is observed");
+        let after = recast.get(name).and_then(Part::observed).expect("a recast part is observed");
+        assert_ne!(
+            before.reading, after.reading,
+            "{name} does not say that it is read differently"
+        );
+        assert_eq!(before.raw, after.raw, "{name} has other bytes when it is read differently");
+    }
+}
+
+fn the_same_is_never_said_of_a_change(fixture: &Fixture) {
+    let root = plant(fixture);
+    let mut source = (fixture.source)();
+    let settled = || Seam { clock_ahead: Duration::from_secs(3_600), ..Seam::default() };
+    let mut pass =
+        |held: &BTreeMap<PartName, Receipt>| read_after(root.path(), &mut *source, settled(), held);
+    let first = pass(&BTreeMap::new());
+    let second = pass(&first.receipts);
+    assert_eq!(second.named(), first.named(), "a second pass names other parts");
+    assert_eq!(second.receipts, first.receipts, "a part changed by itself");
+    // A sink that lost everything must be told everything, though nothing has changed.
+    let lost = pass(&BTreeMap::new());
+    assert_eq!(lost.seen, first.seen, "a part that was not carried is not read again");
+    let (path, content) = fixture.edit;
+    write(root.path(), path, content);
+    let third = pass(&lost.receipts);
+    let fresh = read(root.path(), &mut *(fixture.source)(), settled());
+    assert_ne!(fresh.seen, first.seen, "the edit of {path} changes nothing");
+    assert_eq!(third.receipts, fresh.receipts, "a part depends on the passes before");
+}
+
+fn run(fixture: &Fixture, source: &mut dyn Source, seam: &Seam) -> Recording {
+    let root = plant(fixture);
+    let seam = Seam { denied: seam.denied.clone(), clock_ahead: seam.clock_ahead };
+    read(root.path(), source, seam)
+}
+
+fn read(root: &Path, source: &mut dyn Source, seam: Seam) -> Recording {
+    read_after(root, source, seam, &BTreeMap::new())
+}
+
+fn read_after(
+    root: &Path,
+    source: &mut dyn Source,
+    seam: Seam,
+    held: &BTreeMap<PartName, Receipt>,
+) -> Recording {
+    let machine = Machine::open(root, redactor()).unwrap().with_seam(seam);
+    let mut recording = Recording::after(held);
+    source.read(&machine, &mut recording).expect("a source says something of its fixture");
+    recording
+}
+
+fn redactor() -> Redactor {
+    Redactor::new([7; 32])
+}
+
+fn plant(fixture: &Fixture) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (path, mode, content) in &fixture.tree {
+        write(root.path(), path, content);
+        if !content.starts_with("-> ") {
+            let permissions = std::fs::Permissions::from_mode(*mode);
+            std::fs::set_permissions(below(root.path(), path), permissions).unwrap();
+        }
+    }
+    root
+}
+
+fn write(root: &Path, path: &str, content: &str) {
+    let path = below(root, path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    match content.strip_prefix("-> ") {
+        Some(target) => std::os::unix::fs::symlink(target, path).unwrap(),
+        None => std::fs::write(path, content).unwrap(),
+    }
+}
+
+fn below(root: &Path, path: &str) -> std::path::PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
+
+#[test]
+fn a_running_machine_is_read_without_a_part_that_keeps_changing() {
+    let machine = Machine::open(Path::new("/"), redactor()).unwrap();
+    let read = || {
+        let mut recording = Recording::default();
+        os::Os::new().read(&machine, &mut recording).unwrap();
+        recording.seen
+    };
+    let (first, second) = (read(), read());
+    assert_eq!(first, second);
+    let changing = first.values().filter(|p| p.unobserved_reason() == Some(Reason::Changing));
+    assert_eq!(changing.count(), 0);
+}

@@ -1,0 +1,217 @@
+//! Whether we and sshd read the same policy from the same files, and the row of the shared check.
+
+use std::collections::BTreeMap;
+
+use driftline_protocol::item::ItemValue;
+use driftline_protocol::redact::{RawItems, Redactor};
+
+use super::*;
+use crate::sources::check::{Broken, Denied, Fixture};
+
+const MAIN: &str = "\
+Include sshd_config.d/*.conf
+PermitRootLogin yes
+Port 22
+X11Forwarding yes
+SetEnv API_TOKEN=canary-6b1d
+Match User alice
+  PasswordAuthentication no
+";
+
+const DROPPED_IN: &str = "\
+PermitRootLogin without-password
+LoginGraceTime 1m
+AllowUsers alice bob
+Match Group ops
+  AllowTcpForwarding local
+";
+
+pub(in crate::sources) fn fixture() -> Fixture {
+    Fixture {
+        source: || Box::new(LoginPolicy::new()),
+        recast: || Box::new(LoginPolicy { version: VERSION + 1, ..LoginPolicy::new() }),
+        tree: vec![
+            ("/etc/ssh/sshd_config", 0o644, MAIN),
+            ("/etc/ssh/sshd_config.d/10-site.conf", 0o600, DROPPED_IN),
+            ("/etc/ssh/sshd_config.d/.hidden.conf", 0o600, "PermitRootLogin no\n"),
+        ],
+        malformed: Broken { path: FILE, content: "PermitRootLogin\n", part: "sshd" },
+        denied: Denied { path: "/etc/ssh/sshd_config.d", part: "sshd" },
+        edit: ("/etc/ssh/sshd_config.d/20-new.conf", "UseDNS yes\n"),
+        canary: Some("canary-6b1d"),
+    }
+}
+
+/// The items of the policy of these files.
+fn policy(files: &[(&str, &str)]) -> RawItems {
+    let root = tempfile::tempdir().unwrap();
+    for (path, content) in files {
+        let path = root.path().join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let machine = Machine::open(root.path(), Redactor::new([1; 32])).unwrap();
+    let mut walk = Walk { look: Look::new(&machine), policy: Policy::default(), files: 0 };
+    assert!(matches!(walk.file(Path::new(FILE), 0), Ok(Found::File)));
+    walk.policy.items()
+}
+
+#[track_caller]
+fn check(files: &[(&str, &str)], expect: &[&str]) {
+    let shown: Vec<String> = policy(files)
+        .iter()
+        .map(|(key, item)| match (item.rank, &item.value) {
+            (Some(rank), _) => format!("{key} [{rank}]"),
+            (None, value) => format!("{key} = {}", shown(value)),
+        })
+        .collect();
+    assert_eq!(shown, expect);
+}
+
+/// A value as `sshd -T` would print it, lists and sets each on their own.
+fn shown(value: &ItemValue) -> String {
+    match value {
+        ItemValue::Flag(true) => "yes".into(),
+        ItemValue::Flag(false) => "no".into(),
+        ItemValue::Integer(number) => number.to_string(),
+        ItemValue::Text(text) => text.clone(),
+        ItemValue::List(values) => values.iter().map(shown).collect::<Vec<_>>().join(","),
+        ItemValue::Set(values) => values.iter().map(shown).collect::<Vec<_>>().join(" "),
+        ItemValue::Nothing | ItemValue::Fingerprint(_) | ItemValue::Lines(_) => {
+            panic!("no setting is {value:?}")
+        }
+    }
+}
+
+#[test]
+fn an_include_stands_where_it_is_written() {
+    check(
+        &[("/etc/ssh/sshd_config", MAIN), ("/etc/ssh/sshd_config.d/10-site.conf", DROPPED_IN)],
+        &[
+            "global/allowusers = alice bob",
+            "global/logingracetime = 60",
+            "global/permitrootlogin = prohibit-password",
+            "global/port = 22",
+            "global/setenv/API_TOKEN = canary-6b1d",
+            "global/x11forwarding = yes",
+            "match group ops [0]",
+            "match group ops/allowtcpforwarding = local",
+            "match user alice [1]",
+            "match user alice/passwordauthentication = no",
+        ],
+    );
+}
+
+#[test]
+fn a_match_inside_an_include_inside_a_match_needs_both() {
+    check(
+        &[
+            ("/etc/ssh/sshd_config", "Match Group ops\nInclude inner\nBanner none\n"),
+            ("/etc/ssh/inner", "X11Forwarding no\nMatch User eve\nBanner /etc/eve\n"),
+        ],
+        &[
+            "match group ops [0]",
+            "match group ops #2 [2]",
+            "match group ops #2/banner = none",
+            "match group ops user eve [1]",
+            "match group ops user eve/banner = /etc/eve",
+            "match group ops/x11forwarding = no",
+        ],
+    );
+}
+
+#[test]
+fn a_file_that_includes_itself_is_too_large_and_not_endless() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(root.path().join("etc/ssh")).unwrap();
+    std::fs::write(root.path().join("etc/ssh/sshd_config"), "Include sshd_config sshd_config\n")
+        .unwrap();
+    let machine = Machine::open(root.path(), Redactor::new([1; 32])).unwrap();
+    let mut walk = Walk { look: Look::new(&machine), policy: Policy::default(), files: 0 };
+    let trouble = walk.file(Path::new(FILE), 0);
+    assert!(matches!(trouble, Err(Trouble::Unread(Reason::TooLarge))));
+}
+
+/// Each configuration here is one that `sshd -T` accepts; every keyword it sets must read alike.
+const ACCEPTED: &[&str] = &[
+    "PermitRootLogin without-password\nPermitRootLogin yes\nPasswordAuthentication no\n",
+    "LoginGraceTime 1h30m\nClientAliveInterval 5m\nClientAliveCountMax 7\nMaxAuthTries 3\n",
+    "port 2201\nPort=2202\nAllowUsers alice bob\nAllowUsers carol\nAcceptEnv LANG \"LC_*\"\n",
+    "loglevel verbose\nSyslogFacility local3\nBanner \"/etc/issue net\" # why not\n",
+    "ChallengeResponseAuthentication no\nKeepAlive no\nGatewayPorts ClientSpecified\n",
+    "AuthorizedKeysFile .ssh/a .ssh/b\nSubsystem sftp internal-sftp -f AUTH\nSetEnv A=1 B=2\n\
+     SetEnv C=3\n",
+    "Ciphers aes256-ctr,aes128-ctr\nMACs hmac-sha2-256\n\
+     AuthenticationMethods publickey,password keyboard-interactive\n",
+    "ForceCommand /bin/sh -c \"a b\" x\nPermitOpen host:22 other:*\nMaxStartups 5:50:20\n",
+    "X11Forwarding yes\nMatch User alice\nX11Forwarding no\nMatch all\nPermitTTY no\n",
+];
+
+#[test]
+#[allow(clippy::disallowed_types, reason = "a test may ask sshd itself")]
+fn sshd_reads_every_keyword_as_we_do() {
+    let keys = tempfile::tempdir().unwrap();
+    let key = keys.path().join("key");
+    let generated = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status();
+    let sshd = Path::new("/usr/sbin/sshd");
+    // The privilege separation folder is made at boot by the unit; as root we may stand in for it.
+    let ready = std::fs::create_dir_all("/run/sshd").is_ok();
+    if !sshd.exists() || !ready || !generated.is_ok_and(|status| status.success()) {
+        return;
+    }
+    for text in ACCEPTED {
+        let file = keys.path().join("sshd_config");
+        std::fs::write(&file, text).unwrap();
+        let output = std::process::Command::new(sshd)
+            .args(["-T", "-f"])
+            .arg(&file)
+            .arg("-h")
+            .arg(&key)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
+        agrees(text, &String::from_utf8(output.stdout).unwrap());
+    }
+}
+
+/// Compares what we say of the global settings with what `sshd -T` printed.
+fn agrees(text: &str, printed: &str) {
+    let mut theirs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for line in printed.lines() {
+        let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
+        theirs.entry(keyword).or_default().push(value);
+    }
+    let items = policy(&[(FILE, text)]);
+    assert!(!items.is_empty());
+    for (key, item) in &items {
+        let segments: Vec<String> = key.segments().collect();
+        let [scope, keyword, names @ ..] = segments.as_slice() else { continue };
+        if scope != "global" {
+            continue;
+        }
+        let keyword = keyword.as_str();
+        let theirs = theirs.get(keyword).unwrap_or_else(|| panic!("sshd knows no {keyword}"));
+        let theirs = normal(keyword, &theirs.join(" "));
+        let value = shown(&item.value);
+        if keyword == "setenv" {
+            assert!(theirs.contains(&format!("{}={value}", names.join("/"))), "{key} of {text}");
+            continue;
+        }
+        let ours = [names, &[value]].concat().join(" ");
+        assert_eq!(normal(keyword, &ours), theirs, "{keyword} of {text}");
+    }
+}
+
+/// Words in one order, since neither side promises one; and the one alias that sshd prints by its
+/// old name.
+fn normal(keyword: &str, value: &str) -> Vec<String> {
+    let value = value.replace("without-password", "prohibit-password");
+    let by_comma = keyword == "authorizedkeysfile";
+    let words = value.split(|c: char| c == ' ' || (by_comma && c == ','));
+    let mut words: Vec<String> = words.map(str::to_owned).collect();
+    words.sort();
+    words
+}

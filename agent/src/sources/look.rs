@@ -1,0 +1,165 @@
+//! How a source looks at the files behind one part, and how it remembers what it looked at.
+//!
+//! A [`Look`] reads files and lists directories and notes each of them; from the notes come the
+//! part's raw digest and attributes, and a [`Trace`] with which the next pass can say *the same*
+//! after a few `stat` calls. It knows no format. It keeps two promises: a file written in the same
+//! moment it was read is read again (as git treats a racy index entry), and nothing but a fully
+//! read part is ever remembered.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use driftline_protocol::ids::PartName;
+use driftline_protocol::item::Fingerprint;
+use driftline_protocol::redact::{RawItems, RawObserved, RawPart};
+use driftline_protocol::snapshot::{Content as Extent, Reading, Reason};
+use rustix::fs::Stat;
+
+use crate::formats::Malformed;
+use crate::machine::{Content, Entry, Machine};
+use crate::sources::stamp::{Print, attributes, is_racy};
+use crate::sources::{Carry, Receipt, Sink};
+
+/// Looks at the files behind one part.
+pub(crate) struct Look<'a> {
+    machine: &'a Machine,
+    began: SystemTime,
+    trace: Trace,
+    settled: bool,
+    files: Vec<(PathBuf, Fingerprint)>,
+    size: u64,
+    attributes: RawItems,
+}
+
+/// The state of every file and directory that a part was made from.
+struct Trace(Vec<(PathBuf, Option<Print>)>);
+
+/// What a source remembers from pass to pass: of each part that it read to the end, the trace and
+/// what the sink said of it.
+#[derive(Default)]
+pub(crate) struct Memory(BTreeMap<PartName, (Trace, Receipt)>);
+
+impl<'a> Look<'a> {
+    /// A look that begins now.
+    pub(crate) fn new(machine: &'a Machine) -> Self {
+        Self {
+            machine,
+            began: machine.clock(),
+            trace: Trace(Vec::new()),
+            settled: true,
+            files: Vec::new(),
+            size: 0,
+            attributes: RawItems::new(),
+        }
+    }
+
+    /// The content of a regular file; see [`Machine::read`].
+    pub(crate) fn read(&mut self, path: &Path, bound: u64) -> Result<Option<Content>, Reason> {
+        let content = self.machine.read(path, bound)?;
+        self.note(path, content.as_ref().map(|content| &content.stat));
+        if let Some(content) = &content {
+            if self.files.is_empty() {
+                self.attributes = attributes(&content.stat);
+            }
+            let digest = self.machine.redactor().raw_digest(&content.bytes);
+            self.files.push((path.to_path_buf(), digest));
+            self.size += content.bytes.len() as u64;
+        }
+        Ok(content)
+    }
+
+    /// The names in a directory; see [`Machine::entries`].
+    pub(crate) fn entries(&mut self, path: &Path) -> Result<Option<Vec<Entry>>, Reason> {
+        // The directory's state before listing: a name that comes in between is then a change.
+        let stat = self.machine.stat_followed(path)?;
+        self.note(path, stat.as_ref());
+        self.machine.entries(path)
+    }
+
+    /// The target of a symbolic link; see [`Machine::link_target`].
+    pub(crate) fn link_target(&self, path: &Path) -> Result<Option<Vec<u8>>, Reason> {
+        self.machine.link_target(path)
+    }
+
+    /// Forgets the bytes read so far: they hold more than the part tells, such as how much memory
+    /// is free, and their digest would change with every pass.
+    pub(crate) fn without_bytes(&mut self) {
+        self.files.clear();
+        self.size = 0;
+    }
+
+    /// The part made from what was read: an unparsable content keeps its digest and attributes.
+    pub(crate) fn part(&self, reading: Reading, items: Result<RawItems, Malformed>) -> RawPart {
+        let (content, items) = match items {
+            Ok(items) => (Extent::Read, items),
+            Err(_) => (Extent::Unread(Reason::Malformed), RawItems::new()),
+        };
+        let mut all = self.attributes.clone();
+        all.extend(items);
+        let size = (!self.files.is_empty()).then_some(self.size);
+        RawPart::Observed(RawObserved { reading, raw: self.raw(), size, content, items: all })
+    }
+
+    /// One file's own digest, or one digest over the paths and digests of all of them.
+    fn raw(&self) -> Option<Fingerprint> {
+        if let [(_, digest)] = self.files.as_slice() {
+            return Some(*digest);
+        }
+        self.files.first()?;
+        let mut hasher = self.machine.redactor().raw_hasher();
+        for (path, digest) in &self.files {
+            hasher.update(path.as_os_str().as_encoded_bytes());
+            hasher.update(&[0]);
+            hasher.update(&digest.digest.0);
+        }
+        Some(hasher.finish())
+    }
+
+    fn note(&mut self, path: &Path, stat: Option<&Stat>) {
+        self.settled &= stat.is_none_or(|stat| !is_racy(stat, self.began));
+        let state = stat.map(|stat| Print::of_stat(self.machine.redactor(), stat));
+        self.trace.0.push((path.to_path_buf(), state));
+    }
+}
+
+impl Trace {
+    fn holds(&self, machine: &Machine) -> bool {
+        let print = |stat: &Stat| Print::of_stat(machine.redactor(), stat);
+        let is_alike = |(path, state): &(PathBuf, Option<Print>)| {
+            machine.stat_followed(path).is_ok_and(|stat| stat.as_ref().map(print) == *state)
+        };
+        self.0.iter().all(is_alike)
+    }
+}
+
+impl Memory {
+    /// Says that `part` is the same if it provably is; otherwise it must be read.
+    pub(crate) fn carry(&self, part: &PartName, machine: &Machine, sink: &mut dyn Sink) -> Carry {
+        match self.0.get(part) {
+            Some((trace, receipt)) if trace.holds(machine) => sink.same(part, receipt),
+            Some(_) | None => Carry::ReadAgain,
+        }
+    }
+
+    /// Says `part`, and remembers what it was made from unless some of it is unknown or too fresh.
+    pub(crate) fn say(
+        &mut self,
+        (name, part): (PartName, RawPart),
+        look: Look<'_>,
+        sink: &mut dyn Sink,
+    ) {
+        let read = matches!(part, RawPart::Observed(RawObserved { content: Extent::Read, .. }));
+        let receipt = sink.seen(name.clone(), part);
+        if read && look.settled {
+            self.0.insert(name, (look.trace, receipt));
+        } else {
+            self.0.remove(&name);
+        }
+    }
+
+    /// Forgets the parts that are not on the host any more.
+    pub(crate) fn retain(&mut self, is_there: impl Fn(&PartName) -> bool) {
+        self.0.retain(|name, _| is_there(name));
+    }
+}

@@ -1,0 +1,187 @@
+//! Which packages dpkg has installed, in which version, and which are held.
+//!
+//! One part, `dpkg`, from `/var/lib/dpkg/status` (deb-control(5), dpkg(1) "Package states"). A host
+//! without that file has no part. Keys are `name:arch/version`, `…/status` where a package is
+//! anything but properly installed, and `…/hold`. It does not know who installed what: that is the
+//! package logs' business.
+
+use std::path::{Path, PathBuf};
+
+use driftline_protocol::canonical::scope_digest;
+use driftline_protocol::ids::SourceName;
+use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::redact::{RawItem, RawItems, RawPart};
+use driftline_protocol::snapshot::{Domain, Reading, Reason};
+
+use crate::formats::Malformed;
+use crate::machine::Machine;
+use crate::sources::look::{Look, Memory};
+use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
+
+/// Where dpkg keeps what it knows.
+const STATUS: &str = "/var/lib/dpkg/status";
+
+/// The largest status file that is read, in bytes. A desktop with 5,000 packages has 10 MB.
+const STATUS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Raised whenever the same status file gives other items.
+const VERSION: u32 = 1;
+
+/// The source; see the page's head.
+pub struct Packages {
+    version: u32,
+    memory: Memory,
+}
+
+impl Packages {
+    /// A source that remembers nothing yet.
+    pub fn new() -> Self {
+        Self { version: VERSION, memory: Memory::default() }
+    }
+}
+
+impl Default for Packages {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Source for Packages {
+    fn name(&self) -> SourceName {
+        source_name("packages")
+    }
+
+    fn domain(&self) -> Domain {
+        Domain::Config
+    }
+
+    fn manual(&self) -> Manual {
+        Manual {
+            parts: "`dpkg`, where dpkg keeps packages",
+            ordered: "none",
+            version: self.version,
+        }
+    }
+
+    fn watched(&self) -> Vec<PathBuf> {
+        vec![STATUS.into()]
+    }
+
+    fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
+        let name = part_name("dpkg");
+        if self.memory.carry(&name, machine, sink) == Carry::Carried {
+            return Ok(());
+        }
+        let mut look = Look::new(machine);
+        let part = match look.read(Path::new(STATUS), STATUS_BYTES) {
+            Ok(None) => return Ok(()),
+            Err(reason) => RawPart::Unobserved(reason),
+            Ok(Some(content)) => look.part(self.reading(), packages(&content.bytes)),
+        };
+        self.memory.say((name, part), look, sink);
+        Ok(())
+    }
+}
+
+impl Packages {
+    fn reading(&self) -> Reading {
+        let scope = scope_digest([""; 0]);
+        Reading { parser: "dpkg_status".into(), version: self.version, scope }
+    }
+}
+
+/// One stanza of the status file, as far as it matters here.
+#[derive(Default)]
+struct Stanza<'a> {
+    line: u32,
+    package: Option<&'a str>,
+    architecture: Option<&'a str>,
+    version: Option<&'a str>,
+    status: Option<&'a str>,
+}
+
+/// The items of a status file.
+///
+/// # Errors
+/// [`Malformed`] where dpkg itself would refuse: a line that is no field, a stanza without name or
+/// status, an installed package without a version, the same package twice.
+fn packages(bytes: &[u8]) -> Result<RawItems, Malformed> {
+    let mut items = RawItems::new();
+    let mut stanza = Stanza::default();
+    let mut number = 0;
+    for line in bytes.split(|byte| *byte == b'\n') {
+        number += 1;
+        match line.first() {
+            None => std::mem::take(&mut stanza).finish(&mut items)?,
+            Some(b' ' | b'\t') if stanza.line > 0 => {}
+            Some(_) => stanza.field(line, number)?,
+        }
+    }
+    stanza.finish(&mut items)?;
+    Ok(items)
+}
+
+impl<'a> Stanza<'a> {
+    fn field(&mut self, line: &'a [u8], number: u32) -> Result<(), Malformed> {
+        let malformed = |what| Malformed { line: number, what };
+        self.line = number;
+        let colon = line.iter().position(|byte| *byte == b':');
+        let colon = colon.filter(|at| *at > 0).ok_or_else(|| malformed("not a field"))?;
+        let (name, value) = line.split_at(colon);
+        let slot = match name {
+            b"Package" => &mut self.package,
+            b"Architecture" => &mut self.architecture,
+            b"Version" => &mut self.version,
+            b"Status" => &mut self.status,
+            _ => return Ok(()),
+        };
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        let value = std::str::from_utf8(value).map_err(|_| malformed("not UTF-8"))?.trim();
+        if value.is_empty() || slot.replace(value).is_some() {
+            return Err(malformed("a field is empty or given twice"));
+        }
+        Ok(())
+    }
+
+    fn finish(self, items: &mut RawItems) -> Result<(), Malformed> {
+        let malformed = |what| Malformed { line: self.line, what };
+        if self.line == 0 {
+            return Ok(());
+        }
+        let package = self.package.ok_or_else(|| malformed("a stanza without a package"))?;
+        let status = self.status.ok_or_else(|| malformed("a package without a status"))?;
+        let mut words = status.split_ascii_whitespace();
+        let (Some(want), Some(flag), Some(state), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(malformed("a status is not of three words"));
+        };
+        let name = match self.architecture {
+            Some(architecture) => format!("{package}:{architecture}"),
+            None => package.to_owned(),
+        };
+        let mut add = |field: &str, value| {
+            items
+                .insert(ItemKey::of([&name, field]), RawItem::plain(value))
+                .map_or(Ok(()), |_| Err(malformed("a package is listed twice")))
+        };
+        if want == "hold" {
+            add("hold", ItemValue::Flag(true))?;
+        }
+        // A name that dpkg only remembers because somebody once selected it is not on the host.
+        if state == "not-installed" {
+            return Ok(());
+        }
+        if !(matches!(want, "install" | "hold") && flag == "ok" && state == "installed") {
+            add("status", ItemValue::text(status))?;
+        }
+        match self.version {
+            Some(version) => add("version", ItemValue::text(version)),
+            None if state == "config-files" => Ok(()),
+            None => Err(malformed("a package without a version")),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(in crate::sources) mod tests;

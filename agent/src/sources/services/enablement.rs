@@ -1,0 +1,78 @@
+//! Whether a unit is enabled, as `systemctl is-enabled` says it (systemctl(1), table 1;
+//! `unit_file_lookup_state`).
+
+use crate::formats::systemd::Settings;
+
+use super::index::{Index, PERSISTENT, Unit, base_name, concerns};
+
+/// The state of a unit whose fragment is empty or a link to `/dev/null`.
+pub(super) fn masked(unit: &Unit) -> &'static str {
+    if is_runtime(unit.folder) { "masked-runtime" } else { "masked" }
+}
+
+/// The state of any other unit.
+pub(super) fn state(index: &Index, unit: &Unit, settings: &Settings) -> &'static str {
+    let aliases = settings.words("Install", "Alias");
+    // A template is enabled by the link of its default instance; other instances only make it
+    // `indirect`.
+    let default = settings.text("Install", "DefaultInstance");
+    let default = default.map(|instance| unit.name.replacen('@', &format!("@{instance}"), 1));
+    let is_own = |name: &String| *name == unit.name || default.as_ref() == Some(name);
+    let links = index.links.iter().filter(|link| is_own(&link.name)).map(|link| link.folder);
+    let named = index
+        .top_links
+        .iter()
+        .filter(|link| base_name(&link.target) == unit.name && aliases.contains(&link.name));
+    let folders: Vec<&str> = links.chain(named.map(|link| link.folder)).collect();
+    if folders.contains(&PERSISTENT) {
+        return "enabled";
+    }
+    if folders.iter().any(|folder| is_runtime(folder)) {
+        return "enabled-runtime";
+    }
+    if unit.target.is_some() && is_configured(unit.folder) {
+        return if is_runtime(unit.folder) { "linked-runtime" } else { "linked" };
+    }
+    let has = |key| !settings.words("Install", key).is_empty();
+    let has_rules =
+        !aliases.is_empty() || ["WantedBy", "RequiredBy", "UpheldBy"].into_iter().any(has);
+    match (is_known_otherwise(index, unit), has_rules) {
+        (true, _) => "indirect",
+        (false, true) => "disabled",
+        (false, false) if has("Also") => "indirect",
+        (false, false) => "static",
+    }
+}
+
+/// Whether somebody made a link to the unit by a name that enabling it would not give.
+fn is_known_otherwise(index: &Index, unit: &Unit) -> bool {
+    let instance = index.links.iter().any(|link| {
+        is_configured(link.folder) && link.name != unit.name && concerns(&link.name, &unit.name)
+    });
+    let alias = index.top_links.iter().any(|link| {
+        let elsewhere = base_name(&link.target) == unit.name && link.name != unit.name;
+        elsewhere && is_configured(link.folder)
+    });
+    instance || alias
+}
+
+/// The folders that pull the unit in, such as `multi-user.target.wants`.
+pub(super) fn wanted_by(index: &Index, unit: &Unit) -> Vec<String> {
+    let links = index.links.iter().filter(|link| concerns(&link.name, &unit.name));
+    links.map(|link| link.from.clone()).collect()
+}
+
+/// The instances of a template that something pulls in.
+pub(super) fn instances(index: &Index, unit: &Unit) -> Vec<String> {
+    let links = index.links.iter().filter(|link| link.name != unit.name);
+    links.filter(|link| concerns(&link.name, &unit.name)).map(|link| link.name.clone()).collect()
+}
+
+fn is_runtime(folder: &str) -> bool {
+    folder.starts_with("/run/")
+}
+
+/// Whether links there are somebody's decision rather than a package's content.
+fn is_configured(folder: &str) -> bool {
+    folder == PERSISTENT || is_runtime(folder)
+}

@@ -1,0 +1,96 @@
+//! What the attributes of a file tell: who may do what with it, and whether it can have changed.
+//!
+//! Every source says attributes with the same items, and believes times by the same rule. Nothing
+//! is read here.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use driftline_protocol::ids::FingerprintDigest;
+use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::redact::{RawItem, RawItems, Redactor};
+use rustix::fs::{FileType, Stat};
+
+/// How long after a change another may leave no trace in the times of a file. Ext4 counts in kernel
+/// ticks, FAT in two seconds.
+const RACY: Duration = Duration::from_secs(2);
+
+/// A hash that stands for a path or for attributes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Print(FingerprintDigest);
+
+impl Print {
+    pub(crate) fn of_path(redactor: &Redactor, path: &[u8]) -> Self {
+        Self(redactor.raw_digest(path).digest)
+    }
+
+    pub(crate) fn of_stat(redactor: &Redactor, stat: &Stat) -> Self {
+        let numbers = [
+            stat.st_mtime.unsigned_abs(),
+            stat.st_mtime_nsec,
+            stat.st_ctime.unsigned_abs(),
+            stat.st_ctime_nsec,
+            stat.st_dev,
+            stat.st_ino,
+            stat.st_size.unsigned_abs(),
+            stat.st_rdev,
+            u64::from(stat.st_mode),
+            u64::from(stat.st_uid),
+            u64::from(stat.st_gid),
+        ];
+        Self(redactor.raw_digest(numbers.map(u64::to_le_bytes).as_flattened()).digest)
+    }
+
+    pub(crate) fn of_attributes(redactor: &Redactor, stat: &Stat) -> Self {
+        let attributes = [stat.st_mode, stat.st_uid, stat.st_gid];
+        Self(redactor.raw_digest(attributes.map(u32::to_le_bytes).as_flattened()).digest)
+    }
+}
+
+/// Whether a file with these attributes, read from `now` on, could change again without its times
+/// telling.
+pub(crate) fn is_racy(stat: &Stat, now: SystemTime) -> bool {
+    let changed = |seconds: i64, nanoseconds: u64| {
+        let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        UNIX_EPOCH + since + Duration::from_nanos(nanoseconds)
+    };
+    let ctime = changed(stat.st_ctime, stat.st_ctime_nsec);
+    let mtime = changed(stat.st_mtime, stat.st_mtime_nsec);
+    // A time of change in the future means that the clock was set back: times prove nothing then.
+    // The time of modification is anybody's to set; one far in the future says nothing about the
+    // next write.
+    ctime + RACY > now || (mtime + RACY > now && mtime < now + RACY)
+}
+
+/// `@type`, `@mode`, `@owner` and `@group` (as numbers: names are what `accounts` says of them),
+/// and `@device` of a device.
+pub(crate) fn attributes(stat: &Stat) -> RawItems {
+    let mode = format!("{:04o}", stat.st_mode & 0o7777);
+    let mut items: RawItems = [
+        ("type", ItemValue::text(kind(stat))),
+        ("mode", ItemValue::Text(mode)),
+        ("owner", ItemValue::Integer(i64::from(stat.st_uid))),
+        ("group", ItemValue::Integer(i64::from(stat.st_gid))),
+    ]
+    .map(|(name, value)| (ItemKey::attribute(name), RawItem::plain(value)))
+    .into();
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if kind == FileType::BlockDevice || kind == FileType::CharacterDevice {
+        let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+        let device = ItemValue::Text(format!("{major}:{minor}"));
+        items.insert(ItemKey::attribute("device"), RawItem::plain(device));
+    }
+    items
+}
+
+fn kind(stat: &Stat) -> &'static str {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => "file",
+        FileType::Directory => "directory",
+        FileType::Symlink => "link",
+        FileType::Fifo => "fifo",
+        FileType::Socket => "socket",
+        FileType::CharacterDevice => "character_device",
+        FileType::BlockDevice => "block_device",
+        FileType::Unknown => "unknown",
+    }
+}

@@ -1,0 +1,166 @@
+//! The order of requests, as answers come in.
+
+use super::*;
+use driftline_protocol::ledger::Chain;
+use driftline_protocol::manifest::ManifestDelta;
+use driftline_protocol::snapshot::Domain;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+fn source() -> SourceName {
+    "files".parse().unwrap()
+}
+
+fn at(chance: u64) -> Moment {
+    Moment { now_ms: 0, chance }
+}
+
+fn version(generation: u64) -> SectionVersion {
+    let digest = Digest([1; 32]);
+    let set = [("a".parse().unwrap(), digest)].into_iter().collect();
+    SectionVersion {
+        source: source(),
+        domain: Domain::Config,
+        generation: Generation(generation),
+        chain_before: Chain(digest),
+        chain: Chain(digest),
+        coalesced: 0,
+        expired: 0,
+        observed_at: Timestamp::UNIX_EPOCH,
+        observed_monotonic_ms: None,
+        delta: ManifestDelta { base: None, set, unset: BTreeSet::new() },
+        digest,
+    }
+}
+
+fn greeting(generation: u64, want: &[(SourceName, Held)]) -> Answer {
+    let answer = HeartbeatAnswer {
+        epoch: 3,
+        generation: Generation(generation),
+        want: want.iter().cloned().collect::<BTreeMap<_, _>>(),
+        next_ms: 60_000,
+        defer_ms: None,
+        cloned: false,
+        collector_time: Timestamp::UNIX_EPOCH,
+    };
+    Answer::Heartbeat { generation: Generation(5), answer }
+}
+
+fn outcomes(outcomes: Vec<Outcome>) -> Answer {
+    let sent = (1..=outcomes.len() as u64).map(version).collect();
+    Answer::Report { sent, answer: ReportAnswer { epoch: 3, outcomes } }
+}
+
+fn greeted() -> Exchange {
+    let mut exchange = Exchange::new(None, 60_000, 0);
+    assert_eq!(exchange.next(0, 9), Next::Heartbeat);
+    assert_eq!(exchange.answered(greeting(0, &[]), at(0)), [Effect::SawEpoch(3)]);
+    exchange
+}
+
+#[test]
+fn nothing_is_sent_before_the_host_is_enrolled_and_greeted() {
+    let mut exchange = Exchange::new(Some(Proof::Secret), 60_000, 0);
+    assert_eq!(exchange.next(0, 9), Next::Enrol(Proof::Secret));
+    exchange.answered(Answer::Enrolled, at(0));
+    assert_eq!(exchange.next(0, 9), Next::Heartbeat);
+    exchange.answered(greeting(0, &[]), at(0));
+    assert_eq!(exchange.next(0, 9), Next::Report);
+    assert_eq!(exchange.next(0, 0), Next::Rest { until_ms: 60_000 });
+}
+
+#[test]
+fn missing_parts_go_up_before_the_report_is_sent_again() {
+    let mut exchange = greeted();
+    let digests = vec![Digest([1; 32]), Digest([9; 32])];
+    exchange.answered(outcomes(vec![Outcome::MissingParts { digests }]), at(0));
+    assert_eq!(exchange.lacking(), [Digest([1; 32])], "a part nobody named is not sent");
+    assert_eq!(exchange.next(0, 1), Next::Parts);
+    exchange.answered(Answer::Parts(1), at(0));
+    assert_eq!(exchange.next(0, 1), Next::Report);
+}
+
+#[test]
+fn a_version_behind_one_that_was_not_applied_is_not_acknowledged() {
+    let held = Held { generation: Generation(0), digest: None };
+    let answer = outcomes(vec![Outcome::BaseUnknown { held }, Outcome::Applied]);
+    let effects = greeted().answered(answer, at(0));
+    assert_eq!(effects, [Effect::SawEpoch(3), Effect::Reconcile(source(), held)]);
+}
+
+#[test]
+fn a_refused_version_is_sent_whole_once_and_then_given_up() {
+    let mut exchange = greeted();
+    let refused = || outcomes(vec![Outcome::Refused { why: "no".into() }]);
+    let whole = Effect::SendWhole(source(), "no".into());
+    let given_up = Effect::GiveUp(source(), Generation(1), "no".into());
+    assert_eq!(exchange.answered(refused(), at(0))[1..], std::slice::from_ref(&whole)[..]);
+    assert_eq!(exchange.next(0, 1), Next::Report, "a refusal stops nothing");
+    assert_eq!(exchange.answered(refused(), at(0))[1..], std::slice::from_ref(&given_up)[..]);
+    assert_eq!(exchange.answered(refused(), at(0))[1..], [given_up], "a later change");
+    exchange.answered(outcomes(vec![Outcome::Applied]), at(0));
+    assert_eq!(exchange.answered(refused(), at(0))[1..], [whole]);
+}
+
+#[test]
+fn a_section_that_was_given_up_is_offered_again_after_a_while() {
+    let mut exchange = greeted();
+    for _ in 0..2 {
+        exchange.answered(outcomes(vec![Outcome::Refused { why: "no".into() }]), at(0));
+    }
+    let held = Held { generation: Generation(0), digest: None };
+    let wanted = || greeting(0, &[(source(), held)]);
+    let later = Moment { now_ms: REFUSED_MS, chance: 0 };
+    assert_eq!(exchange.answered(wanted(), at(0))[1..], []);
+    assert_eq!(exchange.answered(wanted(), later)[1..], [Effect::Reconcile(source(), held)]);
+}
+
+#[test]
+fn a_later_generation_at_the_collector_is_jumped_before_anything_is_reconciled() {
+    let held = Held { generation: Generation(7), digest: None };
+    let effects = greeted().answered(greeting(7, &[(source(), held)]), at(0));
+    let expected =
+        [Effect::SawEpoch(3), Effect::JumpAbove(Generation(7)), Effect::Reconcile(source(), held)];
+    assert_eq!(effects, expected);
+}
+
+#[test]
+fn a_clone_enrols_anew_with_its_token_once() {
+    let mut exchange = greeted();
+    let clone = || Answer::Refused { code: ProblemCode::Clone, retry_after_ms: None };
+    exchange.answered(clone(), at(0));
+    assert_eq!(exchange.next(0, 0), Next::Enrol(Proof::Token));
+    exchange.answered(clone(), at(0));
+    assert!(matches!(exchange.next(0, 0), Next::Rest { until_ms } if until_ms >= 10_000));
+}
+
+#[test]
+fn retry_after_is_never_undercut() {
+    for code in [ProblemCode::Busy, ProblemCode::Failed, ProblemCode::Unauthorised] {
+        let mut exchange = greeted();
+        exchange.answered(Answer::Refused { code, retry_after_ms: Some(30_000) }, at(17));
+        assert!(matches!(exchange.next(29_999, 9), Next::Rest { .. }), "{code:?}");
+    }
+}
+
+#[test]
+fn failures_wait_longer_and_stay_bounded() {
+    let mut exchange = greeted();
+    for failure in 0..40u32 {
+        exchange.answered(Answer::Unreachable, at(u64::MAX - 1));
+        let Next::Rest { until_ms } = exchange.next(0, 9) else { panic!("no rest") };
+        assert!(until_ms <= (BACKOFF_MS << failure.min(16)).min(BACKOFF_LIMIT_MS));
+    }
+}
+
+#[test]
+fn reports_that_bring_nothing_forward_end_in_a_rest() {
+    let mut exchange = greeted();
+    let held = Held { generation: Generation(0), digest: None };
+    let mut sent = 0;
+    while exchange.next(0, 1) == Next::Report {
+        exchange.answered(outcomes(vec![Outcome::BaseUnknown { held }]), at(5));
+        sent += 1;
+    }
+    assert_eq!(sent, FRUITLESS);
+}
