@@ -1,7 +1,8 @@
 //! The peer of our collector: the same framework and TLS with nothing behind them.
 //!
 //! It reads the same messages, compares one digest in a map and answers the same types. It stores
-//! nothing, decides nothing and lets everybody in: what our collector costs above it is the product.
+//! nothing, decides nothing and lets everybody in: what our collector costs above it is the
+//! product.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

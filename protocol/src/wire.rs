@@ -7,7 +7,7 @@
 //! durable, and sending twice changes nothing: the event key is (host, source, generation).
 //!
 //! ```text
-//! POST /api/v1/enrol      EnrolRequest  -> EnrolAnswer      with the enrolment secret, or a token after a clone
+//! POST /api/v1/enrol      EnrolRequest  -> EnrolAnswer      by secret, or by token after a clone
 //! POST /api/v1/heartbeat  Heartbeat     -> HeartbeatAnswer
 //! POST /api/v1/parts      PartsUpload   -> PartsAnswer
 //! POST /api/v1/report     Report        -> ReportAnswer

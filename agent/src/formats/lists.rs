@@ -15,7 +15,8 @@ use super::{Format, FormatError};
 pub static HOSTS: Format = Format {
     name: "hosts",
     version: 1,
-    ordered: "the names of an address keep their order, the first is the canonical one; lines have none",
+    ordered: "the names of an address keep their order, the first is the canonical one; lines \
+              have none",
     claims: |path, _| matches!(path, "/etc/hosts" | "/etc/networks"),
     read: read_hosts,
 };

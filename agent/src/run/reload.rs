@@ -124,8 +124,9 @@ mod tests {
     }
 
     async fn refused(vitals: Vitals) {
+        let mut look = tokio::time::interval(Duration::from_millis(5));
         while !vitals.config_refused() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            look.tick().await;
         }
     }
 

@@ -66,8 +66,9 @@ async fn a_configuration_that_cannot_be_opened_leaves_the_old_one_in_force() {
 }
 
 async fn until(what: impl Fn() -> bool) {
+    let mut look = tokio::time::interval(Duration::from_millis(5));
     while !what() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        look.tick().await;
     }
 }
 

@@ -5,7 +5,8 @@
 /// Items on it kept their order; all others moved, and no smaller set explains the difference. Of
 /// several longest ones, always the same is given. Patience sorting, O(n log n).
 pub fn longest_increasing(ranks: &[u32]) -> Vec<usize> {
-    let mut ends: Vec<usize> = Vec::new(); // ends[l]: place of the smallest end of a run of length l + 1
+    // ends[l]: place of the smallest end of a run of length l + 1
+    let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(ranks.len());
     for (place, rank) in ranks.iter().enumerate() {
         let length = ends.partition_point(|end| ranks.get(*end).is_some_and(|r| r < rank));

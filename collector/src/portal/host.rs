@@ -100,7 +100,8 @@ fn equality(record: &HostRecord) -> &'static str {
     if record.site_key {
         "fingerprints are made under the site key: equal secrets on two hosts show"
     } else {
-        "fingerprints are made under this host's own key: whether two hosts share a secret is unknown"
+        "fingerprints are made under this host's own key: whether two hosts share a secret is \
+         unknown"
     }
 }
 

@@ -126,7 +126,8 @@ const NAME_SERVICES: &[&str] =
 /// First words after `Pin:` in the preferences of apt.
 const APT_PINS: &[&str] = &["origin", "release", "version"];
 
-/// Every name of a secret holds one of these, whatever its case: what holds none needs no closer look.
+/// Every name of a secret holds one of these, whatever its case: what holds none needs no closer
+/// look.
 const MARKS: &[&[u8]] = &[
     b"a1",
     b"auth",
@@ -143,8 +144,8 @@ const MARKS: &[&[u8]] = &[
     b"token",
 ];
 
-/// Whether `name` may be one of a secret; quick, and wrong only towards yes. Two names in three of a
-/// stock host end here, which halves the cost of redaction.
+/// Whether `name` may be one of a secret; quick, and wrong only towards yes. Two names in three of
+/// a stock host end here, which halves the cost of redaction.
 fn may_name_secret(name: &str) -> bool {
     let marked = |at: &[u8]| {
         MARKS.iter().any(|mark| at.get(..mark.len()).is_some_and(|s| s.eq_ignore_ascii_case(mark)))
@@ -296,7 +297,8 @@ mod tests {
         fn the_quick_look_never_says_no_to_a_name_of_a_secret(
             stem in "[A-Za-z_.-]{0,6}",
             word in proptest::sample::select(
-                [SECRET_WORDS, SECRET_ENDINGS, COLLECTIONS, &["_auth", "a1-hash", "api_key"]].concat()
+                [SECRET_WORDS, SECRET_ENDINGS, COLLECTIONS, &["_auth", "a1-hash", "api_key"]]
+                    .concat()
             ),
             upper in any::<u16>(),
             rest in "[A-Za-z0-9_/.-]{0,6}",

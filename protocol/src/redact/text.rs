@@ -100,7 +100,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_plain_word_holds_no_secret_by_the_long_way_either(
-            text in "[A-Za-z0-9_./+%-]{0,15}|AKIA[A-Z0-9]{0,11}|ghp_[A-Za-z0-9]{0,11}|eyJ[a-z.]{0,12}",
+            text in "[A-Za-z0-9_./+%-]{0,15}|AKIA[A-Z0-9]{0,11}|(ghp_|eyJ)[A-Za-z0-9.]{0,11}",
         ) {
             prop_assume!(is_plain_word(&text));
             prop_assert!(scanner::secrets(&text).is_empty(), "{text:?} is taken for a secret");

@@ -9,7 +9,10 @@ use crate::limits;
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// It would pass the bound after decompression.
-    #[error("body passes the bound of {limit} bytes after decompression", limit = limits::DECOMPRESSED_BYTES)]
+    #[error(
+        "body passes the bound of {limit} bytes after decompression",
+        limit = limits::DECOMPRESSED_BYTES
+    )]
     TooLarge,
     /// It is not zstd.
     #[error("decompressing a body")]

@@ -21,7 +21,8 @@ use super::super::{Format, FormatError};
 pub static ASSIGNMENTS: Format = Format {
     name: "key_value",
     version: 1,
-    ordered: "nothing in a file of assignments: the last of a key wins; `command lines`, and the values of a \
+    ordered: "nothing in a file of assignments: the last of a key wins; `command lines`, and the \
+              values of a \
               key repeated beside them, keep their order",
     claims,
     read,

@@ -7,7 +7,8 @@ use super::{check, check_differs, check_same};
 fn every_scalar_has_the_names_on_the_way_to_it() {
     check(
         &FORMAT,
-        r#"{"a": {"b/c": 1, "d": [1, "x", null]}, "e": true, "f": {}, "g": 1.5, "h": 18446744073709551615}"#,
+        r#"{"a": {"b/c": 1, "d": [1, "x", null]}, "e": true, "f": {}, "g": 1.5,
+           "h": 18446744073709551615}"#,
         &[
             r#"a/b~1c = 1"#,
             r#"a/d = [1, "x", nothing]"#,

@@ -44,7 +44,8 @@ fn commands_keep_their_order_and_the_places_of_assignments() {
 fn a_kernel_parameter_has_one_name() {
     check(
         &SYSCTL,
-        "; old\nnet/ipv4/conf/eth0.1/rp_filter=1\nnet.ipv4.tcp_rmem = 4096\t87380  6291456\n-net.x\n",
+        "; old\nnet/ipv4/conf/eth0.1/rp_filter=1\n\
+         net.ipv4.tcp_rmem = 4096\t87380  6291456\n-net.x\n",
         &[
             "-net.x = nothing",
             "net.ipv4.conf.eth0~11.rp_filter = 1",
@@ -73,7 +74,8 @@ fn login_defaults_are_typed() {
 fn name_servers_keep_their_order_and_options_do_not() {
     check(
         &RESOLV,
-        "search a.example b.example\nnameserver 10.0.0.1\nnameserver 10.0.0.2\noptions ndots:2 rotate\n",
+        "search a.example b.example\nnameserver 10.0.0.1\n\
+         nameserver 10.0.0.2\noptions ndots:2 rotate\n",
         &[
             r#"nameserver = ["10.0.0.1", "10.0.0.2"]"#,
             "options/ndots = 2",
