@@ -1,0 +1,172 @@
+//! The running agent: what it costs while nothing happens, and how soon a saved file is seen.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use super::files::tree_root;
+use super::{Depth, MEGABYTE};
+use crate::http::{self, Connection};
+use crate::programs::{Running, find, free_address};
+use crate::site::{Site, Transport};
+use crate::statistics::{Seeded, percentile, ratio, significant};
+use crate::table::{Reached, Row};
+use crate::tree::Face;
+use crate::usage::{cpu_of, memory_of};
+
+/// At rest: memory in bytes, share of one core.
+const REST: (f64, f64) = (20e6, 0.001);
+
+/// From a saved file to `/metrics`, 99 in 100, in seconds.
+const SAVED: f64 = 1.0;
+
+/// How often the exporter is scraped: what Prometheus users set.
+const SCRAPE: Duration = Duration::from_secs(10);
+
+/// How long a change may take before the measurement is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One agent over 5,000 files reporting to one collector: first at rest, then with files saved.
+///
+/// # Errors
+/// When a program cannot be run or a change is never seen.
+pub fn rest_and_saved(site: &Site, depth: Depth) -> anyhow::Result<Vec<Row>> {
+    let tree = tree_root(site, Face::Configuration)?.join("etc");
+    let (_collector, target) = site.collector("agent-side", Transport::Plain)?;
+    let include = format!("{}/**", tree.display());
+    let agent = site.agent(target.address, &include)?;
+    let mut rows = rest(&agent, depth, &site.path("exporter.log"))?;
+    let mut connection = Connection::open(&target)?;
+    rows.push(saved(&mut connection, &tree, if depth == Depth::Full { 200 } else { 20 })?);
+    Ok(rows)
+}
+
+/// Both sides side by side, the last minute counted: a minute after the third pass, one pass in it.
+fn rest(agent: &Running, depth: Depth, log: &Path) -> anyhow::Result<Vec<Row>> {
+    let (settle, window) = if depth == Depth::Full { (190, 60) } else { (20, 20) };
+    let exporter = exporter(log)?;
+    let settled = Instant::now() + Duration::from_secs(settle);
+    scrape_until(exporter.as_ref().map(|(_, address)| *address), settled)?;
+    let ids: Vec<u32> =
+        std::iter::once(agent.id()).chain(exporter.as_ref().map(|(one, _)| one.id())).collect();
+    let before = ids.iter().map(|id| cpu_of(*id)).collect::<Result<Vec<_>, _>>()?;
+    let began = Instant::now();
+    let end = began + Duration::from_secs(window);
+    scrape_until(exporter.as_ref().map(|(_, address)| *address), end)?;
+    let elapsed = began.elapsed().as_secs_f64();
+    let mut costs = Vec::new();
+    for (id, before) in ids.iter().zip(before) {
+        costs.push(((cpu_of(*id)? - before) / elapsed, memory_of(*id)?));
+    }
+    let ours = costs.first().copied().context("no agent")?;
+    let peer = costs.get(1).copied().unwrap_or((0.0, 0.0));
+    let (memory, cpu) = REST;
+    Ok(vec![
+        Row {
+            what: "agent at rest, 5,000 watched files: memory, MB".into(),
+            ours: significant(ours.1 / MEGABYTE),
+            peer: format!("node-exporter {}", significant(peer.1 / MEGABYTE)),
+            ratio: ratio(ours.1, peer.1),
+            bar: format!("≤ {} MB", significant(memory / MEGABYTE)),
+            reached: Reached::at_most(ours.1, memory),
+        },
+        Row {
+            what: "agent at rest, one pass a minute: % of a core".into(),
+            ours: significant(ours.0 * 100.0),
+            peer: format!("node-exporter {}", significant(peer.0 * 100.0)),
+            ratio: ratio(ours.0, peer.0),
+            bar: format!("≤ {} %", significant(cpu * 100.0)),
+            reached: Reached::at_most(ours.0, cpu),
+        },
+    ])
+}
+
+fn exporter(log: &Path) -> anyhow::Result<Option<(Running, SocketAddr)>> {
+    let Some(program) = find("prometheus-node-exporter") else { return Ok(None) };
+    let address = free_address()?;
+    let command = [program, format!("--web.listen-address={address}")];
+    Ok(Some((Running::serving(&command, address, log)?, address)))
+}
+
+fn scrape_until(address: Option<SocketAddr>, end: Instant) -> anyhow::Result<()> {
+    while Instant::now() < end {
+        if let Some(address) = address {
+            let mut stream = TcpStream::connect(address)?;
+            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+            let mut text = Vec::new();
+            stream.take(16 * 1024 * 1024).read_to_end(&mut text)?;
+        }
+        std::thread::sleep(SCRAPE.min(end.saturating_duration_since(Instant::now())));
+    }
+    Ok(())
+}
+
+/// Saves a file as editors do, beside it and renamed over it, and looks until a change is counted.
+fn saved(connection: &mut Connection, tree: &Path, saves: usize) -> anyhow::Result<Row> {
+    let file = tree.join("app001/unit0001.conf");
+    let beside = tree.join("app001/.unit0001.conf.new");
+    let mut seeded = Seeded(1);
+    let mut latencies = Vec::with_capacity(saves);
+    wait_beyond(connection, -1.0)?;
+    for save in 0..saves {
+        // No rhythm with the agent's own clock, and every save after the one before is at rest.
+        std::thread::sleep(Duration::from_millis(200 + seeded.below(400)));
+        let before = changes(connection)?;
+        fs::write(&beside, format!("codec={}\nrevision={save}\n", seeded.word(12)))?;
+        let began = Instant::now();
+        fs::rename(&beside, &file)?;
+        wait_beyond(connection, before)?;
+        latencies.push(began.elapsed().as_secs_f64());
+    }
+    let (half, most) = (percentile(&latencies, 0.5), percentile(&latencies, 0.99));
+    Ok(Row {
+        what: format!("file saved → on /metrics, {saves} saves: p99, s"),
+        ours: format!("{} (p50 {})", significant(most), significant(half)),
+        peer: "-".into(),
+        ratio: "-".into(),
+        bar: format!("≤ {} s", significant(SAVED)),
+        reached: Reached::at_most(most, SAVED),
+    })
+}
+
+fn wait_beyond(connection: &mut Connection, before: f64) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while changes(connection)? <= before {
+        if began.elapsed() > PATIENCE {
+            bail!("a change was not seen within {PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(4));
+    }
+    Ok(())
+}
+
+/// All changes the collector has counted.
+fn changes(connection: &mut Connection) -> anyhow::Result<f64> {
+    let answer = connection.ask(&http::get("/metrics"))?;
+    let text = std::str::from_utf8(answer.body)?;
+    Ok(sum(text, "driftline_changes_total"))
+}
+
+/// The sum over all series of `name` in an exposition.
+fn sum(exposition: &str, name: &str) -> f64 {
+    let series = exposition
+        .lines()
+        .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+    series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_series_of_one_metric_are_added_and_no_other() {
+        let text = "# HELP a_total x\na_total{k=\"b\"} 2\na_total{k=\"c d\"} 3\na_total_more 7\n";
+        assert_eq!(sum(text, "a_total"), 5.0);
+        assert_eq!(sum(text, "b_total"), 0.0);
+    }
+}
