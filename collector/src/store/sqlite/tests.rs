@@ -223,6 +223,11 @@ fn steps() -> impl Strategy<Value = Step> {
             findings,
         }),
         1 => findings().prop_map(Step::Findings),
+        1 => (0..2usize, 0..2usize, 0..9u64).prop_map(|(of, from, delivered)| Step::Recount {
+            host: host(of),
+            source: source(from),
+            delivered,
+        }),
         1 => (0..3u8).prop_map(|name| Step::Token(token(name))),
         1 => (0..3u8).prop_map(|name| Step::RemoveToken(format!("t{name}"))),
         1 => (proptest::option::of(0..2usize), 0..20i64)
