@@ -758,3 +758,15 @@ fn a_backup_over_the_store_itself_is_refused() {
     assert!(matches!(refused, Err(StoreError::File { .. })), "{refused:?}");
     assert!(open(&place.path()).is_ok());
 }
+
+#[test]
+fn only_the_owner_may_read_a_store_or_its_backup() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let copy = place.folder.path().join("copy.db");
+    backup::write(&place.reader, &copy).unwrap();
+    for path in [place.path(), beside(&place.path(), "-wal"), copy] {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
+}
