@@ -42,7 +42,7 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The site's fingerprint key; the host's own where there is none.
     pub fingerprint_key_file: Option<PathBuf>,
-    /// The enrolment secret; needed once.
+    /// The enrolment secret; needed once, and again when the collector has lost its store.
     pub enrolment_secret_file: Option<PathBuf>,
     /// How often a heartbeat is sent until the collector says otherwise, in seconds.
     pub heartbeat_seconds: u64,

@@ -70,7 +70,7 @@ pub enum TransportError {
         source: std::io::Error,
     },
     /// There is no enrolment secret.
-    #[error("this host is not enrolled; set `enrolment_secret_file` and start again")]
+    #[error("the collector does not know this host, and `enrolment_secret_file` is not set")]
     NoSecret,
     /// The collector did not do what was asked.
     #[error(transparent)]
@@ -203,11 +203,17 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
             Proof::Secret => (Some(self.secret()?), None, None),
             Proof::Token => (None, identity.host.clone(), identity.token.clone()),
         };
+        let known = identity.host.filter(|_| proof == Proof::Secret);
+        if let Some(host) = &known {
+            tracing::warn!(%host, "the collector no longer knows this host; enrolling again");
+        }
         let request = EnrolRequest {
             version: PROTOCOL_VERSION,
             secret,
             replaces,
-            proposed: self.settings.proposed.clone(),
+            // The name given before, so that two hosts that propose the same one do not change
+            // places.
+            proposed: known.unwrap_or_else(|| self.settings.proposed.clone()),
             kind: self.settings.kind,
             incarnation: identity.incarnation,
             agent_version: env!("CARGO_PKG_VERSION").into(),

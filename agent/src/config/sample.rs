@@ -62,7 +62,8 @@ const FIELDS: &[Field] = &[
     field(
         "",
         "enrolment_secret_file",
-        "Holds the enrolment secret. Needed once; the file may then be removed.",
+        "Holds the enrolment secret. Needed once; while it stays, a host whose collector lost\n\
+         its store enrols again by itself.",
         "\"/etc/driftline/enrolment.secret\"",
     ),
     field(

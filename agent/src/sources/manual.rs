@@ -18,6 +18,14 @@ that run; all run where nothing is said. This page is made from the code.
 |---|---|---|---|---|
 ";
 
+const LEFT_OUT: &str = "
+## What `files` leaves out
+
+Where `[files] exclude` says nothing; a list of your own replaces this one. All of it changes by
+itself, or repeats what is read elsewhere.
+
+";
+
 const FORMATS: &str = "\
 # Formats
 
@@ -52,6 +60,10 @@ fn the_page_of_sources_is_what_the_code_says() {
         };
         let (domain, parts, ordered) = (source.domain(), manual.parts, manual.ordered);
         writeln!(page, "| `{name}` | {domain} | {parts} | {ordered} | {version} |").unwrap();
+    }
+    page.push_str(LEFT_OUT);
+    for pattern in files::Config::default().exclude {
+        writeln!(page, "- `{pattern}`").unwrap();
     }
     compare("sources.md", &page);
 }

@@ -2,7 +2,10 @@
 //!
 //! One part, `dpkg`, from `/var/lib/dpkg/status` (deb-control(5), dpkg(1) "Package states"). A host
 //! without that file has no part. Keys are `name:arch/version`, `…/status` where a package is
-//! anything but properly installed, and `…/hold`. It does not know who installed what: that is the
+//! anything but properly installed, and `…/hold`. Waiting for triggers is properly installed: each run
+//! of dpkg passes through it, and the next one ends it. A package that stays unpacked or half
+//! configured is trouble and stays visible; while dpkg runs it shows for as long as it is so, since a
+//! reader cannot tell the one from the other. It does not know who installed what: that is the
 //! package logs' business.
 
 use std::path::{Path, PathBuf};
@@ -25,7 +28,10 @@ const STATUS: &str = "/var/lib/dpkg/status";
 const STATUS_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Raised whenever the same status file gives other items.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// The states of a package whose files are in place and whose scripts have run (dpkg(1)).
+const SETTLED: [&str; 3] = ["installed", "triggers-awaited", "triggers-pending"];
 
 /// The source; see the page's head.
 pub struct Packages {
@@ -172,7 +178,7 @@ impl<'a> Stanza<'a> {
         if state == "not-installed" {
             return Ok(());
         }
-        if !(matches!(want, "install" | "hold") && flag == "ok" && state == "installed") {
+        if !(matches!(want, "install" | "hold") && flag == "ok" && SETTLED.contains(&state)) {
             add("status", ItemValue::text(status))?;
         }
         match self.version {

@@ -4,6 +4,10 @@
 //! enrol, then a heartbeat, which tells both sides where they stand, then parts and reports until
 //! nothing waits. Every failure waits longer than the one before, with full jitter, and nothing is
 //! ever sent before its time: a collector that is down or busy sees fewer requests, not more.
+//!
+//! A collector whose store was lost, or restored from before this host enrolled, does not know the
+//! token. After [`REFUSALS`] refusals in a row the agent enrols again, once; where that is refused
+//! too it goes back to its token, and waits longer each time until something is taken.
 
 #![deny(clippy::disallowed_methods, reason = "decisions are pure: no clock, no I/O, no randomness")]
 
@@ -29,6 +33,10 @@ const BACKOFF_LIMIT_MS: u64 = 300_000;
 /// The wait after a refusal that only a person can mend, in milliseconds; also how long a section
 /// that was given up is not offered again unless it changes.
 const REFUSED_MS: u64 = 900_000;
+
+/// How often in a row the token must be refused before the host enrols again: about two minutes,
+/// in which a collector that just started, or whose store is being put back, comes to know it.
+pub const REFUSALS: u32 = 3;
 
 /// Reports in a row that may bring nothing forward, before that counts as a failure. One may name
 /// missing parts and one an unknown base in good order.
@@ -139,6 +147,8 @@ pub struct Exchange {
     /// Nothing at all before this.
     hold_until: u64,
     failures: u32,
+    /// How often in a row the token was refused.
+    unknown: u32,
     fruitless: u32,
     lacking: Vec<Digest>,
     /// Sections of which a version was refused since one was last applied. Bounded by the number of
@@ -159,6 +169,8 @@ enum Refused {
 enum Enrolment {
     Done,
     Needed(Proof),
+    /// The collector does not know the token any more; one enrolment is tried.
+    Again,
 }
 
 impl Exchange {
@@ -173,6 +185,7 @@ impl Exchange {
             reports_at: now_ms,
             hold_until: now_ms,
             failures: 0,
+            unknown: 0,
             fruitless: 0,
             lacking: Vec::new(),
             refused: BTreeMap::new(),
@@ -189,8 +202,10 @@ impl Exchange {
         if now_ms < self.hold_until {
             return Next::Rest { until_ms: self.hold_until };
         }
-        if let Enrolment::Needed(proof) = self.enrolment {
-            return Next::Enrol(proof);
+        match self.enrolment {
+            Enrolment::Needed(proof) => return Next::Enrol(proof),
+            Enrolment::Again => return Next::Enrol(Proof::Secret),
+            Enrolment::Done => (),
         }
         if now_ms >= self.heartbeat_at || !self.greeted {
             return Next::Heartbeat;
@@ -208,9 +223,12 @@ impl Exchange {
     pub fn answered(&mut self, answer: Answer, at: Moment) -> Vec<Effect> {
         match answer {
             Answer::Enrolled => {
+                // One that gives a token and refuses it must not be asked ever faster.
+                if self.enrolment != Enrolment::Again {
+                    self.well();
+                }
                 self.enrolment = Enrolment::Done;
                 self.greeted = false;
-                self.well();
                 Vec::new()
             }
             Answer::Heartbeat { generation, answer } => {
@@ -301,7 +319,7 @@ impl Exchange {
         if self.fruitless >= FRUITLESS {
             self.back_off(at);
         } else {
-            self.failures = 0;
+            self.well();
         }
         effects
     }
@@ -354,6 +372,7 @@ impl Exchange {
             | ProblemCode::NotFound => {
                 // The first waits are short, since a collector that just started may not know us
                 // yet.
+                self.doubt(code);
                 self.back_off(at);
                 let patience = REFUSED_MS.min(10_000 << self.failures.min(10));
                 self.hold_until = self.hold_until.max(at.now_ms.saturating_add(patience));
@@ -366,8 +385,26 @@ impl Exchange {
         }
     }
 
+    /// Decides whether the refusal means that the collector does not know this host any more.
+    fn doubt(&mut self, code: ProblemCode) {
+        match self.enrolment {
+            Enrolment::Done if code == ProblemCode::Unauthorised => {
+                self.unknown += 1;
+                if self.unknown >= REFUSALS {
+                    self.unknown = 0;
+                    self.enrolment = Enrolment::Again;
+                }
+            }
+            // No secret, or not the right one. Should the store be put back, the token is good
+            // again.
+            Enrolment::Again => self.enrolment = Enrolment::Done,
+            Enrolment::Done | Enrolment::Needed(_) => (),
+        }
+    }
+
     fn well(&mut self) {
         self.failures = 0;
+        self.unknown = 0;
     }
 
     /// Full jitter: anywhere from nothing to the bound, so that agents that failed together come

@@ -56,7 +56,11 @@ fn request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
 
 fn answer(path: &str, body: &[u8]) -> (&'static str, String) {
     match path {
-        "/api/v1/enrol" => ("200 OK", r#"{"host":"h","token":"t","epoch":1}"#.into()),
+        "/api/v1/enrol" => {
+            let request: EnrolRequest = serde_json::from_slice(body).unwrap();
+            let host = request.proposed;
+            ("200 OK", format!(r#"{{"host":"{host}","token":"t","epoch":1}}"#))
+        }
         "/api/v1/heartbeat" => (
             "200 OK",
             r#"{"epoch":1,"generation":0,"want":{},"next_ms":60000,
@@ -133,4 +137,20 @@ async fn a_version_arrives_by_enrolment_heartbeat_and_report_and_is_acknowledged
     stop.send(true).unwrap();
     tokio::time::timeout(LIMIT, running).await.unwrap().unwrap();
     assert_eq!(spool.identity().token.as_deref(), Some("t"));
+}
+
+#[tokio::test]
+async fn a_host_that_enrols_again_keeps_its_name_its_state_and_what_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut transport, mut spool, _seen) = transport(folder.path());
+    spool.enrolled(HostId::nearest("h-2"), "old".into(), 7).unwrap();
+    observe(&mut spool);
+    let before = (spool.identity(), spool.waiting(9).unwrap());
+    let answer = transport.send_enrolment(Proof::Secret).await.unwrap();
+    assert_eq!(answer, Answer::Enrolled);
+    let after = (spool.identity(), spool.waiting(9).unwrap());
+    assert_eq!(after.0.host, before.0.host, "not the name it proposed at first");
+    assert_eq!(after.0.incarnation, before.0.incarnation);
+    assert_eq!((after.0.token.as_deref(), after.0.epoch), (Some("t"), 1));
+    assert_eq!((after.1.len(), after.1), (1, before.1));
 }

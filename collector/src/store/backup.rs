@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
 use super::sqlite::codec::Doing;
-use super::sqlite::{Reader, beside, remove_if_there, rename_durably};
+use super::sqlite::{Reader, beside, make_private, remove_if_there, rename_durably};
 
 /// How many pages are copied at a time: 4 MiB, some milliseconds of the disk's time.
 const PAGES_AT_A_TIME: i32 = 1_024;
@@ -58,8 +58,9 @@ fn remove_leftovers(new: &Path) -> Result<(), StoreError> {
 
 fn copy(reader: &Reader, new: &Path) -> Result<(), StoreError> {
     let doing = || format!("copying the store to {}", new.display());
+    make_private(new)?;
     reader.with(|from| {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
         let mut copy = Connection::open_with_flags(new, flags).doing(doing)?;
         let moment = from.unchecked_transaction().doing(doing)?;
         // A transaction begins with its first read; from here on the source stands still for us.

@@ -21,6 +21,7 @@ mod tests;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,10 +105,18 @@ fn make(path: &Path) -> Result<(), StoreError> {
     for leftover in [new.clone(), beside(&new, "-wal"), beside(&new, "-shm")] {
         remove_if_there(&leftover)?;
     }
+    make_private(&new)?;
     let mut db = connect(&new)?;
     migrations::migrate(&mut db)?;
     db.close().map_err(|(_, error)| error).doing(|| format!("closing {}", new.display()))?;
     rename_durably(&new, path)
+}
+
+/// Makes an empty file that only its owner may read: a store tells what runs where and how. SQLite
+/// gives its log and index the mode of the file itself.
+pub(in crate::store) fn make_private(path: &Path) -> Result<(), StoreError> {
+    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    made.map(drop).map_err(|source| file("making", path, source))
 }
 
 /// Opens one read-write connection with the settings of the store.

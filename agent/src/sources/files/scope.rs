@@ -24,6 +24,10 @@ pub const EXCLUDE: &[&str] = &[
     "/etc/.pwd.lock",
     "/etc/.updated",
     "/etc/udev/hwdb.bin",
+    "/etc/fake-hwclock.data",
+    // The copies and locks of the tools that edit accounts (passwd(5), subuid(5)); what they edit is
+    // read, and each edit would show twice.
+    "/etc/{passwd,group,shadow,gshadow,subuid,subgid}{-,+,.lock}",
     "/etc/lvm/{archive,backup,cache}/**",
     "/etc/cups/subscriptions.conf*",
     // What editors leave while somebody types.
@@ -134,10 +138,22 @@ mod tests {
 
     #[test]
     fn the_default_scope_is_etc_without_what_changes_by_itself() {
-        for path in ["/etc", "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs/a.pem"] {
+        let kept = ["/etc", "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs/a.pem", "/etc/group"];
+        for path in kept {
             assert!(scope().covers(path), "{path} is not looked at");
         }
-        for path in ["/etc/mtab", "/etc/a/.b.swp", "/etc/x~", "/etc/.git/HEAD", "/usr/etc/a"] {
+        for path in [
+            "/etc/mtab",
+            "/etc/ld.so.cache",
+            "/etc/passwd-",
+            "/etc/gshadow-",
+            "/etc/subuid-",
+            "/etc/group.lock",
+            "/etc/a/.b.swp",
+            "/etc/x~",
+            "/etc/.git/HEAD",
+            "/usr/etc/a",
+        ] {
             assert!(!scope().covers(path), "{path} is looked at");
         }
     }

@@ -74,6 +74,25 @@ fn a_package_is_its_version_and_whatever_is_unusual_about_it() {
 }
 
 #[test]
+fn waiting_for_triggers_is_settled_and_anything_else_is_told() {
+    for (state, told) in [
+        ("installed", false),
+        ("triggers-awaited", false),
+        ("triggers-pending", false),
+        ("half-installed", true),
+        ("unpacked", true),
+        ("half-configured", true),
+    ] {
+        let status = format!("Package: a\nStatus: install ok {state}\nVersion: 1\n");
+        let all = [
+            ("a/status", ItemValue::text(format!("install ok {state}"))),
+            ("a/version", ItemValue::text("1")),
+        ];
+        check(&status, if told { &all } else { &all[1..] });
+    }
+}
+
+#[test]
 fn what_dpkg_would_refuse_is_malformed() {
     for (status, line) in [
         ("Package: a\nVersion: 1\n", 2),

@@ -134,6 +134,78 @@ fn a_clone_enrols_anew_with_its_token_once() {
     assert!(matches!(exchange.next(0, 0), Next::Rest { until_ms } if until_ms >= 10_000));
 }
 
+/// What was asked, and when, while every request that `refused` names is refused as unauthorised.
+fn refusing(
+    exchange: &mut Exchange,
+    until_ms: u64,
+    refused: impl Fn(Next) -> bool,
+) -> Vec<(u64, Next)> {
+    let (mut now_ms, mut asked) = (0, Vec::new());
+    while now_ms < until_ms {
+        let next = exchange.next(now_ms, 0);
+        if let Next::Rest { until_ms } = next {
+            now_ms = until_ms;
+            continue;
+        }
+        asked.push((now_ms, next));
+        let answer = match next {
+            next if refused(next) => {
+                Answer::Refused { code: ProblemCode::Unauthorised, retry_after_ms: None }
+            }
+            Next::Enrol(_) => Answer::Enrolled,
+            _ => greeting(0, &[]),
+        };
+        exchange.answered(answer, Moment { now_ms, chance: 0 });
+    }
+    asked
+}
+
+#[test]
+fn a_host_the_collector_forgot_enrols_again_after_some_refusals() {
+    use Next::{Enrol, Heartbeat};
+    let known = std::cell::Cell::new(false);
+    let mut exchange = Exchange::new(None, 60_000, 0);
+    let asked = refusing(&mut exchange, 400_000, |next| {
+        known.set(known.get() || next == Enrol(Proof::Secret));
+        !known.get()
+    });
+    let asked: Vec<Next> = asked.into_iter().map(|(_, next)| next).collect();
+    let expected = [Heartbeat, Heartbeat, Heartbeat, Enrol(Proof::Secret), Heartbeat, Heartbeat];
+    assert_eq!(asked[..expected.len()], expected);
+    assert!(asked[expected.len()..].iter().all(|next| *next == Heartbeat), "{asked:?}");
+}
+
+#[test]
+fn a_wrong_secret_or_a_token_that_is_never_taken_is_asked_ever_more_slowly() {
+    const DAY_MS: u64 = 24 * 3_600_000;
+    for enrolments in [true, false] {
+        let mut exchange = Exchange::new(None, 60_000, 0);
+        let refused = |next| enrolments || next == Next::Heartbeat;
+        let asked = refusing(&mut exchange, DAY_MS, refused);
+        // One more request comes at once with each enrolment that is given.
+        let most = 2 * usize::try_from(DAY_MS / REFUSED_MS).unwrap() + 20;
+        assert!(asked.len() < most, "{} requests a day", asked.len());
+        assert_eq!(asked[3].1, Next::Enrol(Proof::Secret));
+        assert!(asked.iter().filter(|(_, next)| *next == Next::Heartbeat).count() > 60);
+    }
+}
+
+#[test]
+fn a_refusal_now_and_then_enrols_nobody() {
+    let mut exchange = greeted();
+    let refusal = || Answer::Refused { code: ProblemCode::Unauthorised, retry_after_ms: None };
+    for _ in 0..10 * REFUSALS {
+        (1..REFUSALS).for_each(|_| drop(exchange.answered(refusal(), at(0))));
+        exchange.answered(greeting(0, &[]), at(0));
+    }
+    assert_eq!(exchange.next(10 * REFUSED_MS, 0), Next::Heartbeat);
+    for code in [ProblemCode::Retired, ProblemCode::Malformed, ProblemCode::Busy] {
+        let refusal = || Answer::Refused { code, retry_after_ms: None };
+        (0..2 * REFUSALS).for_each(|_| drop(exchange.answered(refusal(), at(0))));
+        assert_eq!(exchange.next(10 * REFUSED_MS, 0), Next::Heartbeat, "{code:?}");
+    }
+}
+
 #[test]
 fn retry_after_is_never_undercut() {
     for code in [ProblemCode::Busy, ProblemCode::Failed, ProblemCode::Unauthorised] {

@@ -223,6 +223,11 @@ fn steps() -> impl Strategy<Value = Step> {
             findings,
         }),
         1 => findings().prop_map(Step::Findings),
+        1 => (0..2usize, 0..2usize, 0..9u64).prop_map(|(of, from, delivered)| Step::Recount {
+            host: host(of),
+            source: source(from),
+            delivered,
+        }),
         1 => (0..3u8).prop_map(|name| Step::Token(token(name))),
         1 => (0..3u8).prop_map(|name| Step::RemoveToken(format!("t{name}"))),
         1 => (proptest::option::of(0..2usize), 0..20i64)
@@ -752,4 +757,16 @@ fn a_backup_over_the_store_itself_is_refused() {
     let refused = backup::write(&place.reader, &place.path());
     assert!(matches!(refused, Err(StoreError::File { .. })), "{refused:?}");
     assert!(open(&place.path()).is_ok());
+}
+
+#[test]
+fn only_the_owner_may_read_a_store_or_its_backup() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let copy = place.folder.path().join("copy.db");
+    backup::write(&place.reader, &copy).unwrap();
+    for path in [place.path(), beside(&place.path(), "-wal"), copy] {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
 }
