@@ -20,3 +20,5 @@ pub mod watchers;
 pub mod edits;
 
 pub mod git;
+
+pub mod mutants;
