@@ -3,7 +3,7 @@
 use askama::Template;
 use driftline_protocol::ids::HostId;
 
-use super::value::{readable_key, short};
+use super::value::{readable_key, sides};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
 use crate::analysis::finding::{Finding, Resolution, Status};
 use crate::store::{FindingFilter, FindingRecord, MAX_LIMIT};
@@ -53,7 +53,9 @@ pub(super) fn finding_rows(records: &[FindingRecord], frame: &Frame) -> Vec<Find
 }
 
 fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
-    let Finding { id, domain: _, severity, desired, current, first_seen, status } = &record.finding;
+    let (agreed, now) = sides(record.finding.desired.as_ref(), record.finding.current.as_ref());
+    let Finding { id, domain: _, severity, desired: _, current: _, first_seen, status } =
+        &record.finding;
     FindingRow {
         number: record.number,
         host: id.host.to_string(),
@@ -63,8 +65,8 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
         part: id.part.to_string(),
         part_link: link::part(&id.host, &id.source, &id.part),
         key: id.key.as_ref().map_or_else(|| "the whole part".to_owned(), readable_key),
-        desired: short(desired.as_ref()),
-        current: short(current.as_ref()),
+        desired: agreed,
+        current: now,
         since: Moment::new(*first_seen, frame.now),
         status: match status {
             Status::Open => "open",

@@ -3,6 +3,7 @@
 use driftline_protocol::item::{Item, ItemValue};
 
 use crate::analysis::change::ChangeKind;
+use crate::analysis::lines::{LineChange, line_diff};
 use crate::store::ChangeRecord;
 
 /// The longest value shown in a table, in characters; the change's own page shows all of it.
@@ -11,9 +12,12 @@ const SHORT: usize = 160;
 /// A value as one line of text. `—` stands for no item.
 pub(super) fn short(item: Option<&Item>) -> String {
     let Some(item) = item else { return "—".to_owned() };
-    let text = one_line(&item.value);
+    cut(&one_line(&item.value))
+}
+
+fn cut(text: &str) -> String {
     match text.char_indices().nth(SHORT) {
-        None => text,
+        None => text.to_owned(),
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
     }
 }
@@ -110,7 +114,7 @@ impl Row {
             | ChangeKind::Removed
             | ChangeKind::Modified
             | ChangeKind::Cosmetic
-            | ChangeKind::Recast => (short(change.before.as_ref()), short(change.after.as_ref())),
+            | ChangeKind::Recast => sides(change.before.as_ref(), change.after.as_ref()),
         };
         Self {
             link: super::link::change(record.id),
@@ -120,6 +124,43 @@ impl Row {
             after,
         }
     }
+}
+
+/// Two values beside each other; of a text that no format claims, only the lines that differ.
+pub(super) fn sides(before: Option<&Item>, after: Option<&Item>) -> (String, String) {
+    if let (Some(before), Some(after)) = (before, after)
+        && let (ItemValue::Lines(before), ItemValue::Lines(after)) = (&before.value, &after.value)
+    {
+        return differing(before, after);
+    }
+    (short(before), short(after))
+}
+
+/// How many lines of a text a table shows of each side; the change's own page shows all.
+const SHOWN_LINES: usize = 5;
+
+/// The lines that went and the lines that came.
+fn differing(before: &[String], after: &[String]) -> (String, String) {
+    let (mut removed, mut added) = (Vec::new(), Vec::new());
+    for line in line_diff(before, after) {
+        match line {
+            LineChange::Removed(text) => removed.push(shorten_markers(&text)),
+            LineChange::Added(text) => added.push(shorten_markers(&text)),
+            LineChange::Same(_) | LineChange::Skipped(_) => {}
+        }
+    }
+    (few(&removed), few(&added))
+}
+
+fn few(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return "—".to_owned();
+    }
+    let mut shown: Vec<String> = lines.iter().take(SHOWN_LINES).map(|line| cut(line)).collect();
+    if let more @ 1.. = lines.len().saturating_sub(SHOWN_LINES) {
+        shown.push(format!("… {more} more lines"));
+    }
+    shown.join("\n")
 }
 
 /// A key as people read it: segments apart, escapes undone, attributes by their name.

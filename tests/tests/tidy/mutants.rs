@@ -55,7 +55,10 @@ fn tidy() -> Tree {
     for message in MESSAGES {
         tree.put(&format!("protocol/golden/v1/{message}.json"), "{}");
     }
-    tree.put("agent/src/lib.rs", "//! Agent.\nmod sources;\nmod formats;\nmod metrics;\n");
+    tree.put(
+        "agent/src/lib.rs",
+        "//! Agent.\nmod sources;\nmod formats;\nmod metrics;\nmod run;\n",
+    );
     tree.put("agent/src/sources.rs", "//! List.\nmod os;\nfn all() { os::new() }\n");
     tree.put("agent/src/sources/os.rs", "//! Os.\nimpl Source for Os {}\n");
     tree.put("agent/src/formats.rs", format!("{pure}mod ini;\nstatic A: X = [ini::INI];\n"));

@@ -82,6 +82,13 @@ fn written(tree: &Tree) -> impl Iterator<Item = (String, &str)> {
         .flat_map(|end| tree.lines("", end))
 }
 
+/// How far above a pause the bounded loop stands that asks a condition between pauses.
+const WAIT_LINES: usize = 8;
+
+fn is_bounded(line: &&str) -> bool {
+    line.trim_start().starts_with("for _ in 0..")
+}
+
 /// A test waits for a condition with a limit, never for time to pass.
 pub(crate) fn sleeping_test(tree: &Tree) -> Vec<Offence> {
     let sleep = ["sle", "ep("].concat();
@@ -89,11 +96,17 @@ pub(crate) fn sleeping_test(tree: &Tree) -> Vec<Offence> {
         .filter(|(path, _)| *path != "tests/src/wait.rs")
         .flat_map(|(path, text)| {
             let whole = is_test_page(path) || path.starts_with("tests/");
-            let skip = if whole { 0 } else { text.find("#[cfg(test)]").unwrap_or(text.len()) };
+            // `mod tests;` only names another page.
+            let tests = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\nthread"];
+            let begin = tests.iter().filter_map(|mark| text.find(mark)).min();
+            let skip = if whole { 0 } else { begin.unwrap_or(text.len()) };
             let above = text[..skip].lines().count();
-            text[skip..].lines().zip(above + 1..).map(move |(line, number)| (path, number, line))
+            let lines: Vec<&str> = text[skip..].lines().collect();
+            let waits = |at: usize| lines[at.saturating_sub(WAIT_LINES)..at].iter().any(is_bounded);
+            let sleeps = (0..lines.len()).filter(|at| lines[*at].contains(&sleep) && !waits(*at));
+            sleeps.map(|at| (path, above + at + 1, lines[at])).collect::<Vec<_>>()
         })
-        .filter(|(_, _, line)| line.contains(&sleep) && !line.trim_start().starts_with("//"))
+        .filter(|(_, _, line)| !line.trim_start().starts_with("//"))
         .map(|(path, number, _)| Offence {
             check: "sleeping_test",
             place: format!("{path}:{number}"),
@@ -152,6 +165,6 @@ fn is_named(tree: &Tree, path: &str) -> bool {
     })
 }
 
-fn is_test_page(path: &str) -> bool {
+pub(crate) fn is_test_page(path: &str) -> bool {
     path.ends_with("/tests.rs") || path.contains("/src/") && path.contains("/tests/")
 }

@@ -46,7 +46,7 @@ impl Registry {
         tree.files(self.files, ".rs")
             .filter(|(_, text)| text.contains(self.mark))
             .flat_map(|(path, text)| {
-                self.lacks(tree, stem(path), text).map(move |what| (path, what))
+                self.lacks(tree, self.name(path), text).map(move |what| (path, what))
             })
             .map(|(path, what)| Offence {
                 check: self.check,
@@ -56,6 +56,12 @@ impl Registry {
                 cure: "copy what its neighbour in the folder has: line, row, fuzz target",
             })
             .collect()
+    }
+
+    /// The name of a plug-in; one that has a folder is called after it.
+    fn name<'a>(&self, path: &'a str) -> &'a str {
+        let below = path.strip_prefix(self.files).unwrap_or(path);
+        below.split_once('/').map_or_else(|| stem(path), |(folder, _)| folder)
     }
 
     fn lacks(&self, tree: &Tree, name: &str, text: &str) -> impl Iterator<Item = String> {
