@@ -33,7 +33,7 @@ pub(super) struct Host {
     pub(super) skew: Skew,
     pub(super) heard: Option<Heard>,
     pub(super) counts: Counts,
-    /// Versions whose chain did not continue ours, by source.
+    /// Versions whose chain did not continue ours, by source, since people were last told of a gap.
     pub(super) chain_breaks: BTreeMap<SourceName, u64>,
     /// Sections in which people were told of a gap, with how many versions of it are lost; the next
     /// version may begin anywhere.

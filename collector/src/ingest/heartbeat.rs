@@ -96,9 +96,11 @@ struct Listening<'a> {
 impl Listening<'_> {
     /// Tells a machine that was set back and a store that was restored from everyday life.
     fn compare_states(&self, host: &mut Host) -> Result<Vec<Step>, StoreError> {
-        let known = newest(&host.load(self.context.store)?.sections);
+        let sections = &host.load(self.context.store)?.sections;
+        let known = newest(sections);
+        let forked = self.is_forked(sections);
         let same_agent = self.heartbeat.incarnation == host.record.incarnation;
-        let older = !same_agent || self.heartbeat.generation < known;
+        let older = !same_agent || self.heartbeat.generation < known || forked;
         let state = if older { State::Older } else { State::Current };
         let session = self.heartbeat.session;
         let clock = (self.context.now, self.config.interval_ms);
@@ -109,6 +111,18 @@ impl Listening<'_> {
             return Ok(Vec::new());
         }
         self.restored(host)
+    }
+
+    /// Whether an older state has caught up with our numbers: we hold versions it never saw, or
+    /// another history under its number. A chain says both of all before it.
+    fn is_forked(&self, sections: &BTreeMap<SourceName, SectionRecord>) -> bool {
+        self.heartbeat.sections.iter().any(|(source, status)| {
+            sections.get(source).is_some_and(|ours| {
+                let same_number = ours.generation == status.generation;
+                same_number && ours.chain != status.chain
+                    || ledger::unseen(&status.account, ours.delivered) > 0
+            })
+        })
     }
 
     fn rolled_back(&self, host: &mut Host, known: Generation) -> Result<Vec<Step>, StoreError> {
@@ -132,6 +146,8 @@ impl Listening<'_> {
         }
         for source in self.heartbeat.sections.keys() {
             host.gaps.insert(source.clone(), 0);
+            // Before it was clear who speaks, versions may have come that continue nothing of ours.
+            host.chain_breaks.remove(source);
         }
         steps.extend(self.recount(host)?);
         Ok(steps)
@@ -150,7 +166,10 @@ impl Listening<'_> {
         }
         gaps.retain(|source, _| !host.gaps.contains_key(source));
         let lost: u64 = gaps.values().sum();
-        host.gaps.extend(gaps);
+        for (source, lost) in gaps {
+            host.chain_breaks.remove(&source);
+            host.gaps.insert(source, lost);
+        }
         if lost == 0 {
             return Ok(Vec::new());
         }

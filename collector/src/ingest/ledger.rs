@@ -12,8 +12,12 @@ use driftline_protocol::wire::SectionVersion;
 /// `delivered` is our own count. Too few here is not counted: see [`lost`], which the collector
 /// makes good.
 pub fn imbalance(account: &Account, delivered: u64) -> u64 {
-    let most = account.delivered.saturating_add(account.waiting);
-    account.imbalance().saturating_add(delivered.saturating_sub(most))
+    account.imbalance().saturating_add(unseen(account, delivered))
+}
+
+/// How many versions we have that the agent does not know of: its state is older than ours.
+pub fn unseen(account: &Account, delivered: u64) -> u64 {
+    delivered.saturating_sub(account.delivered.saturating_add(account.waiting))
 }
 
 /// How many versions we acknowledged and no longer have: the store was restored from a backup.

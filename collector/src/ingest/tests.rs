@@ -213,6 +213,62 @@ fn a_machine_that_was_set_back_keeps_name_and_history() {
 }
 
 #[test]
+fn a_rollback_that_is_told_late_balances_again() {
+    let mut world = World::new();
+    let (mut agent, _) = world.enrol("pbx", 1);
+    world.delivers(&mut agent, &[("/a", file(&[("x", 1)]))]);
+    let mut older = Agent { session: SessionId([2; 16]), ..agent.clone() };
+    for value in 2..5 {
+        world.delivers(&mut agent, &[("/a", file(&[("x", value)]))]);
+    }
+    world.heartbeat(&agent).unwrap();
+    // The session before may still be alive, so nobody is told yet, and a version comes meanwhile.
+    world.second += 10;
+    older.generation = world.heartbeat(&older).unwrap().generation;
+    older.manifest = driftline_protocol::manifest::Manifest::default();
+    assert_eq!(world.delivers(&mut older, &[("/a", file(&[("x", 9)]))]), Outcome::Applied);
+    world.heartbeat(&older).unwrap();
+    assert!(world.source_view(&older.host).imbalance > 0, "nobody was told of the gap");
+    world.second += 600;
+    world.heartbeat(&older).unwrap();
+    assert_eq!(world.events(), [EventKind::Enrolled, EventKind::RolledBack]);
+    for value in 1..3 {
+        assert_eq!(world.source_view(&older.host).imbalance, 0);
+        world.delivers(&mut older, &[("/a", file(&[("x", value)]))]);
+        world.heartbeat(&older).unwrap();
+    }
+}
+
+#[test]
+fn a_machine_that_was_set_back_and_caught_up_is_told_of_and_balances() {
+    for (since, meanwhile) in [(1, 1), (3, 1), (3, 3), (4, 2)] {
+        let mut world = World::new();
+        let (mut agent, _) = world.enrol("pbx", 1);
+        world.delivers(&mut agent, &[("/a", file(&[("x", 0)]))]);
+        let mut older = Agent { session: SessionId([2; 16]), ..agent.clone() };
+        for value in 1..=since {
+            world.delivers(&mut agent, &[("/a", file(&[("x", value)]))]);
+        }
+        world.heartbeat(&agent).unwrap();
+        for value in 1..=meanwhile {
+            older.sees(&[("/a", file(&[("y", value)]))]);
+        }
+        world.second += 600;
+        let answer = world.heartbeat(&older).unwrap();
+        let context = format!("{meanwhile} versions in place of {since}");
+        assert_eq!(world.events(), [EventKind::Enrolled, EventKind::RolledBack], "{context}");
+        older.generation = answer.generation.max(older.generation);
+        older.manifest = driftline_protocol::manifest::Manifest::default();
+        // What waited is sent whole as one version, as a spool does.
+        older.account.coalesced += std::mem::take(&mut older.account.waiting);
+        let outcome = world.delivers(&mut older, &[("/a", file(&[("y", 9)]))]);
+        assert_eq!(outcome, Outcome::Applied, "{context}");
+        world.heartbeat(&older).unwrap();
+        assert_eq!(world.source_view(&older.host).imbalance, 0, "{context}");
+    }
+}
+
+#[test]
 fn a_new_agent_state_alone_keeps_name_and_history() {
     let mut world = World::new();
     let (mut agent, _) = world.enrol("pbx", 1);
@@ -252,6 +308,33 @@ fn a_restored_store_says_what_it_lost_and_asks_for_the_present() {
     assert!(restored.heartbeat(&agent).unwrap().want.is_empty());
     let view = restored.ingest.view(at(0)).hosts[&agent.host].clone();
     assert_eq!((view.lost_by_restore, view.sources[&source()].imbalance), (3, 0));
+}
+
+#[test]
+fn a_host_that_a_restored_store_never_knew_enrols_again_under_its_name() {
+    let mut world = World::new();
+    let (mut agent, token) = world.enrol("pbx", 1);
+    for value in 1..4 {
+        world.delivers(&mut agent, &[("/a", file(&[("x", value)]))]);
+    }
+    let mut restored = World::new();
+    assert_eq!(restored.ingest.authenticate(&token), None);
+    for _ in 0..2 {
+        // The answer to the first request is lost on its way.
+        assert_eq!(restored.enrol("pbx", 1).0.host, agent.host);
+    }
+    let answer = restored.heartbeat(&agent).unwrap();
+    assert!(answer.want.contains_key(&source()));
+    agent.manifest = driftline_protocol::manifest::Manifest::default();
+    let outcome = restored.delivers(&mut agent, &[("/a", file(&[("x", 4)]))]);
+    assert_eq!(outcome, Outcome::Applied);
+    assert!(restored.heartbeat(&agent).unwrap().want.is_empty());
+    let view = restored.ingest.view(at(0));
+    let host = view.hosts[&agent.host].clone();
+    assert_eq!((host.lost_by_restore, host.sources[&source()].imbalance), (3, 0));
+    assert_eq!(view.hosts.len(), 1);
+    let told = [EventKind::Enrolled, EventKind::Enrolled, EventKind::StoreRestored];
+    assert_eq!(restored.events(), told);
 }
 
 #[test]
