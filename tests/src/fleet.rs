@@ -222,8 +222,9 @@ impl Fleet {
     /// When the collector does not answer.
     pub fn unread(&self, host: &str) -> anyhow::Result<Vec<String>> {
         let page = http::get_ok(self.address, &programs::sections(host))?.json()?;
-        let sections = page["sections"].as_array().context("no list of sections")?;
-        let unread = sections.iter().filter_map(|section| section["unread"].as_object());
+        let sections = page.get("sections").and_then(Value::as_array);
+        let sections = sections.context("no list of sections")?;
+        let unread = sections.iter().filter_map(|section| section.get("unread")?.as_object());
         Ok(unread.flat_map(|parts| parts.keys().cloned()).collect())
     }
 

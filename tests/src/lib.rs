@@ -25,3 +25,5 @@ pub mod watchers;
 pub mod edits;
 
 pub mod git;
+
+pub mod mutants;

@@ -1,17 +1,15 @@
-//! Who judges the tests: each promise must fail against a program that breaks exactly this promise.
-//!
-//! A mutant is a name that a program knows only when built with the feature `mutants`, which no
-//! release has. This test runs its own program again, one test a mutant, with the mutant chosen for
-//! the harness.
+//! Which mutant each promise of this suite must fail against; how they are run is the harness's
+//! business.
 
-#![allow(clippy::disallowed_types, reason = "the judge starts itself once for each mutant")]
+#![allow(clippy::disallowed_types, reason = "the judge asks the programs for a mutant")]
 
 use std::process::Command;
 
-use driftline_tests::programs::{CHOSEN_MUTANT, MUTANT};
+use driftline_tests::mutants::{self, Mutant};
+use driftline_tests::programs::MUTANT;
 
 /// A program, what it does wrong, and the test that must notice.
-const MUTANTS: [(&str, &str, &str); 18] = [
+const MUTANTS: [Mutant; 18] = [
     // Invariant 5: acknowledge only after durable.
     (
         COLLECTOR,
@@ -74,37 +72,13 @@ const COLLECTOR: &str = driftline_tests::programs::COLLECTOR;
 
 #[test]
 fn every_promise_fails_against_its_mutant() -> anyhow::Result<()> {
-    let programs = std::env::var_os("DRIFTLINE_MUTANT_PROGRAMS").ok_or_else(|| {
-        anyhow::anyhow!("DRIFTLINE_MUTANT_PROGRAMS is not set: tests/run mutants")
-    })?;
-    let mut survivors = Vec::new();
-    for (program, mutant, promise) in MUTANTS {
-        let output = Command::new(std::env::current_exe()?)
-            .args([promise, "--exact"])
-            .env("DRIFTLINE_PROGRAMS", &programs)
-            .env(CHOSEN_MUTANT, format!("{program}:{mutant}"))
-            .env("DRIFTLINE_KILLS", "40")
-            .output()?;
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        // An unknown mutant ends the program at start, which would look like a catch.
-        anyhow::ensure!(!said.contains("unknown mutant"), "{program} does not know {mutant}");
-        anyhow::ensure!(said.contains("running 1 test"), "no test is called {promise}");
-        eprintln!("{mutant}: {}", if output.status.success() { "SURVIVED" } else { "caught" });
-        if output.status.success() {
-            survivors.push(mutant);
-        }
-    }
-    anyhow::ensure!(survivors.is_empty(), "not noticed: {survivors:?}");
-    Ok(())
+    mutants::are_caught(&MUTANTS)
 }
 
 /// Otherwise a misspelt mutant would look like one that is noticed.
 #[test]
 fn a_program_refuses_a_mutant_it_does_not_know() -> anyhow::Result<()> {
-    let programs = std::env::var_os("DRIFTLINE_MUTANT_PROGRAMS").ok_or_else(|| {
-        anyhow::anyhow!("DRIFTLINE_MUTANT_PROGRAMS is not set: tests/run mutants")
-    })?;
+    let programs = mutants::programs()?;
     for program in [AGENT, COLLECTOR] {
         let output = Command::new(std::path::Path::new(&programs).join(program))
             .args(["check-config", "--config", "/dev/null"])

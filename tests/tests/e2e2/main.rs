@@ -15,6 +15,8 @@
 mod apply;
 mod canary;
 mod disks;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod operation;
 mod packages;
 mod pair;

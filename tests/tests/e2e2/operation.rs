@@ -1,12 +1,14 @@
 //! What an administrator does: reload, back up and restore, retire, open the door beyond loopback.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
 
 use anyhow::Context;
 use driftline_tests::http;
 use driftline_tests::process::{Process, run_any};
 use driftline_tests::programs;
 use driftline_tests::wait::{self, PATIENCE};
+use tempfile::TempDir;
 
 use super::pair::{HOST, Pair, Who};
 
@@ -143,97 +145,119 @@ fn beyond_loopback_nothing_runs_without_tls_and_tokens() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The first file below `folder` whose name holds `part`.
-fn named(folder: &Path, part: &str) -> anyhow::Result<String> {
-    let mut waiting = vec![folder.to_path_buf()];
-    let mut found = Vec::new();
-    while let Some(folder) = waiting.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if path.file_name().is_some_and(|name| name.to_string_lossy().contains(part)) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
-    found.sort();
-    found.first().cloned().with_context(|| format!("no {part} below {}", folder.display()))
+/// A quick start that listens beyond loopback; asked from loopback only.
+struct Up {
+    folder: TempDir,
+    process: Process,
+    url: String,
+    authority: String,
+    admin: String,
 }
 
-#[test]
-fn the_quick_start_beyond_loopback_has_its_own_authority_and_scoped_tokens() -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let address = http::free_address()?;
-    let data = folder.path().join("data");
-    let program = programs::program(programs::ADMIN)?;
-    let words = ["up", "--data", &data.display().to_string(), "--listen"].map(ToString::to_string);
-    let words = [&words[..], &[format!("0.0.0.0:{}", address.port())]].concat();
-    let mut up = Process::start(&program, &words, &folder.path().join("up.log"))?;
-    let said = |what: &str| {
-        std::fs::read_to_string(folder.path().join("up.log"))
-            .map(|log| log.lines().find(|line| line.contains(what)).map(ToOwned::to_owned))
-    };
-    wait::until("the first snapshot is told", PATIENCE * 2, || {
-        if let Err(error) = up.check_alive() {
-            return Ok(Some(Err(error)));
+impl Up {
+    /// Runs, with the first snapshot of this machine arrived.
+    fn start() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let port = http::free_address()?.port();
+        let data = folder.path().join("data");
+        let log = folder.path().join("up.log");
+        let words =
+            ["up", "--data", &data.display().to_string(), "--listen"].map(ToString::to_string);
+        let words = [&words[..], &[format!("0.0.0.0:{port}")]].concat();
+        let mut process = Process::start(&programs::program(programs::ADMIN)?, &words, &log)?;
+        wait::until("the first snapshot is told", PATIENCE * 2, || {
+            if let Err(error) = process.check_alive() {
+                return Ok(Some(Err(error)));
+            }
+            Ok(std::fs::read_to_string(&log)?.contains(" sources, ").then_some(Ok(())))
+        })??;
+        let (authority, admin) = (data.join("tls/ca.pem"), data.join("admin-token"));
+        let said = std::fs::read_to_string(&log)?;
+        for file in [&authority, &admin] {
+            assert!(said.contains(&file.display().to_string()), "{said}");
+            let mode = std::fs::metadata(file)?.permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{} is open to others", file.display());
         }
-        Ok(said("source")?.map(Ok))
-    })??;
-    let url = format!("https://localhost:{}", address.port());
-    let authority = named(&data, "ca")?;
-    let admin = named(&data, "token")?;
-    let program = program.display().to_string();
-    let ask = |token: Option<&str>, authority: Option<&str>, command: &[&str]| {
-        let mut words = vec!["--collector", &url, "--output", "json"];
+        Ok(Self {
+            folder,
+            process,
+            url: format!("https://localhost:{port}"),
+            authority: authority.display().to_string(),
+            admin: admin.display().to_string(),
+        })
+    }
+
+    /// Asks with a token and an authority, or without.
+    fn ask(
+        &self,
+        token: Option<&str>,
+        authority: Option<&str>,
+        command: &[&str],
+    ) -> anyhow::Result<Output> {
+        let program = programs::program(programs::ADMIN)?.display().to_string();
+        let mut words = vec!["--collector", &self.url, "--output", "json"];
         for (flag, file) in [("--token-file", token), ("--ca-file", authority)] {
             words.extend(file.into_iter().flat_map(|file| [flag, file]));
         }
         run_any(&program, &[&words, command].concat())
-    };
-    let known = ask(Some(&admin), Some(&authority), &["hosts"])?;
-    let text = String::from_utf8_lossy(&known.stderr).into_owned();
-    assert!(known.status.success(), "{text}, authority {authority}, token {admin}");
-    for (token, ca) in [(None, Some(authority.as_str())), (Some(admin.as_str()), None)] {
-        let refused = ask(token, ca, &["hosts"])?;
-        assert_eq!(refused.status.code(), Some(2), "token {token:?}, authority {ca:?} let in");
     }
-    // Tokens of smaller scopes, made beside the running collector.
-    let config = folder.path().join("collector.toml");
-    std::fs::write(&config, format!("state_dir = {:?}\n", data.join("collector")))?;
-    let config = config.display().to_string();
-    let collector = programs::program(programs::COLLECTOR)?.display().to_string();
-    let hosts = &["hosts"][..];
+
+    /// A token of this scope, made beside the running collector: the file that holds it.
+    fn token(&self, scope: &str) -> anyhow::Result<String> {
+        let config = self.folder.path().join("collector.toml");
+        let state = self.folder.path().join("data/collector");
+        std::fs::write(&config, format!("state_dir = {state:?}\n"))?;
+        let config = config.display().to_string();
+        let collector = programs::program(programs::COLLECTOR)?.display().to_string();
+        let make = ["--config", &config, "token", "create", scope, "--scope", scope];
+        let made = run_any(&collector, &make)?;
+        anyhow::ensure!(made.status.success(), "{}", error_of(&made));
+        let file = self.folder.path().join(scope);
+        std::fs::write(&file, &made.stdout)?;
+        Ok(file.display().to_string())
+    }
+}
+
+fn error_of(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_quick_start_beyond_loopback_has_its_own_authority_and_scoped_tokens() -> anyhow::Result<()> {
+    let up = Up::start()?;
+    let authority = Some(up.authority.as_str());
+    let known = up.ask(Some(&up.admin), authority, &["hosts"])?;
+    assert!(known.status.success(), "{}", error_of(&known));
+    for (token, authority) in [(None, authority), (Some(up.admin.as_str()), None)] {
+        let refused = up.ask(token, authority, &["hosts"])?;
+        assert_eq!(refused.status.code(), Some(2), "token {token:?}, authority {authority:?}");
+    }
     let list = String::from_utf8_lossy(&known.stdout).into_owned();
-    let host = serde_json::from_str::<serde_json::Value>(&list)?;
-    let host = host["hosts"][0]["host"].as_str().or(host[0]["host"].as_str());
-    let host = host.with_context(|| format!("no host in {list}"))?.to_string();
-    let approve = &["baseline", "approve", &host, "--reason", "test"][..];
-    for (scope, reads, approves) in [
+    let hosts = serde_json::from_str::<serde_json::Value>(&list)?;
+    let host = hosts[0]["host"].as_str().with_context(|| format!("no host in {list}"))?;
+    let approve = ["baseline", "approve", host, "--reason", "test"];
+    let scopes = [
         ("metrics", false, false),
         ("enrol", false, false),
         ("read", true, false),
         ("admin", true, true),
-    ] {
-        let make = ["--config", &config, "token", "create", scope, "--scope", scope];
-        let made = run_any(&collector, &make)?;
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let file = folder.path().join(scope);
-        std::fs::write(&file, &made.stdout)?;
-        let file = file.display().to_string();
-        if reads {
-            // A running collector notices a token made beside it within half a minute.
-            wait::until("the token is known", PATIENCE, || {
-                let answer = ask(Some(&file), Some(&authority), hosts)?;
-                Ok(answer.status.success().then_some(()))
-            })?;
-        } else {
-            let answer = ask(Some(&file), Some(&authority), hosts)?;
-            assert_eq!(answer.status.code(), Some(2), "{scope} may read");
+    ];
+    let files: anyhow::Result<Vec<String>> =
+        scopes.iter().map(|(scope, _, _)| up.token(scope)).collect();
+    let files = files?;
+    // A running collector notices tokens made beside it within half a minute, all at once: when it
+    // knows the last one, it refuses the others for their scope and not for being strangers.
+    wait::until("the tokens are known", PATIENCE, || {
+        let answer = up.ask(files.last().map(String::as_str), authority, &["hosts"])?;
+        Ok(answer.status.success().then_some(()))
+    })?;
+    for ((scope, reads, approves), file) in scopes.into_iter().zip(&files) {
+        for (command, may) in [(&["hosts"][..], reads), (&approve, approves)] {
+            let answer = up.ask(Some(file), authority, command)?;
+            let code = if may { 0 } else { 2 };
+            let said = error_of(&answer);
+            assert_eq!(answer.status.code(), Some(code), "{scope}, {command:?}: {said}");
         }
-        let answer = ask(Some(&file), Some(&authority), approve)?;
-        let said = String::from_utf8_lossy(&answer.stderr).into_owned();
-        assert_eq!(answer.status.success(), approves, "{scope} approves: {said}");
     }
-    up.stop()
+    up.process.stop()
 }

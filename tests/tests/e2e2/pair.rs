@@ -166,12 +166,12 @@ impl Pair {
     pub(crate) fn agent_snapshot(&self) -> anyhow::Result<String> {
         let program = programs::program(programs::AGENT)?.display().to_string();
         let config = self.config(Who::Agent).display().to_string();
-        let mutant = programs::mutant_of(programs::AGENT).unwrap_or_default();
+        let mutant = programs::mutant_of(programs::AGENT)
+            .map_or_else(String::new, |name| format!("{}={name}", programs::MUTANT));
         let etc = self.tree().join("etc");
         let script = format!(
-            "mount --bind '{}' /etc && {}='{mutant}' exec '{program}' snapshot --config '{config}'",
+            "mount --bind '{}' /etc && exec env {mutant} '{program}' snapshot --config '{config}'",
             etc.display(),
-            programs::MUTANT,
         );
         run("unshare", &["-m", "sh", "-c", &script])
     }
