@@ -5,7 +5,7 @@ use std::path::Path;
 #[track_caller]
 fn check(file: &str, generated: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/config").join(file);
-    let packaged = std::fs::read_to_string(&path).unwrap();
+    let packaged = std::fs::read_to_string(&path).expect("the sample is packaged");
     assert_eq!(packaged, generated, "write the program's sample to packaging/config/{file} again");
 }
 
