@@ -294,7 +294,8 @@ impl Desk {
         }
         if mutant::active(Mutant::AcknowledgeBeforeCommit) && !steps.is_empty() {
             answers.drain(..).for_each(|answer| answer(Ok(())));
-            std::thread::sleep(GATHER * 30);
+            // Long enough for a kill to fall between the answer and the commit.
+            std::thread::sleep(GATHER * 300);
         }
         let written = self.write(&parts, &steps);
         let durable = written.is_ok();

@@ -194,6 +194,10 @@ impl Deliver for Spool {
             if mutant::active(Mutant::ForgetVersionBeforeAcknowledgement) {
                 let sent = waiting.iter().map(|waiting| &waiting.version);
                 sent.rev().try_for_each(|v| inner.acknowledge(&v.source, v.generation))?;
+                // Long enough for a kill to fall between forgetting and sending.
+                if !waiting.is_empty() {
+                    std::thread::sleep(std::time::Duration::from_secs(2));
+                }
             }
             let boot = &inner.settings.boot;
             let tell = |Waiting { mut version, boot: seen_in }| {
