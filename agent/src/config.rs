@@ -83,7 +83,7 @@ impl Default for Config {
             ca_file: None,
             host_name: None,
             kind: HostKind::Endpoint,
-            state_dir: "/var/lib/driftline".into(),
+            state_dir: "/var/lib/driftline/agent".into(),
             fingerprint_key_file: None,
             enrolment_secret_file: None,
             heartbeat_seconds: 60,

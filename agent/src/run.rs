@@ -151,7 +151,10 @@ async fn live<T>(
             let transport = Transport::new(collector, parts.spool.clone(), settings, watching)?;
             Some(tokio::spawn(transport.run(Arc::clone(&news), stopped)))
         }
-        None => None,
+        None => {
+            tracing::warn!("no collector is configured: what is seen waits here undelivered");
+            None
+        }
     };
     let Parts { spool, machine, sources, _folder, .. } = parts;
     let reading = Reader::start(|tell, stop| Setting {

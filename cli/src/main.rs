@@ -34,7 +34,7 @@ enum Command {
     Up(commands::up::Up),
     /// List the hosts a collector knows.
     Hosts,
-    /// Show one host: its sections, open findings and newest changes.
+    /// Show the sections of one host, and how much of each is unobserved.
     Host(commands::host::Host),
     /// List what changed, newest first.
     Changes(commands::changes::Changes),

@@ -1,4 +1,4 @@
-//! Keeps what hosts report; says what changed, what drifted, what coincides with cases.
+//! Keeps what hosts report; says what changed and what drifted.
 //!
 //! Data goes down this page: a request is checked and applied by [`ingest`], which asks the pure
 //! [`analysis`] what changed and gives the [`store`] one step to make durable; [`metrics`], [`api`]

@@ -7,7 +7,7 @@
 //! ([`snapshot::Part`]), *only redacted data leaves the host* ([`redact::Redacted`]), *formats
 //! carry a version and a golden file* ([`wire`]) and *everything is bounded* ([`limits`]).
 //!
-//! Modules are listed in the order data passes them; each may use only those above it.
+//! Modules are listed so that each uses only those above it.
 
 #![deny(
     clippy::disallowed_methods,

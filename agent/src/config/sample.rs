@@ -49,7 +49,7 @@ const FIELDS: &[Field] = &[
         "",
         "state_dir",
         "Where the agent keeps its state. Nothing is written anywhere else.",
-        "\"/var/lib/driftline\"",
+        "\"/var/lib/driftline/agent\"",
     ),
     field(
         "",

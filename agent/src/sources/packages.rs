@@ -2,10 +2,10 @@
 //!
 //! One part, `dpkg`, from `/var/lib/dpkg/status` (deb-control(5), dpkg(1) "Package states"). A host
 //! without that file has no part. Keys are `name:arch/version`, `…/status` where a package is
-//! anything but properly installed, and `…/hold`. Waiting for triggers is properly installed: each run
-//! of dpkg passes through it, and the next one ends it. A package that stays unpacked or half
-//! configured is trouble and stays visible; while dpkg runs it shows for as long as it is so, since a
-//! reader cannot tell the one from the other. It does not know who installed what: that is the
+//! anything but properly installed, and `…/hold`. Waiting for triggers is properly installed: each
+//! run of dpkg passes through it, and the next one ends it. A package that stays unpacked or half
+//! configured is trouble and stays visible; while dpkg runs it shows for as long as it is so, since
+//! a reader cannot tell the one from the other. It does not know who installed what: that is the
 //! package logs' business.
 
 use std::path::{Path, PathBuf};

@@ -34,7 +34,7 @@ const BACKOFF_LIMIT_MS: u64 = 300_000;
 /// that was given up is not offered again unless it changes.
 const REFUSED_MS: u64 = 900_000;
 
-/// How often in a row the token must be refused before the host enrols again: about two minutes,
+/// How often in a row the token must be refused before the host enrols again: about one minute,
 /// in which a collector that just started, or whose store is being put back, comes to know it.
 pub const REFUSALS: u32 = 3;
 
@@ -374,7 +374,7 @@ impl Exchange {
                 // yet.
                 self.doubt(code);
                 self.back_off(at);
-                let patience = REFUSED_MS.min(10_000 << self.failures.min(10));
+                let patience = REFUSED_MS.min(5_000 << self.failures.min(10));
                 self.hold_until = self.hold_until.max(at.now_ms.saturating_add(patience));
             }
             ProblemCode::Busy | ProblemCode::Failed => self.back_off(at),

@@ -91,7 +91,10 @@ async fn load(
     match side.split_once('@') {
         Some((host, time)) if !path.exists() => {
             let path = format!("/api/v1/hosts/{host}/snapshot");
-            client()?.get(&path, &[("at", time)]).await
+            let snapshot: Snapshot = client()?.get(&path, &[("at", time)]).await?;
+            // Comparing with nothing would say "no difference" about a time nobody saw.
+            anyhow::ensure!(!snapshot.sections.is_empty(), "{host} was not observed at {time}");
+            Ok(snapshot)
         }
         _ => read(path),
     }

@@ -1,4 +1,4 @@
-//! `driftline host ID`: the sections of one host, with what is unobserved.
+//! `driftline host ID`: the sections of one host, and how much of each is unobserved.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::Verdict;
 use crate::client::Client;
 use crate::output::{self, Output, Row};
 
-/// Shows the sections of one host, with what is unobserved.
+/// Shows the sections of one host, and how much of each is unobserved.
 #[derive(clap::Args)]
 pub(crate) struct Host {
     /// The host's name.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use driftline_tests::http;
@@ -287,7 +288,12 @@ impl Pair {
 
     /// Waits until the collector knows `text` to stand on the host.
     pub(crate) fn wait_for(&mut self, text: &str) -> anyhow::Result<()> {
-        wait::until(&format!("{text} reaches the collector"), PATIENCE, || {
+        self.wait_for_within(text, PATIENCE)
+    }
+
+    /// Waits as [`Pair::wait_for`], at most for `limit`.
+    pub(crate) fn wait_for_within(&mut self, text: &str, limit: Duration) -> anyhow::Result<()> {
+        wait::until(&format!("{text} reaches the collector"), limit, || {
             if let Err(error) = self.check_alive() {
                 return Ok(Some(Err(error)));
             }

@@ -25,7 +25,8 @@ pub const EXCLUDE: &[&str] = &[
     "/etc/.updated",
     "/etc/udev/hwdb.bin",
     "/etc/fake-hwclock.data",
-    // The copies and locks of the tools that edit accounts (passwd(5), subuid(5)); what they edit is
+    // The copies and locks of the tools that edit accounts (passwd(5), subuid(5)); what they edit
+    // is
     // read, and each edit would show twice.
     "/etc/{passwd,group,shadow,gshadow,subuid,subgid}{-,+,.lock}",
     "/etc/lvm/{archive,backup,cache}/**",

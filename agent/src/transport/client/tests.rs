@@ -70,13 +70,12 @@ impl Server {
                 let served = match &config {
                     Some(config) => {
                         let session = ServerConnection::new(Arc::clone(config)).unwrap();
-                        serve(StreamOwned::new(session, stream), &answer)
+                        serve(StreamOwned::new(session, stream), &answer, &counted)
                     }
-                    None => serve(stream, &answer),
+                    None => serve(stream, &answer, &counted),
                 };
-                if served.is_ok() {
-                    counted.fetch_add(1, Ordering::Release);
-                }
+                // A client that does not trust us ends the connection; the count tells it.
+                drop(served);
             }
         });
         Self { port, requests }
@@ -87,8 +86,8 @@ impl Server {
     }
 }
 
-/// Reads one request and writes the answer; fails when the client does not trust us.
-fn serve(stream: impl Read + Write, answer: &[u8]) -> std::io::Result<()> {
+/// Reads one request, counts it and writes the answer; fails when the client does not trust us.
+fn serve(stream: impl Read + Write, answer: &[u8], counted: &AtomicU64) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;
     loop {
@@ -105,6 +104,8 @@ fn serve(stream: impl Read + Write, answer: &[u8]) -> std::io::Result<()> {
         }
     }
     reader.read_exact(&mut vec![0; length])?;
+    // Before the answer: whoever has that must find the request counted.
+    counted.fetch_add(1, Ordering::Release);
     reader.get_mut().write_all(answer)?;
     reader.get_mut().flush()
 }

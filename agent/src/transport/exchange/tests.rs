@@ -153,7 +153,7 @@ fn refusing(
                 Answer::Refused { code: ProblemCode::Unauthorised, retry_after_ms: None }
             }
             Next::Enrol(_) => Answer::Enrolled,
-            _ => greeting(0, &[]),
+            Next::Heartbeat | Next::Parts | Next::Report | Next::Rest { .. } => greeting(0, &[]),
         };
         exchange.answered(answer, Moment { now_ms, chance: 0 });
     }
