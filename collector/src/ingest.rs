@@ -192,6 +192,14 @@ impl Ingest {
         enrol::enrol(self, context, request, credentials)
     }
 
+    /// Whether `caller` may send parts: they name no host, so nothing else asks.
+    ///
+    /// # Errors
+    /// [`IngestError::Refused`] when the host is unknown or retired.
+    pub fn admit(&mut self, caller: &HostId) -> Result<(), IngestError> {
+        self.in_service(caller).map(drop)
+    }
+
     /// Answers a heartbeat of `caller`, whose token the request carried.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use driftline_collector::auth;
 use driftline_collector::config::{self, Config, load};
 use driftline_collector::serve::{self, Start, upkeep};
-use driftline_collector::store::{Scope, backup, sqlite};
+use driftline_collector::store::{Scope, backup};
 use driftline_collector::telemetry::{self, LogFormat};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
@@ -116,7 +116,7 @@ fn run(file: &Path, command: Command) -> anyhow::Result<()> {
         }
         Command::CheckConfig => {
             let config = load::load(file)?;
-            config.tls.as_ref().map(driftline_collector::tls::load).transpose()?;
+            serve::check(&config)?;
             println!("{} is fine: listens on {}", file.display(), config.listen);
             Ok(())
         }
@@ -132,7 +132,7 @@ fn run(file: &Path, command: Command) -> anyhow::Result<()> {
 
 async fn run_collector(file: &Path) -> anyhow::Result<()> {
     let config = load::load(file)?;
-    let stores = upkeep::open(&config)?;
+    let stores = upkeep::open_alone(&config)?;
     let start = Start { config, config_file: Some(file.to_path_buf()), stores };
     let mut terminated = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
@@ -177,8 +177,7 @@ fn tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
 }
 
 fn back_up(config: &Config, to: &Path) -> anyhow::Result<()> {
-    let (_, reader) = sqlite::open(&store_file(config))?;
-    backup::write(&reader, to)?;
+    backup::save(&store_file(config), to)?;
     println!("{} holds the store as it was a moment ago", to.display());
     Ok(())
 }
@@ -186,21 +185,11 @@ fn back_up(config: &Config, to: &Path) -> anyhow::Result<()> {
 /// Puts a checked copy of the backup in the place of the store, which stays beside it under another
 /// name.
 fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
-    let store = store_file(config);
     upkeep::make_state_dir(config)?;
-    let (_, reader) = sqlite::open(from).with_context(|| format!("reading {}", from.display()))?;
-    let named = |ending: &str| PathBuf::from(format!("{}{ending}", store.display()));
-    // The log goes with its store: beside another store it would be folded into that one.
-    for ending in ["-wal", "-shm", ""] {
-        let aside = named(&format!(".before-restore{ending}"));
-        match std::fs::rename(named(ending), &aside) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("setting {} aside", aside.display()));
-            }
-            _ => {}
-        }
+    let _lock = upkeep::lock(config)?;
+    if let Some(aside) = backup::restore(from, &store_file(config))? {
+        println!("the store before it is now {}", aside.display());
     }
-    backup::write(&reader, &store)?;
     println!("{} is the store again; agents fill the gap by themselves", from.display());
     Ok(())
 }

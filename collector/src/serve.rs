@@ -22,6 +22,7 @@ pub(crate) use tests::compare;
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub struct Stores {
     pub epoch: u64,
     /// What folds the store's log, for a thread of its own.
     pub checkpoint: Option<crate::store::sqlite::Checkpointer>,
+    /// What keeps other collectors away from it.
+    pub lock: Option<upkeep::Lock>,
 }
 
 /// What a collector starts from.
@@ -105,7 +108,7 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<Running> {
-    let stores = upkeep::open(&config)?;
+    let stores = upkeep::open_alone(&config)?;
     start(Start { config, config_file: None, stores }, shutdown).await
 }
 
@@ -120,16 +123,16 @@ pub async fn start(
     let Start { config, config_file, stores } = start;
     let keys = Arc::new(Keys::default());
     keys.replace(&stores.read.hosts()?, stores.read.tokens()?);
-    refuse_open_doors(&config, &keys)?;
-    let tls = config.tls.as_ref().map(tls::load).transpose()?.map(RustlsConfig::from_config);
+    let (tls, secret) = check(&config)?;
+    let tls = tls.map(RustlsConfig::from_config);
+    refuse_locked_doors(&config, &keys)?;
     let listener = TcpListener::bind(config.listen).with_context(|| {
         format!("listening on {}; is another collector running?", config.listen)
     })?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    let secret = secret(&config)?;
     let live = Arc::new(Live::default());
-    let Stores { append, read, epoch, checkpoint } = stores;
+    let Stores { append, read, epoch, checkpoint, lock } = stores;
     let interval_ms = config.heartbeat_seconds * 1000;
     let writer = Writer::start(Parts {
         append,
@@ -150,25 +153,34 @@ pub async fn start(
         let result = listen(&collector, (listener, tls), shutdown).await;
         drop(stop);
         while tasks.join_next().await.is_some() {}
-        finish(collector).await;
+        finish(collector, lock).await;
         result
     });
     Ok(Running { address, url, task })
 }
 
-/// Refuses an address that others reach without TLS and without a token that lets anybody in.
-fn refuse_open_doors(config: &Config, keys: &Keys) -> anyhow::Result<()> {
-    if config.listen.ip().is_loopback() {
-        return Ok(());
-    }
+/// Everything that can be said of a configuration without its store: what [`start`] starts from.
+///
+/// # Errors
+/// With what to do about it: certificate or secret cannot be used, or the address is open to others
+/// without TLS.
+pub fn check(
+    config: &Config,
+) -> anyhow::Result<(Option<Arc<rustls::ServerConfig>>, Option<EnrolmentSecret>)> {
     let listen = config.listen;
-    if config.tls.is_none() {
+    if !listen.ip().is_loopback() && config.tls.is_none() {
         bail!(
             "{listen} is open to others and [tls] is not set; give cert_file and key_file, or \
              listen on 127.0.0.1"
         );
     }
-    if !keys.any_person(Timestamp::now()) {
+    Ok((config.tls.as_ref().map(tls::load).transpose()?, secret(config)?))
+}
+
+/// Refuses an address that others reach while no token lets anybody in.
+fn refuse_locked_doors(config: &Config, keys: &Keys) -> anyhow::Result<()> {
+    let listen = config.listen;
+    if !listen.ip().is_loopback() && !keys.any_person(Timestamp::now()) {
         bail!(
             "{listen} is open to others and nobody has a token; make one with \
              `driftline-collector token create admin --scope admin --days 90`, or listen on \
@@ -179,8 +191,20 @@ fn refuse_open_doors(config: &Config, keys: &Keys) -> anyhow::Result<()> {
 }
 
 /// Reads the enrolment secret, if one is configured.
-fn secret(config: &Config) -> Result<Option<EnrolmentSecret>, crate::auth::AuthError> {
-    config.enrolment_secret_file.as_deref().map(EnrolmentSecret::load).transpose()
+///
+/// Beyond loopback it must not be readable by everybody on this machine; by its group only warns.
+fn secret(config: &Config) -> anyhow::Result<Option<EnrolmentSecret>> {
+    let Some(file) = config.enrolment_secret_file.as_deref() else { return Ok(None) };
+    let secret = EnrolmentSecret::load(file)?;
+    let mode = std::fs::metadata(file)?.permissions().mode();
+    let name = file.display();
+    if mode & 0o004 != 0 && !config.listen.ip().is_loopback() {
+        bail!("everybody on this machine can read the enrolment secret; `chmod 600 {name}`");
+    }
+    if mode & 0o044 != 0 {
+        tracing::warn!("others on this machine can read the enrolment secret; `chmod 600 {name}`");
+    }
+    Ok(Some(secret))
 }
 
 /// Accepts connections until `shutdown`, then lets requests under way come to their end.
@@ -255,9 +279,16 @@ fn router(collector: &Arc<Collector>) -> Router {
 }
 
 /// Writes down what is only in memory and closes the store.
-async fn finish(collector: Arc<Collector>) {
+async fn finish(collector: Arc<Collector>, lock: Option<upkeep::Lock>) {
     upkeep::note_seen(&collector).await;
-    let stopped = tokio::task::spawn_blocking(move || collector.writer.stop()).await;
+    let stopped = tokio::task::spawn_blocking(move || {
+        collector.writer.stop();
+        drop(collector);
+        if let Some(Err(error)) = lock.map(|lock| lock.settle()) {
+            tracing::warn!(%error, "the store's log stays beside the store");
+        }
+    })
+    .await;
     match stopped {
         Ok(()) => tracing::info!("the collector stopped"),
         Err(error) => tracing::error!(%error, "stopping the writer failed"),

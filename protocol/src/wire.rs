@@ -21,7 +21,7 @@
 mod compress;
 mod messages;
 
-pub use compress::{WireError, compress, decompress};
+pub use compress::{WireError, compress, decompress, decompress_within};
 pub use messages::*;
 
 /// The version of the messages; raised when an older peer could misread one.

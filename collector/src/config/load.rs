@@ -234,30 +234,30 @@ fn set<T>(place: &mut T, value: Option<T>) {
 
 fn within<'de, D: Deserializer<'de>>(
     deserializer: D,
-    range: RangeInclusive<u64>,
+    (name, range): (&str, RangeInclusive<u64>),
 ) -> Result<Option<u64>, D::Error> {
     let value = u64::deserialize(deserializer)?;
     if range.contains(&value) {
         return Ok(Some(value));
     }
     let (least, most) = (range.start(), range.end());
-    Err(de::Error::custom(format!("{value} must be {least} to {most}")))
+    Err(de::Error::custom(format!("{name} is {value} and must be {least} to {most}")))
 }
 
 fn heartbeat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    within(deserializer, 5..=3_600)
+    within(deserializer, ("heartbeat_seconds", 5..=3_600))
 }
 
 fn retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    within(deserializer, 1..=36_500)
+    within(deserializer, ("retention_days", 1..=36_500))
 }
 
 fn stale<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    within(deserializer, 10..=86_400)
+    within(deserializer, ("stale_seconds", 10..=86_400))
 }
 
 fn dormant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    within(deserializer, 1..=3_650)
+    within(deserializer, ("dormant_days", 1..=3_650))
 }
 
 fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -266,7 +266,9 @@ fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::
     if plain && (text.starts_with("https://") || text.starts_with("http://")) {
         return Ok(Some(text.trim_end_matches('/').to_owned()));
     }
-    Err(de::Error::custom(format!("{text:?} must begin with http:// or https://")))
+    Err(de::Error::custom(format!(
+        "public_url is {text:?} and must begin with http:// or https://"
+    )))
 }
 
 #[cfg(test)]
@@ -283,9 +285,12 @@ mod tests {
         check("\nlisten = 'x'", "collector.toml:2: ");
         check("heartbeat_second = 3", "did you mean `heartbeat_seconds`?");
         check("colour = 3", "sample-config");
-        check("\n\nheartbeat_seconds = 0", "collector.toml:3: 0 must be 5 to 3600");
-        check("retention_days = 0", "0 must be 1 to 36500");
-        check("public_url = 'ftp://x'", "must begin with http");
+        check(
+            "\n\nheartbeat_seconds = 0",
+            "collector.toml:3: heartbeat_seconds is 0 and must be 5 to 3600",
+        );
+        check("retention_days = 0", "retention_days is 0 and must be 1 to 36500");
+        check("public_url = 'ftp://x'", "public_url is \"ftp://x\" and must begin with http");
         check("[[host]]\nname = 'a'\nkind = 'sbc'", "collector.toml:3: unknown variant");
         check("[tls]\ncert_file = 'a'", "missing field `key_file`");
     }

@@ -31,11 +31,8 @@ pub(super) fn enrol(
     (proof, random): (Proof, [u8; 32]),
 ) -> Result<Decided<EnrolAnswer>, IngestError> {
     fleet::check_version(request.version)?;
-    if let Proof::Token(host) = &proof
-        && request.replaces.as_ref() != Some(host)
-    {
-        let detail = "a host's token only enrols a copy of that host";
-        return Err(IngestError::refused(ProblemCode::Unauthorised, detail));
+    if let Proof::Token(host) = &proof {
+        check_copy(ingest, request, host)?;
     }
     let lost_answer = ingest.answer_was_lost(request, &proof);
     if lost_answer.is_none() && ingest.fleet.len() >= ingest.config.max_hosts {
@@ -61,6 +58,21 @@ pub(super) fn enrol(
     ingest.unsettled(&id, &steps);
     let answer = EnrolAnswer { host: id, token, epoch: ingest.config.epoch };
     Ok(Decided::new(answer, steps))
+}
+
+/// Refuses whoever holds the token of `original` and is no copy of it that was told to enrol: a
+/// token must not make hosts at will.
+fn check_copy(
+    ingest: &mut Ingest,
+    request: &EnrolRequest,
+    original: &HostId,
+) -> Result<(), IngestError> {
+    let told = ingest.in_service(original)?.presence.has_copies();
+    if told && request.replaces.as_ref() == Some(original) {
+        return Ok(());
+    }
+    let detail = "a host's token only enrols a copy of that host that was told to";
+    Err(IngestError::refused(ProblemCode::Unauthorised, detail))
 }
 
 fn enrolled(context: Context<'_>, request: &EnrolRequest, record: &HostRecord) -> Step {

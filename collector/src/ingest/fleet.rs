@@ -213,9 +213,14 @@ impl Ingest {
             let detail = "the token belongs to another host; enrol this one";
             return Err(IngestError::refused(ProblemCode::Unauthorised, detail));
         }
-        let host = self.known_host(caller)?;
+        self.in_service(caller)
+    }
+
+    /// A host that was not retired.
+    pub(super) fn in_service(&mut self, id: &HostId) -> Result<&mut Host, IngestError> {
+        let host = self.known_host(id)?;
         if host.record.retired_at.is_some() {
-            let detail = format!("host {caller} was retired; bring it back in the collector");
+            let detail = format!("host {id} was retired; bring it back in the collector");
             return Err(IngestError::refused(ProblemCode::Retired, detail));
         }
         Ok(host)

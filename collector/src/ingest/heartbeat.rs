@@ -165,7 +165,7 @@ impl Listening<'_> {
             }
         }
         gaps.retain(|source, _| !host.gaps.contains_key(source));
-        let lost: u64 = gaps.values().sum();
+        let lost = gaps.values().copied().fold(0, u64::saturating_add);
         for (source, lost) in gaps {
             host.chain_breaks.remove(&source);
             host.gaps.insert(source, lost);

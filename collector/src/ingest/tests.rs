@@ -181,6 +181,7 @@ fn of_two_copies_the_first_keeps_the_name() {
     let (mut original, _) = world.enrol("pbx", 1);
     world.delivers(&mut original, &[("/a", file(&[("x", 1)]))]);
     let copy = Agent { session: SessionId([2; 16]), ..original.clone() };
+    assert_eq!(refused(world.enrol_copy(&original.host)), ProblemCode::Unauthorised);
     for agent in [&original, &copy, &original, &copy, &original] {
         world.second += 30;
         world.heartbeat(agent).unwrap();
@@ -188,6 +189,12 @@ fn of_two_copies_the_first_keeps_the_name() {
     assert_eq!(refused(world.heartbeat(&copy)), ProblemCode::Clone);
     assert!(world.heartbeat(&original).unwrap().cloned);
     assert_eq!(world.events(), [EventKind::Enrolled, EventKind::Cloned]);
+    assert_eq!(world.enrol_copy(&original.host).unwrap().as_str(), "pbx-2");
+    let context = Context { store: &world.store.clone(), now: at(world.second) };
+    let steps = world.ingest.retire(context, &original.host).unwrap();
+    world.apply(steps);
+    assert_eq!(refused(world.enrol_copy(&original.host)), ProblemCode::Retired);
+    assert_eq!(refused(world.ingest.admit(&original.host)), ProblemCode::Retired);
 }
 
 #[test]

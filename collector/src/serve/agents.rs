@@ -62,6 +62,11 @@ fn prove(
     if by_secret || by_token().is_some() || by_header().is_some() {
         return Ok(Proof::Secret);
     }
+    if given.is_some() {
+        // The commonest mistake of an installation; it tells nothing the sender does not know.
+        let detail = "the enrolment secret is not the collector's";
+        return Err(Refusal::new(ProblemCode::Unauthorised, detail));
+    }
     Err(Refusal::unauthorised())
 }
 
@@ -85,14 +90,15 @@ pub async fn heartbeat(State(collector): Shared, request: Request) -> Answer {
 /// `POST /api/v1/parts`
 pub async fn parts(State(collector): Shared, request: Request) -> Answer {
     let (head, body) = request.into_parts();
-    collector.agent(&head.headers)?;
+    let caller = collector.agent(&head.headers)?;
     let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
     let (checked, _share) = checked(received, |upload: PartsUpload| {
         is_known_version(upload.version)?;
         Ok(check_parts(upload)?)
     })
     .await?;
-    let answer = collector.writer.ask(move |_, context| {
+    let answer = collector.writer.ask(move |ingest, context| {
+        ingest.admit(&caller)?;
         let digests: Vec<_> = checked.iter().map(|(digest, _)| *digest).collect();
         let new = context.store.missing(&digests)?.len() as u64;
         Ok(Decided { answer: PartsAnswer { new }, parts: checked, steps: Vec::new() })

@@ -24,14 +24,24 @@ pub const IN_FLIGHT_BYTES: usize = 64 * 1024 * 1024;
 /// The part of [`IN_FLIGHT_BYTES`] that is kept for small messages.
 pub const SMALL_IN_FLIGHT_BYTES: usize = 8 * 1024 * 1024;
 
+/// The part of [`IN_FLIGHT_BYTES`] that is kept for enrolments: 64 at once. Whoever knows no secret
+/// can use up no more.
+pub const ENROL_IN_FLIGHT_BYTES: usize = 1024 * 1024;
+
 /// The largest enrolment, in bytes: it is read before anybody proved anything.
 pub const ENROL_BYTES: usize = 16 * 1024;
 
 /// The largest heartbeat and the largest request of a person, in bytes: some 2,000 sections.
 pub const SMALL_BYTES: usize = 1024 * 1024;
 
+/// The rest of [`IN_FLIGHT_BYTES`], for parts and reports.
+const BULK_IN_FLIGHT_BYTES: usize = IN_FLIGHT_BYTES - SMALL_IN_FLIGHT_BYTES - ENROL_IN_FLIGHT_BYTES;
+
 /// How long one body may take: [`limits::BODY_BYTES`] over a line of 2 Mbit/s.
 const BODY_TIME: Duration = Duration::from_secs(32);
+
+/// How long the body of an enrolment may take, as anybody may send one: a kilobyte over any line.
+const ENROL_TIME: Duration = Duration::from_secs(5);
 
 /// From how many bytes on JSON is read on a thread of its own, so that other requests do not wait
 /// for it.
@@ -55,6 +65,7 @@ pub enum Class {
 pub struct Budget {
     bulk: Arc<Semaphore>,
     small: Arc<Semaphore>,
+    enrol: Arc<Semaphore>,
 }
 
 /// A body with its share of the budget, given back when this is dropped.
@@ -76,8 +87,9 @@ impl Default for Budget {
     fn default() -> Self {
         let units = |bytes: usize| Arc::new(Semaphore::new(bytes / UNIT));
         Self {
-            bulk: units(IN_FLIGHT_BYTES - SMALL_IN_FLIGHT_BYTES),
+            bulk: units(BULK_IN_FLIGHT_BYTES),
             small: units(SMALL_IN_FLIGHT_BYTES),
+            enrol: units(ENROL_IN_FLIGHT_BYTES),
         }
     }
 }
@@ -85,18 +97,20 @@ impl Default for Budget {
 impl Budget {
     /// Bytes in use.
     pub fn in_use(&self) -> u64 {
-        let free = self.bulk.available_permits() + self.small.available_permits();
+        let pools = [&self.bulk, &self.small, &self.enrol];
+        let free: usize = pools.iter().map(|pool| pool.available_permits()).sum();
         (IN_FLIGHT_BYTES.saturating_sub(free * UNIT)) as u64
     }
 
     /// Whether so much of the budget for reports is in use that senders shall wait.
     pub fn is_tight(&self) -> bool {
-        self.bulk.available_permits() * UNIT < (IN_FLIGHT_BYTES - SMALL_IN_FLIGHT_BYTES) / 4
+        self.bulk.available_permits() * UNIT < BULK_IN_FLIGHT_BYTES / 4
     }
 
     fn take(&self, class: Class, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
         let pool = match class {
-            Class::Enrol | Class::Small => &self.small,
+            Class::Enrol => &self.enrol,
+            Class::Small => &self.small,
             Class::Bulk => &self.bulk,
         };
         let units = u32::try_from(bytes.div_ceil(UNIT).max(1)).map_err(|_| too_large(class))?;
@@ -120,7 +134,7 @@ impl Budget {
         }
         let compressed = is_zstd(headers)?;
         let received = self.take(class, length)?;
-        let read = tokio::time::timeout(BODY_TIME, to_bytes(body, limit)).await;
+        let read = tokio::time::timeout(time(class), to_bytes(body, limit)).await;
         let bytes = match read {
             Err(_) => return Err(Refusal::malformed("the body came too slowly")),
             Ok(Err(error)) if is_over_limit(&error) => return Err(too_large(class)),
@@ -143,8 +157,10 @@ impl Budget {
             return Err(too_large(class));
         }
         let decompressed = self.take(class, expected)?;
-        let bytes = off_thread(bytes.len().max(expected), move || wire::decompress(&bytes)).await?;
-        match bytes {
+        let bytes = off_thread(bytes.len().max(expected), move || {
+            wire::decompress_within(&bytes, expected)
+        });
+        match bytes.await? {
             Ok(bytes) => Ok(Received { bytes, _share: vec![received, decompressed] }),
             Err(WireError::TooLarge) => Err(too_large(class)),
             Err(WireError::Zstd(_)) => Err(Refusal::malformed("the body is no zstd")),
@@ -171,6 +187,13 @@ fn limit(class: Class) -> usize {
         Class::Enrol => ENROL_BYTES,
         Class::Small => SMALL_BYTES,
         Class::Bulk => limits::BODY_BYTES,
+    }
+}
+
+fn time(class: Class) -> Duration {
+    match class {
+        Class::Enrol => ENROL_TIME,
+        Class::Small | Class::Bulk => BODY_TIME,
     }
 }
 
@@ -208,7 +231,8 @@ fn is_over_limit(error: &axum::Error) -> bool {
     false
 }
 
-const _: () = assert!(limits::BODY_BYTES + limits::DECOMPRESSED_BYTES < IN_FLIGHT_BYTES);
+const _: () = assert!(limits::BODY_BYTES + limits::DECOMPRESSED_BYTES < BULK_IN_FLIGHT_BYTES);
+const _: () = assert!(2 * ENROL_BYTES < ENROL_IN_FLIGHT_BYTES);
 const _: () = assert!(SMALL_BYTES < SMALL_IN_FLIGHT_BYTES);
 
 #[cfg(test)]
@@ -222,7 +246,7 @@ mod tests {
         while let Ok(share) = budget.take(Class::Bulk, limits::BODY_BYTES) {
             held.push(share);
         }
-        assert_eq!(held.len(), (IN_FLIGHT_BYTES - SMALL_IN_FLIGHT_BYTES) / limits::BODY_BYTES);
+        assert_eq!(held.len(), BULK_IN_FLIGHT_BYTES / limits::BODY_BYTES);
         assert!(budget.is_tight());
         let headers = HeaderMap::new();
         let read = |class| budget.read(class, &headers, Body::from("{}"));
@@ -232,6 +256,38 @@ mod tests {
         drop((held, heartbeat));
         assert_eq!(budget.in_use(), 0);
         assert!(read(Class::Bulk).await.is_ok() && !budget.is_tight());
+    }
+
+    #[tokio::test]
+    async fn whoever_may_only_enrol_keeps_no_heartbeat_out() {
+        let budget = Budget::default();
+        let mut held = Vec::new();
+        while let Ok(share) = budget.take(Class::Enrol, ENROL_BYTES) {
+            held.push(share);
+        }
+        assert_eq!(held.len(), ENROL_IN_FLIGHT_BYTES / ENROL_BYTES);
+        let headers = HeaderMap::new();
+        assert!(budget.read(Class::Small, &headers, Body::from("{}")).await.is_ok());
+        assert!(time(Class::Enrol) < time(Class::Small));
+    }
+
+    #[tokio::test]
+    async fn a_frame_never_becomes_more_than_its_class_allows() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, "zstd".parse().unwrap());
+        let frame = |size: usize| zstd::bulk::compress(&vec![b' '; size], 3).unwrap();
+        let second = [frame(10), frame(10_000_000)].concat();
+        for (body, class, fine) in [
+            (frame(ENROL_BYTES), Class::Enrol, true),
+            (frame(ENROL_BYTES + 1), Class::Enrol, false),
+            (second.clone(), Class::Enrol, false),
+            (second.clone(), Class::Small, false),
+            (second, Class::Bulk, false),
+        ] {
+            let size = body.len();
+            let read = Budget::default().read(class, &headers, Body::from(body)).await;
+            assert_eq!(read.is_ok(), fine, "{class:?} {size}");
+        }
     }
 
     #[tokio::test]

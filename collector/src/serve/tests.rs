@@ -66,6 +66,7 @@ impl World {
             read: std::sync::Arc::new(memory),
             epoch: 1,
             checkpoint: None,
+            lock: None,
         };
         Self::over(stores, tempfile::tempdir().unwrap(), set).await
     }

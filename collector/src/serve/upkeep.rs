@@ -4,13 +4,16 @@
 //! Each task listens for the end and is joined; a step that fails is logged and tried again next
 //! time.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -45,7 +48,55 @@ pub fn open(config: &Config) -> anyhow::Result<Stores> {
     let (writer, reader) = sqlite::open(&config.state_dir.join(STORE_FILE))?;
     let epoch = writer.epoch();
     let checkpoint = Some(writer.checkpointer()?);
-    Ok(Stores { append: Box::new(writer), read: Arc::new(reader), epoch, checkpoint })
+    let (append, read) = (Box::new(writer), Arc::new(reader));
+    Ok(Stores { append, read, epoch, checkpoint, lock: None })
+}
+
+/// Opens the embedded store of `config` for the one collector that serves it.
+///
+/// # Errors
+/// As [`open`] and [`lock`].
+pub fn open_alone(config: &Config) -> anyhow::Result<Stores> {
+    make_state_dir(config)?;
+    let lock = Some(lock(config)?);
+    Ok(Stores { lock, ..open(config)? })
+}
+
+/// The lock on a state folder; given back when this is dropped or the program ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+    store: PathBuf,
+}
+
+impl Lock {
+    /// Folds the log of the store, which nobody uses any more, so that none stays beside it.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError`]; the log counts then as after a kill.
+    pub fn settle(&self) -> Result<(), crate::store::StoreError> {
+        sqlite::settle(&self.store)
+    }
+}
+
+/// Takes the state folder of `config` for whoever serves its store or replaces it.
+///
+/// # Errors
+/// When another program has it, or the lock file cannot be made.
+pub fn lock(config: &Config) -> anyhow::Result<Lock> {
+    let folder = &config.state_dir;
+    let path = folder.join("lock");
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(&path).with_context(|| format!("opening {}", path.display()))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Lock { _file: file, store: folder.join(STORE_FILE) }),
+        Err(Errno::WOULDBLOCK) => bail!(
+            "a collector or a restore is using {}; stop it first, or set another state_dir",
+            folder.display()
+        ),
+        Err(error) => Err(error).with_context(|| format!("locking {}", path.display())),
+    }
 }
 
 /// Makes the state folder, for its owner only: the store tells what runs where and how.

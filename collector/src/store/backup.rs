@@ -1,10 +1,13 @@
-//! A copy of a store in use, as one file; restoring is copying it back.
+//! A copy of a store in use, as one file; restoring is copying it back. No store and no backup is
+//! ever overwritten.
 //!
 //! The copy is of one moment: the reader holds a transaction while pages are copied, so the writer
 //! goes on and the copy does not see what it writes. `FILE` is either whole and checked, or not
 //! there.
 
-use std::path::Path;
+use std::fs::{File, OpenOptions};
+use std::io::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
@@ -12,13 +15,96 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
 use super::sqlite::codec::Doing;
-use super::sqlite::{Reader, beside, make_private, remove_if_there, rename_durably};
+use super::sqlite::{
+    self, Reader, beside, check_copy, check_header, file, make_private, remove_if_there,
+    rename_durably,
+};
 
 /// How many pages are copied at a time: 4 MiB, some milliseconds of the disk's time.
 const PAGES_AT_A_TIME: i32 = 1_024;
 
 /// How long to wait between two attempts on a store that another program has locked.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// Copies the store at `store` to `to`, where nothing may be yet.
+///
+/// # Errors
+/// [`StoreError::File`] when there is no store, or something is at `to`; else as [`write`].
+pub fn save(store: &Path, to: &Path) -> Result<(), StoreError> {
+    // Opening would make an empty store, and its backup would look like one.
+    File::open(store).map_err(|source| file("opening the store", store, source))?;
+    if to.symlink_metadata().is_ok() {
+        let source = Error::new(ErrorKind::AlreadyExists, "something is there already");
+        return Err(file("writing a backup to", to, source));
+    }
+    let (_, reader) = sqlite::open(store)?;
+    write(&reader, to)
+}
+
+/// How many stores may stand aside; more is a mistake in a script.
+const ASIDE: u32 = 1_000;
+
+/// Puts a checked copy of the backup at `from` in the place of `store`. Says where the old store
+/// stands now, if there was one. `from` is only read.
+///
+/// # Errors
+/// [`StoreError::File`], [`StoreError::Damaged`] and [`StoreError::Newer`], as when opening a
+/// store. Before the copy has been checked nothing is moved.
+pub fn restore(from: &Path, store: &Path) -> Result<Option<PathBuf>, StoreError> {
+    check_header(from)?;
+    let new = beside(store, ".new");
+    remove_leftovers(&new)?;
+    let placed = take(from, &new).and_then(|()| {
+        let aside = set_aside(store)?;
+        rename_durably(&new, store)?;
+        Ok(aside)
+    });
+    remove_leftovers(&new)?;
+    placed
+}
+
+/// Copies the backup, with its log should it be a plain copy of a store, and checks the copy.
+fn take(from: &Path, new: &Path) -> Result<(), StoreError> {
+    for ending in ["", "-wal"] {
+        let (from, new) = (beside(from, ending), beside(new, ending));
+        let failed = |source| file("copying", &from, source);
+        let mut source = match File::open(&from) {
+            Err(error) if error.kind() == ErrorKind::NotFound && !ending.is_empty() => continue,
+            opened => opened.map_err(failed)?,
+        };
+        make_private(&new)?;
+        let mut copy = OpenOptions::new().write(true).open(&new).map_err(failed)?;
+        std::io::copy(&mut source, &mut copy).map_err(failed)?;
+    }
+    check_copy(new)
+}
+
+/// Gives the store and its log a name that nothing has.
+fn set_aside(store: &Path) -> Result<Option<PathBuf>, StoreError> {
+    const ENDINGS: [&str; 3] = ["", "-wal", "-shm"];
+    let is_free = |name: &PathBuf| {
+        ENDINGS.iter().all(|ending| beside(name, ending).symlink_metadata().is_err())
+    };
+    let mut names = (1..=ASIDE).map(|number| match number {
+        1 => beside(store, ".before-restore"),
+        _ => beside(store, &format!(".before-restore-{number}")),
+    });
+    let Some(aside) = names.find(is_free) else {
+        let source = Error::new(ErrorKind::AlreadyExists, "too many old stores stand beside it");
+        return Err(file("setting aside", store, source));
+    };
+    let mut moved = None;
+    // The log goes with its store, and after it: a log alone is told as damage, a store without
+    // its log would be taken for whole.
+    for ending in ENDINGS {
+        match std::fs::rename(beside(store, ending), beside(&aside, ending)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(file("setting aside", store, source)),
+            Ok(()) => moved = Some(aside.clone()),
+        }
+    }
+    Ok(moved)
+}
 
 /// Copies the store behind `reader` to `to`, replacing what is there in one step.
 ///

@@ -21,7 +21,7 @@ mod tests;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +75,9 @@ pub fn open(path: &Path) -> Result<(Writer, Reader), StoreError> {
         make(path)?;
     }
     check_header(path)?;
+    for ending in ["", "-wal", "-shm"] {
+        tighten(&beside(path, ending))?;
+    }
     let mut db = connect(path)?;
     check(&db, path)?;
     migrations::migrate(&mut db)?;
@@ -119,6 +122,43 @@ pub(in crate::store) fn make_private(path: &Path) -> Result<(), StoreError> {
     made.map(drop).map_err(|source| file("making", path, source))
 }
 
+/// Takes a file from everybody but its owner: it may have been copied here with another mode.
+fn tighten(path: &Path) -> Result<(), StoreError> {
+    let failed = |source| file("protecting", path, source);
+    match fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed(error)),
+        Ok(found) if found.permissions().mode() & 0o077 == 0 => Ok(()),
+        Ok(_) => fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed),
+    }
+}
+
+/// Checks a copy of a store that nobody uses, and folds its log into it.
+pub(in crate::store) fn check_copy(path: &Path) -> Result<(), StoreError> {
+    let db = connect(path)?;
+    check(&db, path)?;
+    let found = migrations::version(&db)?;
+    if found > migrations::NEWEST {
+        return Err(StoreError::Newer { found, known: migrations::NEWEST });
+    }
+    close(db)
+}
+
+/// Folds the log of a store that nobody uses any more into its file, so that none stays beside it.
+///
+/// # Errors
+/// [`StoreError`]; the log stays then, and counts.
+pub fn settle(path: &Path) -> Result<(), StoreError> {
+    close(connect(path)?)
+}
+
+/// The last connection to close takes the log with it; readers cannot.
+fn close(db: Connection) -> Result<(), StoreError> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .doing(|| "folding the store's log into its file")?;
+    db.close().map_err(|(_, error)| error).doing(|| "closing the store")
+}
+
 /// Opens one read-write connection with the settings of the store.
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let open = || {
@@ -144,7 +184,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 ///
 /// See <https://sqlite.org/fileformat2.html#the_database_header>. The header of a store in use is
 /// in its file from the start, as [`make`] closes the store before anybody sees it.
-fn check_header(path: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn check_header(path: &Path) -> Result<(), StoreError> {
     let opened = File::open(path).map_err(|source| file("opening", path, source))?;
     let mut header = Vec::new();
     opened

@@ -9,12 +9,9 @@ use crate::limits;
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// It would pass the bound after decompression.
-    #[error(
-        "body passes the bound of {limit} bytes after decompression",
-        limit = limits::DECOMPRESSED_BYTES
-    )]
+    #[error("body passes its bound after decompression")]
     TooLarge,
-    /// It is not zstd.
+    /// It is not zstd, or not one frame of it.
     #[error("decompressing a body")]
     Zstd(#[source] io::Error),
 }
@@ -36,12 +33,29 @@ pub fn compress(body: Vec<u8>) -> (Vec<u8>, bool) {
 /// [`WireError::TooLarge`] as soon as more than [`limits::DECOMPRESSED_BYTES`] come out, and
 /// [`WireError::Zstd`] when the bytes are no zstd.
 pub fn decompress(body: &[u8]) -> Result<Vec<u8>, WireError> {
-    let mut decoder = zstd::Decoder::new(body).map_err(WireError::Zstd)?;
+    decompress_within(body, limits::DECOMPRESSED_BYTES)
+}
+
+/// As [`decompress`], with a bound of `bound` bytes.
+///
+/// One frame and nothing after it: the size a frame states says nothing about a second one.
+///
+/// # Errors
+/// [`WireError::TooLarge`] as soon as more than `bound` bytes come out, and [`WireError::Zstd`]
+/// when the bytes are not one frame of zstd.
+pub fn decompress_within(body: &[u8], bound: usize) -> Result<Vec<u8>, WireError> {
+    let mut decoder = zstd::Decoder::with_buffer(body).map_err(WireError::Zstd)?.single_frame();
     decoder.window_log_max(24).map_err(WireError::Zstd)?;
-    match limits::read_bounded(&mut decoder, limits::DECOMPRESSED_BYTES as u64) {
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(WireError::TooLarge),
-        other => other.map_err(WireError::Zstd),
+    let bytes = match limits::read_bounded(&mut decoder, bound as u64) {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            return Err(WireError::TooLarge);
+        }
+        other => other.map_err(WireError::Zstd)?,
+    };
+    if decoder.finish().is_empty() {
+        return Ok(bytes);
     }
+    Err(WireError::Zstd(io::Error::new(io::ErrorKind::InvalidData, "more follows the frame")))
 }
 
 #[cfg(test)]
@@ -53,6 +67,18 @@ mod tests {
         let bomb = zstd::bulk::compress(&vec![0; 200_000_000], 19).unwrap();
         assert!(bomb.len() < 100_000);
         assert!(matches!(decompress(&bomb), Err(WireError::TooLarge)));
+    }
+
+    #[test]
+    fn a_body_is_one_frame_within_the_bound_of_its_reader() {
+        let frame = |size: usize| zstd::bulk::compress(&vec![b'x'; size], 3).unwrap();
+        assert_eq!(decompress_within(&frame(1_000), 1_000).unwrap().len(), 1_000);
+        assert!(matches!(decompress_within(&frame(1_001), 1_000), Err(WireError::TooLarge)));
+        let two = [frame(10), frame(10_000_000)].concat();
+        assert!(matches!(decompress_within(&two, 1_000), Err(WireError::Zstd(_))));
+        assert!(matches!(decompress(&two), Err(WireError::Zstd(_))));
+        let long = frame(1_000);
+        assert!(matches!(decompress(&long[..long.len() - 1]), Err(WireError::Zstd(_))));
     }
 
     #[test]

@@ -74,6 +74,10 @@ fn a_backup_taken_while_reports_arrive_can_be_restored() -> anyhow::Result<()> {
     };
     for round in 0..10 {
         write(round)?;
+        if round > 0 {
+            // A backup never overwrites another.
+            std::fs::remove_file(&backup)?;
+        }
         pair.tool("driftline-collector", &["--config", &config, "backup", &backup])?;
     }
     pair.wait_for("marker-backup-9-end")?;

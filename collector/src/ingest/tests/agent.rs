@@ -184,6 +184,23 @@ impl World {
         (Agent::new(answer.host, incarnation), answer.token)
     }
 
+    /// Asks for a further host with the token of `original`.
+    pub(super) fn enrol_copy(&mut self, original: &HostId) -> Result<HostId, IngestError> {
+        let request = EnrolRequest {
+            version: PROTOCOL_VERSION,
+            secret: None,
+            replaces: Some(original.clone()),
+            proposed: original.clone(),
+            kind: HostKind::Uc,
+            incarnation: Incarnation([1; 16]),
+            agent_version: "0.1.0".into(),
+        };
+        let context = Context { store: &self.store, now: at(self.second) };
+        let credentials = (Proof::Token(original.clone()), [77; 32]);
+        let decided = self.ingest.enrol(context, &request, credentials)?;
+        Ok(self.keep(decided).host)
+    }
+
     pub(super) fn heartbeat(&mut self, agent: &Agent) -> Result<HeartbeatAnswer, IngestError> {
         let context = Context { store: &self.store, now: at(self.second) };
         let decided = self.ingest.heartbeat(context, &agent.host, &agent.heartbeat())?;

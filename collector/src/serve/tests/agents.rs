@@ -80,7 +80,8 @@ async fn whoever_is_not_let_in_learns_nothing() {
     });
     let answer = world.post("/api/v1/enrol", "", &wrong).await;
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-    answers.push(answer.text().await.unwrap());
+    let told = answer.text().await.unwrap();
+    assert!(told.contains("the enrolment secret is not the collector's"), "{told}");
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:?}");
 }

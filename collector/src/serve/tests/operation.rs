@@ -78,6 +78,56 @@ async fn health_is_told_without_a_login() {
 }
 
 #[tokio::test]
+async fn a_store_has_one_collector_and_no_log_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let config = Config { state_dir: state.clone(), ..Config::default() };
+    let stores = super::super::upkeep::open_alone(&config).unwrap();
+    let second = super::super::upkeep::open_alone(&config).err().unwrap().to_string();
+    assert!(second.contains("stop it first"), "{second}");
+    let world = World::over(stores, folder, |_| {}).await;
+    let mut agent = world.agent("a", 1).await;
+    let answer: ReportAnswer = read(world.report(&mut agent, "1").await).await;
+    assert_eq!(answer.outcomes, [Outcome::Applied]);
+    drop(super::super::upkeep::open(&config).unwrap());
+    let _folder = world.stop().await;
+    let log = std::fs::metadata(state.join("collector.sqlite-wal"));
+    assert!(log.is_err(), "{log:?}");
+    assert!(super::super::upkeep::lock(&config).is_ok());
+}
+
+#[test]
+fn what_serving_would_refuse_a_check_refuses() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let check = |listen: [u8; 4], secret: &str, mode: u32, problem: &str| {
+        std::fs::write(&file, secret).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (cert_file, key_file) = (folder.path().join("cert"), folder.path().join("key"));
+        std::fs::write(&cert_file, certified.cert.pem()).unwrap();
+        std::fs::write(&key_file, certified.signing_key.serialize_pem()).unwrap();
+        let tls = Some(crate::config::Tls { cert_file, key_file });
+        let config = Config {
+            listen: (listen, 0).into(),
+            enrolment_secret_file: Some(file.clone()),
+            tls: tls.filter(|_| problem != "[tls] is not set"),
+            ..Config::default()
+        };
+        let told = super::super::check(&config).err().map(|error| error.to_string());
+        assert_eq!(told.is_some(), !problem.is_empty(), "{told:?}");
+        assert!(told.unwrap_or_default().contains(problem), "{problem}");
+    };
+    let long = "0123456789abcdef";
+    check([127, 0, 0, 1], long, 0o644, "");
+    check([127, 0, 0, 1], "short", 0o600, "shorter than 16");
+    check([0, 0, 0, 0], long, 0o600, "[tls] is not set");
+    check([0, 0, 0, 0], long, 0o604, "chmod 600");
+    check([0, 0, 0, 0], long, 0o640, "");
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { state_dir: folder.path().join("state"), ..Config::default() };

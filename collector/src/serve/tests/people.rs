@@ -125,7 +125,8 @@ async fn an_open_address_needs_tls_and_a_token() {
     let config = |tls| Config { listen: ([0, 0, 0, 0], 0).into(), tls, ..Config::default() };
     let begin = |config, memory: Memory| {
         let read = std::sync::Arc::new(memory.clone());
-        let stores = Stores { append: Box::new(memory), read, epoch: 1, checkpoint: None };
+        let append = Box::new(memory);
+        let stores = Stores { append, read, epoch: 1, checkpoint: None, lock: None };
         start(Start { config, config_file: None, stores }, std::future::pending())
     };
     let refused = begin(config(None), memory.clone()).await.err().unwrap().to_string();

@@ -760,6 +760,43 @@ fn a_backup_over_the_store_itself_is_refused() {
 }
 
 #[test]
+fn a_restore_moves_nothing_before_its_copy_is_checked() {
+    let place = Place::new();
+    let (store, copy) = (place.path(), place.folder.path().join("copy.db"));
+    backup::save(&store, &copy).unwrap();
+    assert!(backup::save(&store, &copy).is_err(), "a backup was overwritten");
+    let missing = place.folder.path().join("missing.db");
+    assert!(backup::save(&missing, &place.folder.path().join("none.db")).is_err());
+    let foreign = place.folder.path().join("foreign.db");
+    std::fs::write(&foreign, "SQLite format 3").unwrap();
+    let names = || -> BTreeSet<_> {
+        let entries = std::fs::read_dir(place.folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let before = names();
+    for wrong in [&missing, &foreign] {
+        assert!(backup::restore(wrong, &store).is_err());
+        assert_eq!(names(), before, "{} moved or made something", wrong.display());
+    }
+    for ending in [".before-restore", ".before-restore-2"] {
+        let aside = backup::restore(&copy, &store).unwrap();
+        assert_eq!(aside, Some(beside(&store, ending)));
+        assert!(open(&store).is_ok());
+    }
+}
+
+#[test]
+fn a_store_with_another_mode_is_its_owners_again_once_opened() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let mode = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(place.path(), mode(0o644)).unwrap();
+    open(&place.path()).unwrap();
+    let found = std::fs::metadata(place.path()).unwrap().permissions().mode();
+    assert_eq!(found & 0o777, 0o600);
+}
+
+#[test]
 fn only_the_owner_may_read_a_store_or_its_backup() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();
