@@ -5,8 +5,9 @@
 //! secret name at the start of a line runs to the end of the line, and a password in a URL to the
 //! last `@`.
 //!
-//! Invariant: redacting twice changes nothing, since a marker that stands where a secret would is
-//! passed over and passes go on until none finds anything. What a token looks like stands in
+//! Invariant: redacting twice under one key changes nothing, since a marker of that key that is the
+//! whole of what would be hidden is left, and passes go on until none finds anything. A marker of
+//! another key is text like any other and hidden. What a token looks like stands in
 //! [`shapes`], what a value is in [`values`].
 
 mod scanner;
@@ -40,7 +41,7 @@ pub(super) fn redact<'a>(redactor: &Redactor, text: &'a str) -> Cow<'a, str> {
     }
     let mut redacted = Cow::Borrowed(text);
     for _ in 0..PASSES {
-        let secrets = scanner::secrets(&redacted);
+        let secrets = scanner::secrets(&redacted, redactor.key_id());
         if secrets.is_empty() {
             break;
         }
@@ -95,6 +96,7 @@ fn replace(redactor: &Redactor, text: &str, mut secrets: Vec<Range<usize>>) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::KeyId;
     use proptest::prelude::*;
 
     proptest! {
@@ -103,7 +105,7 @@ mod tests {
             text in "[A-Za-z0-9_./+%-]{0,15}|AKIA[A-Z0-9]{0,11}|(ghp_|eyJ)[A-Za-z0-9.]{0,11}",
         ) {
             prop_assume!(is_plain_word(&text));
-            prop_assert!(scanner::secrets(&text).is_empty(), "{text:?} is taken for a secret");
+            prop_assert!(scanner::secrets(&text, KeyId([7; 8])).is_empty(), "{text:?} is taken for a secret");
         }
     }
 }
