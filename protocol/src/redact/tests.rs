@@ -267,9 +267,23 @@ fn keys_values_and_pairs_of_items_are_redacted() {
         vec!["secrets", "mount"],
         vec!["password", "2"],
         vec!["tokens", "0"],
+        vec!["token", "access"],
+        vec!["db", "password", "1", "x"],
+        vec!["secret", "inner", "foo"],
+        vec!["credentials", "nested", "x"],
     ] {
         let shown = encoded([(ItemKey::of(&segments), text())].into());
         assert!(!shown.contains(CANARY), "{segments:?}: {shown}");
+    }
+    for segments in [["token", "ttl"], ["password", "min_length"], ["PasswordPolicy", "foo"]] {
+        let shown = encoded([(ItemKey::of(segments), text())].into());
+        assert!(shown.contains(CANARY), "{segments:?}: {shown}");
+    }
+    for arguments in [["--password", CANARY], ["-x", "--token"], ["--pin", "kAn4ry-Tw33t b"]] {
+        let list = ItemValue::List(arguments.map(ItemValue::text).to_vec());
+        let shown = encoded([(ItemKey::of(["args"]), RawItem::plain(list))].into());
+        assert!(!shown.contains(CANARY), "{arguments:?}: {shown}");
+        assert_eq!(shown.contains("{secret:"), arguments.concat().contains(CANARY), "{shown}");
     }
     for key in [
         format!("http://bob:{CANARY}@host/path"),

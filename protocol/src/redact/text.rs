@@ -72,6 +72,40 @@ pub(super) fn redact_lines(redactor: &Redactor, lines: Vec<String>) -> Vec<Strin
     redact(redactor, &text).split('\n').map(str::to_owned).collect()
 }
 
+/// What stands for the program before a list of arguments.
+const BEFORE_ARGUMENTS: &str = "x ";
+
+/// Replaces each secret inside a list of arguments, read as one command line.
+pub(super) fn redact_arguments(redactor: &Redactor, arguments: &[&str]) -> Vec<String> {
+    let mut redacted: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+    for _ in 0..PASSES {
+        // Behind another word a name's value is one word, not the rest of the line.
+        let line = format!("{BEFORE_ARGUMENTS}{}", redacted.join(" "));
+        let secrets = scanner::secrets(&line, redactor.key_id());
+        let mut start = BEFORE_ARGUMENTS.len();
+        let mut same = true;
+        for argument in &mut redacted {
+            let end = start + argument.len();
+            let inside = secrets.iter().filter(|secret| secret.start < end && secret.end > start);
+            // A value that is an argument of its own may hold blanks.
+            let clip = |secret: &Range<usize>| {
+                let from = secret.start.max(start) - start;
+                let to = if from == 0 { end } else { secret.end.min(end) };
+                from..to - start
+            };
+            let inside: Vec<_> = inside.map(clip).collect();
+            start = end + 1;
+            let next = replace(redactor, argument, inside);
+            same &= next == *argument;
+            *argument = next;
+        }
+        if same {
+            break;
+        }
+    }
+    redacted
+}
+
 fn replace(redactor: &Redactor, text: &str, mut secrets: Vec<Range<usize>>) -> String {
     secrets.sort_unstable_by_key(|secret| (secret.start, secret.end));
     let mut merged: Vec<Range<usize>> = Vec::with_capacity(secrets.len());
