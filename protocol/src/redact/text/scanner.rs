@@ -99,7 +99,7 @@ impl<'a> Scanner<'a> {
             program: None,
             module_parameter: false,
             user_named: false,
-            at_sign: 1..0,
+            at_sign: 0..text.find('@').unwrap_or(text.len()),
             bare_seen: 0,
             bare_colon: None,
         };
