@@ -309,13 +309,25 @@ impl Redactor {
             }
             ItemValue::Text(text) => ItemValue::Text(self.redact_text(&text).into_owned()),
             ItemValue::List(values) => {
-                ItemValue::List(values.into_iter().map(|value| self.redact_value(value)).collect())
+                let values = values.into_iter().map(|value| self.redact_value(value)).collect();
+                ItemValue::List(self.redact_arguments(values))
             }
             ItemValue::Set(values) => {
                 ItemValue::Set(values.into_iter().map(|value| self.redact_value(value)).collect())
             }
             ItemValue::Lines(lines) => ItemValue::Lines(text::redact_lines(self, lines)),
         }
+    }
+
+    /// Replaces the secrets of a list that is a command line, as JSON writes arguments: what follows
+    /// an option may be its value.
+    fn redact_arguments(&self, values: Vec<ItemValue>) -> Vec<ItemValue> {
+        let texts: Option<Vec<&str>> = values.iter().map(as_text).collect();
+        let Some(texts) = texts.filter(|texts| texts.iter().any(|text| text.starts_with('-')))
+        else {
+            return values;
+        };
+        text::redact_arguments(self, &texts).into_iter().map(ItemValue::Text).collect()
     }
 
     /// Replaces the secrets inside free text: URL user info, `name=value` pairs, tokens, key
@@ -367,6 +379,19 @@ impl RawHasher {
     /// The digest of all bytes added.
     pub fn finish(self) -> Fingerprint {
         Fingerprint { key: self.key, digest: cut(&self.hasher.finalize()) }
+    }
+}
+
+fn as_text(value: &ItemValue) -> Option<&str> {
+    match value {
+        ItemValue::Text(text) => Some(text),
+        ItemValue::Nothing
+        | ItemValue::Flag(_)
+        | ItemValue::Integer(_)
+        | ItemValue::Fingerprint(_)
+        | ItemValue::List(_)
+        | ItemValue::Set(_)
+        | ItemValue::Lines(_) => None,
     }
 }
 

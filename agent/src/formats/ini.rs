@@ -17,7 +17,7 @@ use super::{Format, FormatError};
 /// Sections of keys.
 pub static FORMAT: Format = Format {
     name: "ini",
-    version: 1,
+    version: 2,
     ordered: "the values of a repeated key keep their order; sections and keys have none",
     claims,
     read,
@@ -81,7 +81,11 @@ fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
             return Err(FormatError::malformed(number, "a section needs `]`"));
         }
         let (key, value) = match trimmed.split_once('=') {
-            Some((key, value)) => (key.trim_end_matches(BLANKS), scalar(unquoted(value))),
+            Some((key, value)) => {
+                // Asterisk writes `key => value` for what others write `key = value`.
+                let value = value.strip_prefix('>').unwrap_or(value);
+                (key.trim_end_matches(BLANKS), scalar(unquoted(value)))
+            }
             None => (trimmed, ItemValue::Nothing),
         };
         let key = ItemKey::of([within, key]);

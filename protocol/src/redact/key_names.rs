@@ -171,15 +171,16 @@ fn closely_names_secret(key: &ItemKey, value: &ItemValue) -> bool {
     // The number of a repeated key, or a place in an array, names nothing.
     let mut names = segments.iter().rev().map(String::as_str).skip_while(|name| is_number(name));
     let last = names.next().unwrap_or_default();
-    let before = names.find(|name| !is_number(name)).unwrap_or_default();
-    let setting = words(last).last().is_some_and(|word| SETTING_WORDS.contains(&word.as_str()));
-    let collection = COLLECTIONS.contains(&before.to_lowercase().as_str()) && !setting;
+    if word_names_secret(last) {
+        return !all_harmless(last, value);
+    }
+    let collection = |name: &str| COLLECTIONS.contains(&name.to_lowercase().as_str());
     let many = matches!(value, ItemValue::List(_) | ItemValue::Set(_));
-    let plural = (many || segments.last().is_some_and(|name| is_number(name)))
-        && COLLECTIONS.contains(&last.to_lowercase().as_str());
-    let pair = VALUE_SEGMENTS.contains(&last.to_lowercase().as_str()) && word_names_secret(before);
-    let named = if word_names_secret(last) { last } else { before };
-    (collection || plural || pair || word_names_secret(last)) && !all_harmless(named, value)
+    let plural = (many || segments.last().is_some_and(|name| is_number(name))) && collection(last);
+    let setting = words(last).last().is_some_and(|word| SETTING_WORDS.contains(&word.as_str()));
+    let above = names.find(|name| word_names_secret(name) || collection(name));
+    let above = above.filter(|_| !setting);
+    (plural || above.is_some()) && !all_harmless(above.unwrap_or(last), value)
 }
 
 /// The name in `key` that decides what inside its value is a secret, where the value as a whole is

@@ -267,9 +267,23 @@ fn keys_values_and_pairs_of_items_are_redacted() {
         vec!["secrets", "mount"],
         vec!["password", "2"],
         vec!["tokens", "0"],
+        vec!["token", "access"],
+        vec!["db", "password", "1", "x"],
+        vec!["secret", "inner", "foo"],
+        vec!["credentials", "nested", "x"],
     ] {
         let shown = encoded([(ItemKey::of(&segments), text())].into());
         assert!(!shown.contains(CANARY), "{segments:?}: {shown}");
+    }
+    for segments in [["token", "ttl"], ["password", "min_length"], ["PasswordPolicy", "foo"]] {
+        let shown = encoded([(ItemKey::of(segments), text())].into());
+        assert!(shown.contains(CANARY), "{segments:?}: {shown}");
+    }
+    for arguments in [["--password", CANARY], ["-x", "--token"], ["--pin", "kAn4ry-Tw33t b"]] {
+        let list = ItemValue::List(arguments.map(ItemValue::text).to_vec());
+        let shown = encoded([(ItemKey::of(["args"]), RawItem::plain(list))].into());
+        assert!(!shown.contains(CANARY), "{arguments:?}: {shown}");
+        assert_eq!(shown.contains("{secret:"), arguments.concat().contains(CANARY), "{shown}");
     }
     for key in [
         format!("http://bob:{CANARY}@host/path"),
@@ -342,6 +356,45 @@ fn hostile_text_costs_no_more_than_its_length() {
     }
 }
 
+#[test]
+fn long_lines_cost_no_more_than_their_length() {
+    for piece in ["a.", "password=,", "passwd=,", "://", "a:@", "@tcp(", "- pin ", " "] {
+        let line = format!("password=a {}", piece.repeat(16_000 / piece.len()));
+        assert!(!redactor().redact_text(&[line.as_str(); 8].join("\n")).is_empty());
+    }
+    for piece in ["a.", "password=,", "://", "@tcp("] {
+        let text = piece.repeat(3_000_000 / piece.len());
+        assert!(!redactor().redact_text(&text).is_empty());
+    }
+}
+
+#[test]
+fn a_marker_from_elsewhere_hides_nothing_and_passes_for_nothing() {
+    let foreign = Redactor::new([8; 32]).fingerprint(b"x").to_string();
+    let own = redactor().fingerprint(b"x").to_string();
+    for form in [
+        "PASSWORD=§",
+        "PASSWORD=§REAL",
+        "PASSWORD=§ REAL",
+        "password: \"§REAL\"",
+        "<password>§REAL</password>",
+        "curl -u §REAL h",
+        "mysql -p§REAL",
+        "--secret §REAL",
+        "Authorization: Basic §REAL",
+        "note §",
+        "u://a:§REAL@h",
+        "dsn=a:b:§REAL",
+    ] {
+        for marker in [&foreign, &own] {
+            let redacted = redactor().redact_text(&form.replace('§', marker)).into_owned();
+            assert!(!redacted.contains("REAL"), "{form}: {redacted}");
+            assert!(!redacted.contains(&foreign), "{form}: {redacted}");
+            assert_eq!(redactor().redact_text(&redacted), redacted, "{form}");
+        }
+    }
+}
+
 /// Text as configuration has it, with secrets' names, quotes and separators in every order.
 fn hostile() -> impl Strategy<Value = String> {
     let pieces = prop_oneof![
@@ -376,6 +429,8 @@ fn hostile() -> impl Strategy<Value = String> {
         Just("dsn="),
         Just("--secret "),
         Just("0123456789abcdef"),
+        Just("{secret:"),
+        Just("{secret:0123456789abcdef:0123456789abcdef0123456789abcdef}"),
     ];
     proptest::collection::vec(pieces, 0..24).prop_map(|pieces| pieces.concat())
 }

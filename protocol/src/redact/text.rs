@@ -5,8 +5,9 @@
 //! secret name at the start of a line runs to the end of the line, and a password in a URL to the
 //! last `@`.
 //!
-//! Invariant: redacting twice changes nothing, since a marker that stands where a secret would is
-//! passed over and passes go on until none finds anything. What a token looks like stands in
+//! Invariant: redacting twice under one key changes nothing, since a marker of that key that is the
+//! whole of what would be hidden is left, and passes go on until none finds anything. A marker of
+//! another key is text like any other and hidden. What a token looks like stands in
 //! [`shapes`], what a value is in [`values`].
 
 mod scanner;
@@ -40,7 +41,7 @@ pub(super) fn redact<'a>(redactor: &Redactor, text: &'a str) -> Cow<'a, str> {
     }
     let mut redacted = Cow::Borrowed(text);
     for _ in 0..PASSES {
-        let secrets = scanner::secrets(&redacted);
+        let secrets = scanner::secrets(&redacted, redactor.key_id());
         if secrets.is_empty() {
             break;
         }
@@ -71,6 +72,40 @@ pub(super) fn redact_lines(redactor: &Redactor, lines: Vec<String>) -> Vec<Strin
     redact(redactor, &text).split('\n').map(str::to_owned).collect()
 }
 
+/// What stands for the program before a list of arguments.
+const BEFORE_ARGUMENTS: &str = "x ";
+
+/// Replaces each secret inside a list of arguments, read as one command line.
+pub(super) fn redact_arguments(redactor: &Redactor, arguments: &[&str]) -> Vec<String> {
+    let mut redacted: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+    for _ in 0..PASSES {
+        // Behind another word a name's value is one word, not the rest of the line.
+        let line = format!("{BEFORE_ARGUMENTS}{}", redacted.join(" "));
+        let secrets = scanner::secrets(&line, redactor.key_id());
+        let mut start = BEFORE_ARGUMENTS.len();
+        let mut same = true;
+        for argument in &mut redacted {
+            let end = start + argument.len();
+            let inside = secrets.iter().filter(|secret| secret.start < end && secret.end > start);
+            // A value that is an argument of its own may hold blanks.
+            let clip = |secret: &Range<usize>| {
+                let from = secret.start.max(start) - start;
+                let to = if from == 0 { end } else { secret.end.min(end) };
+                from..to - start
+            };
+            let inside: Vec<_> = inside.map(clip).collect();
+            start = end + 1;
+            let next = replace(redactor, argument, inside);
+            same &= next == *argument;
+            *argument = next;
+        }
+        if same {
+            break;
+        }
+    }
+    redacted
+}
+
 fn replace(redactor: &Redactor, text: &str, mut secrets: Vec<Range<usize>>) -> String {
     secrets.sort_unstable_by_key(|secret| (secret.start, secret.end));
     let mut merged: Vec<Range<usize>> = Vec::with_capacity(secrets.len());
@@ -95,6 +130,7 @@ fn replace(redactor: &Redactor, text: &str, mut secrets: Vec<Range<usize>>) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::KeyId;
     use proptest::prelude::*;
 
     proptest! {
@@ -103,7 +139,7 @@ mod tests {
             text in "[A-Za-z0-9_./+%-]{0,15}|AKIA[A-Z0-9]{0,11}|(ghp_|eyJ)[A-Za-z0-9.]{0,11}",
         ) {
             prop_assume!(is_plain_word(&text));
-            prop_assert!(scanner::secrets(&text).is_empty(), "{text:?} is taken for a secret");
+            prop_assert!(scanner::secrets(&text, KeyId([7; 8])).is_empty(), "{text:?} is taken for a secret");
         }
     }
 }

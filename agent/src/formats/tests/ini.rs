@@ -10,6 +10,7 @@ fn a_key_stands_in_its_section() {
         "top = 1\n[a b]\nkey = x ; kept\nbare\n[c]\nkey=\"q\"\n[a b]\nkey = y\n",
         &[r#"/top = 1"#, "a b/bare = nothing", r#"a b/key = ["x ; kept", "y"]"#, r#"c/key = "q""#],
     );
+    check(&FORMAT, "[a]\n1000 => 12,Bob\nx = > y\n", &[r#"a/1000 = "12,Bob""#, r#"a/x = "> y""#]);
     check(&FORMAT, "[a\n", &["error: line 1: a section needs `]`"]);
 }
 

@@ -65,8 +65,16 @@ pub const WITHHOLD: &[&str] = &[
     "*secret*",
     ".netrc",
     ".pgpass",
-    "/etc/ppp/{pap,chap}-secrets",
+    "/etc/ppp/*-secrets",
     "/etc/wireguard/**/*.conf",
+    "/etc/postfix/**/sasl_passwd*",
+    "/etc/exim*/passwd.client",
+    "/etc/{ntp,chrony}/**/*.keys",
+    "/etc/{ntp,chrony}.keys",
+    "psk.txt",
+    "*.psk",
+    // Numbers and PINs in positions that no text pattern can know.
+    "/etc/asterisk/{voicemail,agents,meetme}.conf",
     "/etc/NetworkManager/system-connections/*",
 ];
 
@@ -172,6 +180,21 @@ mod tests {
             "/etc/tomcat/store.p12",
             "/etc/driftline/site_key",
             "/etc/ipsec.secrets",
+            "/etc/ipsec.d/a/b.secrets",
+            "/etc/ppp/chap-secrets",
+            "/etc/postfix/sasl_passwd.db",
+            "/etc/exim4/passwd.client",
+            "/etc/chrony/chrony.keys",
+            "/etc/ntp.keys",
+            "/etc/wpa/psk.txt",
+            "/etc/iwd/home.psk",
+            "/etc/davfs2/secrets",
+            "/etc/skel/.netrc",
+            "/etc/skel/.pgpass",
+            "/etc/pw.kdbx",
+            "/etc/wireguard/wg0.conf",
+            "/etc/rsyncd.secrets",
+            "/etc/asterisk/voicemail.conf",
         ] {
             assert!(scope().withholds(path), "{path} is read");
         }

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use crate::ids::KeyId;
+
 use super::super::key_names::{is_harmless, word_names_secret};
 use super::shapes;
 use super::values::{Place, Reach, Separator, argument, in_name, is_blank, separator, tail, value};
@@ -41,8 +43,8 @@ enum Attached {
 }
 
 /// Where the secrets of `text` stand, in no order; ranges may overlap.
-pub(super) fn secrets(text: &str) -> Vec<Range<usize>> {
-    let mut scanner = Scanner::new(text);
+pub(super) fn secrets(text: &str, key: KeyId) -> Vec<Range<usize>> {
+    let mut scanner = Scanner::new(text, shapes::Own::of(key));
     let mut at = 0;
     while let Some(c) = tail(text, at).chars().next() {
         at = scanner.step(at, c).max(at + c.len_utf8());
@@ -52,6 +54,8 @@ pub(super) fn secrets(text: &str) -> Vec<Range<usize>> {
 
 struct Scanner<'a> {
     text: &'a str,
+    /// Which markers are ours.
+    own: shapes::Own,
     found: Vec<Range<usize>>,
     /// The line and the quote we are in.
     place: Place<'a>,
@@ -71,13 +75,20 @@ struct Scanner<'a> {
     module_parameter: bool,
     /// Whether a user was named on this line, so that a password may follow without a separator.
     user_named: bool,
+    /// From where the next `@` was searched for, and where it stands.
+    at_sign: Range<usize>,
+    /// To where a word before `@tcp(` was looked at.
+    bare_seen: usize,
+    /// The first `:` of that word.
+    bare_colon: Option<usize>,
 }
 
 impl<'a> Scanner<'a> {
-    fn new(text: &'a str) -> Self {
+    fn new(text: &'a str, own: shapes::Own) -> Self {
         let place = Place { text, line_start: 0, line_end: 0, open: None };
         let mut scanner = Self {
             text,
+            own,
             found: Vec::new(),
             place,
             run_end: 0,
@@ -88,6 +99,9 @@ impl<'a> Scanner<'a> {
             program: None,
             module_parameter: false,
             user_named: false,
+            at_sign: 0..text.find('@').unwrap_or(text.len()),
+            bare_seen: 0,
+            bare_colon: None,
         };
         scanner.begin_line(0);
         scanner
@@ -112,8 +126,9 @@ impl<'a> Scanner<'a> {
             self.begin_line(at);
         }
         let rest = tail(self.text, at);
-        if let Some(length) = shapes::marker(rest) {
-            return at + length;
+        if let Some(length) = (c == '{').then(|| shapes::marker(rest)).flatten() {
+            // Only ours says that something is hidden; another one is text that somebody wrote.
+            return self.hide_to(at..at + length);
         }
         if let Some(block) = (c == '-').then(|| shapes::block(rest)).flatten() {
             if block.private {
@@ -172,12 +187,7 @@ impl<'a> Scanner<'a> {
         let length = rest.find(|c| !letter(c)).unwrap_or(rest.len());
         self.run_end = at + length;
         let run = rest.get(..length).unwrap_or_default();
-        let name = self.before.to_ascii_lowercase();
-        let public =
-            ["pub", "sha", "md5", "digest", "fingerprint", "hash", "integrity", "checksum", "cert"]
-                .iter()
-                .any(|word| name.contains(word));
-        if length == 0 || public || !shapes::is_random(run) {
+        if !shapes::is_random(run) || says_public(self.before) {
             return None;
         }
         let padding = tail(rest, length).bytes().take(2).take_while(|byte| *byte == b'=').count();
@@ -250,7 +260,7 @@ impl<'a> Scanner<'a> {
         if word_names_secret(plain_name(name)) {
             let range = value(&self.place, from, reach);
             let hidden = self.text.get(range.clone()).unwrap_or_default();
-            if is_harmless(name, hidden) || is_harmless(name, self.place.line_tail(from)) {
+            if is_harmless(name, hidden) || self.is_harmless_line(name, from) {
                 return from;
             }
             self.hide(range.clone());
@@ -268,6 +278,14 @@ impl<'a> Scanner<'a> {
             return self.data_source(from);
         }
         from
+    }
+
+    /// Whether the rest of the line is what an apt pin or a database of names may hold; a line too
+    /// long for that is not looked at.
+    fn is_harmless_line(&self, name: &str, from: usize) -> bool {
+        (name == "passwd" || name.eq_ignore_ascii_case("pin"))
+            && self.place.line_end.saturating_sub(from) <= NEAR_BYTES
+            && is_harmless(name, self.place.line_tail(from))
     }
 
     fn name_attribute(&mut self, from: usize) {
@@ -311,9 +329,9 @@ impl<'a> Scanner<'a> {
     fn data_source(&mut self, from: usize) -> usize {
         let range = value(&self.near(from), from, Reach::Word);
         let source = self.text.get(range.clone()).unwrap_or_default();
-        if let [_, _, secret] = source.splitn(4, ':').collect::<Vec<_>>()[..]
+        if let [_, _, secret] = source.splitn(3, ':').collect::<Vec<_>>()[..]
             && !source.contains("://")
-            && !source.contains("{secret:")
+            && (secret.starts_with("{secret:") || !secret.contains(':'))
         {
             self.hide(range.end - secret.len()..range.end);
         }
@@ -350,7 +368,7 @@ impl<'a> Scanner<'a> {
             }
             _ if dashed && next.starts_with("--") => return None,
             _ if dashed || self.user_named || word.before == "enable" => from,
-            _ if word.first && after.trim().is_empty() => from,
+            _ if word.first && after.trim_start().is_empty() => from,
             _ => return None,
         };
         let range = value(&self.place, from, Reach::Word);
@@ -363,7 +381,7 @@ impl<'a> Scanner<'a> {
     fn option_value(&mut self, from: usize) -> Option<usize> {
         let mut range = value(&self.place, from, Reach::Word);
         let text = self.text.get(range.clone()).unwrap_or_default();
-        if shapes::marker(text).is_some() {
+        if self.own.is_marker(text) {
             return Some(range.end);
         }
         if let Some(at) = text.find([':', '%']) {
@@ -386,6 +404,9 @@ impl<'a> Scanner<'a> {
 
     /// The password of `user:password@host`, from where the user begins; the user stays readable.
     fn user_info(&mut self, from: usize) -> usize {
+        if self.next_at(from) >= self.place.line_end.min(from + NEAR_BYTES) {
+            return from;
+        }
         let line = self.near(from).line_tail(from);
         let open = self.place.open;
         let region =
@@ -412,14 +433,34 @@ impl<'a> Scanner<'a> {
         self.hide_to(from + colon + 1..from + at)
     }
 
-    /// The password of `user:password@tcp(host)`, where `at` is the place of the `@`.
+    /// Where the next `@` stands; each is searched for once, however often it is asked for.
+    fn next_at(&mut self, from: usize) -> usize {
+        if !(self.at_sign.start..=self.at_sign.end).contains(&from) {
+            let rest = tail(self.text, from);
+            self.at_sign = from..from + rest.find('@').unwrap_or(rest.len());
+        }
+        self.at_sign.end
+    }
+
+    /// The password of `user:password@tcp(host)`, where `at` is the place of the `@`. What was
+    /// looked at for an earlier `@` of the word is not looked at again.
     fn bare_user(&mut self, at: usize) {
-        let text = self.text.get(self.place.line_start..at).unwrap_or_default();
-        let near = text.len() - text.floor_char_boundary(text.len().saturating_sub(NEAR_BYTES));
-        let near = tail(text, text.len() - near);
-        let word = near.rsplit([' ', '\t', '"', '\'', '=']).next().unwrap_or_default();
-        if let Some(colon) = word.find(':') {
-            self.hide(at - word.len() + colon + 1..at);
+        if self.bare_seen < self.place.line_start {
+            (self.bare_seen, self.bare_colon) = (self.place.line_start, None);
+        }
+        let seen = self.text.as_bytes().get(self.bare_seen..at).unwrap_or_default();
+        for (offset, byte) in seen.iter().enumerate() {
+            match byte {
+                b' ' | b'\t' | b'"' | b'\'' | b'=' => self.bare_colon = None,
+                b':' if self.bare_colon.is_none() => {
+                    self.bare_colon = Some(self.bare_seen + offset);
+                }
+                _ => {}
+            }
+        }
+        self.bare_seen = at;
+        if let Some(colon) = self.bare_colon {
+            self.hide(colon + 1..at);
         }
     }
 
@@ -438,7 +479,7 @@ impl<'a> Scanner<'a> {
     /// Notes a secret, unless nothing is there or our marker is.
     fn hide(&mut self, range: Range<usize>) {
         let text = self.text.get(range.clone()).unwrap_or_default();
-        if !text.is_empty() && shapes::marker(text) != Some(text.len()) {
+        if !text.is_empty() && !self.own.is_marker(text) {
             self.found.push(range);
         }
     }
@@ -447,6 +488,18 @@ impl<'a> Scanner<'a> {
 /// How far names, and user, password and host of a URL, are looked for, in bytes. No real one is
 /// longer, and a line that repeats their beginning must not cost the square of its length.
 const NEAR_BYTES: usize = 512;
+
+/// How much of a long name tells whether what follows is public, in bytes.
+const TELLING_BYTES: usize = 128;
+
+/// Whether `name` says that the run of base64 after it is public.
+fn says_public(name: &str) -> bool {
+    let cut = name.floor_char_boundary(name.len().saturating_sub(TELLING_BYTES));
+    let name = tail(name, cut).to_ascii_lowercase();
+    ["pub", "sha", "md5", "digest", "fingerprint", "hash", "integrity", "checksum", "cert"]
+        .iter()
+        .any(|word| name.contains(word))
+}
 
 /// Where a name stands among the words of its line.
 struct Word<'a> {

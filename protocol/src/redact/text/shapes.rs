@@ -4,6 +4,8 @@
 //! hexadecimal digits is never taken for one; a run of base64 is, where it is long and its case and
 //! digits change as often as in random data (paths and identifiers change a third as often).
 
+use crate::ids::KeyId;
+
 /// The shortest run of base64 taken for a token: 24 random bytes.
 const RANDOM_CHARACTERS: usize = 32;
 
@@ -67,7 +69,22 @@ const CRYPT_SCHEMES: &[&str] = &[
     "y",
 ];
 
-/// The length of the marker that `text` begins with, if it does.
+/// How markers of one key begin.
+pub(super) struct Own(String);
+
+impl Own {
+    /// The markers made under the key `key`.
+    pub(super) fn of(key: KeyId) -> Self {
+        Self(format!("{{secret:{key}:"))
+    }
+
+    /// Whether `text` is such a marker and nothing else.
+    pub(super) fn is_marker(&self, text: &str) -> bool {
+        text.starts_with(&self.0) && marker(text) == Some(text.len())
+    }
+}
+
+/// The length of the marker, of whatever key, that `text` begins with, if it does.
 pub(super) fn marker(text: &str) -> Option<usize> {
     let marker = text.as_bytes().get(..MARKER_BYTES)?;
     let inside = marker.strip_prefix(b"{secret:")?.strip_suffix(b"}")?;

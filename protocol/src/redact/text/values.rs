@@ -109,9 +109,6 @@ pub(super) fn argument(text: &str, at: usize) -> Separator {
 /// The value that begins at `at`.
 pub(super) fn value(place: &Place<'_>, at: usize, reach: Reach) -> Range<usize> {
     let rest = tail(place.text, at);
-    if let Some(length) = shapes::marker(rest) {
-        return at..at + length;
-    }
     let inner = rest.strip_prefix('\\').unwrap_or(rest);
     if let Some(quote) = inner.chars().next().filter(|c| matches!(c, '"' | '\'' | '`')) {
         if Some(quote) == place.open {
@@ -194,11 +191,14 @@ fn indentation(line: &str) -> usize {
 /// The length of an unquoted value at the start of `line`.
 fn unquoted(line: &str, reach: Reach, open: Option<char>) -> usize {
     let mut end = line.len();
+    let mut before = 'x';
     for (at, c) in line.char_indices() {
+        // What follows a run of blanks is looked at once, not once a blank.
+        let begins = !is_blank(std::mem::replace(&mut before, c));
         let after = tail(line, at + c.len_utf8());
         let stops = match c {
             _ if Some(c) == open => true,
-            _ if is_blank(c) => reach == Reach::Word || ends_before(after),
+            _ if is_blank(c) => reach == Reach::Word || (begins && ends_before(after)),
             ',' | ';' | '&' | '|' => {
                 begins_pair(after, &['=', ':'])
                     || (reach == Reach::Word && (after.is_empty() || after.starts_with(is_blank)))
