@@ -329,8 +329,9 @@ impl<'a> Scanner<'a> {
     fn data_source(&mut self, from: usize) -> usize {
         let range = value(&self.near(from), from, Reach::Word);
         let source = self.text.get(range.clone()).unwrap_or_default();
-        if let [_, _, secret] = source.splitn(3, ':').collect::<Vec<_>>()[..]
+        if let [name, user, secret] = source.splitn(3, ':').collect::<Vec<_>>()[..]
             && !source.contains("://")
+            && ![name, user].iter().any(|part| part.ends_with("{secret"))
             && (secret.starts_with("{secret:") || !secret.contains(':'))
         {
             self.hide(range.end - secret.len()..range.end);
