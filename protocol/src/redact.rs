@@ -319,8 +319,8 @@ impl Redactor {
         }
     }
 
-    /// Replaces the secrets of a list that is a command line, as JSON writes arguments: what follows
-    /// an option may be its value.
+    /// Replaces the secrets of a list that is a command line, as JSON writes arguments: what
+    /// follows an option may be its value.
     fn redact_arguments(&self, values: Vec<ItemValue>) -> Vec<ItemValue> {
         let texts: Option<Vec<&str>> = values.iter().map(as_text).collect();
         let Some(texts) = texts.filter(|texts| texts.iter().any(|text| text.starts_with('-')))

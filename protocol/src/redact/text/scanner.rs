@@ -4,6 +4,8 @@
 //! whether a name attribute waits for its value, and whether a program was named whose options hold
 //! secrets.
 
+mod users;
+
 use std::ops::Range;
 
 use crate::ids::KeyId;
@@ -401,68 +403,6 @@ impl<'a> Scanner<'a> {
         let follows = !rest.is_empty()
             || tail(self.text, start).starts_with(|c: char| !is_blank(c) && c != '\n');
         follows.then(|| self.hide_to(value(&self.place, start, Reach::Word)))
-    }
-
-    /// The password of `user:password@host`, from where the user begins; the user stays readable.
-    fn user_info(&mut self, from: usize) -> usize {
-        if self.next_at(from) >= self.place.line_end.min(from + NEAR_BYTES) {
-            return from;
-        }
-        let line = self.near(from).line_tail(from);
-        let open = self.place.open;
-        let region =
-            line.find(|c: char| c.is_whitespace() || Some(c) == open).unwrap_or(line.len());
-        let region = line.get(..region).unwrap_or(line);
-        let authority = region.find(['/', '?', '#']).unwrap_or(region.len());
-        let Some(colon) = region.find(':') else { return from };
-        let inside = region.get(..authority).and_then(|authority| authority.rfind('@'));
-        let port = region
-            .get(colon + 1..authority)
-            .is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
-        let at = match inside {
-            Some(at) => at,
-            None if port || region.starts_with('[') => return from,
-            // A password with an unescaped slash.
-            None => match region.rfind('@') {
-                Some(at) => at,
-                None => return from,
-            },
-        };
-        if colon + 1 >= at {
-            return from;
-        }
-        self.hide_to(from + colon + 1..from + at)
-    }
-
-    /// Where the next `@` stands; each is searched for once, however often it is asked for.
-    fn next_at(&mut self, from: usize) -> usize {
-        if !(self.at_sign.start..=self.at_sign.end).contains(&from) {
-            let rest = tail(self.text, from);
-            self.at_sign = from..from + rest.find('@').unwrap_or(rest.len());
-        }
-        self.at_sign.end
-    }
-
-    /// The password of `user:password@tcp(host)`, where `at` is the place of the `@`. What was
-    /// looked at for an earlier `@` of the word is not looked at again.
-    fn bare_user(&mut self, at: usize) {
-        if self.bare_seen < self.place.line_start {
-            (self.bare_seen, self.bare_colon) = (self.place.line_start, None);
-        }
-        let seen = self.text.as_bytes().get(self.bare_seen..at).unwrap_or_default();
-        for (offset, byte) in seen.iter().enumerate() {
-            match byte {
-                b' ' | b'\t' | b'"' | b'\'' | b'=' => self.bare_colon = None,
-                b':' if self.bare_colon.is_none() => {
-                    self.bare_colon = Some(self.bare_seen + offset);
-                }
-                _ => {}
-            }
-        }
-        self.bare_seen = at;
-        if let Some(colon) = self.bare_colon {
-            self.hide(colon + 1..at);
-        }
     }
 
     /// The place with a line that ends soon after `from`, for looks ahead that may be repeated.
