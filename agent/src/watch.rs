@@ -1,7 +1,7 @@
 //! Which source is due because something below its watched paths has changed.
 //!
 //! The events come from `notify`, which tells of every file that anybody opens in a watched
-//! directory, too; the [`mailbox`] drops those before anything wakes. Its recursion is not used,
+//! directory, too; the `mailbox` drops those before anything wakes. Its recursion is not used,
 //! and no debouncer: we keep a path for each directory, not one for each file, and the pure
 //! [`crate::schedule`] decides how long a source must be quiet before it is read.
 //!

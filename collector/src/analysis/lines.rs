@@ -29,7 +29,7 @@ pub enum LineChange {
     Skipped(usize),
 }
 
-/// The lines that differ, with [`CONTEXT`] equal lines around them.
+/// The lines that differ, with `CONTEXT` equal lines around them.
 pub fn line_diff(before: &[String], after: &[String]) -> Vec<LineChange> {
     let bytes: usize = before.iter().chain(after).map(String::len).sum();
     let long = before.len() > COMPARED_LINES || after.len() > COMPARED_LINES;

@@ -243,7 +243,7 @@ metrics! {
     HOSTS "hosts" Gauge [State]
         "Hosts by how long they have been silent";
     HOSTS_UNASSIGNED "hosts_unassigned" Gauge []
-        "Hosts that no [[host]] entry of the configuration matches";
+        "Hosts that no host entry of the configuration matches";
     HOSTS_IMBALANCED "hosts_imbalanced" Gauge []
         "Hosts whose ledger does not balance; must be 0";
     HOST_INFO "host_info" Gauge [Host, HostKind, Site, Team, Service]

@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Copies the store at `store` to `to`, where nothing may be yet.
 ///
 /// # Errors
-/// [`StoreError::File`] when there is no store, or something is at `to`; else as [`write`].
+/// [`StoreError::File`] when there is no store, or something is at `to`; else as [`write()`].
 pub fn save(store: &Path, to: &Path) -> Result<(), StoreError> {
     // Opening would make an empty store, and its backup would look like one.
     File::open(store).map_err(|source| file("opening the store", store, source))?;

@@ -8,7 +8,7 @@
 //! Invariant: redacting twice under one key changes nothing, since a marker of that key that is the
 //! whole of what would be hidden is left, and passes go on until none finds anything. A marker of
 //! another key is text like any other and hidden. What a token looks like stands in
-//! [`shapes`], what a value is in [`values`].
+//! `shapes`, what a value is in `values`.
 
 mod scanner;
 mod shapes;
