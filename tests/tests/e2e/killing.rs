@@ -46,8 +46,8 @@ fn nothing_observed_is_lost_by_killing_either_side() -> anyhow::Result<()> {
     wait::until("the ledger balances", PATIENCE, || {
         Ok((fleet.metric("driftline_ledger_imbalance", &[])? == 0.0).then_some(()))
     })?;
-    // What a kill takes back after it was acknowledged looks to the collector like a restored store,
-    // and is healed as one; but here nobody restored anything.
+    // What a kill takes back after it was acknowledged looks to the collector like a restored
+    // store, and is healed as one; but here nobody restored anything.
     let restored = fleet.metric("driftline_events_total", &["kind=\"store_restored\""])?;
     assert_eq!(restored, 0.0, "seed {seed}: something acknowledged was not durable");
     eprintln!("{rounds} kills, {} markers shown in between, 0 lost, seed {seed}", shown.len());
