@@ -40,6 +40,8 @@ enum Command {
     Changes(commands::changes::Changes),
     /// List open drift and deviations.
     Findings(commands::findings::Findings),
+    /// List what is odd among hosts that should be alike; needs no baseline and no rule.
+    Outliers(commands::outliers::Outliers),
     /// Agree to the present state of a host.
     #[command(subcommand)]
     Baseline(commands::baseline::Baseline),
@@ -102,6 +104,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Host(host) => host.run(&client()?, cli.output).await,
         Command::Changes(changes) => changes.run(&client()?, cli.output).await,
         Command::Findings(findings) => findings.run(&client()?, cli.output).await,
+        Command::Outliers(outliers) => outliers.run(&client()?, cli.output).await,
         Command::Baseline(baseline) => baseline.run(&client()?).await,
         Command::Retire(which) => which.retire(&client()?).await,
         Command::Reinstate(which) => which.reinstate(&client()?).await,
