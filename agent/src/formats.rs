@@ -31,6 +31,10 @@ pub mod json;
 
 pub mod lists;
 
+pub mod asterisk;
+
+pub mod script;
+
 pub mod sshd;
 
 pub mod sudoers;
@@ -64,6 +68,14 @@ pub static ALL: &[&Format] = &[
     &sshd::FORMAT,
     &sudoers::FORMAT,
     &systemd::FORMAT,
+    &script::TOOLS,
+    &asterisk::DIALPLAN,
+    &asterisk::VOICEMAIL,
+    &asterisk::CHANNELS,
+    &asterisk::FORMAT,
+    &script::AEL,
+    &script::LUA,
+    &script::ADSI,
     &json::FORMAT,
     &ini::FORMAT,
     &text::FORMAT,
