@@ -33,6 +33,8 @@ pub mod lists;
 
 pub mod asterisk;
 
+pub mod kamailio;
+
 pub mod script;
 
 pub mod sshd;
@@ -73,6 +75,11 @@ pub static ALL: &[&Format] = &[
     &asterisk::VOICEMAIL,
     &asterisk::CHANNELS,
     &asterisk::FORMAT,
+    &kamailio::DISPATCHER,
+    &kamailio::PERMISSIONS,
+    &kamailio::TLS,
+    &kamailio::FORMAT,
+    &kamailio::OPENSIPS,
     &script::AEL,
     &script::LUA,
     &script::ADSI,
