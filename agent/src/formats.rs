@@ -31,6 +31,12 @@ pub mod json;
 
 pub mod lists;
 
+pub mod asterisk;
+
+pub mod kamailio;
+
+pub mod script;
+
 pub mod sshd;
 
 pub mod sudoers;
@@ -64,6 +70,19 @@ pub static ALL: &[&Format] = &[
     &sshd::FORMAT,
     &sudoers::FORMAT,
     &systemd::FORMAT,
+    &script::TOOLS,
+    &asterisk::DIALPLAN,
+    &asterisk::VOICEMAIL,
+    &asterisk::CHANNELS,
+    &asterisk::FORMAT,
+    &kamailio::DISPATCHER,
+    &kamailio::PERMISSIONS,
+    &kamailio::TLS,
+    &kamailio::FORMAT,
+    &kamailio::OPENSIPS,
+    &script::AEL,
+    &script::LUA,
+    &script::ADSI,
     &json::FORMAT,
     &ini::FORMAT,
     &text::FORMAT,
