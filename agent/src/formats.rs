@@ -128,3 +128,8 @@ pub fn claiming(path: &str, head: &[u8]) -> Option<&'static Format> {
     }
     ALL.iter().find(|format| (format.claims)(path, head)).copied()
 }
+
+/// The format of this name.
+pub fn named(name: &str) -> Option<&'static Format> {
+    ALL.iter().find(|format| format.name == name).copied()
+}
