@@ -29,6 +29,8 @@ pub mod ini;
 
 pub mod json;
 
+pub mod freeswitch;
+
 pub mod lists;
 
 pub mod sshd;
@@ -38,6 +40,8 @@ pub mod sudoers;
 pub mod systemd;
 
 pub mod text;
+
+pub mod xml;
 
 #[cfg(test)]
 mod tests;
@@ -65,6 +69,8 @@ pub static ALL: &[&Format] = &[
     &sudoers::FORMAT,
     &systemd::FORMAT,
     &json::FORMAT,
+    &freeswitch::FORMAT,
+    &xml::FORMAT,
     &ini::FORMAT,
     &text::FORMAT,
 ];
