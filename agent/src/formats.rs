@@ -33,6 +33,10 @@ pub mod freeswitch;
 
 pub mod lists;
 
+pub mod asterisk;
+
+pub mod script;
+
 pub mod sshd;
 
 pub mod sudoers;
@@ -68,6 +72,14 @@ pub static ALL: &[&Format] = &[
     &sshd::FORMAT,
     &sudoers::FORMAT,
     &systemd::FORMAT,
+    &script::TOOLS,
+    &asterisk::DIALPLAN,
+    &asterisk::VOICEMAIL,
+    &asterisk::CHANNELS,
+    &asterisk::FORMAT,
+    &script::AEL,
+    &script::LUA,
+    &script::ADSI,
     &json::FORMAT,
     &freeswitch::FORMAT,
     &xml::FORMAT,

@@ -1,11 +1,16 @@
 //! What every format must keep, and the one way in which formats are tested.
 
+use driftline_protocol::canonical;
+use driftline_protocol::ids::Digest;
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
+use driftline_protocol::redact::{RawObserved, RawPart, Redactor};
+use driftline_protocol::snapshot::{Content, Reading};
 use proptest::prelude::*;
 
 use super::*;
 
+mod asterisk;
 mod ini;
 mod json;
 mod key_value;
@@ -59,6 +64,19 @@ fn show(value: &ItemValue) -> String {
         ItemValue::Set(values) => format!("{{{}}}", all(values.iter().collect())),
         ItemValue::Lines(lines) => format!("lines {lines:?}"),
     }
+}
+
+/// Nothing that leaves the host holds the secret, however `format` reads `input`.
+#[track_caller]
+fn leaks(format: &Format, input: &str, secret: &str) {
+    let items = (format.read)(input.as_bytes()).expect("a canary stands in a file that is read");
+    let reading = Reading { parser: format.name.into(), version: 1, scope: Digest([0; 32]) };
+    let content = Content::Read;
+    let part = RawPart::Observed(RawObserved { reading, raw: None, size: None, content, items });
+    let part = Redactor::new([7; 32]).redact(part);
+    let text = String::from_utf8(canonical::encode(part.get())).unwrap();
+    assert!(!text.contains(secret), "{} of {input:?} tells: {text}", format.name);
+    assert!(text.contains("secret") || text.contains("fingerprint"), "{text} hides nothing");
 }
 
 #[test]
