@@ -35,6 +35,8 @@ pub mod lists;
 
 pub mod asterisk;
 
+pub mod kamailio;
+
 pub mod script;
 
 pub mod sshd;
@@ -77,6 +79,11 @@ pub static ALL: &[&Format] = &[
     &asterisk::VOICEMAIL,
     &asterisk::CHANNELS,
     &asterisk::FORMAT,
+    &kamailio::DISPATCHER,
+    &kamailio::PERMISSIONS,
+    &kamailio::TLS,
+    &kamailio::FORMAT,
+    &kamailio::OPENSIPS,
     &script::AEL,
     &script::LUA,
     &script::ADSI,

@@ -13,6 +13,7 @@ use super::*;
 mod asterisk;
 mod ini;
 mod json;
+mod kamailio;
 mod key_value;
 mod lists;
 mod text;
