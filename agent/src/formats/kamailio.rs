@@ -12,6 +12,7 @@
 use super::Format;
 use super::lines::decode;
 
+mod body;
 mod lexer;
 mod lists;
 mod script;

@@ -31,13 +31,15 @@ pub(super) fn read(document: &Document) -> Result<RawItems, FormatError> {
             };
             let block = below(path, &[&format!("{}={}", taker.name, taker.value)]);
             items.rank(path, block.clone(), RawItem::plain(ItemValue::Nothing));
+            let place = Place::new(&block, section);
             for variable in settings {
-                settings::add(&mut items, &Place { path: &block, section }, variable)?;
+                settings::add(&mut items, &place, variable)?;
             }
             rest = after;
         }
+        let place = Place::new(path, section);
         for variable in rest {
-            settings::add(&mut items, &Place { path, section }, variable)?;
+            settings::add(&mut items, &place, variable)?;
         }
     }
     items.finish()

@@ -12,7 +12,7 @@ use driftline_protocol::redact::RawItems;
 
 use super::super::FormatError;
 use super::super::lines::scalar;
-use super::document::{Document, Variable};
+use super::document::{Document, Section, Variable};
 use super::items::{IntoText, Items, Naming, Path, below};
 use super::lines::trim;
 use super::settings::{self, Place};
@@ -29,7 +29,7 @@ pub(super) fn read(document: &Document) -> Result<RawItems, FormatError> {
         match section.name.to_ascii_lowercase().as_str() {
             "general" => {
                 for variable in &section.variables {
-                    settings::add(&mut items, &Place { path, section }, variable)?;
+                    settings::add(&mut items, &Place::new(path, section), variable)?;
                 }
             }
             "globals" => {
@@ -37,7 +37,7 @@ pub(super) fn read(document: &Document) -> Result<RawItems, FormatError> {
                     items.set(&below(path, &[name]), scalar(value))?;
                 }
             }
-            _ => context(&mut items, &mut extensions, &Place { path, section })?,
+            _ => context(&mut items, &mut extensions, (path, section))?,
         }
     }
     for (path, steps) in extensions {
@@ -70,9 +70,9 @@ struct Cursor<'a> {
 fn context(
     items: &mut Items,
     extensions: &mut Extensions,
-    place: &Place<'_>,
+    (path, section): (&Path, &Section),
 ) -> Result<(), FormatError> {
-    let Place { path, section } = place;
+    let place = Place::new(path, section);
     let mut cursor = Cursor::default();
     let mut lost = Vec::new();
     for variable in &section.variables {
@@ -89,7 +89,7 @@ fn context(
             "include" | "switch" | "lswitch" | "eswitch" => {
                 items.extend(&below(path, &[name]), [value.as_str().into_text()])?;
             }
-            _ => settings::add(items, place, variable)?,
+            _ => settings::add(items, &place, variable)?,
         }
     }
     if lost.is_empty() {

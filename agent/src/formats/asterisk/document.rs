@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use driftline_protocol::limits;
+
 use super::super::FormatError;
 use super::lines::{self, trim};
 use super::trunks::addressed;
@@ -46,6 +48,8 @@ pub(super) struct Section {
     pub(super) skipped: Vec<String>,
     /// Its `type`, its own or a template's.
     pub(super) kind: Option<String>,
+    /// Where the last variable of each name stands.
+    last: BTreeMap<String, usize>,
 }
 
 /// Where a section begins.
@@ -84,13 +88,13 @@ impl Document {
     /// # Errors
     /// Where Asterisk refuses the file: a header that is not closed, an escape of nothing.
     pub(super) fn read(text: &str) -> Result<Self, FormatError> {
-        let lines = lines::meaningful(text);
-        if lines.lines.len() > STATEMENTS {
-            return Err(FormatError::TooLarge);
-        }
+        let lines = lines::meaningful(text, STATEMENTS).ok_or(FormatError::TooLarge)?;
         let mut document = Self { too_long: lines.too_long, ..Self::default() };
         let mut current = None;
         for (number, line) in lines.lines {
+            if document.sections.len() > limits::ITEMS_PER_PART {
+                return Err(FormatError::TooLarge); // each is an item
+            }
             if let Some(header) = line.strip_prefix('[') {
                 let malformed = |what| FormatError::malformed(number, what);
                 current = Some(document.header(header).map_err(malformed)?);
@@ -143,15 +147,17 @@ impl Document {
         Ok(self.sections.len() - 1)
     }
 
-    /// The section of this file that `[name](+filter)` means.
+    /// The section of this file that `[name](+)` or `[name](+type=auth)` means. Filters by other
+    /// variables are left to Asterisk.
     fn to_go_on_with(&self, name: &str, filter: &str) -> Option<usize> {
         let same_name = self.named.get(&folded(name))?;
-        let Some((variable, value)) = filter.split_once('=') else {
+        if filter.is_empty() {
             return same_name.first().copied();
-        };
+        }
+        let (_, kind) = filter.split_once('=').filter(|(n, _)| n.eq_ignore_ascii_case("type"))?;
         let meant = |at: &&usize| {
-            let variables = self.sections.get(**at).into_iter().flat_map(|s| &s.variables);
-            variables.into_iter().any(|v| v.name.eq_ignore_ascii_case(variable) && v.value == value)
+            let section = self.sections.get(**at);
+            section.is_some_and(|section| section.kind.as_deref() == Some(kind))
         };
         same_name.iter().find(meant).copied()
     }
@@ -185,7 +191,6 @@ impl Document {
     fn resolve_kinds(&mut self) {
         for at in 0..self.sections.len() {
             let Some(section) = self.sections.get(at) else { return };
-            let own = section.variables.iter().rev().find(|v| v.name.eq_ignore_ascii_case("type"));
             let inherited = || {
                 section.inherits.iter().rev().find_map(|template| {
                     let first = *self.named.get(&folded(template))?.first()?;
@@ -193,7 +198,7 @@ impl Document {
                     template.kind.clone()
                 })
             };
-            let kind = own.map(|variable| variable.value.clone()).or_else(inherited);
+            let kind = section.kind.clone().or_else(inherited);
             if let Some(section) = self.sections.get_mut(at) {
                 section.kind = kind;
             }
@@ -231,15 +236,19 @@ impl Section {
             self.skipped.push(line.to_owned());
         } else {
             let value = addressed(value).into_owned();
+            if name.eq_ignore_ascii_case("type") {
+                self.kind = Some(value.clone());
+            }
+            self.last.insert(name.to_owned(), self.variables.len());
             self.variables.push(Variable { name: name.to_owned(), value });
         }
     }
 
     fn lengthen(&mut self, name: &str, more: &str) {
-        match self.variables.iter_mut().rev().find(|variable| variable.name == name) {
-            Some(variable) => {
-                variable.value.push_str(more.trim_end_matches(|c| c <= ' '));
-                variable.value = trim(&variable.value).to_owned();
+        match self.last.get(name).and_then(|at| self.variables.get_mut(*at)) {
+            Some(Variable { value, .. }) => {
+                let more = more.trim_end_matches(|c| c <= ' ');
+                value.push_str(if value.is_empty() { trim(more) } else { more });
             }
             // What it lengthens stands in a template.
             None if !self.inherits.is_empty() => self.set(&format!("{name} +="), trim(more), ""),

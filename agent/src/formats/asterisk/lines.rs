@@ -23,8 +23,8 @@ pub(super) struct Lines {
     pub(super) too_long: u32,
 }
 
-/// The lines of `text` that say something.
-pub(super) fn meaningful(text: &str) -> Lines {
+/// The lines of `text` that say something; `None` where there are more than `bound`.
+pub(super) fn meaningful(text: &str, bound: usize) -> Option<Lines> {
     let (mut lines, mut too_long, mut depth) = (Vec::new(), 0, 0);
     for (number, line) in (1..).zip(text.split('\n')) {
         if line.len() >= BUFFER_BYTES {
@@ -33,11 +33,15 @@ pub(super) fn meaningful(text: &str) -> Lines {
         }
         let line = without_comments(line, &mut depth);
         let line = trim(&line);
-        if !line.is_empty() {
-            lines.push((number, line.to_owned()));
+        if line.is_empty() {
+            continue;
         }
+        if lines.len() >= bound {
+            return None;
+        }
+        lines.push((number, line.to_owned()));
     }
-    Lines { lines, too_long }
+    Some(Lines { lines, too_long })
 }
 
 /// `line` without its comments; `depth` counts the block comments open before and after it.
@@ -103,7 +107,8 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &[&str]) {
-        let lines: Vec<_> = meaningful(text).lines.into_iter().map(|(_, line)| line).collect();
+        let lines = meaningful(text, 9).unwrap().lines;
+        let lines: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
         assert_eq!(lines, expected, "{text:?}");
     }
 
@@ -122,7 +127,8 @@ mod tests {
     #[test]
     fn a_line_too_long_for_asterisk_is_skipped_and_counted() {
         let text = format!("a=1\nb={}\nc=1", "x".repeat(BUFFER_BYTES));
-        let lines = meaningful(&text);
+        let lines = meaningful(&text, 2).unwrap();
         assert_eq!((lines.lines.len(), lines.too_long), (2, 1));
+        assert!(meaningful(&text, 1).is_none());
     }
 }

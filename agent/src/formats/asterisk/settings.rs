@@ -18,12 +18,13 @@ pub(super) fn read(document: &Document) -> Result<RawItems, FormatError> {
     let mut items = Items::default();
     let paths = items.frame(document, Naming::Apart)?;
     for (path, section) in paths.iter().zip(&document.sections) {
+        let place = Place::new(path, section);
         for variable in &section.variables {
             let identity = section.kind.as_deref().is_some_and(is_identity);
             if identity && variable.name.eq_ignore_ascii_case("type") {
                 continue; // it stands in the key
             }
-            add(&mut items, &Place { path, section }, variable)?;
+            add(&mut items, &place, variable)?;
         }
     }
     items.finish()
@@ -33,8 +34,18 @@ pub(super) fn read(document: &Document) -> Result<RawItems, FormatError> {
 pub(super) struct Place<'a> {
     /// The path of its section.
     pub(super) path: &'a Path,
-    /// The section.
-    pub(super) section: &'a Section,
+    /// Whether members are rung in the order in which they stand.
+    in_order: bool,
+}
+
+impl<'a> Place<'a> {
+    /// The place of the variables of `section`.
+    pub(super) fn new(path: &'a Path, section: &Section) -> Self {
+        let mut variables = section.variables.iter().rev();
+        let strategy = variables.find(|variable| variable.name.eq_ignore_ascii_case("strategy"));
+        let is = |word: &str| strategy.is_some_and(|v| v.value.eq_ignore_ascii_case(word));
+        Self { path, in_order: IN_ORDER.iter().any(|word| is(word)) }
+    }
 }
 
 /// How a variable repeats.
@@ -151,10 +162,7 @@ fn member(items: &mut Items, place: &Place<'_>, value: &str) -> Result<(), Forma
     for (name, field) in MEMBER_FIELDS.iter().zip(fields).filter(|(_, field)| !field.is_empty()) {
         items.set(&below(&path, &[name]), scalar(field))?;
     }
-    let mut variables = place.section.variables.iter().rev();
-    let strategy = variables.find(|variable| variable.name.eq_ignore_ascii_case("strategy"));
-    let in_order = |word: &str| strategy.is_some_and(|v| v.value.eq_ignore_ascii_case(word));
-    if IN_ORDER.iter().any(|word| in_order(word)) {
+    if place.in_order {
         items.rank(place.path, path, RawItem::plain(ItemValue::Nothing));
         return Ok(());
     }

@@ -24,9 +24,10 @@ pub(super) fn read(document: &Document) -> Result<RawItems, FormatError> {
     let paths = items.frame(document, Naming::Joined)?;
     for (path, section) in paths.iter().zip(&document.sections) {
         let settings = SETTINGS.iter().any(|name| section.name.eq_ignore_ascii_case(name));
+        let place = Place::new(path, section);
         for variable in &section.variables {
             if settings {
-                settings::add(&mut items, &Place { path, section }, variable)?;
+                settings::add(&mut items, &place, variable)?;
             } else {
                 mailbox(&mut items, path, variable)?;
             }

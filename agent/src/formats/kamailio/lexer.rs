@@ -82,6 +82,10 @@ const DIRECTIVES: &[&str] = &[
 const OPERATORS: &[&str] =
     &["==", "!=", "=~", "!~", "<=", ">=", "&&", "||", "=>", "+=", ":=", "<<", ">>"];
 
+/// How far a variable's parentheses are looked for, so that a line of open ones costs no more than
+/// any other. Real ones stay under 200.
+const VARIABLE_CHARACTERS: usize = 1_024;
+
 /// Gives the tokens of a text.
 pub(super) struct Lexer<'a> {
     rest: &'a str,
@@ -127,18 +131,14 @@ impl<'a> Lexer<'a> {
 
     fn skip_blanks(&mut self) {
         let blank = |c: char| c.is_ascii_whitespace() || c == '\x0b';
-        let rest = self.rest.trim_start_matches(|c| blank(c) || c == '\\');
-        // A backslash is skipped only where it escapes the end of its line.
-        let skipped = self.rest.len() - rest.len();
-        let mut end = 0;
-        for (at, c) in self.rest.get(..skipped).unwrap_or_default().char_indices() {
-            let escapes = || self.rest.get(at + 1..).is_some_and(ends_line);
-            if c == '\\' && !escapes() {
-                break;
+        loop {
+            let rest = self.rest.trim_start_matches(blank);
+            self.take(Kind::Sign, self.rest.len() - rest.len());
+            if !rest.strip_prefix('\\').is_some_and(ends_line) {
+                return;
             }
-            end = at + 1;
+            self.take(Kind::Sign, 1);
         }
-        self.take(Kind::Sign, end);
     }
 
     /// How many bytes the directive here takes, its mark and the continued lines included.
@@ -225,7 +225,7 @@ fn word(text: &str) -> usize {
         return length;
     }
     let mut depth = 0usize;
-    for (at, c) in rest.char_indices() {
+    for (at, c) in rest.char_indices().take(VARIABLE_CHARACTERS) {
         match c {
             '(' => depth += 1,
             ')' if depth == 1 => return length + at + 1,

@@ -1,5 +1,7 @@
 //! The lists that the script's modules read: destinations, permissions, TLS domains.
 
+use std::collections::BTreeMap;
+
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::redact::RawItems;
 
@@ -13,6 +15,7 @@ use super::super::lines::{
 /// and priority that are not written are 0.
 pub(super) fn read_dispatcher(text: &str) -> Result<RawItems, FormatError> {
     let mut items = Builder::default();
+    let mut times = BTreeMap::new();
     for (number, line) in meaningful(text, &['#']) {
         let line = without_comment(line, '#');
         let (set, rest) = first_word(line);
@@ -21,10 +24,8 @@ pub(super) fn read_dispatcher(text: &str) -> Result<RawItems, FormatError> {
             return Err(FormatError::malformed(number, "a destination needs a set and an address"));
         }
         let mut path = vec![set.to_owned(), unquoted(uri).to_owned()];
-        let mut times = 1u32;
-        while items.has(&ItemKey::of(&path)) {
-            times += 1;
-            path.truncate(2);
+        let times = times.entry(path.clone()).and_modify(|times| *times += 1).or_insert(1u32);
+        if *times > 1 {
             path.push(format!("#{times}"));
         }
         items.set(ItemKey::of(&path), ItemValue::Nothing)?;

@@ -8,7 +8,8 @@ use driftline_protocol::redact::{RawItem, RawItems};
 
 use super::super::FormatError;
 use super::super::build::Builder;
-use super::super::lines::{BLANKS, first_word, scalar};
+use super::super::lines::{first_word, scalar};
+use super::body::{Body, joined, shown};
 use super::lexer::{Dialect, Kind, Lexer, Token};
 
 /// The most tokens of one statement outside a route. Real ones stay under 30.
@@ -274,7 +275,7 @@ impl<'a> Script<'a> {
         let path =
             self.path(&header_segments(header).iter().map(String::as_str).collect::<Vec<_>>());
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        self.items.set_each(&path, ItemValue::Lines(body.lines))
+        self.items.set_each(&path, ItemValue::Lines(body.lines()))
     }
 }
 
@@ -314,130 +315,6 @@ fn header_segments(header: &[Token<'_>]) -> Vec<String> {
     }
 }
 
-/// The statements of a route, one a line.
-#[derive(Default)]
-struct Body {
-    lines: Vec<String>,
-    line: Line,
-    open: Open,
-    /// What was open at each condition that has not ended: its branches begin alike.
-    conditions: Vec<Open>,
-}
-
-/// Braces and parentheses open at one place.
-#[derive(Clone, Copy, Default)]
-struct Open {
-    braces: usize,
-    parentheses: usize,
-}
-
-impl Body {
-    /// Adds a token; says whether it was the brace that ends the block.
-    fn push(&mut self, token: Token<'_>) -> Result<bool, FormatError> {
-        if token.kind == Kind::Directive {
-            self.end()?;
-            let directive = spaced(&joined(token.text));
-            self.condition(&directive)?;
-            self.keep(format!("#!{directive}"))?;
-            return Ok(false);
-        }
-        // A brace inside parentheses belongs to a variable: `$(var(x){s.len})`.
-        let plain = self.open.parentheses == 0;
-        match token.text {
-            "{" if plain => {
-                self.line.push(token);
-                self.open.braces += 1;
-                self.end()?;
-            }
-            "}" if plain => {
-                self.end()?;
-                if self.open.braces == 0 {
-                    return Ok(true);
-                }
-                self.open.braces -= 1;
-                self.keep("}".to_owned())?;
-            }
-            ";" if plain => self.end()?,
-            "(" => {
-                self.open.parentheses += 1;
-                self.line.push(token);
-            }
-            ")" => {
-                self.open.parentheses = self.open.parentheses.saturating_sub(1);
-                self.line.push(token);
-            }
-            _ => self.line.push(token),
-        }
-        Ok(false)
-    }
-
-    /// One of two branches is read by the server, so the second does not close what the first
-    /// opened.
-    fn condition(&mut self, directive: &str) -> Result<(), FormatError> {
-        match first_word(directive).0 {
-            "ifdef" | "ifndef" | "ifexp" => {
-                if self.conditions.len() >= limits::NESTING {
-                    return Err(FormatError::TooLarge);
-                }
-                self.conditions.push(self.open);
-            }
-            "else" => self.open = self.conditions.last().copied().unwrap_or(self.open),
-            "endif" => drop(self.conditions.pop()),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<(), FormatError> {
-        let line = std::mem::take(&mut self.line).text;
-        if line.is_empty() { Ok(()) } else { self.keep(line) }
-    }
-
-    fn keep(&mut self, line: String) -> Result<(), FormatError> {
-        if self.lines.len() >= limits::VALUES_PER_ITEM {
-            return Err(FormatError::TooLarge);
-        }
-        self.lines.push(line);
-        Ok(())
-    }
-}
-
-/// Tokens put together again: blanks stand where the syntax needs them or people expect them, not
-/// where somebody happened to type them.
-#[derive(Default)]
-struct Line {
-    text: String,
-    last: Option<(Kind, bool)>,
-}
-
-/// Signs with a blank on either side.
-const SPACED: &[&str] =
-    &["=", "==", "!=", "=~", "!~", "<=", ">=", "&&", "||", "=>", "+=", ":=", "<", ">", "{"];
-
-impl Line {
-    fn push(&mut self, token: Token<'_>) {
-        let sign = token.kind == Kind::Sign;
-        let spaced = sign && SPACED.contains(&token.text);
-        let between = match self.last {
-            None => false,
-            Some((_, true)) => true,
-            Some((Kind::Sign, false)) => spaced || (self.text.ends_with(')') && !sign),
-            Some((_, false)) => spaced || !sign,
-        };
-        if between {
-            self.text.push(' ');
-        }
-        self.text.push_str(token.text);
-        self.last = Some((token.kind, spaced || token.is(",")));
-    }
-}
-
-fn shown(tokens: &[Token<'_>]) -> String {
-    let mut line = Line::default();
-    tokens.iter().for_each(|token| line.push(*token));
-    line.text
-}
-
 fn value_of(tokens: &[Token<'_>]) -> ItemValue {
     let text = shown(tokens);
     if tokens.is_empty() || tokens.iter().any(|token| token.kind != Kind::Text) {
@@ -463,16 +340,6 @@ fn is_quoted(text: &str) -> bool {
 fn unquoted(text: &str) -> &str {
     let cut = |quote| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
     cut('"').or_else(|| cut('\'')).unwrap_or(text)
-}
-
-/// A directive with its continued lines joined.
-fn joined(text: &str) -> String {
-    let text = text.replace("\\\r\n", "").replace("\\\n", "");
-    text.trim_matches(BLANKS).to_owned()
-}
-
-fn spaced(text: &str) -> String {
-    text.split(BLANKS).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn opposite(condition: &str) -> String {

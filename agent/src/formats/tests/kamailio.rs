@@ -86,7 +86,8 @@ fn layout_and_comments_mean_nothing_and_statements_do() {
         branches,
         &[
             "global/x = 1",
-            r##"route/A = lines ["#!ifdef X", "if(a) {", "#!else", "if(b) {", "#!endif", "c()", "}"]"##,
+            "route/A = lines [\"#!ifdef X\", \"if(a) {\", \"#!else\", \"if(b) {\", \"#!endif\", \
+             \"c()\", \"}\"]",
         ],
     );
     check_differs(&FORMAT, "route[A]{a();b();}", "route[A]{b();a();}");
@@ -118,7 +119,8 @@ fn defines_and_substitutions_are_items_of_their_own() {
     check(
         &FORMAT,
         "#!substdef \"!MY_IP!10.0.0.1!g\"\n#!define A \"x\" y\n#!redefine B a \\\n b\n\
-         #!ifexp A==1\n#!defenv HOME\n#!endif\nimport_file 'x.cfg'\npbx.ip = \"1.2.3.4\" desc \"the PBX\"\n",
+         #!ifexp A==1\n#!defenv HOME\n#!endif\nimport_file 'x.cfg'\n\
+         pbx.ip = \"1.2.3.4\" desc \"the PBX\"\n",
         &[
             r#"define/A = "\"x\" y""#,
             r#"global/pbx.ip = "1.2.3.4""#,
