@@ -8,6 +8,7 @@ pub(crate) mod findings;
 pub(crate) mod host;
 pub(crate) mod hosts;
 pub(crate) mod outliers;
+pub(crate) mod replay;
 pub(crate) mod retire;
 pub(crate) mod token;
 pub(crate) mod up;
