@@ -16,3 +16,4 @@ pub mod finding;
 pub mod lines;
 pub mod order;
 pub mod policy;
+pub mod stats;
