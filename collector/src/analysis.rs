@@ -8,6 +8,7 @@
 #![deny(clippy::disallowed_methods, reason = "analysis is pure: no clock, no I/O, no randomness")]
 
 pub mod apply;
+pub mod cases;
 pub mod change;
 pub mod comparable;
 pub mod diff;
