@@ -11,6 +11,7 @@ pub mod apply;
 pub mod cases;
 pub mod change;
 pub mod comparable;
+pub mod correlate;
 pub mod diff;
 pub mod drift;
 pub mod finding;

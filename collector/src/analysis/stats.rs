@@ -1,7 +1,17 @@
-//! The statistics that judging counts needs. Pure.
+//! The counting statistics the engine stands on. Pure.
 //!
-//! Every file is one method with its source named; none of them knows of cases, sites or changes,
-//! so that each can be held against another implementation by its numbers alone.
+//! Written from the papers and held to tables made with R and `online-fdr`; nothing here knows of
+//! cases or changes. Numbers that cannot be computed are `None`, never NaN.
 
+pub mod adjust;
+pub mod beta_binomial;
+pub mod case_series;
+pub mod fisher;
 pub mod glm;
+mod linear;
+pub mod negative_binomial;
+pub mod online;
+pub mod poisson;
+pub mod random;
+pub mod special;
 mod triangle;
