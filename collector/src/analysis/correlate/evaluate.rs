@@ -164,8 +164,13 @@ pub(super) fn evaluate(
     let lens = Lens { index, effects };
     let panel = Panel::of(scope, reach, lens)?;
     let reached = panel.reached();
-    let tables: Vec<Table> =
-        effect::tables(&panel.shape, &reached, &panel.total).filter(Table::has_controls).collect();
+    let complete = panel.shape.complete();
+    let (waves, tables): (Vec<usize>, Vec<Table>) = complete
+        .iter()
+        .copied()
+        .zip(effect::tables(&panel.shape, &reached, &panel.total))
+        .filter(|(_, table)| table.has_controls())
+        .unzip();
     let seed = [candidate.id.as_str(), candidate.service.as_deref().unwrap_or("")];
     let (evaluation, waves) = if tables.is_empty() || mutant::active(Mutant::CorrelateNoControls) {
         (without_controls(&panel, &reached)?, complete)
