@@ -54,6 +54,8 @@ enum Command {
     Doctor,
     /// Compare two snapshots item by item.
     Diff(commands::diff::Diff),
+    /// Rank changes by how well they go together with a rise in cases.
+    Correlate(commands::correlate::Correlate),
     /// Print the completions for a shell.
     Completions {
         /// Which shell.
@@ -108,6 +110,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Token(token) => token.run(&client()?, cli.output).await,
         Command::Doctor => commands::doctor::run(&client()?).await,
         Command::Diff(diff) => diff.run(client, cli.output).await,
+        Command::Correlate(correlate) => correlate.run(cli.output),
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "driftline", &mut std::io::stdout());

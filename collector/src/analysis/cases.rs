@@ -104,6 +104,28 @@ impl Gather {
         self.cases.push(case);
     }
 
+    /// Takes the case that was taken as the `place`-th, from 0, again: what is known of it may have
+    /// changed, but not when it was opened.
+    pub fn amend(&mut self, place: usize, named: &Named<'_>) {
+        let service = self.services.index(named.service);
+        let site = self.sites.index(named.site);
+        let category = self.categories.index(named.category);
+        if let Some(case) = self.cases.get_mut(place) {
+            *case = Case { opened_at: case.opened_at, service, site, category, ..*case };
+        }
+    }
+
+    /// How many cases were taken.
+    pub fn taken(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// How many different names the column with the most of them has.
+    pub fn names(&self) -> usize {
+        let columns = [&self.services, &self.sites, &self.categories];
+        columns.map(|names| names.indices.len()).into_iter().max().unwrap_or(0)
+    }
+
     /// Takes a site that may have no case at all.
     pub fn add_site(&mut self, name: &str) {
         self.sites.index(name);
@@ -187,5 +209,24 @@ mod tests {
         assert_eq!(forth.sites, ["graz", "porto", "quiet"]);
         assert_eq!(forth.cases.iter().map(|case| case.opened_at).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(forth.cases[2].site, 1);
+    }
+
+    #[test]
+    fn an_amended_case_keeps_when_it_was_opened() {
+        let named = |opened_at, site| Named {
+            opened_at,
+            recorded_at: None,
+            service: "voice",
+            site,
+            category: "",
+        };
+        let mut gather = Gather::default();
+        gather.add(&named(5, "porto"));
+        gather.add(&named(6, "porto"));
+        gather.amend(0, &named(9, "graz"));
+        assert_eq!((gather.taken(), gather.names()), (2, 2));
+        let stream = gather.finish();
+        assert_eq!(stream.cases[0].opened_at, 5);
+        assert_eq!(stream.sites[stream.cases[0].site as usize], "graz");
     }
 }

@@ -14,3 +14,4 @@ pub mod online;
 pub mod poisson;
 pub mod random;
 pub mod special;
+mod triangle;

@@ -120,6 +120,28 @@ pub enum Reason {
     Inconclusive,
 }
 
+impl Reason {
+    /// The word used in answers, metrics and talk.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownExposure => "unknown_exposure",
+            Self::UnknownService => "unknown_service",
+            Self::NoEligibleSite => "no_eligible_site",
+            Self::WindowOpen => "window_open",
+            Self::ShortHistory => "short_history",
+            Self::TooFewCases => "too_few_cases",
+            Self::NoControls => "no_controls",
+            Self::FewSites => "few_sites",
+            Self::PreExisting => "pre_existing",
+            Self::BetterExplained => "better_explained",
+            Self::PlaceboExceeded => "placebo_exceeded",
+            Self::Indistinguishable => "indistinguishable",
+            Self::Weak => "weak",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
 /// Who was compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Controls {

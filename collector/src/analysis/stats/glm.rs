@@ -1,205 +1,295 @@
-//! Log-linear and logistic regression of counts by iterated weighted least squares. Pure.
+//! Generalised linear models with few columns: log-linear counts and logit shares. Pure.
 //!
-//! As R `glm` does it: start from the data, stop when the deviance moves by less than 1e-8 of
-//! itself. Dispersion is Pearson's; standard errors are given for a dispersion of 1, and the caller
-//! multiplies by its root for the quasi families.
+//! Iteratively reweighted least squares (Nelder and Wedderburn 1972), with the starting values, the
+//! step halving and the stopping rule of R's `glm.fit`, so that its numbers are reproduced where a
+//! fit runs to the border (a group without a single case) and only the rule says where to stop.
+//! Each step is a least-squares problem solved by [`Triangle`], never by normal equations: their
+//! condition is squared, and groups without cases have weights near zero.
+//!
+//! It does not know what is counted. Dispersion is measured and reported, never assumed.
 
-use super::linear::{add_outer, dot, inverse, times, zeros};
+use super::triangle::Triangle;
 
-/// Rounds after which a fit that still moves is given up.
-const MAX_ROUNDS: usize = 50;
-/// Relative change of deviance that ends the fit.
-const SETTLED: f64 = 1e-10;
+/// The most steps of one fit; R's default. A fit that needs more is not one to rely on.
+const STEPS: usize = 25;
 
-/// What is counted.
+/// A step that changes the deviance by less than this share ends the fit; R's default.
+const TOLERANCE: f64 = 1e-8;
+
+/// The most halvings of a step that led out of the model.
+const HALVINGS: usize = 25;
+
+/// What is modelled: one response per row, and what it may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Design<'a> {
+    /// How many columns a row has.
+    pub columns: usize,
+    /// The rows one after the other, `columns` values each; a constant is a column of ones.
+    pub rows: &'a [f64],
+    /// One value a row: a count ([`Family::Poisson`]) or a share ([`Family::Binomial`]).
+    pub response: &'a [f64],
+    /// How much each row counts; all 1 if absent. Trials, for shares. A row of weight 0 is not
+    /// there.
+    pub weights: Option<&'a [f64]>,
+    /// A known part of each row's link; all 0 if absent.
+    pub offset: Option<&'a [f64]>,
+}
+
+/// How the variance follows the mean, and the link that goes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// Counts; the logarithm of their mean is linear.
+    /// Counts: log link, variance equal to the mean times the dispersion.
     Poisson,
-    /// Successes among `trials`; the log odds are linear.
+    /// Shares of trials: logit link, variance `mean * (1 - mean) / trials` times the dispersion.
     Binomial,
 }
 
-/// One observation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Observation {
-    /// The terms, the constant among them if there is one.
-    pub x: Vec<f64>,
-    /// The count.
-    pub count: f64,
-    /// Of how many, for [`Family::Binomial`]; ignored otherwise.
-    pub trials: f64,
-    /// Known part of the linear term, such as the logarithm of the people at risk.
-    pub offset: f64,
-    /// Prior weight; 0 leaves the observation out.
-    pub weight: f64,
+/// A fitted model.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    /// One coefficient a column; 0 for a column that follows from those before it.
+    pub beta: Vec<f64>,
+    /// The fitted mean of each row.
+    pub fitted: Vec<f64>,
+    /// How much each row pulls its own fitted mean, 0 to 1.
+    pub leverage: Vec<f64>,
+    /// Twice the distance in log likelihood to a perfect fit.
+    pub deviance: f64,
+    /// Pearson's sum of squares over the residual degrees of freedom; `None` without any. Not
+    /// raised to 1: who needs that does it.
+    pub dispersion: Option<f64>,
+    /// Rows of positive weight less independent columns.
+    pub degrees: usize,
+    /// Whether the steps came to rest within the bound.
+    pub converged: bool,
+    triangle: Triangle,
 }
 
-/// A fit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fit {
-    /// One coefficient per term.
-    pub beta: Vec<f64>,
-    /// Covariance of the coefficients, for a dispersion of 1.
-    pub covariance: Vec<Vec<f64>>,
-    /// Pearson's statistic over the degrees of freedom; `None` without any.
-    pub dispersion: Option<f64>,
-    /// Twice the log likelihood this fit leaves to the saturated one.
-    pub deviance: f64,
-    /// Fitted means, in the order of the observations.
-    pub fitted: Vec<f64>,
-    /// How far each observation draws the fit to itself, 0 to 1.
-    pub leverage: Vec<f64>,
+/// What a model expects of a row it has not seen, on the scale of the link.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prediction {
+    /// The linear predictor, without offset.
+    pub link: f64,
+    /// Its standard error at a dispersion of 1: multiply by the root of the dispersion.
+    pub unit_error: f64,
 }
 
 impl Fit {
-    /// Standard errors of the coefficients, for a dispersion of 1.
-    pub fn standard_errors(&self) -> Vec<f64> {
-        let diagonal = self.covariance.iter().enumerate();
-        diagonal.map(|(i, row)| row.get(i).copied().unwrap_or(0.0).max(0.0).sqrt()).collect()
+    /// The standard error of each coefficient at a dispersion of 1; `None` where a column follows
+    /// from those before it.
+    pub fn unit_errors(&self) -> Vec<Option<f64>> {
+        let columns = self.beta.len();
+        let unit = |at: usize| (0..columns).map(|c| if c == at { 1.0 } else { 0.0 }).collect();
+        let error = |at: usize| {
+            let row: Vec<f64> = unit(at);
+            self.triangle.keeps(at).then(|| self.triangle.length(&row))
+        };
+        (0..columns).map(error).collect()
+    }
+
+    /// The covariance of the coefficients at a dispersion of 1, row by row.
+    pub fn covariance(&self) -> Vec<Vec<f64>> {
+        self.triangle.inverse_square()
+    }
+
+    /// What the model expects of `row`.
+    pub fn predict(&self, row: &[f64]) -> Prediction {
+        let link = row.iter().zip(&self.beta).map(|(x, b)| x * b).sum();
+        Prediction { link, unit_error: self.triangle.length(row) }
     }
 }
 
-/// Fits `observations`; `None` when the terms are not independent or the fit does not settle.
-pub fn fit(family: Family, observations: &[Observation]) -> Option<Fit> {
-    let terms = observations.first()?.x.len();
-    let mut fitted: Vec<f64> = observations.iter().map(|o| family.start(o)).collect();
-    let mut deviance = f64::INFINITY;
-    for _ in 0..MAX_ROUNDS {
-        let step = Step::from(family, observations, &fitted, terms)?;
-        fitted =
-            observations.iter().map(|o| family.mean(o, dot(&o.x, &step.beta) + o.offset)).collect();
-        let next: f64 =
-            observations.iter().zip(&fitted).map(|(o, mean)| family.deviance(o, *mean)).sum();
-        let settled = (next - deviance).abs() < SETTLED * (next.abs() + 0.1);
-        deviance = next;
-        if settled {
-            return Some(finish(family, observations, (step, fitted, deviance)));
+/// Fits `design`. `None` when its sizes do not agree, a value is not finite, no row counts, or no
+/// coefficients give a finite deviance.
+pub fn fit(design: &Design<'_>, family: Family) -> Option<Fit> {
+    check(design)?;
+    let mut state = State::start(design, family);
+    for _ in 0..STEPS {
+        let step = state.step()?;
+        let (before, after) = (state.deviance, step.deviance);
+        state = step;
+        if (after - before).abs() / (after.abs() + 0.1) < TOLERANCE {
+            state.converged = true;
+            break;
         }
     }
-    None
+    state.finish()
 }
 
+fn check(design: &Design<'_>) -> Option<()> {
+    let rows = design.response.len();
+    let sizes = design.columns > 0
+        && Some(design.rows.len()) == rows.checked_mul(design.columns)
+        && design.weights.is_none_or(|weights| weights.len() == rows)
+        && design.offset.is_none_or(|offset| offset.len() == rows);
+    let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
+    let finite = finite(design.rows)
+        && finite(design.response)
+        && design.weights.is_none_or(|w| w.iter().all(|w| w.is_finite() && *w >= 0.0))
+        && design.offset.is_none_or(finite);
+    let counts = rows > 0 && design.weights.is_none_or(|w| w.iter().any(|w| *w > 0.0));
+    (sizes && finite && counts).then_some(())
+}
+
+/// Where an iteration stands.
+#[derive(Clone)]
+struct State<'a> {
+    design: &'a Design<'a>,
+    family: Family,
+    link: Vec<f64>,
+    means: Vec<f64>,
+    deviance: f64,
+    /// Absent before the first step, whose means come from the responses.
+    last: Option<Step>,
+    converged: bool,
+}
+
+/// What the last least-squares problem came to.
+#[derive(Clone)]
 struct Step {
     beta: Vec<f64>,
-    covariance: Vec<Vec<f64>>,
+    triangle: Triangle,
+    weights: Vec<f64>,
 }
 
-impl Step {
-    fn from(family: Family, all: &[Observation], fitted: &[f64], terms: usize) -> Option<Self> {
-        let mut information = zeros(terms);
-        let mut score = vec![0.0; terms];
-        for (o, mean) in all.iter().zip(fitted).filter(|(o, _)| o.weight > 0.0) {
-            let variance = family.variance(o, *mean);
-            let response = family.link(o, *mean) - o.offset + (o.count - mean) / variance;
-            let weight = o.weight * variance;
-            add_outer(&mut information, &o.x, weight);
-            for (sum, x) in score.iter_mut().zip(&o.x) {
-                *sum += weight * x * response;
+impl<'a> State<'a> {
+    fn start(design: &'a Design<'a>, family: Family) -> Self {
+        let mean = |(row, y): (usize, &f64)| match family {
+            Family::Poisson => y + 0.1,
+            Family::Binomial => {
+                let trials = design.weight(row);
+                (trials * y + 0.5) / (trials + 1.0)
             }
+        };
+        let means: Vec<f64> = design.response.iter().enumerate().map(mean).collect();
+        let link = means.iter().map(|mean| family.link(*mean)).collect();
+        let deviance = design.deviance(family, &means);
+        Self { design, family, link, means, deviance, last: None, converged: false }
+    }
+
+    /// One least-squares problem; its solution is halved towards the last one while the deviance
+    /// is not finite.
+    fn step(&self) -> Option<Self> {
+        let design = self.design;
+        let slopes: Vec<f64> = self.means.iter().map(|mean| self.family.slope(*mean)).collect();
+        let mut weights = Vec::with_capacity(slopes.len());
+        let mut working = Vec::with_capacity(slopes.len());
+        for (row, y) in design.response.iter().enumerate() {
+            let (mean, link) = (at(&self.means, row), at(&self.link, row));
+            let slope = at(&slopes, row);
+            // With a canonical link the variance is the slope.
+            weights.push(design.weight(row) * slope);
+            working.push(link - design.offset(row) + (y - mean) / slope);
         }
-        let covariance = inverse(&information)?;
-        let beta = times(&covariance, &score);
-        beta.iter().all(|b| b.is_finite()).then_some(Self { beta, covariance })
+        let (triangle, mut beta) = Triangle::solve(design, &weights, working);
+        for _ in 0..HALVINGS {
+            let next = self.moved_to(&beta);
+            if next.deviance.is_finite() && beta.iter().all(|b| b.is_finite()) {
+                return Some(Self { last: Some(Step { beta, triangle, weights }), ..next });
+            }
+            let last = self.last.as_ref()?;
+            beta =
+                beta.iter().zip(&last.beta).map(|(new, old)| f64::midpoint(*new, *old)).collect();
+        }
+        None
+    }
+
+    fn moved_to(&self, beta: &[f64]) -> Self {
+        let design = self.design;
+        let rows = design.rows.chunks_exact(design.columns).enumerate();
+        let link: Vec<f64> = rows
+            .map(|(row, x)| {
+                x.iter().zip(beta).map(|(x, b)| x * b).sum::<f64>() + design.offset(row)
+            })
+            .collect();
+        let means: Vec<f64> = link.iter().map(|link| self.family.mean(*link)).collect();
+        let deviance = design.deviance(self.family, &means);
+        Self { design, family: self.family, link, means, deviance, last: None, converged: false }
+    }
+
+    fn finish(self) -> Option<Fit> {
+        let Step { beta, triangle, weights } = self.last?;
+        let mut pearson = 0.0;
+        let mut leverage = Vec::with_capacity(weights.len());
+        let rows = self.design.rows.chunks_exact(self.design.columns).enumerate();
+        for (row, x) in rows {
+            let (weight, mean) = (at(&weights, row), at(&self.means, row));
+            let residual = (at(self.design.response, row) - mean) / self.family.slope(mean);
+            if weight > 0.0 {
+                pearson += weight * residual * residual;
+            }
+            leverage.push((weight * triangle.length(x).powi(2)).min(1.0));
+        }
+        let counted = (0..weights.len()).filter(|row| self.design.weight(*row) > 0.0).count();
+        let degrees = counted.saturating_sub(triangle.rank());
+        Some(Fit {
+            beta,
+            fitted: self.means,
+            leverage,
+            deviance: self.deviance,
+            dispersion: (degrees > 0).then(|| pearson / degrees as f64),
+            degrees,
+            converged: self.converged,
+            triangle,
+        })
     }
 }
 
-fn finish(family: Family, all: &[Observation], found: (Step, Vec<f64>, f64)) -> Fit {
-    let (Step { beta, covariance }, fitted, deviance) = found;
-    let used = all.iter().filter(|o| o.weight > 0.0).count();
-    let pearson: f64 = all
-        .iter()
-        .zip(&fitted)
-        .filter(|(o, _)| o.weight > 0.0)
-        .map(|(o, mean)| o.weight * (o.count - mean).powi(2) / family.variance(o, *mean))
-        .sum();
-    let dispersion = (used > beta.len()).then(|| pearson / (used - beta.len()) as f64);
-    let leverage = all
-        .iter()
-        .zip(&fitted)
-        .map(|(o, m)| o.weight * family.variance(o, *m) * dot(&o.x, &times(&covariance, &o.x)))
-        .collect();
-    Fit { beta, covariance, dispersion, deviance, fitted, leverage }
+impl Design<'_> {
+    fn weight(&self, row: usize) -> f64 {
+        self.weights.map_or(1.0, |weights| at(weights, row))
+    }
+
+    fn offset(&self, row: usize) -> f64 {
+        self.offset.map_or(0.0, |offset| at(offset, row))
+    }
+
+    fn deviance(&self, family: Family, means: &[f64]) -> f64 {
+        let rows = self.response.iter().zip(means).enumerate();
+        rows.map(|(row, (y, mean))| self.weight(row) * family.deviance(*y, *mean)).sum()
+    }
 }
 
 impl Family {
-    fn start(self, o: &Observation) -> f64 {
-        match self {
-            Self::Poisson => o.count + 0.1,
-            Self::Binomial => (o.count + 0.5) / (o.trials + 1.0) * o.trials,
-        }
-    }
-
-    fn link(self, o: &Observation, mean: f64) -> f64 {
+    fn link(self, mean: f64) -> f64 {
         match self {
             Self::Poisson => mean.ln(),
-            Self::Binomial => (mean / (o.trials - mean)).ln(),
+            Self::Binomial => (mean / (1.0 - mean)).ln(),
         }
     }
 
-    fn mean(self, o: &Observation, linear: f64) -> f64 {
-        // Far out the mean would be 0 or all; a working weight of 0 ends the fit, so stay inside.
+    /// The inverse of the link, kept off the border where logarithms end.
+    fn mean(self, link: f64) -> f64 {
         match self {
-            Self::Poisson => linear.clamp(-300.0, 300.0).exp(),
-            Self::Binomial => o.trials / (1.0 + (-linear.clamp(-30.0, 30.0)).exp()),
+            Self::Poisson => link.exp().max(f64::EPSILON),
+            Self::Binomial => {
+                let odds = link.exp().clamp(f64::EPSILON, 1.0 / f64::EPSILON);
+                odds / (1.0 + odds)
+            }
         }
     }
 
-    fn variance(self, o: &Observation, mean: f64) -> f64 {
+    /// How fast the mean moves with the link; with these links also the variance.
+    fn slope(self, mean: f64) -> f64 {
         match self {
             Self::Poisson => mean,
-            Self::Binomial => mean * (1.0 - mean / o.trials),
+            Self::Binomial => (mean * (1.0 - mean)).max(f64::EPSILON),
         }
     }
 
-    fn deviance(self, o: &Observation, mean: f64) -> f64 {
-        let part = |seen: f64, mean: f64| if seen > 0.0 { seen * (seen / mean).ln() } else { 0.0 };
-        let sum = match self {
-            Self::Poisson => part(o.count, mean) - (o.count - mean),
-            Self::Binomial => part(o.count, mean) + part(o.trials - o.count, o.trials - mean),
-        };
-        2.0 * o.weight * sum
+    fn deviance(self, y: f64, mean: f64) -> f64 {
+        let log = |y: f64, mean: f64| if y > 0.0 { y * (y / mean).ln() } else { 0.0 };
+        match self {
+            Self::Poisson => 2.0 * (log(y, mean) - (y - mean)),
+            Self::Binomial => 2.0 * (log(y, mean) + log(1.0 - y, 1.0 - mean)),
+        }
     }
+}
+
+/// The value at `row`; all slices of a checked design have the same length.
+fn at(values: &[f64], row: usize) -> f64 {
+    values.get(row).copied().unwrap_or(0.0)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(x: &[f64], count: f64, trials: f64) -> Observation {
-        Observation { x: x.to_vec(), count, trials, offset: 0.0, weight: 1.0 }
-    }
-
-    /// Before and after, exposed and not: the odds ratio of the table is the coefficient.
-    #[test]
-    fn the_split_of_cases_is_a_logistic_fit() {
-        let fit =
-            fit(Family::Binomial, &[row(&[1.0, 0.0], 40.0, 100.0), row(&[1.0, 1.0], 30.0, 50.0)]);
-        let fit = fit.unwrap();
-        let ratio: f64 = (30.0 / 20.0) / (40.0 / 60.0);
-        assert!((fit.beta[1] - ratio.ln()).abs() < 1e-9);
-        let variance: f64 = 1.0 / 30.0 + 1.0 / 20.0 + 1.0 / 40.0 + 1.0 / 60.0;
-        assert!((fit.standard_errors()[1] - variance.sqrt()).abs() < 1e-8);
-    }
-
-    #[test]
-    fn a_log_linear_fit_leaves_residuals_no_term_explains() {
-        let counts = [2.0, 3.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0];
-        let rows: Vec<_> =
-            counts.iter().zip(0..).map(|(y, t)| row(&[1.0, f64::from(t)], *y, 0.0)).collect();
-        let fit = fit(Family::Poisson, &rows).unwrap();
-        // At the maximum the residuals are orthogonal to every term.
-        for term in 0..2 {
-            let score: f64 =
-                rows.iter().zip(&fit.fitted).map(|(o, m)| o.x[term] * (o.count - m)).sum();
-            assert!(score.abs() < 1e-6, "{score}");
-        }
-        assert!((fit.leverage.iter().sum::<f64>() - 2.0).abs() < 1e-5);
-    }
-
-    #[test]
-    fn a_term_told_twice_has_no_fit() {
-        let rows: Vec<_> = (1..6).map(|t| row(&[1.0, 2.0], f64::from(t), 0.0)).collect();
-        assert_eq!(fit(Family::Poisson, &rows), None);
-    }
-}
+mod tests;
