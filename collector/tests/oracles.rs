@@ -13,12 +13,13 @@
 use std::collections::BTreeMap;
 
 use driftline_collector::analysis::stats::{
-    adjust, case_series, fisher, negative_binomial, online, poisson,
+    adjust, case_series, fisher, glm, negative_binomial, online, poisson,
 };
 
 const EXACT: f64 = 1e-9;
 /// R's `fisher.test` searches its estimate and interval in (0, 1), or their inverse, to this.
 const SEARCHED: f64 = 1.3e-4;
+const FITTED: f64 = 1e-6;
 const PUBLISHED: f64 = 1e-3;
 
 /// The rows of a fixture by column; `NA` is not a number.
@@ -149,4 +150,101 @@ fn a_self_controlled_series_is_the_published_one() {
     {
         check(name, bound(z), published, PUBLISHED);
     }
+}
+
+/// Coefficients, and their standard errors widened by the dispersion, as R's quasi families do.
+#[track_caller]
+fn fitted(design: &glm::Design<'_>, family: glm::Family) -> (glm::Fit, Vec<f64>) {
+    let fit = glm::fit(design, family).unwrap();
+    let wide = fit.dispersion.unwrap().sqrt();
+    let errors = fit.unit_errors().into_iter().map(|error| error.unwrap() * wide).collect();
+    (fit, errors)
+}
+
+fn column(rows: &[BTreeMap<String, f64>], name: &str) -> Vec<f64> {
+    rows.iter().map(|row| row[name]).collect()
+}
+
+/// The coefficients of a model in R's table, in its order.
+fn expected(file: &str, model: &str) -> Vec<BTreeMap<String, f64>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/oracles/");
+    let text = std::fs::read_to_string(format!("{folder}{file}")).unwrap();
+    let models = text.lines().skip(1).map(|line| line.split(',').next().unwrap() == model);
+    rows(file).into_iter().zip(models).filter(|(_, ours)| *ours).map(|(row, _)| row).collect()
+}
+
+#[test]
+fn an_interrupted_series_is_that_of_glm() {
+    let months = rows("sicily.csv");
+    let events = column(&months, "events");
+    let offset: Vec<f64> = column(&months, "person_years").iter().map(|n| n.ln()).collect();
+    for (model, harmonics) in [("quasi_plain", 0), ("quasi_fourier2", 2)] {
+        let mut design = Vec::new();
+        for (time, month) in (1..).map(f64::from).zip(&months) {
+            design.extend([1.0, month["ban"]]);
+            for k in (1..=harmonics).map(f64::from) {
+                let angle = std::f64::consts::TAU * k * time / 12.0;
+                design.extend([angle.sin(), angle.cos()]);
+            }
+            design.push(time);
+        }
+        let theirs = expected("r_its_sicily.csv", model);
+        let design = glm::Design {
+            columns: theirs.len(),
+            rows: &design,
+            response: &events,
+            weights: None,
+            offset: Some(&offset),
+        };
+        let (fit, errors) = fitted(&design, glm::Family::Poisson);
+        for (place, row) in theirs.iter().enumerate() {
+            check(&format!("{model} {place}"), fit.beta[place], row["beta"], FITTED);
+            check(&format!("{model} {place}"), errors[place], row["se"], FITTED);
+            check(model, fit.dispersion.unwrap(), row["dispersion"], FITTED);
+            check(model, fit.deviance, row["deviance"], FITTED);
+        }
+    }
+}
+
+/// The split of exposed and unexposed is the whole of a model with an effect for every month.
+#[test]
+fn an_exposed_group_against_another_is_that_of_glm() {
+    let months = rows("seatbelts.csv");
+    let (front, rear) = (column(&months, "front"), column(&months, "rear"));
+    let trials: Vec<f64> = front.iter().zip(&rear).map(|(front, rear)| front + rear).collect();
+    let share: Vec<f64> = front.iter().zip(&trials).map(|(front, of)| front / of).collect();
+    let trend = |columns: usize| -> Vec<f64> {
+        let row = |(time, month): (f64, &BTreeMap<String, f64>)| {
+            [1.0, month["law"], time].into_iter().take(columns).collect::<Vec<_>>()
+        };
+        (1..).map(f64::from).zip(&months).flat_map(row).collect()
+    };
+    for (model, columns) in [("did_front_vs_rear_timeFE", 2), ("condbinom_front_rear_trend", 3)] {
+        let design = glm::Design {
+            columns,
+            rows: &trend(columns),
+            response: &share,
+            weights: Some(&trials),
+            offset: None,
+        };
+        check_law(model, &design, glm::Family::Binomial);
+    }
+    let mut rows = Vec::new();
+    for (time, month) in (0..).zip(&months) {
+        rows.extend([1.0, month["law"], f64::from(time)]);
+        rows.extend((1..12).map(|of_year| f64::from(u8::from(time % 12 == of_year))));
+    }
+    let drivers = column(&months, "drivers");
+    let design =
+        glm::Design { columns: 14, rows: &rows, response: &drivers, weights: None, offset: None };
+    check_law("its_drivers_monthFE_trend", &design, glm::Family::Poisson);
+}
+
+#[track_caller]
+fn check_law(model: &str, design: &glm::Design<'_>, family: glm::Family) {
+    let theirs = &expected("r_seatbelts.csv", model)[0];
+    let (fit, errors) = fitted(design, family);
+    check(model, fit.beta[1], theirs["beta"], FITTED);
+    check(model, fit.beta[1].exp(), theirs["rr"], FITTED);
+    check(model, errors[1], theirs["se"], FITTED);
 }
