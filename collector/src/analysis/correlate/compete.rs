@@ -6,14 +6,15 @@
 //! neither credited with its neighbour's rise nor judged against a neighbour's sites as controls.
 //! Changes with nearly the same sites and hours are one set: none takes anything from another.
 
+use driftline_protocol::mutant::{self, Mutant};
+
+use super::coverage::WEEK;
 use super::evaluate::{Depth, Evaluation, Scope, evaluate};
 use super::exposure::{Reach, window_hours};
 use super::lens::Effect;
 use super::verdict::Reason;
 use crate::analysis::cases::Candidate;
 use crate::analysis::stats::adjust::benjamini_hochberg;
-
-use super::coverage::WEEK;
 
 /// Likelihood gain a change must keep to explain anything (about p = .007).
 const MIN_GAIN: f64 = 3.0;
@@ -36,8 +37,7 @@ pub(super) struct Judged<'a> {
 
 /// Judges the changes of one service.
 pub(super) fn judge<'a>(scope: &Scope<'_>, candidates: &[&'a Candidate]) -> Vec<Judged<'a>> {
-    let hours: Vec<u32> =
-        candidates.iter().map(|candidate| window_hours(candidate, scope.settings)).collect();
+    let hours: Vec<u32> = candidates.iter().map(|candidate| hours(scope, candidate)).collect();
     let changes: Vec<Change<'_>> = candidates
         .iter()
         .zip(&hours)
@@ -78,6 +78,19 @@ pub(super) fn judge<'a>(scope: &Scope<'_>, candidates: &[&'a Candidate]) -> Vec<
             twins: named(&twins),
         })
         .collect()
+}
+
+/// The window of `candidate`, known before any case is counted.
+fn hours(scope: &Scope<'_>, candidate: &Candidate) -> u32 {
+    if !mutant::active(Mutant::CorrelateWindowAfterLooking) {
+        return window_hours(candidate, scope.settings);
+    }
+    let p = |hours: u32| {
+        let reach = Reach::of(candidate, scope.stream, hours).ok()?;
+        Some(evaluate(scope, (candidate, &reach), (&[], Depth::Full)).ok()?.p)
+    };
+    let tried = [24, 72, 168].map(|hours| (p(hours).unwrap_or(1.0), hours));
+    tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map_or(72, |(_, hours)| hours)
 }
 
 struct Change<'a> {

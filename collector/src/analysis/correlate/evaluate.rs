@@ -111,6 +111,9 @@ impl Holidays {
 /// What the cases say about one change.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Evaluation {
+    /// Cases of exposed sites in the windows that were compared, as they are.
+    pub(super) cases: f64,
+    /// The same without the tops of storms and what other changes explain.
     pub(super) observed: f64,
     pub(super) expected: f64,
     pub(super) log_ratio: f64,
@@ -135,6 +138,11 @@ impl Evaluation {
     pub(super) fn ratio(&self) -> f64 {
         self.log_ratio.exp()
     }
+
+    /// Expected cases on the scale of the cases as they are.
+    pub(super) fn expected_cases(&self) -> f64 {
+        if self.observed > 0.0 { self.expected * self.cases / self.observed } else { self.expected }
+    }
 }
 
 /// How much of the work is asked for.
@@ -156,14 +164,21 @@ pub(super) fn evaluate(
     let lens = Lens { index, effects };
     let panel = Panel::of(scope, reach, lens)?;
     let reached = panel.reached();
-    let tables: Vec<Table> =
-        effect::tables(&panel.shape, &reached, &panel.total).filter(Table::has_controls).collect();
+    let complete = panel.shape.complete();
+    let (waves, tables): (Vec<usize>, Vec<Table>) = complete
+        .iter()
+        .copied()
+        .zip(effect::tables(&panel.shape, &reached, &panel.total))
+        .filter(|(_, table)| table.has_controls())
+        .unzip();
     let seed = [candidate.id.as_str(), candidate.service.as_deref().unwrap_or("")];
-    let evaluation = if tables.is_empty() || mutant::active(Mutant::CorrelateNoControls) {
-        without_controls(&panel, &reached)?
+    let (evaluation, waves) = if tables.is_empty() || mutant::active(Mutant::CorrelateNoControls) {
+        (without_controls(&panel, &reached)?, complete)
     } else {
-        with_controls(scope, &Exposed { panel: &panel, reached: &reached, tables, seed }, depth)
+        let exposed = Exposed { panel: &panel, reached: &reached, tables, seed };
+        (with_controls(scope, &exposed, depth), waves)
     };
+    let evaluation = Evaluation { cases: panel.plain(&waves, (reach, lens)), ..evaluation };
     if depth == Depth::Effect || evaluation.log_ratio <= 0.0 {
         return Ok(evaluation);
     }
@@ -201,6 +216,7 @@ fn with_controls(scope: &Scope<'_>, exposed: &Exposed<'_>, depth: Depth) -> Eval
     let rest = (variance - 1.0 / (observed + 0.5)).max(0.0);
     let design = Design { expected, rest, dispersion };
     let evaluation = Evaluation {
+        cases: observed,
         observed,
         expected,
         log_ratio,
@@ -254,6 +270,7 @@ fn without_controls(panel: &Panel, reached: &[Vec<f32>]) -> Result<Evaluation, R
     let design = Design { expected, rest, dispersion };
     let p = alone.tail(dispersion);
     Ok(Evaluation {
+        cases: alone.after,
         observed: alone.after,
         expected,
         log_ratio,

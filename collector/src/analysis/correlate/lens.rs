@@ -3,7 +3,7 @@
 //! Counts are two binary searches in the sorted times of a site: memory is eight bytes a case, and
 //! no grid of sites and hours is ever laid out.
 
-use super::coverage::{Coverage, DAY};
+use super::coverage::{Coverage, DAY, HOUR};
 use crate::analysis::cases::Stream;
 
 /// The sorted times of the cases of every site.
@@ -55,7 +55,7 @@ impl Effect {
     }
 }
 
-/// The index seen through the effects that are explained already.
+/// The index seen through the effects that are explained already, and without the tops of storms.
 #[derive(Clone, Copy)]
 pub(super) struct Lens<'a> {
     pub(super) index: &'a Index,
@@ -63,27 +63,44 @@ pub(super) struct Lens<'a> {
 }
 
 impl Lens<'_> {
-    /// Cases of `site` after `from` and up to `to`, each divided by what explains it.
-    pub(super) fn count(&self, site: usize, from: i64, to: i64) -> f32 {
-        let cases = self.index.between(site, from, to);
-        if self.untouched(site, from, to) {
-            return cases.len() as f32;
+    /// Cases of `site` after `from` and up to `to`, each divided by what explains it; of an hour
+    /// no more than `most`.
+    pub(super) fn count(&self, site: usize, (from, to): (i64, i64), most: f64) -> f32 {
+        let (mut sum, mut hour, mut of_hour) = (0.0, i64::MIN, 0.0_f64);
+        let untouched = self.untouched(site, from, to);
+        for at in self.index.between(site, from, to) {
+            let this = (at - from - 1) / HOUR;
+            if this != hour {
+                sum += of_hour.min(most);
+                (hour, of_hour) = (this, 0.0);
+            }
+            of_hour += if untouched { 1.0 } else { self.weight(site, *at) };
         }
-        cases.iter().map(|at| self.weight(site, *at)).sum::<f64>() as f32
+        (sum + of_hour.min(most)) as f32
     }
 
-    /// Cases of `site` on each of the `days` days before `end`, the latest day first.
-    pub(super) fn daily(&self, site: usize, end: i64, days: usize) -> Vec<f32> {
+    /// Cases of `site` on each of the `days` days before `end`, the latest day first; of an hour
+    /// no more than `most`.
+    pub(super) fn daily(&self, site: usize, (end, days): (i64, usize), most: f64) -> Vec<f32> {
         let mut counts = vec![0.0; days];
         let start = end - days as i64 * DAY;
         let untouched = self.untouched(site, start, end);
+        let (mut hour, mut of_hour) = (i64::MIN, 0.0_f64);
         for at in self.index.between(site, start, end) {
+            let this = (end - at) / HOUR;
+            let before = if this == hour { of_hour } else { 0.0 };
             let weight = if untouched { 1.0 } else { self.weight(site, *at) };
+            (hour, of_hour) = (this, before + weight);
             if let Some(count) = counts.get_mut(((end - at) / DAY) as usize) {
-                *count += weight as f32;
+                *count += (of_hour.min(most) - before.min(most)) as f32;
             }
         }
         counts
+    }
+
+    /// Cases of `site` after `from` and up to `to`, as they are.
+    pub(super) fn plain(&self, site: usize, from: i64, to: i64) -> usize {
+        self.index.between(site, from, to).len()
     }
 
     fn untouched(&self, site: usize, from: i64, to: i64) -> bool {

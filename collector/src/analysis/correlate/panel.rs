@@ -14,6 +14,8 @@ use super::verdict::Reason;
 const MAX_DAYS: usize = 84;
 /// Cases a site must have in that history to be eligible.
 const MIN_CASES: f32 = 3.0;
+/// A working hour has this many times the cases of an average hour of the week.
+const WORKING_SHARE: f64 = 3.4;
 /// Weeks that are searched for reference weeks without a holiday.
 const SEARCHED_WEEKS: i64 = 8;
 
@@ -77,6 +79,13 @@ impl Panel {
         Ok(Self { shape, rows, total, size })
     }
 
+    /// Cases as they are, storms and explained effects among them, at the sites of `waves`.
+    pub(super) fn plain(&self, waves: &[usize], (reach, lens): (&Reach, Lens<'_>)) -> f64 {
+        let rows = self.rows.iter().filter(|row| row.wave.is_some_and(|w| waves.contains(&w)));
+        let starts = rows.filter_map(|row| Some((row.site, reach.reached(row.site)?)));
+        starts.map(|(site, at)| lens.plain(site, at, at + reach.window) as f64).sum()
+    }
+
     /// For each wave the sum of the rows it reached.
     pub(super) fn reached(&self) -> Vec<Vec<f32>> {
         let mut sums = vec![vec![0.0; self.shape.width()]; self.shape.waves];
@@ -110,6 +119,12 @@ impl Shape {
         Ok(Self { waves: reach.waves.len(), days, window_days, weeks, clean })
     }
 
+    /// The waves whose window is complete.
+    pub(super) fn complete(&self) -> Vec<usize> {
+        let waves = self.clean.iter().enumerate();
+        waves.filter(|(_, clean)| clean.is_some()).map(|(wave, _)| wave).collect()
+    }
+
     /// Numbers in a row.
     pub(super) fn width(&self) -> usize {
         2 * self.waves + self.days
@@ -131,10 +146,13 @@ impl Shape {
     }
 
     fn row(&self, site: usize, reach: &Reach, lens: Lens<'_>) -> Row {
-        let history = lens.daily(site, reach.first(), self.days);
+        let end = reach.first();
+        let before = lens.plain(site, end - self.days as i64 * DAY, end);
+        let most = most_an_hour(before, self.days);
+        let history = lens.daily(site, (end, self.days), most);
         let size: f32 = history.iter().sum();
         let mut numbers = Vec::with_capacity(self.width());
-        let window = |start: i64| lens.count(site, start, start + reach.window);
+        let window = |start: i64| lens.count(site, (start, start + reach.window), most);
         numbers.extend(reach.waves.iter().map(|start| window(*start)));
         numbers.extend(
             reach.waves.iter().map(|start| {
@@ -144,6 +162,13 @@ impl Shape {
         numbers.extend(history);
         Row { wave: reach.wave_of.get(site).copied().flatten(), size, numbers, site }
     }
+}
+
+/// How many cases of one hour count at a site with `cases` in `days`: what a fivefold rise of its
+/// usual working hour would hardly exceed. The rest is one incident told many times.
+fn most_an_hour(cases: usize, days: usize) -> f64 {
+    let working = WORKING_SHARE * cases as f64 / (24 * days.max(1)) as f64;
+    5.0 * working + 4.0 * (5.0 * working).sqrt() + 3.0
 }
 
 /// The latest weeks before the first wave that were read and have no holiday, newest first.

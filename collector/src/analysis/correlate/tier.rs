@@ -81,9 +81,9 @@ fn verdict(judged: Judged<'_>, q: Option<f64>, settings: &Settings) -> Verdict {
         Some(end).filter(|end| end.is_finite())
     };
     Verdict {
-        observed: Some(evaluation.observed.round().max(0.0) as u64),
-        expected: Some(evaluation.expected),
-        excess: Some(evaluation.observed - evaluation.expected),
+        observed: Some(evaluation.cases as u64),
+        expected: Some(evaluation.expected_cases()),
+        excess: Some(evaluation.cases - evaluation.expected_cases()),
         rate_ratio: Some(evaluation.ratio()),
         ci_low: end(-1.0),
         ci_high: end(1.0),
