@@ -119,7 +119,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Doctor => commands::doctor::run(&client()?).await,
         Command::Diff(diff) => diff.run(client, output).await,
         Command::Replay(replay) => replay.run(cli.output),
-        Command::Correlate(correlate) => correlate.run(cli.output),
+        Command::Correlate(correlate) => correlate.run(output),
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "driftline", &mut std::io::stdout());
