@@ -1,0 +1,1 @@
+//! Counts with a known past, and what is said of them.
