@@ -29,6 +29,8 @@ pub mod ini;
 
 pub mod json;
 
+pub mod freeswitch;
+
 pub mod lists;
 
 pub mod asterisk;
@@ -44,6 +46,8 @@ pub mod sudoers;
 pub mod systemd;
 
 pub mod text;
+
+pub mod xml;
 
 #[cfg(test)]
 mod tests;
@@ -84,6 +88,8 @@ pub static ALL: &[&Format] = &[
     &script::LUA,
     &script::ADSI,
     &json::FORMAT,
+    &freeswitch::FORMAT,
+    &xml::FORMAT,
     &ini::FORMAT,
     &text::FORMAT,
 ];
@@ -146,4 +152,9 @@ pub fn claiming(path: &str, head: &[u8]) -> Option<&'static Format> {
         return None;
     }
     ALL.iter().find(|format| (format.claims)(path, head)).copied()
+}
+
+/// The format of this name.
+pub fn named(name: &str) -> Option<&'static Format> {
+    ALL.iter().find(|format| format.name == name).copied()
 }

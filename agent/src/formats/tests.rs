@@ -17,24 +17,25 @@ mod kamailio;
 mod key_value;
 mod lists;
 mod text;
+mod xml;
 
 /// Reads `input` with `format` and compares its items, one line each: `key = value`, `[rank]` where
 /// order has meaning, `secret` where the format knows it is one.
 #[track_caller]
-fn check(format: &Format, input: &str, expected: &[&str]) {
+pub(super) fn check(format: &Format, input: &str, expected: &[&str]) {
     assert_eq!(render(format, input.as_bytes()), expected, "{} reading {input:?}", format.name);
 }
 
 /// Both texts mean the same to `format`.
 #[track_caller]
-fn check_same(format: &Format, one: &str, other: &str) {
+pub(super) fn check_same(format: &Format, one: &str, other: &str) {
     let (first, second) = (render(format, one.as_bytes()), render(format, other.as_bytes()));
     assert_eq!(first, second, "{} tells {one:?} from {other:?}", format.name);
 }
 
 /// The texts mean different things to `format`.
 #[track_caller]
-fn check_differs(format: &Format, one: &str, other: &str) {
+pub(super) fn check_differs(format: &Format, one: &str, other: &str) {
     let (first, second) = (render(format, one.as_bytes()), render(format, other.as_bytes()));
     assert_ne!(first, second, "{} takes {one:?} for {other:?}", format.name);
 }
