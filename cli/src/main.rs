@@ -42,6 +42,8 @@ enum Command {
     Changes(commands::changes::Changes),
     /// List open drift and deviations.
     Findings(commands::findings::Findings),
+    /// List what is odd among hosts that should be alike; needs no baseline and no rule.
+    Outliers(commands::outliers::Outliers),
     /// Agree to the present state of a host.
     #[command(subcommand)]
     Baseline(commands::baseline::Baseline),
@@ -58,6 +60,8 @@ enum Command {
     Diff(commands::diff::Diff),
     /// Say what each commit of a git history changed, one line a commit.
     Replay(commands::replay::Replay),
+    /// Rank changes by how well they go together with a rise in cases.
+    Correlate(commands::correlate::Correlate),
     /// Print the completions for a shell.
     Completions {
         /// Which shell.
@@ -107,6 +111,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Host(host) => host.run(&client()?, output).await,
         Command::Changes(changes) => changes.run(&client()?, output).await,
         Command::Findings(findings) => findings.run(&client()?, output).await,
+        Command::Outliers(outliers) => outliers.run(&client()?, output).await,
         Command::Baseline(baseline) => baseline.run(&client()?).await,
         Command::Retire(which) => which.retire(&client()?).await,
         Command::Reinstate(which) => which.reinstate(&client()?).await,
@@ -114,6 +119,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Doctor => commands::doctor::run(&client()?).await,
         Command::Diff(diff) => diff.run(client, output).await,
         Command::Replay(replay) => replay.run(cli.output),
+        Command::Correlate(correlate) => correlate.run(output),
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "driftline", &mut std::io::stdout());
