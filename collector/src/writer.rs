@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use driftline_protocol::ids::Digest;
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::snapshot::Part;
 use driftline_protocol::wire::Problem;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -24,7 +22,7 @@ use tokio::sync::oneshot;
 use crate::auth::Keys;
 use crate::ingest::{self, Context, Decided, Ingest, IngestError, Settlement, Store};
 use crate::metrics::live::Live;
-use crate::store::{Append, ReadHistory, Step, StoreError};
+use crate::store::{Append, NewPart, ReadHistory, Step, StoreError};
 
 /// The most requests that wait for the writer: a second of work, so that waiting longer is told as
 /// `busy`.
@@ -84,7 +82,7 @@ enum Job {
 }
 
 struct Decision {
-    parts: Vec<(Digest, Part)>,
+    parts: Vec<NewPart>,
     steps: Vec<Step>,
     answer: Box<dyn FnOnce(Result<(), WriteError>) + Send>,
 }
@@ -307,7 +305,7 @@ impl Desk {
         }
     }
 
-    fn write(&mut self, parts: &[(Digest, Part)], steps: &[Step]) -> Result<(), StoreError> {
+    fn write(&mut self, parts: &[NewPart], steps: &[Step]) -> Result<(), StoreError> {
         if parts.is_empty() && steps.is_empty() {
             return Ok(());
         }
@@ -325,18 +323,16 @@ impl Desk {
         written
     }
 
-    fn append(&mut self, parts: &[(Digest, Part)], steps: &[Step]) -> Result<(), StoreError> {
+    fn append(&mut self, parts: &[NewPart], steps: &[Step]) -> Result<(), StoreError> {
         let Parts { append, live, .. } = &mut self.parts;
-        if !parts.is_empty() {
-            let new = append.keep_parts(parts, Timestamp::now())?;
-            let hits = (parts.len() as u64).saturating_sub(new);
-            live.part_misses.fetch_add(new, Ordering::Relaxed);
-            live.part_hits.fetch_add(hits, Ordering::Relaxed);
-        }
         if mutant::active(Mutant::ApplyKnownGenerationAgain) {
-            append.apply(steps)?;
+            append.write(parts, steps, Timestamp::now())?;
         }
-        if steps.is_empty() { Ok(()) } else { append.apply(steps) }
+        let new = append.write(parts, steps, Timestamp::now())?;
+        let hits = (parts.len() as u64).saturating_sub(new);
+        live.part_misses.fetch_add(new, Ordering::Relaxed);
+        live.part_hits.fetch_add(hits, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Reads the state anew, since the one in memory may be half changed.

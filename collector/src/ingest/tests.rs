@@ -301,7 +301,7 @@ fn a_restored_store_says_what_it_lost_and_asks_for_the_present() {
     let mut restored = World::new();
     restored.store.apply(&world.steps).unwrap();
     let part = file(&[("x", 1)]);
-    restored.store.keep_parts(&[(canonical::digest(&part), part)], at(0)).unwrap();
+    restored.store.keep_parts(&[NewPart::new(part)], at(0)).unwrap();
     restored.restarted();
     for value in 2..5 {
         world.delivers(&mut agent, &[("/a", file(&[("x", value)]))]);

@@ -99,7 +99,7 @@ pub async fn parts(State(collector): Shared, request: Request) -> Answer {
     .await?;
     let answer = collector.writer.ask(move |ingest, context| {
         ingest.admit(&caller)?;
-        let digests: Vec<_> = checked.iter().map(|(digest, _)| *digest).collect();
+        let digests: Vec<_> = checked.iter().map(|part| *part.digest()).collect();
         let new = context.store.missing(&digests)?.len() as u64;
         Ok(Decided { answer: PartsAnswer { new }, parts: checked, steps: Vec::new() })
     });
@@ -112,12 +112,16 @@ pub async fn report(State(collector): Shared, request: Request) -> Answer {
     let token_of = collector.agent(&head.headers)?;
     let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
     let began = Instant::now();
-    let (checked, _share) = checked(received, |report: Report| {
+    let (store, own) = (Arc::clone(&collector.read), token_of.clone());
+    let (checked, _share) = checked(received, move |report: Report| {
         is_known_version(report.version)?;
-        Ok(check_report(report)?)
+        let checked = check_report(report)?;
+        Ok(if checked.report.host == own { checked.foreseeing(&*store) } else { checked })
     })
     .await?;
-    let caller = sender(&collector, token_of, &checked.host).await?;
+    // Held until the answer is there, so that they are let go here and not by the writer.
+    let _held = (checked.foresight.clone(), checked.report.parts.clone());
+    let caller = sender(&collector, token_of, &checked.report.host).await?;
     let answer =
         collector.writer.ask(move |ingest, context| ingest.report(context, &caller, checked));
     let answer = answer.await?;

@@ -1,6 +1,6 @@
 //! What pages and queries ask about baselines, findings and tokens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::manifest::Manifest;
@@ -93,6 +93,16 @@ impl ReadFindings for Reader {
                 })
             });
             found.optional()
+        })
+    }
+
+    fn baseline_sources(&self, host: &HostId) -> Result<BTreeSet<SourceName>, StoreError> {
+        self.pool.read("the sections of a baseline", |db| {
+            let mut find = db.prepare_cached(
+                "SELECT s.name FROM baseline_section b JOIN source_name s ON s.id = b.source
+                 WHERE b.host = (SELECT id FROM host_name WHERE name = ?1)",
+            )?;
+            find.query_map([host.as_str()], |row| name(row, 0))?.collect()
         })
     }
 

@@ -322,6 +322,7 @@ fn everything<S: ReadState + ReadHistory + ReadFindings>(store: &S) -> Vec<Strin
         all.push(format!("{:#?}", store.versions(&host, 5).unwrap()));
         all.push(format!("{:#?}", store.events(Some(&host), 3).unwrap()));
         all.push(format!("{:#?}", store.baseline(&host).unwrap()));
+        all.push(format!("{:?}", store.baseline_sources(&host).unwrap()));
         for source in (0..SOURCES.len()).map(source) {
             all.push(format!("{:#?}", store.section_parts(&host, &source).unwrap()));
             for at in 0..20 {
@@ -393,7 +394,7 @@ fn check(acts: &[Act]) {
                 place.writer.apply(steps).unwrap();
             }
             Act::Keep(numbers, at) => {
-                let parts: Vec<_> = numbers.iter().map(|n| (digest(*n), part(*n))).collect();
+                let parts: Vec<_> = numbers.iter().map(|n| NewPart::new(part(*n))).collect();
                 let new = model.keep_parts(&parts, second(*at)).unwrap();
                 assert_eq!(place.writer.keep_parts(&parts, second(*at)).unwrap(), new);
             }
@@ -453,7 +454,7 @@ proptest! {
     ) {
         let (mut small, mut large) = (Place::hasty(), Place::hasty());
         for place in [&mut small, &mut large] {
-            let parts: Vec<_> = numbers.iter().map(|n| (digest(*n), part(*n))).collect();
+            let parts: Vec<_> = numbers.iter().map(|n| NewPart::new(part(*n))).collect();
             place.writer.keep_parts(&parts, second(0)).unwrap();
             acts.iter().for_each(|steps| place.writer.apply(steps).unwrap());
         }
@@ -605,7 +606,7 @@ fn a_newer_store_is_refused() {
 #[test]
 fn a_part_that_is_not_what_was_kept_is_damage() {
     let mut place = Place::new();
-    let parts = [(digest(1), part(1)), (digest(2), part(2))];
+    let parts = [NewPart::new(part(1)), NewPart::new(part(2))];
     place.writer.keep_parts(&parts, second(0)).unwrap();
     let swap = "UPDATE part SET body = (SELECT body FROM part WHERE digest = ?2) WHERE digest = ?1";
     place.writer.db.execute(swap, [digest(1).0, digest(2).0]).unwrap();
@@ -625,7 +626,7 @@ fn each_opening_has_a_larger_epoch() {
 #[test]
 fn a_part_on_its_way_outlives_retention() {
     let mut place = Place::new();
-    place.writer.keep_parts(&[(digest(1), part(1))], second(0)).unwrap();
+    place.writer.keep_parts(&[NewPart::new(part(1))], second(0)).unwrap();
     let missing = |place: &Place| !place.reader.missing(&[digest(1)]).unwrap().is_empty();
     let expire = |place: &mut Place, now| {
         place.writer.expire(second(0), second(now), 100).unwrap();

@@ -2,37 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use driftline_protocol::canonical;
 use driftline_protocol::ids::{Digest, HostId, PartName};
 use driftline_protocol::ledger::Chain;
-use driftline_protocol::snapshot::Part;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::codec::{At, Bits, Doing, Json, Word, ZSTD_LEVEL};
+use super::codec::{At, Bits, Doing, Json, Word};
 use super::names::Names;
 use super::{Writer, expire};
 use crate::analysis::finding::{Finding, Status};
 use crate::store::records::*;
-use crate::store::{Append, StoreError};
+use crate::store::{Append, NewPart, StoreError};
 
 impl Append for Writer {
-    fn keep_parts(&mut self, parts: &[(Digest, Part)], now: Timestamp) -> Result<u64, StoreError> {
-        self.transact("keeping parts", |batch| {
+    fn write(
+        &mut self,
+        parts: &[NewPart],
+        steps: &[Step],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let new = self.transact("writing what was decided", |batch| {
             let mut new = 0;
-            for (digest, part) in parts {
-                new += u64::from(batch.keep_part(digest, part, now)?);
+            for part in parts {
+                new += u64::from(batch.keep_part(part, now)?);
             }
             batch.count("parts", new.cast_signed());
+            steps.iter().try_for_each(|step| batch.apply(step))?;
             Ok(new)
-        })
-    }
-
-    fn apply(&mut self, steps: &[Step]) -> Result<(), StoreError> {
-        self.transact("applying steps", |batch| steps.iter().try_for_each(|s| batch.apply(s)))?;
-        // The steps are durable; a log that cannot be folded is the checkpointer's to report.
+        })?;
+        // All is durable; a log that cannot be folded is the checkpointer's to report.
         drop(self.fold_the_rest());
-        Ok(())
+        Ok(new)
     }
 
     fn note_seen(&mut self, seen: &[(HostId, Timestamp)]) -> Result<(), StoreError> {
@@ -118,7 +118,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn keep_part(&self, digest: &Digest, part: &Part, now: Timestamp) -> rusqlite::Result<bool> {
+    fn keep_part(&self, part: &NewPart, now: Timestamp) -> rusqlite::Result<bool> {
+        let digest = part.digest();
         let mut find =
             self.db.prepare_cached("SELECT body IS NOT NULL FROM part WHERE digest = ?1")?;
         let there = find.query_row([digest.0], |row| row.get::<_, bool>(0)).optional()?;
@@ -130,13 +131,11 @@ impl Batch<'_> {
             spare.execute(params![digest.0, At(now)])?;
             return Ok(false);
         }
-        let body = zstd::bulk::compress(&canonical::encode(part), ZSTD_LEVEL)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let mut keep = self.db.prepare_cached(
             "INSERT INTO part (digest, kept_at, body) VALUES (?1, ?2, ?3)
              ON CONFLICT (digest) DO UPDATE SET kept_at = ?2, doomed_at = NULL, body = ?3",
         )?;
-        keep.execute(params![digest.0, At(now), body])?;
+        keep.execute(params![digest.0, At(now), part.packed()])?;
         Ok(true)
     }
 
