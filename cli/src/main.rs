@@ -6,6 +6,7 @@
 
 mod client;
 mod commands;
+mod moment;
 mod output;
 
 use std::process::ExitCode;
