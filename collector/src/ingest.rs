@@ -230,6 +230,22 @@ impl Ingest {
         heartbeat::heartbeat(self, context, caller, heartbeat)
     }
 
+    /// The answer to a heartbeat that takes nothing but memory, which may be given while steps of
+    /// other hosts are being written; `None` when it must wait its turn as [`Ingest::heartbeat`].
+    pub fn routine_heartbeat(
+        &mut self,
+        context: Context<'_>,
+        caller: &HostId,
+        heartbeat: &Heartbeat,
+    ) -> Option<HeartbeatAnswer> {
+        if !heartbeat::is_routine(self, caller, heartbeat) {
+            return None;
+        }
+        let decided = heartbeat::heartbeat(self, context, caller, heartbeat).ok()?;
+        debug_assert!(decided.steps.is_empty(), "a routine heartbeat causes no step");
+        Some(decided.answer)
+    }
+
     /// Takes the section versions of a report of `caller`, in their order; each has its own
     /// outcome.
     ///

@@ -7,6 +7,7 @@
 //! together or not at all.
 
 pub mod backup;
+mod cursor;
 pub mod memory;
 mod migrations;
 mod new_part;
@@ -20,6 +21,7 @@ use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
+pub use cursor::{Cursor, CursorError};
 pub use new_part::NewPart;
 pub use records::*;
 
@@ -179,8 +181,18 @@ pub trait ReadHistory: Send + Sync {
         at: Timestamp,
     ) -> Result<Option<Manifest>, StoreError>;
 
+    /// What befell hosts and the store, newest first, each with its place in that order.
+    fn placed_events(&self, filter: &EventFilter)
+    -> Result<Vec<(Cursor, EventRecord)>, StoreError>;
+
     /// What befell hosts and the store, newest first, at most `limit`; of one host or of all.
-    fn events(&self, host: Option<&HostId>, limit: u32) -> Result<Vec<EventRecord>, StoreError>;
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn events(&self, host: Option<&HostId>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+        let filter = EventFilter { host: host.cloned(), after: None, limit };
+        Ok(self.placed_events(&filter)?.into_iter().map(|(_, event)| event).collect())
+    }
 
     /// Sums since the store was made, for counters that survive a restart.
     fn totals(&self) -> Result<Totals, StoreError>;

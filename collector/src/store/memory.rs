@@ -13,7 +13,9 @@ use driftline_protocol::snapshot::Part;
 use jiff::Timestamp;
 
 use super::records::*;
-use super::{Append, NewPart, ORPHAN_GRACE, ReadFindings, ReadHistory, ReadState, StoreError};
+use super::{
+    Append, Cursor, NewPart, ORPHAN_GRACE, ReadFindings, ReadHistory, ReadState, StoreError,
+};
 use crate::analysis::finding::{Finding, FindingId, Status};
 
 /// A store in memory. Clones are handles to the same store, so one may write while others read.
@@ -387,11 +389,20 @@ impl ReadHistory for Memory {
         Ok(section.and_then(|s| s.standing_at(at)).map(|(_, manifest)| manifest.clone()))
     }
 
-    fn events(&self, host: Option<&HostId>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+    fn placed_events(
+        &self,
+        filter: &EventFilter,
+    ) -> Result<Vec<(Cursor, EventRecord)>, StoreError> {
         let state = self.read();
-        let wanted = |e: &&EventRecord| host.is_none_or(|host| e.host.as_ref() == Some(host));
-        let newest = state.events.values().rev().filter(wanted);
-        Ok(newest.take(effective_limit(limit) as usize).cloned().collect())
+        let placed = |((at, number), event): (&(Timestamp, u64), &EventRecord)| {
+            (Cursor { at: *at, number: number.cast_signed() }, event.clone())
+        };
+        let wanted = |(place, event): &(Cursor, EventRecord)| {
+            filter.after.is_none_or(|after| *place < after)
+                && filter.host.as_ref().is_none_or(|host| event.host.as_ref() == Some(host))
+        };
+        let newest = state.events.iter().rev().map(placed).filter(wanted);
+        Ok(newest.take(effective_limit(filter.limit) as usize).collect())
     }
 
     fn totals(&self) -> Result<Totals, StoreError> {
@@ -431,6 +442,7 @@ impl ReadFindings for Memory {
                 && filter.kind.is_none_or(|kind| kind == f.finding.id.kind)
                 && (!filter.open_only || f.finding.status == Status::Open)
                 && filter.number.is_none_or(|number| number == f.number)
+                && filter.after.is_none_or(|after| f.place() < after)
         };
         let mut found: Vec<_> = state.findings.values().filter(wanted).cloned().collect();
         found.sort_by_key(|f| Reverse((f.finding.first_seen, f.number)));

@@ -115,7 +115,7 @@ impl<T: DeserializeOwned> FromSql for Word<T> {
 }
 
 /// JSON: as text that people can read, or as a blob of its zstd form where that is shorter.
-pub(super) struct Json<T>(pub(super) T);
+pub(in crate::store) struct Json<T>(pub(in crate::store) T);
 
 /// JSON shorter than this many bytes stays text: it is what people look at, and zstd would save
 /// little.

@@ -81,11 +81,12 @@ impl ReadState for Reader {
 
     fn part(&self, digest: &Digest) -> Result<Option<Part>, StoreError> {
         let body = self.pool.read("a part", |db| {
-            let mut find = db.prepare_cached("SELECT body FROM part WHERE digest = ?1")?;
-            let body = find.query_row([digest.0], |row| row.get::<_, Option<Vec<u8>>>(0));
-            body.optional()
+            let mut find = db.prepare_cached(
+                "SELECT b.body FROM part p JOIN part_body b ON b.id = p.id WHERE p.digest = ?1",
+            )?;
+            find.query_row([digest.0], |row| row.get::<_, Vec<u8>>(0)).optional()
         })?;
-        body.flatten().map(|body| decode_part(digest, &body)).transpose()
+        body.map(|body| decode_part(digest, &body)).transpose()
     }
 
     fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, StoreError> {
@@ -95,7 +96,7 @@ impl ReadState for Reader {
         self.pool.read("which parts are there", |db| {
             let mut find = db.prepare_cached(
                 "SELECT 1 FROM part
-                 WHERE digest = ?1 AND body IS NOT NULL AND doomed_at IS NULL",
+                 WHERE digest = ?1 AND is_here AND doomed_at IS NULL",
             )?;
             let mut missing = Vec::new();
             for digest in digests {
