@@ -7,6 +7,8 @@ pub(crate) mod doctor;
 pub(crate) mod findings;
 pub(crate) mod host;
 pub(crate) mod hosts;
+pub(crate) mod outliers;
+pub(crate) mod replay;
 pub(crate) mod retire;
 pub(crate) mod token;
 pub(crate) mod up;

@@ -15,4 +15,5 @@ pub mod drift;
 pub mod finding;
 pub mod lines;
 pub mod order;
+pub mod peers;
 pub mod policy;
