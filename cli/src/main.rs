@@ -61,6 +61,8 @@ enum Command {
     Diff(commands::diff::Diff),
     /// Say what each commit of a git history changed, one line a commit.
     Replay(commands::replay::Replay),
+    /// Rank changes by how well they go together with a rise in cases.
+    Correlate(commands::correlate::Correlate),
     /// Print the completions for a shell.
     Completions {
         /// Which shell.
@@ -118,6 +120,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Doctor => commands::doctor::run(&client()?).await,
         Command::Diff(diff) => diff.run(client, output).await,
         Command::Replay(replay) => replay.run(cli.output),
+        Command::Correlate(correlate) => correlate.run(output),
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "driftline", &mut std::io::stdout());
