@@ -1,7 +1,7 @@
 //! The agent's configuration: one file, more files beside it, and what may stand in them.
 //!
-//! `agent.toml` is read first, then `conf.d/*.toml` beside it in the order of their names; a later
-//! file wins key by key. Unknown keys are refused, and an error names the file, the line and the
+//! `agent.toml` is read first, then `conf.d/*.toml` and `agent.d/*.toml` beside it in the order of
+//! their names; a later file wins key by key. Unknown keys are refused, and an error names the file, the line and the
 //! way out. Nothing here reads the environment.
 
 mod sample;
@@ -20,7 +20,11 @@ pub use sample::sample;
 /// The largest configuration file, in bytes.
 const FILE_BYTES: u64 = 1024 * 1024;
 
-/// The most files in `conf.d`.
+/// Beside the file: one folder for everything on this machine, and one of the agent's own, since a
+/// collector on the same machine reads the first as well.
+const FOLDERS: [&str; 2] = ["conf.d", "agent.d"];
+
+/// The most files in such a folder.
 const FILES: usize = 1_000;
 
 /// The shortest spool bound, in bytes: room for one part of the largest size and the tables.
@@ -138,7 +142,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads `path` and the files of `conf.d` beside it.
+    /// Reads `path` and the files of `conf.d` and `agent.d` beside it.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -163,7 +167,11 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Read`].
     pub fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-        drop_ins(&path.with_file_name("conf.d"))
+        let mut files = Vec::new();
+        for folder in FOLDERS {
+            files.append(&mut drop_ins(&path.with_file_name(folder))?);
+        }
+        Ok(files)
     }
 
     /// Checks what the types cannot say.
@@ -200,7 +208,7 @@ impl Config {
     }
 }
 
-/// The files of `conf.d`, in the order of their names. No folder is no files.
+/// The files of one folder, in the order of their names. No folder is no files.
 fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let failed = |source| ConfigError::Read { path: folder.to_path_buf(), source };
     let entries = match fs::read_dir(folder) {
@@ -252,7 +260,9 @@ mod tests {
 
     fn load(files: &[(&str, &str)]) -> Result<Config, String> {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("conf.d")).unwrap();
+        for more in FOLDERS {
+            fs::create_dir(folder.path().join(more)).unwrap();
+        }
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
         }
@@ -265,6 +275,7 @@ mod tests {
     fn a_later_file_wins_key_by_key() {
         let config = load(&[
             ("agent.toml", "heartbeat_seconds = 10\n[sources]\nrescan_seconds = 60\n"),
+            ("agent.d/10.toml", "heartbeat_seconds = 30\n"),
             ("conf.d/20.toml", "[sources]\nrescan_seconds = 90\n"),
             ("conf.d/10.toml", "[sources]\nrescan_seconds = 80\nenable = ['files']\n"),
             ("conf.d/30.toml.bak", "nonsense"),

@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 use driftline_agent::clock::monotonic_ms;
 use driftline_agent::config::{self, Config};
 use driftline_agent::run::{self, Controls};
-use driftline_agent::service::systemd::Notifier;
+use driftline_agent::service::systemd;
 use driftline_agent::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,7 +32,7 @@ const BLOCKING_KEPT: Duration = Duration::from_secs(1);
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The configuration file; conf.d/*.toml beside it is read too.
+    /// The configuration file; conf.d/*.toml and agent.d/*.toml beside it are read too.
     #[arg(long, global = true, default_value = "/etc/driftline/agent.toml")]
     config: PathBuf,
 }
@@ -109,11 +109,8 @@ fn obey(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// Runs with the service manager told, until a signal asks to stop.
 async fn serve(file: &Path) -> anyhow::Result<()> {
-    let address = std::env::var("NOTIFY_SOCKET").ok();
-    let notifier = Notifier::new(address.as_deref());
-    let watchdog = std::env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse::<u64>().ok());
     // Half the time allowed, as sd_watchdog_enabled(3) advises; an hour where nobody watches.
-    let every = Duration::from_micros(watchdog.map_or(3_600_000_000, |micros| (micros / 2).max(1)));
+    let every = systemd::watched().map_or(Duration::from_secs(3_600), |allowed| allowed / 2);
     let controls = Controls::default();
     let vitals = controls.vitals.clone();
     let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
@@ -127,16 +124,16 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     };
     let stop = stop_signal()?;
     let shutdown = async {
-        notifier.ready();
+        systemd::ready();
         tokio::pin!(stop, asks);
         loop {
             tokio::select! {
                 () = &mut stop => break,
                 () = &mut asks => (),
-                () = tokio::time::sleep(every) => notifier.alive_if(vitals.alive(monotonic_ms())),
+                () = tokio::time::sleep(every) => systemd::alive_if(vitals.alive(monotonic_ms())),
             }
         }
-        notifier.stopping();
+        systemd::stopping();
     };
     run::serve(file, controls, shutdown).await
 }

@@ -2,11 +2,15 @@
 
 pub(crate) mod baseline;
 pub(crate) mod changes;
+pub(crate) mod correlate;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod findings;
 pub(crate) mod host;
 pub(crate) mod hosts;
+pub(crate) mod outliers;
+pub(crate) mod replay;
+mod input;
 pub(crate) mod retire;
 pub(crate) mod token;
 pub(crate) mod up;

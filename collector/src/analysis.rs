@@ -8,11 +8,15 @@
 #![deny(clippy::disallowed_methods, reason = "analysis is pure: no clock, no I/O, no randomness")]
 
 pub mod apply;
+pub mod cases;
 pub mod change;
 pub mod comparable;
+pub mod correlate;
 pub mod diff;
 pub mod drift;
 pub mod finding;
 pub mod lines;
 pub mod order;
+pub mod peers;
 pub mod policy;
+pub mod stats;

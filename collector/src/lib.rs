@@ -23,6 +23,8 @@ pub mod writer;
 
 pub mod ingest;
 
+pub mod cases;
+
 pub mod analysis;
 
 pub mod store;

@@ -46,11 +46,19 @@ pub enum Mutant {
     RedactNothing,
     /// Agent. *A change is seen when it happens*: the kernel's word for it is not heard.
     DeafWatcher,
+    /// Engine. *What wavers anyway is no rise*: cases are taken to be Poisson.
+    CorrelateNoDispersion,
+    /// Engine. *What hits everybody is nobody's doing*: unexposed sites are not looked at.
+    CorrelateNoControls,
+    /// Engine. *Of all claims few are wrong*: each change is judged as if it were the only one.
+    CorrelateNoMultiplicity,
+    /// Engine. *The window is fixed before anybody looks*: the one that shows most is taken.
+    CorrelateWindowAfterLooking,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -69,6 +77,10 @@ impl Mutant {
         Self::IgnoreEpoch,
         Self::RedactNothing,
         Self::DeafWatcher,
+        Self::CorrelateNoDispersion,
+        Self::CorrelateNoControls,
+        Self::CorrelateNoMultiplicity,
+        Self::CorrelateWindowAfterLooking,
     ];
 
     /// Its name in the environment.
@@ -92,6 +104,10 @@ impl Mutant {
             Self::IgnoreEpoch => "ignore_epoch",
             Self::RedactNothing => "redact_nothing",
             Self::DeafWatcher => "deaf_watcher",
+            Self::CorrelateNoDispersion => "correlate_no_dispersion",
+            Self::CorrelateNoControls => "correlate_no_controls",
+            Self::CorrelateNoMultiplicity => "correlate_no_multiplicity",
+            Self::CorrelateWindowAfterLooking => "correlate_window_after_looking",
         }
     }
 }

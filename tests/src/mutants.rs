@@ -7,8 +7,10 @@
 #![allow(clippy::disallowed_types, reason = "the judge starts itself once for each mutant")]
 #![allow(clippy::print_stderr, reason = "what was caught is for the terminal")]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
@@ -26,30 +28,51 @@ pub fn programs() -> anyhow::Result<OsString> {
         .context("DRIFTLINE_MUTANT_PROGRAMS is not set: tests/run mutants")
 }
 
-/// Runs the promise of each mutant against it.
+/// How many promises are tried at once. Most of their time is waiting for what never comes.
+const AT_ONCE: usize = 3;
+
+/// Runs the promise of each mutant against it, [`AT_ONCE`] at a time.
 ///
 /// # Errors
 /// When one is not noticed, or when a program or a test of this name does not exist.
 pub fn are_caught(mutants: &[Mutant]) -> anyhow::Result<()> {
     let folder = programs()?;
-    let mut survivors = Vec::new();
-    for (program, mutant, promise) in mutants {
-        let output = Command::new(std::env::current_exe()?)
-            .args([promise, "--exact"])
-            .env("DRIFTLINE_PROGRAMS", &folder)
-            .env(CHOSEN_MUTANT, format!("{program}:{mutant}"))
-            .env("DRIFTLINE_KILLS", "40")
-            .output()?;
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        // An unknown mutant ends the program at start, which would look like a catch.
-        ensure!(!said.contains("unknown mutant"), "{program} does not know {mutant}");
-        ensure!(said.contains("running 1 test"), "no test is called {promise}");
-        eprintln!("{mutant}: {}", if output.status.success() { "SURVIVED" } else { "caught" });
-        if output.status.success() {
-            survivors.push(mutant);
+    let next = AtomicUsize::new(0);
+    let try_some = || -> anyhow::Result<Vec<&str>> {
+        let mut survivors = Vec::new();
+        while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if !is_caught(mutant, &folder)? {
+                survivors.push(mutant.1);
+            }
         }
-    }
+        Ok(survivors)
+    };
+    let found: Vec<anyhow::Result<Vec<&str>>> = std::thread::scope(|scope| {
+        let trying: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(try_some)).collect();
+        trying.into_iter().map(|one| one.join().expect("no thread of the judge panics")).collect()
+    });
+    let survivors: Vec<&str> =
+        found.into_iter().collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect();
     ensure!(survivors.is_empty(), "not noticed: {survivors:?}");
     Ok(())
+}
+
+/// Whether the promise fails against the mutant.
+fn is_caught((program, mutant, promise): &Mutant, folder: &OsStr) -> anyhow::Result<bool> {
+    let began = Instant::now();
+    let output = Command::new(std::env::current_exe()?)
+        .args([promise, "--exact"])
+        .env("DRIFTLINE_PROGRAMS", folder)
+        .env(CHOSEN_MUTANT, format!("{program}:{mutant}"))
+        .env("DRIFTLINE_KILLS", "40")
+        .output()?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    // An unknown mutant ends the program at start, which would look like a catch.
+    ensure!(!said.contains("unknown mutant"), "{program} does not know {mutant}");
+    ensure!(said.contains("running 1 test"), "no test is called {promise}");
+    let caught = !output.status.success();
+    let word = if caught { "caught" } else { "SURVIVED" };
+    eprintln!("{mutant}: {word} in {} s", began.elapsed().as_secs());
+    Ok(caught)
 }

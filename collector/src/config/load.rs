@@ -19,8 +19,12 @@ pub const DEFAULT_FILE: &str = "/etc/driftline/collector.toml";
 /// The largest configuration file, in bytes: some 10,000 host entries.
 const FILE_BYTES: u64 = 1024 * 1024;
 
-/// The most files in `conf.d`; more is a mistake in the path.
-const CONF_D_FILES: usize = 200;
+/// Beside the file: one folder for everything on this machine, and one of the collector's own, since
+/// an agent on the same machine reads the first as well.
+pub(crate) const FOLDERS: [&str; 2] = ["conf.d", "collector.d"];
+
+/// The most files in such a folder; more is a mistake in the path.
+const FOLDER_FILES: usize = 200;
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +51,7 @@ pub enum ConfigError {
         hint: String,
     },
     /// There are more files than anybody means.
-    #[error("{} holds more than {CONF_D_FILES} files; is it the right folder?", .0.display())]
+    #[error("{} holds more than {FOLDER_FILES} files; is it the right folder?", .0.display())]
     TooMany(PathBuf),
 }
 
@@ -109,7 +113,8 @@ struct PartialMetrics {
     per_host: Option<bool>,
 }
 
-/// Reads `file` and every `*.toml` of the `conf.d` beside it, in the order of their names.
+/// Reads `file` and every `*.toml` of `conf.d` and `collector.d` beside it, in this order and in the
+/// order of their names. A relative path of a file in it is then made absolute by [`credentials`].
 ///
 /// # Errors
 /// [`ConfigError`], the first one found.
@@ -119,7 +124,26 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
         let text = read(&file)?;
         merge(&mut config, partial(&file.display().to_string(), &text)?);
     }
+    let given = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    credentials(&mut config, file.parent().unwrap_or(Path::new(".")), given.as_deref());
     Ok(config)
+}
+
+/// Finds the files of `config` that hold secrets: `a/b` is the credential `a_b` where the service
+/// manager gives one (systemd.exec(5), `LoadCredential=` of a folder), else `a/b` in `folder`. So one
+/// configuration serves a service without rights of its own and a person who tries it by hand.
+fn credentials(config: &mut Config, folder: &Path, given: Option<&Path>) {
+    let tls = config.tls.iter_mut().flat_map(|tls| [&mut tls.cert_file, &mut tls.key_file]);
+    for path in config.enrolment_secret_file.iter_mut().chain(tls) {
+        if path.is_absolute() {
+            continue;
+        }
+        let name = path.to_string_lossy().replace('/', "_");
+        *path = match given.map(|given| given.join(name)) {
+            Some(credential) if credential.exists() => credential,
+            Some(_) | None => folder.join(&*path),
+        };
+    }
 }
 
 /// Reads one text, as [`load`] does one file.
@@ -134,24 +158,30 @@ pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
 
 /// The files that [`load`] reads.
 fn files(file: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-    let folder = file.parent().unwrap_or(Path::new(".")).join("conf.d");
     let mut files = vec![file.to_path_buf()];
-    let entries = match std::fs::read_dir(&folder) {
+    for folder in FOLDERS {
+        files.append(&mut drop_ins(&file.with_file_name(folder))?);
+    }
+    Ok(files)
+}
+
+fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let failed = |source| ConfigError::Read { file: folder.to_path_buf(), source };
+    let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(files),
-        Err(source) => return Err(ConfigError::Read { file: folder, source }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(failed(source)),
     };
-    let mut more: Vec<PathBuf> = entries
-        .take(CONF_D_FILES + 1)
+    let mut files: Vec<PathBuf> = entries
+        .take(FOLDER_FILES + 1)
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()
-        .map_err(|source| ConfigError::Read { file: folder.clone(), source })?;
-    if more.len() > CONF_D_FILES {
-        return Err(ConfigError::TooMany(folder));
+        .map_err(failed)?;
+    if files.len() > FOLDER_FILES {
+        return Err(ConfigError::TooMany(folder.to_path_buf()));
     }
-    more.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    more.sort();
-    files.append(&mut more);
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
     Ok(files)
 }
 
@@ -296,11 +326,30 @@ mod tests {
     }
 
     #[test]
+    fn a_relative_secret_is_a_credential_where_there_is_one() {
+        let given = tempfile::tempdir().unwrap();
+        std::fs::write(given.path().join("credentials_enrolment.secret"), "x").unwrap();
+        let check = |written: &str, credentials_in: Option<&Path>, expect: PathBuf| {
+            let text = format!("enrolment_secret_file = '{written}'");
+            let mut config = parse("collector.toml", &text).unwrap();
+            credentials(&mut config, Path::new("/etc/driftline"), credentials_in);
+            assert_eq!(config.enrolment_secret_file, Some(expect), "{written}");
+        };
+        let secret = "credentials/enrolment.secret";
+        check(secret, Some(given.path()), given.path().join("credentials_enrolment.secret"));
+        check(secret, None, Path::new("/etc/driftline").join(secret));
+        check("other", Some(given.path()), "/etc/driftline/other".into());
+        check("/abs/olute", Some(given.path()), "/abs/olute".into());
+    }
+
+    #[test]
     fn later_files_replace_values_and_add_entries() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("collector.toml");
-        let more = folder.path().join("conf.d");
+        let (more, own) = (folder.path().join("conf.d"), folder.path().join("collector.d"));
         std::fs::create_dir(&more).unwrap();
+        std::fs::create_dir(&own).unwrap();
+        std::fs::write(own.join("1.toml"), "[[host]]\nname = 'c'").unwrap();
         std::fs::write(&file, "heartbeat_seconds = 10\n[[host]]\nname = 'a'\n").unwrap();
         std::fs::write(more.join("2.toml"), "heartbeat_seconds = 30\n").unwrap();
         std::fs::write(more.join("1.toml"), "heartbeat_seconds = 20\n[[host]]\nname = 'b'")
@@ -309,7 +358,7 @@ mod tests {
         let config = load(&file).unwrap();
         assert_eq!(config.heartbeat_seconds, 30);
         let names: Vec<&str> = config.hosts.iter().map(|host| host.name.as_str()).collect();
-        assert_eq!(names, ["a", "b"]);
+        assert_eq!(names, ["a", "b", "c"]);
     }
 
     #[test]

@@ -81,10 +81,12 @@ fn watch(file: &Path, saved: mpsc::Sender<()>) -> notify::Result<notify::Recomme
     let folder = file.parent().filter(|path| !path.as_os_str().is_empty());
     // As the kernel names it, since events carry such paths.
     let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(notify::Error::io)?;
-    let (name, more) = (file.file_name().map(OsString::from), folder.join("conf.d"));
+    let name = file.file_name().map(OsString::from);
+    let more = load::FOLDERS.map(|more| folder.join(more));
     let watched = more.clone();
     let is_ours = move |path: &PathBuf| {
-        path.file_name() == name.as_deref() || *path == watched || path.parent() == Some(&watched)
+        let within = path.parent().is_some_and(|parent| watched.iter().any(|one| one == parent));
+        path.file_name() == name.as_deref() || watched.contains(path) || within
     };
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let matters = match &event {
@@ -98,8 +100,8 @@ fn watch(file: &Path, saved: mpsc::Sender<()>) -> notify::Result<notify::Recomme
         }
     })?;
     watcher.watch(&folder, RecursiveMode::NonRecursive)?;
-    if more.is_dir() {
-        watcher.watch(&more, RecursiveMode::NonRecursive)?;
+    for more in more.iter().filter(|more| more.is_dir()) {
+        watcher.watch(more, RecursiveMode::NonRecursive)?;
     }
     Ok(watcher)
 }

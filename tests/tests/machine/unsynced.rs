@@ -28,7 +28,7 @@ const PROBE: &str = "#include <fcntl.h>\n#include <signal.h>\n#include <unistd.h
 
 /// The shim as a library, proved to drop what is not synced and to show it until then.
 fn shim(folder: &Path) -> anyhow::Result<PathBuf> {
-    let source = programs::workspace().join("tests/tests/e2e2/unsynced.c");
+    let source = programs::workspace().join("tests/tests/machine/unsynced.c");
     let (library, probe) = (folder.join("unsynced.so"), folder.join("probe"));
     let shown = |path: &Path| path.display().to_string();
     run(

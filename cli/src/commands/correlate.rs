@@ -1,0 +1,139 @@
+//! `driftline correlate`: which change of a file goes together with a rise in the cases of another.
+//!
+//! No collector is needed. The analysis is the collector's own; this command reads files and prints.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use driftline_collector::analysis::cases::{Candidate, Exposure, Stream};
+use driftline_collector::analysis::correlate::{Settings, Verdict as Judged, correlate};
+use driftline_collector::cases::{Column, Form, Holiday, SiteNames, read_changes, read_sites};
+use jiff::tz::TimeZone;
+
+use super::input::{self, CaseFile};
+use crate::output::{self, Output, Row};
+use crate::{Verdict, eprintln_message};
+
+/// The most names that no case has and that are told one by one.
+const UNKNOWN_NAMES: usize = 20;
+
+/// Ranks changes by how well they go together with a rise in cases.
+#[derive(clap::Args)]
+pub(crate) struct Correlate {
+    #[command(flatten)]
+    input: CaseFile,
+    /// Changes, as CSV with the columns id, at, service and exposed_sites.
+    #[arg(long, value_name = "FILE")]
+    changes: PathBuf,
+    /// The share of wrong claims among all claims that is put up with.
+    #[arg(long, default_value = "0.10", value_parser = input::share)]
+    q: f64,
+    /// All sites, one a line; without it those seen in the cases.
+    #[arg(long, value_name = "FILE")]
+    sites: Option<PathBuf>,
+}
+
+impl Correlate {
+    /// Runs the command.
+    pub(crate) fn run(self, output: Output) -> anyhow::Result<Verdict> {
+        let twice = [&self.input.cases, &self.changes].map(|path| input::is_standard_input(path));
+        anyhow::ensure!(twice != [true, true], "standard input cannot be both cases and changes");
+        let zone = self.input.zone()?;
+        let until = self.input.until(&zone)?;
+        let holidays = self.input.calendar(&zone)?.holidays.into_iter().flat_map(days_off);
+        let candidates = self.changes(&zone)?;
+        let sites = self.sites()?;
+        let required = vec![Column::OpenedAt, Column::Service, Column::Site];
+        let form = Form { zone, required, site_names: SiteNames::Separable };
+        let cases = self.input.read(&form, &sites)?;
+        self.tell_unknown(&cases.stream, &candidates);
+        let holidays = holidays.collect();
+        let settings = Settings { q: self.q, until, holidays, ..Settings::default() };
+        output::print(output, &correlate(&cases.stream, &candidates, &settings))?;
+        Ok(Verdict::Fine)
+    }
+
+    fn changes(&self, zone: &TimeZone) -> anyhow::Result<Vec<Candidate>> {
+        let file = input::name(&self.changes);
+        let changes = read_changes(input::open(&self.changes)?, zone);
+        let changes = changes.with_context(|| format!("reading {file}"))?;
+        input::tell(&self.changes, changes.rows, &changes.refused);
+        let taken = changes.rows == 0 || !changes.candidates.is_empty();
+        anyhow::ensure!(taken, "{file}: no row could be taken");
+        Ok(changes.candidates)
+    }
+
+    fn sites(&self) -> anyhow::Result<Vec<String>> {
+        let Some(path) = &self.sites else { return Ok(Vec::new()) };
+        let read = read_sites(input::open(path)?);
+        let (sites, refused) = read.with_context(|| format!("reading {}", path.display()))?;
+        input::tell(path, sites.len() as u64 + refused.total, &refused);
+        Ok(sites)
+    }
+
+    /// Tells which sites and services of the changes no case has: most often two systems that
+    /// write one name in two ways.
+    fn tell_unknown(&self, stream: &Stream, candidates: &[Candidate]) {
+        let known = |names: &[String], name: &String| names.binary_search(name).is_ok();
+        let mut unknown = BTreeSet::new();
+        for candidate in candidates {
+            let service = candidate.service.iter().map(|name| ("service", name));
+            let sites: &[String] = match &candidate.exposure {
+                Exposure::Sites(sites) => sites,
+                Exposure::Everywhere | Exposure::Unknown => &[],
+            };
+            let sites = sites.iter().filter(|site| !known(&stream.sites, site));
+            unknown.extend(service.filter(|(_, name)| !known(&stream.services, name)));
+            unknown.extend(sites.map(|site| ("site", site)));
+        }
+        let file = input::name(&self.changes);
+        for (what, name) in unknown.iter().take(UNKNOWN_NAMES) {
+            let name = output::printable(name);
+            eprintln_message(&format!("{file}: no case has the {what} {name}"));
+        }
+        if unknown.len() > UNKNOWN_NAMES {
+            let total = unknown.len();
+            eprintln_message(&format!("{file}: {total} sites or services have no case"));
+        }
+    }
+}
+
+/// A holiday as the engine takes it: one entry a site, or one for all.
+fn days_off(holiday: Holiday) -> Vec<(Option<String>, i64, i64)> {
+    let Holiday { sites, from, to } = holiday;
+    if sites.is_empty() {
+        return vec![(None, from, to)];
+    }
+    sites.into_iter().map(|site| (Some(site), from, to)).collect()
+}
+
+impl Row for Judged {
+    const NAME: &'static str = "change";
+    const WHOLE: usize = 3;
+    const HEADINGS: &'static [&'static str] = &[
+        "score", "tier", "change", "service", "observed", "expected", "ratio", "p", "q", "reason",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let number = |value: Option<f64>, digits: usize| {
+            value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+        };
+        let ratio = match (self.rate_ratio, self.ci_low, self.ci_high) {
+            (Some(ratio), Some(low), Some(high)) => format!("{ratio:.2} ({low:.2}-{high:.2})"),
+            (ratio, _, _) => number(ratio, 2),
+        };
+        vec![
+            number(self.score, 3),
+            self.tier.as_str().to_owned(),
+            output::printable(&self.id),
+            output::printable(self.service.as_deref().unwrap_or("*")),
+            self.observed.map_or_else(|| "-".to_owned(), |observed| observed.to_string()),
+            number(self.expected, 1),
+            ratio,
+            number(self.p_value, 4),
+            number(self.q_value, 4),
+            self.reason.map_or("-", |reason| reason.as_str()).to_owned(),
+        ]
+    }
+}

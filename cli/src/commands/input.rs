@@ -1,0 +1,113 @@
+//! What `correlate` and `volume` are told alike: the file of cases, its zone, calendar and end.
+//!
+//! Every row that was not taken is told on stderr: the first ones by line and column, all of them
+//! by number. A file of which nothing could be taken is a failure, not a file without cases.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use driftline_collector::cases::{
+    Calendar, Cases, Form, Refusals, parse_moment, read_calendar, read_cases,
+};
+use jiff::tz::TimeZone;
+
+use crate::eprintln_message;
+
+/// What stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Where cases come from and how their times are read.
+#[derive(clap::Args)]
+pub(super) struct CaseFile {
+    /// Cases, as CSV with the columns opened_at, service and site, or as one JSON object a line; -
+    /// reads standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(super) cases: PathBuf,
+    /// Holidays, as TOML.
+    #[arg(long, value_name = "FILE")]
+    calendar: Option<PathBuf>,
+    /// Judge as if it were this moment, such as 2026-11-22T13:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Where times without an offset are local, such as Europe/Vienna.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    timezone: String,
+}
+
+impl CaseFile {
+    /// The zone of times without an offset.
+    pub(super) fn zone(&self) -> anyhow::Result<TimeZone> {
+        let name = &self.timezone;
+        TimeZone::get(name).with_context(|| format!("looking up the time zone {name}"))
+    }
+
+    /// The moment to judge at, in seconds since 1970, if one is given.
+    pub(super) fn until(&self, zone: &TimeZone) -> anyhow::Result<Option<i64>> {
+        let moment = |text: &String| parse_moment(text.trim().as_bytes(), zone);
+        self.until.as_ref().map(moment).transpose().context("reading --until")
+    }
+
+    /// The calendar, empty if none is given.
+    pub(super) fn calendar(&self, zone: &TimeZone) -> anyhow::Result<Calendar> {
+        let Some(path) = &self.calendar else { return Ok(Calendar::default()) };
+        let calendar = read_calendar(open(path)?, zone);
+        calendar.with_context(|| format!("reading {}", path.display()))
+    }
+
+    /// All cases. Rows that were not taken are told.
+    pub(super) fn read(&self, form: &Form, sites: &[String]) -> anyhow::Result<Cases> {
+        let reading = || format!("reading {}", name(&self.cases));
+        let cases = read_cases(open(&self.cases)?, form, sites).with_context(reading)?;
+        tell(&self.cases, cases.rows, &cases.refused);
+        let Cases { stream, rows, repeated, reopened, .. } = &cases;
+        let file = name(&self.cases);
+        anyhow::ensure!(*rows == 0 || !stream.cases.is_empty(), "{file}: no row could be taken");
+        if *repeated > 0 {
+            eprintln_message(&format!(
+                "{file}: {repeated} rows said more of a case that was there; {reopened} of them \
+                 gave another opened_at, which was not taken"
+            ));
+        }
+        Ok(cases)
+    }
+}
+
+/// Opens a file, or standard input for `-`.
+pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
+    if is_standard_input(path) {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    Ok(Box::new(file))
+}
+
+/// Whether `path` stands for standard input.
+pub(super) fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == STANDARD_INPUT
+}
+
+/// What a file is called in messages.
+pub(super) fn name(path: &Path) -> String {
+    if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// Tells what was not taken of a file of `rows` rows.
+pub(super) fn tell(path: &Path, rows: u64, refused: &Refusals) {
+    let file = name(path);
+    for refusal in &refused.first {
+        eprintln_message(&format!("{file}: {refusal}"));
+    }
+    if refused.total > 0 {
+        let shown = refused.first.len() as u64;
+        let more = if refused.total > shown { ", of which the first are above" } else { "" };
+        eprintln_message(&format!("{file}: {} of {rows} rows refused{more}", refused.total));
+    }
+}
+
+/// A share between 0 and 1, both excluded.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if share > 0.0 && share < 1.0 { Ok(share) } else { Err("not between 0 and 1".to_owned()) }
+}

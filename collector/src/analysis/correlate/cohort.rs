@@ -1,0 +1,108 @@
+//! Cohorts of sites that weigh as much as the exposed ones: which they are, and how they are drawn.
+//!
+//! A cohort takes sites in random order as long as they fit, wave by wave, until it holds the share
+//! of cases the true wave held. Where few sites are eligible, all cohorts of about that share are
+//! listed instead.
+
+use super::panel::{Panel, add};
+use crate::analysis::stats::random::Random;
+
+/// Sites up to which all cohorts are listed: two to this power are fewer than the draws.
+const LISTED_SITES: usize = 13;
+/// How far from the true share a cohort may be, as a part of it.
+const TOLERANCE: f32 = 0.15;
+
+/// Draws cohorts from a panel, and holds the sums of the last one.
+pub(super) struct Cohorts<'a> {
+    panel: &'a Panel,
+    targets: Vec<f32>,
+    order: Vec<usize>,
+    random: Random,
+    /// For each wave the sum of the rows of its sites.
+    pub(super) sums: Vec<Vec<f32>>,
+    /// Whether the last cohort is the true one.
+    pub(super) same: bool,
+}
+
+impl<'a> Cohorts<'a> {
+    /// Cohorts that weigh as the exposed sites of `panel` do.
+    pub(super) fn new(panel: &'a Panel, random: Random) -> Self {
+        let mut targets = vec![0.0; panel.shape.waves];
+        for row in &panel.rows {
+            if let Some(target) = row.wave.and_then(|wave| targets.get_mut(wave)) {
+                *target += row.size;
+            }
+        }
+        Self {
+            panel,
+            targets,
+            order: (0..panel.rows.len()).collect(),
+            random,
+            sums: vec![vec![0.0; panel.shape.width()]; panel.shape.waves],
+            same: false,
+        }
+    }
+
+    /// Whether all cohorts can be listed.
+    pub(super) fn are_few(&self) -> bool {
+        self.panel.rows.len() <= LISTED_SITES && self.targets.len() == 1
+    }
+
+    /// How many there are to go through when listed; most of them are of another share.
+    pub(super) fn listed(&self) -> u32 {
+        1 << self.panel.rows.len()
+    }
+
+    /// Takes the cohort of the sites whose bits are set, if it is of about the true share.
+    pub(super) fn take(&mut self, bits: u32) -> bool {
+        self.clear();
+        let mut size = 0.0;
+        for (place, row) in self.panel.rows.iter().enumerate() {
+            let chosen = bits >> place & 1 == 1;
+            self.same &= chosen == row.wave.is_some();
+            if let (true, Some(sum)) = (chosen, self.sums.first_mut()) {
+                size += row.size;
+                add(sum, &row.numbers);
+            }
+        }
+        let target = self.targets.first().copied().unwrap_or(0.0);
+        self.same || (size - target).abs() <= TOLERANCE * target
+    }
+
+    /// Draws a cohort.
+    pub(super) fn draw(&mut self) {
+        self.clear();
+        self.random.shuffle(&mut self.order);
+        let mut sizes = vec![0.0; self.targets.len()];
+        for place in &self.order {
+            let Some(row) = self.panel.rows.get(*place) else { continue };
+            let fits = |(size, target): (&f32, &f32)| size + row.size <= target * (1.0 + TOLERANCE);
+            let wave = sizes
+                .iter()
+                .zip(&self.targets)
+                .position(|(size, target)| size < target && fits((size, target)));
+            self.same &= wave == row.wave;
+            let Some(wave) = wave else { continue };
+            if let (Some(size), Some(sum)) = (sizes.get_mut(wave), self.sums.get_mut(wave)) {
+                *size += row.size;
+                add(sum, &row.numbers);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.same = true;
+        for sum in &mut self.sums {
+            sum.fill(0.0);
+        }
+    }
+}
+
+/// The sum over waves: what all exposed sites did together.
+pub(super) fn together(sums: &[Vec<f32>]) -> Vec<f32> {
+    let mut all = vec![0.0; sums.first().map_or(0, Vec::len)];
+    for sum in sums {
+        add(&mut all, sum);
+    }
+    all
+}

@@ -1,0 +1,262 @@
+//! Which of the changes of one service: the best explanation first, and what is left for the rest.
+//!
+//! Changes that would be claims on their own are taken by likelihood, the greatest first; each one
+//! taken divides the cases it explains by its factor, and the others are looked at again through
+//! what is left. Every change is then judged with all other claims taken away, so that it is
+//! neither credited with its neighbour's rise nor judged against a neighbour's sites as controls.
+//! Changes with nearly the same sites and hours are one set: none takes anything from another.
+
+use driftline_protocol::mutant::{self, Mutant};
+
+use super::coverage::WEEK;
+use super::evaluate::{Depth, Evaluation, Scope, evaluate};
+use super::exposure::{Reach, window_hours};
+use super::lens::Effect;
+use super::verdict::Reason;
+use crate::analysis::cases::Candidate;
+use crate::analysis::stats::adjust::benjamini_hochberg;
+
+/// Likelihood gain a change must keep to explain anything (about p = .007).
+const MIN_GAIN: f64 = 3.0;
+/// Overlap of sites and hours from which no count can tell two changes apart (Jaccard).
+const SAME: f64 = 0.9;
+/// Weeks before a change that its judgement looks at.
+const HISTORY: i64 = 13 * WEEK;
+
+/// One change and all that is known of it.
+#[derive(Clone, Debug)]
+pub(super) struct Judged<'a> {
+    pub(super) candidate: &'a Candidate,
+    pub(super) window_hours: u32,
+    pub(super) outcome: Result<Evaluation, Reason>,
+    /// Whether it would have been a claim if no other change had been made.
+    pub(super) claim_alone: bool,
+    /// Changes it cannot be told from.
+    pub(super) twins: Vec<String>,
+}
+
+/// Judges the changes of one service.
+pub(super) fn judge<'a>(scope: &Scope<'_>, candidates: &[&'a Candidate]) -> Vec<Judged<'a>> {
+    let hours: Vec<u32> = candidates.iter().map(|candidate| hours(scope, candidate)).collect();
+    let changes: Vec<Change<'_>> = candidates
+        .iter()
+        .zip(&hours)
+        .map(|(candidate, hours)| Change {
+            candidate,
+            reach: Reach::of(candidate, scope.stream, *hours),
+        })
+        .collect();
+    let none: &[&Effect] = &[];
+    let alone = scope.parallel(changes.len(), |place| {
+        changes.get(place).map(|change| change.evaluate(scope, (none, Depth::Full)))
+    });
+    let alone: Vec<_> = alone.into_iter().flatten().collect();
+    let claims = claims(&alone, scope.settings.q);
+    let twins = twins(scope, &changes);
+    let explained = explain(scope, &changes, (&alone, &claims, &twins));
+    let again = scope.parallel(changes.len(), |place| {
+        let effects = explained.others(place, (&changes, &twins));
+        if effects.is_empty() {
+            return None;
+        }
+        changes.get(place).map(|change| change.evaluate(scope, (&effects, Depth::Full)))
+    });
+    let outcomes = alone.into_iter().zip(again).map(|(alone, again)| again.unwrap_or(alone));
+    let facts = claims.into_iter().zip(twins);
+    let named = |places: &[usize]| -> Vec<String> {
+        places.iter().filter_map(|place| Some(candidates.get(*place)?.id.clone())).collect()
+    };
+    candidates
+        .iter()
+        .zip(hours)
+        .zip(outcomes.zip(facts))
+        .map(|((candidate, window_hours), (outcome, (claim_alone, twins)))| Judged {
+            candidate,
+            window_hours,
+            outcome,
+            claim_alone,
+            twins: named(&twins),
+        })
+        .collect()
+}
+
+/// The window of `candidate`, known before any case is counted.
+fn hours(scope: &Scope<'_>, candidate: &Candidate) -> u32 {
+    if !mutant::active(Mutant::CorrelateWindowAfterLooking) {
+        return window_hours(candidate, scope.settings);
+    }
+    let p = |hours: u32| {
+        let reach = Reach::of(candidate, scope.stream, hours).ok()?;
+        Some(evaluate(scope, (candidate, &reach), (&[], Depth::Full)).ok()?.p)
+    };
+    let tried = [24, 72, 168].map(|hours| (p(hours).unwrap_or(1.0), hours));
+    tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map_or(72, |(_, hours)| hours)
+}
+
+struct Change<'a> {
+    candidate: &'a Candidate,
+    reach: Result<Reach, Reason>,
+}
+
+impl Change<'_> {
+    fn evaluate(&self, scope: &Scope<'_>, how: (&[&Effect], Depth)) -> Result<Evaluation, Reason> {
+        let reach = self.reach.as_ref().map_err(|reason| *reason)?;
+        evaluate(scope, (self.candidate, reach), how)
+    }
+
+    /// The sites it reached and for how long.
+    fn spans(&self) -> Vec<Option<(i64, i64)>> {
+        let Ok(reach) = &self.reach else { return Vec::new() };
+        let span = |site| reach.reached(site).map(|start| (start, start + reach.window));
+        (0..reach.wave_of.len()).map(span).collect()
+    }
+
+    /// From the first case its judgement looks at to the last.
+    fn horizon(&self) -> Option<(i64, i64)> {
+        let reach = self.reach.as_ref().ok()?;
+        Some((reach.first() - HISTORY, reach.waves.last()? + reach.window))
+    }
+}
+
+/// Which changes would be claims if each were the only one.
+fn claims(alone: &[Result<Evaluation, Reason>], q: f64) -> Vec<bool> {
+    let with_controls = |outcome: &&Result<Evaluation, Reason>| {
+        outcome.as_ref().is_ok_and(|evaluation| evaluation.controls.is_some())
+    };
+    let tested: Vec<f64> =
+        alone.iter().filter(with_controls).flatten().map(|evaluation| evaluation.p).collect();
+    let mut adjusted = benjamini_hochberg(&tested).into_iter();
+    alone
+        .iter()
+        .map(|outcome| {
+            let Ok(evaluation) = outcome else { return false };
+            if evaluation.controls.is_none() {
+                return false;
+            }
+            let q_value = adjusted.next().unwrap_or(1.0);
+            q_value <= q && evaluation.llr >= MIN_GAIN && !evaluation.pre_existing
+        })
+        .collect()
+}
+
+/// For each change the others with nearly the same sites and hours.
+fn twins(scope: &Scope<'_>, changes: &[Change<'_>]) -> Vec<Vec<usize>> {
+    let weights: Vec<f64> = scope.index.as_ref().map_or_else(Vec::new, |index| {
+        (0..scope.stream.sites.len())
+            .map(|site| index.between(site, i64::MIN, i64::MAX).len() as f64)
+            .collect()
+    });
+    let mut order: Vec<(i64, usize)> = changes
+        .iter()
+        .enumerate()
+        .filter_map(|(place, change)| Some((change.reach.as_ref().ok()?.first(), place)))
+        .collect();
+    order.sort_unstable();
+    let mut twins = vec![Vec::new(); changes.len()];
+    for (rank, (first, place)) in order.iter().enumerate() {
+        let Some(change) = changes.get(*place) else { continue };
+        let Ok(reach) = &change.reach else { continue };
+        let near = order.iter().skip(rank + 1);
+        // Windows that begin a tenth of their length apart overlap too little already.
+        for (_, other) in near.take_while(|(start, _)| start - first <= reach.window / 9) {
+            let same = changes.get(*other).is_some_and(|b| overlap(change, b, &weights) > SAME);
+            for (one, two) in [(*place, *other), (*other, *place)] {
+                if let (true, Some(list)) = (same, twins.get_mut(one)) {
+                    list.push(two);
+                }
+            }
+        }
+    }
+    for list in &mut twins {
+        list.sort_unstable();
+    }
+    twins
+}
+
+/// Common site-hours over all site-hours of two changes, sites weighed by their cases.
+fn overlap(a: &Change<'_>, b: &Change<'_>, weights: &[f64]) -> f64 {
+    let (mut common, mut all) = (0.0, 0.0);
+    for ((a, b), weight) in a.spans().into_iter().zip(b.spans()).zip(weights) {
+        let length = |span: Option<(i64, i64)>| span.map_or(0, |(start, end)| end - start) as f64;
+        let both = match (a, b) {
+            (Some(a), Some(b)) => (a.1.min(b.1) - a.0.max(b.0)).max(0) as f64,
+            (Some(_) | None, _) => 0.0,
+        };
+        common += weight * both;
+        all += weight * (length(a) + length(b) - both);
+    }
+    if all > 0.0 { common / all } else { 0.0 }
+}
+
+/// What was taken as explained, and by which change.
+struct Explained {
+    effects: Vec<(usize, Effect)>,
+}
+
+impl Explained {
+    /// The effects of other changes (twins are no others) that the judgement of `place` would see.
+    fn others<'e>(
+        &'e self,
+        place: usize,
+        (changes, twins): (&[Change<'_>], &[Vec<usize>]),
+    ) -> Vec<&'e Effect> {
+        let Some((from, to)) = changes.get(place).and_then(Change::horizon) else {
+            return Vec::new();
+        };
+        let twins = twins.get(place).map_or(&[][..], Vec::as_slice);
+        self.effects
+            .iter()
+            .filter(|(of, _)| *of != place && !twins.contains(of))
+            .map(|(_, effect)| effect)
+            .filter(|effect| effect.reaches(from, to))
+            .collect()
+    }
+}
+
+/// Takes claims by likelihood, the greatest first, each through what is left by those before it.
+fn explain(
+    scope: &Scope<'_>,
+    changes: &[Change<'_>],
+    (alone, claims, twins): (&[Result<Evaluation, Reason>], &[bool], &[Vec<usize>]),
+) -> Explained {
+    let mut waiting: Vec<(f64, usize, usize)> = alone
+        .iter()
+        .zip(claims)
+        .enumerate()
+        .filter_map(|(place, (outcome, claim))| {
+            claim.then_some((outcome.as_ref().ok()?.llr, place, 0))
+        })
+        .collect();
+    let mut explained = Explained { effects: Vec::new() };
+    while let Some(best) = take_best(&mut waiting) {
+        let (_, place, seen) = best;
+        let Some(change) = changes.get(place) else { continue };
+        let is_twin = |(of, _): &(usize, Effect)| twins.get(place).is_some_and(|t| t.contains(of));
+        if explained.effects.iter().any(is_twin) {
+            continue;
+        }
+        let others = explained.others(place, (changes, twins));
+        let Ok(left) = change.evaluate(scope, (&others, Depth::Effect)) else { continue };
+        if left.llr < MIN_GAIN {
+            continue;
+        }
+        let stale = seen < explained.effects.len();
+        let still_best = waiting.iter().all(|(llr, _, _)| *llr <= left.llr);
+        if stale && !still_best {
+            waiting.push((left.llr, place, explained.effects.len()));
+            continue;
+        }
+        explained.effects.push((place, Effect { spans: change.spans(), factor: left.ratio() }));
+    }
+    explained
+}
+
+/// Takes the one with the greatest likelihood; of equals the first in the file's order by place.
+fn take_best(waiting: &mut Vec<(f64, usize, usize)>) -> Option<(f64, usize, usize)> {
+    let best = waiting
+        .iter()
+        .enumerate()
+        .max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))
+        .map(|(at, _)| at)?;
+    Some(waiting.swap_remove(best))
+}

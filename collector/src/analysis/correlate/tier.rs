@@ -1,0 +1,168 @@
+//! From numbers to words: how far one may go, and what kept it from going further.
+//!
+//! Claims are counted over the whole file: Benjamini and Hochberg over all changes that have
+//! controls. Those without can never be claims, so they are neither tested nor counted, and their
+//! `q_value` is null.
+
+use driftline_protocol::mutant::{self, Mutant};
+
+use super::compete::Judged;
+use super::evaluate::Evaluation;
+use super::placebo::is_nothing_new;
+use super::score::score;
+use super::settings::Settings;
+use super::verdict::{Reason, Tier, Verdict};
+use crate::analysis::stats::adjust::benjamini_hochberg;
+
+/// A p-value above this is no rise worth a word.
+const WEAK: f64 = 0.05;
+/// A rise that would matter; an interval below it refutes the change.
+const MATTERS: f64 = 1.2;
+/// Half the width of a 95 % interval, in standard errors.
+const INTERVAL: f64 = 1.959_963_984_540_054;
+/// Expected cases below which hardly anything can be shown.
+const FEW_CASES: f64 = 2.0;
+/// Reference weeks without which no claim is made.
+const MIN_WEEKS: usize = 2;
+
+/// The verdicts of all judged changes, in their order.
+pub(super) fn decide(judged: Vec<Judged<'_>>, settings: &Settings) -> Vec<Verdict> {
+    let tested: Vec<f64> =
+        judged.iter().filter_map(|judged| with_controls(judged).map(|e| e.p)).collect();
+    let mut adjusted = if mutant::active(Mutant::CorrelateNoMultiplicity) {
+        tested.into_iter()
+    } else {
+        benjamini_hochberg(&tested).into_iter()
+    };
+    let decide = |judged: Judged<'_>| {
+        let q = with_controls(&judged).and_then(|_| adjusted.next());
+        verdict(judged, q, settings)
+    };
+    judged.into_iter().map(decide).collect()
+}
+
+fn with_controls<'a>(judged: &'a Judged<'_>) -> Option<&'a Evaluation> {
+    let evaluation = judged.outcome.as_ref().ok()?;
+    let may_claim = evaluation.controls.is_some() || mutant::active(Mutant::CorrelateNoControls);
+    may_claim.then_some(evaluation)
+}
+
+fn verdict(judged: Judged<'_>, q: Option<f64>, settings: &Settings) -> Verdict {
+    let empty = Verdict {
+        id: judged.candidate.id.clone(),
+        service: judged.candidate.service.clone(),
+        window_hours: judged.window_hours,
+        observed: None,
+        expected: None,
+        excess: None,
+        rate_ratio: None,
+        ci_low: None,
+        ci_high: None,
+        p_value: None,
+        q_value: None,
+        dispersion: None,
+        score: None,
+        llr: None,
+        tier: Tier::Undetermined,
+        controls: None,
+        placebo: None,
+        lag_seconds: None,
+        detectable_ratio: None,
+        indistinguishable: judged.twins.clone(),
+        reason: None,
+    };
+    let evaluation = match &judged.outcome {
+        Ok(evaluation) => evaluation,
+        Err(reason) => return Verdict { reason: Some(*reason), ..empty },
+    };
+    let (tier, reason) = tier(&judged, (evaluation, q), settings);
+    let end = |side: f64| {
+        let end = (evaluation.log_ratio + side * INTERVAL * evaluation.standard_error).exp();
+        Some(end).filter(|end| end.is_finite())
+    };
+    Verdict {
+        observed: Some(evaluation.cases as u64),
+        expected: Some(evaluation.expected_cases()),
+        excess: Some(evaluation.cases - evaluation.expected_cases()),
+        rate_ratio: Some(evaluation.ratio()),
+        ci_low: end(-1.0),
+        ci_high: end(1.0),
+        p_value: Some(evaluation.p),
+        q_value: q,
+        dispersion: Some(evaluation.dispersion),
+        score: Some(score(evaluation.llr)),
+        llr: Some(evaluation.llr.max(0.0)),
+        tier,
+        controls: evaluation.controls,
+        placebo: evaluation.placebo,
+        lag_seconds: evaluation.lag_seconds,
+        detectable_ratio: evaluation.detectable_ratio,
+        reason,
+        ..empty
+    }
+}
+
+/// The tier, and what kept it from being better.
+fn tier(
+    judged: &Judged<'_>,
+    (evaluation, q): (&Evaluation, Option<f64>),
+    settings: &Settings,
+) -> (Tier, Option<Reason>) {
+    let short = evaluation.weeks < settings.reference_weeks;
+    match q {
+        Some(q) if q <= settings.q => claim(judged, evaluation, (settings, short)),
+        Some(_) if evaluation.p_model <= WEAK && evaluation.attainable > settings.q => {
+            (Tier::Possible, Some(Reason::FewSites))
+        }
+        Some(_) if judged.claim_alone => (Tier::Coincident, Some(Reason::BetterExplained)),
+        Some(_) if evaluation.p <= WEAK && evaluation.pre_existing => {
+            (Tier::Coincident, Some(Reason::PreExisting))
+        }
+        Some(_) if evaluation.p <= WEAK => (Tier::Possible, Some(Reason::Weak)),
+        None if evaluation.p <= settings.q => (Tier::Possible, Some(Reason::NoControls)),
+        Some(_) | None => without_rise(evaluation, short),
+    }
+}
+
+/// A rise that would be a claim, unless something speaks against it.
+fn claim(
+    judged: &Judged<'_>,
+    evaluation: &Evaluation,
+    (settings, short): (&Settings, bool),
+) -> (Tier, Option<Reason>) {
+    if evaluation.pre_existing {
+        return (Tier::Coincident, Some(Reason::PreExisting));
+    }
+    if evaluation.attainable > settings.q {
+        return (Tier::Possible, Some(Reason::FewSites));
+    }
+    if evaluation.placebo.is_some_and(is_nothing_new) {
+        return (Tier::Possible, Some(Reason::PlaceboExceeded));
+    }
+    if evaluation.weeks < MIN_WEEKS {
+        return (Tier::Possible, Some(Reason::ShortHistory));
+    }
+    let caveat = if !judged.twins.is_empty() {
+        Some(Reason::Indistinguishable)
+    } else {
+        short.then_some(Reason::ShortHistory)
+    };
+    (Tier::Supported, caveat)
+}
+
+fn without_rise(evaluation: &Evaluation, short: bool) -> (Tier, Option<Reason>) {
+    let highest = (evaluation.log_ratio + INTERVAL * evaluation.standard_error).exp();
+    if highest < MATTERS {
+        return (Tier::Refuted, None);
+    }
+    let reason = if evaluation.expected < FEW_CASES {
+        Reason::TooFewCases
+    } else if short {
+        Reason::ShortHistory
+    } else if evaluation.controls.is_none() {
+        Reason::NoControls
+    } else {
+        Reason::Inconclusive
+    };
+    (Tier::Undetermined, Some(reason))
+}

@@ -1,0 +1,166 @@
+//! Changes from a file, as candidates to go together with a rise.
+//!
+//! The order of a change's sites and waves means nothing, so they come out sorted. An empty list of
+//! sites is not an empty exposure: nobody said where the change was made, and the analysis must
+//! know that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use jiff::tz::TimeZone;
+
+use super::file::Header;
+use super::refusal::{ReadError, Refusal, Refusals, Why};
+use super::rows::{Fields, Rows};
+use super::take::{is_separable, name};
+use super::{CHANGES, parse_moment};
+use crate::analysis::cases::{Candidate, Exposure};
+
+/// Every column that is looked at.
+const NAMES: [&str; 7] = ["id", "at", "service", "exposed_sites", "kind", "window_hours", "waves"];
+
+/// Those that must be there.
+const REQUIRED: [&str; 4] = ["id", "at", "service", "exposed_sites"];
+
+/// The longest window, in hours: a year.
+const WINDOW_HOURS: u32 = 8_760;
+
+/// What stands for all sites.
+const EVERYWHERE: &str = "*";
+
+/// What a file of changes came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The changes, in the order of their rows.
+    pub candidates: Vec<Candidate>,
+    /// How many rows there were, without the header.
+    pub rows: u64,
+    /// What was not taken.
+    pub refused: Refusals,
+}
+
+/// Reads comma-separated changes under a header that names `id`, `at`, `service` and
+/// `exposed_sites`, and may name `kind`, `window_hours` and `waves`, in any order.
+///
+/// Times without an offset are local to `zone`. `exposed_sites` are separated by spaces, `*` is
+/// everywhere, nothing is unknown; an empty `service` is all of them; `waves` are `site@time`
+/// separated by spaces, and their sites are exposed as well.
+///
+/// # Errors
+/// As of [`super::read_cases`].
+pub fn read_changes(reader: impl Read, zone: &TimeZone) -> Result<Changes, ReadError> {
+    let mut rows = Rows::new(reader);
+    let header = rows.next()?.and_then(|row| row.fields).ok_or(ReadError::NoHeader)?;
+    let header = Header::of(header, &NAMES, &REQUIRED)?;
+    let mut changes = Changes::default();
+    let mut ids = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        changes.rows += 1;
+        let line = row.line;
+        let taken = match header.check(row.fields) {
+            Err(why) => Err(Refusal { line, column: None, name: None, why }),
+            Ok(fields) => candidate(&header, fields, zone)
+                .and_then(|candidate| unused(&ids, candidate))
+                .map_err(|(name, why)| header.refusal(line, name, why)),
+        };
+        match taken {
+            Ok(candidate) => {
+                ids.insert(candidate.id.clone());
+                changes.candidates.push(candidate);
+            }
+            Err(refusal) => changes.refused.push(refusal),
+        }
+        if changes.candidates.len() > CHANGES {
+            return Err(ReadError::Changes { line });
+        }
+    }
+    Ok(changes)
+}
+
+/// Which column is wrong, and why.
+type Wrong = (&'static str, Why);
+
+fn unused(ids: &BTreeSet<String>, candidate: Candidate) -> Result<Candidate, Wrong> {
+    if ids.contains(&candidate.id) { Err(("id", Why::Repeated)) } else { Ok(candidate) }
+}
+
+fn candidate(header: &Header, fields: Fields<'_>, zone: &TimeZone) -> Result<Candidate, Wrong> {
+    let text = |column: &'static str| {
+        name_or_list(column, header.value(fields, column)).map_err(|why| (column, why))
+    };
+    let (id, service, kind) = (text("id")?, text("service")?, text("kind")?);
+    if id.is_empty() {
+        return Err(("id", Why::Empty));
+    }
+    let at = header.value(fields, "at");
+    if at.is_empty() {
+        return Err(("at", Why::Empty));
+    }
+    let at = parse_moment(at, zone).map_err(|why| ("at", why))?;
+    let waves = waves(text("waves")?, zone).map_err(|why| ("waves", why))?;
+    let exposure = exposure(text("exposed_sites")?, &waves);
+    Ok(Candidate {
+        id: id.to_owned(),
+        at,
+        service: (!service.is_empty()).then(|| service.to_owned()),
+        exposure: exposure.map_err(|why| ("exposed_sites", why))?,
+        kind: (!kind.is_empty()).then(|| kind.to_owned()),
+        window_hours: hours(text("window_hours")?).map_err(|why| ("window_hours", why))?,
+        waves: waves.into_iter().collect(),
+    })
+}
+
+/// Lists may be longer than one name; the length of the row bounds them.
+fn name_or_list<'a>(column: &str, value: &'a [u8]) -> Result<&'a str, Why> {
+    match column {
+        "exposed_sites" | "waves" => std::str::from_utf8(value).map_err(|_| Why::NotUtf8),
+        _ => name(value),
+    }
+}
+
+fn exposure(text: &str, waves: &BTreeMap<String, i64>) -> Result<Exposure, Why> {
+    if text == EVERYWHERE {
+        return Ok(Exposure::Everywhere);
+    }
+    let mut sites: BTreeSet<&str> = waves.keys().map(String::as_str).collect();
+    for site in text.split_ascii_whitespace() {
+        if site == EVERYWHERE {
+            return Err(Why::EverywhereAndSome);
+        }
+        sites.insert(checked_site(site)?);
+    }
+    if sites.is_empty() {
+        return Ok(Exposure::Unknown);
+    }
+    Ok(Exposure::Sites(sites.into_iter().map(str::to_owned).collect()))
+}
+
+fn waves(text: &str, zone: &TimeZone) -> Result<BTreeMap<String, i64>, Why> {
+    let mut waves = BTreeMap::new();
+    for wave in text.split_ascii_whitespace() {
+        let (site, at) = wave.rsplit_once('@').ok_or(Why::Wave)?;
+        let at = parse_moment(at.as_bytes(), zone)?;
+        if waves.insert(checked_site(site)?.to_owned(), at).is_some() {
+            return Err(Why::WaveTwice);
+        }
+    }
+    Ok(waves)
+}
+
+fn checked_site(site: &str) -> Result<&str, Why> {
+    if site.is_empty() {
+        return Err(Why::Wave);
+    }
+    if !is_separable(site) {
+        return Err(Why::SiteName);
+    }
+    name(site.as_bytes())
+}
+
+fn hours(text: &str) -> Result<Option<u32>, Why> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let hours = text.parse().map_err(|_| Why::Hours)?;
+    if (1..=WINDOW_HOURS).contains(&hours) { Ok(Some(hours)) } else { Err(Why::Hours) }
+}

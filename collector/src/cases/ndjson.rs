@@ -1,0 +1,125 @@
+//! Cases as one JSON object a line.
+//!
+//! The same names as the columns of a header; other members are passed over, null is the same as
+//! absent, and a whole number stands for its digits, since some systems number their sites.
+
+use std::borrow::Cow;
+use std::io::{BufRead, Read};
+
+use serde::Deserialize;
+
+use super::ROW_BYTES;
+use super::refusal::{ReadError, Refusal, Why};
+use super::take::{Column, Raw, Taker};
+
+/// One line, before anything is known of its values.
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    opened_at: Option<Value<'a>>,
+    #[serde(borrow)]
+    service: Option<Value<'a>>,
+    #[serde(borrow)]
+    site: Option<Value<'a>>,
+    #[serde(borrow)]
+    category: Option<Value<'a>>,
+    #[serde(borrow)]
+    id: Option<Value<'a>>,
+    #[serde(borrow)]
+    recorded_at: Option<Value<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Value<'a> {
+    Text(#[serde(borrow)] Cow<'a, str>),
+    Number(i64),
+    Other(serde::de::IgnoredAny),
+}
+
+/// Takes every line of `reader`.
+pub(super) fn take_all(reader: impl BufRead, taker: &mut Taker<'_>) -> Result<(), ReadError> {
+    let mut lines = Lines { reader, text: Vec::new(), line: 0 };
+    while let Some(line) = lines.next()? {
+        let number = line.number;
+        if line.text.trim_ascii().is_empty() {
+            continue;
+        }
+        taker.cases.rows += 1;
+        match take(&line, taker) {
+            Ok(()) => taker.within_bounds(number)?,
+            Err(refusal) => taker.cases.refused.push(refusal),
+        }
+    }
+    Ok(())
+}
+
+fn take(line: &NumberedLine<'_>, taker: &mut Taker<'_>) -> Result<(), Refusal> {
+    let whole = |why, column| Refusal { line: line.number, column, name: None, why };
+    if !line.whole {
+        return Err(whole(Why::LongRow, None));
+    }
+    let object: Line<'_> = serde_json::from_slice(line.text)
+        .map_err(|error| whole(Why::NotJson, Some(error.column())))?;
+    let refusal = |(column, why): (Column, Why)| Refusal {
+        line: line.number,
+        column: None,
+        name: Some(column.as_str()),
+        why,
+    };
+    let mut buffers: [Cow<'_, str>; 6] = Default::default();
+    let values = [
+        object.opened_at,
+        object.service,
+        object.site,
+        object.category,
+        object.id,
+        object.recorded_at,
+    ];
+    for ((buffer, value), column) in buffers.iter_mut().zip(values).zip(Column::ALL) {
+        *buffer = match value {
+            None => Cow::Borrowed(""),
+            Some(Value::Text(text)) => text,
+            Some(Value::Number(number)) => Cow::Owned(number.to_string()),
+            Some(Value::Other(_)) => return Err(refusal((column, Why::NotText))),
+        };
+    }
+    let [opened_at, service, site, category, id, recorded_at] =
+        buffers.each_ref().map(|text| text.as_bytes().trim_ascii());
+    let raw = Raw { opened_at, service, site, category, id, recorded_at };
+    taker.take(&raw).map_err(refusal)
+}
+
+/// Lines of a reader, in bounded memory.
+struct Lines<R> {
+    reader: R,
+    text: Vec<u8>,
+    line: u64,
+}
+
+struct NumberedLine<'a> {
+    number: u64,
+    text: &'a [u8],
+    /// Whether it ended within the bound.
+    whole: bool,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn next(&mut self) -> Result<Option<NumberedLine<'_>>, ReadError> {
+        let line = self.line;
+        let failed = |source| ReadError::Input { line, source };
+        self.text.clear();
+        let bound = ROW_BYTES as u64;
+        let mut bounded = Read::by_ref(&mut self.reader).take(bound);
+        let read = bounded.read_until(b'\n', &mut self.text).map_err(failed)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        let whole = self.text.ends_with(b"\n") || (read as u64) < bound;
+        if !whole {
+            self.reader.skip_until(b'\n').map_err(failed)?;
+        }
+        self.line += 1;
+        Ok(Some(NumberedLine { number: self.line, text: &self.text, whole }))
+    }
+}

@@ -1,0 +1,157 @@
+//! What could not be taken, and why.
+//!
+//! A refusal is data: the reading goes on. Only what leaves nothing to go on with is a
+//! [`ReadError`]. Neither repeats a value of the row: a case may be about a person.
+
+use std::fmt;
+use std::io;
+
+use super::{CASES, CHANGES, NAME_BYTES, NAMES, REFUSALS, ROW_BYTES};
+
+/// One row that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The line on which the row begins, from 1.
+    pub line: u64,
+    /// Which column of the row, from 1; `None` where the row as a whole is refused.
+    pub column: Option<usize>,
+    /// The name of the column.
+    pub name: Option<&'static str>,
+    /// What is wrong with it.
+    pub why: Why,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line)?;
+        match (self.column, self.name) {
+            (Some(column), Some(name)) => write!(f, ", column {column} ({name})")?,
+            (Some(column), None) => write!(f, ", column {column}")?,
+            (None, Some(name)) => write!(f, ", column {name}")?,
+            (None, None) => {}
+        }
+        write!(f, ": {}", self.why)
+    }
+}
+
+/// Why a row was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// A value that must be there is not.
+    #[error("is empty")]
+    Empty,
+    /// No time in either of the two forms.
+    #[error("is not a time such as 2026-11-22T13:00:00Z or 2026-11-22 13:00:00")]
+    NotATime,
+    /// A year that no case has.
+    #[error("lies outside the years 1970 to 2199")]
+    FarTime,
+    /// Bytes that are no text.
+    #[error("is not UTF-8")]
+    NotUtf8,
+    /// A name that is a text.
+    #[error("is longer than {NAME_BYTES} bytes")]
+    LongName,
+    /// A site's name that could not be written in a file of changes.
+    #[error("holds a space or an @, which separate names in a file of changes")]
+    SiteName,
+    /// More or fewer columns than the header.
+    #[error("the row has {found} columns and the header {expected}")]
+    Width {
+        /// Columns of this row.
+        found: usize,
+        /// Columns of the header.
+        expected: usize,
+    },
+    /// A row beyond the bound.
+    #[error("the row is longer than {ROW_BYTES} bytes or has too many columns; is a quote open?")]
+    LongRow,
+    /// A window that is no whole number of hours in its bounds.
+    #[error("is not a whole number of hours from 1 to 8760")]
+    Hours,
+    /// An id that is taken.
+    #[error("is the id of an earlier change")]
+    Repeated,
+    /// `*` beside names.
+    #[error("says everywhere (*) beside the names of sites")]
+    EverywhereAndSome,
+    /// A wave without its site or its time.
+    #[error("is not a list of site@time separated by spaces")]
+    Wave,
+    /// A site with two times.
+    #[error("names a site twice")]
+    WaveTwice,
+    /// A line that is no JSON object.
+    #[error("the line is not a JSON object")]
+    NotJson,
+    /// A JSON value that is neither text nor a whole number.
+    #[error("is neither a text nor a whole number")]
+    NotText,
+}
+
+/// What was refused: the first of them by name, all of them by number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// The first ones, at most [`REFUSALS`].
+    pub first: Vec<Refusal>,
+    /// How many there were.
+    pub total: u64,
+}
+
+impl Refusals {
+    /// Counts `refusal`, and remembers it while there is room.
+    pub(super) fn push(&mut self, refusal: Refusal) {
+        self.total += 1;
+        if self.first.len() < REFUSALS {
+            self.first.push(refusal);
+        }
+    }
+}
+
+/// Why a file as a whole could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The reader failed.
+    #[error("reading on after line {line}")]
+    Input {
+        /// How many lines had been read.
+        line: u64,
+        /// What the reader said.
+        source: io::Error,
+    },
+    /// Not even a header.
+    #[error("there is no header line")]
+    NoHeader,
+    /// Columns without which nothing can be said.
+    #[error("the header (line 1) lacks the column {column}; it must name {required}")]
+    Lacks {
+        /// The first one missing.
+        column: &'static str,
+        /// All that must be there.
+        required: String,
+    },
+    /// Two columns of one name.
+    #[error("the header (line 1) names the column {column} twice")]
+    Twice {
+        /// The column.
+        column: &'static str,
+    },
+    /// More names than a column of names has.
+    #[error("line {line}: a column has more than {NAMES} different names; is it the right one?")]
+    Names {
+        /// The line of the name too many.
+        line: u64,
+    },
+    /// More cases than fit.
+    #[error("line {line}: there are more than {CASES} cases")]
+    Cases {
+        /// The line of the case too many.
+        line: u64,
+    },
+    /// More changes than fit.
+    #[error("line {line}: there are more than {CHANGES} changes")]
+    Changes {
+        /// The line of the change too many.
+        line: u64,
+    },
+}

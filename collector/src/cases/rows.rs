@@ -1,0 +1,128 @@
+//! Comma-separated rows (RFC 4180) from a reader, in bounded memory.
+//!
+//! The machine of `csv-core` fills buffers of ours, so that a row that never ends costs no more
+//! than a row; the `csv` crate above it grows its own. Quoted fields may hold commas, quotes and
+//! line ends; lines end with LF or CRLF; a byte order mark and blank lines are skipped. It does not
+//! know what a column means.
+
+use std::io::{BufRead, BufReader, Read};
+
+use csv_core::ReadRecordResult;
+
+use super::{COLUMNS, ROW_BYTES, ReadError};
+
+/// How much is asked of the reader at once, in bytes.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// The mark some programs put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Rows of a reader.
+pub(super) struct Rows<R> {
+    reader: BufReader<R>,
+    machine: csv_core::Reader,
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    /// How many line ends were passed.
+    lines: u64,
+}
+
+/// One row.
+pub(super) struct Row<'a> {
+    /// The line it begins on, from 1.
+    pub(super) line: u64,
+    /// Its fields; `None` when it is longer than a row may be.
+    pub(super) fields: Option<Fields<'a>>,
+}
+
+/// The fields of one row.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'a> {
+    text: &'a [u8],
+    ends: &'a [usize],
+}
+
+impl<'a> Fields<'a> {
+    /// How many there are.
+    pub(super) fn len(self) -> usize {
+        self.ends.len()
+    }
+
+    /// The field at `index`, without white space around it; empty if the row has none there.
+    pub(super) fn at(self, index: usize) -> &'a [u8] {
+        let start = index.checked_sub(1).and_then(|before| self.ends.get(before));
+        let start = start.copied().unwrap_or(0);
+        let end = self.ends.get(index).copied().unwrap_or(start);
+        self.text.get(start..end).unwrap_or_default().trim_ascii()
+    }
+}
+
+impl<R: Read> Rows<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self {
+            reader: BufReader::with_capacity(CHUNK_BYTES, reader),
+            machine: csv_core::Reader::new(),
+            text: vec![0; ROW_BYTES],
+            ends: vec![0; COLUMNS],
+            lines: 0,
+        }
+    }
+
+    /// The next row; `None` at the end.
+    ///
+    /// # Errors
+    /// [`ReadError::Input`] when the reader fails.
+    pub(super) fn next(&mut self) -> Result<Option<Row<'_>>, ReadError> {
+        self.skip_blank()?;
+        let line = self.lines + 1;
+        let (mut text, mut ends, mut whole) = (0, 0, true);
+        loop {
+            let lines = self.lines;
+            let input = self.reader.fill_buf();
+            let input = input.map_err(|source| ReadError::Input { line: lines, source })?;
+            let room = self.text.get_mut(text..).unwrap_or_default();
+            let places = self.ends.get_mut(ends..).unwrap_or_default();
+            let (result, read, written, ended) = self.machine.read_record(input, room, places);
+            self.lines += line_ends(input.get(..read).unwrap_or_default());
+            self.reader.consume(read);
+            text += written;
+            ends += ended;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
+                    (text, ends, whole) = (0, 0, false);
+                }
+                ReadRecordResult::Record => break,
+                ReadRecordResult::End => return Ok(None),
+            }
+        }
+        let text = self.text.get(..text).unwrap_or_default();
+        let ends = self.ends.get(..ends).unwrap_or_default();
+        Ok(Some(Row { line, fields: whole.then_some(Fields { text, ends }) }))
+    }
+
+    /// Passes over what stands before a row, so that the row's line is its own.
+    fn skip_blank(&mut self) -> Result<(), ReadError> {
+        loop {
+            let line = self.lines;
+            let input = self.reader.fill_buf();
+            let input = input.map_err(|source| ReadError::Input { line, source })?;
+            let mark = if line == 0 && input.starts_with(BYTE_ORDER_MARK) {
+                BYTE_ORDER_MARK.len()
+            } else {
+                0
+            };
+            let rest = input.get(mark..).unwrap_or_default();
+            let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            self.lines += line_ends(rest.get(..blank).unwrap_or_default());
+            self.reader.consume(mark + blank);
+            if mark + blank == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn line_ends(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}

@@ -1,0 +1,39 @@
+//! The list of all sites, one a line.
+//!
+//! Sites without a case are still places where nothing happened, and so evidence.
+
+use std::io::Read;
+
+use super::NAMES;
+use super::refusal::{ReadError, Refusal, Refusals, Why};
+use super::rows::Rows;
+use super::take::{is_separable, name};
+
+/// Reads the names of sites; blank lines are passed over, a line `site` on top is a header.
+///
+/// # Errors
+/// [`ReadError::Input`] or [`ReadError::Names`]. A name that cannot be taken is refused.
+pub fn read_sites(reader: impl Read) -> Result<(Vec<String>, Refusals), ReadError> {
+    let mut rows = Rows::new(reader);
+    let (mut sites, mut refused) = (Vec::new(), Refusals::default());
+    while let Some(row) = rows.next()? {
+        let line = row.line;
+        let site = row.fields.ok_or(Why::LongRow).and_then(|fields| {
+            let width = Why::Width { found: fields.len(), expected: 1 };
+            if fields.len() == 1 { name(fields.at(0)) } else { Err(width) }
+        });
+        match site {
+            Ok("") => {}
+            Ok("site") if line == 1 => {}
+            Ok(site) if is_separable(site) => sites.push(site.to_owned()),
+            Ok(_) => {
+                refused.push(Refusal { line, column: Some(1), name: None, why: Why::SiteName })
+            }
+            Err(why) => refused.push(Refusal { line, column: Some(1), name: None, why }),
+        }
+        if sites.len() > NAMES {
+            return Err(ReadError::Names { line });
+        }
+    }
+    Ok((sites, refused))
+}
