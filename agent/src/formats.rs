@@ -29,7 +29,15 @@ pub mod ini;
 
 pub mod json;
 
+pub mod freeswitch;
+
 pub mod lists;
+
+pub mod asterisk;
+
+pub mod kamailio;
+
+pub mod script;
 
 pub mod sshd;
 
@@ -38,6 +46,8 @@ pub mod sudoers;
 pub mod systemd;
 
 pub mod text;
+
+pub mod xml;
 
 #[cfg(test)]
 mod tests;
@@ -64,7 +74,22 @@ pub static ALL: &[&Format] = &[
     &sshd::FORMAT,
     &sudoers::FORMAT,
     &systemd::FORMAT,
+    &script::TOOLS,
+    &asterisk::DIALPLAN,
+    &asterisk::VOICEMAIL,
+    &asterisk::CHANNELS,
+    &asterisk::FORMAT,
+    &kamailio::DISPATCHER,
+    &kamailio::PERMISSIONS,
+    &kamailio::TLS,
+    &kamailio::FORMAT,
+    &kamailio::OPENSIPS,
+    &script::AEL,
+    &script::LUA,
+    &script::ADSI,
     &json::FORMAT,
+    &freeswitch::FORMAT,
+    &xml::FORMAT,
     &ini::FORMAT,
     &text::FORMAT,
 ];
@@ -127,4 +152,9 @@ pub fn claiming(path: &str, head: &[u8]) -> Option<&'static Format> {
         return None;
     }
     ALL.iter().find(|format| (format.claims)(path, head)).copied()
+}
+
+/// The format of this name.
+pub fn named(name: &str) -> Option<&'static Format> {
+    ALL.iter().find(|format| format.name == name).copied()
 }

@@ -29,3 +29,5 @@ pub mod bare;
 pub mod site;
 
 pub mod rows;
+
+pub mod trials;

@@ -13,6 +13,7 @@ use driftline_benches::rows::collector::{enrolled, plan, scripts};
 use driftline_benches::rows::{self, Depth};
 use driftline_benches::site::{Certificate, Site};
 use driftline_benches::table::{self, Row};
+use driftline_benches::trials::{self, Trials};
 use driftline_benches::{bare, fleet, floor, programs, usage};
 
 /// Measures our programs against their peers on this machine.
@@ -38,6 +39,8 @@ enum Command {
         /// Groups to measure; all when none is named.
         groups: Vec<String>,
     },
+    /// Tries the correlation engine on streams whose truth is known.
+    Trials(Trials),
     /// Sends the load of a simulated fleet to a collector on loopback.
     Load {
         /// Where it listens.
@@ -96,6 +99,11 @@ fn main() -> anyhow::Result<()> {
             let page = page(&rows, depth);
             println!("{page}");
             out.map(|out| std::fs::write(out, page)).transpose().context("writing the table")?;
+        }
+        Command::Trials(trials) => {
+            let page = trials::page(&trials, &|part| println!("{part}"))?;
+            let out = trials.out.as_ref();
+            out.map(|out| std::fs::write(out, page)).transpose().context("writing the page")?;
         }
         Command::Load { address, trust, secret_file, kind, agents, connections, seconds } => {
             let target = match trust {

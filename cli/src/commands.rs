@@ -8,6 +8,8 @@ pub(crate) mod doctor;
 pub(crate) mod findings;
 pub(crate) mod host;
 pub(crate) mod hosts;
+pub(crate) mod outliers;
+pub(crate) mod replay;
 mod input;
 pub(crate) mod retire;
 pub(crate) mod token;

@@ -2,10 +2,12 @@
 //!
 //! Data goes to stdout, progress and messages to stderr. Exit code 0 is fine, 1 means that a check
 //! was asked for and found something, 2 that the command was wrong or failed. The command only asks
-//! a collector and reads snapshot files; it decides nothing itself.
+//! a collector and reads snapshot files and histories; what is a change is said by the collector's
+//! own analysis.
 
 mod client;
 mod commands;
+mod history;
 mod output;
 
 use std::process::ExitCode;
@@ -20,9 +22,9 @@ use output::Output;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How to print what was found.
-    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    /// How to print what was found; a table, and of a replay NDJSON, where nothing is said.
+    #[arg(long, global = true, value_enum)]
+    output: Option<Output>,
     #[command(flatten)]
     collector: client::Address,
 }
@@ -40,6 +42,8 @@ enum Command {
     Changes(commands::changes::Changes),
     /// List open drift and deviations.
     Findings(commands::findings::Findings),
+    /// List what is odd among hosts that should be alike; needs no baseline and no rule.
+    Outliers(commands::outliers::Outliers),
     /// Agree to the present state of a host.
     #[command(subcommand)]
     Baseline(commands::baseline::Baseline),
@@ -54,6 +58,8 @@ enum Command {
     Doctor,
     /// Compare two snapshots item by item.
     Diff(commands::diff::Diff),
+    /// Say what each commit of a git history changed, one line a commit.
+    Replay(commands::replay::Replay),
     /// Rank changes by how well they go together with a rise in cases.
     Correlate(commands::correlate::Correlate),
     /// Print the completions for a shell.
@@ -98,19 +104,22 @@ enum Verdict {
 
 async fn run(cli: Cli) -> anyhow::Result<Verdict> {
     let client = || client::Client::new(&cli.collector);
+    let output = cli.output.unwrap_or(Output::Table);
     match cli.command {
         Command::Up(up) => up.run().await,
-        Command::Hosts => commands::hosts::run(&client()?, cli.output).await,
-        Command::Host(host) => host.run(&client()?, cli.output).await,
-        Command::Changes(changes) => changes.run(&client()?, cli.output).await,
-        Command::Findings(findings) => findings.run(&client()?, cli.output).await,
+        Command::Hosts => commands::hosts::run(&client()?, output).await,
+        Command::Host(host) => host.run(&client()?, output).await,
+        Command::Changes(changes) => changes.run(&client()?, output).await,
+        Command::Findings(findings) => findings.run(&client()?, output).await,
+        Command::Outliers(outliers) => outliers.run(&client()?, output).await,
         Command::Baseline(baseline) => baseline.run(&client()?).await,
         Command::Retire(which) => which.retire(&client()?).await,
         Command::Reinstate(which) => which.reinstate(&client()?).await,
-        Command::Token(token) => token.run(&client()?, cli.output).await,
+        Command::Token(token) => token.run(&client()?, output).await,
         Command::Doctor => commands::doctor::run(&client()?).await,
-        Command::Diff(diff) => diff.run(client, cli.output).await,
-        Command::Correlate(correlate) => correlate.run(cli.output),
+        Command::Diff(diff) => diff.run(client, output).await,
+        Command::Replay(replay) => replay.run(cli.output),
+        Command::Correlate(correlate) => correlate.run(output),
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "driftline", &mut std::io::stdout());

@@ -95,7 +95,8 @@ pub(crate) fn value(item: Option<&Item>) -> String {
     item.map_or_else(|| "-".to_owned(), |item| one_line(&item.value))
 }
 
-fn one_line(value: &ItemValue) -> String {
+/// A value in one line.
+pub(crate) fn one_line(value: &ItemValue) -> String {
     let join = |values: Vec<String>| values.join(",");
     match value {
         ItemValue::Nothing => "(set)".to_owned(),

@@ -17,5 +17,6 @@ pub mod drift;
 pub mod finding;
 pub mod lines;
 pub mod order;
+pub mod peers;
 pub mod policy;
 pub mod stats;

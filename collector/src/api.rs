@@ -6,6 +6,7 @@
 //! checked before its handler runs.
 
 pub mod change;
+pub mod outliers;
 pub mod read;
 
 use std::sync::Arc;
@@ -143,6 +144,19 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         body: &[],
         handler: || get(read::finding),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/outliers",
+        scope: Scope::Read,
+        summary: "Settings in which a host differs from peers that agree, the oddest first",
+        query: &[
+            ("group", "peers are the hosts of this group; default: all hosts of one kind"),
+            HOST,
+            LIMIT,
+        ],
+        body: &[],
+        handler: || get(outliers::outliers),
     },
     Route {
         method: Method::Get,

@@ -27,3 +27,5 @@ pub mod edits;
 pub mod git;
 
 pub mod mutants;
+
+pub mod trials;

@@ -112,6 +112,11 @@ pub fn collector_serve(config: &Path) -> Vec<String> {
     vec!["serve".into(), "--config".into(), config.display().to_string()]
 }
 
+/// The arguments that hold a file of changes against a file of cases.
+pub const fn correlate<'a>(cases: &'a str, changes: &'a str) -> [&'a str; 7] {
+    ["correlate", "--cases", cases, "--changes", changes, "--output", "ndjson"]
+}
+
 /// Chooses a mutant; only a program built with the feature `mutants` reads it.
 pub const MUTANT: &str = "DRIFTLINE_MUTANT";
 

@@ -1,34 +1,41 @@
 //! What every format must keep, and the one way in which formats are tested.
 
+use driftline_protocol::canonical;
+use driftline_protocol::ids::Digest;
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
+use driftline_protocol::redact::{RawObserved, RawPart, Redactor};
+use driftline_protocol::snapshot::{Content, Reading};
 use proptest::prelude::*;
 
 use super::*;
 
+mod asterisk;
 mod ini;
 mod json;
+mod kamailio;
 mod key_value;
 mod lists;
 mod text;
+mod xml;
 
 /// Reads `input` with `format` and compares its items, one line each: `key = value`, `[rank]` where
 /// order has meaning, `secret` where the format knows it is one.
 #[track_caller]
-fn check(format: &Format, input: &str, expected: &[&str]) {
+pub(super) fn check(format: &Format, input: &str, expected: &[&str]) {
     assert_eq!(render(format, input.as_bytes()), expected, "{} reading {input:?}", format.name);
 }
 
 /// Both texts mean the same to `format`.
 #[track_caller]
-fn check_same(format: &Format, one: &str, other: &str) {
+pub(super) fn check_same(format: &Format, one: &str, other: &str) {
     let (first, second) = (render(format, one.as_bytes()), render(format, other.as_bytes()));
     assert_eq!(first, second, "{} tells {one:?} from {other:?}", format.name);
 }
 
 /// The texts mean different things to `format`.
 #[track_caller]
-fn check_differs(format: &Format, one: &str, other: &str) {
+pub(super) fn check_differs(format: &Format, one: &str, other: &str) {
     let (first, second) = (render(format, one.as_bytes()), render(format, other.as_bytes()));
     assert_ne!(first, second, "{} takes {one:?} for {other:?}", format.name);
 }
@@ -58,6 +65,19 @@ fn show(value: &ItemValue) -> String {
         ItemValue::Set(values) => format!("{{{}}}", all(values.iter().collect())),
         ItemValue::Lines(lines) => format!("lines {lines:?}"),
     }
+}
+
+/// Nothing that leaves the host holds the secret, however `format` reads `input`.
+#[track_caller]
+fn leaks(format: &Format, input: &str, secret: &str) {
+    let items = (format.read)(input.as_bytes()).expect("a canary stands in a file that is read");
+    let reading = Reading { parser: format.name.into(), version: 1, scope: Digest([0; 32]) };
+    let content = Content::Read;
+    let part = RawPart::Observed(RawObserved { reading, raw: None, size: None, content, items });
+    let part = Redactor::new([7; 32]).redact(part);
+    let text = String::from_utf8(canonical::encode(part.get())).unwrap();
+    assert!(!text.contains(secret), "{} of {input:?} tells: {text}", format.name);
+    assert!(text.contains("secret") || text.contains("fingerprint"), "{text} hides nothing");
 }
 
 #[test]

@@ -277,7 +277,7 @@ pub async fn tokens(State(collector): Shared) -> Answer {
 }
 
 /// Reads the store on a thread for blocking work.
-async fn read<T: Send + 'static>(
+pub(super) async fn read<T: Send + 'static>(
     collector: &Arc<Collector>,
     work: impl FnOnce(&dyn Reads) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
@@ -299,7 +299,7 @@ pub(super) fn host_id(text: &str) -> Result<HostId, Refusal> {
     text.parse().map_err(|_| Refusal::not_found(format!("host {shown:?}")))
 }
 
-fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
     let query = axum::extract::Query::<T>::try_from_uri(uri);
     query.map(|query| query.0).map_err(|error| Refusal::malformed(error.body_text()))
 }

@@ -5,25 +5,20 @@
 //! kept.
 
 use std::os::unix::ffi::OsStrExt;
-use std::panic::catch_unwind;
 use std::path::Path;
 
-use driftline_protocol::canonical;
-use driftline_protocol::ids::{Digest, PartName};
+use driftline_protocol::ids::PartName;
 use driftline_protocol::item::{Fingerprint, ItemKey, ItemValue};
 use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::redact::{RawItem, RawItems, RawObserved, Redactor};
-use driftline_protocol::snapshot::{Content, Reading, Reason};
+use driftline_protocol::redact::{RawItem, RawObserved, Redactor};
+use driftline_protocol::snapshot::{Content, Reason};
 use rustix::fs::{FileType, Stat};
 
 use super::scope::Scope;
-use crate::formats::{self, Format};
+use crate::content;
 use crate::machine::{Machine, same_file};
 use crate::sources::stamp::{self, Print};
-
-/// How much of a file a format is shown to claim it, in bytes.
-const HEAD_BYTES: usize = 4 * 1024;
 
 /// How often a file that changes while it is read is read.
 const READINGS: usize = 2;
@@ -77,13 +72,11 @@ pub(super) struct Looker<'a> {
     pub(super) scope: &'a Scope,
     /// See [`super::VERSION`].
     version: u32,
-    /// Of an empty scope: no glob changes how a part is read; see [`super::scope`].
-    scope_digest: Digest,
 }
 
 impl<'a> Looker<'a> {
     pub(super) fn new(machine: &'a Machine, scope: &'a Scope, version: u32) -> Self {
-        Self { machine, scope, version, scope_digest: canonical::scope_digest([""; 0]) }
+        Self { machine, scope, version }
     }
 
     pub(super) fn redactor(&self) -> &'a Redactor {
@@ -172,7 +165,7 @@ impl<'a> Looker<'a> {
         let mut hasher = self.redactor().raw_hasher();
         let mut head: Option<bool> = None;
         let read = self.machine.read_pieces(named.path, limits::HASHED_FILE_BYTES, &mut |piece| {
-            head.get_or_insert_with(|| holds_private_key(piece));
+            head.get_or_insert_with(|| content::holds_private_key(piece));
             hasher.update(piece);
         });
         let reason = match read {
@@ -182,14 +175,12 @@ impl<'a> Looker<'a> {
             Ok(Some(_)) => Reason::Changing,
             Err(reason) => reason,
         };
-        let mut look = self.attributes(stat, Content::Unread(reason));
-        if reason == Reason::TooLarge {
-            let raw = hasher.finish();
-            look.raw.raw = Some(raw);
-            look.raw.size = Some(stat.st_size.unsigned_abs());
-            look.raw.items.insert(content_key(), RawItem::plain(ItemValue::Fingerprint(raw)));
-        }
-        Looked::Done(look)
+        let raw = if reason == Reason::TooLarge {
+            content::too_large(hasher.finish(), stat.st_size.unsigned_abs())
+        } else {
+            content::unread(reason)
+        };
+        Looked::Done(self.with_attributes(raw, stat))
     }
 
     /// What a file that was read says.
@@ -199,37 +190,20 @@ impl<'a> Looker<'a> {
         stat: &Stat,
         (bytes, raw): (&[u8], Fingerprint),
     ) -> Look {
-        if holds_private_key(bytes) {
-            return self.attributes(stat, Content::Unread(Reason::Withheld));
-        }
-        let mut look = self.attributes(stat, Content::Read);
-        look.raw.raw = Some(raw);
-        look.raw.size = Some(bytes.len() as u64);
-        let head = bytes.get(..HEAD_BYTES).unwrap_or(bytes);
-        let Some(format) = formats::claiming(named.part.as_str(), head) else {
-            look.raw.reading = self.reading("opaque", 1);
-            look.raw.items.insert(content_key(), RawItem::plain(ItemValue::Fingerprint(raw)));
-            return look;
-        };
-        look.raw.reading = self.reading(format.name, format.version);
-        match items(format, bytes) {
-            Ok(items) => {
-                let own = std::mem::replace(&mut look.raw.items, items);
-                look.raw.items.extend(own);
-            }
-            Err(Reason::TooLarge) => {
-                look.raw.content = Content::Unread(Reason::TooLarge);
-                look.raw.items.insert(content_key(), RawItem::plain(ItemValue::Fingerprint(raw)));
-            }
-            Err(reason) => look.raw.content = Content::Unread(reason),
-        }
-        look
+        let format = content::claiming(named.part.as_str(), bytes);
+        self.with_attributes(content::said(format, bytes, raw), stat)
+    }
+
+    fn with_attributes(&self, mut raw: RawObserved, stat: &Stat) -> Look {
+        raw.reading.version += self.version;
+        raw.items.extend(stamp::attributes(stat));
+        Look { raw, stat: *stat }
     }
 
     /// What `stat` alone says.
     pub(super) fn attributes(&self, stat: &Stat, content: Content) -> Look {
         let items = stamp::attributes(stat);
-        let reading = self.reading("attributes", 1);
+        let reading = content::reading("attributes", 1 + self.version);
         Look { raw: RawObserved { reading, raw: None, size: None, content, items }, stat: *stat }
     }
 
@@ -240,36 +214,4 @@ impl<'a> Looker<'a> {
         look.raw.items.insert(ItemKey::attribute("mount"), mount);
         look
     }
-
-    fn reading(&self, parser: &str, version: u32) -> Reading {
-        let version = version + self.version;
-        Reading { parser: parser.into(), version, scope: self.scope_digest }
-    }
-}
-
-/// The items that `format` finds. A format that panics must not blind all other files.
-fn items(format: &Format, bytes: &[u8]) -> Result<RawItems, Reason> {
-    match catch_unwind(|| (format.read)(bytes)) {
-        Ok(read) => read.map_err(|error| error.reason()),
-        Err(_) => {
-            tracing::error!(format = format.name, "a format panicked; the file is unobserved");
-            Err(Reason::Malformed)
-        }
-    }
-}
-
-/// The item that stands for content as a whole.
-fn content_key() -> ItemKey {
-    ItemKey::attribute("content")
-}
-
-/// Whether a PEM block in `bytes` is a private key, as in a certificate with its key in one file.
-fn holds_private_key(bytes: &[u8]) -> bool {
-    const BEGIN: &[u8] = b"-----BEGIN ";
-    const KEY: &[u8] = b"PRIVATE KEY";
-    let mut lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
-    lines.any(|line| {
-        let line = line.trim_ascii_start();
-        line.starts_with(BEGIN) && line.windows(KEY.len()).any(|words| words == KEY)
-    })
 }

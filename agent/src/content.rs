@@ -1,0 +1,100 @@
+//! What the bytes of one file say, by the format that claims them.
+//!
+//! This is the one way from bytes to items, for a file on a disk and for one in a history alike, so
+//! both give the same part. Nothing here opens a file or remembers one. Of a file that holds a
+//! private key nothing is kept. What may be a secret leaves in a [`RawObserved`], which only the
+//! redactor opens.
+
+use std::panic::catch_unwind;
+
+use driftline_protocol::canonical;
+use driftline_protocol::item::{Fingerprint, ItemKey, ItemValue};
+use driftline_protocol::redact::{RawItem, RawItems, RawObserved};
+use driftline_protocol::snapshot::{Content, Reading, Reason};
+
+use crate::formats::{self, Format};
+
+/// How much of a file a format is shown to claim it, in bytes.
+const HEAD_BYTES: usize = 4 * 1024;
+
+/// The format that reads the file at `path`; `None` for a binary file.
+pub fn claiming(path: &str, bytes: &[u8]) -> Option<&'static Format> {
+    formats::claiming(path, bytes.get(..HEAD_BYTES).unwrap_or(bytes))
+}
+
+/// What a file of these bytes says under `format`, without its attributes; one digest of it where
+/// no format reads it. `raw` is the keyed digest of the bytes.
+pub fn said(format: Option<&Format>, bytes: &[u8], raw: Fingerprint) -> RawObserved {
+    if holds_private_key(bytes) {
+        return unread(Reason::Withheld);
+    }
+    let (parser, version) = format.map_or(("opaque", 1), |format| (format.name, format.version));
+    let mut said = RawObserved {
+        reading: reading(parser, version),
+        raw: Some(raw),
+        size: Some(bytes.len() as u64),
+        content: Content::Read,
+        items: RawItems::new(),
+    };
+    match format.map(|format| items(format, bytes)) {
+        Some(Ok(items)) => said.items = items,
+        Some(Err(Reason::TooLarge)) => {
+            said.content = Content::Unread(Reason::TooLarge);
+            said.items = whole(raw);
+        }
+        Some(Err(reason)) => said.content = Content::Unread(reason),
+        None => said.items = whole(raw),
+    }
+    said
+}
+
+/// A file too large to be understood says only its digest and its size.
+pub fn too_large(raw: Fingerprint, size: u64) -> RawObserved {
+    let said = unread(Reason::TooLarge);
+    RawObserved { raw: Some(raw), size: Some(size), items: whole(raw), ..said }
+}
+
+/// A file of which nothing but its attributes is known.
+pub fn unread(reason: Reason) -> RawObserved {
+    RawObserved {
+        reading: reading("attributes", 1),
+        raw: None,
+        size: None,
+        content: Content::Unread(reason),
+        items: RawItems::new(),
+    }
+}
+
+/// How `parser` reads under an empty scope: no glob changes how a part is read; see
+/// [`crate::sources::files::scope`].
+pub(crate) fn reading(parser: &str, version: u32) -> Reading {
+    Reading { parser: parser.into(), version, scope: canonical::scope_digest([""; 0]) }
+}
+
+/// The item that stands for content as a whole.
+fn whole(raw: Fingerprint) -> RawItems {
+    let item = RawItem::plain(ItemValue::Fingerprint(raw));
+    RawItems::from([(ItemKey::attribute("content"), item)])
+}
+
+/// The items that `format` finds. A format that panics must not blind all other files.
+fn items(format: &Format, bytes: &[u8]) -> Result<RawItems, Reason> {
+    match catch_unwind(|| (format.read)(bytes)) {
+        Ok(read) => read.map_err(|error| error.reason()),
+        Err(_) => {
+            tracing::error!(format = format.name, "a format panicked; the file is unobserved");
+            Err(Reason::Malformed)
+        }
+    }
+}
+
+/// Whether a PEM block in `bytes` is a private key, as in a certificate with its key in one file.
+pub fn holds_private_key(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    const KEY: &[u8] = b"PRIVATE KEY";
+    let mut lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines.any(|line| {
+        let line = line.trim_ascii_start();
+        line.starts_with(BEGIN) && line.windows(KEY.len()).any(|words| words == KEY)
+    })
+}

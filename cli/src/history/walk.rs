@@ -1,0 +1,124 @@
+//! One walk through a history: each commit of it, with the files that differ as parts.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use driftline_protocol::ids::PartName;
+use driftline_protocol::redact::Redactor;
+use driftline_protocol::snapshot::Part;
+use jiff::Timestamp;
+
+use super::git::Repository;
+use super::log::Commit;
+use super::parts::{Claim, Parts};
+use super::timeline::Touched;
+
+/// Which history is read, and how.
+#[derive(clap::Args)]
+pub(crate) struct History {
+    /// A git repository, bare or with a working tree, or a bundle.
+    #[arg(long, value_name = "REPO")]
+    git: PathBuf,
+    /// Only files below this path, counted from the top of the repository.
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// Only these commits, such as `v1..main`: up to the second, beginning after the first.
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
+    rev: Option<String>,
+    /// Read files by this format whatever they look like, such as `*.rules=ini`; may repeat.
+    #[arg(long, value_name = "GLOB=NAME")]
+    format: Vec<Claim>,
+}
+
+/// Hears of one commit after the other, and of each file before its commit.
+pub(crate) trait Witness {
+    /// A file as it was before the first commit.
+    fn known(&mut self, name: PartName, part: Part);
+
+    /// A file that the next commit made another.
+    ///
+    /// # Errors
+    /// What ends the walk.
+    fn touched(&mut self, touched: Touched) -> anyhow::Result<()>;
+
+    /// All files of this commit were told.
+    ///
+    /// # Errors
+    /// What ends the walk.
+    fn committed(&mut self, id: String, time: Option<Timestamp>) -> anyhow::Result<()>;
+}
+
+/// A history being read.
+pub(crate) struct Walk {
+    repository: Repository,
+    range: String,
+    prefix: Option<String>,
+    parts: Parts,
+    total: u64,
+}
+
+impl History {
+    /// Opens the repository.
+    ///
+    /// # Errors
+    /// When there is no such repository or commit.
+    pub(crate) fn open(self, redactor: Redactor) -> anyhow::Result<Walk> {
+        let repository = Repository::open(&self.git)?;
+        let range = match self.rev {
+            Some(range) => range,
+            None => repository.head()?,
+        };
+        let total = repository.count(&range)?;
+        let parts = Parts::new(redactor, self.format, repository.blobs()?)?;
+        let prefix = self.path.map(|path| path.trim_matches('/').to_owned());
+        let prefix = prefix.filter(|path| !path.is_empty() && path != ".");
+        Ok(Walk { repository, range, prefix, parts, total })
+    }
+}
+
+impl Walk {
+    /// How many commits there are.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Tells `witness` every commit, oldest first.
+    ///
+    /// # Errors
+    /// When git breaks off, when the range is not one line of commits, and what `witness` gives.
+    pub(crate) fn run(&mut self, witness: &mut dyn Witness) -> anyhow::Result<()> {
+        let mut log = self.repository.log(&self.range, self.prefix.as_deref())?;
+        let mut last: Option<String> = None;
+        while let Some(commit) = log.next_commit()? {
+            let Commit { id, time, parent, touched } = commit;
+            match (last, parent) {
+                (None, Some(parent)) => self.begin(&parent, witness)?,
+                (None, None) => {}
+                (last, parent) => ensure!(
+                    parent == last,
+                    "{:?} is not one line of first parents: {id} follows no commit before it",
+                    self.range,
+                ),
+            }
+            for (path, version) in touched {
+                let name = PartName::from_bytes(&path);
+                let now = version.map(|version| self.parts.read(&name, &version)).transpose()?;
+                witness.touched(Touched { name, now })?;
+            }
+            witness.committed(id.clone(), time)?;
+            last = Some(id);
+        }
+        Ok(())
+    }
+
+    /// A range that does not begin at a root begins with what its first commit's parent had.
+    fn begin(&mut self, parent: &str, witness: &mut dyn Witness) -> anyhow::Result<()> {
+        let files = self.repository.tree(parent, self.prefix.as_deref());
+        for (path, version) in files.with_context(|| format!("reading the files of {parent}"))? {
+            let name = PartName::from_bytes(&path);
+            let part = self.parts.read(&name, &version)?;
+            witness.known(name, part);
+        }
+        Ok(())
+    }
+}
