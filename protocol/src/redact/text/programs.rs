@@ -256,12 +256,12 @@ impl<'a> Walk<'a> {
             Take::Source => value.strip_prefix("pass:")?,
             Take::AfterLast(sign) => {
                 let (before, secret) = value.rsplit_once(sign)?;
-                Some(secret).filter(|_| !before.contains("{secret"))?
+                if before.contains("{secret") { value } else { secret }
             }
             Take::After(signs) => {
                 let (before, secret) = value.split_once(signs)?;
-                // The marker of a value that was hidden as a whole.
-                Some(secret).filter(|_| !before.ends_with("{secret"))?
+                // A marker, with whatever somebody wrote behind it.
+                if before.ends_with("{secret") { value } else { secret }
             }
         };
         let secret = secret.strip_prefix(['"', '\'']).unwrap_or(secret);
