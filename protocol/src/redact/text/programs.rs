@@ -254,10 +254,10 @@ impl<'a> Walk<'a> {
         let secret = match take {
             Take::Whole | Take::Next | Take::Attached => value,
             Take::Source => value.strip_prefix("pass:")?,
-            Take::AfterLast(sign) => {
-                let (before, secret) = value.rsplit_once(sign)?;
-                if before.contains("{secret") { value } else { secret }
-            }
+            Take::AfterLast(sign) => match value.find("{secret:") {
+                Some(marker) => value.get(marker..)?,
+                None => value.rsplit_once(sign)?.1,
+            },
             Take::After(signs) => {
                 let (before, secret) = value.split_once(signs)?;
                 // A marker, with whatever somebody wrote behind it.
