@@ -254,14 +254,14 @@ impl<'a> Walk<'a> {
         let secret = match take {
             Take::Whole | Take::Next | Take::Attached => value,
             Take::Source => value.strip_prefix("pass:")?,
-            Take::AfterLast(sign) => {
-                let (before, secret) = value.rsplit_once(sign)?;
-                Some(secret).filter(|_| !before.contains("{secret"))?
-            }
+            Take::AfterLast(sign) => match value.find("{secret:") {
+                Some(marker) => value.get(marker..)?,
+                None => value.rsplit_once(sign)?.1,
+            },
             Take::After(signs) => {
                 let (before, secret) = value.split_once(signs)?;
-                // The marker of a value that was hidden as a whole.
-                Some(secret).filter(|_| !before.ends_with("{secret"))?
+                // A marker, with whatever somebody wrote behind it.
+                if before.ends_with("{secret") { value } else { secret }
             }
         };
         let secret = secret.strip_prefix(['"', '\'']).unwrap_or(secret);
