@@ -8,6 +8,7 @@
 mod client;
 mod commands;
 mod history;
+mod moment;
 mod output;
 
 use std::process::ExitCode;

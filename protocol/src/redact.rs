@@ -35,7 +35,13 @@ const KEY_FILE_CONTEXT: &str = "driftline 2026-11 fingerprint key file v1";
 const SECRET_CONTEXT: &str = "driftline 2026-11 secret fingerprint v1";
 const RAW_CONTEXT: &str = "driftline 2026-11 raw digest v1";
 const SEAL_CONTEXT: &str = "driftline 2026-11 spool seal v1";
+const SCOPE_CONTEXT: &str = "driftline 2026-11 redaction scope v1";
 const SEAL_BYTES: usize = 16;
+
+/// Raised whenever the same part gives other redacted items. It is mixed into the scope digest of
+/// each reading, so that a stricter redactor is told from a change: a field of its own would be
+/// unknown to a collector one version back.
+pub const REDACTION_VERSION: u32 = 2;
 
 /// Data that the redactor has passed. There is no other way to make one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -244,7 +250,8 @@ impl Redactor {
             };
             items.insert(unused(&items, shown), Item { value, rank });
         }
-        Observed { reading, raw, size, content, items }
+        let scope = redacted_scope(reading.scope);
+        Observed { reading: Reading { scope, ..reading }, raw, size, content, items }
     }
 
     /// A key without the secrets that its text holds, as a rule or an address may that is its own
@@ -382,6 +389,12 @@ impl RawHasher {
     }
 }
 
+/// The digest of a scope and of how its secrets are hidden.
+fn redacted_scope(scope: Digest) -> Digest {
+    let hashed = [scope.0.as_slice(), &REDACTION_VERSION.to_le_bytes()].concat();
+    Digest(blake3::derive_key(SCOPE_CONTEXT, &hashed))
+}
+
 fn as_text(value: &ItemValue) -> Option<&str> {
     match value {
         ItemValue::Text(text) => Some(text),
@@ -412,6 +425,9 @@ fn cut(hash: &blake3::Hash) -> FingerprintDigest {
     short.copy_from_slice(&hash.as_bytes()[..SEAL_BYTES]);
     FingerprintDigest(short)
 }
+
+#[cfg(test)]
+mod corpus;
 
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,10 @@ use crate::item::{ItemKey, ItemValue};
 const SECRET_WORDS: &[&str] = &[
     "adminpin",
     "apikey",
+    "authtok",
     "authtoken",
     "bindpw",
+    "community",
     "cred",
     "credential",
     "credentials",
@@ -24,6 +26,7 @@ const SECRET_WORDS: &[&str] = &[
     "passwd",
     "password",
     "pin",
+    "pincode",
     "preshared",
     "privatekey",
     "privkey",
@@ -46,8 +49,31 @@ const SECRET_ENDINGS: &[&str] =
     &["password", "passwd", "passphrase", "pass", "secret", "token", "pw", "pwd"];
 
 /// Words with such an ending that name none.
-const HARMLESS_WORDS: &[&str] =
-    &["askpass", "bypass", "compass", "encompass", "oldpwd", "overpass", "surpass"];
+const HARMLESS_WORDS: &[&str] = &[
+    "askpass",
+    "bypass",
+    "compass",
+    "encompass",
+    "nopass",
+    "nopasswd",
+    "oldpwd",
+    "overpass",
+    "surpass",
+];
+
+/// Names that end like one of a secret and say where requests go, or what a program does.
+const HARMLESS_NAMES: &[&str] = &[
+    "fastcgi_pass",
+    "grpc_pass",
+    "importcredential",
+    "loadcredential",
+    "loadcredentialencrypted",
+    "memcached_pass",
+    "proxy_pass",
+    "scgi_pass",
+    "systemd-ask-password",
+    "uwsgi_pass",
+];
 
 /// Words that make a following `key` (or `salt`) a secret.
 const KEY_KINDS: &[&str] = &[
@@ -57,9 +83,14 @@ const KEY_KINDS: &[&str] = &[
     "api",
     "auth",
     "cipher",
+    "cookie",
+    "csrf",
     "encryption",
+    "hmac",
+    "jwt",
     "license",
     "master",
+    "nonce",
     "preshared",
     "pre",
     "private",
@@ -68,7 +99,13 @@ const KEY_KINDS: &[&str] = &[
     "shared",
     "signing",
     "subscription",
+    "wep",
+    "wireless",
 ];
+
+/// Words that make a following `code` or `seed` a secret.
+const CODE_KINDS: &[&str] =
+    &["access", "backup", "hotp", "otp", "pin", "recovery", "security", "totp", "unlock"];
 
 /// Words that, after the word for a secret, still mean its value: `password_hash`,
 /// `secret_key_base`.
@@ -83,10 +120,13 @@ const FORMS: &[&str] = &[
     "encrypted",
     "hash",
     "hashed",
+    "in",
     "new",
     "old",
+    "out",
     "plain",
     "plaintext",
+    "raw",
     "string",
     "text",
     "value",
@@ -117,7 +157,29 @@ const SETTING_WORDS: &[&str] = &[
 const VALUE_SEGMENTS: &[&str] = &["content", "data", "default", "val", "value"];
 
 /// Values that show a setting where a secret might stand: yes-or-no words.
-const SWITCHES: &[&str] = &["yes", "no", "true", "false", "on", "off", "enabled", "disabled"];
+const SWITCHES: &[&str] = &[
+    "yes",
+    "no",
+    "true",
+    "false",
+    "on",
+    "off",
+    "enabled",
+    "disabled",
+    "none",
+    "null",
+    "nil",
+    "undef",
+    "undefined",
+    "*",
+    "!",
+];
+
+/// Folders in which a path begins that stands where a secret might: a file to read it from.
+const FOLDERS: &[&str] = &[
+    "/bin/", "/dev/", "/etc/", "/home/", "/opt/", "/proc/", "/root/", "/run/", "/sbin/", "/srv/",
+    "/tmp/", "/usr/", "/var/", "file:/", "http://", "https://", "~/",
+];
 
 /// Services of `nsswitch.conf`, which has a database `passwd`.
 const NAME_SERVICES: &[&str] =
@@ -141,12 +203,19 @@ const MARKS: &[&[u8]] = &[
     b"pw",
     b"salt",
     b"secret",
+    b"seed",
     b"token",
+    b"code",
 ];
+
+/// The same as text, for whoever looks through whole texts.
+pub(super) fn marks() -> impl Iterator<Item = &'static str> {
+    MARKS.iter().filter_map(|mark| std::str::from_utf8(mark).ok())
+}
 
 /// Whether `name` may be one of a secret; quick, and wrong only towards yes. Two names in three of
 /// a stock host end here, which halves the cost of redaction.
-fn may_name_secret(name: &str) -> bool {
+pub(super) fn may_name_secret(name: &str) -> bool {
     let marked = |at: &[u8]| {
         MARKS.iter().any(|mark| at.get(..mark.len()).is_some_and(|s| s.eq_ignore_ascii_case(mark)))
     };
@@ -174,10 +243,10 @@ fn closely_names_secret(key: &ItemKey, value: &ItemValue) -> bool {
     if word_names_secret(last) {
         return !all_harmless(last, value);
     }
-    let collection = |name: &str| COLLECTIONS.contains(&name.to_lowercase().as_str());
+    let collection = is_collection;
     let many = matches!(value, ItemValue::List(_) | ItemValue::Set(_));
     let plural = (many || segments.last().is_some_and(|name| is_number(name))) && collection(last);
-    let setting = words(last).last().is_some_and(|word| SETTING_WORDS.contains(&word.as_str()));
+    let setting = is_setting(last);
     let above = names.find(|name| word_names_secret(name) || collection(name));
     let above = above.filter(|_| !setting);
     (plural || above.is_some()) && !all_harmless(above.unwrap_or(last), value)
@@ -199,10 +268,14 @@ pub fn word_names_secret(name: &str) -> bool {
 }
 
 fn word_closely_names_secret(name: &str) -> bool {
-    if name.len() < 2 || name.len() > 128 || name.contains([' ', '\t', '/']) || name == "PWD" {
+    if name.len() < 2
+        || name.len() > 128
+        || name.contains([' ', '\t', '/'])
+        || is_harmless_name(name)
+    {
         return false;
     }
-    if matches!(name, "_auth" | "a1-hash" | "a1_hash") {
+    if matches!(name, "_auth" | "a1-hash" | "a1_hash" | "LOGGED_IN_KEY" | "LOGGED_IN_SALT") {
         return true;
     }
     let words = words(name);
@@ -217,24 +290,88 @@ fn word_closely_names_secret(name: &str) -> bool {
     match words {
         [.., kind, key] if key == "key" => KEY_KINDS.contains(&kind.as_str()),
         [.., kind, salt] if salt == "salt" => KEY_KINDS.contains(&kind.as_str()),
+        [.., kind, code] if matches!(code.as_str(), "code" | "seed") => {
+            CODE_KINDS.contains(&kind.as_str())
+        }
         [.., last] => is_secret_word(last),
         [] => false,
     }
 }
 
-/// Whether `value` under a name of a secret plainly is none: a switch, a reference, a service of
-/// names.
+/// Whether `name` is one of a collection whose members are secrets.
+pub(super) fn is_collection(name: &str) -> bool {
+    words(name).last().is_some_and(|word| COLLECTIONS.contains(&word.as_str()))
+}
+
+/// Whether the last word of `name` says that it is a setting of something secret.
+pub(super) fn is_setting(name: &str) -> bool {
+    words(name).last().is_some_and(|word| SETTING_WORDS.contains(&word.as_str()))
+}
+
+/// Whether `name` plainly names no secret, whatever its last word.
+fn is_harmless_name(name: &str) -> bool {
+    HARMLESS_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Whether `value` under a name of a secret plainly is none: a switch, a reference, a file to read
+/// it from, a service of names.
 pub(super) fn is_harmless(name: &str, value: &str) -> bool {
     let first = value.split([' ', '\t']).next().unwrap_or_default();
     let one_of = |list: &[&str]| list.iter().any(|word| word.eq_ignore_ascii_case(first));
-    let reference = value
-        .strip_prefix("${")
-        .and_then(|rest| rest.strip_suffix('}'))
-        .is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
-    reference
-        || (first == value && one_of(SWITCHES))
+    is_reference(value)
+        || FOLDERS.iter().any(|folder| first.starts_with(folder))
+        || (first.trim_end_matches([',', ';']) == value.trim_end_matches([',', ';'])
+            && SWITCHES.contains(&first.trim_end_matches([',', ';']).to_ascii_lowercase().as_str()))
         || (name.eq_ignore_ascii_case("pin") && first != value && one_of(APT_PINS))
+        || value.starts_with("# ")
+        || is_port(first)
+        || (name == "PWD" && value.starts_with('/'))
         || (name == "passwd" && value.split([' ', '\t']).all(is_name_service))
+        // Tags of sudoers(5).
+        || (name.ends_with("PASSWD") && first.trim_end_matches(',') == "ALL")
+        || (name.to_ascii_lowercase().ends_with("community") && is_route_community(value))
+}
+
+/// Whether a value names another place that holds the secret: `${DB_PASSWORD}`, `$DB_PASSWORD`,
+/// `{{ db_password }}`, `%(db_password)s`, `!secret db_password`.
+fn is_reference(value: &str) -> bool {
+    let inside = |open: &str, close: &str| {
+        value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
+    };
+    let name = |name: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        !name.is_empty() && name.chars().all(fits)
+    };
+    let shell = |name: &str| {
+        let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        name.chars().all(fits) && may_name_secret(name)
+    };
+    inside("${", "}").is_some_and(name)
+        || inside("{{", "}}").is_some_and(|inner| name(inner.trim()))
+        || inside("%(", ")s").is_some_and(name)
+        || inside("<", ">").is_some_and(name)
+        || value.strip_prefix("!secret ").is_some_and(name)
+        || value.strip_prefix('$').is_some_and(shell)
+}
+
+/// Whether a value is a port of `/etc/services`, where programs have such names.
+fn is_port(value: &str) -> bool {
+    value.split_once('/').is_some_and(|(port, protocol)| {
+        port.bytes().all(|byte| byte.is_ascii_digit()) && matches!(protocol, "tcp" | "udp" | "sctp")
+    })
+}
+
+/// Communities of routes that have a name, and what is done with them.
+const ROUTE_COMMUNITIES: &[&str] =
+    &["additive", "delete", "internet", "local-as", "no-advertise", "no-export"];
+
+/// Whether a value is the community of a route, which is public: `65000:100`.
+fn is_route_community(value: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    value.split([' ', ',']).all(|word| {
+        ROUTE_COMMUNITIES.contains(&word)
+            || word.split_once(':').is_some_and(|(system, value)| number(system) && number(value))
+    })
 }
 
 fn all_harmless(name: &str, value: &ItemValue) -> bool {

@@ -248,7 +248,6 @@ fn names_are_judged_by_their_last_words() {
         "secret_file",
         "ServerTokens",
         "spin",
-        "PWD",
         "password authentication",
         "compass",
         "tokenizer",

@@ -10,9 +10,13 @@
 //! another key is text like any other and hidden. What a token looks like stands in
 //! `shapes`, what a value is in `values`.
 
+mod marks;
+mod phrases;
+mod programs;
 mod scanner;
 mod shapes;
 mod values;
+mod words;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -132,6 +136,22 @@ mod tests {
     use super::*;
     use crate::ids::KeyId;
     use proptest::prelude::*;
+
+    /// Lines without a mark are passed over; that must hide nothing from the scanner.
+    #[test]
+    fn no_secret_stands_in_a_line_without_a_mark() {
+        let key = KeyId([7; 8]);
+        let tables =
+            [include_str!("../../fixtures/secrets.txt"), include_str!("../../fixtures/plain.txt")];
+        for text in tables {
+            for line in text.lines().map(|line| line.replace(['§', '¶'], "kAn4ry-Tw33t")) {
+                let line = line.replace('⏎', "\n");
+                let quick = scanner::found(&line, key, marks::Marks::of(&line));
+                let whole = scanner::found(&line, key, marks::Marks::everywhere(&line));
+                assert_eq!(quick, whole, "{line:?}");
+            }
+        }
+    }
 
     proptest! {
         #[test]

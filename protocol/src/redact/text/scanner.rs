@@ -1,52 +1,37 @@
 //! The one pass over a text that finds where its secrets stand.
 //!
-//! Goes from name to name; what follows a name decides. Within a line it remembers the open quote,
-//! whether a name attribute waits for its value, and whether a program was named whose options hold
-//! secrets.
+//! Goes from name to name; what follows a name decides. Within a line it remembers the open quote
+//! and whether a name attribute waits for its value. A line that holds no mark of a secret
+//! (`marks`) is passed over; what words in a certain order say is known by `phrases`, what options
+//! of programs say by `programs`.
 
+mod blocks;
+mod keywords;
+mod markup;
 mod users;
 
 use std::ops::Range;
 
 use crate::ids::KeyId;
 
-use super::super::key_names::{is_harmless, word_names_secret};
-use super::shapes;
-use super::values::{Place, Reach, Separator, argument, in_name, is_blank, separator, tail, value};
-
-/// Attributes that say what another one's value is: `<param name="password" value="…"/>`.
-const NAME_ATTRIBUTES: &[&str] = &["id", "key", "name", "param", "property", "var", "variable"];
-
-/// Attributes that hold the value so named.
-const VALUE_ATTRIBUTES: &[&str] = &["content", "data", "default", "val", "value"];
-
-/// Names of HTTP headers with a scheme before the secret.
-const AUTHORIZATIONS: &[&str] = &["authorization", "proxy-authorization"];
-
-/// Schemes of such headers.
-const SCHEMES: &[&str] = &["basic", "bearer", "digest", "negotiate", "ntlm", "token"];
-
-/// Programs with the short option that gives them a secret, and where the secret stands.
-const PROGRAMS: &[(&str, &str, Attached)] = &[
-    ("curl", "-u", Attached::No),
-    ("ldap", "-w", Attached::No),
-    ("mariadb", "-p", Attached::Yes),
-    ("mysql", "-p", Attached::Yes),
-    ("redis-cli", "-a", Attached::No),
-    ("smbclient", "-U", Attached::No),
-    ("sshpass", "-p", Attached::Yes),
-];
-
-/// Whether an option's value may stand in the same word.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Attached {
-    Yes,
-    No,
-}
+use self::blocks::Block;
+pub(super) use self::blocks::indentation;
+use self::keywords::Word;
+use self::markup::{NAME_ATTRIBUTES, VALUE_ATTRIBUTES};
+use super::super::key_names::{is_collection, is_harmless, word_names_secret};
+use super::marks::Marks;
+use super::values::{Place, Reach, Separator, argument, in_name, separator, tail, value};
+use super::words::is_sentence;
+use super::{phrases, programs, shapes};
 
 /// Where the secrets of `text` stand, in no order; ranges may overlap.
 pub(super) fn secrets(text: &str, key: KeyId) -> Vec<Range<usize>> {
-    let mut scanner = Scanner::new(text, shapes::Own::of(key));
+    found(text, key, Marks::of(text))
+}
+
+/// As [`secrets`], with these marks to say which lines need a look.
+pub(super) fn found(text: &str, key: KeyId, marks: Marks<'_>) -> Vec<Range<usize>> {
+    let mut scanner = Scanner::new(text, shapes::Own::of(key), marks);
     let mut at = 0;
     while let Some(c) = tail(text, at).chars().next() {
         at = scanner.step(at, c).max(at + c.len_utf8());
@@ -59,6 +44,12 @@ struct Scanner<'a> {
     /// Which markers are ours.
     own: shapes::Own,
     found: Vec<Range<usize>>,
+    /// Which lines need a look.
+    marks: Marks<'a>,
+    /// Whether this line needs none.
+    dull: bool,
+    /// Whose lines we are in.
+    block: Option<Block>,
     /// The line and the quote we are in.
     place: Place<'a>,
     /// The end of the last run of base64 that was looked at.
@@ -67,14 +58,14 @@ struct Scanner<'a> {
     names: u32,
     /// A name attribute named a secret; how many lines its value may still be away.
     waiting: u32,
+    /// A name attribute named a data source on this line.
+    source_named: bool,
     /// Where the value attribute seen before its name attribute has its value.
     value_before: Option<usize>,
     /// The name before this one.
     before: &'a str,
-    /// The program named on this line.
-    program: Option<(&'static str, Attached)>,
-    /// Whether the line is `modparam("module", "parameter", value)`.
-    module_parameter: bool,
+    /// Whether the line calls with a name and its value: `modparam("module", "parameter", value)`.
+    call: bool,
     /// Whether a user was named on this line, so that a password may follow without a separator.
     user_named: bool,
     /// From where the next `@` was searched for, and where it stands.
@@ -86,20 +77,23 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    fn new(text: &'a str, own: shapes::Own) -> Self {
+    fn new(text: &'a str, own: shapes::Own, marks: Marks<'a>) -> Self {
         let place = Place { text, line_start: 0, line_end: 0, open: None };
         let mut scanner = Self {
             text,
             own,
             found: Vec::new(),
+            marks,
+            dull: false,
+            block: None,
             place,
             run_end: 0,
             names: 0,
             waiting: 0,
+            source_named: false,
             value_before: None,
             before: "",
-            program: None,
-            module_parameter: false,
+            call: false,
             user_named: false,
             at_sign: 0..text.find('@').unwrap_or(text.len()),
             bare_seen: 0,
@@ -116,16 +110,38 @@ impl<'a> Scanner<'a> {
         self.names = 0;
         self.waiting = self.waiting.saturating_sub(1);
         self.value_before = None;
+        self.source_named = false;
         self.before = "";
-        self.program = None;
-        self.module_parameter = false;
+        self.call = false;
         self.user_named = false;
+        let awaits = self.waiting > 0 || self.block.is_some();
+        self.dull = !self.marks.any_in(at..line_end) && !awaits;
+        if !self.dull {
+            self.whole_line();
+        }
+    }
+
+    /// What the words of a line say, before its names are looked at.
+    fn whole_line(&mut self) {
+        let Place { line_start, line_end, .. } = self.place;
+        self.block_line();
+        let line = self.place.line_tail(line_start);
+        let bare = line.trim_start_matches([' ', '\t', '#', ';', '!']);
+        let bare = bare.strip_prefix("- ").or_else(|| bare.strip_prefix("// ")).unwrap_or(bare);
+        let mut found = Vec::new();
+        phrases::directive(self.text, line_end - bare.len()..line_end, &mut found);
+        programs::secrets(self.text, line_start..line_end, &mut found);
+        found.into_iter().for_each(|secret| self.hide(secret));
+        self.open_argument();
     }
 
     /// Looks at the character at `at`; gives where to go on.
     fn step(&mut self, at: usize, c: char) -> usize {
         if at > self.place.line_end {
             self.begin_line(at);
+        }
+        if self.dull && at < self.place.line_end {
+            return self.place.line_end;
         }
         let rest = tail(self.text, at);
         if let Some(length) = (c == '{').then(|| shapes::marker(rest)).flatten() {
@@ -160,6 +176,7 @@ impl<'a> Scanner<'a> {
                 }
                 self.value_before = None;
             }
+            '/' if rest.starts_with("/>") => self.waiting = 0,
             '<' | '}' => self.value_before = None,
             '"' | '\'' => self.quote(at, c),
             _ => {}
@@ -203,7 +220,7 @@ impl<'a> Scanner<'a> {
         let end = at + rest.find(|c| !in_name(c)).unwrap_or(rest.len());
         let name = self.text.get(at..end).unwrap_or_default();
         let first = self.names == 0 || matches!(self.before, "export" | "set" | "setenv" | "-");
-        let before = std::mem::replace(&mut self.before, name);
+        self.before = name;
         self.names += u32::from(name != "-");
         if shapes::is_known_token(name) {
             self.hide(at..end);
@@ -217,14 +234,11 @@ impl<'a> Scanner<'a> {
         if let Some(after) = self.element(at, end, name) {
             return after;
         }
-        if let Some(after) = self.attached_option(at, name) {
-            return after;
-        }
         let separator = match separator(self.text, end) {
-            Separator::None if self.module_parameter => argument(self.text, end),
+            Separator::None if self.call || name.starts_with("--") => argument(self.text, end),
             known @ (Separator::Assigns(_) | Separator::Blank(_) | Separator::None) => known,
         };
-        self.module_parameter |= name == "modparam";
+        self.call |= CALLS.contains(&name) && tail(self.text, end).trim_start().starts_with('(');
         match separator {
             Separator::Assigns(from) if from <= self.place.line_end => {
                 let between = self.text.get(end..from).unwrap_or_default();
@@ -234,52 +248,79 @@ impl<'a> Scanner<'a> {
                 self.assignment(name, from, if first { Reach::Line } else { Reach::Word })
             }
             Separator::Blank(from) if from < self.place.line_end => {
-                self.words(name, from, Word { first, before }).unwrap_or(end)
+                self.words(name, from, &Word { first }).unwrap_or(end)
             }
             Separator::Assigns(_) | Separator::Blank(_) | Separator::None => end,
         }
-    }
-
-    /// `<password>…</password>`: the content of an element whose name is a secret's.
-    fn element(&mut self, at: usize, end: usize, name: &str) -> Option<usize> {
-        if !self.text.get(..at)?.ends_with('<') || !word_names_secret(name) {
-            return None;
-        }
-        let open = self.near(end).line_tail(end).find('>')?;
-        let from = end + open + 1;
-        let content = tail(self.text, from);
-        let length = content.find('<').unwrap_or(content.len());
-        let inner = content.get(..length).unwrap_or_default();
-        let start = from + (inner.len() - inner.trim_start().len());
-        self.hide(start..(from + inner.trim_end().len()).max(start));
-        Some(from + length)
     }
 
     /// A name with a value: `name=value`, `name: value`, `"name": "value"`.
     fn assignment(&mut self, name: &str, from: usize, reach: Reach) -> usize {
         let lower = name.to_ascii_lowercase();
         let plain = lower.trim_start_matches('-');
+        if from >= self.place.line_end && reach == Reach::Line {
+            self.open_block(name);
+        }
+        if is_collection(plain)
+            && let Some(after) = self.flow_list(from)
+        {
+            return after;
+        }
         if word_names_secret(plain_name(name)) {
-            let range = value(&self.place, from, reach);
-            let hidden = self.text.get(range.clone()).unwrap_or_default();
-            if is_harmless(name, hidden) || self.is_harmless_line(name, from) {
-                return from;
-            }
-            self.hide(range.clone());
-            return range.end;
+            return self.named_secret(name, from, reach);
         }
         if NAME_ATTRIBUTES.contains(&plain) {
-            self.name_attribute(from);
+            return self.name_attribute(from);
         } else if VALUE_ATTRIBUTES.contains(&plain) {
             return self.value_attribute(from);
-        } else if AUTHORIZATIONS.contains(&plain) {
+        } else if keywords::AUTHORIZATIONS.contains(&plain) {
             return self.authorization(from);
         } else if matches!(plain, "sip" | "sips") {
             return self.user_info(from);
+        } else if ACCOUNTS.contains(&plain) {
+            return self.account(from);
         } else if plain.ends_with("dsn") {
             return self.data_source(from);
         }
         from
+    }
+
+    /// The value of a name that is a secret's.
+    fn named_secret(&mut self, name: &str, from: usize, reach: Reach) -> usize {
+        let mut range = value(&self.place, from, reach);
+        let hidden = self.text.get(range.clone()).unwrap_or_default();
+        if is_harmless(name, hidden) || self.is_harmless_line(name, from) {
+            return from;
+        }
+        if is_sentence(hidden) || keywords::is_expression(tail(self.text, from)) {
+            return from;
+        }
+        // A source of `openssl`: `-passin pass:X`.
+        if name.starts_with("-pass") && !name.starts_with("--") {
+            match hidden.strip_prefix("pass:") {
+                Some(rest) => range.start = range.end - rest.len(),
+                None if keywords::is_source(hidden) => return from,
+                None => {}
+            }
+        }
+        self.hide_to(range)
+    }
+
+    /// `tokens: [a, b]`, where the name is a collection's.
+    fn flow_list(&mut self, from: usize) -> Option<usize> {
+        let near = self.near(from);
+        let list = near.line_tail(from).strip_prefix('[')?;
+        let end = list.find(']').unwrap_or(list.len());
+        let mut start = from + 1;
+        for member in list.get(..end)?.split(',') {
+            let bare = member.trim_matches([' ', '\t', '"', '\'']);
+            let blanks = member.len() - member.trim_start_matches([' ', '\t', '"', '\'']).len();
+            if !is_harmless("", bare) {
+                self.hide(start + blanks..start + blanks + bare.len());
+            }
+            start += member.len() + 1;
+        }
+        Some(from + 1 + end)
     }
 
     /// Whether the rest of the line is what an apt pin or a database of names may hold; a line too
@@ -288,121 +329,6 @@ impl<'a> Scanner<'a> {
         (name == "passwd" || name.eq_ignore_ascii_case("pin"))
             && self.place.line_end.saturating_sub(from) <= NEAR_BYTES
             && is_harmless(name, self.place.line_tail(from))
-    }
-
-    fn name_attribute(&mut self, from: usize) {
-        let range = value(&self.near(from), from, Reach::Word);
-        let named = self.text.get(range).unwrap_or_default();
-        if !word_names_secret(named) {
-            self.waiting = 0;
-            return;
-        }
-        match self.value_before.take() {
-            Some(from) => self.hide(value(&self.place, from, Reach::Word)),
-            None => self.waiting = 2,
-        }
-    }
-
-    fn value_attribute(&mut self, from: usize) -> usize {
-        if self.waiting > 0 {
-            self.waiting = 0;
-            return self.hide_to(value(&self.place, from, Reach::Word));
-        }
-        self.value_before = Some(from);
-        from
-    }
-
-    /// `Authorization: Bearer …`: the scheme stays readable.
-    fn authorization(&mut self, from: usize) -> usize {
-        let near = self.near(from);
-        let line = near.line_tail(from).trim_start_matches(['"', '\'']);
-        let from = near.line_end - line.len();
-        let Some((scheme, rest)) = line.split_once(is_blank) else { return from };
-        if !SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) {
-            return from;
-        }
-        let start = near.line_end - rest.trim_start_matches(is_blank).len();
-        let range = value(&self.place, start, Reach::Word);
-        self.hide(range.clone());
-        range.end
-    }
-
-    /// `name:user:password`, as ODBC data sources are written.
-    fn data_source(&mut self, from: usize) -> usize {
-        let range = value(&self.near(from), from, Reach::Word);
-        let source = self.text.get(range.clone()).unwrap_or_default();
-        if let [name, user, secret] = source.splitn(3, ':').collect::<Vec<_>>()[..]
-            && !source.contains("://")
-            && ![name, user].iter().any(|part| part.ends_with("{secret"))
-            && (secret.starts_with("{secret:") || !secret.contains(':'))
-        {
-            self.hide(range.end - secret.len()..range.end);
-        }
-        from
-    }
-
-    /// A name followed by a blank: an option, a keyword with its value, a header's scheme.
-    fn words(&mut self, name: &'a str, from: usize, word: Word<'_>) -> Option<usize> {
-        self.program = program(name).or(self.program);
-        if matches!(name, "login" | "machine" | "user" | "username") {
-            self.user_named = true;
-        }
-        if let Some((option, _)) = self.program
-            && option == name
-        {
-            return self.option_value(from);
-        }
-        if name.eq_ignore_ascii_case("bearer") {
-            let range = value(&self.place, from, Reach::Word);
-            let token = self.text.get(range.clone()).unwrap_or_default();
-            let likely = token.len() >= 16 && token.contains(|c: char| c.is_ascii_digit());
-            return likely.then(|| self.hide_to(range));
-        }
-        let dashed = name.starts_with("--") || (name.starts_with('-') && !word.first);
-        if !word_names_secret(plain_name(name)) {
-            return None;
-        }
-        let next = self.place.line_tail(from);
-        let (_, after) = next.split_once(is_blank).unwrap_or((next, ""));
-        let from = match next.as_bytes() {
-            // `secret 5 $1$…`: the digit says how the value is written.
-            [digit, blank, _, ..] if digit.is_ascii_digit() && matches!(blank, b' ' | b'\t') => {
-                from + next.len() - after.trim_start_matches(is_blank).len()
-            }
-            _ if dashed && next.starts_with("--") => return None,
-            _ if dashed || self.user_named || word.before == "enable" => from,
-            _ if word.first && after.trim_start().is_empty() => from,
-            _ => return None,
-        };
-        let range = value(&self.place, from, Reach::Word);
-        let hidden = self.text.get(range.clone()).unwrap_or_default();
-        (!is_harmless(name, hidden)).then(|| self.hide_to(range))
-    }
-
-    /// The value of a program's secret option; of `user:password` and `user%password` only the
-    /// password.
-    fn option_value(&mut self, from: usize) -> Option<usize> {
-        let mut range = value(&self.place, from, Reach::Word);
-        let text = self.text.get(range.clone()).unwrap_or_default();
-        if self.own.is_marker(text) {
-            return Some(range.end);
-        }
-        if let Some(at) = text.find([':', '%']) {
-            range.start += at + 1;
-        } else if matches!(self.program, Some(("-u" | "-U", _))) {
-            return None;
-        }
-        Some(self.hide_to(range))
-    }
-
-    /// `-pSECRET`, after a program that takes it.
-    fn attached_option(&mut self, at: usize, name: &str) -> Option<usize> {
-        let (option, Attached::Yes) = self.program? else { return None };
-        let rest = name.strip_prefix(option).filter(|_| !name.starts_with("--"))?;
-        let start = at + option.len();
-        let follows = !rest.is_empty()
-            || tail(self.text, start).starts_with(|c: char| !is_blank(c) && c != '\n');
-        follows.then(|| self.hide_to(value(&self.place, start, Reach::Word)))
     }
 
     /// The place with a line that ends soon after `from`, for looks ahead that may be repeated.
@@ -426,6 +352,14 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Functions that are called with a name and, behind a comma, its value.
+const CALLS: &[&str] =
+    &["modparam", "define", "putenv", "setenv", "set", "setdefault", "setProperty", "put", "add"];
+
+/// Names whose value may be `user:password@host` without a scheme, as SIP servers write accounts.
+const ACCOUNTS: &[&str] =
+    &["account", "auth", "hosts", "login", "proxy", "register", "upstream", "user", "username"];
+
 /// How far names, and user, password and host of a URL, are looked for, in bytes. No real one is
 /// longer, and a line that repeats their beginning must not cost the square of its length.
 const NEAR_BYTES: usize = 512;
@@ -442,21 +376,7 @@ fn says_public(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
-/// Where a name stands among the words of its line.
-struct Word<'a> {
-    first: bool,
-    before: &'a str,
-}
-
 /// A name without the dashes of an option.
 fn plain_name(name: &str) -> &str {
     name.trim_start_matches('-')
-}
-
-/// The secret option of the program that `name` names.
-fn program(name: &str) -> Option<(&'static str, Attached)> {
-    PROGRAMS
-        .iter()
-        .find(|(program, ..)| name.starts_with(program))
-        .map(|(_, option, attached)| (*option, *attached))
 }

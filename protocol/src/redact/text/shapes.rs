@@ -7,7 +7,10 @@
 use crate::ids::KeyId;
 
 /// The shortest run of base64 taken for a token: 24 random bytes.
-const RANDOM_CHARACTERS: usize = 32;
+pub(super) const RANDOM_CHARACTERS: usize = 32;
+
+/// A run with a sign for every so many letters is made of words.
+const SIGN_DISTANCE: usize = 8;
 
 /// The length of `{secret:KEY:DIGEST}`.
 const MARKER_BYTES: usize = "{secret:".len() + 16 + 1 + 32 + 1;
@@ -112,6 +115,11 @@ pub(super) fn is_random(run: &str) -> bool {
     if run.len() < RANDOM_CHARACTERS || run.starts_with("AAAA") {
         return false; // public SSH keys begin with AAAA
     }
+    // Names of files are words with signs between; in random data a sign is one letter in thirty.
+    let signs = run.bytes().filter(|byte| matches!(byte, b'/' | b'_' | b'-')).count();
+    if signs * SIGN_DISTANCE >= run.len() {
+        return false;
+    }
     let class = |byte: u8| match byte {
         b'a'..=b'z' => 0,
         b'A'..=b'Z' => 1,
@@ -129,6 +137,13 @@ pub(super) fn is_random(run: &str) -> bool {
         before = Some(now);
     }
     seen.iter().take(3).all(|seen| *seen) && turns * 5 >= run.len() * 2
+}
+
+/// What tokens and password hashes begin with.
+pub(super) fn prefixes() -> impl Iterator<Item = String> {
+    let tokens = PREFIXES.iter().map(|(prefix, _)| (*prefix).to_owned());
+    let hashes = CRYPT_SCHEMES.iter().map(|scheme| format!("${scheme}$"));
+    tokens.chain(hashes).chain(["eyJ".to_owned()])
 }
 
 /// The length of the password hash that `text` begins with, if it does: `$6$…` or `{SSHA}…`.

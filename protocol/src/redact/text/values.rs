@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::scanner::indentation;
 use super::shapes;
 
 /// How far a quote that does not close on its line is followed, in bytes.
@@ -9,6 +10,9 @@ const QUOTED_BYTES: usize = 8 * 1024;
 
 /// How far a name after a separator is looked for, in bytes.
 const NAME_BYTES: usize = 64;
+
+/// The most closing brackets that are taken from the end of a value.
+const CLOSERS: usize = 4;
 
 /// What comes after a name.
 pub(super) enum Separator {
@@ -161,8 +165,14 @@ fn closing(text: &str, quote: char) -> Option<usize> {
 fn below(place: &Place<'_>, at: usize) -> Option<Range<usize>> {
     let text = place.text;
     let here = place.line_tail(at);
+    if here.len() > NAME_BYTES {
+        return None; // no line ends in a mark so far away
+    }
     let mark = here.trim_end_matches(is_blank);
-    if !matches!(mark, "|" | ">" | "|-" | ">-" | "|+" | ">+" | "\\") {
+    let mark = mark.rsplit(is_blank).next().unwrap_or(mark);
+    let style = |rest: &str| rest.chars().all(|c| matches!(c, '-' | '+' | '0'..='9'));
+    let block = mark.strip_prefix(['|', '>']).is_some_and(style);
+    if !block && here != "\\" {
         return None;
     }
     let indent = indentation(tail(text, place.line_start));
@@ -181,11 +191,7 @@ fn below(place: &Place<'_>, at: usize) -> Option<Range<usize>> {
     }
     let body = text.get(first..end)?;
     let start = first + indentation(body);
-    Some(start..start + body.trim_start_matches(is_blank).trim_end().len())
-}
-
-fn indentation(line: &str) -> usize {
-    line.len() - line.trim_start_matches(is_blank).len()
+    Some(start..(first + body.trim_end().len()).max(start))
 }
 
 /// The length of an unquoted value at the start of `line`.
@@ -232,9 +238,22 @@ fn begins_pair(text: &str, separators: &[char]) -> bool {
 
 /// A value without a closing bracket that nothing in it opens.
 fn without_closer(value: &str) -> &str {
+    let mut value = value;
+    for _ in 0..CLOSERS {
+        let inner = without_one_closer(value);
+        if inner.len() == value.len() {
+            break;
+        }
+        value = inner;
+    }
+    value
+}
+
+fn without_one_closer(value: &str) -> &str {
     for (opener, closer) in [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')] {
-        if value.ends_with(closer) && !value.contains(opener) {
-            return value.strip_suffix(closer).unwrap_or(value);
+        let closes = value.matches(closer).count() > value.matches(opener).count();
+        if let (true, Some(inner)) = (closes, value.strip_suffix(closer)) {
+            return inner;
         }
     }
     value

@@ -3,11 +3,26 @@
 //! Each `@` and each colon is searched for once, however often it is asked for, so that a text made
 //! of them costs no more than any other.
 
+use super::super::values::{Reach, value};
 use super::{NEAR_BYTES, Scanner, tail};
+
+/// Addresses whose path is all that is needed to use them.
+const WEBHOOKS: &[&str] = &[
+    "hooks.slack.com/services/",
+    "discord.com/api/webhooks/",
+    "discordapp.com/api/webhooks/",
+    "outlook.office.com/webhook/",
+];
 
 impl Scanner<'_> {
     /// The password of `user:password@host`, from where the user begins; the user stays readable.
     pub(super) fn user_info(&mut self, from: usize) -> usize {
+        if let Some(webhook) =
+            WEBHOOKS.iter().find(|start| tail(self.text, from).starts_with(**start))
+        {
+            let from = from + webhook.len();
+            return self.hide_to(value(&self.place, from, Reach::Word));
+        }
         if self.next_at(from) >= self.place.line_end.min(from + NEAR_BYTES) {
             return from;
         }
@@ -67,4 +82,66 @@ impl Scanner<'_> {
             self.hide(colon + 1..at);
         }
     }
+
+    /// `name:user:password`, as ODBC data sources are written.
+    pub(super) fn data_source(&mut self, from: usize) -> usize {
+        let range = value(&self.near(from), from, Reach::Word);
+        let source = self.text.get(range.clone()).unwrap_or_default();
+        if let [name, user, secret] = source.splitn(3, ':').collect::<Vec<_>>()[..]
+            && !source.contains("://")
+            && ![name, user].iter().any(|part| part.ends_with("{secret"))
+            && (secret.starts_with("{secret:") || !secret.contains(':'))
+        {
+            self.hide(range.end - secret.len()..range.end);
+        }
+        from
+    }
+
+    /// `user%password`, as SMB clients write it.
+    fn percent_account(&mut self, from: usize) -> usize {
+        let range = value(&self.near(from), from, Reach::Word);
+        let account = self.text.get(range.clone()).unwrap_or_default();
+        let account = account.split(',').next().unwrap_or(account);
+        match account.split_once('%') {
+            // A specifier of systemd is one letter, a coded sign two digits.
+            Some((user, secret)) if !user.is_empty() && secret.len() > 3 => {
+                let start = range.start + user.len() + 1;
+                self.hide_to(start..start + secret.len())
+            }
+            _ => from,
+        }
+    }
+
+    /// `user:password@host`, `user:password:name@host` and `user@realm:password@host`, as SIP
+    /// servers write an account.
+    pub(super) fn account(&mut self, from: usize) -> usize {
+        if self.next_at(from) >= self.place.line_end.min(from + NEAR_BYTES) {
+            return self.percent_account(from);
+        }
+        let range = value(&self.near(from), from, Reach::Word);
+        let account = self.text.get(range.clone()).unwrap_or_default();
+        if account.contains("://") || account.starts_with("sip:") || account.starts_with("sips:") {
+            return from;
+        }
+        let Some((_, host)) = account.rsplit_once('@') else { return from };
+        let inner = account.len() - host.len() - 1;
+        let inner = account.get(..inner).unwrap_or_default();
+        let Some((user, secret)) = inner.split_once(':') else { return from };
+        // `user:secret:name@host`; a secret that holds a colon itself is hidden to the colon, and
+        // what is behind it as well where it does not look like a name.
+        let secret = match secret.rsplit_once(':') {
+            Some((secret, name)) if is_account_name(name) && !secret.is_empty() => secret,
+            _ => secret,
+        };
+        if user.is_empty() || user.ends_with("{secret") || secret.is_empty() {
+            return from;
+        }
+        let start = range.start + user.len() + 1;
+        self.hide_to(start..start + secret.len())
+    }
+}
+
+/// Whether text may be the name by which an account authenticates.
+fn is_account_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }

@@ -1,0 +1,450 @@
+//! Secrets that stand behind certain words in a certain order, without a separator that says so:
+//! `snmp-server community X RO`, `neighbor 10.0.0.1 password 7 X`, `htpasswd -b file user X`.
+//!
+//! One table. A pattern is a row of words, tried where its first word stands: at the beginning of a
+//! line for directives, anywhere in it for commands. It knows nothing of what else a line may hold.
+//!
+//! | in a pattern | stands for |
+//! |---|---|
+//! | `word`, `a|b` | itself or one of several, in any case; a `*` in it is any text |
+//! | `?word` | the same, or nothing |
+//! | `*` | any word |
+//! | `**` | up to [`SKIPPED`] words |
+//! | `#` | a number, or nothing: how the value is written |
+//! | `!` | a word that names a secret |
+//! | `§` | the secret |
+//! | `:§`, `>§` … | a word in which the secret follows this sign |
+//! | `$`, `$$` | the end of the line, with a semicolon before it or without |
+//!
+//! Invariant: a pattern looks at most [`NEAR_BYTES`] ahead, so a line of first words costs a
+//! constant for each.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use super::super::key_names::{is_harmless, may_name_secret, word_names_secret};
+use super::words::{Word, is_plain_prose, word_at};
+
+/// The most words that `**` passes over.
+const SKIPPED: usize = 12;
+
+/// How far a pattern looks ahead, in bytes; no directive of the table is longer.
+const NEAR_BYTES: usize = 512;
+
+/// Patterns of directives, tried at the beginning of a line.
+const DIRECTIVES: &[&str] = &[
+    // Network gear: IOS and its kin, JunOS, VyOS, FortiOS, RouterOS.
+    "snmp-server community §",
+    "snmp-server host * traps|informs version 1|2c §",
+    "snmp-server host * version 1|2c §",
+    "snmp-server host * traps|informs § $",
+    "snmp-server host * § $",
+    "snmp-server user ** auth md5|sha* §",
+    "snmp-server user ** priv aes|des|3des # §",
+    "enable secret|password # § $",
+    "enable secret|password level # # §",
+    "username * ** secret|password # §",
+    "neighbor * password ?encrypted # §",
+    "tacacs-server|radius-server key # §",
+    "tacacs-server|radius-server ** key # §",
+    "server-private * ** key # §",
+    "key-string ?password # § $",
+    "key # § $$",
+    "key ascii-text|hexadecimal|config-key|clear-text # § $",
+    "key ENC §",
+    "crypto isakmp|keyring key # §",
+    "pre-shared-key local|remote|ascii-text|hexadecimal # §",
+    "pre-shared-key address ** key # §",
+    "pre-shared-key # § $",
+    "authentication-key * md5|sha*|cmac* # §",
+    "ntp authentication-key * md5|sha*|cmac* # §",
+    "authentication-key # § $",
+    "ip ospf|eigrp|rip authentication-key # §",
+    "ip|ipv6|ospf|area ** message-digest-key * md5 # §",
+    "ospf|ip message-digest-key * md5 # §",
+    "isis password §",
+    "area-password|domain-password §",
+    "ip rip authentication string §",
+    "standby|vrrp|glbp * authentication md5 key-string # §",
+    "standby|vrrp|glbp * authentication text § $",
+    "standby|vrrp|glbp * authentication § $",
+    "ppp chap|pap password # §",
+    "ppp pap sent-username * password # §",
+    "wpa-psk ascii|hex # §",
+    "security ** set-key ascii|hex # §",
+    "encryption ** key * size * # § ?transmit-key",
+    "ip ftp|http|sftp|rcmd ** password # §",
+    "tunnel key § $",
+    "l2tp ** password # §",
+    "password|secret # § $$",
+    "set ** psksecret|passwd|password|key|community|auth-pwd|priv-pwd ENC §",
+    "set psksecret|passwd|password|key|auth-pwd|priv-pwd § $",
+    "set community § $",
+    "set ** snmp community § ?authorization",
+    "set ** pre-shared-key|pre-shared-secret ascii-text|hexadecimal §",
+    "set ** authentication-key|pre-shared-secret|encrypted-password|plaintext-password § $",
+    "set ** secret|password § $",
+    "/snmp community ** name=§",
+    // snmpd.conf(5), snmptrapd.conf(5)
+    "rocommunity*|rwcommunity* §",
+    "com2sec* -Cn * * * §",
+    "com2sec* * * §",
+    "trapcommunity §",
+    "trapsink|trap2sink|informsink * §",
+    "createUser -e * * MD5|SHA* § ?AES*|DES",
+    "createUser * MD5|SHA* § ?AES*|DES",
+    "createUser ** AES*|DES §",
+    "proxy ** -c §",
+    "authcommunity * §",
+    "community § $",
+    "community § ro|rw|{|authorization|view",
+    "defaultCommunity § $",
+    // Redis, HAProxy, nginx, Apache
+    "masterauth|requirepass § $",
+    "sentinel auth-pass * §",
+    "sentinel sentinel-pass § $",
+    "user * ** >§",
+    "user * ** #§",
+    "acl setuser ** >§",
+    "rename-command * § $",
+    "stats auth :§",
+    "user * insecure-password|password §",
+    "http-request|http-response set-header|add-header authorization Basic\\|Bearer\\|Token\\ §",
+    "http-request|http-response set-header|add-header ! §",
+    "*_set_header|add_header|*_param|SetEnv|setenv ! §",
+    "RequestHeader|Header set|add|append ! §",
+    "set -x|-gx|-Ux ! §",
+    "set|setenv ! § $",
+    "if ($http_*token|($http_*key =|==|!= §",
+    // Installers, boot loaders
+    "rootpw ?--plaintext|--iscrypted § $",
+    "d-i * password ?again §",
+    "password_pbkdf2 * §",
+    "password --md5|--encrypted §",
+    "* */* password §",
+    // Mail, VPN, wireless, names
+    "poll ** password|pass §",
+    "default login ** password §",
+    "machine ** password §",
+    "* : PSK|EAP|XAUTH|PIN §",
+    "%any : PSK|EAP|XAUTH §",
+    ": PSK|EAP|XAUTH|PIN §",
+    ": RSA|ECDSA|P12|PKCS8 * §",
+    "IPSec secret §",
+    "IPSec obfuscated secret §",
+    "Xauth password §",
+    "Xauth obfuscated password §",
+    "wireless-key s:§",
+    "wireless-key|wpa-psk|wpa-password § $",
+    "auth_str § $",
+    "AuthInfo:* ** P:§",
+    "AuthInfo:* ** P=§",
+    "O AuthInfo: ** P:§",
+];
+
+/// Patterns of commands, tried wherever their first word stands.
+const COMMANDS: &[&str] = &[
+    "sentinel auth-pass * §",
+    "htpasswd -b*|-cb*|-nb*|-bc*|-cB*|-Bb*|-nB*|-bn* * * § $",
+    "htpasswd -nb*|-nbB|-nbm|-bn* * §",
+    "htdigest -c * * * §",
+    "mosquitto_passwd -b * * §",
+    "mysqladmin ** password §",
+    "rabbitmqctl add_user|change_password * §",
+    "isql|isql-* * * § $",
+    "sqlplus|impdp|expdp|exp|imp|sqlldr ?-* /§",
+    "rman target /§",
+    "smbclient //* §",
+    "net user * § /add",
+    "neo4j-admin ** set-initial-password §",
+    "vault login § $",
+    "wpa_passphrase * §",
+    "nmcli ** password §",
+    "nmcli ** *psk|*password §",
+    "iwconfig * key s:§",
+    "iwconfig * key § $",
+    "iw ** key 0:§",
+    "ipmitool ** user set password * §",
+    "kamctl|opensipsctl|kamcmd add|passwd * §",
+    "rclone config ** *secret*|*pass|*token §",
+    "aws configure set *secret*|*token* §",
+    "virsh secret-set-value ** --base64 §",
+    "virsh secret-set-value * §",
+    "racadm set *password §",
+    "addprinc|cpw|change_password ** -pw §",
+    "kadmin|kadmin.local ** -pw §",
+    "vncpasswd|gh|saslpasswd2|smbpasswd|passwd|kinit ** <<< §",
+    "chpasswd ** <<< :§",
+    "echo|printf ** :§ | chpasswd",
+    "<<< :§ $",
+    "swaks|sipp ** -ap|--auth-password §",
+    "sendemail ** -xp §",
+    "nodetool ** -pw §",
+    "ktpass ** /pass §",
+    "x11vnc|tightvncserver|vncserver ** -passwd|-storepasswd §",
+    "setpassword|set-password * §",
+    "useradd|usermod ** -p §",
+];
+
+/// One word of a pattern.
+enum Element {
+    /// One of these texts, with stars.
+    Literal(Vec<&'static str>),
+    /// The same, or nothing.
+    Optional(Vec<&'static str>),
+    /// A number, or nothing.
+    Number,
+    Any,
+    Several,
+    /// A word that names a secret.
+    Name,
+    /// The secret, behind this sign in its word where one is given.
+    Secret(&'static str),
+    /// The end of the line, and whether a semicolon may stand there.
+    End(Semicolon),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Semicolon {
+    May,
+    MayNot,
+}
+
+type Pattern = Vec<Element>;
+
+/// Patterns by their first word in lower case; those whose first word has a star stand apart.
+struct Table {
+    by_word: HashMap<String, Vec<usize>>,
+    starred: Vec<usize>,
+    patterns: Vec<Pattern>,
+}
+
+static DIRECTIVE_TABLE: LazyLock<Table> = LazyLock::new(|| Table::of(DIRECTIVES));
+static COMMAND_TABLE: LazyLock<Table> = LazyLock::new(|| Table::of(COMMANDS));
+
+/// The secrets behind the directive that begins at `start`, in the line that ends at `end`.
+pub(super) fn directive(text: &str, span: Range<usize>, found: &mut Vec<Range<usize>>) {
+    DIRECTIVE_TABLE.find(text, span, found);
+}
+
+/// The secrets behind the command whose name begins at the start of `span`.
+pub(super) fn command(text: &str, span: Range<usize>, found: &mut Vec<Range<usize>>) {
+    COMMAND_TABLE.find(text, span, found);
+}
+
+/// Words of which one stands in every text that a pattern may match and that holds no mark of a
+/// name of a secret.
+pub(super) fn first_words() -> impl Iterator<Item = &'static str> {
+    let marked = |word: &&str| may_name_secret(word);
+    let sure = move |pattern: &&Pattern| {
+        pattern.iter().any(|element| match element {
+            Element::Name => true,
+            Element::Literal(words) => words.iter().all(|word| marked(&word)),
+            _ => false,
+        })
+    };
+    let tables = [&*DIRECTIVE_TABLE, &*COMMAND_TABLE];
+    let unsure = tables.into_iter().flat_map(|table| &table.patterns);
+    unsure.filter(move |pattern| !sure(pattern)).flat_map(|pattern| {
+        let words = match pattern.first() {
+            Some(Element::Literal(words)) => words.as_slice(),
+            _ => &[],
+        };
+        words.iter().map(|word| word.trim_matches('*'))
+    })
+}
+
+impl Table {
+    fn of(rows: &[&'static str]) -> Self {
+        let patterns: Vec<Pattern> =
+            rows.iter().map(|row| row.split(' ').map(Element::of).collect()).collect();
+        let mut table = Self { by_word: HashMap::new(), starred: Vec::new(), patterns: Vec::new() };
+        for (index, pattern) in patterns.iter().enumerate() {
+            let words = match pattern.first() {
+                Some(Element::Literal(words)) => words.as_slice(),
+                _ => &[],
+            };
+            if words.is_empty() || words.iter().any(|word| word.contains('*')) {
+                table.starred.push(index);
+                continue;
+            }
+            for word in words {
+                table.by_word.entry(word.to_ascii_lowercase()).or_default().push(index);
+            }
+        }
+        table.patterns = patterns;
+        table
+    }
+
+    fn find(&self, text: &str, span: Range<usize>, found: &mut Vec<Range<usize>>) {
+        let near = text.floor_char_boundary(span.start + NEAR_BYTES);
+        let span = span.start..span.end.min(near);
+        let Some(first) = word_at(text, span.clone()) else { return };
+        let first = text.get(first.range).unwrap_or_default();
+        let known = found.len();
+        let named = self.by_word.get(&base_name(first).to_ascii_lowercase());
+        for index in named.into_iter().flatten().chain(&self.starred) {
+            let Some(pattern) = self.patterns.get(*index) else { continue };
+            let mut secrets = Vec::new();
+            if (Matcher { text, end: span.end }).matches(pattern, span.start, &mut secrets) {
+                // The row that is more exact stands first.
+                let fresh = |secret: &Range<usize>| {
+                    found[known..].iter().all(|f| secret.end <= f.start || f.end <= secret.start)
+                };
+                secrets.retain(fresh);
+                found.extend(secrets);
+            }
+        }
+    }
+}
+
+/// A command is its last segment, whatever folder it stands in.
+fn base_name(word: &str) -> &str {
+    if word.starts_with("//") { word } else { word.rsplit('/').next().unwrap_or(word) }
+}
+
+impl Element {
+    fn of(word: &'static str) -> Self {
+        let words = |word: &'static str| word.split('|').collect::<Vec<_>>();
+        match word {
+            "|" => Self::Literal(vec![word]),
+            "*" => Self::Any,
+            "**" => Self::Several,
+            "#" => Self::Number,
+            "!" => Self::Name,
+            "$" => Self::End(Semicolon::May),
+            "$$" => Self::End(Semicolon::MayNot),
+            _ => match (word.strip_suffix('§'), word.strip_prefix('?')) {
+                (Some(sign), _) => Self::Secret(sign),
+                (None, Some(optional)) => Self::Optional(words(optional)),
+                (None, None) => Self::Literal(words(word)),
+            },
+        }
+    }
+}
+
+struct Matcher<'a> {
+    text: &'a str,
+    end: usize,
+}
+
+impl Matcher<'_> {
+    /// Whether `pattern` matches from `at` on; the secrets it names go to `found`.
+    fn matches(&self, pattern: &[Element], at: usize, found: &mut Vec<Range<usize>>) -> bool {
+        let Some((element, rest)) = pattern.split_first() else { return true };
+        let word = word_at(self.text, at..self.end);
+        if let Element::End(semicolon) = element {
+            let tail = self.text.get(at..self.end).unwrap_or_default().trim();
+            let semicolon = *semicolon == Semicolon::May && tail == ";";
+            return semicolon || tail.trim_end_matches(['"', '\'', ')']).is_empty();
+        }
+        let Some(word) = word else {
+            let optional = matches!(element, Element::Optional(_) | Element::Number);
+            return optional && self.matches(rest, at, found);
+        };
+        let shown = self.text.get(word.range.clone()).unwrap_or_default();
+        let next = word.next;
+        match element {
+            Element::Any => !is_option(shown) && self.matches(rest, next, found),
+            Element::Name => word_names_secret(shown) && self.matches(rest, next, found),
+            Element::Literal(words) => {
+                (is_one_of(words, shown) || is_one_of(words, base_name(shown)))
+                    && self.matches(rest, next, found)
+            }
+            Element::Optional(words) => {
+                (is_one_of(words, shown) && self.matches(rest, next, found))
+                    || self.matches(rest, at, found)
+            }
+            Element::Number => {
+                let number = shown.len() <= 3 && shown.bytes().all(|byte| byte.is_ascii_digit());
+                (number && self.matches(rest, next, found)) || self.matches(rest, at, found)
+            }
+            Element::Several => self.several(rest, at, found),
+            Element::Secret(sign) => self.secret((sign, &word), rest, found),
+            Element::End(_) => false,
+        }
+    }
+
+    fn several(&self, rest: &[Element], at: usize, found: &mut Vec<Range<usize>>) -> bool {
+        let mut at = at;
+        for _ in 0..=SKIPPED {
+            if self.matches(rest, at, found) {
+                return true;
+            }
+            let Some(word) = word_at(self.text, at..self.end) else { return false };
+            at = word.next;
+        }
+        false
+    }
+
+    fn secret(
+        &self,
+        (sign, word): (&str, &Word),
+        rest: &[Element],
+        found: &mut Vec<Range<usize>>,
+    ) -> bool {
+        let Some(range) = behind(self.text, word, sign) else { return false };
+        let shown = self.text.get(range.clone()).unwrap_or_default();
+        let open = !word.quoted && is_plain_prose(shown);
+        if shown.is_empty() || open || is_no_secret(shown) {
+            return false;
+        }
+        let known = found.len();
+        found.push(range);
+        let matches = self.matches(rest, word.next, found);
+        if !matches {
+            found.truncate(known);
+        }
+        matches
+    }
+}
+
+fn is_option(word: &str) -> bool {
+    word.len() > 1 && word.starts_with('-')
+}
+
+/// The part of `word` behind `sign`; the whole word where no sign is given.
+fn behind(text: &str, word: &Word, sign: &str) -> Option<Range<usize>> {
+    let shown = text.get(word.range.clone())?;
+    if !matches!(sign, ":" | "/") {
+        return shown.strip_prefix(sign).map(|rest| word.range.end - rest.len()..word.range.end);
+    }
+    let (before, rest) = shown.split_once(sign)?;
+    if before.is_empty() || before.ends_with("{secret") {
+        return None;
+    }
+    let start = word.range.end - rest.len();
+    // `user/password@database`.
+    let length = if sign == "/" { rest.rfind('@').unwrap_or(rest.len()) } else { rest.len() };
+    Some(start..start + length)
+}
+
+/// Whether a value is plainly none of a secret: a variable, a switch, a route's community.
+fn is_no_secret(value: &str) -> bool {
+    let numbers = |value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
+    let pair = value.split_once(':').is_some_and(|(a, b)| numbers(a) && numbers(b));
+    is_harmless("community", value)
+        || pair
+        || value.starts_with(['$', '-', '<', '|', '='])
+        || (value.len() <= 2 && numbers(value))
+        || ["ENC", "additive", "informs", "traps", "x"].contains(&value)
+}
+
+fn is_one_of(patterns: &[&str], word: &str) -> bool {
+    patterns.iter().any(|pattern| is_like(pattern, word))
+}
+
+/// Whether `word` is like `pattern`, in which a star stands for any text; letters of any case.
+fn is_like(pattern: &str, word: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else {
+        return pattern.eq_ignore_ascii_case(word);
+    };
+    let starts = word.get(..before.len()).is_some_and(|start| start.eq_ignore_ascii_case(before));
+    let Some(rest) = word.get(before.len()..).filter(|_| starts) else { return false };
+    if let Some((middle, "")) = after.split_once('*') {
+        return rest.to_ascii_lowercase().contains(&middle.to_ascii_lowercase());
+    }
+    let from = rest.len().checked_sub(after.len());
+    from.and_then(|from| rest.get(from..)).is_some_and(|end| end.eq_ignore_ascii_case(after))
+}
