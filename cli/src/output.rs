@@ -48,19 +48,26 @@ pub(crate) trait Row: Serialize {
 /// # Errors
 /// Any other error of writing.
 pub(crate) fn print<R: Row>(output: Output, rows: &[R]) -> anyhow::Result<()> {
-    let text = match output {
-        Output::Table if rows.is_empty() => {
-            crate::eprintln_message(&format!("no {}", R::NAME));
-            return Ok(());
-        }
+    if output == Output::Table && rows.is_empty() {
+        crate::eprintln_message(&format!("no {}", R::NAME));
+        return Ok(());
+    }
+    write(&text(output, rows)?)
+}
+
+/// What [`print`] prints.
+///
+/// # Errors
+/// A row that cannot be told in JSON.
+pub(crate) fn text<R: Row>(output: Output, rows: &[R]) -> anyhow::Result<String> {
+    Ok(match output {
         Output::Table => table(rows),
         Output::Json => format!("{}\n", serde_json::to_string_pretty(rows)?),
         Output::Ndjson => {
             let lines: Result<Vec<_>, _> = rows.iter().map(serde_json::to_string).collect();
             lines?.into_iter().fold(String::new(), |text, line| text + &line + "\n")
         }
-    };
-    write(&text)
+    })
 }
 
 /// Writes text to stdout.

@@ -37,6 +37,11 @@ pub(crate) struct Correlate {
 impl Correlate {
     /// Runs the command.
     pub(crate) fn run(self, output: Output) -> anyhow::Result<Verdict> {
+        output::print(output, &self.judged()?)?;
+        Ok(Verdict::Fine)
+    }
+
+    fn judged(&self) -> anyhow::Result<Vec<Judged>> {
         let twice = [&self.input.cases, &self.changes].map(|path| input::is_standard_input(path));
         anyhow::ensure!(twice != [true, true], "standard input cannot be both cases and changes");
         let zone = self.input.zone()?;
@@ -50,8 +55,7 @@ impl Correlate {
         let cases = self.input.read(&form, &sites)?;
         self.tell_unknown(&cases.stream, &candidates);
         let settings = Settings { q: self.q, until, holidays, ..Settings::default() };
-        output::print(output, &correlate(&cases.stream, &candidates, &settings))?;
-        Ok(Verdict::Fine)
+        Ok(correlate(&cases.stream, &candidates, &settings))
     }
 
     fn changes(&self, zone: &TimeZone) -> anyhow::Result<Vec<Candidate>> {
@@ -129,5 +133,46 @@ impl Row for Judged {
             number(self.q_value, 4),
             self.reason.map_or("-", |reason| reason.as_str()).to_owned(),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        correlate: Correlate,
+    }
+
+    /// The page's example, from the command to the end of what is indented; with `UPDATE_PAGES` set
+    /// it is written anew.
+    #[test]
+    fn the_manual_shows_what_the_command_prints() {
+        let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let file = |name: &str| docs.join("correlate").join(name).display().to_string();
+        let (cases, changes) = (file("cases.csv"), file("changes.csv"));
+        let words = ["correlate", "--cases", &cases, "--changes", &changes];
+        let judged = Alone::parse_from(words).correlate.judged().unwrap();
+        let printed = output::text(Output::Json, &judged).unwrap();
+        let printed: String = printed.lines().map(|line| format!("    {line}\n")).collect();
+
+        let path = docs.join("correlate.md");
+        let page = std::fs::read_to_string(&path).unwrap();
+        let start = "    $ driftline correlate";
+        let (before, rest) = page.split_once(start).unwrap();
+        let (words, rest) = rest.split_once('\n').unwrap();
+        let (_, after) = rest.split_once("\n\n").unwrap();
+        let shown = format!("{before}{start}{words}\n{printed}\n{after}");
+        if std::env::var_os("UPDATE_PAGES").is_some() {
+            std::fs::write(&path, &shown).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert!(kept == shown, "docs/correlate.md is old; run this once with UPDATE_PAGES=1");
     }
 }

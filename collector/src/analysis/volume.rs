@@ -24,7 +24,7 @@ use super::stats::special::normal_above;
 use comparable::Comparable;
 use cusum::CusumSettings;
 use ears::{EarsMethod, EarsSettings};
-use farrington::{FarringtonSettings, PredictionError, Threshold};
+use farrington::{Calendar, FarringtonSettings, PredictionError, Threshold};
 pub use series::{Bucket, Buckets, Cell, CellKey, VolumeError, count};
 
 /// How many weeks of past make a full history.
@@ -178,7 +178,11 @@ impl<'a> Judge<'a> {
     fn farrington(&mut self, cell: &Cell<'_>, at: usize) -> Option<Found> {
         let years = at.saturating_sub(HALF_WINDOW) / WEEKS_A_YEAR;
         let yearly = self.settings.bucket == Bucket::Week && years >= 2;
-        let seasonal = yearly.then(|| by_season(years.min(YEARS), self.settings.alpha));
+        let monday = cell.starts.first().map(|start| self.settings.zone.to_datetime(*start).date());
+        let seasonal = monday.filter(|_| yearly).map(|first| FarringtonSettings {
+            calendar: Calendar::Weeks { first },
+            ..by_season(years.min(YEARS), self.settings.alpha)
+        });
         let bound = seasonal.and_then(|settings| farrington::judge(&settings, &cell.counts, at));
         if let Some(bound) = bound {
             return Some(Found {

@@ -9,9 +9,18 @@
 //!
 //! It knows counts and their order, nothing of calendars or cells.
 
+use jiff::Span;
+use jiff::civil::Date;
+
 use super::spread::Count;
 use crate::analysis::stats::glm::{Design, Family, Fit, fit};
 use crate::analysis::stats::special::{normal_above, normal_quantile_above, student_above};
+
+/// Expectations above this are none.
+const COUNTABLE: f64 = 1e15;
+
+/// Weeks of a year, where no date says better.
+const WEEKS_A_YEAR: usize = 52;
 
 /// The least number of years from which a trend is taken.
 const TREND_YEARS: usize = 3;
@@ -25,8 +34,8 @@ pub(super) const RECENT: usize = 4;
 /// How the past is laid out and how the bound is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FarringtonSettings {
-    /// Points in one year.
-    pub period: usize,
+    /// Where the same point of a past year is.
+    pub calendar: Calendar,
     /// How many past years are looked at.
     pub years: usize,
     /// How many points before and after the same point of a past year belong to the same season.
@@ -46,6 +55,37 @@ pub struct FarringtonSettings {
     pub alpha: f64,
     /// How the bound is drawn.
     pub threshold: Threshold,
+}
+
+/// Where the same point of a past year is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Calendar {
+    /// So many points before.
+    Points(usize),
+    /// The week whose first day is nearest to the same date.
+    Weeks {
+        /// The first day of the first week.
+        first: Date,
+    },
+}
+
+impl Calendar {
+    /// How many points before `at` the same point of `years` years ago is.
+    fn lag(self, at: usize, years: usize) -> Option<usize> {
+        match self {
+            Self::Points(period) => Some(period * years),
+            Self::Weeks { first } => {
+                let days = |count: usize| Span::new().try_days(i64::try_from(count).ok()? * 7).ok();
+                let now = first.checked_add(days(at)?).ok()?;
+                let year = now.year().checked_sub(i16::try_from(years).ok()?)?;
+                let same = Date::new(year, now.month(), now.day());
+                // The year may have no 29 February.
+                let same = same.or_else(|_| Date::new(year, 3, 1)).ok()?;
+                let between = now.since(same).ok()?.get_days();
+                usize::try_from((between + 3) / 7).ok()
+            }
+        }
+    }
 }
 
 /// How the bound is drawn around what is expected.
@@ -74,7 +114,7 @@ impl FarringtonSettings {
     /// The method of 1996 on weeks, with a one-sided error rate.
     pub const fn classic(years: usize, alpha: f64) -> Self {
         Self {
-            period: 52,
+            calendar: Calendar::Points(WEEKS_A_YEAR),
             years,
             half_window: 3,
             seasons: 1,
@@ -90,7 +130,7 @@ impl FarringtonSettings {
     /// The revision of 2013 on weeks, with a one-sided error rate.
     pub const fn flexible(years: usize, threshold: Threshold, alpha: f64) -> Self {
         Self {
-            period: 52,
+            calendar: Calendar::Points(WEEKS_A_YEAR),
             years,
             half_window: 3,
             seasons: 10,
@@ -105,7 +145,11 @@ impl FarringtonSettings {
 
     /// The first point that has enough past.
     pub const fn first(&self) -> usize {
-        self.period * self.years + self.half_window
+        let period = match self.calendar {
+            Calendar::Points(period) => period,
+            Calendar::Weeks { .. } => WEEKS_A_YEAR,
+        };
+        period * self.years + self.half_window
     }
 }
 
@@ -199,18 +243,24 @@ struct Past {
 
 impl Past {
     fn of(settings: &FarringtonSettings, series: &[u64], at: usize) -> Self {
-        let FarringtonSettings { period, years, half_window, seasons, left_out, .. } = *settings;
+        let FarringtonSettings { years, half_window, seasons, left_out, .. } = *settings;
         let mut points = Vec::new();
         for year in (1..=years).rev() {
-            let same = at - year * period;
-            points.extend((same - half_window..=same + half_window).map(|place| (place, seasons)));
+            let lags = (settings.calendar.lag(at, year), settings.calendar.lag(at, year - 1));
+            let (Some(same), Some(next)) =
+                (lags.0.and_then(|lag| at.checked_sub(lag)), lags.1.map(|lag| at - lag))
+            else {
+                continue;
+            };
+            let window = same.saturating_sub(half_window)..=same + half_window;
+            points.extend(window.map(|place| (place, seasons)));
             // The points between two windows are shared among the other seasons, the first ones
             // taking one more where they do not go up evenly.
-            let between = period - 2 * half_window - 1;
+            let between = next - same - 2 * half_window - 1;
             let mut place = same + half_window + 1;
             for season in 1..seasons {
-                let length =
-                    between / (seasons - 1) + usize::from(season <= between % (seasons - 1));
+                let longer = usize::from(season <= between % (seasons - 1));
+                let length = between / (seasons - 1) + longer;
                 points.extend((place..place + length).map(|place| (place, season)));
                 place += length;
             }
@@ -322,6 +372,10 @@ fn threshold(
     let mean = expected.link.exp();
     let z = normal_quantile_above(settings.alpha);
     let quantile = |count: Count| {
+        // The upper limit of an expectation next to nothing may be beyond all counting.
+        if count.mean > COUNTABLE {
+            return (None, 1.0);
+        }
         (Some(count.quantile(1.0 - settings.alpha) as f64), count.at_least(observed))
     };
     match settings.threshold {
