@@ -24,6 +24,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::super::key_names::{is_harmless, may_name_secret, word_names_secret};
+use super::values::is_blank;
 use super::words::{Word, is_plain_prose, word_at};
 
 /// The most words that `**` passes over.
@@ -152,7 +153,7 @@ const COMMANDS: &[&str] = &[
     "mosquitto_passwd -b * * §",
     "mysqladmin ** password §",
     "rabbitmqctl add_user|change_password * §",
-    "isql|isql-* * * § $",
+    "isql * * § $",
     "sqlplus|impdp|expdp|exp|imp|sqlldr ?-* /§",
     "rman target /§",
     "smbclient //* §",
@@ -230,7 +231,15 @@ pub(super) fn directive(text: &str, span: Range<usize>, found: &mut Vec<Range<us
 
 /// The secrets behind the command whose name begins at the start of `span`.
 pub(super) fn command(text: &str, span: Range<usize>, found: &mut Vec<Range<usize>>) {
-    COMMAND_TABLE.find(text, span, found);
+    let table = &*COMMAND_TABLE;
+    let near = text.floor_char_boundary(span.start + NEAR_BYTES).min(span.end);
+    let word = text.get(span.start..near).unwrap_or_default();
+    let word = word.split(is_blank).next().unwrap_or_default();
+    // Commands are written as they are; most words of a host are none.
+    if !table.by_word.contains_key(base_name(word)) {
+        return;
+    }
+    table.find(text, span, found);
 }
 
 /// Words of which one stands in every text that a pattern may match and that holds no mark of a
@@ -240,8 +249,13 @@ pub(super) fn first_words() -> impl Iterator<Item = &'static str> {
     let sure = move |pattern: &&Pattern| {
         pattern.iter().any(|element| match element {
             Element::Name => true,
-            Element::Literal(words) => words.iter().all(|word| marked(&word)),
-            _ => false,
+            Element::Literal(words) => words.iter().all(marked),
+            Element::Optional(_)
+            | Element::Number
+            | Element::Any
+            | Element::Several
+            | Element::Secret(_)
+            | Element::End(_) => false,
         })
     };
     let tables = [&*DIRECTIVE_TABLE, &*COMMAND_TABLE];
@@ -290,7 +304,7 @@ impl Table {
             if (Matcher { text, end: span.end }).matches(pattern, span.start, &mut secrets) {
                 // The row that is more exact stands first.
                 let fresh = |secret: &Range<usize>| {
-                    found[known..].iter().all(|f| secret.end <= f.start || f.end <= secret.start)
+                    found.iter().skip(known).all(|f| secret.end <= f.start || f.end <= secret.start)
                 };
                 secrets.retain(fresh);
                 found.extend(secrets);

@@ -4,7 +4,9 @@
 //! program to the end of its command. Long options whose name says that they hold a secret need no
 //! row; `key_names` knows them.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::super::key_names::is_harmless;
 use super::phrases;
@@ -32,7 +34,10 @@ const COLON: Take = Take::After(&[':']);
 const PERCENT: Take = Take::After(&['%']);
 
 /// A program, by the beginning of its name where that ends in a star, and its options.
-type Row = (&'static [&'static str], &'static [(&'static str, Take)]);
+type Row = (&'static [&'static str], Options);
+
+/// Options with where in their value the secret stands.
+type Options = &'static [(&'static str, Take)];
 
 const PROGRAMS: &[Row] = &[
     (
@@ -155,7 +160,7 @@ struct Walk<'a> {
     text: &'a str,
     end: usize,
     /// The options of the program named last.
-    options: &'static [(&'static str, Take)],
+    options: Options,
     /// Its name.
     name: &'a str,
     /// The option of its subcommand.
@@ -188,7 +193,7 @@ impl<'a> Walk<'a> {
             return;
         }
         let base = word.rsplit(['/', '=', '(', '`']).next().unwrap_or(word);
-        if let Some((_, options)) = PROGRAMS.iter().find(|(names, _)| is_named(names, base)) {
+        if let Some(options) = options_of(base) {
             (self.options, self.name, self.extra) = (options, base, None);
         } else if SUBCOMMANDS.iter().any(|(program, ..)| *program == base) {
             (self.options, self.name, self.extra) = (&[], base, None);
@@ -286,10 +291,23 @@ fn is_cluster(word: &str, option: &str, take: Take) -> bool {
         && option.strip_prefix('-').is_some_and(|letter| word.ends_with(letter))
 }
 
-fn is_named(names: &[&str], word: &str) -> bool {
-    names.iter().any(|name| match name.strip_suffix('*') {
-        Some(start) => word.starts_with(start),
-        None => *name == word,
+/// The options of each program whose name is written out.
+static BY_NAME: LazyLock<HashMap<&'static str, Options>> = LazyLock::new(|| {
+    let rows =
+        PROGRAMS.iter().flat_map(|(names, options)| names.iter().map(move |n| (*n, *options)));
+    rows.filter(|(name, _)| !name.ends_with('*')).collect()
+});
+
+/// The options of the program that `word` names.
+fn options_of(word: &str) -> Option<Options> {
+    let first = word.bytes().next()?;
+    if !(first.is_ascii_lowercase() || first.is_ascii_digit()) {
+        return None;
+    }
+    let like = |name: &str| name.strip_suffix('*').is_some_and(|start| word.starts_with(start));
+    BY_NAME.get(word).copied().or_else(|| {
+        let row = PROGRAMS.iter().find(|(names, _)| names.iter().any(|name| like(name)));
+        row.map(|(_, options)| *options)
     })
 }
 
