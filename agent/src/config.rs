@@ -281,7 +281,7 @@ mod tests {
             ("conf.d/30.toml.bak", "nonsense"),
         ])
         .unwrap();
-        assert_eq!(config.heartbeat_seconds, 10);
+        assert_eq!(config.heartbeat_seconds, 30);
         assert_eq!(config.sources.rescan_seconds, 90);
         assert_eq!(config.sources.enable.unwrap().len(), 1);
     }

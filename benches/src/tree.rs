@@ -34,9 +34,10 @@ pub fn write(root: &Path, face: Face) -> std::io::Result<u64> {
     for number in 0..FILES {
         let folder = root.join(format!("app{:03}", number % FOLDERS));
         fs::create_dir_all(&folder)?;
-        // Many small files and a few large ones, as below /etc; some 5 kB on average.
-        let size =
-            if number % 10 == 0 { 5_000 + seeded.below(30_000) } else { seeded.below(5_800) };
+        // Many small files and a few large ones, as below /etc; some 5 kB on average. Formats take
+        // turns in fives, so that each has its share of the large ones.
+        let large = (number / 5).is_multiple_of(10);
+        let size = if large { 5_000 + seeded.below(30_000) } else { seeded.below(5_800) };
         let (ending, text) = content(number, size as usize, &mut seeded);
         let (name, bytes) = match face {
             Face::Configuration => (format!("unit{number:04}.{ending}"), text.into_bytes()),
@@ -85,6 +86,20 @@ fn opaque(size: usize, seeded: &mut Seeded) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_format_has_its_share_of_the_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let total = write(folder.path(), Face::Configuration).unwrap();
+        for ending in ["ini", "conf", "json", "yaml", "txt"] {
+            let folders = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+            let files =
+                folders.flat_map(|folder| fs::read_dir(folder).unwrap()).map(Result::unwrap);
+            let of = files.filter(|file| file.path().extension().is_some_and(|e| e == ending));
+            let bytes: u64 = of.map(|file| file.metadata().unwrap().len()).sum();
+            assert!((total / 7..total / 4).contains(&bytes), "{ending}: {bytes} of {total}");
+        }
+    }
 
     #[test]
     fn both_faces_have_the_size_the_peers_were_measured_with() {

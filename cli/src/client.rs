@@ -147,6 +147,16 @@ impl Client {
         Ok(())
     }
 
+    /// What to do about a collector whose certificate this machine does not trust.
+    fn untrusted(&self) -> String {
+        format!(
+            "the collector at {} has a certificate this machine does not trust; give the authority \
+             that signed it, or the certificate itself if it signed itself, with --ca-file FILE or \
+             DRIFTLINE_CA_FILE, and ask under a name that is in it",
+            self.base
+        )
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,
@@ -156,7 +166,13 @@ impl Client {
             None => request,
         };
         let asking = || format!("asking the collector at {}; is it running?", self.base);
-        let mut answer = request.send().await.with_context(asking)?;
+        let sent = request.send().await;
+        let mut answer = match sent {
+            Err(error) if is_of_a_certificate(&error) => {
+                return Err(error).with_context(|| self.untrusted());
+            }
+            sent => sent.with_context(asking)?,
+        };
         let status = answer.status();
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.with_context(asking)? {
@@ -171,6 +187,17 @@ impl Client {
             Err(_) => anyhow::bail!("the collector refused with status {status}"),
         }
     }
+}
+
+fn is_of_a_certificate(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("invalid peer certificate") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 const _: () = assert!(ANSWER_BYTES > limits::BODY_BYTES);

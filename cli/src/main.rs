@@ -8,6 +8,7 @@
 mod client;
 mod commands;
 mod history;
+mod moment;
 mod output;
 
 use std::process::ExitCode;
@@ -62,6 +63,8 @@ enum Command {
     Replay(commands::replay::Replay),
     /// Rank changes by how well they go together with a rise in cases.
     Correlate(commands::correlate::Correlate),
+    /// Say which counts of cases are above what the past lets expect.
+    Volume(commands::volume::Volume),
     /// Print the completions for a shell.
     Completions {
         /// Which shell.
@@ -120,6 +123,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Diff(diff) => diff.run(client, output).await,
         Command::Replay(replay) => replay.run(cli.output),
         Command::Correlate(correlate) => correlate.run(output),
+        Command::Volume(volume) => volume.run(output),
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "driftline", &mut std::io::stdout());

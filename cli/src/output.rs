@@ -35,6 +35,10 @@ pub(crate) trait Row: Serialize {
     /// How many columns at the left are never broken over lines: names and times that people copy.
     const WHOLE: usize;
 
+    /// How many columns stand on the first line of a row where one line is too short for all; the
+    /// others follow on a line of their own. By default all, and cells are broken instead.
+    const FIRST_LINE: usize = usize::MAX;
+
     /// The cells, in the order of the headings.
     fn cells(&self) -> Vec<String>;
 }
@@ -71,6 +75,50 @@ pub(crate) fn write(text: &str) -> anyhow::Result<()> {
 }
 
 fn table<R: Row>(rows: &[R]) -> String {
+    if R::FIRST_LINE >= R::HEADINGS.len() {
+        return broken(rows);
+    }
+    let width = usize::from(Table::new().width().unwrap_or(WIDTH));
+    let cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
+    let lines = unbroken(R::HEADINGS, &cells);
+    if lines.iter().all(|line| line.chars().count() <= width) {
+        return lines.concat();
+    }
+    let (headings, details) = R::HEADINGS.split_at(R::FIRST_LINE);
+    let first: Vec<_> = cells.iter().map(|row| row.iter().take(R::FIRST_LINE).cloned()).collect();
+    let first: Vec<Vec<String>> = first.into_iter().map(Iterator::collect).collect();
+    let mut lines = unbroken(headings, &first).into_iter();
+    let mut text: String = lines.by_ref().take(1).collect();
+    for (line, row) in lines.zip(&cells) {
+        text += &line;
+        text += &detail(details, row.get(R::FIRST_LINE..).unwrap_or_default());
+    }
+    text
+}
+
+/// The columns that found no place on the first line of their row, those without a value left out.
+fn detail(headings: &[&str], cells: &[String]) -> String {
+    let told = headings.iter().zip(cells).filter(|(_, cell)| *cell != "-");
+    let told: Vec<_> = told.map(|(heading, cell)| format!("{heading} {cell}")).collect();
+    if told.is_empty() { String::new() } else { format!("    {}\n", told.join(", ")) }
+}
+
+/// One line for the headings and one for each row, however long.
+fn unbroken(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headings.iter().map(|heading| heading.to_uppercase()));
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// A table whose cells are broken over lines until it is narrow enough.
+fn broken<R: Row>(rows: &[R]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if table.width().is_none() {
@@ -125,4 +173,35 @@ pub(crate) fn printable(text: &str) -> String {
 /// A moment in as few characters as say it.
 pub(crate) fn moment(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Line(&'static str, &'static str, &'static str);
+
+    impl Row for Line {
+        const NAME: &'static str = "line";
+        const WHOLE: usize = 1;
+        const HEADINGS: &'static [&'static str] = &["host", "part", "item", "after"];
+        const FIRST_LINE: usize = 2;
+
+        fn cells(&self) -> Vec<String> {
+            ["pbx1", self.0, self.1, self.2].map(str::to_owned).into()
+        }
+    }
+
+    #[test]
+    fn a_path_is_never_broken() {
+        let short = [Line("/etc/hosts", "127.0.0.1", "localhost")];
+        assert_eq!(table(&short).lines().count(), 2, "it fits on one line");
+        let long = "/usr/lib/systemd/system/a-unit-with-a-rather-long-name.service.d/override.conf";
+        let text = table(&[Line(long, "Service/ExecStart", "/bin/true"), Line(long, "-", "-")]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[1].ends_with(long) && lines[3].ends_with(long), "{text}");
+        assert_eq!(lines[2], "    item Service/ExecStart, after /bin/true");
+    }
 }

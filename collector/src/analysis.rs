@@ -20,3 +20,4 @@ pub mod order;
 pub mod peers;
 pub mod policy;
 pub mod stats;
+pub mod volume;

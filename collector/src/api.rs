@@ -52,6 +52,7 @@ enum Method {
 }
 
 const LIMIT: (&str, &str) = ("limit", "at most this many, 1 to 10000; default 100");
+const AFTER: (&str, &str) = ("after", "what follows this place, as `next` gives it");
 const HOST: (&str, &str) = ("host", "only of this host");
 
 /// Every route, in the order of the reference.
@@ -131,6 +132,7 @@ pub const ROUTES: &[Route] = &[
             HOST,
             ("kind", "drift or deviation"),
             ("open", "true: only those that hold"),
+            AFTER,
             LIMIT,
         ],
         body: &[],
@@ -163,7 +165,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/v1/events",
         scope: Scope::Read,
         summary: "What befell hosts and the store, newest first",
-        query: &[HOST, LIMIT],
+        query: &[HOST, AFTER, LIMIT],
         body: &[],
         handler: || get(read::events),
     },

@@ -22,7 +22,7 @@ pub use file::read_cases;
 pub use moment::parse_moment;
 pub use refusal::{ReadError, Refusal, Refusals, Why};
 pub use sites::read_sites;
-pub use take::{Cases, Column, Form, SiteNames};
+pub use take::{Blanks, Cases, Column, Form, SiteNames};
 
 #[cfg(test)]
 mod tests;

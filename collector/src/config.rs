@@ -136,7 +136,7 @@ mod tests {
         let optional = |line: &&&str| optional.iter().any(|name| line.starts_with(name));
         let set: Vec<&str> = defaults
             .iter()
-            .filter(|line| !optional(line) && !line.contains("_file = \"/etc/driftline/tls"))
+            .filter(|line| !optional(line) && !line.contains("_file = \"credentials/"))
             .copied()
             .collect();
         assert_eq!(load::parse("sample", &set.join("\n")).unwrap(), Config::default());

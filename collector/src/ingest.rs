@@ -18,6 +18,7 @@ pub mod presence;
 mod approve;
 mod enrol;
 mod fleet;
+mod foresight;
 mod heartbeat;
 mod parts;
 mod versions;
@@ -28,8 +29,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftline_protocol::ids::{Digest, HostId};
-use driftline_protocol::snapshot::Part;
+use driftline_protocol::ids::HostId;
 use driftline_protocol::wire::{
     EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, Problem, ProblemCode, Report,
     ReportAnswer,
@@ -37,11 +37,12 @@ use driftline_protocol::wire::{
 use jiff::Timestamp;
 
 pub use enrol::{Proof, token_hash};
+pub use foresight::Foresight;
 pub use parts::{check_parts, check_report};
 pub use versions::{CHANGES_PER_VERSION, ITEMS_PER_VERSION};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
 
-use crate::store::{ReadFindings, ReadState, Step, StoreError};
+use crate::store::{NewPart, ReadFindings, ReadState, Step, StoreError};
 use fleet::Host;
 
 /// What ingest reads; every store is one.
@@ -82,7 +83,7 @@ pub struct Decided<A> {
     /// The answer; it may only go out after `steps` are durable.
     pub answer: A,
     /// Parts to keep first; they are content-addressed, so keeping more than is used is harmless.
-    pub parts: Vec<(Digest, Part)>,
+    pub parts: Vec<NewPart>,
     /// Steps to apply together, all or none.
     pub steps: Vec<Step>,
 }
@@ -93,8 +94,23 @@ impl<A> Decided<A> {
     }
 }
 
-/// A report whose parts were checked and hashed by us; see [`check_report`].
-pub type CheckedReport = Report<(Digest, Part)>;
+/// A report whose parts were checked, hashed and packed by us; see [`check_report`].
+#[derive(Clone, Debug)]
+pub struct CheckedReport {
+    /// The report.
+    pub report: Report<NewPart>,
+    /// What was read for it before its turn; see [`Foresight`].
+    pub foresight: Foresight,
+}
+
+impl CheckedReport {
+    /// Reads beforehand what deciding on this report will need.
+    #[must_use]
+    pub fn foreseeing(mut self, store: &dyn Store) -> Self {
+        self.foresight = Foresight::of(store, &self.report);
+        self
+    }
+}
 
 /// How the steps of earlier decisions fared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,6 +228,22 @@ impl Ingest {
         heartbeat: &Heartbeat,
     ) -> Result<Decided<HeartbeatAnswer>, IngestError> {
         heartbeat::heartbeat(self, context, caller, heartbeat)
+    }
+
+    /// The answer to a heartbeat that takes nothing but memory, which may be given while steps of
+    /// other hosts are being written; `None` when it must wait its turn as [`Ingest::heartbeat`].
+    pub fn routine_heartbeat(
+        &mut self,
+        context: Context<'_>,
+        caller: &HostId,
+        heartbeat: &Heartbeat,
+    ) -> Option<HeartbeatAnswer> {
+        if !heartbeat::is_routine(self, caller, heartbeat) {
+            return None;
+        }
+        let decided = heartbeat::heartbeat(self, context, caller, heartbeat).ok()?;
+        debug_assert!(decided.steps.is_empty(), "a routine heartbeat causes no step");
+        Some(decided.answer)
     }
 
     /// Takes the section versions of a report of `caller`, in their order; each has its own

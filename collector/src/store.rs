@@ -7,16 +7,22 @@
 //! together or not at all.
 
 pub mod backup;
+mod cursor;
 pub mod memory;
 mod migrations;
+mod new_part;
 pub mod records;
 pub mod sqlite;
+
+use std::collections::BTreeSet;
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
+pub use cursor::{Cursor, CursorError};
+pub use new_part::NewPart;
 pub use records::*;
 
 use crate::analysis::finding::FindingId;
@@ -64,18 +70,11 @@ pub const ORPHAN_GRACE: SignedDuration = SignedDuration::from_hours(1);
 
 /// The write half.
 pub trait Append: Send {
-    /// Keeps parts, by the digest of their canonical form; one already there stays. Returns how
-    /// many were new.
+    /// Makes `parts` and then `steps`, in order, durable, all or none; returns only once they would
+    /// survive a power cut. Returns how many parts were new.
     ///
-    /// The caller has checked that each digest is its part's. Nothing need refer to a part yet: it
-    /// stays for at least [`ORPHAN_GRACE`] after `now`.
-    ///
-    /// # Errors
-    /// [`StoreError`]; nothing was kept then.
-    fn keep_parts(&mut self, parts: &[(Digest, Part)], now: Timestamp) -> Result<u64, StoreError>;
-
-    /// Makes `steps` durable in order, all or none; returns only once they would survive a power
-    /// cut.
+    /// A part is kept by the digest of its canonical form; one already there stays. Nothing need
+    /// refer to it yet: it stays for at least [`ORPHAN_GRACE`] after `now`.
     ///
     /// A version whose generation is not newer than what its section has changes nothing at all: no
     /// finding, no change, no counter. A host record with another incarnation than before starts
@@ -84,7 +83,28 @@ pub trait Append: Send {
     ///
     /// # Errors
     /// [`StoreError`]; nothing was applied then.
-    fn apply(&mut self, steps: &[Step]) -> Result<(), StoreError>;
+    fn write(
+        &mut self,
+        parts: &[NewPart],
+        steps: &[Step],
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+
+    /// Parts alone; see [`Append::write`].
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was kept then.
+    fn keep_parts(&mut self, parts: &[NewPart], now: Timestamp) -> Result<u64, StoreError> {
+        self.write(parts, &[], now)
+    }
+
+    /// Steps alone; see [`Append::write`].
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was applied then.
+    fn apply(&mut self, steps: &[Step]) -> Result<(), StoreError> {
+        self.write(&[], steps, Timestamp::UNIX_EPOCH).map(drop)
+    }
 
     /// Notes when hosts were last heard, in bulk. Losing the last of these in a crash is harmless.
     ///
@@ -118,6 +138,13 @@ pub trait ReadState: Send + Sync {
 
     /// The newest state of each section of `host`.
     fn sections(&self, host: &HostId) -> Result<Vec<SectionRecord>, StoreError>;
+
+    /// The newest state of one section with its parts, both of one moment.
+    fn section(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+    ) -> Result<Option<(SectionRecord, Vec<PartRecord>)>, StoreError>;
 
     /// The newest manifest of one section, with the newest digest under which each part was seen
     /// and read.
@@ -154,8 +181,18 @@ pub trait ReadHistory: Send + Sync {
         at: Timestamp,
     ) -> Result<Option<Manifest>, StoreError>;
 
+    /// What befell hosts and the store, newest first, each with its place in that order.
+    fn placed_events(&self, filter: &EventFilter)
+    -> Result<Vec<(Cursor, EventRecord)>, StoreError>;
+
     /// What befell hosts and the store, newest first, at most `limit`; of one host or of all.
-    fn events(&self, host: Option<&HostId>, limit: u32) -> Result<Vec<EventRecord>, StoreError>;
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn events(&self, host: Option<&HostId>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+        let filter = EventFilter { host: host.cloned(), after: None, limit };
+        Ok(self.placed_events(&filter)?.into_iter().map(|(_, event)| event).collect())
+    }
 
     /// Sums since the store was made, for counters that survive a restart.
     fn totals(&self) -> Result<Totals, StoreError>;
@@ -174,6 +211,9 @@ pub trait ReadFindings: Send + Sync {
 
     /// The approved baseline of `host`, newest approval, if anybody has approved one.
     fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError>;
+
+    /// The sections of which `host` has an approved baseline.
+    fn baseline_sources(&self, host: &HostId) -> Result<BTreeSet<SourceName>, StoreError>;
 
     /// The digest the baseline has for one part: `None` when there is no baseline of the section,
     /// `Some(None)` when the baseline has no such part.

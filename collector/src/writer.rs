@@ -4,19 +4,19 @@
 //! turn, makes all steps durable in one go and only then answers: *acknowledge only after durable*.
 //! When the store fails, everybody in the group is told so and nothing of it is applied. A request
 //! whose decision panics is answered with a failure and counted; what was decided before it is
-//! kept, and the state is read anew from the store. The writer knows no HTTP and no message by
+//! kept, and the state is read anew from the store. What takes nothing but memory is answered
+//! beside the thread, also while it writes ([`Writer::at_once`]): the state is locked while
+//! something is decided and free while it is written. The writer knows no HTTP and no message by
 //! name.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use driftline_protocol::ids::Digest;
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::snapshot::Part;
 use driftline_protocol::wire::Problem;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use crate::auth::Keys;
 use crate::ingest::{self, Context, Decided, Ingest, IngestError, Settlement, Store};
 use crate::metrics::live::Live;
-use crate::store::{Append, ReadHistory, Step, StoreError};
+use crate::store::{Append, NewPart, ReadHistory, Step, StoreError};
 
 /// The most requests that wait for the writer: a second of work, so that waiting longer is told as
 /// `busy`.
@@ -37,6 +37,10 @@ pub const GROUP: usize = 1_000;
 /// The longest a group is gathered. Nothing is waited for: a group is what came during the last
 /// write.
 pub const GATHER: Duration = Duration::from_millis(10);
+
+/// How often a free moment of the state is looked for before waiting on another thread: some
+/// microseconds.
+const TRIES: usize = 64;
 
 /// Everything that reads a store.
 pub trait Reads: Store + ReadHistory {}
@@ -72,19 +76,21 @@ pub struct Parts {
 }
 
 type Decide = Box<dyn FnOnce(&mut Ingest, Context<'_>) -> Decision + Send>;
-type Errand = Box<dyn FnOnce(&mut Ingest, &mut dyn Append) + Send>;
+type Errand = Box<dyn FnOnce(&Mutex<Ingest>, &mut dyn Append) + Send>;
 
 enum Job {
     /// A request to decide.
     Decide(Decide),
     /// Something to do between groups.
     Errand(Errand),
+    /// The state in memory may be half changed.
+    Renew,
     /// Finish what waits and end.
     Stop,
 }
 
 struct Decision {
-    parts: Vec<(Digest, Part)>,
+    parts: Vec<NewPart>,
     steps: Vec<Step>,
     answer: Box<dyn FnOnce(Result<(), WriteError>) + Send>,
 }
@@ -92,6 +98,8 @@ struct Decision {
 /// The way to the writer thread; whoever owns it stops it.
 pub struct Writer {
     queue: SyncSender<Job>,
+    ingest: Arc<Mutex<Ingest>>,
+    read: Arc<dyn Reads>,
     live: Arc<Live>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -105,12 +113,14 @@ impl Writer {
         let (queue, jobs) = sync_channel(QUEUED);
         let live = Arc::clone(&parts.live);
         let ingest = Ingest::new(parts.config.clone(), upcast(&*parts.read))?;
-        let mut desk = Desk { ingest, parts };
+        let ingest = Arc::new(Mutex::new(ingest));
+        let read = Arc::clone(&parts.read);
+        let mut desk = Desk { ingest: Arc::clone(&ingest), parts };
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || desk.run(&jobs))
             .expect("the operating system starts one thread while the program starts");
-        Ok(Self { queue, live, thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue, ingest, read, live, thread: Mutex::new(Some(thread)) })
     }
 
     /// Lets `decide` decide and waits until what it decided is durable.
@@ -148,9 +158,63 @@ impl Writer {
     ) -> Result<A, WriteError> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Errand(Box::new(|ingest, append| {
-            reply.send(errand(ingest, append)).ok();
+            reply.send(errand(&mut locked(ingest), append)).ok();
         })))?;
         answer.await.map_err(|_| WriteError::Failed)
+    }
+
+    /// As [`Writer::run`] for what needs the store alone, so that [`Writer::at_once`] goes on.
+    ///
+    /// # Errors
+    /// As [`Writer::run`].
+    pub async fn maintain<A: Send + 'static>(
+        &self,
+        errand: impl FnOnce(&mut dyn Append) -> A + Send + 'static,
+    ) -> Result<A, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Errand(Box::new(|_, append| {
+            reply.send(errand(append)).ok();
+        })))?;
+        answer.await.map_err(|_| WriteError::Failed)
+    }
+
+    /// Lets `look` answer at once, without waiting for any write; it must decide nothing that has
+    /// to become durable. `None` when it gives nothing, or broke: then [`Writer::ask`].
+    pub async fn at_once<A: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Ingest, Context<'_>) -> Option<A> + Send + 'static,
+    ) -> Option<A> {
+        let (ingest, read) = (Arc::clone(&self.ingest), Arc::clone(&self.read));
+        let look = move |ingest: &mut Ingest| {
+            let context = Context { store: upcast(&*read), now: Timestamp::now() };
+            catch_unwind(AssertUnwindSafe(|| look(ingest, context)))
+        };
+        // A decision takes some microseconds, so a free moment comes soon.
+        for _ in 0..TRIES {
+            if let Ok(mut ingest) = self.ingest.try_lock() {
+                let looked = look(&mut ingest);
+                drop(ingest);
+                return looked.unwrap_or_else(|_| self.broken());
+            }
+            std::hint::spin_loop();
+        }
+        // Unless much is being decided: no thread of the runtime waits for that.
+        let waited = tokio::task::spawn_blocking(move || look(&mut locked(&ingest))).await;
+        waited.ok().and_then(Result::ok).unwrap_or_else(|| self.broken())
+    }
+
+    /// Whether the thread lives.
+    pub fn is_alive(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    fn broken<A>(&self) -> Option<A> {
+        self.live.count_panic("request");
+        tracing::error!("a request broke the collector; this is a bug, please report it");
+        // With the queue full the state stays as it is until the next panic of a decision.
+        self.send(Job::Renew).ok();
+        None
     }
 
     /// Finishes what waits and ends the thread. What comes later is refused as failed.
@@ -176,6 +240,11 @@ impl Writer {
     }
 }
 
+// A panic under the lock is followed by a renewal of the state.
+fn locked(ingest: &Mutex<Ingest>) -> MutexGuard<'_, Ingest> {
+    ingest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn told(error: IngestError) -> WriteError {
     match error {
         IngestError::Refused(problem) => WriteError::Refused(problem),
@@ -197,7 +266,7 @@ fn upcast(read: &dyn Reads) -> &dyn Store {
 
 /// What the thread owns.
 struct Desk {
-    ingest: Ingest,
+    ingest: Arc<Mutex<Ingest>>,
     parts: Parts,
 }
 
@@ -242,9 +311,10 @@ impl Desk {
             self.parts.live.queued.fetch_sub(1, Ordering::Relaxed);
             match job {
                 Job::Stop => next = Next::End,
+                Job::Renew => trust = Trust::Doubtful,
                 Job::Errand(errand) => {
                     self.commit(std::mem::take(&mut decisions));
-                    trust = self.guarded(|desk| errand(&mut desk.ingest, &mut *desk.parts.append));
+                    trust = self.guarded(|desk| errand(&desk.ingest, &mut *desk.parts.append));
                 }
                 Job::Decide(decide) => {
                     trust = self.guarded(|desk| decisions.push(desk.decide(decide)));
@@ -268,7 +338,7 @@ impl Desk {
 
     fn decide(&mut self, decide: Decide) -> Decision {
         let context = Context { store: upcast(&*self.parts.read), now: Timestamp::now() };
-        decide(&mut self.ingest, context)
+        decide(&mut locked(&self.ingest), context)
     }
 
     fn guarded(&mut self, work: impl FnOnce(&mut Self)) -> Trust {
@@ -307,14 +377,14 @@ impl Desk {
         }
     }
 
-    fn write(&mut self, parts: &[(Digest, Part)], steps: &[Step]) -> Result<(), StoreError> {
+    fn write(&mut self, parts: &[NewPart], steps: &[Step]) -> Result<(), StoreError> {
         if parts.is_empty() && steps.is_empty() {
             return Ok(());
         }
         self.parts.live.batches.fetch_add(1, Ordering::Relaxed);
         let written = self.append(parts, steps);
         let how = if written.is_ok() { Settlement::Durable } else { Settlement::Lost };
-        let settled = self.ingest.settle(upcast(&*self.parts.read), how);
+        let settled = locked(&self.ingest).settle(upcast(&*self.parts.read), how);
         if written.is_ok() {
             self.parts.keys.learn(steps);
         }
@@ -325,24 +395,25 @@ impl Desk {
         written
     }
 
-    fn append(&mut self, parts: &[(Digest, Part)], steps: &[Step]) -> Result<(), StoreError> {
+    fn append(&mut self, parts: &[NewPart], steps: &[Step]) -> Result<(), StoreError> {
         let Parts { append, live, .. } = &mut self.parts;
-        if !parts.is_empty() {
-            let new = append.keep_parts(parts, Timestamp::now())?;
-            let hits = (parts.len() as u64).saturating_sub(new);
-            live.part_misses.fetch_add(new, Ordering::Relaxed);
-            live.part_hits.fetch_add(hits, Ordering::Relaxed);
-        }
         if mutant::active(Mutant::ApplyKnownGenerationAgain) {
-            append.apply(steps)?;
+            append.write(parts, steps, Timestamp::now())?;
         }
-        if steps.is_empty() { Ok(()) } else { append.apply(steps) }
+        let new = append.write(parts, steps, Timestamp::now())?;
+        let hits = (parts.len() as u64).saturating_sub(new);
+        live.part_misses.fetch_add(new, Ordering::Relaxed);
+        live.part_hits.fetch_add(hits, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Reads the state anew, since the one in memory may be half changed.
     fn renew(&mut self) {
         match Ingest::new(self.parts.config.clone(), upcast(&*self.parts.read)) {
-            Ok(ingest) => self.ingest = ingest,
+            Ok(ingest) => {
+                *locked(&self.ingest) = ingest;
+                self.ingest.clear_poison();
+            }
             // The next decision that reads the store fails and says so.
             Err(error) => log(&error),
         }

@@ -53,8 +53,9 @@ impl ItemKey {
     }
 
     /// Whether this names an attribute of the file rather than something the file says.
+    #[inline]
     pub fn is_attribute(&self) -> bool {
-        self.0.starts_with('@')
+        self.0.as_bytes().first() == Some(&b'@')
     }
 
     /// The key as text, escaped.

@@ -48,14 +48,19 @@ pub static TOOLS: Format = Format {
     version: 1,
     ordered: "`lines` keeps its order",
     claims: |path, head| {
-        let conf = path.ends_with(".conf.sample")
-            || (path.ends_with(".conf") && path.contains("/asterisk/"));
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let name = name.strip_suffix(".sample").unwrap_or(name);
         let head = decode(head);
         let first = head.lines().map(|line| line.trim_matches(BLANKS)).find(|l| !l.is_empty());
-        conf && first.is_some_and(|line| line.starts_with('#'))
+        let hash = first.is_some_and(|line| line.starts_with('#') && !line.starts_with("#include"));
+        TOOL_FILES.contains(&name) || (hash && path.contains("/asterisk/") && is_a(path, ".conf"))
     },
     read: |bytes| stripped(&decode(bytes), '#'),
 };
+
+/// Names of such files, wherever they stand.
+const TOOL_FILES: &[&str] =
+    &["ast_debug_tools.conf", "dbsep.conf", "muted.conf", "safe_asterisk.conf"];
 
 fn is_a(path: &str, ending: &str) -> bool {
     path.strip_suffix(".sample").unwrap_or(path).ends_with(ending)

@@ -1,10 +1,13 @@
 //! `driftline changes`: what changed, newest first.
 
+use driftline_collector::analysis::change::ChangeKind;
 use driftline_collector::store::ChangeRecord;
 use driftline_protocol::item::ItemKey;
+use serde::Serialize;
 
 use crate::Verdict;
 use crate::client::Client;
+use crate::moment;
 use crate::output::{self, Output, Row};
 
 /// What means something to a host's users; comments and re-readings are asked for by name.
@@ -25,12 +28,12 @@ pub(crate) struct Changes {
     /// Only of these kinds, separated by commas: added, removed, modified, moved, cosmetic, recast.
     #[arg(long, default_value = SEMANTIC)]
     kind: String,
-    /// Not before this time, such as 2026-11-22T13:00:00Z.
-    #[arg(long, default_value = "")]
-    from: String,
-    /// Before this time.
-    #[arg(long, default_value = "")]
-    to: String,
+    /// Not before this time: 2026-11-22T13:00:00Z, 2026-11-22, or back from now: -2h.
+    #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
+    from: Option<String>,
+    /// Before this time, in the same forms.
+    #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
+    to: Option<String>,
     /// At most this many.
     #[arg(long, default_value_t = 100)]
     limit: u32,
@@ -39,8 +42,8 @@ pub(crate) struct Changes {
 impl Row for ChangeRecord {
     const NAME: &'static str = "change matches";
     const WHOLE: usize = 3;
-    const HEADINGS: &'static [&'static str] =
-        &["time", "host", "kind", "part", "item", "before", "after"];
+    const HEADINGS: &'static [&'static str] = HEADINGS;
+    const FIRST_LINE: usize = FIRST_LINE;
 
     fn cells(&self) -> Vec<String> {
         let change = &self.change;
@@ -56,6 +59,70 @@ impl Row for ChangeRecord {
     }
 }
 
+const HEADINGS: &[&str] = &["time", "host", "kind", "part", "item", "before", "after"];
+
+/// Time, host, kind and part stand on the first line where one line is too short for all.
+const FIRST_LINE: usize = 4;
+
+/// What a person wants to hear of once: one change, or a part that came or went as a whole.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Told {
+    first: ChangeRecord,
+    /// How many items came or went with the part; 0 for one change of its own.
+    #[serde(skip)]
+    items: usize,
+}
+
+impl Row for Told {
+    const NAME: &'static str = ChangeRecord::NAME;
+    const WHOLE: usize = ChangeRecord::WHOLE;
+    const HEADINGS: &'static [&'static str] = HEADINGS;
+    const FIRST_LINE: usize = FIRST_LINE;
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells = self.first.cells();
+        if self.items > 0 {
+            cells.truncate(FIRST_LINE);
+            cells.push(format!("the whole, {} items", self.items));
+            cells.extend(["-".to_owned(), "-".to_owned()]);
+        }
+        cells
+    }
+}
+
+/// The same list with one row for a part that came or went as a whole: its attributes come and go
+/// with nothing else. Changes of one version stand together, as the collector lists them.
+fn folded(changes: Vec<ChangeRecord>) -> Vec<Told> {
+    let mut told: Vec<Told> = Vec::new();
+    for group in changes.chunk_by(of_one_part) {
+        let attribute = |record: &ChangeRecord| {
+            record.change.key.as_ref().is_some_and(|key| key.as_str() == "@mode")
+        };
+        match group.first() {
+            Some(first) if came_or_went(first) && group.iter().any(attribute) => {
+                told.push(Told { first: first.clone(), items: group.len() });
+            }
+            Some(_) | None => {
+                told.extend(group.iter().map(|one| Told { first: one.clone(), items: 0 }));
+            }
+        }
+    }
+    told
+}
+
+fn of_one_part(a: &ChangeRecord, b: &ChangeRecord) -> bool {
+    a.host == b.host
+        && a.source == b.source
+        && a.generation == b.generation
+        && a.change.part == b.change.part
+        && a.change.kind == b.change.kind
+}
+
+fn came_or_went(record: &ChangeRecord) -> bool {
+    matches!(record.change.kind, ChangeKind::Added | ChangeKind::Removed)
+}
+
 impl Changes {
     /// Runs the command.
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
@@ -65,12 +132,61 @@ impl Changes {
             ("source", &self.source),
             ("part", &self.part),
             ("kind", &self.kind),
-            ("from", &self.from),
-            ("to", &self.to),
+            ("from", self.from.as_deref().unwrap_or_default()),
+            ("to", self.to.as_deref().unwrap_or_default()),
             ("limit", &limit),
         ];
         let changes: Vec<ChangeRecord> = client.list("changes", &query).await?;
-        output::print(output, &changes)?;
+        match output {
+            Output::Table => output::print(output, &folded(changes))?,
+            Output::Json | Output::Ndjson => output::print(output, &changes)?,
+        }
         Ok(Verdict::Fine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use driftline_collector::analysis::change::Change;
+    use driftline_collector::store::ChangeId;
+    use driftline_protocol::ids::Generation;
+    use driftline_protocol::snapshot::Domain;
+    use jiff::Timestamp;
+
+    fn record((part, key, kind): (&str, &'static str, ChangeKind)) -> ChangeRecord {
+        let key = key.strip_prefix('@').map_or_else(|| ItemKey::of([key]), ItemKey::attribute);
+        ChangeRecord {
+            id: ChangeId(1),
+            host: "pbx1".parse().unwrap(),
+            source: "files".parse().unwrap(),
+            domain: Domain::Config,
+            generation: Generation(2),
+            at: Timestamp::UNIX_EPOCH,
+            change: Change {
+                part: part.parse().unwrap(),
+                key: Some(key),
+                kind,
+                before: None,
+                after: None,
+            },
+        }
+    }
+
+    #[test]
+    fn a_new_file_is_told_once_and_a_new_item_by_itself() {
+        use ChangeKind::{Added, Modified};
+        let changes = [
+            ("/etc/new", "port", Added),
+            ("/etc/new", "@mode", Added),
+            ("/etc/new", "@owner", Added),
+            ("/etc/old", "port", Added),
+            ("/etc/old", "host", Added),
+            ("/etc/old", "@mode", Modified),
+        ];
+        let told = folded(changes.into_iter().map(record).collect());
+        let told: Vec<_> =
+            told.iter().map(|told| (told.first.change.part.as_str(), told.items)).collect();
+        assert_eq!(told, [("/etc/new", 3), ("/etc/old", 0), ("/etc/old", 0), ("/etc/old", 0)]);
     }
 }

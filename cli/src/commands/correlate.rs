@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use driftline_collector::analysis::cases::{Candidate, Exposure, Stream};
 use driftline_collector::analysis::correlate::{Settings, Verdict as Judged, correlate};
-use driftline_collector::cases::{Column, Form, Holiday, SiteNames, read_changes, read_sites};
+use driftline_collector::cases::{Blanks, Column, Form, SiteNames, read_changes, read_sites};
 use jiff::tz::TimeZone;
 
 use super::input::{self, CaseFile};
@@ -41,14 +41,14 @@ impl Correlate {
         anyhow::ensure!(twice != [true, true], "standard input cannot be both cases and changes");
         let zone = self.input.zone()?;
         let until = self.input.until(&zone)?;
-        let holidays = self.input.calendar(&zone)?.holidays.into_iter().flat_map(days_off);
+        let holidays = self.input.calendar(&zone)?.days_off();
         let candidates = self.changes(&zone)?;
         let sites = self.sites()?;
         let required = vec![Column::OpenedAt, Column::Service, Column::Site];
-        let form = Form { zone, required, site_names: SiteNames::Separable };
+        let form =
+            Form { zone, required, blanks: Blanks::Refused, site_names: SiteNames::Separable };
         let cases = self.input.read(&form, &sites)?;
         self.tell_unknown(&cases.stream, &candidates);
-        let holidays = holidays.collect();
         let settings = Settings { q: self.q, until, holidays, ..Settings::default() };
         output::print(output, &correlate(&cases.stream, &candidates, &settings))?;
         Ok(Verdict::Fine)
@@ -99,25 +99,20 @@ impl Correlate {
     }
 }
 
-/// A holiday as the engine takes it: one entry a site, or one for all.
-fn days_off(holiday: Holiday) -> Vec<(Option<String>, i64, i64)> {
-    let Holiday { sites, from, to } = holiday;
-    if sites.is_empty() {
-        return vec![(None, from, to)];
-    }
-    sites.into_iter().map(|site| (Some(site), from, to)).collect()
-}
-
 impl Row for Judged {
     const NAME: &'static str = "change";
     const WHOLE: usize = 3;
-    const HEADINGS: &'static [&'static str] = &[
-        "score", "tier", "change", "service", "observed", "expected", "ratio", "p", "q", "reason",
-    ];
+    const HEADINGS: &'static [&'static str] =
+        &["score", "tier", "change", "service", "cases", "ratio", "p", "q", "reason"];
 
     fn cells(&self) -> Vec<String> {
         let number = |value: Option<f64>, digits: usize| {
             value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+        };
+        let cases = match (self.observed, self.expected) {
+            (Some(observed), Some(expected)) => format!("{observed} ({expected:.1} expected)"),
+            (Some(observed), None) => observed.to_string(),
+            (None, _) => "-".to_owned(),
         };
         let ratio = match (self.rate_ratio, self.ci_low, self.ci_high) {
             (Some(ratio), Some(low), Some(high)) => format!("{ratio:.2} ({low:.2}-{high:.2})"),
@@ -128,8 +123,7 @@ impl Row for Judged {
             self.tier.as_str().to_owned(),
             output::printable(&self.id),
             output::printable(self.service.as_deref().unwrap_or("*")),
-            self.observed.map_or_else(|| "-".to_owned(), |observed| observed.to_string()),
-            number(self.expected, 1),
+            cases,
             ratio,
             number(self.p_value, 4),
             number(self.q_value, 4),

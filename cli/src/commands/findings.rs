@@ -28,6 +28,8 @@ impl Row for FindingRecord {
     const HEADINGS: &'static [&'static str] =
         &["severity", "kind", "host", "part", "item", "agreed", "now", "since"];
 
+    const FIRST_LINE: usize = 4;
+
     fn cells(&self) -> Vec<String> {
         let finding = &self.finding;
         vec![

@@ -14,9 +14,9 @@ pub(crate) enum Token {
     Create {
         /// Its name, by which it is listed and removed.
         name: String,
-        /// What its holder may do: enrol, read, metrics or admin.
-        #[arg(long)]
-        scope: String,
+        /// What its holder may do.
+        #[arg(long, value_enum)]
+        scope: Allowed,
         /// How long it lives, in days.
         #[arg(long, default_value_t = 90)]
         days: u32,
@@ -28,6 +28,30 @@ pub(crate) enum Token {
         /// Its name.
         name: String,
     },
+}
+
+/// What the holder of a token may do.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Allowed {
+    /// Enrol hosts, and nothing else.
+    Enrol,
+    /// Read portal and API.
+    Read,
+    /// Read /metrics, and nothing else.
+    Metrics,
+    /// Approve, retire, manage tokens; and read.
+    Admin,
+}
+
+impl Allowed {
+    fn scope(self) -> Scope {
+        match self {
+            Self::Enrol => Scope::Enrol,
+            Self::Read => Scope::Read,
+            Self::Metrics => Scope::Metrics,
+            Self::Admin => Scope::Admin,
+        }
+    }
 }
 
 impl Row for TokenRecord {
@@ -56,7 +80,7 @@ impl Token {
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
         match self {
             Self::Create { name, scope, days } => {
-                let body = json!({ "name": name, "scope": scope, "days": days });
+                let body = json!({ "name": name, "scope": scope.scope(), "days": days });
                 let made: Value = client.post("/api/v1/tokens", &body).await?;
                 let token = made.get("token").and_then(Value::as_str).unwrap_or_default();
                 output::write(&format!("{token}\n"))?;

@@ -64,6 +64,6 @@ pub fn correlate(stream: &Stream, candidates: &[Candidate], settings: &Settings)
         judged.extend(compete::judge(&scope, &candidates));
     }
     let mut verdicts = tier::decide(judged, settings);
-    verdicts.sort_by(|a, b| verdict::best_first(a, b));
+    verdicts.sort_by(verdict::best_first);
     verdicts
 }

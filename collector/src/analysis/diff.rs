@@ -21,6 +21,7 @@
 //!
 //! A part's size is never an item: a comment changes it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use driftline_protocol::ids::PartName;
@@ -142,23 +143,16 @@ impl Maker<'_> {
     fn items(&self, side: Side, before: &Items, after: &Items) -> Vec<Change> {
         let moved = moved(side, before, after);
         let mut changes = Vec::new();
-        for (key, was) in side.of(before) {
-            let Some(is) = after.get(key) else {
-                changes.push(self.item(key, Some(was), None));
-                continue;
+        for (key, was, is) in aligned(side, before, after) {
+            let kind = match was.zip(is).map(|(was, is)| relation(&was.value, &is.value)) {
+                Some(Relation::Same) if moved.contains(key) => Some(ChangeKind::Moved),
+                Some(Relation::Same) => continue,
+                Some(Relation::Incomparable) => Some(ChangeKind::Recast),
+                Some(Relation::Different) | None => None,
             };
-            let mut change = self.item(key, Some(was), Some(is));
-            match relation(&was.value, &is.value) {
-                Relation::Same if moved.contains(key) => change.kind = ChangeKind::Moved,
-                Relation::Same => continue,
-                Relation::Incomparable => change.kind = ChangeKind::Recast,
-                Relation::Different => {}
-            }
-            changes.push(change);
+            let change = self.item(key, was, is);
+            changes.push(Change { kind: kind.unwrap_or(change.kind), ..change });
         }
-        let new = side.of(after).filter(|(key, _)| !before.contains_key(key));
-        changes.extend(new.map(|(key, item)| self.item(key, None, Some(item))));
-        changes.sort_by(|a, b| a.key.cmp(&b.key));
         changes
     }
 
@@ -192,6 +186,26 @@ fn raw_item(observed: &Observed) -> Option<Item> {
     observed.raw.map(|raw| Item { value: ItemValue::Fingerprint(raw), rank: None })
 }
 
+/// The items of both sides by key, in its order; at least one side has each.
+fn aligned<'a>(
+    side: Side,
+    before: &'a Items,
+    after: &'a Items,
+) -> impl Iterator<Item = (&'a ItemKey, Option<&'a Item>, Option<&'a Item>)> {
+    let (mut before, mut after) = (side.of(before).peekable(), side.of(after).peekable());
+    std::iter::from_fn(move || {
+        let order = match (before.peek(), after.peek()) {
+            (Some((was, _)), Some((is, _))) => was.cmp(is),
+            (Some(_), None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        let was = if order.is_le() { before.next() } else { None };
+        let is = if order.is_ge() { after.next() } else { None };
+        let (key, _) = was.or(is)?;
+        Some((key, was.map(|(_, item)| item), is.map(|(_, item)| item)))
+    })
+}
+
 /// Items with the same value and another place: the fewest whose moving explains the order.
 ///
 /// Places that shift only because others came or went are no move. Items with another value carry
@@ -199,8 +213,8 @@ fn raw_item(observed: &Observed) -> Option<Item> {
 fn moved(side: Side, before: &Items, after: &Items) -> BTreeSet<ItemKey> {
     let mut moved = BTreeSet::new();
     let mut kept: Vec<(u32, u32, &ItemKey)> = Vec::new();
-    for (key, was) in side.of(before) {
-        let Some(is) = after.get(key) else { continue };
+    for (key, was, is) in aligned(side, before, after) {
+        let (Some(was), Some(is)) = (was, is) else { continue };
         match (was.rank, is.rank) {
             (None, None) => {}
             (Some(from), Some(to)) if was.value == is.value => kept.push((from, to, key)),

@@ -21,7 +21,9 @@ use crate::ingest::HostView;
 use crate::metrics;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
-use crate::store::{ChangeFilter, ChangeId, FindingFilter, effective_limit};
+use crate::store::{
+    ChangeFilter, ChangeId, Cursor, EventFilter, EventRecord, FindingFilter, effective_limit,
+};
 use crate::writer::Reads;
 
 /// The most bytes of parts in one snapshot, as canonical JSON; a larger one is asked for by
@@ -39,7 +41,7 @@ struct HostsQuery {
 /// `GET /api/v1/hosts`
 pub async fn hosts(State(collector): Shared, uri: Uri) -> Answer {
     let HostsQuery { after, limit } = query(&uri)?;
-    let fleet = collector.writer.run(|ingest, _| ingest.view(Timestamp::now())).await?;
+    let fleet = collector.fleet().await?;
     let limit = effective_limit(limit) as usize;
     let later = fleet.hosts.iter().filter(|(id, _)| after.as_ref().is_none_or(|a| *id > a));
     let page: Vec<(&HostId, &HostView)> = later.take(limit).collect();
@@ -52,7 +54,7 @@ pub async fn hosts(State(collector): Shared, uri: Uri) -> Answer {
 /// `GET /api/v1/hosts/{host}`
 pub async fn host(State(collector): Shared, Path(id): Path<String>) -> Answer {
     let id = host_id(&id)?;
-    let mut fleet = collector.writer.run(|ingest, _| ingest.view(Timestamp::now())).await?;
+    let mut fleet = collector.fleet().await?;
     let host = fleet.hosts.remove(&id).ok_or_else(|| Refusal::not_found(format!("host {id}")))?;
     let shown = show(&collector, &id, &host);
     let sources: BTreeMap<&str, Value> = host
@@ -65,6 +67,8 @@ pub async fn host(State(collector): Shared, Path(id): Path<String>) -> Answer {
                 "unobserved": state.unobserved,
                 "imbalance": state.imbalance,
                 "waiting": state.waiting,
+                "coalesced": state.coalesced,
+                "expired": state.expired,
             });
             (source.as_str(), value)
         })
@@ -99,6 +103,8 @@ fn show(collector: &Collector, id: &HostId, host: &HostView) -> Value {
         "state": metrics::liveness(host, &config, Timestamp::now()).as_str(),
         "last_seen": host.last_seen,
         "agent_version": host.agent_version,
+        "refused": host.refused,
+        "lost_by_restore": host.lost_by_restore,
         "kind": place.kind,
         "site": place.site,
         "team": place.team,
@@ -192,19 +198,25 @@ pub async fn changes(State(collector): Shared, uri: Uri) -> Answer {
         before: before.map(ChangeId),
         limit,
     };
-    let changes = read(&collector, move |store| Ok(store.changes(&filter)?)).await?;
+    let changes = read(&collector, move |store| {
+        known_if_named(store, filter.host.as_ref())?;
+        Ok(store.changes(&filter)?)
+    });
+    let changes = changes.await?;
     let full = changes.len() >= effective_limit(limit) as usize;
-    let next = changes.last().filter(|_| full).map(|change| next_changes(&uri, change.id));
+    let next = changes.last().filter(|_| full);
+    let next = next.map(|change| next_page(&uri, ("before", &change.id.0.to_string())));
     Ok(answer::json(&json!({ "changes": changes, "next": next })))
 }
 
-/// The same query, going on after `last`.
-fn next_changes(uri: &Uri, last: ChangeId) -> String {
+/// The same query, going on after the last row of this page.
+fn next_page(uri: &Uri, (field, last): (&str, &str)) -> String {
     let same = uri.query().unwrap_or_default().split('&');
-    let same = same.filter(|pair| !pair.is_empty() && !pair.starts_with("before="));
+    let replaced = |pair: &str| pair.split('=').next() == Some(field);
+    let same = same.filter(|pair| !pair.is_empty() && !replaced(pair));
     let mut pairs: Vec<String> = same.map(str::to_owned).collect();
-    pairs.push(format!("before={}", last.0));
-    format!("/api/v1/changes?{}", pairs.join("&"))
+    pairs.push(format!("{field}={last}"));
+    format!("{}?{}", uri.path(), pairs.join("&"))
 }
 
 fn kinds(text: &str) -> Result<Vec<ChangeKind>, Refusal> {
@@ -230,17 +242,25 @@ struct FindingsQuery {
     kind: Option<FindingKind>,
     #[serde(default)]
     open: bool,
+    after: Option<String>,
     #[serde(default)]
     limit: u32,
 }
 
 /// `GET /api/v1/findings`
 pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
-    let FindingsQuery { host, kind, open, limit } = query(&uri)?;
-    let filter = FindingFilter { host, kind, open_only: open, number: None, limit };
-    let findings = read(&collector, move |store| Ok(store.findings(&filter)?)).await?;
-    let more = findings.len() >= effective_limit(limit) as usize;
-    Ok(answer::json(&json!({ "findings": findings, "more": more })))
+    let FindingsQuery { host, kind, open, after, limit } = query(&uri)?;
+    let after = after.map(|text| place(&text)).transpose()?;
+    let filter = FindingFilter { host, kind, open_only: open, number: None, after, limit };
+    let findings = read(&collector, move |store| {
+        known_if_named(store, filter.host.as_ref())?;
+        Ok(store.findings(&filter)?)
+    });
+    let findings = findings.await?;
+    let full = findings.len() >= effective_limit(limit) as usize;
+    let next = findings.last().filter(|_| full);
+    let next = next.map(|last| next_page(&uri, ("after", &last.place().to_string())));
+    Ok(answer::json(&json!({ "findings": findings, "more": full, "next": next })))
 }
 
 /// `GET /api/v1/findings/{number}`
@@ -256,17 +276,30 @@ pub async fn finding(State(collector): Shared, Path(number): Path<String>) -> An
 #[serde(deny_unknown_fields)]
 struct EventsQuery {
     host: Option<HostId>,
+    after: Option<String>,
     #[serde(default)]
     limit: u32,
 }
 
 /// `GET /api/v1/events`
 pub async fn events(State(collector): Shared, uri: Uri) -> Answer {
-    let EventsQuery { host, limit } = query(&uri)?;
-    let limit = effective_limit(limit);
-    let events = read(&collector, move |store| Ok(store.events(host.as_ref(), limit)?)).await?;
-    let more = events.len() >= limit as usize;
-    Ok(answer::json(&json!({ "events": events, "more": more })))
+    let EventsQuery { host, after, limit } = query(&uri)?;
+    let after = after.map(|text| place(&text)).transpose()?;
+    let filter = EventFilter { host, after, limit };
+    let events = read(&collector, move |store| {
+        known_if_named(store, filter.host.as_ref())?;
+        Ok(store.placed_events(&filter)?)
+    });
+    let events = events.await?;
+    let full = events.len() >= effective_limit(limit) as usize;
+    let next = events.last().filter(|_| full);
+    let next = next.map(|(last, _)| next_page(&uri, ("after", &last.to_string())));
+    let events: Vec<EventRecord> = events.into_iter().map(|(_, event)| event).collect();
+    Ok(answer::json(&json!({ "events": events, "more": full, "next": next })))
+}
+
+fn place(text: &str) -> Result<Cursor, Refusal> {
+    text.parse().map_err(Refusal::malformed)
 }
 
 /// `GET /api/v1/tokens`
@@ -291,6 +324,11 @@ fn known(store: &dyn Reads, id: &HostId) -> Result<(), Refusal> {
         Some(_) => Ok(()),
         None => Err(Refusal::not_found(format!("host {id}"))),
     }
+}
+
+/// A list of nothing would say that a mistyped host is fine.
+fn known_if_named(store: &dyn Reads, host: Option<&HostId>) -> Result<(), Refusal> {
+    host.map_or(Ok(()), |host| known(store, host))
 }
 
 /// The host a path names; a text that can be none is simply not there.

@@ -36,6 +36,18 @@ pub struct Holiday {
     pub to: i64,
 }
 
+impl Calendar {
+    /// Each holiday of each site: the site, or `None` for all, and its first and last second
+    /// (exclusive).
+    pub fn days_off(self) -> Vec<(Option<String>, i64, i64)> {
+        let days = self.holidays.into_iter().flat_map(|Holiday { sites, from, to }| {
+            let all = sites.is_empty().then_some((None, from, to));
+            all.into_iter().chain(sites.into_iter().map(move |site| (Some(site), from, to)))
+        });
+        days.collect()
+    }
+}
+
 /// Why a calendar was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum CalendarError {

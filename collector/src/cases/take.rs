@@ -52,10 +52,21 @@ impl Column {
 pub struct Form {
     /// Where times without an offset are local.
     pub zone: TimeZone,
-    /// Columns whose values must be there in every row; [`Column::OpenedAt`] always is.
+    /// Columns that must be there; [`Column::OpenedAt`] always must.
     pub required: Vec<Column>,
+    /// Whether they may be empty in a row.
+    pub blanks: Blanks,
     /// Which names of sites are taken.
     pub site_names: SiteNames,
+}
+
+/// Whether a required column may be empty in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blanks {
+    /// Such a row is refused.
+    Refused,
+    /// Such a case does not say.
+    Kept,
 }
 
 /// Which names of sites are taken.
@@ -178,7 +189,8 @@ impl<'a> Taker<'a> {
     }
 
     fn name<'b>(&self, column: Column, text: &'b [u8]) -> Result<&'b str, (Column, Why)> {
-        if text.is_empty() && self.form.required.contains(&column) {
+        let blank = text.is_empty() && self.form.required.contains(&column);
+        if blank && self.form.blanks == Blanks::Refused {
             return Err((column, Why::Empty));
         }
         name(text).map_err(|why| (column, why))

@@ -8,7 +8,12 @@ use crate::analysis::cases::Exposure;
 
 fn form() -> Form {
     let required = vec![Column::OpenedAt, Column::Service, Column::Site];
-    Form { zone: TimeZone::UTC, required, site_names: SiteNames::Separable }
+    Form {
+        zone: TimeZone::UTC,
+        required,
+        blanks: Blanks::Refused,
+        site_names: SiteNames::Separable,
+    }
 }
 
 fn cases(text: &str) -> Cases {

@@ -33,6 +33,8 @@ pub(super) fn approve(
         return Err(IngestError::refused(ProblemCode::NotFound, detail));
     }
     let findings = end_drifts(host, context)?;
+    host.load(context.store)?.approved.extend(sections.keys().cloned());
+    host.pending.agreed.clone_from(&sections);
     let detail = format!("{} approved the state of {id}: {}", approval.who, approval.why);
     let baseline = Baseline {
         host: id.clone(),

@@ -4,10 +4,10 @@
 //! was decided. [`Pending`] holds what is decided and not yet durable; it is dropped at each
 //! settlement, so memory does not grow with the size of a fleet's manifests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
-use driftline_protocol::snapshot::Part;
+use driftline_protocol::manifest::Manifest;
 use driftline_protocol::wire::{AgentStatus, ProblemCode, SectionStatus};
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ use super::presence::Presence;
 use super::{Context, Ingest, IngestError, Store};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Status};
 use crate::store::{
-    FindingFilter, HostRecord, MAX_LIMIT, PartRecord, SectionRecord, Step, StoreError,
+    FindingFilter, HostRecord, MAX_LIMIT, NewPart, PartRecord, SectionRecord, Step, StoreError,
 };
 
 /// The most findings one host may have open: as many as one query gives. A host with more was
@@ -64,7 +64,9 @@ pub(super) struct Counts {
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) manifests: BTreeMap<SourceName, Parts>,
-    pub(super) parts: BTreeMap<Digest, Part>,
+    pub(super) parts: BTreeMap<Digest, NewPart>,
+    /// The manifests approved, by source; a baseline of other sources stays.
+    pub(super) agreed: BTreeMap<SourceName, Manifest>,
 }
 
 impl Pending {
@@ -78,6 +80,8 @@ impl Pending {
 pub(super) struct KnownState {
     pub(super) sections: BTreeMap<SourceName, SectionRecord>,
     pub(super) open: BTreeMap<FindingId, Finding>,
+    /// The sections that have an approved baseline.
+    pub(super) approved: BTreeSet<SourceName>,
 }
 
 impl KnownState {
@@ -146,6 +150,23 @@ impl Host {
         let records = store.section_parts(&self.record.id, source)?;
         Ok(records.into_iter().map(|record| (record.part.clone(), record)).collect())
     }
+
+    /// The digest the baseline has for one part, a pending approval included; as
+    /// [`crate::store::ReadFindings::baseline_part`].
+    pub(super) fn baseline_part(
+        &self,
+        store: &dyn Store,
+        source: &SourceName,
+        part: &PartName,
+    ) -> Result<Option<Option<Digest>>, StoreError> {
+        if let Some(agreed) = self.pending.agreed.get(source) {
+            return Ok(Some(agreed.0.get(part).copied()));
+        }
+        match &self.known {
+            Some(known) if !known.approved.contains(source) => Ok(None),
+            Some(_) | None => store.baseline_part(&self.record.id, source, part),
+        }
+    }
 }
 
 fn load(store: &dyn Store, id: &HostId) -> Result<KnownState, StoreError> {
@@ -158,7 +179,7 @@ fn load(store: &dyn Store, id: &HostId) -> Result<KnownState, StoreError> {
     };
     let open = store.findings(&filter)?.into_iter();
     let open = open.map(|record| (record.finding.id.clone(), record.finding)).collect();
-    Ok(KnownState { sections, open })
+    Ok(KnownState { sections, open, approved: store.baseline_sources(id)? })
 }
 
 impl Ingest {

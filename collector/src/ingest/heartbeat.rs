@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use driftline_protocol::ids::{Generation, HostId, SourceName};
-use driftline_protocol::wire::{Heartbeat, HeartbeatAnswer, Held, ProblemCode};
+use driftline_protocol::wire::{Heartbeat, HeartbeatAnswer, Held, PROTOCOL_VERSION, ProblemCode};
 
 use super::enrol::bounded;
 use super::fleet::{Heard, Host};
@@ -45,6 +45,38 @@ pub(super) fn heartbeat(
     ingest.heard(context, caller);
     ingest.unsettled(caller, &steps);
     Ok(Decided::new(answer, steps))
+}
+
+/// Whether answering this heartbeat takes nothing but memory: its host is known, nothing of it
+/// waits to become durable, and the heartbeat causes no step.
+///
+/// A host of which something is pending is not answered this way: what the answer says we hold must
+/// be durable.
+pub(super) fn is_routine(ingest: &Ingest, caller: &HostId, heartbeat: &Heartbeat) -> bool {
+    let Some(host) = ingest.fleet.get(caller).filter(|_| *caller == heartbeat.host) else {
+        return false;
+    };
+    let Some(known) = host.known().filter(|_| !ingest.unsettled.contains(caller)) else {
+        return false;
+    };
+    let lost = heartbeat.sections.iter().any(|(source, status)| {
+        let delivered = known.sections.get(source).map_or(0, |section| section.delivered);
+        ledger::lost(&status.account, delivered) > 0 && !host.gaps.contains_key(source)
+    });
+    heartbeat.version <= PROTOCOL_VERSION
+        && heartbeat.sections.len() <= SECTIONS_PER_HOST
+        && host.record.retired_at.is_none()
+        && heartbeat.incarnation == host.record.incarnation
+        && host.presence.is_settled(heartbeat.session)
+        && !lost
+        && says_the_same(host, heartbeat)
+}
+
+/// Whether an agent says of itself what it said before.
+fn says_the_same(host: &Host, heartbeat: &Heartbeat) -> bool {
+    host.record.key == Some(heartbeat.key)
+        && host.record.site_key == heartbeat.site_key
+        && host.record.agent_version == bounded(&heartbeat.status.version)
 }
 
 /// Hears a session, or refuses it as a copy.
@@ -211,13 +243,13 @@ impl Listening<'_> {
     }
 
     fn update_record(&self, host: &mut Host) -> Option<Step> {
+        if says_the_same(host, self.heartbeat) {
+            return None;
+        }
         let mut record = host.record.clone();
         record.agent_version = bounded(&self.heartbeat.status.version);
         record.key = Some(self.heartbeat.key);
         record.site_key = self.heartbeat.site_key;
-        if record == host.record {
-            return None;
-        }
         record.last_seen = self.context.now;
         host.record = record.clone();
         Some(Step::Host(record))

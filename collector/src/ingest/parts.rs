@@ -2,18 +2,19 @@
 //! worker.
 
 use driftline_protocol::canonical;
-use driftline_protocol::ids::Digest;
 use driftline_protocol::limits;
 use driftline_protocol::snapshot::Part;
 use driftline_protocol::wire::{PartsUpload, Problem, ProblemCode, Report};
 
-use super::CheckedReport;
+use super::{CheckedReport, Foresight};
+use crate::store::NewPart;
 
-/// The parts of an upload with the digests we computed; the sender's word for them is never taken.
+/// The parts of an upload under the digests we computed, ready to be kept; the sender's word for
+/// them is never taken.
 ///
 /// # Errors
 /// A [`Problem`] when a part breaks a bound; nothing of the upload may be kept then.
-pub fn check_parts(upload: PartsUpload) -> Result<Vec<(Digest, Part)>, Problem> {
+pub fn check_parts(upload: PartsUpload) -> Result<Vec<NewPart>, Problem> {
     upload.parts.into_iter().map(check).collect()
 }
 
@@ -29,15 +30,17 @@ pub fn check_report(report: Report) -> Result<CheckedReport, Problem> {
     let Report { version, host, incarnation, session, monotonic_ms, wall, versions, parts } =
         report;
     let parts = parts.into_iter().map(check).collect::<Result<_, _>>()?;
-    Ok(Report { version, host, incarnation, session, monotonic_ms, wall, versions, parts })
+    let report =
+        Report { version, host, incarnation, session, monotonic_ms, wall, versions, parts };
+    Ok(CheckedReport { report, foresight: Foresight::default() })
 }
 
-fn check(part: Part) -> Result<(Digest, Part), Problem> {
+fn check(part: Part) -> Result<NewPart, Problem> {
     let malformed = |detail: String| Problem { code: ProblemCode::Malformed, detail };
     canonical::check(&part).map_err(|error| malformed(error.to_string()))?;
     let bytes = canonical::encode(&part);
     if bytes.len() > limits::PART_BYTES {
         return Err(malformed(canonical::CanonicalError::TooLarge(bytes.len()).to_string()));
     }
-    Ok((canonical::digest_of_canonical(&bytes), part))
+    Ok(NewPart::encoded(part, &bytes))
 }

@@ -149,6 +149,13 @@ impl Presence {
         self.enrolments = self.enrolments.saturating_sub(1);
     }
 
+    /// Whether `session` speaks alone and its state was compared: hearing it again says nothing
+    /// new.
+    pub fn is_settled(&self, session: SessionId) -> bool {
+        let speaks = self.voices.last().is_some_and(|voice| voice.session == session);
+        speaks && self.judged == Some(session) && self.suspect.is_none()
+    }
+
     /// Whether a copy of this host was told to enrol anew.
     pub fn has_copies(&self) -> bool {
         !self.copies.is_empty()

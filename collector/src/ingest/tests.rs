@@ -85,6 +85,28 @@ fn an_unchanged_host_causes_no_step() {
 }
 
 #[test]
+fn a_heartbeat_is_answered_at_once_only_while_it_causes_no_step() {
+    fn at_once(world: &mut World, agent: &Agent) -> Option<HeartbeatAnswer> {
+        let context = Context { store: &world.store.clone(), now: at(world.second) };
+        world.ingest.routine_heartbeat(context, &agent.host, &agent.heartbeat())
+    }
+    let mut world = World::new();
+    let (mut agent, _) = world.enrol("pbx", 1);
+    assert_eq!(at_once(&mut world, &agent), None, "nothing is known of it yet");
+    world.delivers(&mut agent, &[("/a", file(&[("x", 1)]))]);
+    let answer = world.heartbeat(&agent).unwrap();
+    assert_eq!(at_once(&mut world, &agent), Some(answer));
+    let copy = Agent { session: SessionId([2; 16]), ..agent.clone() };
+    assert_eq!(at_once(&mut world, &copy), None, "another session must be judged");
+    let report = agent.sees(&[("/a", file(&[("x", 2)]))]);
+    let context = Context { store: &world.store.clone(), now: at(world.second) };
+    world.ingest.report(context, &agent.host, check_report(report).unwrap()).unwrap();
+    assert_eq!(at_once(&mut world, &agent), None, "what it has sent is not durable yet");
+    world.ingest.settle(&world.store, Settlement::Lost).unwrap();
+    assert_eq!(at_once(&mut world, &agent), None, "what was lost is decided again");
+}
+
+#[test]
 fn versions_of_one_report_build_on_each_other() {
     let mut world = World::new();
     let (mut agent, _) = world.enrol("pbx", 1);
@@ -301,7 +323,7 @@ fn a_restored_store_says_what_it_lost_and_asks_for_the_present() {
     let mut restored = World::new();
     restored.store.apply(&world.steps).unwrap();
     let part = file(&[("x", 1)]);
-    restored.store.keep_parts(&[(canonical::digest(&part), part)], at(0)).unwrap();
+    restored.store.keep_parts(&[NewPart::new(part)], at(0)).unwrap();
     restored.restarted();
     for value in 2..5 {
         world.delivers(&mut agent, &[("/a", file(&[("x", value)]))]);

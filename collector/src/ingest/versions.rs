@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftline_protocol::ids::{Digest, Generation, HostId, PartName};
+use driftline_protocol::ids::{Digest, Generation, HostId, PartName, SourceName};
 use driftline_protocol::limits;
 use driftline_protocol::manifest::{DeltaError, Manifest};
 use driftline_protocol::snapshot::{Content, Part};
@@ -19,7 +19,9 @@ use super::clock::{Corrected, Told};
 use super::fleet::{FINDINGS_PER_HOST, Host, Parts, older_than};
 use super::heartbeat::{SECTIONS_PER_HOST, cloned, event, hear, held};
 use super::ledger::Link;
-use super::{CheckedReport, Context, Decided, Ingest, IngestError, IngestTotals, ledger};
+use super::{
+    CheckedReport, Context, Decided, Foresight, Ingest, IngestError, IngestTotals, ledger,
+};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::diff::{Known, diff};
 use crate::analysis::drift::{Desired, PartView, judge};
@@ -50,8 +52,9 @@ pub(super) fn report(
     ingest: &mut Ingest,
     context: Context<'_>,
     caller: &HostId,
-    report: CheckedReport,
+    checked: CheckedReport,
 ) -> Result<Decided<ReportAnswer>, IngestError> {
+    let CheckedReport { report, foresight } = checked;
     let host = ingest.speaker(caller, &report.host, report.version)?;
     host.load(context.store)?;
     let verdict = hear(host, context, report.session)?;
@@ -61,7 +64,8 @@ pub(super) fn report(
     }
     let mut steps = cloned(host, context, verdict);
     host.skew.measure(context.now, report.wall);
-    host.pending.parts.extend(report.parts.iter().cloned());
+    let arrived = report.parts.iter().map(|part| (*part.digest(), part.clone()));
+    host.pending.parts.extend(arrived);
     ingest.heard(context, caller);
     let epoch = ingest.config.epoch;
     let Some(host) = ingest.fleet.get_mut(caller) else {
@@ -72,6 +76,7 @@ pub(super) fn report(
         older: host.presence.is_older(report.session),
         sent_monotonic_ms: report.monotonic_ms,
         host,
+        foresight: &foresight,
         totals: &mut ingest.totals,
         steps: Vec::new(),
     };
@@ -94,6 +99,7 @@ struct Taker<'a> {
     older: bool,
     sent_monotonic_ms: u64,
     host: &'a mut Host,
+    foresight: &'a Foresight,
     totals: &'a mut IngestTotals,
     steps: Vec<Step>,
 }
@@ -136,7 +142,7 @@ impl Taker<'_> {
             self.totals.deferred += 1;
             return Ok(Outcome::BaseUnknown { held: held(ours.as_ref()) });
         }
-        let before = self.host.parts(self.context.store, &version.source)?;
+        let before = self.before(&version.source, ours.as_ref())?;
         let next = match manifest(&before).apply(&version.delta) {
             Ok(next) => next,
             Err(DeltaError::BaseUnknown) => {
@@ -161,6 +167,19 @@ impl Taker<'_> {
         }
         self.commit(fitting, ours.as_ref(), consequences)?;
         Ok(Outcome::Applied)
+    }
+
+    /// The newest parts of `source`: pending, foreseen or durable.
+    fn before(
+        &self,
+        source: &SourceName,
+        ours: Option<&SectionRecord>,
+    ) -> Result<Parts, StoreError> {
+        let foreseen = || ours.and_then(|ours| self.foresight.parts(ours));
+        match foreseen().filter(|_| !self.host.pending.manifests.contains_key(source)) {
+            Some(parts) => Ok(parts.clone()),
+            None => self.host.parts(self.context.store, source),
+        }
     }
 
     /// A generation we have, or one beyond it, was durable before; but of a machine that was set
@@ -293,18 +312,17 @@ impl Taker<'_> {
         let record = fitting.before.get(name);
         let load = |digest: Option<Digest>| digest.map(|digest| self.part(&digest)).transpose();
         let seen = load(record.and_then(|record| record.seen))?;
-        let read = match record.map(|record| (record.read, record.seen)) {
-            Some((read, seen)) if read != seen => load(read)?,
-            Some(_) | None => seen.clone(),
+        let apart = record.filter(|record| record.read != record.seen);
+        let read = load(apart.and_then(|record| record.read))?;
+        let seen = seen.as_deref().and_then(Part::observed);
+        let read = match apart {
+            Some(_) => read.as_deref().and_then(Part::observed),
+            None => seen,
         };
-        let observed =
-            |part: &'_ Option<Cow<'_, Part>>| part.as_deref().and_then(Part::observed).cloned();
-        let (seen, read) = (observed(&seen), observed(&read));
-        let sizes = [seen.as_ref(), after.and_then(Part::observed)];
+        let sizes = [seen, after.and_then(Part::observed)];
         all.work += 1 + sizes.iter().flatten().map(|side| side.items.len()).sum::<usize>();
         if fitting.origin != Origin::First {
-            let known = Known { seen: seen.as_ref(), read: read.as_ref() };
-            all.changes.extend(diff(name, known, after));
+            all.changes.extend(diff(name, Known { seen, read }, after));
         }
         self.judge(fitting, (name, after), all)
     }
@@ -317,7 +335,7 @@ impl Taker<'_> {
     ) -> Result<(), StoreError> {
         let host = &self.host.record.id;
         let source = &fitting.version.source;
-        let baseline = self.context.store.baseline_part(host, source, part)?;
+        let baseline = self.host.baseline_part(self.context.store, source, part)?;
         let desired = match baseline {
             Some(Some(digest)) => Some(self.part(&digest)?),
             Some(None) | None => None,
@@ -342,9 +360,10 @@ impl Taker<'_> {
         Ok(())
     }
 
-    /// A part by its digest, durable or on its way.
+    /// A part by its digest, on its way, foreseen or durable.
     fn part(&self, digest: &Digest) -> Result<Cow<'_, Part>, StoreError> {
-        if let Some(part) = self.host.pending.parts.get(digest) {
+        let pending = self.host.pending.parts.get(digest).map(|part| &**part);
+        if let Some(part) = pending.or_else(|| self.foresight.part(digest)) {
             return Ok(Cow::Borrowed(part));
         }
         let part = self.context.store.part(digest)?;

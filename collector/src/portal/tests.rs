@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftline_protocol::canonical::{digest, scope_digest};
-use driftline_protocol::ids::{Digest, Generation, HostId, Incarnation, PartName, SourceName};
+use driftline_protocol::canonical::scope_digest;
+use driftline_protocol::ids::{Generation, HostId, Incarnation, PartName, SourceName};
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::ledger::Chain;
 use driftline_protocol::manifest::Manifest;
@@ -16,7 +16,8 @@ use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
 use crate::store::memory::Memory;
 use crate::store::{
-    Append, EventKind, EventRecord, HostRecord, Origin, Step, Unread, VersionRecord, VersionStep,
+    Append, EventKind, EventRecord, HostRecord, NewPart, Origin, Step, Unread, VersionRecord,
+    VersionStep,
 };
 
 /// What a hostile host would put wherever it can.
@@ -136,9 +137,9 @@ fn fleet() -> Memory {
     let name = PartName::from_bytes(format!("/etc/{HOSTILE} &?#%/a.conf").as_bytes());
     let blind = PartName::from_bytes(b"/etc/blind");
     let parts = [part("old"), part(HOSTILE), Part::Unobserved(Reason::Denied)];
-    let kept: Vec<(Digest, Part)> = parts.iter().map(|p| (digest(p), p.clone())).collect();
+    let kept: Vec<_> = parts.iter().map(|p| NewPart::new(p.clone())).collect();
     store.keep_parts(&kept, at(EARLIER)).unwrap();
-    let [old, new, denied] = [kept[0].0, kept[1].0, kept[2].0];
+    let [old, new, denied] = [0, 1, 2].map(|place: usize| *kept[place].digest());
     let first = Manifest(BTreeMap::from([(name.clone(), old), (blind.clone(), old)]));
     let second = Manifest(BTreeMap::from([(name.clone(), new), (blind.clone(), denied)]));
     let enrolled = EventRecord {

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use super::answer::{Refusal, jitter, json};
 use super::body::{Class, Received, off_thread};
 use super::state::Collector;
-use crate::ingest::{Decided, Proof, check_parts, check_report};
+use crate::ingest::{Context, Decided, Ingest, Proof, check_parts, check_report};
 use crate::store::{EventKind, EventRecord, Scope, Step};
 
 /// How long agents shall keep reports back under load, in milliseconds, at least and at most.
@@ -77,9 +77,20 @@ pub async fn heartbeat(State(collector): Shared, request: Request) -> Answer {
     let received = collector.budget.read(Class::Small, &head.headers, body).await?;
     let heartbeat: Heartbeat = parse(&received)?;
     let caller = sender(&collector, token_of, &heartbeat.host).await?;
-    let answer =
-        collector.writer.ask(move |ingest, context| ingest.heartbeat(context, &caller, &heartbeat));
-    let mut answer = answer.await?;
+    let said = Arc::new((caller, heartbeat));
+    let routine = Arc::clone(&said);
+    let routine = move |ingest: &mut Ingest, context: Context<'_>| {
+        ingest.routine_heartbeat(context, &routine.0, &routine.1)
+    };
+    let mut answer = match collector.writer.at_once(routine).await {
+        Some(answer) => answer,
+        None => {
+            let decide = move |ingest: &mut Ingest, context: Context<'_>| {
+                ingest.heartbeat(context, &said.0, &said.1)
+            };
+            collector.writer.ask(decide).await?
+        }
+    };
     if collector.budget.is_tight() && answer.defer_ms.is_none() {
         let (least, more) = DEFER_MS;
         answer.defer_ms = Some(least + u64::from(jitter(more)));
@@ -99,7 +110,7 @@ pub async fn parts(State(collector): Shared, request: Request) -> Answer {
     .await?;
     let answer = collector.writer.ask(move |ingest, context| {
         ingest.admit(&caller)?;
-        let digests: Vec<_> = checked.iter().map(|(digest, _)| *digest).collect();
+        let digests: Vec<_> = checked.iter().map(|part| *part.digest()).collect();
         let new = context.store.missing(&digests)?.len() as u64;
         Ok(Decided { answer: PartsAnswer { new }, parts: checked, steps: Vec::new() })
     });
@@ -112,12 +123,16 @@ pub async fn report(State(collector): Shared, request: Request) -> Answer {
     let token_of = collector.agent(&head.headers)?;
     let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
     let began = Instant::now();
-    let (checked, _share) = checked(received, |report: Report| {
+    let (store, own) = (Arc::clone(&collector.read), token_of.clone());
+    let (checked, _share) = checked(received, move |report: Report| {
         is_known_version(report.version)?;
-        Ok(check_report(report)?)
+        let checked = check_report(report)?;
+        Ok(if checked.report.host == own { checked.foreseeing(&*store) } else { checked })
     })
     .await?;
-    let caller = sender(&collector, token_of, &checked.host).await?;
+    // Held until the answer is there, so that they are let go here and not by the writer.
+    let _held = (checked.foresight.clone(), checked.report.parts.clone());
+    let caller = sender(&collector, token_of, &checked.report.host).await?;
     let answer =
         collector.writer.ask(move |ingest, context| ingest.report(context, &caller, checked));
     let answer = answer.await?;
@@ -167,7 +182,7 @@ async fn sender(collector: &Collector, caller: HostId, named: &HostId) -> Result
     if collector.live.may_tell_forgery(&caller, Timestamp::now()) {
         let detail = format!("a message with the token of {caller} named {named}");
         let host = Some(caller);
-        let note = move |_: &mut _, context: crate::ingest::Context<'_>| {
+        let note = move |_: &mut _, context: Context<'_>| {
             let at = context.now;
             let event = EventRecord { at, host, kind: EventKind::Refused, detail };
             Ok(Decided { answer: (), parts: Vec::new(), steps: vec![Step::Event(event)] })

@@ -1,11 +1,14 @@
 //! What Prometheus and load balancers ask, and what every request passes: counting, and panics made
 //! answers.
 
+use std::future::{Future as _, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Response, Uri, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use driftline_protocol::wire::ProblemCode;
@@ -13,9 +16,11 @@ use jiff::Timestamp;
 use prometheus::core::Collector as _;
 
 use super::answer::Refusal;
+use super::portal;
 use super::state::Collector;
 use crate::ingest::FleetView;
 use crate::metrics::{self, View};
+use crate::portal::PageError;
 use crate::store::Scope;
 
 type Shared = State<Arc<Collector>>;
@@ -26,7 +31,7 @@ pub async fn metrics(
     headers: HeaderMap,
 ) -> Result<Response<Body>, Refusal> {
     collector.person(&headers, Scope::Metrics)?;
-    let fleet = collector.writer.run(|ingest, _| ingest.view(Timestamp::now())).await?;
+    let fleet = collector.fleet().await?;
     let text = tokio::task::spawn_blocking(move || scrape(&collector, fleet)).await;
     let text = text.map_err(|_| Refusal::failed())??;
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -59,27 +64,42 @@ pub async fn healthy() -> &'static str {
     "healthy\n"
 }
 
-/// `GET /-/ready`: the store can be read and the writer lives.
+/// `GET /-/ready`: the store can be read and the writer lives. Waits for neither, so that a busy
+/// collector is not taken for a broken one.
 pub async fn ready(State(collector): Shared) -> Result<&'static str, Refusal> {
-    collector.writer.run(|_, _| ()).await?;
+    if !collector.writer.is_alive() {
+        return Err(Refusal::failed());
+    }
+    let read = tokio::task::spawn_blocking(move || collector.read.tokens().map(drop)).await;
+    read.map_err(|_| Refusal::failed())??;
     Ok("ready\n")
 }
 
-/// Every other address.
-pub async fn nothing() -> Refusal {
-    Refusal::not_found("page under this address")
+/// Every other address: a page for people, a problem for programs.
+pub async fn nothing(headers: HeaderMap, uri: Uri) -> Response<Body> {
+    let accepted = headers.get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    let by_a_person = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+    if by_a_person && !uri.path().starts_with("/api/") {
+        let mut page = portal::refused(&PageError::NotFound { what: "page" });
+        page.extensions_mut().insert(ProblemCode::NotFound);
+        return page;
+    }
+    Refusal::not_found("page under this address").into_response()
 }
 
 /// Counts requests and refusals; a panic of a handler becomes an answer and a count.
 pub async fn count(State(collector): Shared, request: Request, next: Next) -> Response<Body> {
     collector.live.count_request(route(request.uri().path()));
-    // A task of its own, so that a panic ends the task and not the connection.
-    let answer = tokio::spawn(next.run(request)).await;
-    let response = answer.unwrap_or_else(|error| {
-        if error.is_panic() {
-            collector.live.count_panic("request");
-            tracing::error!("a request broke the collector; this is a bug, please report it");
-        }
+    let mut answer = Box::pin(next.run(request));
+    // A panic ends the request and not the connection; a task of its own would cost more than most
+    // requests.
+    let answer = poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context)));
+        polled.map_or_else(|_| Poll::Ready(None), |polled| polled.map(Some))
+    });
+    let response = answer.await.unwrap_or_else(|| {
+        collector.live.count_panic("request");
+        tracing::error!("a request broke the collector; this is a bug, please report it");
         Refusal::failed().into_response()
     });
     if let Some(code) = response.extensions().get::<ProblemCode>() {

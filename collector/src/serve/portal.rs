@@ -50,11 +50,15 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
         let query = Query::parse(uri.query().unwrap_or_default());
         portal::respond(&*collector.read, &frame, uri.path(), &query)
     });
-    let (status, html) = match drawn.await.map_err(|_| Refusal::failed())? {
-        Ok(html) => (StatusCode::OK, html),
-        Err(error) => (status(&error), portal::error_page(&error)),
-    };
-    Ok((status, security(), Html(html)).into_response())
+    Ok(match drawn.await.map_err(|_| Refusal::failed())? {
+        Ok(html) => (StatusCode::OK, security(), Html(html)).into_response(),
+        Err(error) => refused(&error),
+    })
+}
+
+/// The page that says why there is no page.
+pub(super) fn refused(error: &PageError) -> Response {
+    (status(error), security(), Html(portal::error_page(error))).into_response()
 }
 
 fn status(error: &PageError) -> StatusCode {

@@ -14,6 +14,7 @@ use super::answer::Refusal;
 use super::body::Budget;
 use crate::auth::{EnrolmentSecret, Keys, Person, browser};
 use crate::config::Config;
+use crate::ingest::FleetView;
 use crate::metrics::live::Live;
 use crate::metrics::table;
 use crate::store::Scope;
@@ -88,6 +89,15 @@ impl Collector {
             reload_ok: AtomicBool::new(true),
             reloaded_at_ms: AtomicI64::new(Timestamp::now().as_millisecond()),
         }
+    }
+
+    /// The fleet as it stands.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when that cannot be told.
+    pub async fn fleet(&self) -> Result<FleetView, Refusal> {
+        let view = self.writer.at_once(|ingest, _| Some(ingest.view(Timestamp::now())));
+        view.await.ok_or_else(Refusal::failed)
     }
 
     /// The configuration in use.

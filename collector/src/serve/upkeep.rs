@@ -192,7 +192,8 @@ async fn expire_some(collector: &Collector) -> u64 {
     let now = Timestamp::now();
     let kept = SignedDuration::try_from(collector.settings().config.retention());
     let Some(before) = kept.ok().and_then(|kept| now.checked_sub(kept).ok()) else { return 0 };
-    let gone = collector.writer.run(move |_, append| append.expire(before, now, EXPIRE_ROWS)).await;
+    let gone =
+        collector.writer.maintain(move |append| append.expire(before, now, EXPIRE_ROWS)).await;
     match gone {
         Ok(Ok(gone)) => gone,
         Ok(Err(error)) => {

@@ -4,7 +4,7 @@
 //! plainly right is its only purpose. It knows nothing of disks; nothing survives the last handle.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
@@ -13,7 +13,9 @@ use driftline_protocol::snapshot::Part;
 use jiff::Timestamp;
 
 use super::records::*;
-use super::{Append, ORPHAN_GRACE, ReadFindings, ReadHistory, ReadState, StoreError};
+use super::{
+    Append, Cursor, NewPart, ORPHAN_GRACE, ReadFindings, ReadHistory, ReadState, StoreError,
+};
 use crate::analysis::finding::{Finding, FindingId, Status};
 
 /// A store in memory. Clones are handles to the same store, so one may write while others read.
@@ -61,30 +63,20 @@ impl Memory {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
+    fn locked(&self) -> RwLockWriteGuard<'_, State> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Append for Memory {
-    fn keep_parts(&mut self, parts: &[(Digest, Part)], now: Timestamp) -> Result<u64, StoreError> {
-        let mut state = self.write();
-        let before = state.parts.len();
-        for (digest, part) in parts {
-            let kept = state.parts.entry(*digest).or_insert_with(|| Kept {
-                part: part.clone(),
-                kept_at: now,
-                doomed_at: None,
-            });
-            if kept.doomed_at.take().is_some() {
-                kept.kept_at = now;
-            }
-        }
-        Ok((state.parts.len() - before) as u64)
-    }
-
-    fn apply(&mut self, steps: &[Step]) -> Result<(), StoreError> {
-        let mut state = self.write();
+    fn write(
+        &mut self,
+        parts: &[NewPart],
+        steps: &[Step],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut state = self.locked();
+        let new = state.keep_parts(parts, now);
         for step in steps {
             match step {
                 Step::Host(record) => state.replace_host(record),
@@ -104,11 +96,11 @@ impl Append for Memory {
                 Step::Event(event) => state.note_event(event),
             }
         }
-        Ok(())
+        Ok(new)
     }
 
     fn note_seen(&mut self, seen: &[(HostId, Timestamp)]) -> Result<(), StoreError> {
-        let mut state = self.write();
+        let mut state = self.locked();
         for (host, at) in seen {
             if let Some(record) = state.hosts.get_mut(host) {
                 record.last_seen = record.last_seen.max(*at);
@@ -118,7 +110,7 @@ impl Append for Memory {
     }
 
     fn expire(&mut self, before: Timestamp, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let mut state = self.write();
+        let mut state = self.locked();
         let mut left = u64::from(limit);
         state.expire_changes(before, &mut left);
         state.expire_events(before, &mut left);
@@ -129,6 +121,21 @@ impl Append for Memory {
 }
 
 impl State {
+    fn keep_parts(&mut self, parts: &[NewPart], now: Timestamp) -> u64 {
+        let before = self.parts.len();
+        for part in parts {
+            let kept = self.parts.entry(*part.digest()).or_insert_with(|| Kept {
+                part: Part::clone(part),
+                kept_at: now,
+                doomed_at: None,
+            });
+            if kept.doomed_at.take().is_some() {
+                kept.kept_at = now;
+            }
+        }
+        (self.parts.len() - before) as u64
+    }
+
     fn replace_host(&mut self, record: &HostRecord) {
         let previous = self.hosts.insert(record.id.clone(), record.clone());
         if previous.is_none_or(|p| p.incarnation == record.incarnation) {
@@ -247,7 +254,7 @@ impl State {
         }
     }
 
-    fn referred(&self) -> std::collections::BTreeSet<Digest> {
+    fn referred(&self) -> BTreeSet<Digest> {
         let past = |s: &Section| {
             let manifests = s.history.values().flat_map(|(_, m)| m.0.values().copied());
             let parts = s.parts.values().flat_map(|p| [Some(p.digest), p.seen, p.read]);
@@ -314,6 +321,16 @@ impl ReadState for Memory {
         Ok(of_host.map(|(_, section)| section.record.clone()).collect())
     }
 
+    fn section(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+    ) -> Result<Option<(SectionRecord, Vec<PartRecord>)>, StoreError> {
+        let state = self.read();
+        let section = state.sections.get(&(host.clone(), source.clone()));
+        Ok(section.map(|s| (s.record.clone(), s.parts.values().cloned().collect())))
+    }
+
     fn section_parts(
         &self,
         host: &HostId,
@@ -372,11 +389,20 @@ impl ReadHistory for Memory {
         Ok(section.and_then(|s| s.standing_at(at)).map(|(_, manifest)| manifest.clone()))
     }
 
-    fn events(&self, host: Option<&HostId>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+    fn placed_events(
+        &self,
+        filter: &EventFilter,
+    ) -> Result<Vec<(Cursor, EventRecord)>, StoreError> {
         let state = self.read();
-        let wanted = |e: &&EventRecord| host.is_none_or(|host| e.host.as_ref() == Some(host));
-        let newest = state.events.values().rev().filter(wanted);
-        Ok(newest.take(effective_limit(limit) as usize).cloned().collect())
+        let placed = |((at, number), event): (&(Timestamp, u64), &EventRecord)| {
+            (Cursor { at: *at, number: number.cast_signed() }, event.clone())
+        };
+        let wanted = |(place, event): &(Cursor, EventRecord)| {
+            filter.after.is_none_or(|after| *place < after)
+                && filter.host.as_ref().is_none_or(|host| event.host.as_ref() == Some(host))
+        };
+        let newest = state.events.iter().rev().map(placed).filter(wanted);
+        Ok(newest.take(effective_limit(filter.limit) as usize).collect())
     }
 
     fn totals(&self) -> Result<Totals, StoreError> {
@@ -416,6 +442,7 @@ impl ReadFindings for Memory {
                 && filter.kind.is_none_or(|kind| kind == f.finding.id.kind)
                 && (!filter.open_only || f.finding.status == Status::Open)
                 && filter.number.is_none_or(|number| number == f.number)
+                && filter.after.is_none_or(|after| f.place() < after)
         };
         let mut found: Vec<_> = state.findings.values().filter(wanted).cloned().collect();
         found.sort_by_key(|f| Reverse((f.finding.first_seen, f.number)));
@@ -447,6 +474,12 @@ impl ReadFindings for Memory {
 
     fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError> {
         Ok(self.read().baselines.get(host).cloned())
+    }
+
+    fn baseline_sources(&self, host: &HostId) -> Result<BTreeSet<SourceName>, StoreError> {
+        let state = self.read();
+        let approved = state.baselines.get(host).into_iter();
+        Ok(approved.flat_map(|baseline| baseline.sections.keys().cloned()).collect())
     }
 
     fn baseline_part(

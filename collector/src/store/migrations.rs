@@ -4,13 +4,23 @@
 //! and a test compares. Each step and its number become durable together, so a kill between two
 //! steps is harmless.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use serde::Deserialize;
 
 use super::StoreError;
-use super::sqlite::codec::Doing;
+use super::sqlite::codec::{Doing, Json};
 
 /// Every step, oldest first; the schema's number is how many have been taken.
-const STEPS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const STEPS: [Migration; 2] = [
+    Migration { sql: include_str!("migrations/0001.sql"), fill: |_| Ok(()) },
+    Migration { sql: include_str!("migrations/0002.sql"), fill: name_findings },
+];
+
+/// One step: what changes of the schema, and what fills it where SQL cannot.
+struct Migration {
+    sql: &'static str,
+    fill: fn(&Transaction<'_>) -> rusqlite::Result<()>,
+}
 
 /// The newest schema this program knows.
 pub(super) const NEWEST: u32 = STEPS.len() as u32;
@@ -25,7 +35,7 @@ pub(super) fn migrate(db: &mut Connection) -> Result<(), StoreError> {
     if found > NEWEST {
         return Err(StoreError::Newer { found, known: NEWEST });
     }
-    for (number, step) in (1..).zip(STEPS).skip(found as usize) {
+    for (number, step) in (1..).zip(&STEPS).skip(found as usize) {
         take(db, number, step).doing(|| format!("bringing the store to schema {number}"))?;
     }
     Ok(())
@@ -37,16 +47,111 @@ pub(super) fn version(db: &Connection) -> Result<u32, StoreError> {
         .doing(|| "reading the schema's number")
 }
 
-fn take(db: &mut Connection, number: u32, step: &str) -> rusqlite::Result<()> {
+fn take(db: &mut Connection, number: u32, step: &Migration) -> rusqlite::Result<()> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(step)?;
+    transaction.execute_batch(step.sql)?;
+    (step.fill)(&transaction)?;
     transaction.pragma_update(None, "user_version", number)?;
     transaction.commit()
+}
+
+/// What schema 2 reads of a finding; fields may join it later, and these two stay.
+#[derive(Deserialize)]
+struct Words {
+    domain: String,
+    severity: String,
+}
+
+fn name_findings(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut read = db.prepare("SELECT number, body FROM finding WHERE number > ?1 LIMIT 1000")?;
+    let mut write =
+        db.prepare("UPDATE finding SET domain = ?2, severity = ?3 WHERE number = ?1")?;
+    let words =
+        |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Json<Words>>(1)?.0));
+    let mut last = i64::MIN;
+    loop {
+        let some = read.query_map([last], words)?.collect::<Result<Vec<_>, _>>()?;
+        let Some((number, _)) = some.last() else { return Ok(()) };
+        last = *number;
+        for (number, Words { domain, severity }) in some {
+            write.execute(params![number, domain, severity])?;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn findings_of_the_first_schema_are_counted_by_their_words() {
+        let mut db = Connection::open_in_memory().unwrap();
+        take(&mut db, 1, &STEPS[0]).unwrap();
+        let body = |domain: &str, padding: usize| {
+            let (current, severity) = ("x".repeat(padding), "warning");
+            serde_json::json!({ "domain": domain, "severity": severity, "current": current })
+        };
+        let mut keep = db
+            .prepare(
+                "INSERT INTO finding (number, host, source, part, item_key, kind, is_open, \
+                     first_seen, openings, body) VALUES (?1, 1, 1, ?1, '', 'drift', 1, 0, 1, ?2)",
+            )
+            .unwrap();
+        // The second is long enough to be kept compressed.
+        keep.execute(params![1, Json(body("config", 1))]).unwrap();
+        keep.execute(params![2, Json(body("identity", 9_000))]).unwrap();
+        drop(keep);
+        migrate(&mut db).unwrap();
+        let mut find = db.prepare("SELECT domain, severity FROM finding ORDER BY number").unwrap();
+        let words = find.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let words: Vec<(String, String)> = words.collect::<Result<_, _>>().unwrap();
+        let word = |domain: &str| (domain.to_owned(), "warning".to_owned());
+        assert_eq!(words, [word("config"), word("identity")]);
+    }
+
+    /// A store of the first schema: one part of each kind of reference, one nobody names, one
+    /// named and not there; one section of three versions whose times are not in their order.
+    const FIRST: &str = "
+        INSERT INTO part (id, digest, kept_at, body) VALUES (1, x'01', 0, x'aa'),
+            (2, x'02', 0, x'bb'), (3, x'03', 0, x'cc'), (4, x'04', 0, x'dd'), (5, x'05', 0, NULL), (6, x'06', 0, x'ee');
+        INSERT INTO part_now VALUES (1, 1, 1, 1, 1, NULL, NULL, NULL),
+            (1, 1, 2, 1, 5, '\"denied\"', 2, 3);
+        INSERT INTO part_past VALUES (1, 1, 2, 1, 1, 4);
+        INSERT INTO baseline_part VALUES (1, 1, 1, 1);
+        INSERT INTO section VALUES (1, 1, 'config', 3, x'00', x'00', 3, 0, 0, 7, 3, 1);
+        INSERT INTO version VALUES (1, 1, 1, 1, 'config', x'00', 1, 1, 1, 0, 0, 0, 'first'),
+            (1, 1, 2, 2, 'config', x'00', 9, 9, 9, 0, 0, 0, 'agent'),
+            (1, 1, 3, 3, 'config', x'00', 7, 7, 7, 0, 0, 0, 'agent');";
+
+    #[test]
+    fn references_bodies_and_expiry_of_the_first_schema_are_counted() {
+        let mut db = Connection::open_in_memory().unwrap();
+        take(&mut db, 1, &STEPS[0]).unwrap();
+        db.execute_batch(FIRST).unwrap();
+        migrate(&mut db).unwrap();
+        let mut find = db
+            .prepare(
+                "SELECT p.is_here, p.refs, hex(b.body) FROM part p
+                 LEFT JOIN part_body b ON b.id = p.id ORDER BY p.id",
+            )
+            .unwrap();
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let parts: Vec<(bool, i64, String)> =
+            find.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap();
+        let part = |here, refs, body: &str| (here, refs, body.to_owned());
+        let expected = [
+            part(true, 2, "AA"),
+            part(true, 1, "BB"),
+            part(true, 1, "CC"),
+            part(true, 1, "DD"),
+            part(false, 1, ""),
+            part(true, 0, "EE"),
+        ];
+        assert_eq!(parts, expected);
+        let expires: i64 =
+            db.query_row("SELECT expires_at FROM section", [], |r| r.get(0)).unwrap();
+        assert_eq!(expires, 7, "the earliest after the oldest");
+    }
 
     fn schema(db: &Connection) -> String {
         let mut rows = db

@@ -12,6 +12,7 @@ use driftline_protocol::wire::HostKind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Cursor;
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::finding::{Finding, FindingKind, Severity};
 
@@ -250,6 +251,13 @@ pub struct FindingRecord {
     pub openings: u32,
 }
 
+impl FindingRecord {
+    /// Its place in a list of findings.
+    pub fn place(&self) -> Cursor {
+        Cursor { at: self.finding.first_seen, number: self.number }
+    }
+}
+
 /// How many findings of one kind are open on one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenCount {
@@ -276,6 +284,19 @@ pub struct FindingFilter {
     pub open_only: bool,
     /// By number.
     pub number: Option<i64>,
+    /// After this place in the list, for the next page.
+    pub after: Option<Cursor>,
+    /// At most this many; 0 means [`DEFAULT_LIMIT`].
+    pub limit: u32,
+}
+
+/// Which events are asked for; every field narrows.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Of this host.
+    pub host: Option<HostId>,
+    /// After this place in the list, for the next page.
+    pub after: Option<Cursor>,
     /// At most this many; 0 means [`DEFAULT_LIMIT`].
     pub limit: u32,
 }

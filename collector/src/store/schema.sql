@@ -47,7 +47,7 @@ CREATE TABLE finding (
     is_open INTEGER NOT NULL,
     first_seen INTEGER NOT NULL,
     openings INTEGER NOT NULL,
-    body NOT NULL,
+    body NOT NULL, domain TEXT NOT NULL DEFAULT '', severity TEXT NOT NULL DEFAULT '',
     UNIQUE (host, source, part, item_key, kind)
 );
 CREATE TABLE host (
@@ -68,8 +68,8 @@ CREATE TABLE part (
     digest BLOB NOT NULL UNIQUE,
     kept_at INTEGER NOT NULL,
     doomed_at INTEGER,
-    body BLOB
-);
+    is_here INTEGER NOT NULL DEFAULT 0, refs INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE part_body (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE part_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE part_now (
     host INTEGER NOT NULL,
@@ -103,7 +103,7 @@ CREATE TABLE section (
     expired INTEGER NOT NULL,
     observed_at INTEGER NOT NULL,
     ordinal INTEGER NOT NULL,
-    first_ordinal INTEGER NOT NULL,
+    first_ordinal INTEGER NOT NULL, expires_at INTEGER,
     PRIMARY KEY (host, source)
 ) WITHOUT ROWID;
 CREATE TABLE source_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -130,14 +130,12 @@ CREATE TABLE version (
     origin TEXT NOT NULL,
     PRIMARY KEY (host, source, ordinal)
 ) WITHOUT ROWID;
-CREATE INDEX baseline_part_by_digest ON baseline_part (digest);
 CREATE INDEX change_by_host ON change (host, at);
 CREATE INDEX change_by_source ON change (source, at);
 CREATE INDEX change_by_time ON change (at);
 CREATE INDEX event_by_host ON event (host, at);
 CREATE INDEX event_by_time ON event (at);
 CREATE INDEX finding_by_time ON finding (is_open, first_seen);
-CREATE INDEX part_now_by_digest ON part_now (digest);
-CREATE INDEX part_now_by_read ON part_now (read) WHERE read IS NOT NULL;
-CREATE INDEX part_now_by_seen ON part_now (seen) WHERE seen IS NOT NULL;
-CREATE INDEX part_past_by_digest ON part_past (digest);
+CREATE INDEX finding_open ON finding (host, kind, domain, severity) WHERE is_open = 1;
+CREATE INDEX part_to_sweep ON part (id) WHERE refs = 0 OR doomed_at IS NOT NULL;
+CREATE INDEX section_by_expiry ON section (expires_at) WHERE expires_at IS NOT NULL;

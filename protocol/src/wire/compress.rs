@@ -1,9 +1,18 @@
 //! Compression of bodies, bounded on the way out: a small body must not become a large one
 //! unnoticed.
 
+use std::cell::RefCell;
 use std::io;
 
+use zstd::bulk::Decompressor;
+use zstd::zstd_safe;
+
 use crate::limits;
+
+thread_local! {
+    /// Making one costs more than decompressing a report with it.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 /// Why a body cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +53,36 @@ pub fn decompress(body: &[u8]) -> Result<Vec<u8>, WireError> {
 /// [`WireError::TooLarge`] as soon as more than `bound` bytes come out, and [`WireError::Zstd`]
 /// when the bytes are not one frame of zstd.
 pub fn decompress_within(body: &[u8], bound: usize) -> Result<Vec<u8>, WireError> {
+    match zstd_safe::get_frame_content_size(body) {
+        Ok(Some(size)) => decompress_known(body, size, bound),
+        Ok(None) => decompress_stream(body, bound),
+        Err(_) => Err(invalid("no frame of zstd")),
+    }
+}
+
+/// A frame that says how large its content is; one that lies is an error of the decompressor.
+fn decompress_known(body: &[u8], size: u64, bound: usize) -> Result<Vec<u8>, WireError> {
+    let size = usize::try_from(size).ok().filter(|size| *size <= bound);
+    let size = size.ok_or(WireError::TooLarge)?;
+    match zstd_safe::find_frame_compressed_size(body) {
+        Ok(length) if length == body.len() => {}
+        Ok(_) => return Err(invalid("more follows the frame")),
+        Err(_) => return Err(invalid("the frame is not whole")),
+    }
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(kept) => kept,
+            None => kept.insert(Decompressor::new().map_err(WireError::Zstd)?),
+        };
+        decompressor.decompress(body, size).map_err(WireError::Zstd)
+    })
+}
+
+fn invalid(what: &'static str) -> WireError {
+    WireError::Zstd(io::Error::new(io::ErrorKind::InvalidData, what))
+}
+
+fn decompress_stream(body: &[u8], bound: usize) -> Result<Vec<u8>, WireError> {
     let mut decoder = zstd::Decoder::with_buffer(body).map_err(WireError::Zstd)?.single_frame();
     decoder.window_log_max(24).map_err(WireError::Zstd)?;
     let bytes = match limits::read_bounded(&mut decoder, bound as u64) {
@@ -55,7 +94,7 @@ pub fn decompress_within(body: &[u8], bound: usize) -> Result<Vec<u8>, WireError
     if decoder.finish().is_empty() {
         return Ok(bytes);
     }
-    Err(WireError::Zstd(io::Error::new(io::ErrorKind::InvalidData, "more follows the frame")))
+    Err(invalid("more follows the frame"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A real stream: the incidents of UCI data set 498 (`10.24432/C57S4H`, CC BY 4.0), as one CSV.
 //!
-//! The dense twelve weeks only: afterwards the log thins out because it was cut by closing time, and
-//! a rise over a vanishing stream means nothing. Service is the category an incident had when it
+//! The dense twelve weeks only: afterwards the log thins out, and a rise over a vanishing stream
+//! means nothing. Service is the category an incident had when it
 //! was opened, the nearest this log comes to what a caller uses; the last category is known only
 //! after the fact. Site is the location. Sites have no region in the log; blocks of 30 location
 //! numbers stand for regions, so that a region-like cohort is the same block in every trial.

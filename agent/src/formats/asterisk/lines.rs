@@ -75,15 +75,19 @@ fn without_comments(line: &str, depth: &mut usize) -> String {
     kept
 }
 
-/// Whether the first lines of a file may be of this syntax: a section, a comment with `;`, or a
-/// directive comes first, where other syntaxes have `#`.
+/// Whether the first lines of a file may be of this syntax: a section, a comment with `;`, a
+/// variable or a directive comes first. Lines with `#` may stand above, as a generator's note
+/// does, where a comment with `;` follows: Asterisk skips them with a warning.
 pub(super) fn begins_like_a_document(head: &str) -> bool {
-    let first = head.lines().map(trim).find(|line| !line.is_empty());
-    first.is_none_or(|line| {
-        let directive = ["#include", "#tryinclude", "#exec"].iter().any(|d| line.starts_with(d));
-        let assignment = !line.starts_with('#') && line.contains('=');
-        directive || assignment || line.starts_with([';', '['])
-    })
+    let lines = || head.lines().map(trim).filter(|line| !line.is_empty());
+    let Some(first) = lines().next() else { return true };
+    if first.starts_with('#') {
+        let directive = ["#include", "#tryinclude", "#exec"].iter().any(|d| first.starts_with(d));
+        let next = lines().find(|line| !line.starts_with('#')).unwrap_or_default();
+        let commented = lines().any(|line| line.starts_with(';'));
+        return directive || (next.starts_with([';', '[']) && commented);
+    }
+    first.starts_with([';', '[']) || first.contains('=')
 }
 
 /// Whether the first lines hold what only Asterisk writes: `=>`, a template, its own name.

@@ -288,12 +288,15 @@ fn a_file_is_claimed_by_its_place_its_name_and_its_first_lines() {
         ("/etc/asterisk/dbsep.conf", "# c\na=b\n", "asterisk_tools"),
         ("/etc/asterisk/extensions.ael", "context a {}", "asterisk_ael"),
         ("/etc/asterisk/extensions.lua", "-- c", "lua"),
+        ("/samples/oss.conf.sample", "# made\n\n[general]\n; c\n", "asterisk"),
         ("/samples/rtp.conf.sample", ";\n; RTP\n;\n[general]\n", "asterisk"),
         ("/basic-pbx/queues.conf", "[general]\n", "asterisk"),
         ("/opt/pbx/modules.conf", "[modules]\nload => x.so\n", "asterisk"),
         ("/etc/app/modules.conf", "[modules]\nload = x\n", "ini"),
         ("/etc/logger.conf", "[loggers]\nkeys=root\n", "ini"),
-        ("/etc/foo.conf.sample", "# c\n[a]\n", "asterisk_tools"),
+        ("/samples/dbsep.conf.sample", "# c\n", "asterisk_tools"),
+        ("/etc/asterisk/pjsip_more.conf", "#include \"a\"\n", "asterisk"),
+        ("/etc/foo.conf.sample", "# c\n[a]\n", "text"),
         ("/etc/php.conf", "[a]\nb=c\n", "ini"),
     ] {
         assert_eq!(claiming(path, head.as_bytes()).unwrap().name, name, "{path} {head:?}");

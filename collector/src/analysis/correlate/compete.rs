@@ -16,6 +16,9 @@ use super::verdict::Reason;
 use crate::analysis::cases::Candidate;
 use crate::analysis::stats::adjust::benjamini_hochberg;
 
+/// What came of judging one change.
+pub(super) type Outcome = Result<Evaluation, Reason>;
+
 /// Likelihood gain a change must keep to explain anything (about p = .007).
 const MIN_GAIN: f64 = 3.0;
 /// Overlap of sites and hours from which no count can tell two changes apart (Jaccard).
@@ -28,7 +31,7 @@ const HISTORY: i64 = 13 * WEEK;
 pub(super) struct Judged<'a> {
     pub(super) candidate: &'a Candidate,
     pub(super) window_hours: u32,
-    pub(super) outcome: Result<Evaluation, Reason>,
+    pub(super) outcome: Outcome,
     /// Whether it would have been a claim if no other change had been made.
     pub(super) claim_alone: bool,
     /// Changes it cannot be told from.
@@ -99,7 +102,7 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    fn evaluate(&self, scope: &Scope<'_>, how: (&[&Effect], Depth)) -> Result<Evaluation, Reason> {
+    fn evaluate(&self, scope: &Scope<'_>, how: (&[&Effect], Depth)) -> Outcome {
         let reach = self.reach.as_ref().map_err(|reason| *reason)?;
         evaluate(scope, (self.candidate, reach), how)
     }
@@ -119,10 +122,9 @@ impl Change<'_> {
 }
 
 /// Which changes would be claims if each were the only one.
-fn claims(alone: &[Result<Evaluation, Reason>], q: f64) -> Vec<bool> {
-    let with_controls = |outcome: &&Result<Evaluation, Reason>| {
-        outcome.as_ref().is_ok_and(|evaluation| evaluation.controls.is_some())
-    };
+fn claims(alone: &[Outcome], q: f64) -> Vec<bool> {
+    let with_controls =
+        |outcome: &&Outcome| outcome.as_ref().is_ok_and(|evaluation| evaluation.controls.is_some());
     let tested: Vec<f64> =
         alone.iter().filter(with_controls).flatten().map(|evaluation| evaluation.p).collect();
     let mut adjusted = benjamini_hochberg(&tested).into_iter();
@@ -217,7 +219,7 @@ impl Explained {
 fn explain(
     scope: &Scope<'_>,
     changes: &[Change<'_>],
-    (alone, claims, twins): (&[Result<Evaluation, Reason>], &[bool], &[Vec<usize>]),
+    (alone, claims, twins): (&[Outcome], &[bool], &[Vec<usize>]),
 ) -> Explained {
     let mut waiting: Vec<(f64, usize, usize)> = alone
         .iter()

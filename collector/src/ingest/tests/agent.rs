@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use driftline_protocol::canonical;
-use driftline_protocol::ids::{Digest, Generation, HostId, Incarnation, KeyId, SessionId};
+use driftline_protocol::ids::{Generation, HostId, Incarnation, KeyId, SessionId};
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::ledger::{Account, Chain};
 use driftline_protocol::manifest::Manifest;
@@ -152,13 +152,14 @@ pub(super) struct World {
     pub(super) ingest: Ingest,
     pub(super) second: i64,
     pub(super) steps: Vec<Step>,
+    foresight: bool,
 }
 
 impl World {
     pub(super) fn new() -> Self {
         let store = Memory::default();
         let ingest = Ingest::new(Config::default(), &store).unwrap();
-        Self { store, ingest, second: 0, steps: Vec::new() }
+        Self { store, ingest, second: 0, steps: Vec::new(), foresight: false }
     }
 
     /// A collector that starts again on what is durable.
@@ -209,6 +210,9 @@ impl World {
 
     pub(super) fn send(&mut self, report: &Report) -> Result<Vec<Outcome>, IngestError> {
         let checked = check_report(report.clone()).map_err(IngestError::Refused)?;
+        // Every other report comes with what was read for it.
+        self.foresight = !self.foresight;
+        let checked = if self.foresight { checked.foreseeing(&self.store) } else { checked };
         let context = Context { store: &self.store, now: at(self.second) };
         let decided = self.ingest.report(context, &report.host, checked)?;
         Ok(self.keep(decided).outcomes)
@@ -227,9 +231,7 @@ impl World {
     }
 
     fn keep<A>(&mut self, decided: Decided<A>) -> A {
-        let parts: &[(Digest, Part)] = &decided.parts;
-        self.store.keep_parts(parts, at(self.second)).unwrap();
-        self.store.apply(&decided.steps).unwrap();
+        self.store.write(&decided.parts, &decided.steps, at(self.second)).unwrap();
         self.ingest.settle(&self.store, Settlement::Durable).unwrap();
         self.steps.extend(decided.steps);
         decided.answer

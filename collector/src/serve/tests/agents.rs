@@ -176,16 +176,14 @@ impl Flaky {
 }
 
 impl Append for Flaky {
-    fn keep_parts(
+    fn write(
         &mut self,
-        parts: &[(Digest, Part)],
+        parts: &[crate::store::NewPart],
+        steps: &[crate::store::Step],
         now: jiff::Timestamp,
     ) -> Result<u64, crate::store::StoreError> {
-        self.inner.keep_parts(parts, now)
-    }
-    fn apply(&mut self, steps: &[crate::store::Step]) -> Result<(), crate::store::StoreError> {
         self.works()?;
-        self.inner.apply(steps)
+        self.inner.write(parts, steps, now)
     }
     fn note_seen(
         &mut self,

@@ -92,6 +92,48 @@ async fn pages_go_on_where_the_last_one_ended() {
 }
 
 #[tokio::test]
+async fn every_list_goes_on_where_its_page_ended() {
+    let world = World::new().await;
+    for (name, state) in [("a", 1), ("b", 2), ("c", 3)] {
+        world.agent(name, state).await;
+    }
+    let mut path = "/api/v1/events?limit=1".to_owned();
+    let mut seen = Vec::new();
+    loop {
+        let page: Value = json_of(&world, &path).await;
+        seen.extend(page["events"].as_array().unwrap().iter().map(|e| e["host"].to_string()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = next.to_owned();
+    }
+    assert_eq!(seen, ["\"c\"", "\"b\"", "\"a\""]);
+    for list in ["events", "findings"] {
+        let wrong = world.get(&format!("/api/v1/{list}?after=yesterday")).await;
+        assert_eq!(wrong.0, StatusCode::BAD_REQUEST, "{list}");
+    }
+    for list in ["changes", "events", "findings"] {
+        let (status, text) = world.get(&format!("/api/v1/{list}?host=typo")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{list}");
+        assert!(text.contains("there is no host typo"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_page_is_told_to_a_browser_as_a_page() {
+    let world = World::new().await;
+    for (path, accepted, html) in [
+        ("/nothing", "text/html,application/xhtml+xml", true),
+        ("/nothing", "*/*", false),
+        ("/api/v1/nothing", "text/html", false),
+    ] {
+        let url = format!("{}{path}", world.url);
+        let answer = world.client.get(url).header("accept", accepted).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        assert_eq!(kind.starts_with("text/html"), html, "{path} for {accepted}: {kind}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_works_until_it_is_removed() {
     let world = World::new().await;
     let body = json!({ "name": "grafana", "scope": "metrics", "days": 3 });

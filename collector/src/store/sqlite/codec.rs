@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::de::value::StrDeserializer;
 
 use crate::store::StoreError;
+use crate::store::new_part::pack;
 
 /// Says what was being done when the database failed.
 pub(in crate::store) trait Doing<T> {
@@ -114,7 +115,7 @@ impl<T: DeserializeOwned> FromSql for Word<T> {
 }
 
 /// JSON: as text that people can read, or as a blob of its zstd form where that is shorter.
-pub(super) struct Json<T>(pub(super) T);
+pub(in crate::store) struct Json<T>(pub(in crate::store) T);
 
 /// JSON shorter than this many bytes stays text: it is what people look at, and zstd would save
 /// little.
@@ -124,8 +125,7 @@ impl<T: Serialize> ToSql for Json<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let json = serde_json::to_string(&self.0).map_err(not_storable)?;
         if json.len() > COMPRESS_JSON_ABOVE {
-            let small = zstd::bulk::compress(json.as_bytes(), ZSTD_LEVEL).map_err(not_storable)?;
-            return Ok(small.into());
+            return Ok(pack(json.as_bytes()).into());
         }
         Ok(json.into())
     }
@@ -141,9 +141,6 @@ impl<T: DeserializeOwned> FromSql for Json<T> {
         parsed.map(Self).map_err(FromSqlError::other)
     }
 }
-
-/// The level of zstd for everything kept: measured as the knee, 84 us for 25 KB.
-pub(super) const ZSTD_LEVEL: i32 = 3;
 
 const _: () = assert!(
     limits::PART_BYTES <= limits::DECOMPRESSED_BYTES,

@@ -11,8 +11,8 @@ use super::codec::{At, Bits};
 use super::write::{Batch, Place};
 use crate::store::ORPHAN_GRACE;
 
-/// How many parts one pass looks at for each row it may remove: a look is three index probes, so a
-/// pass stays in the milliseconds that a group commit may wait.
+/// How many parts one pass looks at for each row it may remove. Only parts nothing refers to, or
+/// that are on their way out, are looked at, in the order of an index of just these.
 const LOOKS_PER_ROW: u64 = 4;
 
 /// One call of the sweep.
@@ -59,23 +59,23 @@ fn remove_versions(batch: &mut Batch<'_>, pass: &Pass, left: u64) -> rusqlite::R
     Ok(gone)
 }
 
-/// The sections whose oldest version is not the one that stood at the horizon, as far as can be
-/// told cheaply.
+/// The sections whose oldest version is not the one that stood at the horizon, and no others.
 fn sections_with_past(batch: &Batch<'_>, pass: &Pass) -> rusqlite::Result<Vec<Place>> {
     let mut find = batch.db.prepare_cached(
-        "SELECT s.host, s.source FROM section s
-         JOIN host_name h ON h.id = s.host JOIN source_name n ON n.id = s.source
-         WHERE s.first_ordinal < s.ordinal AND EXISTS (
-             SELECT 1 FROM version v WHERE v.host = s.host AND v.source = s.source
-                 AND v.ordinal > s.first_ordinal AND v.corrected_at <= ?1)
-         ORDER BY h.name, n.name",
+        "SELECT host, source FROM section
+         WHERE expires_at IS NOT NULL AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
     )?;
     let place = |row: &rusqlite::Row<'_>| Ok(Place { host: row.get(0)?, source: row.get(1)? });
-    find.query_map([At(pass.before)], place)?.collect()
+    // Each has at least one version to give, so more than these are not needed.
+    find.query_map(params![At(pass.before), pass.limit], place)?.collect()
 }
 
 /// Removes the oldest versions of one section that do not stand at the horizon any more.
-fn thin_out(batch: &Batch<'_>, place: Place, (pass, left): (&Pass, u64)) -> rusqlite::Result<u64> {
+fn thin_out(
+    batch: &mut Batch<'_>,
+    place: Place,
+    (pass, left): (&Pass, u64),
+) -> rusqlite::Result<u64> {
     let mut old = batch.db.prepare_cached(
         "SELECT ordinal FROM version WHERE host = ?1 AND source = ?2 AND ordinal < (
              SELECT max(ordinal) FROM version
@@ -88,26 +88,32 @@ fn thin_out(batch: &Batch<'_>, place: Place, (pass, left): (&Pass, u64)) -> rusq
         })?;
     let old = old.collect::<Result<Vec<_>, _>>()?;
     let Some(first_kept) = old.last().map(|last| last + 1) else { return Ok(0) };
-    for remove in [
+    let of = [place.host, place.source, first_kept];
+    let mut past = batch.db.prepare_cached(
+        "DELETE FROM part_past WHERE host = ?1 AND source = ?2 AND until <= ?3 RETURNING digest",
+    )?;
+    let past = past.query_map(of, |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    past.into_iter().for_each(|digest| batch.refer(digest, -1));
+    for change in [
         "DELETE FROM version WHERE host = ?1 AND source = ?2 AND ordinal < ?3",
-        "DELETE FROM part_past WHERE host = ?1 AND source = ?2 AND until <= ?3",
-        "UPDATE section SET first_ordinal = ?3 WHERE host = ?1 AND source = ?2",
+        "UPDATE section SET first_ordinal = ?3, expires_at = (
+             SELECT min(corrected_at) FROM version
+             WHERE host = ?1 AND source = ?2 AND ordinal > ?3)
+         WHERE host = ?1 AND source = ?2",
     ] {
-        batch.db.prepare_cached(remove)?.execute([place.host, place.source, first_kept])?;
+        batch.db.prepare_cached(change)?.execute(of)?;
     }
     Ok(old.len() as u64)
 }
 
 /// Looks at the next parts in turn: spares, dooms or removes each.
 fn sweep_parts(batch: &mut Batch<'_>, pass: &Pass, left: u64) -> rusqlite::Result<(u64, i64)> {
+    // What this pass took away counts already.
+    batch.write_refs()?;
     let mut find = batch.db.prepare_cached(
-        "SELECT id, doomed_at IS NOT NULL, body IS NOT NULL, doomed_at <= ?3, kept_at <= ?3,
-             EXISTS (SELECT 1 FROM part_now WHERE digest = part.id)
-             OR EXISTS (SELECT 1 FROM part_now WHERE seen = part.id)
-             OR EXISTS (SELECT 1 FROM part_now WHERE read = part.id)
-             OR EXISTS (SELECT 1 FROM part_past WHERE digest = part.id)
-             OR EXISTS (SELECT 1 FROM baseline_part WHERE digest = part.id)
-         FROM part WHERE id > ?1 ORDER BY id LIMIT ?2",
+        "SELECT id, doomed_at IS NOT NULL, is_here, doomed_at <= ?3, kept_at <= ?3, refs > 0
+         FROM part INDEXED BY part_to_sweep
+         WHERE (refs = 0 OR doomed_at IS NOT NULL) AND id > ?1 ORDER BY id LIMIT ?2",
     )?;
     let due = pass.now.saturating_sub(ORPHAN_GRACE).unwrap_or(Timestamp::MIN);
     let looks = left.saturating_mul(LOOKS_PER_ROW);
@@ -155,7 +161,9 @@ fn settle(batch: &Batch<'_>, look: &Look, now: Timestamp) -> rusqlite::Result<bo
         return Ok(false);
     }
     if look.doom_is_over || !look.there {
-        batch.db.prepare_cached("DELETE FROM part WHERE id = ?1")?.execute([look.id])?;
+        for remove in ["DELETE FROM part WHERE id = ?1", "DELETE FROM part_body WHERE id = ?1"] {
+            batch.db.prepare_cached(remove)?.execute([look.id])?;
+        }
         return Ok(look.there);
     }
     if !look.doomed && look.old {

@@ -1,15 +1,15 @@
 //! What pages and queries ask about baselines, findings and tokens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::manifest::Manifest;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Reader;
-use super::codec::{Json, at, name, word};
+use super::codec::{At, Json, at, bits, name, word};
 use super::names::{self, FIND_HOST, FIND_PART, FIND_SOURCE};
-use crate::analysis::finding::{Finding, FindingId};
+use crate::analysis::finding::FindingId;
 use crate::store::records::*;
 use crate::store::{ReadFindings, StoreError};
 
@@ -24,18 +24,20 @@ impl ReadFindings for Reader {
                 return Ok(Vec::new());
             }
             // Every text of the query takes every value, whether it asks for it or not.
-            let mut terms = vec!["?1 IS ?1", "?2 IS ?2", "?3 IS ?3"];
+            let mut terms = vec!["?1 IS ?1", "?2 IS ?2", "?3 IS ?3", "?5 IS ?5", "?6 IS ?6"];
             terms.extend(host.map(|_| "f.host = ?1"));
             terms.extend(filter.kind.map(|_| "f.kind = ?2"));
             terms.extend(filter.number.map(|_| "f.number = ?3"));
             terms.extend(filter.open_only.then_some("f.is_open = 1"));
+            terms.extend(filter.after.map(|_| "(f.first_seen, f.number) < (?5, ?6)"));
             let mut find = db.prepare_cached(&format!(
                 "{FINDING} WHERE {} ORDER BY f.first_seen DESC, f.number DESC LIMIT ?4",
                 terms.join(" AND ")
             ))?;
             let kind = filter.kind.map(|kind| kind.as_str());
             let limit = effective_limit(filter.limit);
-            let values = params![host.flatten(), kind, filter.number, limit];
+            let (at, number) = (filter.after.map(|p| At(p.at)), filter.after.map(|p| p.number));
+            let values = params![host.flatten(), kind, filter.number, limit, at, number];
             find.query_map(values, finding_record)?.collect()
         })
     }
@@ -58,22 +60,16 @@ impl ReadFindings for Reader {
     fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError> {
         self.pool.read("open findings", |db| {
             let mut find = db.prepare_cached(
-                "SELECT f.number, f.body, f.openings FROM finding f WHERE f.is_open = 1",
+                "SELECT h.name, f.kind, f.domain, f.severity, count(*)
+                 FROM finding f INDEXED BY finding_open JOIN host_name h ON h.id = f.host
+                 WHERE f.is_open = 1 GROUP BY f.host, f.kind, f.domain, f.severity",
             )?;
-            let mut rows = find.query([])?;
-            let mut counts: BTreeMap<_, u64> = BTreeMap::new();
-            while let Some(row) = rows.next()? {
-                let Finding { id, domain, severity, .. } = finding_record(row)?.finding;
-                *counts.entry((id.host, id.kind, domain, severity)).or_default() += 1;
-            }
-            let count = |((host, kind, domain, severity), count)| OpenCount {
-                host,
-                kind,
-                domain,
-                severity,
-                count,
+            let count = |row: &Row<'_>| {
+                let (host, kind) = (name(row, 0)?, word(row, 1)?);
+                let (domain, severity) = (word(row, 2)?, word(row, 3)?);
+                Ok(OpenCount { host, kind, domain, severity, count: bits(row, 4)? })
             };
-            Ok(counts.into_iter().map(count).collect())
+            find.query_map([], count)?.collect()
         })
     }
 
@@ -93,6 +89,16 @@ impl ReadFindings for Reader {
                 })
             });
             found.optional()
+        })
+    }
+
+    fn baseline_sources(&self, host: &HostId) -> Result<BTreeSet<SourceName>, StoreError> {
+        self.pool.read("the sections of a baseline", |db| {
+            let mut find = db.prepare_cached(
+                "SELECT s.name FROM baseline_section b JOIN source_name s ON s.id = b.source
+                 WHERE b.host = (SELECT id FROM host_name WHERE name = ?1)",
+            )?;
+            find.query_map([host.as_str()], |row| name(row, 0))?.collect()
         })
     }
 

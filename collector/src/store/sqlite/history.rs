@@ -17,7 +17,7 @@ use super::names::{self, FIND_HOST, FIND_PART, FIND_SOURCE};
 use super::{Reader, beside};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::store::records::*;
-use crate::store::{ReadHistory, StoreError};
+use crate::store::{Cursor, ReadHistory, StoreError};
 
 const CHANGE: &str =
     "SELECT c.id, h.name, s.name, c.domain, c.generation, c.at, p.name, c.item_key,
@@ -78,16 +78,33 @@ impl ReadHistory for Reader {
         })
     }
 
-    fn events(&self, host: Option<&HostId>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+    fn placed_events(
+        &self,
+        filter: &EventFilter,
+    ) -> Result<Vec<(Cursor, EventRecord)>, StoreError> {
         self.pool.read("events", |db| {
-            let which = if host.is_some() { "WHERE h.name = ?2" } else { "WHERE ?2 IS NULL" };
+            let host = filter.host.as_ref().map(|h| names::find(db, FIND_HOST, h.as_str()));
+            let host = host.transpose()?;
+            if host == Some(None) {
+                return Ok(Vec::new());
+            }
+            // Every text of the query takes every value, whether it asks for it or not.
+            let mut terms = vec!["?1 IS ?1", "?2 IS ?2", "?3 IS ?3"];
+            terms.extend(host.map(|_| "e.host = ?1"));
+            terms.extend(filter.after.map(|_| "(e.at, e.id) < (?2, ?3)"));
             let mut find = db.prepare_cached(&format!(
-                "SELECT e.at, h.name, e.kind, e.detail
-                 FROM event e LEFT JOIN host_name h ON h.id = e.host {which}
-                 ORDER BY e.at DESC, e.id DESC LIMIT ?1"
+                "SELECT e.at, h.name, e.kind, e.detail, e.id
+                 FROM event e LEFT JOIN host_name h ON h.id = e.host
+                 WHERE {} ORDER BY e.at DESC, e.id DESC LIMIT ?4",
+                terms.join(" AND ")
             ))?;
-            let host = host.map(HostId::as_str);
-            find.query_map(params![effective_limit(limit), host], event_record)?.collect()
+            let (at, number) = (filter.after.map(|p| At(p.at)), filter.after.map(|p| p.number));
+            let limit = effective_limit(filter.limit);
+            let placed = |row: &Row<'_>| {
+                let event = event_record(row)?;
+                Ok((Cursor { at: event.at, number: row.get(4)? }, event))
+            };
+            find.query_map(params![host.flatten(), at, number, limit], placed)?.collect()
         })
     }
 

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 
 use super::BUSY;
 use super::codec::Doing;
@@ -44,15 +45,10 @@ impl Pool {
     pub(in crate::store) fn read<T>(
         &self,
         what: &str,
-        read: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.with(|db| {
-            let transaction = db.unchecked_transaction();
-            let found = transaction.and_then(|transaction| {
-                let found = read(&transaction)?;
-                transaction.finish()?;
-                Ok(found)
-            });
+            let found = Moment::of(db).and_then(|_moment| read(db));
             found.doing(|| format!("reading {what}"))
         })
     }
@@ -83,6 +79,24 @@ impl Pool {
     }
 }
 
+/// A transaction that only reads: one moment of the store, until it is dropped. Its two statements
+/// are kept prepared, which one made anew for each read would not be.
+struct Moment<'a>(&'a Connection);
+
+impl<'a> Moment<'a> {
+    fn of(db: &'a Connection) -> rusqlite::Result<Self> {
+        db.prepare_cached("BEGIN")?.execute([])?;
+        Ok(Self(db))
+    }
+}
+
+impl Drop for Moment<'_> {
+    fn drop(&mut self) {
+        // Nothing was written, so an end that fails costs nothing but the next begin, which says so.
+        drop(self.0.prepare_cached("COMMIT").and_then(|mut end| end.execute([])));
+    }
+}
+
 /// A connection until it is given back, be it by a panic.
 struct Lent<'a> {
     pool: &'a Pool,
@@ -103,6 +117,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags)?;
         db.busy_timeout(BUSY)?;
+        // Plans that do not depend on values: else statements are planned anew when a value differs.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         db.pragma_update(None, "cache_size", -8 * 1_024)?; // 8 MiB each; the system caches the rest
         db.set_prepared_statement_cache_capacity(64);
         Ok(db)

@@ -5,10 +5,11 @@ use driftline_protocol::ids::{Digest, Generation, HostId, Incarnation, KeyId, So
 use driftline_protocol::ledger::Chain;
 use driftline_protocol::snapshot::Part;
 use driftline_protocol::wire::decompress;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Reader;
 use super::codec::{At, at, bits, json, name, word};
+use super::names::{self, FIND_HOST, FIND_SOURCE};
 use crate::store::records::*;
 use crate::store::{ReadState, StoreError};
 
@@ -18,13 +19,15 @@ const HOST: &str = "SELECT n.name, h.kind, h.incarnation, h.token, h.enrolled_at
 
 const PARTS: &str = "SELECT n.name, d.digest, p.unread, s.digest, r.digest
      FROM part_now p
-     JOIN host_name h ON h.id = p.host
-     JOIN source_name o ON o.id = p.source
      JOIN part_name n ON n.id = p.part
      JOIN part d ON d.id = p.digest
      LEFT JOIN part s ON s.id = p.seen
      LEFT JOIN part r ON r.id = p.read
-     WHERE h.name = ?1 AND o.name = ?2 ORDER BY n.name";
+     WHERE p.host = ?1 AND p.source = ?2";
+
+const SECTION: &str = "SELECT n.name, s.domain, s.generation, s.digest, s.chain, s.delivered,
+         s.coalesced, s.expired, s.observed_at
+     FROM section s JOIN source_name n ON n.id = s.source";
 
 impl ReadState for Reader {
     fn host(&self, host: &HostId) -> Result<Option<HostRecord>, StoreError> {
@@ -43,14 +46,26 @@ impl ReadState for Reader {
 
     fn sections(&self, host: &HostId) -> Result<Vec<SectionRecord>, StoreError> {
         self.pool.read("the sections of a host", |db| {
-            let mut find = db.prepare_cached(
-                "SELECT n.name, s.domain, s.generation, s.digest, s.chain, s.delivered,
-                     s.coalesced, s.expired, s.observed_at
-                 FROM section s
-                 JOIN host_name h ON h.id = s.host JOIN source_name n ON n.id = s.source
-                 WHERE h.name = ?1 ORDER BY n.name",
-            )?;
-            find.query_map([host.as_str()], section_record)?.collect()
+            let Some(host) = names::find(db, FIND_HOST, host.as_str())? else {
+                return Ok(Vec::new());
+            };
+            let mut find =
+                db.prepare_cached(&format!("{SECTION} WHERE s.host = ?1 ORDER BY n.name"))?;
+            find.query_map([host], section_record)?.collect()
+        })
+    }
+
+    fn section(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+    ) -> Result<Option<(SectionRecord, Vec<PartRecord>)>, StoreError> {
+        self.pool.read("a section", |db| {
+            let Some(place) = place(db, host, source)? else { return Ok(None) };
+            let mut find =
+                db.prepare_cached(&format!("{SECTION} WHERE s.host = ?1 AND s.source = ?2"))?;
+            let record = find.query_row(place, section_record).optional()?;
+            record.map(|record| Ok((record, parts(db, place)?))).transpose()
         })
     }
 
@@ -60,25 +75,28 @@ impl ReadState for Reader {
         source: &SourceName,
     ) -> Result<Vec<PartRecord>, StoreError> {
         self.pool.read("the parts of a section", |db| {
-            let mut find = db.prepare_cached(PARTS)?;
-            find.query_map([host.as_str(), source.as_str()], part_record)?.collect()
+            place(db, host, source)?.map_or_else(|| Ok(Vec::new()), |place| parts(db, place))
         })
     }
 
     fn part(&self, digest: &Digest) -> Result<Option<Part>, StoreError> {
         let body = self.pool.read("a part", |db| {
-            let mut find = db.prepare_cached("SELECT body FROM part WHERE digest = ?1")?;
-            let body = find.query_row([digest.0], |row| row.get::<_, Option<Vec<u8>>>(0));
-            body.optional()
+            let mut find = db.prepare_cached(
+                "SELECT b.body FROM part p JOIN part_body b ON b.id = p.id WHERE p.digest = ?1",
+            )?;
+            find.query_row([digest.0], |row| row.get::<_, Vec<u8>>(0)).optional()
         })?;
-        body.flatten().map(|body| decode_part(digest, &body)).transpose()
+        body.map(|body| decode_part(digest, &body)).transpose()
     }
 
     fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, StoreError> {
+        if digests.is_empty() {
+            return Ok(Vec::new());
+        }
         self.pool.read("which parts are there", |db| {
             let mut find = db.prepare_cached(
                 "SELECT 1 FROM part
-                 WHERE digest = ?1 AND body IS NOT NULL AND doomed_at IS NULL",
+                 WHERE digest = ?1 AND is_here AND doomed_at IS NULL",
             )?;
             let mut missing = Vec::new();
             for digest in digests {
@@ -89,6 +107,26 @@ impl ReadState for Reader {
             Ok(missing)
         })
     }
+}
+
+/// The numbers of a section's host and source.
+fn place(
+    db: &Connection,
+    host: &HostId,
+    source: &SourceName,
+) -> rusqlite::Result<Option<[i64; 2]>> {
+    let host = names::find(db, FIND_HOST, host.as_str())?;
+    let source = names::find(db, FIND_SOURCE, source.as_str())?;
+    Ok(host.zip(source).map(|(host, source)| [host, source]))
+}
+
+/// The parts of a section, by name.
+fn parts(db: &Connection, place: [i64; 2]) -> rusqlite::Result<Vec<PartRecord>> {
+    let mut find = db.prepare_cached(PARTS)?;
+    let found = find.query_map(place, part_record)?;
+    let mut found = found.collect::<Result<Vec<_>, _>>()?;
+    found.sort_by(|a, b| a.part.cmp(&b.part));
+    Ok(found)
 }
 
 /// The part in `body`, once it is known to be the one `digest` names.

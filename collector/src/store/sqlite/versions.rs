@@ -20,14 +20,23 @@ struct Known {
     record: SectionRecord,
     ordinal: i64,
     first_ordinal: i64,
+    expires_at: Option<i64>,
 }
 
-/// One row of `part_now`; `seen` and `read` as in [`PartRecord`], not as in the columns.
+/// One row of `part_now`, as in the columns: `seen` and `read` are `None` where all was read.
 struct PartRow {
     since: i64,
     digest: i64,
+    unread: bool,
     seen: Option<i64>,
     read: Option<i64>,
+}
+
+impl PartRow {
+    /// The newest digests under which it was seen and read, as in [`PartRecord`].
+    fn known(&self) -> (Option<i64>, Option<i64>) {
+        if self.unread { (self.seen, self.read) } else { (Some(self.digest), Some(self.digest)) }
+    }
 }
 
 impl Batch<'_> {
@@ -48,6 +57,9 @@ impl Batch<'_> {
         let record =
             SectionRecord::after(known.as_ref().map(|k| &k.record), &step.version, step.chain);
         self.write_section(place, &record, (ordinal, first))?;
+        if let Some(known) = &known {
+            self.expire_from(place, known.expires_at, At(step.version.corrected_at))?;
+        }
         self.write_version(place, ordinal, &step.version)?;
         self.write_manifest(place, ordinal, step)?;
         self.write_changes(place, step)?;
@@ -57,7 +69,7 @@ impl Batch<'_> {
     fn known(&self, place: Place, step: &VersionStep) -> rusqlite::Result<Option<Known>> {
         let mut find = self.db.prepare_cached(
             "SELECT domain, generation, digest, chain, delivered, coalesced, expired, observed_at,
-                 ordinal, first_ordinal
+                 ordinal, first_ordinal, expires_at
              FROM section WHERE host = ?1 AND source = ?2",
         )?;
         let known = find.query_row([place.host, place.source], |row| {
@@ -72,7 +84,8 @@ impl Batch<'_> {
                 expired: bits(row, 6)?,
                 observed_at: at(row, 7)?,
             };
-            Ok(Known { record, ordinal: row.get(8)?, first_ordinal: row.get(9)? })
+            let (ordinal, first_ordinal) = (row.get(8)?, row.get(9)?);
+            Ok(Known { record, ordinal, first_ordinal, expires_at: row.get(10)? })
         });
         known.optional()
     }
@@ -106,6 +119,18 @@ impl Batch<'_> {
             first,
         ])?;
         Ok(())
+    }
+
+    /// Notes that retention may take the oldest version once `at` has passed. Times mostly grow, so
+    /// mostly there is nothing to write.
+    fn expire_from(&self, place: Place, known: Option<i64>, at: At) -> rusqlite::Result<()> {
+        if known.is_some_and(|known| known <= at.nanoseconds()) {
+            return Ok(());
+        }
+        let mut note = self
+            .db
+            .prepare_cached("UPDATE section SET expires_at = ?3 WHERE host = ?1 AND source = ?2")?;
+        note.execute([place.host, place.source, at.nanoseconds()]).map(drop)
     }
 
     fn write_version(
@@ -167,7 +192,7 @@ impl Batch<'_> {
     }
 
     fn write_part(
-        &self,
+        &mut self,
         place: Place,
         ordinal: i64,
         (part, digest, unread): (i64, i64, Option<Unread>),
@@ -179,12 +204,22 @@ impl Batch<'_> {
         }
         let since =
             if moved.is_some() { ordinal } else { known.as_ref().map_or(ordinal, |k| k.since) };
-        let (seen, read) = known.map_or((None, None), |k| (k.seen, k.read));
+        let (seen, read) = known.as_ref().map_or((None, None), PartRow::known);
         let (seen, read) = match unread {
             None => (None, None), // both are `digest`, see the schema
             Some(Unread::Content(_)) => (Some(digest), read),
             Some(Unread::Whole(_)) => (seen, read),
         };
+        // What stood goes on being named, by its row of the past.
+        if moved.is_some() || known.is_none() {
+            self.refer(digest, 1);
+        }
+        for gone in known.iter().flat_map(|row| [row.seen, row.read]).flatten() {
+            self.refer(gone, -1);
+        }
+        for named in [seen, read].into_iter().flatten() {
+            self.refer(named, 1);
+        }
         let mut write = self.db.prepare_cached(
             "INSERT INTO part_now (host, source, part, since, digest, unread, seen, read)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -207,16 +242,16 @@ impl Batch<'_> {
 
     fn part_row(&self, place: Place, part: i64) -> rusqlite::Result<Option<PartRow>> {
         let mut find = self.db.prepare_cached(
-            "SELECT since, digest, CASE WHEN unread IS NULL THEN digest ELSE seen END,
-                 CASE WHEN unread IS NULL THEN digest ELSE read END
+            "SELECT since, digest, unread IS NOT NULL, seen, read
              FROM part_now WHERE host = ?1 AND source = ?2 AND part = ?3",
         )?;
         let row = find.query_row([place.host, place.source, part], |row| {
             Ok(PartRow {
                 since: row.get(0)?,
                 digest: row.get(1)?,
-                seen: row.get(2)?,
-                read: row.get(3)?,
+                unread: row.get(2)?,
+                seen: row.get(3)?,
+                read: row.get(4)?,
             })
         });
         row.optional()
@@ -236,9 +271,12 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn remove_part(&self, place: Place, ordinal: i64, part: i64) -> rusqlite::Result<()> {
+    fn remove_part(&mut self, place: Place, ordinal: i64, part: i64) -> rusqlite::Result<()> {
         let Some(row) = self.part_row(place, part)? else { return Ok(()) };
         self.keep_past(place, ordinal, (part, &row))?;
+        for gone in [row.seen, row.read].into_iter().flatten() {
+            self.refer(gone, -1);
+        }
         let mut remove = self
             .db
             .prepare_cached("DELETE FROM part_now WHERE host = ?1 AND source = ?2 AND part = ?3")?;

@@ -1,38 +1,38 @@
 //! The write half: each call is one transaction, so it is durable as a whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use driftline_protocol::canonical;
 use driftline_protocol::ids::{Digest, HostId, PartName};
 use driftline_protocol::ledger::Chain;
-use driftline_protocol::snapshot::Part;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::codec::{At, Bits, Doing, Json, Word, ZSTD_LEVEL};
+use super::codec::{At, Bits, Doing, Json, Word};
 use super::names::Names;
 use super::{Writer, expire};
 use crate::analysis::finding::{Finding, Status};
 use crate::store::records::*;
-use crate::store::{Append, StoreError};
+use crate::store::{Append, NewPart, StoreError};
 
 impl Append for Writer {
-    fn keep_parts(&mut self, parts: &[(Digest, Part)], now: Timestamp) -> Result<u64, StoreError> {
-        self.transact("keeping parts", |batch| {
+    fn write(
+        &mut self,
+        parts: &[NewPart],
+        steps: &[Step],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let new = self.transact("writing what was decided", |batch| {
             let mut new = 0;
-            for (digest, part) in parts {
-                new += u64::from(batch.keep_part(digest, part, now)?);
+            for part in parts {
+                new += u64::from(batch.keep_part(part, now)?);
             }
             batch.count("parts", new.cast_signed());
+            steps.iter().try_for_each(|step| batch.apply(step))?;
             Ok(new)
-        })
-    }
-
-    fn apply(&mut self, steps: &[Step]) -> Result<(), StoreError> {
-        self.transact("applying steps", |batch| steps.iter().try_for_each(|s| batch.apply(s)))?;
-        // The steps are durable; a log that cannot be folded is the checkpointer's to report.
+        })?;
+        // All is durable; a log that cannot be folded is the checkpointer's to report.
         drop(self.fold_the_rest());
-        Ok(())
+        Ok(new)
     }
 
     fn note_seen(&mut self, seen: &[(HostId, Timestamp)]) -> Result<(), StoreError> {
@@ -69,9 +69,16 @@ impl Writer {
         let Self { db, names, .. } = self;
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate);
         let done = transaction.and_then(|transaction| {
-            let mut batch = Batch { db: &transaction, names, counts: BTreeMap::new() };
+            let mut batch = Batch {
+                db: &transaction,
+                names,
+                counts: BTreeMap::new(),
+                digests: HashMap::new(),
+                refs: HashMap::new(),
+            };
             let done = act(&mut batch)?;
             batch.write_counts()?;
+            batch.write_refs()?;
             transaction.commit()?;
             Ok(done)
         });
@@ -87,6 +94,10 @@ pub(super) struct Batch<'a> {
     pub(super) db: &'a Connection,
     pub(super) names: &'a mut Names,
     counts: BTreeMap<String, i64>,
+    /// The numbers of digests this transaction has met.
+    digests: HashMap<Digest, i64>,
+    /// By how much the references to a part change, by its number.
+    refs: HashMap<i64, i64>,
 }
 
 /// A section where it stands in the tables.
@@ -118,36 +129,76 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn keep_part(&self, digest: &Digest, part: &Part, now: Timestamp) -> rusqlite::Result<bool> {
-        let mut find =
-            self.db.prepare_cached("SELECT body IS NOT NULL FROM part WHERE digest = ?1")?;
-        let there = find.query_row([digest.0], |row| row.get::<_, bool>(0)).optional()?;
-        if there == Some(true) {
-            let mut spare = self.db.prepare_cached(
-                "UPDATE part SET doomed_at = NULL, kept_at = ?2
-                 WHERE digest = ?1 AND doomed_at IS NOT NULL",
-            )?;
-            spare.execute(params![digest.0, At(now)])?;
-            return Ok(false);
+    /// Notes that a part, by its number, is named by so many rows more.
+    pub(super) fn refer(&mut self, id: i64, by: i64) {
+        *self.refs.entry(id).or_default() += by;
+    }
+
+    pub(super) fn write_refs(&mut self) -> rusqlite::Result<()> {
+        let mut refer = self.db.prepare_cached("UPDATE part SET refs = refs + ?2 WHERE id = ?1")?;
+        let mut refs: Vec<_> = self.refs.drain().filter(|(_, by)| *by != 0).collect();
+        refs.sort_unstable();
+        for (id, by) in refs {
+            refer.execute([id, by])?;
         }
-        let body = zstd::bulk::compress(&canonical::encode(part), ZSTD_LEVEL)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        let mut keep = self.db.prepare_cached(
-            "INSERT INTO part (digest, kept_at, body) VALUES (?1, ?2, ?3)
-             ON CONFLICT (digest) DO UPDATE SET kept_at = ?2, doomed_at = NULL, body = ?3",
-        )?;
-        keep.execute(params![digest.0, At(now), body])?;
+        Ok(())
+    }
+
+    fn keep_part(&mut self, part: &NewPart, now: Timestamp) -> rusqlite::Result<bool> {
+        let digest = part.digest();
+        let mut find =
+            self.db.prepare_cached("SELECT id, is_here, doomed_at FROM part WHERE digest = ?1")?;
+        let known = find.query_row([digest.0], |row| {
+            Ok((row.get(0)?, row.get::<_, bool>(1)?, row.get::<_, Option<i64>>(2)?))
+        });
+        let id = match known.optional()? {
+            Some((id, true, doomed_at)) => {
+                if doomed_at.is_some() {
+                    self.put_here(id, now)?;
+                }
+                self.digests.insert(*digest, id);
+                return Ok(false);
+            }
+            Some((id, false, _)) => {
+                self.put_here(id, now)?;
+                id
+            }
+            None => {
+                let mut add = self.db.prepare_cached(
+                    "INSERT INTO part (digest, kept_at, is_here) VALUES (?1, ?2, 1)",
+                )?;
+                add.insert(params![digest.0, At(now)])?
+            }
+        };
+        let mut keep =
+            self.db.prepare_cached("INSERT INTO part_body (id, body) VALUES (?1, ?2)")?;
+        keep.execute(params![id, part.packed()])?;
+        self.digests.insert(*digest, id);
         Ok(true)
     }
 
+    fn put_here(&self, id: i64, now: Timestamp) -> rusqlite::Result<()> {
+        let mut put = self.db.prepare_cached(
+            "UPDATE part SET is_here = 1, doomed_at = NULL, kept_at = ?2 WHERE id = ?1",
+        )?;
+        put.execute(params![id, At(now)]).map(drop)
+    }
+
     /// The number of `digest`, whether or not its part is there.
-    pub(super) fn digest(&self, digest: &Digest) -> rusqlite::Result<i64> {
-        let mut find = self.db.prepare_cached("SELECT id FROM part WHERE digest = ?1")?;
-        if let Some(id) = find.query_row([digest.0], |row| row.get(0)).optional()? {
-            return Ok(id);
+    pub(super) fn digest(&mut self, digest: &Digest) -> rusqlite::Result<i64> {
+        if let Some(id) = self.digests.get(digest) {
+            return Ok(*id);
         }
-        let name = "INSERT INTO part (digest, kept_at) VALUES (?1, 0) RETURNING id";
-        self.db.prepare_cached(name)?.query_row([digest.0], |row| row.get(0))
+        let mut find = self.db.prepare_cached("SELECT id FROM part WHERE digest = ?1")?;
+        let id = match find.query_row([digest.0], |row| row.get(0)).optional()? {
+            Some(id) => id,
+            None => {
+                let name = "INSERT INTO part (digest, kept_at) VALUES (?1, 0)";
+                self.db.prepare_cached(name)?.insert([digest.0])?
+            }
+        };
+        self.digests.insert(*digest, id);
+        Ok(id)
     }
 
     pub(super) fn host(&mut self, host: &HostId) -> rusqlite::Result<i64> {
@@ -245,10 +296,11 @@ impl Batch<'_> {
         let id = &finding.id;
         let mut note = self.db.prepare_cached(
             "INSERT INTO finding (host, source, part, item_key, kind, is_open, first_seen, openings,
-                 body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?8)
+                 body, domain, severity)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?8, ?9, ?10)
              ON CONFLICT (host, source, part, item_key, kind) DO UPDATE SET
-                 openings = openings + (?6 > is_open), is_open = ?6, first_seen = ?7, body = ?8",
+                 openings = openings + (?6 > is_open), is_open = ?6, first_seen = ?7, body = ?8,
+                 domain = ?9, severity = ?10",
         )?;
         note.execute(params![
             self.names.hosts.number(self.db, id.host.as_str())?,
@@ -259,6 +311,8 @@ impl Batch<'_> {
             finding.status == Status::Open,
             At(finding.first_seen),
             Json(finding),
+            finding.domain.as_str(),
+            finding.severity.as_str(),
         ])?;
         Ok(())
     }
@@ -275,17 +329,23 @@ impl Batch<'_> {
             "INSERT INTO baseline_section (host, source) VALUES (?1, ?2)
              ON CONFLICT (host, source) DO NOTHING",
         )?;
-        let mut clear =
-            self.db.prepare_cached("DELETE FROM baseline_part WHERE host = ?1 AND source = ?2")?;
+        let mut clear = self.db.prepare_cached(
+            "DELETE FROM baseline_part WHERE host = ?1 AND source = ?2 RETURNING digest",
+        )?;
         let mut add = self.db.prepare_cached(
             "INSERT INTO baseline_part (host, source, part, digest) VALUES (?1, ?2, ?3, ?4)",
         )?;
         for (source, manifest) in &baseline.sections {
             let source = self.names.sources.number(self.db, source.as_str())?;
             add_section.execute([host, source])?;
-            clear.execute([host, source])?;
+            let cleared = clear.query_map([host, source], |row| row.get(0))?;
+            for digest in cleared.collect::<Result<Vec<i64>, _>>()? {
+                self.refer(digest, -1);
+            }
             for (part, digest) in &manifest.0 {
-                add.execute([host, source, self.part(part)?, self.digest(digest)?])?;
+                let digest = self.digest(digest)?;
+                add.execute([host, source, self.part(part)?, digest])?;
+                self.refer(digest, 1);
             }
         }
         Ok(())

@@ -1,0 +1,228 @@
+//! Which counts of cases are above what the past lets expect. Pure.
+//!
+//! Cases are counted in [`series`] of equal buckets for each cell; each bucket is then judged by
+//! its own past alone, so that what comes later changes nothing that was said before. Hours and days
+//! are compared with the same hours and days of past weeks ([`comparable`]), weeks with the same
+//! season of past years ([`farrington`]) once there are two. Below eight weeks of past only [`ears`]
+//! can say anything, and its rows are marked as of short history.
+//!
+//! It says that a count is unusual, never why.
+
+pub mod comparable;
+pub mod cusum;
+pub mod ears;
+pub mod farrington;
+pub mod series;
+mod spread;
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+use super::cases::Stream;
+use super::stats::special::normal_above;
+use comparable::Comparable;
+use cusum::CusumSettings;
+use ears::{EarsMethod, EarsSettings};
+use farrington::{FarringtonSettings, PredictionError, Threshold};
+pub use series::{Bucket, Buckets, Cell, CellKey, VolumeError, count};
+
+/// How many weeks of past make a full history.
+pub const FULL_WEEKS: usize = 8;
+
+/// How counts are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// [`Method::Farrington`] where there is a full history, else [`Method::Ears`].
+    Auto,
+    /// By comparable buckets of past weeks or years.
+    Farrington,
+    /// By EARS C2: the seven buckets before the last two.
+    Ears,
+    /// By the cumulative sum above the mean of the first eight weeks.
+    Cusum,
+}
+
+/// What is counted, and how it is judged.
+#[derive(Clone, Debug)]
+pub struct VolumeSettings {
+    /// How long a bucket is.
+    pub bucket: Bucket,
+    /// Which columns make a cell.
+    pub by: Vec<CellKey>,
+    /// How counts are judged.
+    pub method: Method,
+    /// The one-sided rate of false alarms.
+    pub alpha: f64,
+    /// Whose hours, days and weeks they are.
+    pub zone: jiff::tz::TimeZone,
+    /// The moment up to which cases were read, in seconds since 1970; the last case if absent.
+    pub until: Option<i64>,
+    /// Days off: the site, or `None` for all, and the first and last second (exclusive), UTC.
+    /// Buckets that touch one say nothing of others.
+    pub holidays: Vec<(Option<String>, i64, i64)>,
+}
+
+/// How much past there was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum History {
+    /// Eight weeks or more.
+    Full,
+    /// Less.
+    Short,
+}
+
+impl History {
+    /// The word used in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Short => "short",
+        }
+    }
+}
+
+/// One cell in one bucket. The names of fields are a contract; what could not be computed is
+/// `None`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CellBucket {
+    /// The service, if cells are by service and the cases say one.
+    pub service: Option<String>,
+    /// The site, likewise.
+    pub site: Option<String>,
+    /// The category, likewise.
+    pub category: Option<String>,
+    /// When the bucket begins.
+    pub bucket_start: jiff::Timestamp,
+    /// Cases opened in it.
+    pub observed: u64,
+    /// Cases expected.
+    pub expected: Option<f64>,
+    /// The largest count that is no alarm.
+    pub bound: Option<f64>,
+    /// The chance of as many cases or more.
+    pub p_value: Option<f64>,
+    /// Whether there are more cases than the bound, and at least five in the last four buckets.
+    pub alarm: bool,
+    /// How much wider than Poisson the past varies.
+    pub dispersion: Option<f64>,
+    /// How much past there was.
+    pub history: History,
+}
+
+/// Judges every cell in every bucket from the first case to the last, cells by name and buckets in
+/// time order.
+///
+/// # Errors
+/// [`VolumeError`] when there would be more rows than can be kept.
+pub fn volume(stream: &Stream, settings: &VolumeSettings) -> Result<Vec<CellBucket>, VolumeError> {
+    let buckets = Buckets::of(stream, settings);
+    let cells = count(stream, settings, &buckets)?;
+    let mut judge = Judge::new(settings);
+    Ok(cells.iter().flat_map(|cell| judge.cell(cell)).collect())
+}
+
+/// Judges one cell after the other.
+pub struct Judge<'a> {
+    settings: &'a VolumeSettings,
+    comparable: Comparable,
+}
+
+impl<'a> Judge<'a> {
+    /// A judge by these settings.
+    pub fn new(settings: &'a VolumeSettings) -> Self {
+        Self { settings, comparable: Comparable::new(settings.bucket, settings.alpha) }
+    }
+
+    /// Every bucket of `cell`.
+    pub fn cell(&mut self, cell: &Cell<'_>) -> Vec<CellBucket> {
+        let full = FULL_WEEKS * self.settings.bucket.per_week();
+        let sums = match self.settings.method {
+            Method::Cusum => cusum::cusum(&CusumSettings::new(full), &cell.counts),
+            Method::Auto | Method::Farrington | Method::Ears => Vec::new(),
+        };
+        let mut rows = Vec::with_capacity(cell.counts.len());
+        for (at, observed) in cell.counts.iter().enumerate() {
+            let history = if at >= full { History::Full } else { History::Short };
+            let found = match (self.settings.method, history) {
+                (Method::Ears, _) | (Method::Auto, History::Short) => self.ears(cell, at),
+                (Method::Auto | Method::Farrington, History::Full) => self.farrington(cell, at),
+                (Method::Farrington, History::Short) => None,
+                (Method::Cusum, _) => at.checked_sub(full).and_then(|at| {
+                    let sum = sums.get(at)?;
+                    // Where the sum is an alarm whatever comes, no count is below the bound.
+                    let bound = if sum.alarm { sum.upper.min(*observed as f64) } else { sum.upper };
+                    Some(Found { bound: Some(bound), alarm: sum.alarm, ..Found::of(sum.expected) })
+                }),
+            };
+            rows.push(cell.row(at, found.unwrap_or_default(), history));
+        }
+        rows
+    }
+
+    fn ears(&self, cell: &Cell<'_>, at: usize) -> Option<Found> {
+        let settings = EarsSettings::new(EarsMethod::C2, self.settings.alpha);
+        let bound = ears::judge(&settings, &cell.counts, at)?;
+        let observed = *cell.counts.get(at)? as f64;
+        let varies = bound.deviation.powi(2) / bound.expected;
+        Some(Found {
+            expected: Some(bound.expected),
+            bound: Some(bound.upper),
+            p_value: Some(normal_above((observed - bound.expected) / bound.deviation)),
+            alarm: bound.alarm && farrington::enough(&cell.counts, at),
+            dispersion: varies.is_finite().then_some(varies),
+        })
+    }
+
+    fn farrington(&mut self, cell: &Cell<'_>, at: usize) -> Option<Found> {
+        let years = at.saturating_sub(HALF_WINDOW) / WEEKS_A_YEAR;
+        let yearly = self.settings.bucket == Bucket::Week && years >= 2;
+        let seasonal = yearly.then(|| by_season(years.min(YEARS), self.settings.alpha));
+        let bound = seasonal.and_then(|settings| farrington::judge(&settings, &cell.counts, at));
+        if let Some(bound) = bound {
+            return Some(Found {
+                expected: Some(bound.expected),
+                bound: bound.upper,
+                p_value: Some(bound.p_value),
+                alarm: bound.alarm,
+                dispersion: Some(bound.dispersion),
+            });
+        }
+        self.comparable.judge(cell, at)
+    }
+}
+
+/// Weeks a year, as the seasons of a year are laid out.
+const WEEKS_A_YEAR: usize = 52;
+
+/// Weeks before and after that belong to the same season.
+const HALF_WINDOW: usize = 3;
+
+/// The most years looked back.
+const YEARS: usize = 5;
+
+/// The revision of Farrington's method, with a bound that holds the error of the expectation.
+fn by_season(years: usize, alpha: f64) -> FarringtonSettings {
+    FarringtonSettings {
+        trend_p: 0.05,
+        error: PredictionError::Dispersion,
+        ..FarringtonSettings::flexible(years, Threshold::Predictive, alpha)
+    }
+}
+
+/// What was found out about one bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Found {
+    expected: Option<f64>,
+    bound: Option<f64>,
+    p_value: Option<f64>,
+    alarm: bool,
+    dispersion: Option<f64>,
+}
+
+impl Found {
+    fn of(expected: f64) -> Self {
+        Self { expected: Some(expected), ..Self::default() }
+    }
+}

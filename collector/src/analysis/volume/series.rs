@@ -1,0 +1,268 @@
+//! Cases counted in buckets of equal length, one series for each cell. Pure.
+//!
+//! Buckets are those of the wall clock of one zone: an hour that is there twice when the clock is
+//! set back is one bucket, one that is skipped is empty. Weeks begin on Monday. Every cell has
+//! every bucket from the first case of the file to its end, so that nothing happening is a count
+//! of 0 and not a gap.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{CellBucket, Found, History, VolumeSettings};
+use crate::analysis::cases::{Case, Stream};
+
+/// The most rows of one answer: cells times buckets, 8 bytes each. Two hundred sites over two years
+/// of hours are a sixth of it.
+pub const ROWS: usize = 20_000_000;
+
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+const WEEK: i64 = 7 * DAY;
+
+/// From the Monday before to the first day of 1970, a Thursday.
+const MONDAY: i64 = 3 * DAY;
+
+/// How long a bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bucket {
+    /// An hour of the clock.
+    Hour,
+    /// A day, from midnight.
+    Day,
+    /// A week, from Monday.
+    Week,
+}
+
+/// A column that makes a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CellKey {
+    /// The service.
+    Service,
+    /// The site.
+    Site,
+    /// The category.
+    Category,
+}
+
+/// Why cases could not be counted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VolumeError {
+    /// Too many cells over too long a time.
+    #[error(
+        "{cells} cells in {buckets} buckets from {first} are more than {ROWS} rows; take longer \
+         buckets or fewer columns"
+    )]
+    Rows {
+        /// How many cells.
+        cells: usize,
+        /// How many buckets.
+        buckets: usize,
+        /// When the first bucket begins.
+        first: Timestamp,
+    },
+}
+
+/// One cell: its names, and how many cases it had in each bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell<'a> {
+    /// The service, if cells are by service.
+    pub service: Option<&'a str>,
+    /// The site, if cells are by site.
+    pub site: Option<&'a str>,
+    /// The category, if cells are by category.
+    pub category: Option<&'a str>,
+    /// Cases in each bucket.
+    pub counts: Vec<u64>,
+    /// When each bucket begins; the same for all cells.
+    pub starts: &'a [Timestamp],
+    /// Which buckets touch a day off.
+    pub off: &'a [bool],
+}
+
+/// The buckets of one evaluation, the same for all cells.
+#[derive(Clone, Debug, Default)]
+pub struct Buckets {
+    first: i64,
+    starts: Vec<Timestamp>,
+    off: BTreeMap<Option<String>, Vec<bool>>,
+}
+
+impl Bucket {
+    /// How many there are in a week.
+    pub const fn per_week(self) -> usize {
+        match self {
+            Self::Hour => 168,
+            Self::Day => 7,
+            Self::Week => 1,
+        }
+    }
+
+    const fn seconds(self) -> i64 {
+        match self {
+            Self::Hour => HOUR,
+            Self::Day => DAY,
+            Self::Week => WEEK,
+        }
+    }
+
+    const fn shift(self) -> i64 {
+        match self {
+            Self::Hour | Self::Day => 0,
+            Self::Week => MONDAY,
+        }
+    }
+
+    /// The number of the bucket that holds the moment `at` on the wall clock of `zone`.
+    fn number(self, at: i64, zone: &TimeZone) -> i64 {
+        (wall(at, zone) + self.shift()).div_euclid(self.seconds())
+    }
+
+    /// When the bucket `number` begins.
+    fn start(self, number: i64, zone: &TimeZone) -> Timestamp {
+        let seconds = number * self.seconds() - self.shift();
+        let utc = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+        if *zone == TimeZone::UTC {
+            return utc;
+        }
+        let civil: DateTime = TimeZone::UTC.to_datetime(utc);
+        zone.to_zoned(civil).map_or(utc, |zoned| zoned.timestamp())
+    }
+}
+
+/// What the clock on the wall shows, as seconds since it showed the beginning of 1970.
+fn wall(at: i64, zone: &TimeZone) -> i64 {
+    if *zone == TimeZone::UTC {
+        return at;
+    }
+    let offset = Timestamp::from_second(at).map(|at| zone.to_offset(at).seconds());
+    at + i64::from(offset.unwrap_or(0))
+}
+
+impl Buckets {
+    /// The buckets from the first case of `stream` to its last or to the end that is set.
+    pub fn of(stream: &Stream, settings: &VolumeSettings) -> Self {
+        let VolumeSettings { bucket, zone, until, .. } = settings;
+        let mut known = stream.cases.iter().filter(|case| is_known(case, *until));
+        let Some(first) = known.next() else { return Self::default() };
+        let last = known.next_back().unwrap_or(first);
+        let last = until.map_or(last.opened_at, |until| until - 1);
+        let first = bucket.number(first.opened_at, zone);
+        let numbers = first..=bucket.number(last, zone);
+        let starts: Vec<Timestamp> = numbers.map(|number| bucket.start(number, zone)).collect();
+        let off = days_off(&starts, settings);
+        Self { first, starts, off }
+    }
+
+    /// Which buckets touch a day off at `site`.
+    fn off(&self, site: Option<&str>) -> &[bool] {
+        let own = site.and_then(|site| self.off.get(&Some(site.to_owned())));
+        own.or_else(|| self.off.get(&None)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Buckets that touch a day off: those of all sites, and for each site that has its own those and
+/// its own.
+fn days_off(
+    starts: &[Timestamp],
+    settings: &VolumeSettings,
+) -> BTreeMap<Option<String>, Vec<bool>> {
+    let length = SignedDuration::from_secs(settings.bucket.seconds());
+    let touches = |start: &Timestamp, from: i64, to: i64| {
+        start.as_second() < to && start.as_second() + length.as_secs() > from
+    };
+    let mut off = BTreeMap::from([(None, vec![false; starts.len()])]);
+    let (everywhere, some): (Vec<_>, Vec<_>) =
+        settings.holidays.iter().partition(|(site, _, _)| site.is_none());
+    for (site, from, to) in everywhere.into_iter().chain(some) {
+        let common = off.get(&None).cloned().unwrap_or_default();
+        let days = off.entry(site.clone()).or_insert(common);
+        for (day, start) in days.iter_mut().zip(starts) {
+            *day |= touches(start, *from, *to);
+        }
+    }
+    off
+}
+
+/// Counts the cases of `stream` known at the end that is set. Cells are in the order of their
+/// names.
+///
+/// # Errors
+/// [`VolumeError::Rows`].
+pub fn count<'a>(
+    stream: &'a Stream,
+    settings: &VolumeSettings,
+    buckets: &'a Buckets,
+) -> Result<Vec<Cell<'a>>, VolumeError> {
+    let VolumeSettings { bucket, zone, until, by, .. } = settings;
+    let length = buckets.starts.len();
+    let mut cells: BTreeMap<[Option<u32>; 3], Vec<u64>> = BTreeMap::new();
+    for case in stream.cases.iter().filter(|case| is_known(case, *until)) {
+        let index = |key, index| by.contains(&key).then_some(index);
+        let key = [
+            index(CellKey::Service, case.service),
+            index(CellKey::Site, case.site),
+            index(CellKey::Category, case.category),
+        ];
+        if !cells.contains_key(&key) && (cells.len() + 1).saturating_mul(length) > ROWS {
+            let first = buckets.starts.first().copied().unwrap_or_default();
+            return Err(VolumeError::Rows { cells: cells.len() + 1, buckets: length, first });
+        }
+        let counts = cells.entry(key).or_insert_with(|| vec![0; length]);
+        let place = usize::try_from(bucket.number(case.opened_at, zone) - buckets.first);
+        if let Some(count) = place.ok().and_then(|place| counts.get_mut(place)) {
+            *count += 1;
+        }
+    }
+    let name = |names: &'a [String], index: Option<u32>| {
+        let name = names.get(index? as usize).map(String::as_str);
+        // An empty name is a case that does not say.
+        name.filter(|name| !name.is_empty())
+    };
+    let named = cells.into_iter().map(|([service, site, category], counts)| {
+        let site = name(&stream.sites, site);
+        Cell {
+            service: name(&stream.services, service),
+            site,
+            category: name(&stream.categories, category),
+            counts,
+            starts: &buckets.starts,
+            off: buckets.off(site),
+        }
+    });
+    Ok(named.collect())
+}
+
+/// Whether a case was opened, and held by its system, before the end that is set.
+fn is_known(case: &Case, until: Option<i64>) -> bool {
+    let until = until.unwrap_or(i64::MAX);
+    case.opened_at < until && case.recorded_at.is_none_or(|at| at < until)
+}
+
+impl Cell<'_> {
+    /// Whether the bucket `at` touches a day off.
+    pub(super) fn is_off(&self, at: usize) -> bool {
+        self.off.get(at).copied().unwrap_or(false)
+    }
+
+    /// The row of the bucket `at`.
+    pub(super) fn row(&self, at: usize, found: Found, history: History) -> CellBucket {
+        let Found { expected, bound, p_value, alarm, dispersion } = found;
+        let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+        CellBucket {
+            service: self.service.map(str::to_owned),
+            site: self.site.map(str::to_owned),
+            category: self.category.map(str::to_owned),
+            bucket_start: self.starts.get(at).copied().unwrap_or_default(),
+            observed: self.counts.get(at).copied().unwrap_or(0),
+            expected: finite(expected),
+            bound: finite(bound),
+            p_value: finite(p_value),
+            alarm,
+            dispersion: finite(dispersion),
+            history,
+        }
+    }
+}

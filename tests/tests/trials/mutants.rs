@@ -1,0 +1,25 @@
+//! Which fault of the engine each promise must notice; how they are run is the harness's business.
+
+use driftline_tests::mutants::{self, Mutant};
+use driftline_tests::programs::ADMIN;
+
+/// The program, what it does wrong, and the test that must notice.
+const MUTANTS: [Mutant; 4] = [
+    (ADMIN, "correlate_no_dispersion", "rates::an_interval_holds_the_truth_where_cases_clump"),
+    (ADMIN, "correlate_no_controls", "rates::a_rise_for_everybody_is_no_changes_own"),
+    (
+        ADMIN,
+        "correlate_no_multiplicity",
+        "contract::q_values_are_no_smaller_than_the_step_up_procedure_has_them",
+    ),
+    (
+        ADMIN,
+        "correlate_window_after_looking",
+        "rates::p_values_of_shuffled_times_are_no_smaller_than_uniform",
+    ),
+];
+
+#[test]
+fn every_promise_fails_against_its_mutant() -> anyhow::Result<()> {
+    mutants::are_caught(&MUTANTS)
+}
