@@ -59,7 +59,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = std::env::var("RUST_LOG").ok();
+    let filter = std::env::var("DRIFTLINE_LOG").ok();
     telemetry::start(filter.as_deref());
     #[cfg(feature = "mutants")]
     if let Err(unknown) = driftline_protocol::mutant::check() {

@@ -398,6 +398,12 @@ impl Exchange {
             // No secret, or not the right one. Should the store be put back, the token is good
             // again.
             Enrolment::Again => self.enrolment = Enrolment::Done,
+            // A collector that started anew forgot that it told us to. Should there be two of us
+            // still, it hears both and says so again.
+            Enrolment::Needed(Proof::Token) if code == ProblemCode::Unauthorised => {
+                self.enrolment = Enrolment::Done;
+                self.greeted = false;
+            }
             Enrolment::Done | Enrolment::Needed(_) => (),
         }
     }

@@ -44,7 +44,7 @@ struct Prepared {
 impl Up {
     /// Runs until Ctrl-C or SIGTERM.
     pub(crate) async fn run(self) -> anyhow::Result<Verdict> {
-        let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+        let filter = std::env::var("DRIFTLINE_LOG").unwrap_or_else(|_| "warn".to_owned());
         telemetry::start(LogFormat::Text, Some(&filter))?;
         let data = self.data.clone().map_or_else(default_data, Ok)?;
         let prepared = prepare(&data, self.listen)?;

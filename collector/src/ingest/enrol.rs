@@ -39,6 +39,9 @@ pub(super) fn enrol(
         let detail = "the collector knows as many hosts as it may; raise max_hosts or retire some";
         return Err(IngestError::refused(ProblemCode::Busy, detail));
     }
+    if let Proof::Token(original) = &proof {
+        ingest.in_service(original)?.presence.enrolled_copy();
+    }
     let id = lost_answer.unwrap_or_else(|| ingest.free_name(&request.proposed));
     let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let record = HostRecord {
@@ -67,7 +70,7 @@ fn check_copy(
     request: &EnrolRequest,
     original: &HostId,
 ) -> Result<(), IngestError> {
-    let told = ingest.in_service(original)?.presence.has_copies();
+    let told = ingest.in_service(original)?.presence.may_enrol_copy();
     if told && request.replaces.as_ref() == Some(original) {
         return Ok(());
     }

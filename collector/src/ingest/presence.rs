@@ -20,6 +20,9 @@ pub const ECHOES: u32 = 2;
 /// round.
 pub const SESSIONS: usize = 8;
 
+/// How often a copy may enrol once it was told to: answers can be lost on their way.
+const ENROLMENTS: u32 = 4;
+
 /// How many intervals without a word make a session silent.
 pub const SILENT_INTERVALS: u64 = 2;
 
@@ -30,6 +33,8 @@ pub struct Presence {
     voices: Vec<Voice>,
     /// Sessions that were told to enrol anew, newest last.
     copies: Vec<SessionId>,
+    /// How many enrolments those may still ask for.
+    enrolments: u32,
     /// The session that came with an older state than known, until it is clear what it is.
     suspect: Option<SessionId>,
     /// The session whose first heartbeat was looked at; its state is compared once.
@@ -96,6 +101,7 @@ impl Presence {
         voice.echoes = 0;
         for copy in self.voices.split_off(place + 1) {
             push_bounded(&mut self.copies, copy.session);
+            self.enrolments = self.enrolments.saturating_add(ENROLMENTS);
         }
         // Sessions before this one were silent while it spoke; should one come back, it was first.
         Verdict::Cloned
@@ -131,6 +137,16 @@ impl Presence {
     /// name other versions than ours of the same number.
     pub fn is_older(&self, session: SessionId) -> bool {
         self.suspect == Some(session) || self.set_back == Some(session)
+    }
+
+    /// Whether a copy that was told to enrol has not used up what it may ask for.
+    pub fn may_enrol_copy(&self) -> bool {
+        self.enrolments > 0
+    }
+
+    /// Notes that one of them did.
+    pub fn enrolled_copy(&mut self) {
+        self.enrolments = self.enrolments.saturating_sub(1);
     }
 
     /// Whether `session` speaks alone and its state was compared: hearing it again says nothing
@@ -228,6 +244,21 @@ mod tests {
         assert!(presence.rolled_back(second, State::Current, (at(121), INTERVAL)));
         presence.hear(second, at(180));
         assert!(!presence.rolled_back(second, State::Current, (at(180), INTERVAL)));
+    }
+
+    #[test]
+    fn a_told_copy_enrols_a_bounded_number_of_hosts() {
+        use Verdict::{Cloned, Fresh, Restarted, Same};
+        let mut presence =
+            check(&[(1, 0, Fresh), (2, 10, Restarted), (1, 60, Same), (1, 120, Cloned)]);
+        let mut enrolled = 0;
+        while presence.may_enrol_copy() && enrolled < 100 {
+            presence.enrolled_copy();
+            enrolled += 1;
+        }
+        assert_eq!(enrolled, ENROLMENTS);
+        assert_eq!(presence.hear(SessionId([2; 16]), at(130)), Verdict::Copy);
+        assert!(!presence.may_enrol_copy(), "being told again gives nothing new");
     }
 
     #[test]

@@ -181,7 +181,7 @@ fn no_planted_secret_is_found_in_any_output() -> anyhow::Result<()> {
     let mut pair = Pair::new()?;
     let etc = pair.tree().join("etc");
     for who in [Who::Agent, Who::Collector] {
-        let loud = ["RUST_LOG=debug", "DRIFTLINE_LOG=debug"].map(ToString::to_string);
+        let loud = ["DRIFTLINE_LOG=debug".to_string()];
         pair.environment.insert(who, loud.to_vec());
     }
     let mut planted = plant(&etc, 1)?;

@@ -3,7 +3,7 @@
 
 use crate::formats::systemd::Settings;
 
-use super::index::{Index, PERSISTENT, Unit, base_name, concerns};
+use super::index::{Index, PERSISTENT, Unit};
 
 /// The state of a unit whose fragment is empty or a link to `/dev/null`.
 pub(super) fn masked(unit: &Unit) -> &'static str {
@@ -18,11 +18,8 @@ pub(super) fn state(index: &Index, unit: &Unit, settings: &Settings) -> &'static
     let default = settings.text("Install", "DefaultInstance");
     let default = default.map(|instance| unit.name.replacen('@', &format!("@{instance}"), 1));
     let is_own = |name: &String| *name == unit.name || default.as_ref() == Some(name);
-    let links = index.links.iter().filter(|link| is_own(&link.name)).map(|link| link.folder);
-    let named = index
-        .top_links
-        .iter()
-        .filter(|link| base_name(&link.target) == unit.name && aliases.contains(&link.name));
+    let links = index.links_of(unit).filter(|link| is_own(&link.name)).map(|link| link.folder);
+    let named = index.top_links_to(unit).filter(|link| aliases.contains(&link.name));
     let folders: Vec<&str> = links.chain(named.map(|link| link.folder)).collect();
     if folders.contains(&PERSISTENT) {
         return "enabled";
@@ -46,26 +43,21 @@ pub(super) fn state(index: &Index, unit: &Unit, settings: &Settings) -> &'static
 
 /// Whether somebody made a link to the unit by a name that enabling it would not give.
 fn is_known_otherwise(index: &Index, unit: &Unit) -> bool {
-    let instance = index.links.iter().any(|link| {
-        is_configured(link.folder) && link.name != unit.name && concerns(&link.name, &unit.name)
-    });
-    let alias = index.top_links.iter().any(|link| {
-        let elsewhere = base_name(&link.target) == unit.name && link.name != unit.name;
-        elsewhere && is_configured(link.folder)
-    });
+    let elsewhere = |name: &str, folder| name != unit.name && is_configured(folder);
+    let instance = index.links_of(unit).any(|link| elsewhere(&link.name, link.folder));
+    let alias = index.top_links_to(unit).any(|link| elsewhere(&link.name, link.folder));
     instance || alias
 }
 
 /// The folders that pull the unit in, such as `multi-user.target.wants`.
 pub(super) fn wanted_by(index: &Index, unit: &Unit) -> Vec<String> {
-    let links = index.links.iter().filter(|link| concerns(&link.name, &unit.name));
-    links.map(|link| link.from.clone()).collect()
+    index.links_of(unit).map(|link| link.from.clone()).collect()
 }
 
 /// The instances of a template that something pulls in.
 pub(super) fn instances(index: &Index, unit: &Unit) -> Vec<String> {
-    let links = index.links.iter().filter(|link| link.name != unit.name);
-    links.filter(|link| concerns(&link.name, &unit.name)).map(|link| link.name.clone()).collect()
+    let links = index.links_of(unit).filter(|link| link.name != unit.name);
+    links.map(|link| link.name.clone()).collect()
 }
 
 fn is_runtime(folder: &str) -> bool {

@@ -50,6 +50,13 @@ pub(super) struct Index {
     pub(super) top_links: Vec<TopLink>,
     /// Drop-in files by the name before `.d`, in the order of the search path.
     drop_ins: BTreeMap<String, Vec<DropIns>>,
+    /// Places in `links` by the unit they enable: hundreds of units would search thousands of
+    /// links each.
+    links_of: BTreeMap<String, Vec<usize>>,
+    /// Places in `top_links` by the unit they lead to.
+    top_links_to: BTreeMap<String, Vec<usize>>,
+    /// Places in `top_links` by their own name.
+    top_links_named: BTreeMap<String, Vec<usize>>,
 }
 
 /// One unit.
@@ -95,6 +102,9 @@ impl Index {
             links: Vec::new(),
             top_links: Vec::new(),
             drop_ins: BTreeMap::new(),
+            links_of: BTreeMap::new(),
+            top_links_to: BTreeMap::new(),
+            top_links_named: BTreeMap::new(),
         };
         let mut known = BTreeSet::new();
         for folder in SEARCH_PATH {
@@ -103,18 +113,41 @@ impl Index {
                 index.folder(machine, folder)?;
             }
         }
+        index.find_once();
         Ok(index)
+    }
+
+    fn find_once(&mut self) {
+        for (place, link) in self.links.iter().enumerate() {
+            for name in [Some(link.name.clone()), template(&link.name)].into_iter().flatten() {
+                self.links_of.entry(name).or_default().push(place);
+            }
+        }
+        for (place, link) in self.top_links.iter().enumerate() {
+            let target = base_name(&link.target).to_owned();
+            self.top_links_to.entry(target).or_default().push(place);
+            self.top_links_named.entry(link.name.clone()).or_default().push(place);
+        }
+    }
+
+    /// The links that enable the unit or an instance of it, in the order they were listed.
+    pub(super) fn links_of(&self, unit: &Unit) -> impl Iterator<Item = &Link> {
+        let places = self.links_of.get(&unit.name).into_iter().flatten();
+        places.filter_map(|place| self.links.get(*place))
+    }
+
+    /// The links of the search path that lead to the unit, in the order they were listed.
+    pub(super) fn top_links_to(&self, unit: &Unit) -> impl Iterator<Item = &TopLink> {
+        let places = self.top_links_to.get(&unit.name).into_iter().flatten();
+        places.filter_map(|place| self.top_links.get(*place))
     }
 
     /// All that the listings say about one unit; where it is equal, only file contents can differ.
     pub(super) fn concerning<'a>(&'a self, unit: &'a Unit) -> impl std::hash::Hash + use<'a> {
-        let links: Vec<&Link> =
-            self.links.iter().filter(|link| concerns(&link.name, &unit.name)).collect();
-        let top: Vec<&TopLink> = self
-            .top_links
-            .iter()
-            .filter(|link| base_name(&link.target) == unit.name || link.name == unit.name)
-            .collect();
+        let links: Vec<&Link> = self.links_of(unit).collect();
+        let named = self.top_links_named.get(&unit.name).into_iter().flatten();
+        let named = named.filter_map(|place| self.top_links.get(*place));
+        let top: Vec<&TopLink> = self.top_links_to(unit).chain(named).collect();
         let drop_ins: Vec<_> =
             self.names(unit).iter().map(|name| self.drop_ins.get(name)).collect::<Vec<_>>();
         (&unit.path, &unit.target, links, top, drop_ins)
@@ -149,9 +182,8 @@ impl Index {
     /// The names whose `.d` folders apply to a unit, most specific first, its type last.
     fn names(&self, unit: &Unit) -> Vec<String> {
         let mut names = with_prefixes(&unit.name);
-        let aliases = self.top_links.iter().filter(|link| base_name(&link.target) == unit.name);
         names.extend(
-            aliases
+            self.top_links_to(unit)
                 .filter(|link| link.name != unit.name)
                 .flat_map(|link| with_prefixes(&link.name)),
         );
@@ -243,11 +275,6 @@ pub(super) fn template(name: &str) -> Option<String> {
     let (prefix, rest) = name.split_once('@')?;
     let (instance, kind) = rest.rsplit_once('.')?;
     (!instance.is_empty()).then(|| format!("{prefix}@.{kind}"))
-}
-
-/// Whether a link of this name enables the unit or an instance of it.
-pub(super) fn concerns(link: &str, unit: &str) -> bool {
-    link == unit || template(link).is_some_and(|template| template == unit)
 }
 
 pub(super) fn base_name(path: &str) -> &str {

@@ -134,6 +134,22 @@ fn a_clone_enrols_anew_with_its_token_once() {
     assert!(matches!(exchange.next(0, 0), Next::Rest { until_ms } if until_ms >= 10_000));
 }
 
+#[test]
+fn a_copy_whose_collector_forgot_it_speaks_again_and_can_be_told_again() {
+    let mut exchange = greeted();
+    let refused = |code| Answer::Refused { code, retry_after_ms: None };
+    for round in 0..3 {
+        let now_ms = round * 1_000_000;
+        exchange.answered(refused(ProblemCode::Clone), Moment { now_ms, chance: 0 });
+        assert_eq!(exchange.next(now_ms, 0), Next::Enrol(Proof::Token), "round {round}");
+        exchange.answered(refused(ProblemCode::Unauthorised), Moment { now_ms, chance: 0 });
+        let Next::Rest { until_ms } = exchange.next(now_ms, 0) else {
+            panic!("a refusal is not waited out")
+        };
+        assert_eq!(exchange.next(until_ms, 0), Next::Heartbeat, "round {round}");
+    }
+}
+
 /// What was asked, and when, while every request that `refused` names is refused as unauthorised.
 fn refusing(
     exchange: &mut Exchange,
