@@ -1,8 +1,8 @@
 //! The agent's configuration: one file, more files beside it, and what may stand in them.
 //!
 //! `agent.toml` is read first, then `conf.d/*.toml` and `agent.d/*.toml` beside it in the order of
-//! their names; a later file wins key by key. Unknown keys are refused, and an error names the file, the line and the
-//! way out. Nothing here reads the environment.
+//! their names; a later file wins key by key. Unknown keys are refused, and an error names the
+//! file, the line and the way out. Nothing here reads the environment.
 
 mod sample;
 

@@ -7,8 +7,8 @@ use tracing_subscriber::EnvFilter;
 /// The level where nothing else is asked for: state changes, and whatever is unexpected.
 const DEFAULT: &str = "info";
 
-/// Sends events of `filter` (as in `DRIFTLINE_LOG`) to standard error. A filter that is none gives the
-/// default.
+/// Sends events of `filter` (as in `DRIFTLINE_LOG`) to standard error. A filter that is none gives
+/// the default.
 ///
 /// A second call changes nothing.
 pub fn start(filter: Option<&str>) {

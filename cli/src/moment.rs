@@ -34,8 +34,8 @@ pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     }
     let milliseconds = text.parse().ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     milliseconds.ok_or_else(|| {
-        "must be a time such as 2026-11-22T13:00:00Z, a day such as 2026-11-22, or a time back from \
-         now such as -2h (s, m, h, d, w)"
+        "must be a time such as 2026-11-22T13:00:00Z, a day such as 2026-11-22, or a time back \
+         from now such as -2h (s, m, h, d, w)"
             .to_owned()
     })
 }

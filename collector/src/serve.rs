@@ -204,7 +204,8 @@ fn secret(config: &Config) -> anyhow::Result<Option<EnrolmentSecret>> {
     if mode & 0o004 != 0 && !config.listen.ip().is_loopback() {
         bail!("everybody on this machine can read the enrolment secret; `chmod 600 {name}`");
     }
-    // A credential of the service is guarded by its folder, and its list of rights looks like a group's.
+    // A credential of the service is guarded by its folder, and its list of rights looks like a
+    // group's.
     let given = std::env::var_os("CREDENTIALS_DIRECTORY");
     if mode & 0o044 != 0 && !given.is_some_and(|given| file.starts_with(given)) {
         tracing::warn!("others on this machine can read the enrolment secret; `chmod 600 {name}`");

@@ -116,9 +116,9 @@ const FIELDS: &[Field] = &[
 /// The sample configuration: every key with its meaning, commented out.
 pub fn sample() -> String {
     let mut text = String::from(
-        "# The Driftline agent. Files in conf.d/ and then in agent.d/ beside this one are read after\n\
-         # it, in the order of their names; a later file wins key by key. A collector on the same\n\
-         # machine reads conf.d/ too, so what only the agent knows belongs in agent.d/.\n",
+        "# The Driftline agent. Files in conf.d/ and then in agent.d/ beside this one are read\n\
+         # after it, in the order of their names; a later file wins key by key. A collector on\n\
+         # the same machine reads conf.d/ too; what only the agent knows belongs in agent.d/.\n",
     );
     let mut table = "";
     for field in FIELDS {

@@ -1,6 +1,7 @@
 //! `driftline correlate`: which change of a file goes together with a rise in the cases of another.
 //!
-//! No collector is needed. The analysis is the collector's own; this command reads files and prints.
+//! No collector is needed. The analysis is the collector's own; this command reads files and
+//! prints.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -10,8 +10,8 @@ use crate::output::{self, Output, Row};
 /// Lists what is odd, the oddest first.
 #[derive(clap::Args)]
 pub(crate) struct Outliers {
-    /// Hold the hosts of this group of the collector's configuration against each other; without it,
-    /// all hosts of one kind.
+    /// Hold the hosts of this group of the collector's configuration against each other; without
+    /// it, all hosts of one kind.
     #[arg(long)]
     group: Option<String>,
     /// Only what is odd about this host.

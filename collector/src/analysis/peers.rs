@@ -8,9 +8,9 @@
 //! `P = (N + k) / (N + k*t + k*m*(t - 1))`
 //!
 //! with `N` peers, `m` of which share the value, and `k` distinct values of the setting. It is a
-//! ranking, not a probability that anything is broken. Where the peers agree on nothing (an address,
-//! a host key) no value is odd. What could not be read takes no part on either side: unobserved is
-//! not absent.
+//! ranking, not a probability that anything is broken. Where the peers agree on nothing (an
+//! address, a host key) no value is odd. What could not be read takes no part on either side:
+//! unobserved is not absent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,12 +19,12 @@ use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::snapshot::{Content, Part};
 use serde::{Deserialize, Serialize};
 
-/// The fewest peers, the host itself not counted, that make a value odd: with fewer, who is odd is a
-/// matter of taste.
+/// The fewest peers, the host itself not counted, that make a value odd: with fewer, who is odd is
+/// a matter of taste.
 pub const PEERS_LEAST: usize = 4;
 
-/// So many odd items of one part on one host are told as one: a package more is one thing to look at,
-/// not its forty files.
+/// So many odd items of one part on one host are told as one: a package more is one thing to look
+/// at, not its forty files.
 const FOLD_BEYOND: usize = 5;
 
 /// One setting, or one whole part, in which a host differs from peers that agree.

@@ -1,10 +1,10 @@
 //! Which counts of cases are above what the past lets expect. Pure.
 //!
 //! Cases are counted in [`series`] of equal buckets for each cell; each bucket is then judged by
-//! its own past alone, so that what comes later changes nothing that was said before. Hours and days
-//! are compared with the same hours and days of past weeks ([`comparable`]), weeks with the same
-//! season of past years ([`farrington`]) once there are two. Below eight weeks of past only [`ears`]
-//! can say anything, and its rows are marked as of short history.
+//! its own past alone, so that what comes later changes nothing that was said before. Hours and
+//! days are compared with the same hours and days of past weeks ([`comparable`]), weeks with the
+//! same season of past years ([`farrington`]) once there are two. Below eight weeks of past only
+//! [`ears`] can say anything, and its rows are marked as of short history.
 //!
 //! It says that a count is unusual, never why.
 

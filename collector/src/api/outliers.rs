@@ -1,8 +1,8 @@
 //! What is odd among hosts that should be alike: gathers their parts and lets
 //! [`peers`](crate::analysis::peers) rank them.
 //!
-//! Parts are shared by digest, so hosts that agree cost one comparison of digests; only what differs
-//! is decoded, one part at a time.
+//! Parts are shared by digest, so hosts that agree cost one comparison of digests; only what
+//! differs is decoded, one part at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +21,8 @@ use crate::serve::answer::{self, Refusal};
 use crate::store::{HostRecord, effective_limit};
 use crate::writer::Reads;
 
-/// The most hosts held against each other, the first by name: a thousand tell what is common as well
-/// as all of them would, within about a second.
+/// The most hosts held against each other, the first by name: a thousand tell what is common as
+/// well as all of them would, within about a second.
 const PEERS_MOST: usize = 1_000;
 
 /// So many of a group are ranked before those of one host are picked.

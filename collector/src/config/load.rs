@@ -19,8 +19,8 @@ pub const DEFAULT_FILE: &str = "/etc/driftline/collector.toml";
 /// The largest configuration file, in bytes: some 10,000 host entries.
 const FILE_BYTES: u64 = 1024 * 1024;
 
-/// Beside the file: one folder for everything on this machine, and one of the collector's own, since
-/// an agent on the same machine reads the first as well.
+/// Beside the file: one folder for everything on this machine, and one of the collector's own,
+/// since an agent on the same machine reads the first as well.
 pub(crate) const FOLDERS: [&str; 2] = ["conf.d", "collector.d"];
 
 /// The most files in such a folder; more is a mistake in the path.
@@ -113,8 +113,9 @@ struct PartialMetrics {
     per_host: Option<bool>,
 }
 
-/// Reads `file` and every `*.toml` of `conf.d` and `collector.d` beside it, in this order and in the
-/// order of their names. A relative path of a file in it is then made absolute by [`credentials`].
+/// Reads `file` and every `*.toml` of `conf.d` and `collector.d` beside it, in this order and in
+/// the order of their names. A relative path of a file in it is then made absolute by
+/// [`credentials`].
 ///
 /// # Errors
 /// [`ConfigError`], the first one found.
@@ -130,8 +131,8 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
 }
 
 /// Finds the files of `config` that hold secrets: `a/b` is the credential `a_b` where the service
-/// manager gives one (systemd.exec(5), `LoadCredential=` of a folder), else `a/b` in `folder`. So one
-/// configuration serves a service without rights of its own and a person who tries it by hand.
+/// manager gives one (systemd.exec(5), `LoadCredential=` of a folder), else `a/b` in `folder`. So
+/// one configuration serves a service without rights of its own and a person who tries it by hand.
 fn credentials(config: &mut Config, folder: &Path, given: Option<&Path>) {
     let tls = config.tls.iter_mut().flat_map(|tls| [&mut tls.cert_file, &mut tls.key_file]);
     for path in config.enrolment_secret_file.iter_mut().chain(tls) {

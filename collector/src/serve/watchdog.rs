@@ -1,8 +1,9 @@
 //! Tells systemd how the service fares: up, still working, ending.
 //!
-//! Working means that the writer answers: a collector that takes requests and stores nothing is worse
-//! than one that is started again. The protocol is that of `sd_notify(3)`; where there is no service
-//! manager nothing is sent. That it is heard is tried in a booted container, by `packaging/test`.
+//! Working means that the writer answers: a collector that takes requests and stores nothing is
+//! worse than one that is started again. The protocol is that of `sd_notify(3)`; where there is no
+//! service manager nothing is sent. That it is heard is tried in a booted container, by
+//! `packaging/test`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Where the next page of a list begins. Pure; it knows no list.
 //!
-//! A list is ordered by time, then by number, newest first. A cursor names a place in that order and
-//! not a row, so it stays good when its row moves or goes.
+//! A list is ordered by time, then by number, newest first. A cursor names a place in that order
+//! and not a row, so it stays good when its row moves or goes.
 
 use std::fmt;
 use std::str::FromStr;

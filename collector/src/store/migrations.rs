@@ -113,7 +113,8 @@ mod tests {
     /// named and not there; one section of three versions whose times are not in their order.
     const FIRST: &str = "
         INSERT INTO part (id, digest, kept_at, body) VALUES (1, x'01', 0, x'aa'),
-            (2, x'02', 0, x'bb'), (3, x'03', 0, x'cc'), (4, x'04', 0, x'dd'), (5, x'05', 0, NULL), (6, x'06', 0, x'ee');
+            (2, x'02', 0, x'bb'), (3, x'03', 0, x'cc'),
+            (4, x'04', 0, x'dd'), (5, x'05', 0, NULL), (6, x'06', 0, x'ee');
         INSERT INTO part_now VALUES (1, 1, 1, 1, 1, NULL, NULL, NULL),
             (1, 1, 2, 1, 5, '\"denied\"', 2, 3);
         INSERT INTO part_past VALUES (1, 1, 2, 1, 1, 4);

@@ -168,7 +168,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags)?;
         db.busy_timeout(BUSY)?;
-        // Plans that do not depend on values: else statements are planned anew when a value differs.
+        // Plans that do not depend on values: else statements are planned anew when a value
+        // differs.
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         db.pragma_update(None, "page_size", 4_096)?;
         db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;

@@ -1,3 +1,5 @@
+//! The ranking against hosts made by hand, the paper's formula, and a site's first day.
+
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{FingerprintDigest, HostId, KeyId};
 use driftline_protocol::item::{Fingerprint, Item, Items};

@@ -64,7 +64,8 @@ pub struct EarsBound {
     /// Its standard deviation, not less than the least.
     pub deviation: f64,
     /// The largest count that is no alarm. C3's is only to be compared with this very count: it is
-    /// an alarm when the two points before were far enough above, as R `surveillance` 1.20.3 has it.
+    /// an alarm when the two points before were far enough above, as R `surveillance` 1.20.3 has
+    /// it.
     pub upper: f64,
     /// Whether it is one.
     pub alarm: bool,

@@ -92,7 +92,8 @@ impl<'a> Moment<'a> {
 
 impl Drop for Moment<'_> {
     fn drop(&mut self) {
-        // Nothing was written, so an end that fails costs nothing but the next begin, which says so.
+        // Nothing was written, so an end that fails costs nothing but the next begin, which says
+        // so.
         drop(self.0.prepare_cached("COMMIT").and_then(|mut end| end.execute([])));
     }
 }
@@ -117,7 +118,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags)?;
         db.busy_timeout(BUSY)?;
-        // Plans that do not depend on values: else statements are planned anew when a value differs.
+        // Plans that do not depend on values: else statements are planned anew when a value
+        // differs.
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         db.pragma_update(None, "cache_size", -8 * 1_024)?; // 8 MiB each; the system caches the rest
         db.set_prepared_statement_cache_capacity(64);
