@@ -31,7 +31,7 @@ pub fn programs() -> anyhow::Result<OsString> {
 /// How many promises are tried at once. Most of their time is waiting for what never comes.
 const AT_ONCE: usize = 3;
 
-/// Runs the promise of each mutant against it, [`AT_ONCE`] at a time.
+/// Runs the promise of each mutant against it, some at a time.
 ///
 /// # Errors
 /// When one is not noticed, or when a program or a test of this name does not exist.
