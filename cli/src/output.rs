@@ -55,7 +55,7 @@ pub(crate) fn print<R: Row>(output: Output, rows: &[R]) -> anyhow::Result<()> {
     write(&text(output, rows)?)
 }
 
-/// What [`print`] prints.
+/// What [`print()`] prints.
 ///
 /// # Errors
 /// A row that cannot be told in JSON.
