@@ -2,7 +2,7 @@
 //!
 //! Data goes down this page: [`git`] gives commits and blobs, [`parts`] makes a part of each blob
 //! as the agent would of a file, [`timeline`] compares it with what was known as the collector
-//! would, and [`mod@line`] is the contract of what comes out. Nothing decides here what a change is.
+//! would, and `line` is the contract of what comes out. Nothing decides here what a change is.
 //!
 //! Memory holds the parts of one commit and the changes of one commit, however long the history.
 

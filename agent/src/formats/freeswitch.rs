@@ -8,7 +8,7 @@
 //! own, so that one change there is one change.
 //!
 //! The preprocessor works on lines before anything reads XML, so an `X-PRE-PROCESS` in a comment is
-//! in force: see [`preprocess`]. Nothing it names is opened or run.
+//! in force: see `preprocess`. Nothing it names is opened or run.
 //!
 //! From `src/switch_xml.c` and `conf/vanilla` of FreeSWITCH 1.10.
 

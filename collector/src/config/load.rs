@@ -115,7 +115,7 @@ struct PartialMetrics {
 
 /// Reads `file` and every `*.toml` of `conf.d` and `collector.d` beside it, in this order and in
 /// the order of their names. A relative path of a file in it is then made absolute by
-/// [`credentials`].
+/// `credentials`.
 ///
 /// # Errors
 /// [`ConfigError`], the first one found.

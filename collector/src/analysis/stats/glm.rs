@@ -3,7 +3,7 @@
 //! Iteratively reweighted least squares (Nelder and Wedderburn 1972), with the starting values, the
 //! step halving and the stopping rule of R's `glm.fit`, so that its numbers are reproduced where a
 //! fit runs to the border (a group without a single case) and only the rule says where to stop.
-//! Each step is a least-squares problem solved by [`Triangle`], never by normal equations: their
+//! Each step is a least-squares problem solved by `Triangle`, never by normal equations: their
 //! condition is squared, and groups without cases have weights near zero.
 //!
 //! It does not know what is counted. Dispersion is measured and reported, never assumed.

@@ -1,7 +1,7 @@
 //! Is this count more than the same hour, day or week of past weeks lets expect? Pure.
 //!
 //! The expectation is the mean of the same slot (hour of the week, day of the week, or any week) in
-//! up to [`WEEKS`] past weeks, the last [`LEFT_OUT_WEEKS`] left out so that a slow rise is not
+//! up to `WEEKS` past weeks, the last `LEFT_OUT_WEEKS` left out so that a slow rise is not
 //! learned. A mean for each slot is the regression on seasons that Farrington's method asks for,
 //! solved in closed form. Twelve points are too few to tell how widely a slot varies, so
 //! neighbouring slots, each around its own mean, help with that. Past points that stand out count
