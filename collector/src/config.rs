@@ -6,6 +6,7 @@
 
 pub mod load;
 pub mod place;
+pub mod rules;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use place::{GroupRule, HostRule, Place};
+pub use rules::{ParameterRule, RulesConfig};
 
 /// The collector's configuration, complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,10 @@ pub struct Config {
     pub hosts: Vec<HostRule>,
     /// Groups of hosts; a host may be in many.
     pub groups: Vec<GroupRule>,
+    /// Which rules hosts are held to.
+    pub rules: RulesConfig,
+    /// What the site decided about parameters of rules; the last entry that fits counts.
+    pub parameters: Vec<ParameterRule>,
 }
 
 /// Certificate and key of the collector, PEM; read again at each reload.
@@ -82,6 +88,8 @@ impl Default for Config {
             metrics: MetricsConfig { per_host: true },
             hosts: Vec::new(),
             groups: Vec::new(),
+            rules: RulesConfig::default(),
+            parameters: Vec::new(),
         }
     }
 }
@@ -143,6 +151,7 @@ mod tests {
         let everything = load::parse("sample", &text.join("\n")).unwrap();
         assert!(everything.tls.is_some() && everything.stale_seconds.is_some());
         assert_eq!((everything.hosts.len(), everything.groups.len()), (1, 1));
+        assert_eq!(everything.parameters.len(), 1);
         assert!(examples.len() > 6);
     }
 

@@ -19,6 +19,7 @@ mod killing;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod quiet;
+mod rules;
 mod secrets;
 
 use std::path::{Path, PathBuf};
