@@ -9,6 +9,7 @@ pub mod cases;
 pub mod change;
 pub mod outliers;
 pub mod read;
+pub mod rules;
 
 use std::sync::Arc;
 
@@ -147,6 +148,15 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         body: &[],
         handler: || get(read::finding),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/rules",
+        scope: Scope::Read,
+        summary: "The rules that are on, with why and what to do",
+        query: &[],
+        body: &[],
+        handler: || get(rules::rules),
     },
     Route {
         method: Method::Get,
