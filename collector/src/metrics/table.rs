@@ -80,8 +80,9 @@ pub enum Label {
     Url,
 }
 
-/// The states of a host: heard lately, silent, long silent, retired by a person.
-pub const HOST_STATES: [&str; 4] = ["alive", "stale", "dormant", "retired"];
+/// The states of a host: heard lately, silent, long silent, retired by a person, known by an
+/// imported history alone.
+pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
 pub const SOURCES: [&str; 7] =

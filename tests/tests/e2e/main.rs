@@ -15,6 +15,7 @@ mod bad_input;
 mod disk;
 mod git;
 mod identity;
+mod import;
 mod killing;
 #[cfg(feature = "mutants")]
 mod mutants;
