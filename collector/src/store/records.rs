@@ -407,8 +407,8 @@ impl SectionRecord {
         }
     }
 
-    /// The record when its agent's state was made anew: new accounts over the same content. What was
-    /// imported is no agent's and stays.
+    /// The record when its agent's state was made anew: new accounts over the same content. What
+    /// was imported is no agent's and stays.
     pub fn renewed(mut self) -> Self {
         if is_imported(&self.source) {
             return self;

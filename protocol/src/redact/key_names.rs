@@ -181,8 +181,8 @@ const FOLDERS: &[&str] = &[
     "/tmp/", "/usr/", "/var/", "file:/", "http://", "https://", "~/",
 ];
 
-/// How names of files end that hold a key or a certificate. What follows `private_key =` is then the
-/// file, whose change matters, and not what stands in it.
+/// How names of files end that hold a key or a certificate. What follows `private_key =` is then
+/// the file, whose change matters, and not what stands in it.
 const KEY_FILES: &[&str] =
     &[".asc", ".cer", ".crt", ".der", ".gpg", ".jks", ".key", ".keytab", ".p12", ".pem", ".pfx"];
 
