@@ -85,8 +85,19 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 7] =
-    ["accounts", "files", "login_policy", "os", "packages", "services", "other"];
+pub const SOURCES: [&str; 11] = [
+    "accounts",
+    "asterisk",
+    "files",
+    "freeswitch",
+    "kamailio",
+    "login_policy",
+    "opensips",
+    "os",
+    "packages",
+    "services",
+    "other",
+];
 
 /// The kinds of requests.
 pub const ROUTES: [&str; 8] =
