@@ -83,6 +83,7 @@ enum ScopeArgument {
     Enrol,
     Read,
     Metrics,
+    Cases,
     Admin,
 }
 
@@ -157,6 +158,7 @@ fn tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
                 ScopeArgument::Enrol => Scope::Enrol,
                 ScopeArgument::Read => Scope::Read,
                 ScopeArgument::Metrics => Scope::Metrics,
+                ScopeArgument::Cases => Scope::Cases,
                 ScopeArgument::Admin => Scope::Admin,
             };
             let life = (scope, days);

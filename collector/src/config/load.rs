@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use driftline_protocol::limits;
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Config, GroupRule, HostRule, Tls};
+use super::{CaseMap, CaseSource, Config, GroupRule, HostRule, ServicePath, Tls};
 
 /// Where the configuration stands unless the command line says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/driftline/collector.toml";
@@ -57,7 +57,7 @@ pub enum ConfigError {
 
 /// Every field, as it begins its line in the sample file.
 #[cfg(test)]
-pub(super) const FIELDS: [&str; 21] = [
+pub(super) const FIELDS: [&str; 34] = [
     "listen =",
     "public_url =",
     "state_dir =",
@@ -79,6 +79,19 @@ pub(super) const FIELDS: [&str; 21] = [
     "service =",
     "[[group]]",
     "host =",
+    "[[service_path]]",
+    "groups =",
+    "sites =",
+    "[[case_source]]",
+    "folder =",
+    "timezone =",
+    "columns =",
+    "[[case_map]]",
+    "source =",
+    "from_service =",
+    "from_site =",
+    "from_category =",
+    "category =",
 ];
 
 /// One file: whatever it leaves out stays as it was.
@@ -105,6 +118,12 @@ struct Partial {
     host: Vec<HostRule>,
     #[serde(default)]
     group: Vec<GroupRule>,
+    #[serde(default)]
+    service_path: Vec<ServicePath>,
+    #[serde(default)]
+    case_source: Vec<CaseSource>,
+    #[serde(default)]
+    case_map: Vec<CaseMap>,
 }
 
 #[derive(Deserialize, Default)]
@@ -242,6 +261,9 @@ fn merge(config: &mut Config, partial: Partial) {
         metrics: PartialMetrics { per_host },
         host,
         group,
+        service_path,
+        case_source,
+        case_map,
     } = partial;
     set(&mut config.listen, listen);
     set(&mut config.state_dir, state_dir);
@@ -255,6 +277,9 @@ fn merge(config: &mut Config, partial: Partial) {
     config.tls = tls.or(config.tls.take());
     config.hosts.extend(host);
     config.groups.extend(group);
+    config.service_paths.extend(service_path);
+    config.case_sources.extend(case_source);
+    config.case_maps.extend(case_map);
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {
