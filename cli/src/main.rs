@@ -65,6 +65,8 @@ enum Command {
     Diff(commands::diff::Diff),
     /// Say what each commit of a git history changed, one line a commit.
     Replay(commands::replay::Replay),
+    /// Fill the timeline of a host with a git history; raises no finding.
+    Import(commands::import::Import),
     /// Rank changes by how well they go together with a rise in cases.
     Correlate(commands::correlate::Correlate),
     /// Say which counts of cases are above what the past lets expect.
@@ -128,6 +130,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Doctor => commands::doctor::run(&client()?).await,
         Command::Diff(diff) => diff.run(client, output).await,
         Command::Replay(replay) => replay.run(cli.output),
+        Command::Import(import) => import.run(client()?, output).await,
         Command::Correlate(correlate) => correlate.run(output),
         Command::Volume(volume) => volume.run(output),
         Command::Completions { shell } => {
