@@ -24,6 +24,8 @@ pub mod accounts;
 
 pub mod login_policy;
 
+pub mod listeners;
+
 pub mod files;
 
 pub mod glob;
@@ -33,6 +35,8 @@ mod include;
 mod look;
 
 mod stamp;
+
+mod table;
 
 #[cfg(test)]
 mod check;
@@ -51,6 +55,7 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
         Box::new(services::Services::new()),
         Box::new(accounts::Accounts::new()),
         Box::new(login_policy::LoginPolicy::new()),
+        Box::new(listeners::Listeners::new()),
         Box::new(files::Files::new(files)?),
     ])
 }

@@ -84,8 +84,8 @@ pub enum Label {
 pub const HOST_STATES: [&str; 4] = ["alive", "stale", "dormant", "retired"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 7] =
-    ["accounts", "files", "login_policy", "os", "packages", "services", "other"];
+pub const SOURCES: [&str; 8] =
+    ["accounts", "files", "listeners", "login_policy", "os", "packages", "services", "other"];
 
 /// The kinds of requests.
 pub const ROUTES: [&str; 8] =
