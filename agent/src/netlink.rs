@@ -4,7 +4,7 @@
 //! and changes nothing. What the answers mean is the business of the source that asks. The answers
 //! are about the host that runs us, never about a tree given with `--root`.
 //!
-//! Bounded: an answer has at most [`ANSWER_BYTES`], and the kernel has [`PATIENCE`] for each piece.
+//! Bounded: an answer has at most 16 MiB, and the kernel has two seconds for each piece.
 
 use std::time::Duration;
 

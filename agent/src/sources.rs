@@ -26,6 +26,8 @@ pub mod login_policy;
 
 pub mod listeners;
 
+pub mod certificates;
+
 pub mod files;
 
 pub mod glob;
@@ -56,6 +58,7 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
         Box::new(accounts::Accounts::new()),
         Box::new(login_policy::LoginPolicy::new()),
         Box::new(listeners::Listeners::new()),
+        Box::new(certificates::Certificates::new()),
         Box::new(files::Files::new(files)?),
     ])
 }

@@ -17,7 +17,9 @@ use driftline_protocol::snapshot::{Content, Part, Reason};
 
 use crate::machine::{Machine, Seam};
 use crate::sources::{Carry, Receipt, Sink, Source};
-use crate::sources::{accounts, files, listeners, login_policy, os, packages, services};
+use crate::sources::{
+    accounts, certificates, files, listeners, login_policy, os, packages, services,
+};
 
 /// What the checks need to know of one source.
 pub(crate) struct Fixture {
@@ -108,6 +110,7 @@ fn fixtures() -> Vec<Fixture> {
         accounts::tests::fixture(),
         login_policy::tests::fixture(),
         listeners::tests::fixture(),
+        certificates::tests::fixture(),
         files::tests::fixture(),
     ]
 }

@@ -6,8 +6,9 @@
 //! looked at: whose file descriptor a socket is, only a privilege we do not have would tell, and
 //! the control group tells better. A socket that systemd opened for a unit belongs to `init.scope`.
 //!
-//! What comes and goes with people, calls and networks is left out, see [`momentary`]. It does not
-//! know interfaces a socket is bound to, nor whether `[::]` takes IPv4 as well. Nothing is ordered.
+//! What comes and goes with people, calls and networks is left out; `momentary` says how it is
+//! told. It does not know interfaces a socket is bound to, nor whether `[::]` takes IPv4 as well.
+//! Nothing is ordered.
 
 mod decode;
 mod momentary;
@@ -123,7 +124,7 @@ impl Source for Listeners {
                 Ok(None) => continue,
                 Err(part) => {
                     let reason = why(&part);
-                    (part, Err(reason))
+                    (*part, Err(reason))
                 }
                 Ok(Some(found)) => self.told(transport, &found, (&world, &mut units)),
             };
@@ -159,7 +160,7 @@ impl Listeners {
         &self,
         machine: &Machine,
         transport: Transport,
-    ) -> Result<Option<Vec<Listener>>, RawPart> {
+    ) -> Result<Option<Vec<Listener>>, Box<RawPart>> {
         if machine.is_running() {
             let answers = transport.questions().map(netlink::ask);
             if let [Ok(four), Ok(six)] = answers {
@@ -171,8 +172,10 @@ impl Listeners {
         let mut look = Look::new(machine);
         match tables(&mut look, transport) {
             Ok(found) => Ok(found),
-            Err(Trouble::Unread(reason)) => Err(RawPart::Unobserved(reason)),
-            Err(Trouble::Malformed(malformed)) => Err(look.part(self.reading(), Err(malformed))),
+            Err(Trouble::Unread(reason)) => Err(Box::new(RawPart::Unobserved(reason))),
+            Err(Trouble::Malformed(malformed)) => {
+                Err(Box::new(look.part(self.reading(), Err(malformed))))
+            }
         }
     }
 

@@ -150,8 +150,8 @@ fn this_machine_has_the_sockets_that_ss_lists() {
     let steady = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let Ok(output) = std::process::Command::new("ss").args(["-lntuH"]).output() else { return };
     let machine = Machine::open(Path::new("/"), Redactor::new([1; 32])).unwrap();
-    // Every port counts here: the range from which the kernel chooses is taken for empty.
-    let everything = World { chosen: 1..=0, ..World::of(&machine) };
+    // Every port counts here: the kernel is taken to choose none that is used.
+    let everything = World { chosen: 0..=0, ..World::of(&machine) };
     for transport in [Transport::Tcp, Transport::Udp] {
         let Ok(Some(found)) = Listeners::new().sockets(&machine, transport) else {
             panic!("no sockets")
