@@ -26,6 +26,10 @@ pub mod login_policy;
 
 pub mod origins;
 
+pub mod listeners;
+
+pub mod certificates;
+
 pub mod files;
 
 pub mod glob;
@@ -35,6 +39,8 @@ mod include;
 mod look;
 
 mod stamp;
+
+mod table;
 
 #[cfg(test)]
 mod check;
@@ -53,6 +59,8 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
         Box::new(services::Services::new()),
         Box::new(accounts::Accounts::new()),
         Box::new(login_policy::LoginPolicy::new()),
+        Box::new(listeners::Listeners::new()),
+        Box::new(certificates::Certificates::new()),
     ];
     for product in origins::ALL {
         sources.push(Box::new(origins::Origins::new(product)));

@@ -85,12 +85,14 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 11] = [
+pub const SOURCES: [&str; 13] = [
     "accounts",
     "asterisk",
+    "certificates",
     "files",
     "freeswitch",
     "kamailio",
+    "listeners",
     "login_policy",
     "opensips",
     "os",
