@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod presence;
 
 mod approve;
+mod consequences;
 mod enrol;
 mod fleet;
 mod foresight;
@@ -39,12 +40,12 @@ use driftline_protocol::wire::{
 };
 use jiff::Timestamp;
 
+pub use consequences::{CHANGES_PER_VERSION, ITEMS_PER_VERSION};
 pub use enrol::{Proof, token_hash};
 pub use foresight::Foresight;
 pub use held::is_judged_otherwise;
 pub use import::{Imported, check_import};
 pub use parts::{check_parts, check_report};
-pub use versions::{CHANGES_PER_VERSION, ITEMS_PER_VERSION};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
 
 use crate::standards::Standards;

@@ -9,6 +9,7 @@
 pub mod backup;
 mod case_records;
 mod cursor;
+mod event_records;
 pub mod memory;
 mod migrations;
 mod new_part;
