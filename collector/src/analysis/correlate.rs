@@ -31,6 +31,7 @@ mod lag;
 mod lens;
 mod panel;
 mod placebo;
+mod present;
 mod randomise;
 mod score;
 mod settings;

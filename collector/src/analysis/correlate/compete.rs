@@ -32,8 +32,8 @@ pub(super) struct Judged<'a> {
     pub(super) candidate: &'a Candidate,
     pub(super) window_hours: u32,
     pub(super) outcome: Outcome,
-    /// Whether it would have been a claim if no other change had been made.
-    pub(super) claim_alone: bool,
+    /// Whether it would have been a claim if no other change had been made, and is weaker now.
+    pub(super) explained_away: bool,
     /// Changes it cannot be told from.
     pub(super) twins: Vec<String>,
 }
@@ -64,23 +64,31 @@ pub(super) fn judge<'a>(scope: &Scope<'_>, candidates: &[&'a Candidate]) -> Vec<
         }
         changes.get(place).map(|change| change.evaluate(scope, (&effects, Depth::Full)))
     });
-    let outcomes = alone.into_iter().zip(again).map(|(alone, again)| again.unwrap_or(alone));
-    let facts = claims.into_iter().zip(twins);
+    let judged = alone.into_iter().zip(again).zip(claims).map(|((alone, again), claim)| {
+        let explained_away = claim && is_weaker(again.as_ref(), &alone);
+        (again.unwrap_or(alone), explained_away)
+    });
     let named = |places: &[usize]| -> Vec<String> {
         places.iter().filter_map(|place| Some(candidates.get(*place)?.id.clone())).collect()
     };
     candidates
         .iter()
         .zip(hours)
-        .zip(outcomes.zip(facts))
-        .map(|((candidate, window_hours), (outcome, (claim_alone, twins)))| Judged {
+        .zip(judged.zip(twins))
+        .map(|((candidate, window_hours), ((outcome, explained_away), twins))| Judged {
             candidate,
             window_hours,
             outcome,
-            claim_alone,
+            explained_away,
             twins: named(&twins),
         })
         .collect()
+}
+
+/// Whether a change shows less when the others are taken away.
+fn is_weaker(again: Option<&Outcome>, alone: &Outcome) -> bool {
+    let p = |outcome: &Outcome| outcome.as_ref().map_or(1.0, |evaluation| evaluation.p);
+    again.is_some_and(|again| p(again) > p(alone))
 }
 
 /// The window of `candidate`, known before any case is counted.
