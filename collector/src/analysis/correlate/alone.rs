@@ -5,7 +5,7 @@
 //! against the weeks before them.
 
 use super::dispersion::Sums;
-use super::effect::mean_of;
+use super::evidence::mean_of;
 use super::panel::Shape;
 use crate::analysis::stats::negative_binomial::NegativeBinomial;
 

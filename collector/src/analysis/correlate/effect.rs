@@ -8,9 +8,6 @@
 use super::panel::Shape;
 use crate::analysis::stats::beta_binomial;
 
-/// Sizes of rises that evidence is averaged over.
-const RISES: [f64; 4] = [1.5, 2.0, 3.0, 5.0];
-
 /// Cases by exposure and time, for one wave; fractions when effects were taken away.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Table {
@@ -85,31 +82,6 @@ impl Table {
         self.exposed_before * (self.control_after + 0.5) / (self.control_before + 0.5)
     }
 
-    /// Log likelihood gained when the odds of being exposed are `ratio` times as large after as
-    /// before, the share before being whatever fits best.
-    fn gain(&self, ratio: f64) -> f64 {
-        let Self { exposed_after, exposed_before, control_after, control_before } = *self;
-        let (after, before) = (exposed_after + control_after, exposed_before + control_before);
-        let exposed = exposed_after + exposed_before;
-        let likelihood = |ratio: f64| {
-            // The root of before * x + after * ratio * x / (1 + x * (ratio - 1)) = exposed,
-            // written so that nothing cancels for a ratio near 1.
-            let square = before * (ratio - 1.0);
-            let linear = before + after * ratio - exposed * (ratio - 1.0);
-            let share =
-                2.0 * exposed / (linear + (linear * linear + 4.0 * square * exposed).sqrt());
-            let risen = ratio * share / (1.0 + share * (ratio - 1.0));
-            let part = |seen: f64, chance: f64| {
-                if seen > 0.0 { seen * chance.max(f64::MIN_POSITIVE).ln() } else { 0.0 }
-            };
-            part(exposed_before, share)
-                + part(control_before, 1.0 - share)
-                + part(exposed_after, risen)
-                + part(control_after, 1.0 - risen)
-        };
-        if after > 0.0 && exposed > 0.0 { likelihood(ratio) - likelihood(1.0) } else { 0.0 }
-    }
-
     /// Log likelihood the split gains when exposed sites may rise: the scan statistic, with the
     /// baseline and the common shock estimated instead of known. Negative when they fell.
     fn likelihood_gain(&self) -> f64 {
@@ -154,23 +126,6 @@ pub(super) fn pooled(tables: &[Table]) -> (f64, f64) {
 /// Scan log likelihood ratio over all waves, signed, over `dispersion`.
 pub(super) fn likelihood_ratio(tables: &[Table], dispersion: f64) -> f64 {
     tables.iter().map(Table::likelihood_gain).sum::<f64>() / dispersion
-}
-
-/// How much better rises of several sizes explain the cases than no rise does, on average: the
-/// logarithm of the mean of the likelihood ratios, each to the power of 1 over `dispersion`.
-///
-/// The best-fitting rise ([`likelihood_ratio`]) always flatters the cohort with the fewest cases,
-/// because there the best fit is the wildest; sizes fixed beforehand do not.
-pub(super) fn evidence(tables: &[Table], dispersion: f64) -> f64 {
-    mean_of(|ratio| tables.iter().map(|table| table.gain(ratio)).sum::<f64>() / dispersion)
-}
-
-/// The logarithm of the mean of `exp(gain)` over [`RISES`].
-pub(super) fn mean_of(gain: impl Fn(f64) -> f64) -> f64 {
-    let gains = RISES.map(gain);
-    let most = gains.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = gains.into_iter().map(|gain| (gain - most).exp()).sum();
-    most + (sum / RISES.len() as f64).ln()
 }
 
 /// The chance of so many exposed cases or more, given all cases: a beta-binomial tail.

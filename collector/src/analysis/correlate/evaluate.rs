@@ -10,6 +10,7 @@ use super::cohort::together;
 use super::coverage::Coverage;
 use super::detectable::{Design, detectable_ratio};
 use super::effect::{self, Table};
+use super::evidence::evidence;
 use super::exposure::Reach;
 use super::lag;
 use super::lens::{Effect, Index, Lens};
@@ -225,7 +226,7 @@ fn with_controls(scope: &Scope<'_>, exposed: &Exposed<'_>, depth: Depth) -> Eval
         standard_error: (variance * dispersion).sqrt(),
         dispersion,
         llr: effect::likelihood_ratio(tables, dispersion),
-        evidence: effect::evidence(tables, randomise::halves_dispersion(panel).max(1.0)),
+        evidence: evidence(panel, randomise::halves_dispersion(panel).max(1.0)),
         p_model: 1.0,
         p: 1.0,
         attainable: 0.0,
