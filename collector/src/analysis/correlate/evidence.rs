@@ -1,6 +1,6 @@
 //! What ranks changes: how much better a rise of the exposed sites explains the cases than none.
 //!
-//! Four sizes of a rise, fixed beforehand, are held against no rise, and their likelihoods averaged;
+//! Four sizes of a rise, fixed beforehand, are held against none, and their likelihoods averaged;
 //! the best-fitting size would flatter the cohort with the fewest cases, because there the best fit
 //! is the wildest. What all sites did in the window is not known but not anything either: it is
 //! averaged over shocks as large as the service's past had them, with a wide remainder for the day
