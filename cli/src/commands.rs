@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod baseline;
+pub(crate) mod cases;
 pub(crate) mod changes;
 pub(crate) mod correlate;
 pub(crate) mod diff;

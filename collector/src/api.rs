@@ -5,6 +5,7 @@
 //! [`Problem`](driftline_protocol::wire::Problem). Who may ask is written beside each route and
 //! checked before its handler runs.
 
+pub mod cases;
 pub mod change;
 pub mod outliers;
 pub mod read;
@@ -180,6 +181,62 @@ pub const ROUTES: &[Route] = &[
         handler: || get(read::events),
     },
     Route {
+        method: Method::Get,
+        path: "/api/v1/cases",
+        scope: Scope::Read,
+        summary: "Cases, newest opened first, in their system's words and in ours",
+        query: &[
+            ("source", "only of this source"),
+            ("id", "only with this id"),
+            ("from", "opened at or after: RFC 3339 time or epoch milliseconds"),
+            ("to", "opened before: RFC 3339 time or epoch milliseconds"),
+            AFTER,
+            LIMIT,
+        ],
+        body: &[],
+        handler: || get(cases::cases),
+    },
+    Route {
+        method: Method::Post,
+        path: "/api/v1/cases",
+        scope: Scope::Cases,
+        summary: "Take cases: one JSON object, an array, one object a line, or CSV under a header",
+        query: &[("source", "the system they come from; default: the name of the token")],
+        body: &[
+            ("id", "its name in its system; a case sent again is the same case"),
+            ("opened_at", "when it was opened; what was said first stays"),
+            ("recorded_at", "when its system first held it"),
+            ("resolved_at", "when it was resolved"),
+            ("due_at", "when it must be resolved"),
+            ("service", "what it is about"),
+            ("site", "where it is"),
+            ("category", "what sort of case it is"),
+            ("team", "the group that works on it"),
+            ("priority", "how urgent it is"),
+            ("status", "where it stands"),
+            ("parent", "the case it is part of or was merged into"),
+        ],
+        handler: || post(cases::take),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/cases/sources",
+        scope: Scope::Read,
+        summary: "Where cases come from, and up to when each source told all it had",
+        query: &[],
+        body: &[],
+        handler: || get(cases::sources),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/cases/unmapped",
+        scope: Scope::Read,
+        summary: "Services and sites of cases that the configuration does not know",
+        query: &[],
+        body: &[],
+        handler: || get(cases::unmapped),
+    },
+    Route {
         method: Method::Post,
         path: "/api/v1/hosts/{host}/baseline",
         scope: Scope::Admin,
@@ -223,7 +280,7 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         body: &[
             ("name", "1 to 63 of a-z, 0-9, '.', '_' and '-'; replaces a token of the same name"),
-            ("scope", "enrol, read, metrics or admin"),
+            ("scope", "enrol, read, metrics, cases or admin"),
             ("days", "how long it lives, 1 to 366"),
         ],
         handler: || post(change::create_token),
@@ -259,9 +316,10 @@ async fn check(
     next: Next,
 ) -> Response<Body> {
     let headers = request.headers();
-    let allowed = match method {
-        Method::Get => collector.person(headers, scope),
-        Method::Post | Method::Delete => collector.admin(headers),
+    let allowed = match (method, scope) {
+        (Method::Get, _) => collector.person(headers, scope),
+        (Method::Post | Method::Delete, Scope::Cases) => collector.case_system(headers),
+        (Method::Post | Method::Delete, _) => collector.admin(headers),
     };
     match allowed {
         Err(refusal) => refusal.into_response(),
@@ -353,6 +411,7 @@ fn scope(route: &Route) -> &'static str {
         Scope::Enrol => "enrol",
         Scope::Read => "read",
         Scope::Metrics => "metrics",
+        Scope::Cases => "cases",
         Scope::Admin => "admin",
     }
 }
@@ -370,9 +429,11 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_something_needs_admin() {
+    fn what_changes_something_needs_admin_and_what_brings_cases_its_own() {
         for route in ROUTES.iter().filter(|route| route.method != Method::Get) {
-            assert_eq!(route.scope, Scope::Admin, "{}", route.path);
+            let cases = route.path == "/api/v1/cases";
+            let scope = if cases { Scope::Cases } else { Scope::Admin };
+            assert_eq!(route.scope, scope, "{}", route.path);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What an administrator may set: one struct, its defaults, the sample file.
 //!
-//! Knows nothing of files ([`load`]) nor of which host belongs where ([`place`]). Unknown fields
-//! are refused, every value has a bound, and [`sample`] with its comment signs taken off is exactly
-//! [`Config::default`].
+//! Knows nothing of files ([`load`]) nor of which host belongs where ([`place`]), nor of what the
+//! words of a case mean ([`cases`]). Unknown fields are refused, every value has a bound, and
+//! [`sample`] with its comment signs taken off is exactly [`Config::default`].
 
+pub mod cases;
 pub mod load;
 pub mod place;
 pub mod rules;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use place::{GroupRule, HostRule, Place};
+pub use cases::{CaseMap, CaseSource, Mapper, Words};
+pub use place::{GroupRule, HostRule, Place, Served, ServicePath};
 pub use rules::{ParameterRule, RulesConfig};
 
 /// The collector's configuration, complete.
@@ -53,6 +55,12 @@ pub struct Config {
     pub rules: RulesConfig,
     /// What the site decided about parameters of rules; the last entry that fits counts.
     pub parameters: Vec<ParameterRule>,
+    /// Which groups a service's calls pass, and the sites they serve.
+    pub service_paths: Vec<ServicePath>,
+    /// Systems that cases come from.
+    pub case_sources: Vec<CaseSource>,
+    /// What the words of cases mean here; the first that holds decides each word.
+    pub case_maps: Vec<CaseMap>,
 }
 
 /// Certificate and key of the collector, PEM; read again at each reload.
@@ -90,6 +98,9 @@ impl Default for Config {
             groups: Vec::new(),
             rules: RulesConfig::default(),
             parameters: Vec::new(),
+            service_paths: Vec::new(),
+            case_sources: Vec::new(),
+            case_maps: Vec::new(),
         }
     }
 }
@@ -152,6 +163,8 @@ mod tests {
         assert!(everything.tls.is_some() && everything.stale_seconds.is_some());
         assert_eq!((everything.hosts.len(), everything.groups.len()), (1, 1));
         assert_eq!(everything.parameters.len(), 1);
+        assert_eq!((everything.case_sources.len(), everything.case_maps.len()), (1, 1));
+        assert_eq!(everything.service_paths.len(), 1);
         assert!(examples.len() > 6);
     }
 

@@ -92,6 +92,7 @@ enum ScopeArgument {
     Enrol,
     Read,
     Metrics,
+    Cases,
     Admin,
 }
 
@@ -194,6 +195,7 @@ fn tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
                 ScopeArgument::Enrol => Scope::Enrol,
                 ScopeArgument::Read => Scope::Read,
                 ScopeArgument::Metrics => Scope::Metrics,
+                ScopeArgument::Cases => Scope::Cases,
                 ScopeArgument::Admin => Scope::Admin,
             };
             let life = (scope, days);

@@ -7,6 +7,8 @@
 pub mod agents;
 pub mod answer;
 pub mod body;
+mod case_folders;
+pub mod case_intake;
 pub mod connections;
 mod judging;
 pub mod pages;

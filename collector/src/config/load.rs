@@ -12,7 +12,9 @@ use driftline_protocol::limits;
 use serde::{Deserialize, Deserializer, de};
 
 use super::rules::PartialRules;
-use super::{Config, GroupRule, HostRule, ParameterRule, Tls};
+use super::{
+    CaseMap, CaseSource, Config, GroupRule, HostRule, ParameterRule, ServicePath, Tls,
+};
 
 /// Where the configuration stands unless the command line says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/driftline/collector.toml";
@@ -58,7 +60,7 @@ pub enum ConfigError {
 
 /// Every field, as it begins its line in the sample file.
 #[cfg(test)]
-pub(super) const FIELDS: [&str; 27] = [
+pub(super) const FIELDS: [&str; 40] = [
     "listen =",
     "public_url =",
     "state_dir =",
@@ -86,6 +88,19 @@ pub(super) const FIELDS: [&str; 27] = [
     "folder =",
     "[[parameter]]",
     "value =",
+    "[[service_path]]",
+    "groups =",
+    "sites =",
+    "[[case_source]]",
+    "folder =",
+    "timezone =",
+    "columns =",
+    "[[case_map]]",
+    "source =",
+    "from_service =",
+    "from_site =",
+    "from_category =",
+    "category =",
 ];
 
 /// One file: whatever it leaves out stays as it was.
@@ -116,6 +131,12 @@ struct Partial {
     rules: PartialRules,
     #[serde(default)]
     parameter: Vec<ParameterRule>,
+    #[serde(default)]
+    service_path: Vec<ServicePath>,
+    #[serde(default)]
+    case_source: Vec<CaseSource>,
+    #[serde(default)]
+    case_map: Vec<CaseMap>,
 }
 
 #[derive(Deserialize, Default)]
@@ -258,6 +279,9 @@ fn merge(config: &mut Config, partial: Partial) {
         group,
         rules,
         parameter,
+        service_path,
+        case_source,
+        case_map,
     } = partial;
     set(&mut config.listen, listen);
     set(&mut config.state_dir, state_dir);
@@ -273,6 +297,9 @@ fn merge(config: &mut Config, partial: Partial) {
     config.groups.extend(group);
     rules.merge(&mut config.rules);
     config.parameters.extend(parameter);
+    config.service_paths.extend(service_path);
+    config.case_sources.extend(case_source);
+    config.case_maps.extend(case_map);
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {

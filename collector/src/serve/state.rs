@@ -190,4 +190,14 @@ impl Collector {
         browser::check_change(headers, public.as_deref()).map_err(Refusal::malformed)?;
         Ok(person)
     }
+    /// The system that may send cases.
+    ///
+    /// # Errors
+    /// As [`Collector::person`] with the scope `cases`, and what [`browser::check_import`] refuses.
+    pub fn case_system(&self, headers: &HeaderMap) -> Result<Person, Refusal> {
+        let person = self.person(headers, Scope::Cases)?;
+        let public = self.settings().config.public_url.clone();
+        browser::check_import(headers, public.as_deref()).map_err(Refusal::malformed)?;
+        Ok(person)
+    }
 }

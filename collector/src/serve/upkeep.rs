@@ -17,8 +17,8 @@ use rustix::io::Errno;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::Stores;
 use super::state::Collector;
+use super::{Stores, case_folders};
 use crate::config::Config;
 use crate::store::sqlite::{self, CHECKPOINT_BYTES, Checkpointer};
 
@@ -119,6 +119,7 @@ pub fn spawn(
     supervise(tasks, collector, stopped, note);
     supervise(tasks, collector, stopped, expire);
     supervise(tasks, collector, stopped, super::judging::judging);
+    supervise(tasks, collector, stopped, case_folders::watch);
     if let Some(checkpoint) = checkpoint {
         tasks.spawn(fold(checkpoint, stopped.clone()));
     }

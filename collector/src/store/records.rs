@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Cursor;
+use super::case_records::{CaseReading, CaseRecord};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::finding::{Finding, FindingKind, Severity};
 
@@ -49,6 +50,11 @@ pub enum Step {
     RemoveToken(String),
     /// Something befell a host or the store.
     Event(EventRecord),
+    /// Cases were received: a new one is kept and given its number; of a known one what may change
+    /// is replaced, and when it was opened and first received stays.
+    Cases(Vec<CaseRecord>),
+    /// A source of cases was read, to the end or in part.
+    CaseReading(CaseReading),
 }
 
 /// A section version, checked and compared, ready to be made durable.
@@ -343,6 +349,8 @@ pub enum Scope {
     Read,
     /// Read `/metrics`.
     Metrics,
+    /// Send cases.
+    Cases,
     /// Approve, retire, manage tokens; and read.
     Admin,
 }
@@ -475,6 +483,8 @@ pub struct Totals {
     pub parts: u64,
     /// Section versions kept.
     pub versions: u64,
+    /// Cases ever kept.
+    pub cases: u64,
     /// Bytes of the store on disk; 0 in memory.
     pub bytes: u64,
 }

@@ -6,6 +6,10 @@
 //! FreeSWITCH, Kamailio and stock Linux hosts. Wrong either way hurts: a missed name leaks, a wrong
 //! one hides a setting.
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
+
 use crate::item::{ItemKey, ItemValue};
 
 /// Words that, at the end of a name, name a secret.
@@ -190,38 +194,43 @@ const APT_PINS: &[&str] = &["origin", "release", "version"];
 
 /// Every name of a secret holds one of these, whatever its case: what holds none needs no closer
 /// look.
-const MARKS: &[&[u8]] = &[
-    b"a1",
-    b"auth",
-    b"communit",
-    b"cred",
-    b"key",
-    b"pass",
-    b"pin",
-    b"preshared",
-    b"psk",
-    b"pw",
-    b"salt",
-    b"secret",
-    b"seed",
-    b"token",
-    b"code",
+const MARKS: &[&str] = &[
+    "a1-hash",
+    "a1_hash",
+    "auth",
+    "communit",
+    "cred",
+    "key",
+    "pass",
+    "pin",
+    "preshared",
+    "psk",
+    "pw",
+    "salt",
+    "secret",
+    "seed",
+    "token",
+    "code",
+    // Names that decide what inside their value is a secret.
+    "dsn",
 ];
 
-/// The same as text, for whoever looks through whole texts.
+/// The same, for whoever looks through whole texts.
 pub(super) fn marks() -> impl Iterator<Item = &'static str> {
-    MARKS.iter().filter_map(|mark| std::str::from_utf8(mark).ok())
+    MARKS.iter().copied()
 }
+
+static FINDER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let mut builder = AhoCorasickBuilder::new();
+    builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA));
+    builder.build(MARKS).ok()
+});
 
 /// Whether `name` may be one of a secret; quick, and wrong only towards yes. Two names in three of
 /// a stock host end here, which halves the cost of redaction.
 pub(super) fn may_name_secret(name: &str) -> bool {
-    let marked = |at: &[u8]| {
-        MARKS.iter().any(|mark| at.get(..mark.len()).is_some_and(|s| s.eq_ignore_ascii_case(mark)))
-    };
-    let bytes = name.as_bytes();
     // Letters beyond ASCII may become ASCII in lower case; such names are rare enough to look at.
-    !name.is_ascii() || (0..bytes.len()).any(|from| bytes.get(from..).is_some_and(marked))
+    !name.is_ascii() || FINDER.as_ref().is_none_or(|finder| finder.is_match(name))
 }
 
 /// Whether `key` names a secret, given its value.
@@ -255,6 +264,9 @@ fn closely_names_secret(key: &ItemKey, value: &ItemValue) -> bool {
 /// The name in `key` that decides what inside its value is a secret, where the value as a whole is
 /// none: a data source (`dsn:user:password`) or a header with a scheme.
 pub(super) fn names_partial_secret(key: &ItemKey) -> Option<String> {
+    if !may_name_secret(key.as_str()) {
+        return None;
+    }
     let segments = key.segments().filter(|segment| !is_number(segment));
     let value = |name: &String| !VALUE_SEGMENTS.contains(&name.to_lowercase().as_str());
     let name = segments.filter(value).last()?.to_lowercase();

@@ -13,6 +13,7 @@
 mod alert;
 mod bad_input;
 mod disk;
+mod durable;
 mod git;
 mod identity;
 mod killing;

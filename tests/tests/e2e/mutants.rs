@@ -14,7 +14,7 @@ const MUTANTS: [Mutant; 19] = [
     (
         COLLECTOR,
         "acknowledge_before_commit",
-        "killing::nothing_observed_is_lost_by_killing_either_side",
+        "durable::what_was_acknowledged_outlives_a_kill_in_that_moment",
     ),
     (COLLECTOR, "apply_known_generation_again", "killing::a_version_sent_twice_is_one_change"),
     (

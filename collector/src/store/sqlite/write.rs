@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::codec::{At, Bits, Doing, Json, Word};
 use super::names::Names;
-use super::{Writer, expire};
+use super::{Writer, cases, expire};
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
 use crate::store::{Append, NewPart, StoreError};
@@ -206,6 +206,10 @@ impl Batch<'_> {
         self.names.hosts.number(self.db, host.as_str())
     }
 
+    pub(super) fn word(&mut self, word: &str) -> rusqlite::Result<i64> {
+        self.names.words.number(self.db, word)
+    }
+
     pub(super) fn part(&mut self, part: &PartName) -> rusqlite::Result<i64> {
         self.names.parts.number(self.db, part.as_str())
     }
@@ -234,6 +238,8 @@ impl Batch<'_> {
                 Ok(())
             }
             Step::Event(event) => self.note_event(event),
+            Step::Cases(all) => all.iter().try_for_each(|case| cases::keep_case(self, case)),
+            Step::CaseReading(reading) => cases::note_reading(self, reading),
         }
     }
 
