@@ -43,6 +43,9 @@ enum Command {
     Changes(commands::changes::Changes),
     /// List open drift and deviations.
     Findings(commands::findings::Findings),
+    /// Permit findings to be for a while, with owner, reason and end.
+    #[command(subcommand)]
+    Exception(commands::exception::ExceptionCommand),
     /// List the rules hosts are held to.
     Rules,
     /// List cases, newest opened first.
@@ -118,6 +121,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Host(host) => host.run(&client()?, output).await,
         Command::Changes(changes) => changes.run(&client()?, output).await,
         Command::Findings(findings) => findings.run(&client()?, output).await,
+        Command::Exception(command) => command.run(&client()?, output).await,
         Command::Rules => commands::rules::run(&client()?, output).await,
         Command::Cases(cases) => cases.run(&client()?, output).await,
         Command::Outliers(outliers) => outliers.run(&client()?, output).await,

@@ -198,7 +198,9 @@ impl ExceptionScope {
                 return Err(ExceptionError::Text { field, most });
             }
         }
-        let star = |pattern: &Option<String>| pattern.as_ref().is_none_or(|p| p.trim_matches('*').is_empty());
+        let star = |pattern: &Option<String>| {
+            pattern.as_ref().is_none_or(|p| p.trim_matches('*').is_empty())
+        };
         let all = star(host) && star(part) && star(key);
         if all && group.is_none() && site.is_none() && rule.is_none() {
             return Err(ExceptionError::Everything);

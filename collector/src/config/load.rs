@@ -12,9 +12,7 @@ use driftline_protocol::limits;
 use serde::{Deserialize, Deserializer, de};
 
 use super::rules::PartialRules;
-use super::{
-    CaseMap, CaseSource, Config, GroupRule, HostRule, ParameterRule, ServicePath, Tls,
-};
+use super::{CaseMap, CaseSource, Config, GroupRule, HostRule, ParameterRule, ServicePath, Tls};
 
 /// Where the configuration stands unless the command line says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/driftline/collector.toml";

@@ -44,6 +44,8 @@ pub enum Step {
         /// Versions delivered, by the agent's account.
         delivered: u64,
     },
+    /// An exception was made or ended: replaces the one of the same name.
+    Exception(Box<crate::analysis::exceptions::Exception>),
     /// A token was made or replaced.
     Token(TokenRecord),
     /// A token was removed, by its name.
@@ -438,11 +440,15 @@ pub enum EventKind {
     Reloaded,
     /// A report was refused as forged or broken.
     Refused,
+    /// An exception was made.
+    ExceptionMade,
+    /// An exception was ended before its time.
+    ExceptionEnded,
 }
 
 impl EventKind {
     /// Every kind, in the order of the metric reference.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Enrolled,
         Self::Cloned,
         Self::RolledBack,
@@ -453,6 +459,8 @@ impl EventKind {
         Self::TokenChanged,
         Self::Reloaded,
         Self::Refused,
+        Self::ExceptionMade,
+        Self::ExceptionEnded,
     ];
 
     /// The word used in metrics, code and talk.
@@ -468,6 +476,8 @@ impl EventKind {
             Self::TokenChanged => "token_changed",
             Self::Reloaded => "reloaded",
             Self::Refused => "refused",
+            Self::ExceptionMade => "exception_made",
+            Self::ExceptionEnded => "exception_ended",
         }
     }
 }

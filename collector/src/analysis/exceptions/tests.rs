@@ -98,8 +98,7 @@ fn it_counts_from_when_it_was_made_until_its_end_and_not_a_moment_longer() {
 
 #[test]
 fn every_field_of_the_scope_narrows() {
-    let about =
-        About { site: "graz".into(), groups: vec!["edge".into()], ..About::default() };
+    let about = About { site: "graz".into(), groups: vec!["edge".into()], ..About::default() };
     let all = ExceptionScope::default;
     let text = |text: &str| Some(text.to_owned());
     for (scope, expect) in [
@@ -117,11 +116,8 @@ fn every_field_of_the_scope_narrows() {
         (ExceptionScope { key: text("a/*"), ..all() }, true),
         (ExceptionScope { key: text("b"), ..all() }, false),
     ] {
-        let covers = exception(scope.clone()).covers(
-            &id(Some("a/b")),
-            &about,
-            at("2026-11-02T00:00:00Z"),
-        );
+        let covers =
+            exception(scope.clone()).covers(&id(Some("a/b")), &about, at("2026-11-02T00:00:00Z"));
         assert_eq!(covers, expect, "{scope:?}");
     }
     let whole = exception(ExceptionScope { key: text("*"), ..on("sbc-1") });
@@ -146,7 +142,11 @@ fn what_nobody_should_permit_is_refused() {
 }
 
 const ZONES: [&str; 6] = [
-    "UTC", "Europe/Vienna", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata",
+    "UTC",
+    "Europe/Vienna",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Asia/Kolkata",
     "America/Sao_Paulo",
 ];
 
