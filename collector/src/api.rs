@@ -8,6 +8,7 @@
 pub mod cases;
 pub mod change;
 pub mod exceptions;
+pub mod import;
 pub mod outliers;
 pub mod read;
 pub mod rules;
@@ -297,6 +298,22 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         body: &[],
         handler: || post(change::reinstate),
+    },
+    Route {
+        method: Method::Post,
+        path: "/api/v1/import",
+        scope: Scope::Admin,
+        summary: "Fill the timeline of a host with a history kept elsewhere; raises no finding",
+        query: &[],
+        body: &[
+            ("version", "of the wire"),
+            ("host", "whose history; made where it is not known"),
+            ("kind", "what kind of host, where it is not known"),
+            ("source", "the section, `imported_` and a name"),
+            ("versions", "at most 64 states of it, oldest first, each against the one before"),
+            ("parts", "the parts that these or later versions name, redacted"),
+        ],
+        handler: || post(import::import),
     },
     Route {
         method: Method::Get,

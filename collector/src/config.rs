@@ -51,16 +51,16 @@ pub struct Config {
     pub hosts: Vec<HostRule>,
     /// Groups of hosts; a host may be in many.
     pub groups: Vec<GroupRule>,
-    /// Which rules hosts are held to.
-    pub rules: RulesConfig,
-    /// What the site decided about parameters of rules; the last entry that fits counts.
-    pub parameters: Vec<ParameterRule>,
     /// Which groups a service's calls pass, and the sites they serve.
     pub service_paths: Vec<ServicePath>,
     /// Systems that cases come from.
     pub case_sources: Vec<CaseSource>,
     /// What the words of cases mean here; the first that holds decides each word.
     pub case_maps: Vec<CaseMap>,
+    /// Which rules hosts are held to.
+    pub rules: RulesConfig,
+    /// What the site decided about parameters of rules; the last entry that fits counts.
+    pub parameters: Vec<ParameterRule>,
 }
 
 /// Certificate and key of the collector, PEM; read again at each reload.
@@ -96,11 +96,11 @@ impl Default for Config {
             metrics: MetricsConfig { per_host: true },
             hosts: Vec::new(),
             groups: Vec::new(),
-            rules: RulesConfig::default(),
-            parameters: Vec::new(),
             service_paths: Vec::new(),
             case_sources: Vec::new(),
             case_maps: Vec::new(),
+            rules: RulesConfig::default(),
+            parameters: Vec::new(),
         }
     }
 }
@@ -162,9 +162,9 @@ mod tests {
         let everything = load::parse("sample", &text.join("\n")).unwrap();
         assert!(everything.tls.is_some() && everything.stale_seconds.is_some());
         assert_eq!((everything.hosts.len(), everything.groups.len()), (1, 1));
-        assert_eq!(everything.parameters.len(), 1);
         assert_eq!((everything.case_sources.len(), everything.case_maps.len()), (1, 1));
         assert_eq!(everything.service_paths.len(), 1);
+        assert_eq!(everything.parameters.len(), 1);
         assert!(examples.len() > 6);
     }
 

@@ -22,6 +22,7 @@ mod fleet;
 mod foresight;
 mod heartbeat;
 mod held;
+mod import;
 mod parts;
 mod versions;
 mod view;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 
 use driftline_protocol::ids::HostId;
 use driftline_protocol::wire::{
-    EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, Problem, ProblemCode, Report,
+    EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, Import, Problem, ProblemCode, Report,
     ReportAnswer,
 };
 use jiff::Timestamp;
@@ -43,6 +44,7 @@ pub use enrol::{Proof, token_hash};
 pub use except::{EXCEPTIONS_MOST, end_exception, except};
 pub use foresight::Foresight;
 pub use held::is_judged_otherwise;
+pub use import::{Imported, check_import};
 pub use parts::{check_parts, check_report};
 pub use versions::{CHANGES_PER_VERSION, ITEMS_PER_VERSION};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
@@ -266,6 +268,20 @@ impl Ingest {
         report: CheckedReport,
     ) -> Result<Decided<ReportAnswer>, IngestError> {
         versions::report(self, context, caller, report)
+    }
+
+    /// Takes versions of an imported section, whose parts were checked, hashed and packed by us
+    /// ([`check_import`]); the host is made where none is known.
+    ///
+    /// # Errors
+    /// [`IngestError`]: the host was retired, the fleet is full, or the store cannot be read; then
+    /// nothing was taken.
+    pub fn import(
+        &mut self,
+        context: Context<'_>,
+        import: Import<NewPart>,
+    ) -> Result<Decided<Imported>, IngestError> {
+        import::import(self, context, import)
     }
 
     /// Says how everything decided since the last settlement fared. Call it after each write, and

@@ -159,6 +159,8 @@ fn host_state(record: &crate::store::HostRecord, frame: &Frame) -> &'static str 
     let silence = frame.now.duration_since(record.last_seen);
     if record.retired_at.is_some() {
         "retired"
+    } else if record.is_imported() {
+        "imported"
     } else if silence > frame.dormant_after {
         "dormant"
     } else if silence > frame.stale_after {

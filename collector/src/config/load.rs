@@ -80,12 +80,6 @@ pub(super) const FIELDS: [&str; 40] = [
     "service =",
     "[[group]]",
     "host =",
-    "[rules]",
-    "packs =",
-    "off =",
-    "folder =",
-    "[[parameter]]",
-    "value =",
     "[[service_path]]",
     "groups =",
     "sites =",
@@ -99,6 +93,12 @@ pub(super) const FIELDS: [&str; 40] = [
     "from_site =",
     "from_category =",
     "category =",
+    "[rules]",
+    "packs =",
+    "off =",
+    "folder =",
+    "[[parameter]]",
+    "value =",
 ];
 
 /// One file: whatever it leaves out stays as it was.
@@ -126,15 +126,15 @@ struct Partial {
     #[serde(default)]
     group: Vec<GroupRule>,
     #[serde(default)]
-    rules: PartialRules,
-    #[serde(default)]
-    parameter: Vec<ParameterRule>,
-    #[serde(default)]
     service_path: Vec<ServicePath>,
     #[serde(default)]
     case_source: Vec<CaseSource>,
     #[serde(default)]
     case_map: Vec<CaseMap>,
+    #[serde(default)]
+    rules: PartialRules,
+    #[serde(default)]
+    parameter: Vec<ParameterRule>,
 }
 
 #[derive(Deserialize, Default)]
@@ -275,11 +275,11 @@ fn merge(config: &mut Config, partial: Partial) {
         metrics: PartialMetrics { per_host },
         host,
         group,
-        rules,
-        parameter,
         service_path,
         case_source,
         case_map,
+        rules,
+        parameter,
     } = partial;
     set(&mut config.listen, listen);
     set(&mut config.state_dir, state_dir);
@@ -293,11 +293,11 @@ fn merge(config: &mut Config, partial: Partial) {
     config.tls = tls.or(config.tls.take());
     config.hosts.extend(host);
     config.groups.extend(group);
-    rules.merge(&mut config.rules);
-    config.parameters.extend(parameter);
     config.service_paths.extend(service_path);
     config.case_sources.extend(case_source);
     config.case_maps.extend(case_map);
+    rules.merge(&mut config.rules);
+    config.parameters.extend(parameter);
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {

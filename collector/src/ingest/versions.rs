@@ -13,7 +13,7 @@ use driftline_protocol::ids::{Digest, Generation, HostId, PartName, SourceName};
 use driftline_protocol::limits;
 use driftline_protocol::manifest::{DeltaError, Manifest};
 use driftline_protocol::snapshot::{Content, Part};
-use driftline_protocol::wire::{Outcome, ProblemCode, ReportAnswer, SectionVersion};
+use driftline_protocol::wire::{Outcome, ProblemCode, ReportAnswer, SectionVersion, is_imported};
 
 use super::clock::{Corrected, Told};
 use super::fleet::{FINDINGS_PER_HOST, Host, Parts, older_than};
@@ -95,23 +95,25 @@ pub(super) fn report(
     Ok(Decided { answer, parts: report.parts, steps })
 }
 
-/// Takes the versions of one report.
-struct Taker<'a> {
-    context: Context<'a>,
+/// Takes the versions of one report, or of one import.
+pub(super) struct Taker<'a> {
+    pub(super) context: Context<'a>,
     /// Whether the sender was set back, so that its generations may name other versions than ours.
-    older: bool,
-    sent_monotonic_ms: u64,
-    bench: Bench<'a>,
-    host: &'a mut Host,
-    foresight: &'a Foresight,
-    totals: &'a mut IngestTotals,
-    steps: Vec<Step>,
+    pub(super) older: bool,
+    pub(super) sent_monotonic_ms: u64,
+    pub(super) bench: Bench<'a>,
+    pub(super) host: &'a mut Host,
+    pub(super) foresight: &'a Foresight,
+    pub(super) totals: &'a mut IngestTotals,
+    pub(super) steps: Vec<Step>,
 }
 
 /// A version that fits, before it is compared.
-struct Fitting {
+pub(super) struct Fitting {
     version: SectionVersion,
     before: Parts,
+    /// Whether it is the first of its section: everything is new and nothing changed.
+    begins: bool,
     origin: Origin,
     at: Corrected,
     /// Parts that are new or differ.
@@ -122,20 +124,24 @@ struct Fitting {
 
 /// What a version brings.
 #[derive(Default)]
-struct Consequences {
+pub(super) struct Consequences {
     after: Parts,
     unobserved: BTreeMap<PartName, Unread>,
     changes: Vec<Change>,
     findings: Vec<Finding>,
-    summarised: u64,
+    pub(super) summarised: u64,
     /// Findings beyond the bound of their rule.
-    dropped: u64,
+    pub(super) dropped: u64,
     /// Items looked at.
     work: usize,
 }
 
 impl Taker<'_> {
     fn take(&mut self, version: SectionVersion) -> Result<Outcome, StoreError> {
+        if is_imported(&version.source) {
+            let why = format!("section {} is kept for an imported history", version.source);
+            return Ok(self.refuse(why));
+        }
         let ours = self.host.load(self.context.store)?.sections.get(&version.source).cloned();
         if let Some(outcome) = self.already_known(&version, ours.as_ref()) {
             return Ok(outcome);
@@ -176,7 +182,7 @@ impl Taker<'_> {
     }
 
     /// The newest parts of `source`: pending, foreseen or durable.
-    fn before(
+    pub(super) fn before(
         &self,
         source: &SourceName,
         ours: Option<&SectionRecord>,
@@ -208,7 +214,7 @@ impl Taker<'_> {
     }
 
     /// Why a version cannot be what it says, if it cannot.
-    fn forged(&self, version: &SectionVersion, next: &Manifest) -> Option<String> {
+    pub(super) fn forged(&self, version: &SectionVersion, next: &Manifest) -> Option<String> {
         let sections = self.host.known().map(|known| &known.sections);
         let full = sections.is_some_and(|sections| {
             sections.len() >= SECTIONS_PER_HOST && !sections.contains_key(&version.source)
@@ -247,15 +253,11 @@ impl Taker<'_> {
         let known = self.host.known();
         let first = known.is_none_or(|known| !known.sections.contains_key(&version.source));
         let origin = if first { Origin::First } else { Origin::Agent };
-        let gone = before.keys().filter(|name| !next.0.contains_key(name)).cloned().collect();
-        let differs = |(name, digest): &(PartName, Digest)| {
-            before.get(name).is_none_or(|record| record.digest != *digest)
-        };
-        let changed = next.0.into_iter().filter(differs).collect();
-        Fitting { version, before, origin, at, changed, gone }
+        let fitting = Fitting::new(version, (before, next), (origin, at));
+        if first { fitting.beginning() } else { fitting }
     }
 
-    fn missing(&self, fitting: &Fitting) -> Result<Vec<Digest>, StoreError> {
+    pub(super) fn missing(&self, fitting: &Fitting) -> Result<Vec<Digest>, StoreError> {
         let pending = &self.host.pending.parts;
         let named: BTreeSet<Digest> = fitting.changed.iter().map(|(_, digest)| *digest).collect();
         let unknown: Vec<Digest> = named.into_iter().filter(|d| !pending.contains_key(d)).collect();
@@ -265,7 +267,7 @@ impl Taker<'_> {
     }
 
     /// What changed, and what that means, part by part.
-    fn consequences(&self, fitting: &Fitting) -> Result<Consequences, StoreError> {
+    pub(super) fn consequences(&self, fitting: &Fitting) -> Result<Consequences, StoreError> {
         let mut all = Consequences { after: fitting.before.clone(), ..Consequences::default() };
         let mut unread_of = BTreeMap::new();
         for (name, digest) in &fitting.changed {
@@ -328,8 +330,11 @@ impl Taker<'_> {
         };
         let sizes = [seen, after.and_then(Part::observed)];
         all.work += 1 + sizes.iter().flatten().map(|side| side.items.len()).sum::<usize>();
-        if fitting.origin != Origin::First {
+        if !fitting.begins {
             all.changes.extend(diff(name, Known { seen, read }, after));
+        }
+        if fitting.origin == Origin::Import {
+            return Ok(()); // what was is held against no baseline and no rule
         }
         self.judge(fitting, (name, after), all)
     }
@@ -397,7 +402,7 @@ impl Taker<'_> {
         part.map(Cow::Owned).ok_or_else(damaged)
     }
 
-    fn commit(
+    pub(super) fn commit(
         &mut self,
         fitting: Fitting,
         ours: Option<&SectionRecord>,
@@ -447,6 +452,27 @@ impl Taker<'_> {
     }
 }
 
+impl Fitting {
+    /// What `version` does to the parts `before` it, of which it leaves those of `next`.
+    pub(super) fn new(
+        version: SectionVersion,
+        (before, next): (Parts, Manifest),
+        (origin, at): (Origin, Corrected),
+    ) -> Self {
+        let gone = before.keys().filter(|name| !next.0.contains_key(name)).cloned().collect();
+        let differs = |(name, digest): &(PartName, Digest)| {
+            before.get(name).is_none_or(|record| record.digest != *digest)
+        };
+        let changed = next.0.into_iter().filter(differs).collect();
+        Self { version, before, begins: false, origin, at, changed, gone }
+    }
+
+    /// The same as the first of its section.
+    pub(super) fn beginning(self) -> Self {
+        Self { begins: true, ..self }
+    }
+}
+
 impl Consequences {
     /// Whether the next part may be compared item by item.
     fn may_go_on(&self) -> bool {
@@ -456,7 +482,7 @@ impl Consequences {
     /// Records a part as one change as a whole.
     fn summarise(&mut self, fitting: &Fitting, part: &PartName, kind: ChangeKind) {
         self.summarised += 1;
-        if fitting.origin == Origin::First {
+        if fitting.begins {
             return;
         }
         let kind = if fitting.before.contains_key(part) { kind } else { ChangeKind::Added };
@@ -478,7 +504,7 @@ pub(super) fn bound_findings(findings: &mut Vec<Finding>, open: usize) -> u64 {
     (before - findings.len()) as u64
 }
 
-fn manifest(parts: &Parts) -> Manifest {
+pub(super) fn manifest(parts: &Parts) -> Manifest {
     Manifest(parts.iter().map(|(name, record)| (name.clone(), record.digest)).collect())
 }
 

@@ -185,6 +185,11 @@ const FOLDERS: &[&str] = &[
     "/tmp/", "/usr/", "/var/", "file:/", "http://", "https://", "~/",
 ];
 
+/// How names of files end that hold a key or a certificate. What follows `private_key =` is then
+/// the file, whose change matters, and not what stands in it.
+const KEY_FILES: &[&str] =
+    &[".asc", ".cer", ".crt", ".der", ".gpg", ".jks", ".key", ".keytab", ".p12", ".pem", ".pfx"];
+
 /// Services of `nsswitch.conf`, which has a database `passwd`.
 const NAME_SERVICES: &[&str] =
     &["compat", "db", "files", "ldap", "nis", "nisplus", "sss", "systemd", "winbind"];
@@ -332,6 +337,7 @@ pub(super) fn is_harmless(name: &str, value: &str) -> bool {
     let one_of = |list: &[&str]| list.iter().any(|word| word.eq_ignore_ascii_case(first));
     is_reference(value)
         || FOLDERS.iter().any(|folder| first.starts_with(folder))
+        || is_key_file(value)
         || (first.trim_end_matches([',', ';']) == value.trim_end_matches([',', ';'])
             && SWITCHES.contains(&first.trim_end_matches([',', ';']).to_ascii_lowercase().as_str()))
         || (name.eq_ignore_ascii_case("pin") && first != value && one_of(APT_PINS))
@@ -364,6 +370,14 @@ fn is_reference(value: &str) -> bool {
         || inside("<", ">").is_some_and(name)
         || value.strip_prefix("!secret ").is_some_and(name)
         || value.strip_prefix('$').is_some_and(shell)
+}
+
+/// Whether a value is the path of a file that holds a key or a certificate.
+fn is_key_file(value: &str) -> bool {
+    let value = value.trim_end_matches([',', ';']);
+    let path = |c: char| c.is_ascii_alphanumeric() || "/._-$()".contains(c);
+    KEY_FILES.iter().any(|end| value.strip_suffix(end).is_some_and(|stem| !stem.is_empty()))
+        && value.chars().all(path)
 }
 
 /// Whether a value is a port of `/etc/services`, where programs have such names.

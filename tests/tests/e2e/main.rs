@@ -16,6 +16,7 @@ mod disk;
 mod durable;
 mod git;
 mod identity;
+mod import;
 mod killing;
 #[cfg(feature = "mutants")]
 mod mutants;

@@ -26,7 +26,7 @@ use crate::store::*;
 use crate::writer::Reads;
 
 const HOSTS: [&str; 2] = ["pbx1", "sbc2"];
-const SOURCES: [&str; 2] = ["files", "os"];
+const SOURCES: [&str; 2] = ["files", "imported_files"];
 const PARTS: [&str; 4] = ["/etc/a", "/etc/b", "/etc/c", "/etc/d"];
 const HOUR: i64 = 3_600;
 

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use driftline_protocol::ids::{Digest, HostId, PartName};
+use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::ledger::Chain;
+use driftline_protocol::wire::is_imported;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
@@ -288,7 +289,10 @@ impl Batch<'_> {
         let mut rows = sources.query([host])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push((row.get::<_, i64>(0)?, Chain::start(&super::codec::name(row, 1)?)));
+            let source: SourceName = super::codec::name(row, 1)?;
+            if !is_imported(&source) {
+                found.push((row.get::<_, i64>(0)?, Chain::start(&source)));
+            }
         }
         for (source, chain) in found {
             renew.execute(params![host, source, chain.0.0])?;
