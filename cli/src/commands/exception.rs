@@ -135,7 +135,7 @@ impl Add {
             "expires": expires, "zone": zone,
         });
         let made: Value = client.post("/api/v1/exceptions", &body).await?;
-        let until = made["expires_at"].as_str().unwrap_or_default();
+        let until = made.get("expires_at").and_then(Value::as_str).unwrap_or_default();
         eprintln_message(&format!("{name} counts until {until}"));
         Ok(())
     }
