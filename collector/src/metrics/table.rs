@@ -285,9 +285,11 @@ metrics! {
     CHANGES "changes_total" Counter [Domain, ChangeKind]
         "Changes of items since the store was made, imports left out";
     FINDINGS_OPEN "findings_open" Gauge [FindingKind, Domain, Severity]
-        "Open findings of all hosts";
+        "Open findings of all hosts that no exception permits";
+    FINDINGS_EXCEPTED "findings_excepted" Gauge [FindingKind, Domain, Severity]
+        "Open findings of all hosts that an exception permits";
     DRIFT_OPEN "drift_open" Gauge [Host, Domain, Severity]
-        "Open drifts of a host";
+        "Open drifts of a host that no exception permits";
     EVENTS "events_total" Counter [Event]
         "What befell hosts and the store since it was made";
     REQUESTS "requests_total" Counter [Route]

@@ -41,11 +41,15 @@ pub enum EventKind {
     Reloaded,
     /// A report was refused as forged or broken.
     Refused,
+    /// An exception was made.
+    ExceptionMade,
+    /// An exception was ended before its time.
+    ExceptionEnded,
 }
 
 impl EventKind {
     /// Every kind, in the order of the metric reference.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Enrolled,
         Self::Cloned,
         Self::RolledBack,
@@ -56,6 +60,8 @@ impl EventKind {
         Self::TokenChanged,
         Self::Reloaded,
         Self::Refused,
+        Self::ExceptionMade,
+        Self::ExceptionEnded,
     ];
 
     /// The word used in metrics, code and talk.
@@ -71,6 +77,8 @@ impl EventKind {
             Self::TokenChanged => "token_changed",
             Self::Reloaded => "reloaded",
             Self::Refused => "refused",
+            Self::ExceptionMade => "exception_made",
+            Self::ExceptionEnded => "exception_ended",
         }
     }
 }

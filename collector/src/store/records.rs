@@ -45,6 +45,8 @@ pub enum Step {
         /// Versions delivered, by the agent's account.
         delivered: u64,
     },
+    /// An exception was made or ended: replaces the one of the same name.
+    Exception(Box<crate::analysis::exceptions::Exception>),
     /// A token was made or replaced.
     Token(TokenRecord),
     /// A token was removed, by its name.
