@@ -111,6 +111,8 @@ fn fixtures() -> Vec<Fixture> {
         origins::tests::kamailio(),
         origins::tests::opensips(),
         origins::tests::freeswitch(),
+        origins::tests::ejabberd(),
+        origins::tests::prosody(),
         files::tests::fixture(),
     ]
 }

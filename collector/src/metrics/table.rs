@@ -85,9 +85,10 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 11] = [
+pub const SOURCES: [&str; 13] = [
     "accounts",
     "asterisk",
+    "ejabberd",
     "files",
     "freeswitch",
     "kamailio",
@@ -95,6 +96,7 @@ pub const SOURCES: [&str; 11] = [
     "opensips",
     "os",
     "packages",
+    "prosody",
     "services",
     "other",
 ];
