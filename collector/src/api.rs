@@ -10,6 +10,7 @@ pub mod change;
 pub mod import;
 pub mod outliers;
 pub mod read;
+pub mod rules;
 
 use std::sync::Arc;
 
@@ -148,6 +149,15 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         body: &[],
         handler: || get(read::finding),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/rules",
+        scope: Scope::Read,
+        summary: "The rules that are on, with why and what to do",
+        query: &[],
+        body: &[],
+        handler: || get(rules::rules),
     },
     Route {
         method: Method::Get,

@@ -18,8 +18,10 @@ use driftline_protocol::wire::{
 use super::clock::Corrected;
 use super::fleet::check_version;
 use super::heartbeat::held;
+use super::held::Bench;
 use super::versions::{Fitting, Taker, manifest};
 use super::{Context, Decided, Foresight, Ingest, IngestError, IngestTotals, parts};
+use crate::standards::Standards;
 use crate::store::{HostRecord, NO_AGENT, NewPart, Origin, Step, StoreError};
 
 /// How far a time of a history may be off, in milliseconds: histories are kept in whole seconds.
@@ -77,10 +79,13 @@ pub(super) fn import(
     host.pending.parts.extend(parts.iter().map(|part| (*part.digest(), part.clone())));
     // What is counted here is nobody's counter: see the module.
     let mut totals = IngestTotals::default();
+    // What was is held against no rule.
+    let no_rules = Standards::default();
     let mut taker = Taker {
         context,
         older: false,
         sent_monotonic_ms: 0,
+        bench: Bench::new(&no_rules, &id, kind),
         host,
         foresight: &Foresight::default(),
         totals: &mut totals,

@@ -2,6 +2,7 @@
 
 mod agent;
 mod import;
+mod rules;
 
 use agent::{Agent, World, at, file, source};
 use driftline_protocol::canonical;

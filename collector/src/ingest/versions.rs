@@ -18,6 +18,7 @@ use driftline_protocol::wire::{Outcome, ProblemCode, ReportAnswer, SectionVersio
 use super::clock::{Corrected, Told};
 use super::fleet::{FINDINGS_PER_HOST, Host, Parts, older_than};
 use super::heartbeat::{SECTIONS_PER_HOST, cloned, event, hear, held};
+use super::held::{Bench, SectionView};
 use super::ledger::Link;
 use super::{
     CheckedReport, Context, Decided, Foresight, Ingest, IngestError, IngestTotals, ledger,
@@ -68,6 +69,7 @@ pub(super) fn report(
     host.pending.parts.extend(arrived);
     ingest.heard(context, caller);
     let epoch = ingest.config.epoch;
+    let standards = std::sync::Arc::clone(&ingest.standards);
     let Some(host) = ingest.fleet.get_mut(caller) else {
         return Err(IngestError::refused(ProblemCode::NotFound, format!("no host {caller}")));
     };
@@ -75,6 +77,7 @@ pub(super) fn report(
         context,
         older: host.presence.is_older(report.session),
         sent_monotonic_ms: report.monotonic_ms,
+        bench: Bench::new(&standards, caller, host.record.kind),
         host,
         foresight: &foresight,
         totals: &mut ingest.totals,
@@ -98,6 +101,7 @@ pub(super) struct Taker<'a> {
     /// Whether the sender was set back, so that its generations may name other versions than ours.
     pub(super) older: bool,
     pub(super) sent_monotonic_ms: u64,
+    pub(super) bench: Bench<'a>,
     pub(super) host: &'a mut Host,
     pub(super) foresight: &'a Foresight,
     pub(super) totals: &'a mut IngestTotals,
@@ -126,6 +130,8 @@ pub(super) struct Consequences {
     changes: Vec<Change>,
     findings: Vec<Finding>,
     pub(super) summarised: u64,
+    /// Findings beyond the bound of their rule.
+    pub(super) dropped: u64,
     /// Items looked at.
     work: usize,
 }
@@ -284,6 +290,7 @@ impl Taker<'_> {
             }
             all.after.remove(name);
         }
+        self.judge_missing(fitting, &mut all);
         let unread = all.after.values().filter(|r| fitting.version.delta.set.contains_key(&r.part));
         let unread = unread.filter_map(|record| Some((record.part.clone(), record.unread?)));
         all.unobserved = unread.collect();
@@ -362,7 +369,26 @@ impl Taker<'_> {
         let open = || known.into_iter().flat_map(|known| known.of_part(host, source, part));
         all.findings.extend(judge(&view, open()));
         all.findings.extend(policy::malformed(&view, open()));
+        let judged = self.bench.judge(&view, open());
+        all.findings.extend(judged.findings);
+        all.dropped += judged.dropped;
         Ok(())
+    }
+
+    /// Judges the parts that rules demand and that neither came nor went.
+    fn judge_missing(&self, fitting: &Fitting, all: &mut Consequences) {
+        let (host, source) = (&self.host.record.id, &fitting.version.source);
+        let (domain, now) = (fitting.version.domain, fitting.at.at);
+        let known = self.host.known();
+        let open = |part: &PartName| -> Vec<&Finding> {
+            let known = known.into_iter().flat_map(|known| known.open.values());
+            known.filter(|f| f.id.source == *source && f.id.part == *part).collect()
+        };
+        let section = SectionView { host, source, domain, now };
+        let is_there =
+            |part: &PartName| all.after.contains_key(part) || fitting.gone.contains(part);
+        let judged = self.bench.judge_missing(section, is_there, open);
+        all.findings.extend(judged.findings);
     }
 
     /// A part by its digest, on its way, foreseen or durable.
@@ -387,7 +413,7 @@ impl Taker<'_> {
         let lost = self.host.gaps.remove(&version.source).filter(|_| ours.is_none()).unwrap_or(0);
         let known = self.host.load(self.context.store)?;
         let dropped = bound_findings(&mut all.findings, known.open.len());
-        self.totals.findings_dropped += dropped;
+        self.totals.findings_dropped += dropped + all.dropped;
         known.note(&all.findings);
         let record = VersionRecord {
             source: version.source.clone(),
@@ -466,7 +492,7 @@ impl Consequences {
 }
 
 /// Drops findings that would open beyond the bound of their host; returns how many.
-fn bound_findings(findings: &mut Vec<Finding>, open: usize) -> u64 {
+pub(super) fn bound_findings(findings: &mut Vec<Finding>, open: usize) -> u64 {
     let mut room = FINDINGS_PER_HOST.saturating_sub(open);
     let before = findings.len();
     findings.retain(|finding| {

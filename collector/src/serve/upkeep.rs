@@ -119,6 +119,7 @@ pub fn spawn(
     supervise(tasks, collector, stopped, note);
     supervise(tasks, collector, stopped, expire);
     supervise(tasks, collector, stopped, case_folders::watch);
+    supervise(tasks, collector, stopped, super::judging::judging);
     if let Some(checkpoint) = checkpoint {
         tasks.spawn(fold(checkpoint, stopped.clone()));
     }

@@ -21,6 +21,7 @@ mod killing;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod quiet;
+mod rules;
 mod secrets;
 
 use std::path::{Path, PathBuf};

@@ -146,6 +146,7 @@ fn finding((host_index, name, status, at): (usize, usize, u8, i64)) -> Finding {
             part: part_name(name),
             key: (name % 2 == 0).then(|| ItemKey::of(["key"])),
             kind: FindingKind::ALL[name % 2],
+            rule: (name % 3 == 1).then(|| "a-rule".to_owned().try_into().unwrap()),
         },
         domain: Domain::Config,
         severity: Severity::Warning,

@@ -1,5 +1,6 @@
 //! The write half: each call is one transaction, so it is durable as a whole or not at all.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
@@ -11,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::codec::{At, Bits, Doing, Json, Word};
 use super::names::Names;
 use super::{Writer, cases, expire};
-use crate::analysis::finding::{Finding, Status};
+use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
 use crate::store::{Append, NewPart, StoreError};
 
@@ -316,7 +317,7 @@ impl Batch<'_> {
             self.names.hosts.number(self.db, id.host.as_str())?,
             self.names.sources.number(self.db, id.source.as_str())?,
             self.names.parts.number(self.db, id.part.as_str())?,
-            id.key.as_ref().map_or("", |key| key.as_str()),
+            keyed(id),
             id.kind.as_str(),
             finding.status == Status::Open,
             At(finding.first_seen),
@@ -381,5 +382,15 @@ impl Batch<'_> {
         note.execute(params![At(event.at), host, event.kind.as_str(), event.detail])?;
         self.count(&format!("events/{}", event.kind.as_str()), 1);
         Ok(())
+    }
+}
+
+/// What tells the findings of one kind in one part apart: the item, and the rule on a line of its
+/// own. Never read back: the body has both.
+pub(super) fn keyed(id: &FindingId) -> Cow<'_, str> {
+    let key = id.key.as_ref().map_or("", |key| key.as_str());
+    match &id.rule {
+        None => Cow::Borrowed(key),
+        Some(rule) => Cow::Owned(format!("{key}\n{rule}")),
     }
 }
