@@ -40,8 +40,7 @@ pub use kamailio::{KAMAILIO, OPENSIPS};
 pub use xmpp::{EJABBERD, PROSODY};
 
 /// Every product, in the order a reader meets their sections.
-pub const ALL: [&Product; 6] =
-    [&ASTERISK, &KAMAILIO, &OPENSIPS, &FREESWITCH, &EJABBERD, &PROSODY];
+pub const ALL: [&Product; 6] = [&ASTERISK, &KAMAILIO, &OPENSIPS, &FREESWITCH, &EJABBERD, &PROSODY];
 
 /// How deep includes may nest: Kamailio stops at 10, FreeSWITCH at 100.
 const DEPTH: usize = 100;
