@@ -115,6 +115,8 @@ fn fixtures() -> Vec<Fixture> {
         origins::tests::freeswitch(),
         listeners::tests::fixture(),
         certificates::tests::fixture(),
+        origins::tests::ejabberd(),
+        origins::tests::prosody(),
         files::tests::fixture(),
     ]
 }

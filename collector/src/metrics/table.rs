@@ -85,10 +85,11 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 13] = [
+pub const SOURCES: [&str; 15] = [
     "accounts",
     "asterisk",
     "certificates",
+    "ejabberd",
     "files",
     "freeswitch",
     "kamailio",
@@ -97,6 +98,7 @@ pub const SOURCES: [&str; 13] = [
     "opensips",
     "os",
     "packages",
+    "prosody",
     "services",
     "other",
 ];
