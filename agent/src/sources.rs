@@ -28,13 +28,27 @@ pub mod listeners;
 
 pub mod certificates;
 
+pub mod time_sync;
+
+pub mod kernel_policy;
+
+pub mod network;
+
+pub mod cron;
+
 pub mod files;
 
 pub mod glob;
 
+mod each;
+
 mod include;
 
 mod look;
+
+mod precedence;
+
+mod settings;
 
 mod stamp;
 
@@ -59,6 +73,10 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
         Box::new(login_policy::LoginPolicy::new()),
         Box::new(listeners::Listeners::new()),
         Box::new(certificates::Certificates::new()),
+        Box::new(time_sync::TimeSync::new()),
+        Box::new(kernel_policy::KernelPolicy::new()),
+        Box::new(network::Network::new()),
+        Box::new(cron::Cron::new()),
         Box::new(files::Files::new(files)?),
     ])
 }

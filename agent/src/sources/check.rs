@@ -17,9 +17,8 @@ use driftline_protocol::snapshot::{Content, Part, Reason};
 
 use crate::machine::{Machine, Seam};
 use crate::sources::{Carry, Receipt, Sink, Source};
-use crate::sources::{
-    accounts, certificates, files, listeners, login_policy, os, packages, services,
-};
+use crate::sources::{accounts, certificates, cron, files, kernel_policy, listeners, login_policy};
+use crate::sources::{network, os, packages, services, time_sync};
 
 /// What the checks need to know of one source.
 pub(crate) struct Fixture {
@@ -111,6 +110,10 @@ fn fixtures() -> Vec<Fixture> {
         login_policy::tests::fixture(),
         listeners::tests::fixture(),
         certificates::tests::fixture(),
+        time_sync::tests::fixture(),
+        kernel_policy::tests::fixture(),
+        network::tests::fixture(),
+        cron::tests::fixture(),
         files::tests::fixture(),
     ]
 }
