@@ -36,6 +36,8 @@ pub mod network;
 
 pub mod cron;
 
+pub mod browser_policy;
+
 pub mod files;
 
 pub mod glob;
@@ -77,6 +79,7 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
         Box::new(kernel_policy::KernelPolicy::new()),
         Box::new(network::Network::new()),
         Box::new(cron::Cron::new()),
+        Box::new(browser_policy::BrowserPolicy::new()),
         Box::new(files::Files::new(files)?),
     ])
 }

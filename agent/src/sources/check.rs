@@ -17,7 +17,8 @@ use driftline_protocol::snapshot::{Content, Part, Reason};
 
 use crate::machine::{Machine, Seam};
 use crate::sources::{Carry, Receipt, Sink, Source};
-use crate::sources::{accounts, certificates, cron, files, kernel_policy, listeners, login_policy};
+use crate::sources::{accounts, browser_policy, certificates, cron, files, kernel_policy};
+use crate::sources::{listeners, login_policy};
 use crate::sources::{network, os, packages, services, time_sync};
 
 /// What the checks need to know of one source.
@@ -114,6 +115,7 @@ fn fixtures() -> Vec<Fixture> {
         kernel_policy::tests::fixture(),
         network::tests::fixture(),
         cron::tests::fixture(),
+        browser_policy::tests::fixture(),
         files::tests::fixture(),
     ]
 }
