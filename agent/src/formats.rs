@@ -41,6 +41,10 @@ pub mod crontab;
 
 pub mod pam;
 
+pub mod prosody;
+
+pub mod relays;
+
 pub mod script;
 
 pub mod sshd;
@@ -51,7 +55,13 @@ pub mod systemd;
 
 pub mod text;
 
+pub mod toml;
+
+mod tree;
+
 pub mod xml;
+
+pub mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -92,10 +102,16 @@ pub static ALL: &[&Format] = &[
     &kamailio::TLS,
     &kamailio::FORMAT,
     &kamailio::OPENSIPS,
+    &relays::RTPENGINE,
+    &relays::COTURN,
+    &prosody::FORMAT,
     &script::AEL,
     &script::LUA,
     &script::ADSI,
     &json::FORMAT,
+    &yaml::EJABBERD,
+    &yaml::FORMAT,
+    &toml::FORMAT,
     &freeswitch::FORMAT,
     &xml::FORMAT,
     &ini::FORMAT,

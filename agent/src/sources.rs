@@ -38,6 +38,8 @@ pub mod cron;
 
 pub mod browser_policy;
 
+pub mod origins;
+
 pub mod files;
 
 pub mod glob;
@@ -67,7 +69,7 @@ mod manual;
 /// # Errors
 /// [`GlobError`] for the first text of `files` that is no pattern.
 pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
-    Ok(vec![
+    let mut sources: Vec<Box<dyn Source>> = vec![
         Box::new(os::Os::new()),
         Box::new(packages::Packages::new()),
         Box::new(services::Services::new()),
@@ -80,8 +82,12 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
         Box::new(network::Network::new()),
         Box::new(cron::Cron::new()),
         Box::new(browser_policy::BrowserPolicy::new()),
-        Box::new(files::Files::new(files)?),
-    ])
+    ];
+    for product in origins::ALL {
+        sources.push(Box::new(origins::Origins::new(product)));
+    }
+    sources.push(Box::new(files::Files::new(files)?));
+    Ok(sources)
 }
 
 /// Reads one kind of fact from the host.

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod baseline;
+pub(crate) mod cases;
 pub(crate) mod changes;
 pub(crate) mod correlate;
 pub(crate) mod diff;
@@ -8,10 +9,12 @@ pub(crate) mod doctor;
 pub(crate) mod findings;
 pub(crate) mod host;
 pub(crate) mod hosts;
+pub(crate) mod import;
 mod input;
 pub(crate) mod outliers;
 pub(crate) mod replay;
 pub(crate) mod retire;
+pub(crate) mod rules;
 pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod volume;

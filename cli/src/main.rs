@@ -43,6 +43,10 @@ enum Command {
     Changes(commands::changes::Changes),
     /// List open drift and deviations.
     Findings(commands::findings::Findings),
+    /// List cases, newest opened first.
+    Cases(commands::cases::Cases),
+    /// List the rules hosts are held to.
+    Rules,
     /// List what is odd among hosts that should be alike; needs no baseline and no rule.
     Outliers(commands::outliers::Outliers),
     /// Agree to the present state of a host.
@@ -61,6 +65,8 @@ enum Command {
     Diff(commands::diff::Diff),
     /// Say what each commit of a git history changed, one line a commit.
     Replay(commands::replay::Replay),
+    /// Fill the timeline of a host with a git history; raises no finding.
+    Import(commands::import::Import),
     /// Rank changes by how well they go together with a rise in cases.
     Correlate(commands::correlate::Correlate),
     /// Say which counts of cases are above what the past lets expect.
@@ -114,6 +120,8 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Host(host) => host.run(&client()?, output).await,
         Command::Changes(changes) => changes.run(&client()?, output).await,
         Command::Findings(findings) => findings.run(&client()?, output).await,
+        Command::Cases(cases) => cases.run(&client()?, output).await,
+        Command::Rules => commands::rules::run(&client()?, output).await,
         Command::Outliers(outliers) => outliers.run(&client()?, output).await,
         Command::Baseline(baseline) => baseline.run(&client()?).await,
         Command::Retire(which) => which.retire(&client()?).await,
@@ -122,6 +130,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Doctor => commands::doctor::run(&client()?).await,
         Command::Diff(diff) => diff.run(client, output).await,
         Command::Replay(replay) => replay.run(cli.output),
+        Command::Import(import) => import.run(client()?, output).await,
         Command::Correlate(correlate) => correlate.run(output),
         Command::Volume(volume) => volume.run(output),
         Command::Completions { shell } => {

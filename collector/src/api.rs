@@ -5,9 +5,12 @@
 //! [`Problem`](driftline_protocol::wire::Problem). Who may ask is written beside each route and
 //! checked before its handler runs.
 
+pub mod cases;
 pub mod change;
+pub mod import;
 pub mod outliers;
 pub mod read;
+pub mod rules;
 
 use std::sync::Arc;
 
@@ -149,6 +152,15 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::Get,
+        path: "/api/v1/rules",
+        scope: Scope::Read,
+        summary: "The rules that are on, with why and what to do",
+        query: &[],
+        body: &[],
+        handler: || get(rules::rules),
+    },
+    Route {
+        method: Method::Get,
         path: "/api/v1/outliers",
         scope: Scope::Read,
         summary: "Settings in which a host differs from peers that agree, the oddest first",
@@ -168,6 +180,62 @@ pub const ROUTES: &[Route] = &[
         query: &[HOST, AFTER, LIMIT],
         body: &[],
         handler: || get(read::events),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/cases",
+        scope: Scope::Read,
+        summary: "Cases, newest opened first, in their system's words and in ours",
+        query: &[
+            ("source", "only of this source"),
+            ("id", "only with this id"),
+            ("from", "opened at or after: RFC 3339 time or epoch milliseconds"),
+            ("to", "opened before: RFC 3339 time or epoch milliseconds"),
+            AFTER,
+            LIMIT,
+        ],
+        body: &[],
+        handler: || get(cases::cases),
+    },
+    Route {
+        method: Method::Post,
+        path: "/api/v1/cases",
+        scope: Scope::Cases,
+        summary: "Take cases: one JSON object, an array, one object a line, or CSV under a header",
+        query: &[("source", "the system they come from; default: the name of the token")],
+        body: &[
+            ("id", "its name in its system; a case sent again is the same case"),
+            ("opened_at", "when it was opened; what was said first stays"),
+            ("recorded_at", "when its system first held it"),
+            ("resolved_at", "when it was resolved"),
+            ("due_at", "when it must be resolved"),
+            ("service", "what it is about"),
+            ("site", "where it is"),
+            ("category", "what sort of case it is"),
+            ("team", "the group that works on it"),
+            ("priority", "how urgent it is"),
+            ("status", "where it stands"),
+            ("parent", "the case it is part of or was merged into"),
+        ],
+        handler: || post(cases::take),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/cases/sources",
+        scope: Scope::Read,
+        summary: "Where cases come from, and up to when each source told all it had",
+        query: &[],
+        body: &[],
+        handler: || get(cases::sources),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/cases/unmapped",
+        scope: Scope::Read,
+        summary: "Services and sites of cases that the configuration does not know",
+        query: &[],
+        body: &[],
+        handler: || get(cases::unmapped),
     },
     Route {
         method: Method::Post,
@@ -197,6 +265,22 @@ pub const ROUTES: &[Route] = &[
         handler: || post(change::reinstate),
     },
     Route {
+        method: Method::Post,
+        path: "/api/v1/import",
+        scope: Scope::Admin,
+        summary: "Fill the timeline of a host with a history kept elsewhere; raises no finding",
+        query: &[],
+        body: &[
+            ("version", "of the wire"),
+            ("host", "whose history; made where it is not known"),
+            ("kind", "what kind of host, where it is not known"),
+            ("source", "the section, `imported_` and a name"),
+            ("versions", "at most 64 states of it, oldest first, each against the one before"),
+            ("parts", "the parts that these or later versions name, redacted"),
+        ],
+        handler: || post(import::import),
+    },
+    Route {
         method: Method::Get,
         path: "/api/v1/tokens",
         scope: Scope::Admin,
@@ -213,7 +297,7 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         body: &[
             ("name", "1 to 63 of a-z, 0-9, '.', '_' and '-'; replaces a token of the same name"),
-            ("scope", "enrol, read, metrics or admin"),
+            ("scope", "enrol, read, metrics, cases or admin"),
             ("days", "how long it lives, 1 to 366"),
         ],
         handler: || post(change::create_token),
@@ -249,9 +333,10 @@ async fn check(
     next: Next,
 ) -> Response<Body> {
     let headers = request.headers();
-    let allowed = match method {
-        Method::Get => collector.person(headers, scope),
-        Method::Post | Method::Delete => collector.admin(headers),
+    let allowed = match (method, scope) {
+        (Method::Get, _) => collector.person(headers, scope),
+        (Method::Post | Method::Delete, Scope::Cases) => collector.case_system(headers),
+        (Method::Post | Method::Delete, _) => collector.admin(headers),
     };
     match allowed {
         Err(refusal) => refusal.into_response(),
@@ -343,6 +428,7 @@ fn scope(route: &Route) -> &'static str {
         Scope::Enrol => "enrol",
         Scope::Read => "read",
         Scope::Metrics => "metrics",
+        Scope::Cases => "cases",
         Scope::Admin => "admin",
     }
 }
@@ -360,9 +446,11 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_something_needs_admin() {
+    fn what_changes_something_needs_admin_and_what_brings_cases_its_own() {
         for route in ROUTES.iter().filter(|route| route.method != Method::Get) {
-            assert_eq!(route.scope, Scope::Admin, "{}", route.path);
+            let cases = route.path == "/api/v1/cases";
+            let scope = if cases { Scope::Cases } else { Scope::Admin };
+            assert_eq!(route.scope, scope, "{}", route.path);
         }
     }
 }

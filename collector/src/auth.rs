@@ -131,7 +131,9 @@ impl Keys {
                 | Step::Recount { .. }
                 | Step::Approve { .. }
                 | Step::Findings(_)
-                | Step::Event(_) => {}
+                | Step::Event(_)
+                | Step::Cases(_)
+                | Step::CaseReading(_) => {}
             }
         }
     }
@@ -170,7 +172,7 @@ impl Keys {
 fn admin_may(wanted: Scope) -> bool {
     match wanted {
         Scope::Read | Scope::Metrics | Scope::Admin => true,
-        Scope::Enrol => false,
+        Scope::Enrol | Scope::Cases => false,
     }
 }
 
@@ -324,13 +326,14 @@ mod tests {
     #[test]
     fn a_scope_allows_itself_and_admin_reads_too() {
         let now = Timestamp::UNIX_EPOCH;
-        let all = [Scope::Enrol, Scope::Read, Scope::Metrics, Scope::Admin];
+        let all = [Scope::Enrol, Scope::Read, Scope::Metrics, Scope::Cases, Scope::Admin];
         for held in all {
             let keys = Keys::default();
             let (token, record) = make("t", held, 1, now).unwrap();
             keys.learn(&[Step::Token(record.clone())]);
             for wanted in all {
-                let expect = held == wanted || (held == Scope::Admin && wanted != Scope::Enrol);
+                let apart = matches!(wanted, Scope::Enrol | Scope::Cases);
+                let expect = held == wanted || (held == Scope::Admin && !apart);
                 let got = keys.person(&bearer_of(&token), wanted, now).is_some();
                 assert_eq!(got, expect, "{held:?} {wanted:?}");
             }

@@ -9,6 +9,7 @@
 mod calendar;
 mod changes;
 mod file;
+mod intake;
 mod moment;
 mod ndjson;
 mod refusal;
@@ -19,6 +20,7 @@ mod take;
 pub use calendar::{Calendar, CalendarError, Holiday, read_calendar};
 pub use changes::{Changes, read_changes};
 pub use file::read_cases;
+pub use intake::{CaseForm, CaseRow, Field, Intake, read_rows};
 pub use moment::parse_moment;
 pub use refusal::{ReadError, Refusal, Refusals, Why};
 pub use sites::read_sites;
@@ -48,6 +50,9 @@ pub const CHANGES: usize = 100_000;
 
 /// The most refusals that are remembered; the others are only counted.
 pub const REFUSALS: usize = 20;
+
+/// How much is asked of a reader at once, in bytes.
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// The largest calendar, in bytes.
 pub const CALENDAR_BYTES: u64 = 4 * 1024 * 1024;

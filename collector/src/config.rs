@@ -1,11 +1,13 @@
 //! What an administrator may set: one struct, its defaults, the sample file.
 //!
-//! Knows nothing of files ([`load`]) nor of which host belongs where ([`place`]). Unknown fields
-//! are refused, every value has a bound, and [`sample`] with its comment signs taken off is exactly
-//! [`Config::default`].
+//! Knows nothing of files ([`load`]) nor of which host belongs where ([`place`]), nor of what the
+//! words of a case mean ([`cases`]). Unknown fields are refused, every value has a bound, and
+//! [`sample`] with its comment signs taken off is exactly [`Config::default`].
 
+pub mod cases;
 pub mod load;
 pub mod place;
+pub mod rules;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +15,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use place::{GroupRule, HostRule, Place};
+pub use cases::{CaseMap, CaseSource, Mapper, Words};
+pub use place::{GroupRule, HostRule, Place, Served, ServicePath};
+pub use rules::{ParameterRule, RulesConfig};
 
 /// The collector's configuration, complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,16 @@ pub struct Config {
     pub hosts: Vec<HostRule>,
     /// Groups of hosts; a host may be in many.
     pub groups: Vec<GroupRule>,
+    /// Which groups a service's calls pass, and the sites they serve.
+    pub service_paths: Vec<ServicePath>,
+    /// Systems that cases come from.
+    pub case_sources: Vec<CaseSource>,
+    /// What the words of cases mean here; the first that holds decides each word.
+    pub case_maps: Vec<CaseMap>,
+    /// Which rules hosts are held to.
+    pub rules: RulesConfig,
+    /// What the site decided about parameters of rules; the last entry that fits counts.
+    pub parameters: Vec<ParameterRule>,
 }
 
 /// Certificate and key of the collector, PEM; read again at each reload.
@@ -82,6 +96,11 @@ impl Default for Config {
             metrics: MetricsConfig { per_host: true },
             hosts: Vec::new(),
             groups: Vec::new(),
+            service_paths: Vec::new(),
+            case_sources: Vec::new(),
+            case_maps: Vec::new(),
+            rules: RulesConfig::default(),
+            parameters: Vec::new(),
         }
     }
 }
@@ -143,6 +162,9 @@ mod tests {
         let everything = load::parse("sample", &text.join("\n")).unwrap();
         assert!(everything.tls.is_some() && everything.stale_seconds.is_some());
         assert_eq!((everything.hosts.len(), everything.groups.len()), (1, 1));
+        assert_eq!((everything.case_sources.len(), everything.case_maps.len()), (1, 1));
+        assert_eq!(everything.service_paths.len(), 1);
+        assert_eq!(everything.parameters.len(), 1);
         assert!(examples.len() > 6);
     }
 

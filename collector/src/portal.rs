@@ -1,4 +1,4 @@
-//! The pages people read: overview, host, part, timeline, change, findings.
+//! The pages people read: overview, host, part, timeline, change, findings, rules.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
@@ -12,6 +12,7 @@ mod host;
 mod link;
 mod overview;
 mod part;
+mod rules;
 mod timeline;
 mod value;
 
@@ -20,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use link::Query;
 
+use crate::analysis::rules::RuleSet;
 use crate::store::StoreError;
 pub(crate) use crate::writer::Reads as Reader;
 
@@ -75,7 +77,7 @@ pub enum PageError {
 /// # Errors
 /// [`PageError`]; the server answers with [`error_page`].
 pub fn respond(
-    store: &dyn Reader,
+    (store, rules): (&dyn Reader, &RuleSet),
     frame: &Frame,
     path: &str,
     query: &Query,
@@ -88,6 +90,7 @@ pub fn respond(
         ["timeline"] => timeline::page(store, frame, query),
         ["changes", id] => change::page(store, frame, id),
         ["findings"] => findings::page(store, frame, query),
+        ["rules"] => rules::page(rules, frame),
         _ => Err(PageError::NotFound { what: "page" }),
     }
 }
@@ -143,6 +146,8 @@ fn host_state(record: &crate::store::HostRecord, frame: &Frame) -> &'static str 
     let silence = frame.now.duration_since(record.last_seen);
     if record.retired_at.is_some() {
         "retired"
+    } else if record.is_imported() {
+        "imported"
     } else if silence > frame.dormant_after {
         "dormant"
     } else if silence > frame.stale_after {

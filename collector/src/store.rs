@@ -7,6 +7,7 @@
 //! together or not at all.
 
 pub mod backup;
+mod case_records;
 mod cursor;
 pub mod memory;
 mod migrations;
@@ -21,6 +22,7 @@ use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
+pub use case_records::*;
 pub use cursor::{Cursor, CursorError};
 pub use new_part::NewPart;
 pub use records::*;

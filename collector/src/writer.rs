@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use crate::auth::Keys;
 use crate::ingest::{self, Context, Decided, Ingest, IngestError, Settlement, Store};
 use crate::metrics::live::Live;
-use crate::store::{Append, NewPart, ReadHistory, Step, StoreError};
+use crate::store::{Append, NewPart, ReadCases, ReadHistory, Step, StoreError};
 
 /// The most requests that wait for the writer: a second of work, so that waiting longer is told as
 /// `busy`.
@@ -43,9 +43,9 @@ pub const GATHER: Duration = Duration::from_millis(10);
 const TRIES: usize = 64;
 
 /// Everything that reads a store.
-pub trait Reads: Store + ReadHistory {}
+pub trait Reads: Store + ReadHistory + ReadCases {}
 
-impl<T: Store + ReadHistory> Reads for T {}
+impl<T: Store + ReadHistory + ReadCases> Reads for T {}
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -410,8 +410,11 @@ impl Desk {
     /// Reads the state anew, since the one in memory may be half changed.
     fn renew(&mut self) {
         match Ingest::new(self.parts.config.clone(), upcast(&*self.parts.read)) {
-            Ok(ingest) => {
-                *locked(&self.ingest) = ingest;
+            Ok(mut ingest) => {
+                let mut before = locked(&self.ingest);
+                ingest.adopt(before.standards());
+                *before = ingest;
+                drop(before);
                 self.ingest.clear_poison();
             }
             // The next decision that reads the store fails and says so.

@@ -18,8 +18,8 @@ use driftline_protocol::snapshot::{Content, Part, Reason};
 use crate::machine::{Machine, Seam};
 use crate::sources::{Carry, Receipt, Sink, Source};
 use crate::sources::{accounts, browser_policy, certificates, cron, files, kernel_policy};
-use crate::sources::{listeners, login_policy};
-use crate::sources::{network, os, packages, services, time_sync};
+use crate::sources::{listeners, login_policy, network, origins, os, packages};
+use crate::sources::{services, time_sync};
 
 /// What the checks need to know of one source.
 pub(crate) struct Fixture {
@@ -116,6 +116,10 @@ fn fixtures() -> Vec<Fixture> {
         network::tests::fixture(),
         cron::tests::fixture(),
         browser_policy::tests::fixture(),
+        origins::tests::asterisk(),
+        origins::tests::kamailio(),
+        origins::tests::opensips(),
+        origins::tests::freeswitch(),
         files::tests::fixture(),
     ]
 }

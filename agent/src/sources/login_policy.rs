@@ -7,7 +7,8 @@
 //! part unobserved, since it may decide any keyword.
 //!
 //! Beside it `pam`, the stacks of the services through which people come in with what they include;
-//! `login_defs`; `password_quality` and `lock` (pwquality, faillock); `polkit`, the rules by digest.
+//! `login_defs`; `password_quality` and `lock` (pwquality, faillock); `polkit`, the rules by
+//! digest.
 
 mod pam;
 mod passwords;

@@ -39,6 +39,8 @@ pub(crate) enum Allowed {
     Read,
     /// Read /metrics, and nothing else.
     Metrics,
+    /// Send cases, and nothing else.
+    Cases,
     /// Approve, retire, manage tokens; and read.
     Admin,
 }
@@ -49,6 +51,7 @@ impl Allowed {
             Self::Enrol => Scope::Enrol,
             Self::Read => Scope::Read,
             Self::Metrics => Scope::Metrics,
+            Self::Cases => Scope::Cases,
             Self::Admin => Scope::Admin,
         }
     }
@@ -64,6 +67,7 @@ impl Row for TokenRecord {
             Scope::Enrol => "enrol",
             Scope::Read => "read",
             Scope::Metrics => "metrics",
+            Scope::Cases => "cases",
             Scope::Admin => "admin",
         };
         vec![

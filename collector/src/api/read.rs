@@ -210,7 +210,7 @@ pub async fn changes(State(collector): Shared, uri: Uri) -> Answer {
 }
 
 /// The same query, going on after the last row of this page.
-fn next_page(uri: &Uri, (field, last): (&str, &str)) -> String {
+pub(super) fn next_page(uri: &Uri, (field, last): (&str, &str)) -> String {
     let same = uri.query().unwrap_or_default().split('&');
     let replaced = |pair: &str| pair.split('=').next() == Some(field);
     let same = same.filter(|pair| !pair.is_empty() && !replaced(pair));
@@ -298,7 +298,7 @@ pub async fn events(State(collector): Shared, uri: Uri) -> Answer {
     Ok(answer::json(&json!({ "events": events, "more": full, "next": next })))
 }
 
-fn place(text: &str) -> Result<Cursor, Refusal> {
+pub(super) fn place(text: &str) -> Result<Cursor, Refusal> {
     text.parse().map_err(Refusal::malformed)
 }
 
@@ -343,7 +343,7 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
 }
 
 /// A time as people and Grafana write it: RFC 3339, or milliseconds since 1970.
-fn moment(text: &str) -> Result<Timestamp, Refusal> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, Refusal> {
     let by_number = text.parse().ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     by_number.or_else(|| text.parse().ok()).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();

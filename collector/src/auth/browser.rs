@@ -23,6 +23,9 @@ pub enum BrowserError {
     /// It changes something and is no JSON.
     #[error("requests that change something need `Content-Type: application/json`")]
     NotJson,
+    /// It brings data in no form that is taken.
+    #[error("cases need `Content-Type: application/json`, `application/x-ndjson` or `text/csv`")]
+    NotData,
     /// It passed a proxy, and only direct requests need no login here.
     #[error("behind a proxy the collector needs [tls], an address beyond loopback and tokens")]
     Proxied,
@@ -54,11 +57,28 @@ pub fn check_name(
 /// # Errors
 /// [`BrowserError::NotJson`], [`BrowserError::ForeignOrigin`].
 pub fn check_change(headers: &HeaderMap, public_url: Option<&str>) -> Result<(), BrowserError> {
+    check_kind(headers, &["application/json"]).then_some(()).ok_or(BrowserError::NotJson)?;
+    check_origin(headers, public_url)
+}
+
+/// Checks a request that brings data in one of the forms files have; a foreign page cannot send any
+/// of them without asking first.
+///
+/// # Errors
+/// [`BrowserError::NotData`], [`BrowserError::ForeignOrigin`].
+pub fn check_import(headers: &HeaderMap, public_url: Option<&str>) -> Result<(), BrowserError> {
+    let kinds = ["application/json", "application/x-ndjson", "text/csv"];
+    check_kind(headers, &kinds).then_some(()).ok_or(BrowserError::NotData)?;
+    check_origin(headers, public_url)
+}
+
+fn check_kind(headers: &HeaderMap, kinds: &[&str]) -> bool {
     let kind = text(headers, header::CONTENT_TYPE).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
-        return Err(BrowserError::NotJson);
-    }
+    kinds.iter().any(|known| kind.eq_ignore_ascii_case(known))
+}
+
+fn check_origin(headers: &HeaderMap, public_url: Option<&str>) -> Result<(), BrowserError> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
     let named = origin.split("//").nth(1).unwrap_or_default();
@@ -153,6 +173,21 @@ mod tests {
             (vec![("content-type", "text/plain"), host], Err(BrowserError::NotJson)),
         ] {
             assert_eq!(check_change(&headers(&pairs), Some("https://d.example")), expect);
+        }
+    }
+
+    #[test]
+    fn a_form_brings_no_cases() {
+        for (kind, fine) in [
+            ("application/json", true),
+            ("application/x-ndjson; charset=utf-8", true),
+            ("text/csv", true),
+            ("text/plain", false),
+            ("application/x-www-form-urlencoded", false),
+            ("multipart/form-data", false),
+        ] {
+            let sent = headers(&[("content-type", kind), ("host", "localhost")]);
+            assert_eq!(check_import(&sent, None).is_ok(), fine, "{kind}");
         }
     }
 

@@ -2,13 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use super::ndjson;
 use super::refusal::{ReadError, Refusal, Why};
 use super::rows::{Fields, Rows};
 use super::take::{Cases, Column, Form, Raw, Taker};
-
-/// How much is asked of the reader at once, in bytes.
-const CHUNK_BYTES: usize = 256 * 1024;
+use super::{CHUNK_BYTES, ndjson};
 
 /// Reads all cases of `reader`: comma-separated rows under a header, or one JSON object a line,
 /// which the first character tells. `sites` are known beforehand and may have no case.

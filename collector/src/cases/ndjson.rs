@@ -91,21 +91,22 @@ fn take(line: &NumberedLine<'_>, taker: &mut Taker<'_>) -> Result<(), Refusal> {
 }
 
 /// Lines of a reader, in bounded memory.
-struct Lines<R> {
-    reader: R,
-    text: Vec<u8>,
-    line: u64,
+pub(super) struct Lines<R> {
+    pub(super) reader: R,
+    pub(super) text: Vec<u8>,
+    pub(super) line: u64,
 }
 
-struct NumberedLine<'a> {
-    number: u64,
-    text: &'a [u8],
+/// One line.
+pub(super) struct NumberedLine<'a> {
+    pub(super) number: u64,
+    pub(super) text: &'a [u8],
     /// Whether it ended within the bound.
-    whole: bool,
+    pub(super) whole: bool,
 }
 
 impl<R: BufRead> Lines<R> {
-    fn next(&mut self) -> Result<Option<NumberedLine<'_>>, ReadError> {
+    pub(super) fn next(&mut self) -> Result<Option<NumberedLine<'_>>, ReadError> {
         let line = self.line;
         let failed = |source| ReadError::Input { line, source };
         self.text.clear();

@@ -9,10 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use csv_core::ReadRecordResult;
 
-use super::{COLUMNS, ROW_BYTES, ReadError};
-
-/// How much is asked of the reader at once, in bytes.
-const CHUNK_BYTES: usize = 256 * 1024;
+use super::{CHUNK_BYTES, COLUMNS, ROW_BYTES, ReadError};
 
 /// The mark some programs put before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use driftline_protocol::limits;
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Config, GroupRule, HostRule, Tls};
+use super::rules::PartialRules;
+use super::{CaseMap, CaseSource, Config, GroupRule, HostRule, ParameterRule, ServicePath, Tls};
 
 /// Where the configuration stands unless the command line says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/driftline/collector.toml";
@@ -57,7 +58,7 @@ pub enum ConfigError {
 
 /// Every field, as it begins its line in the sample file.
 #[cfg(test)]
-pub(super) const FIELDS: [&str; 21] = [
+pub(super) const FIELDS: [&str; 40] = [
     "listen =",
     "public_url =",
     "state_dir =",
@@ -79,6 +80,25 @@ pub(super) const FIELDS: [&str; 21] = [
     "service =",
     "[[group]]",
     "host =",
+    "[[service_path]]",
+    "groups =",
+    "sites =",
+    "[[case_source]]",
+    "folder =",
+    "timezone =",
+    "columns =",
+    "[[case_map]]",
+    "source =",
+    "from_service =",
+    "from_site =",
+    "from_category =",
+    "category =",
+    "[rules]",
+    "packs =",
+    "off =",
+    "folder =",
+    "[[parameter]]",
+    "value =",
 ];
 
 /// One file: whatever it leaves out stays as it was.
@@ -105,6 +125,16 @@ struct Partial {
     host: Vec<HostRule>,
     #[serde(default)]
     group: Vec<GroupRule>,
+    #[serde(default)]
+    service_path: Vec<ServicePath>,
+    #[serde(default)]
+    case_source: Vec<CaseSource>,
+    #[serde(default)]
+    case_map: Vec<CaseMap>,
+    #[serde(default)]
+    rules: PartialRules,
+    #[serde(default)]
+    parameter: Vec<ParameterRule>,
 }
 
 #[derive(Deserialize, Default)]
@@ -126,7 +156,10 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
         merge(&mut config, partial(&file.display().to_string(), &text)?);
     }
     let given = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    credentials(&mut config, file.parent().unwrap_or(Path::new(".")), given.as_deref());
+    let folder = file.parent().unwrap_or(Path::new("."));
+    credentials(&mut config, folder, given.as_deref());
+    // An absolute path replaces the one it is joined to.
+    config.rules.folder = folder.join(&config.rules.folder);
     Ok(config)
 }
 
@@ -242,6 +275,11 @@ fn merge(config: &mut Config, partial: Partial) {
         metrics: PartialMetrics { per_host },
         host,
         group,
+        service_path,
+        case_source,
+        case_map,
+        rules,
+        parameter,
     } = partial;
     set(&mut config.listen, listen);
     set(&mut config.state_dir, state_dir);
@@ -255,6 +293,11 @@ fn merge(config: &mut Config, partial: Partial) {
     config.tls = tls.or(config.tls.take());
     config.hosts.extend(host);
     config.groups.extend(group);
+    config.service_paths.extend(service_path);
+    config.case_sources.extend(case_source);
+    config.case_maps.extend(case_map);
+    rules.merge(&mut config.rules);
+    config.parameters.extend(parameter);
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {

@@ -41,6 +41,27 @@ pub struct GroupRule {
     pub site: Option<String>,
 }
 
+/// The chain of groups that calls of one service pass.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServicePath {
+    /// What callers use, by the name its cases have here.
+    pub service: String,
+    /// The groups, in the order a call passes them.
+    pub groups: Vec<String>,
+    /// The sites that are served; `*` for all of them.
+    pub sites: Vec<String>,
+}
+
+/// Whom a host serves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Served {
+    /// The service; `None` when nobody said, so that the cases of all are looked at.
+    pub service: Option<String>,
+    /// The sites; `None` when nobody said, empty for all of them.
+    pub sites: Option<Vec<String>>,
+}
+
 /// Where one host belongs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
@@ -79,6 +100,33 @@ impl Config {
             }
         }
         place
+    }
+}
+
+impl Config {
+    /// Whom a host at `place` serves: the sites of each service path that passes one of its groups,
+    /// else its own site. A central session border controller touches sites elsewhere.
+    pub fn served(&self, place: &Place) -> Vec<Served> {
+        let passes = |path: &&ServicePath| path.groups.iter().any(|g| place.groups.contains(g));
+        let mut served: Vec<Served> = Vec::new();
+        for path in self.service_paths.iter().filter(passes) {
+            let all = path.sites.iter().any(|site| site == "*");
+            let sites = if all { Vec::new() } else { path.sites.clone() };
+            let same = served.iter_mut().find(|s| s.service.as_ref() == Some(&path.service));
+            match same.and_then(|same| same.sites.as_mut()) {
+                Some(known) if all || known.is_empty() => known.clear(),
+                Some(known) => known.extend(sites),
+                None => {
+                    served.push(Served { service: Some(path.service.clone()), sites: Some(sites) })
+                }
+            }
+        }
+        if served.is_empty() {
+            let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+            let sites = given(&place.site).map(|site| vec![site]);
+            served.push(Served { service: given(&place.service), sites });
+        }
+        served
     }
 }
 
@@ -155,5 +203,30 @@ mod tests {
         assert_eq!(place.groups, ["uc", "edge"]);
         let nobody = Config::default().place(&"x".parse().unwrap(), HostKind::Cloud);
         assert!(!nobody.assigned && nobody.kind == HostKind::Cloud);
+    }
+    #[test]
+    fn a_host_serves_the_sites_of_its_paths_and_else_its_own() {
+        let config = parse(
+            "t",
+            "[[host]]\nname = 'sbc-*'\nsite = 'vienna'\nservice = 'edge'\n\
+             [[host]]\nname = 'pbx'\nsite = 'graz'\n\
+             [[group]]\nname = 'edge'\nhost = 'sbc-?'\n\
+             [[service_path]]\nservice = 'voice'\ngroups = ['edge']\nsites = ['linz']\n\
+             [[service_path]]\nservice = 'voice'\ngroups = ['x', 'edge']\nsites = ['graz']\n\
+             [[service_path]]\nservice = 'fax'\ngroups = ['edge']\nsites = ['*']\n",
+        )
+        .unwrap();
+        let served =
+            |host: &str| config.served(&config.place(&host.parse().unwrap(), HostKind::Endpoint));
+        let check = |host: &str, expect: &[(Option<&str>, Option<&[&str]>)]| {
+            let expect = expect.iter().map(|(service, sites)| Served {
+                service: service.map(str::to_owned),
+                sites: sites.map(|sites| sites.iter().map(|s| (*s).to_owned()).collect()),
+            });
+            assert_eq!(served(host), expect.collect::<Vec<_>>(), "{host}");
+        };
+        check("sbc-1", &[(Some("voice"), Some(&["linz", "graz"])), (Some("fax"), Some(&[]))]);
+        check("pbx", &[(None, Some(&["graz"]))]);
+        check("nobody", &[(None, None)]);
     }
 }

@@ -80,12 +80,31 @@ pub enum Label {
     Url,
 }
 
-/// The states of a host: heard lately, silent, long silent, retired by a person.
-pub const HOST_STATES: [&str; 4] = ["alive", "stale", "dormant", "retired"];
+/// The states of a host: heard lately, silent, long silent, retired by a person, known by an
+/// imported history alone.
+pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 8] =
-    ["accounts", "files", "listeners", "login_policy", "os", "packages", "services", "other"];
+pub const SOURCES: [&str; 18] = [
+    "accounts",
+    "asterisk",
+    "browser_policy",
+    "certificates",
+    "cron",
+    "files",
+    "freeswitch",
+    "kamailio",
+    "kernel_policy",
+    "listeners",
+    "login_policy",
+    "network",
+    "opensips",
+    "os",
+    "packages",
+    "services",
+    "time_sync",
+    "other",
+];
 
 /// The kinds of requests.
 pub const ROUTES: [&str; 8] =

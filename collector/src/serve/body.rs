@@ -76,6 +76,11 @@ pub struct Received {
 }
 
 impl Received {
+    /// The body and its share of the budget apart, for a body that moves elsewhere.
+    pub fn split(mut self) -> (Vec<u8>, Self) {
+        (std::mem::take(&mut self.bytes), self)
+    }
+
     /// The same share of the budget without the body, which was read.
     pub fn emptied(mut self) -> Self {
         self.bytes = Vec::new();

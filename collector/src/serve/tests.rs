@@ -2,6 +2,7 @@
 //! do.
 
 mod agents;
+mod cases;
 mod operation;
 mod people;
 

@@ -17,8 +17,8 @@ use rustix::io::Errno;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::Stores;
 use super::state::Collector;
+use super::{Stores, case_folders};
 use crate::config::Config;
 use crate::store::sqlite::{self, CHECKPOINT_BYTES, Checkpointer};
 
@@ -118,6 +118,8 @@ pub fn spawn(
 ) {
     supervise(tasks, collector, stopped, note);
     supervise(tasks, collector, stopped, expire);
+    supervise(tasks, collector, stopped, case_folders::watch);
+    supervise(tasks, collector, stopped, super::judging::judging);
     if let Some(checkpoint) = checkpoint {
         tasks.spawn(fold(checkpoint, stopped.clone()));
     }
@@ -145,7 +147,7 @@ fn supervise<F: Future<Output = ()> + Send + 'static>(
 }
 
 /// Waits for `time`, or less when the collector stops. Says whether to go on.
-async fn goes_on(stopped: &mut watch::Receiver<()>, time: Duration) -> bool {
+pub(super) async fn goes_on(stopped: &mut watch::Receiver<()>, time: Duration) -> bool {
     tokio::select! {
         // An error means that the sender is gone, which is how the end is told.
         _ = stopped.changed() => false,

@@ -3,6 +3,9 @@
 //! It keeps whole manifests for every version and looks through everything to answer, since being
 //! plainly right is its only purpose. It knows nothing of disks; nothing survives the last handle.
 
+mod cases;
+mod findings;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -13,9 +16,7 @@ use driftline_protocol::snapshot::Part;
 use jiff::Timestamp;
 
 use super::records::*;
-use super::{
-    Append, Cursor, NewPart, ORPHAN_GRACE, ReadFindings, ReadHistory, ReadState, StoreError,
-};
+use super::{Append, Cursor, NewPart, ORPHAN_GRACE, ReadHistory, ReadState, StoreError};
 use crate::analysis::finding::{Finding, FindingId, Status};
 
 /// A store in memory. Clones are handles to the same store, so one may write while others read.
@@ -35,6 +36,7 @@ struct State {
     events: BTreeMap<(Timestamp, u64), EventRecord>,
     last_event: u64,
     totals: Totals,
+    cases: cases::Cases,
 }
 
 #[derive(Debug)]
@@ -94,6 +96,8 @@ impl Append for Memory {
                 Step::Token(token) => drop(state.tokens.insert(token.name.clone(), token.clone())),
                 Step::RemoveToken(name) => drop(state.tokens.remove(name)),
                 Step::Event(event) => state.note_event(event),
+                Step::Cases(cases) => cases.iter().for_each(|case| state.cases.keep(case)),
+                Step::CaseReading(reading) => state.cases.note(reading),
             }
         }
         Ok(new)
@@ -114,6 +118,7 @@ impl Append for Memory {
         let mut left = u64::from(limit);
         state.expire_changes(before, &mut left);
         state.expire_events(before, &mut left);
+        state.cases.expire(before, &mut left);
         state.expire_versions(before, &mut left);
         state.expire_parts(now, &mut left);
         Ok(u64::from(limit) - left)
@@ -409,7 +414,8 @@ impl ReadHistory for Memory {
         let state = self.read();
         let versions = state.sections.values().map(|s| s.history.len() as u64).sum();
         let parts = state.parts.len() as u64;
-        Ok(Totals { parts, versions, bytes: 0, ..state.totals.clone() })
+        let cases = state.cases.total;
+        Ok(Totals { parts, versions, cases, bytes: 0, ..state.totals.clone() })
     }
 }
 
@@ -432,68 +438,4 @@ fn asked_for(filter: &ChangeFilter, record: &ChangeRecord) -> bool {
         && (filter.kinds.is_empty() || filter.kinds.contains(&record.change.kind))
         && filter.from.is_none_or(|from| record.at >= from)
         && filter.to.is_none_or(|to| record.at < to)
-}
-
-impl ReadFindings for Memory {
-    fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError> {
-        let state = self.read();
-        let wanted = |f: &&FindingRecord| {
-            filter.host.as_ref().is_none_or(|host| *host == f.finding.id.host)
-                && filter.kind.is_none_or(|kind| kind == f.finding.id.kind)
-                && (!filter.open_only || f.finding.status == Status::Open)
-                && filter.number.is_none_or(|number| number == f.number)
-                && filter.after.is_none_or(|after| f.place() < after)
-        };
-        let mut found: Vec<_> = state.findings.values().filter(wanted).cloned().collect();
-        found.sort_by_key(|f| Reverse((f.finding.first_seen, f.number)));
-        found.truncate(effective_limit(filter.limit) as usize);
-        Ok(found)
-    }
-
-    fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError> {
-        Ok(self.read().findings.get(id).cloned())
-    }
-
-    fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError> {
-        let mut counts: BTreeMap<_, u64> = BTreeMap::new();
-        for record in self.read().findings.values() {
-            let Finding { id, domain, severity, status, .. } = &record.finding;
-            if *status == Status::Open {
-                *counts.entry((id.host.clone(), id.kind, *domain, *severity)).or_default() += 1;
-            }
-        }
-        let count = |((host, kind, domain, severity), count)| OpenCount {
-            host,
-            kind,
-            domain,
-            severity,
-            count,
-        };
-        Ok(counts.into_iter().map(count).collect())
-    }
-
-    fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError> {
-        Ok(self.read().baselines.get(host).cloned())
-    }
-
-    fn baseline_sources(&self, host: &HostId) -> Result<BTreeSet<SourceName>, StoreError> {
-        let state = self.read();
-        let approved = state.baselines.get(host).into_iter();
-        Ok(approved.flat_map(|baseline| baseline.sections.keys().cloned()).collect())
-    }
-
-    fn baseline_part(
-        &self,
-        host: &HostId,
-        source: &SourceName,
-        part: &PartName,
-    ) -> Result<Option<Option<Digest>>, StoreError> {
-        let state = self.read();
-        let manifest = state.baselines.get(host).and_then(|b| b.sections.get(source));
-        Ok(manifest.map(|manifest| manifest.0.get(part).copied()))
-    }
-
-    fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
-        Ok(self.read().tokens.values().cloned().collect())
-    }
 }

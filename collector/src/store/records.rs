@@ -8,11 +8,12 @@ use driftline_protocol::ids::{
 use driftline_protocol::ledger::Chain;
 use driftline_protocol::manifest::{Manifest, ManifestDelta};
 use driftline_protocol::snapshot::{Domain, Reason};
-use driftline_protocol::wire::HostKind;
+use driftline_protocol::wire::{HostKind, is_imported};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Cursor;
+use super::case_records::{CaseReading, CaseRecord};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::finding::{Finding, FindingKind, Severity};
 
@@ -49,6 +50,11 @@ pub enum Step {
     RemoveToken(String),
     /// Something befell a host or the store.
     Event(EventRecord),
+    /// Cases were received: a new one is kept and given its number; of a known one what may change
+    /// is replaced, and when it was opened and first received stays.
+    Cases(Vec<CaseRecord>),
+    /// A source of cases was read, to the end or in part.
+    CaseReading(CaseReading),
 }
 
 /// A section version, checked and compared, ready to be made durable.
@@ -104,6 +110,16 @@ pub struct HostRecord {
     pub site_key: bool,
     /// When somebody retired it.
     pub retired_at: Option<Timestamp>,
+}
+
+/// The agent's state of a host for which no agent ever spoke: only its history was imported.
+pub const NO_AGENT: Incarnation = Incarnation([0; 16]);
+
+impl HostRecord {
+    /// Whether all that is known of it was imported.
+    pub fn is_imported(&self) -> bool {
+        self.incarnation == NO_AGENT
+    }
 }
 
 /// The newest state of one section.
@@ -343,6 +359,8 @@ pub enum Scope {
     Read,
     /// Read `/metrics`.
     Metrics,
+    /// Send cases.
+    Cases,
     /// Approve, retire, manage tokens; and read.
     Admin,
 }
@@ -397,8 +415,12 @@ impl SectionRecord {
         }
     }
 
-    /// The record when its agent's state was made anew: new accounts over the same content.
+    /// The record when its agent's state was made anew: new accounts over the same content. What
+    /// was imported is no agent's and stays.
     pub fn renewed(mut self) -> Self {
+        if is_imported(&self.source) {
+            return self;
+        }
         self.generation = Generation(0);
         self.chain = Chain::start(&self.source);
         (self.delivered, self.coalesced, self.expired) = (0, 0, 0);
@@ -475,6 +497,8 @@ pub struct Totals {
     pub parts: u64,
     /// Section versions kept.
     pub versions: u64,
+    /// Cases ever kept.
+    pub cases: u64,
     /// Bytes of the store on disk; 0 in memory.
     pub bytes: u64,
 }

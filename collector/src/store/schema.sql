@@ -16,6 +16,25 @@ CREATE TABLE baseline_section (
     source INTEGER NOT NULL,
     PRIMARY KEY (host, source)
 ) WITHOUT ROWID;
+CREATE TABLE case_feed (
+    source TEXT PRIMARY KEY,
+    first_good INTEGER,
+    last_good INTEGER,
+    last_read INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    problem TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE case_past (
+    id INTEGER PRIMARY KEY,
+    of_case INTEGER NOT NULL,
+    replaced_at INTEGER NOT NULL,
+    service INTEGER NOT NULL,
+    site INTEGER NOT NULL,
+    category INTEGER NOT NULL,
+    parent TEXT NOT NULL
+);
+CREATE TABLE case_word (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE change (
     id INTEGER PRIMARY KEY,
     host INTEGER NOT NULL,
@@ -107,6 +126,24 @@ CREATE TABLE section (
     PRIMARY KEY (host, source)
 ) WITHOUT ROWID;
 CREATE TABLE source_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE support_case (
+    id INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL,
+    case_id TEXT NOT NULL,
+    opened_at INTEGER NOT NULL,
+    recorded_at INTEGER,
+    received_at INTEGER NOT NULL,
+    service INTEGER NOT NULL,
+    site INTEGER NOT NULL,
+    category INTEGER NOT NULL,
+    team INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    resolved_at INTEGER,
+    due_at INTEGER,
+    parent TEXT NOT NULL,
+    UNIQUE (source, case_id)
+);
 CREATE TABLE token (
     name TEXT PRIMARY KEY,
     scope TEXT NOT NULL,
@@ -130,6 +167,8 @@ CREATE TABLE version (
     origin TEXT NOT NULL,
     PRIMARY KEY (host, source, ordinal)
 ) WITHOUT ROWID;
+CREATE INDEX case_by_opening ON support_case (opened_at);
+CREATE INDEX case_past_by_case ON case_past (of_case, id);
 CREATE INDEX change_by_host ON change (host, at);
 CREATE INDEX change_by_source ON change (source, at);
 CREATE INDEX change_by_time ON change (at);

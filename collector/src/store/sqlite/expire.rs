@@ -1,4 +1,5 @@
-//! What retention takes away: old changes, events and versions, then parts nothing refers to.
+//! What retention takes away: old changes, events, cases and versions, then parts nothing refers
+//! to.
 //!
 //! A version goes only when a later one of its section already stood at the horizon, oldest first,
 //! so that whatever `manifest_at` still answers is right and all else is `None`, even when a pass
@@ -7,6 +8,7 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
+use super::cases::remove_cases;
 use super::codec::{At, Bits};
 use super::write::{Batch, Place};
 use crate::store::ORPHAN_GRACE;
@@ -32,6 +34,7 @@ pub(super) fn expire(batch: &mut Batch<'_>, pass: &Pass) -> rusqlite::Result<(u6
     let limit = u64::from(pass.limit);
     let mut gone = remove_oldest(batch, "change", pass, limit)?;
     gone += remove_oldest(batch, "event", pass, limit - gone)?;
+    gone += remove_cases(batch, pass.before, limit - gone)?;
     gone += remove_versions(batch, pass, limit - gone)?;
     let (parts, next) = sweep_parts(batch, pass, limit - gone)?;
     Ok((gone + parts, next))

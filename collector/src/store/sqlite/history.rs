@@ -130,6 +130,7 @@ fn add_total(totals: &mut Totals, name: &str, value: u64) {
     match name.split('/').collect::<Vec<_>>().as_slice() {
         ["parts"] => totals.parts = value,
         ["versions"] => totals.versions = value,
+        ["cases"] => totals.cases = value,
         ["changes", domain, kind] => {
             let domain = Domain::ALL.into_iter().find(|d| d.as_str() == *domain);
             let kind = ChangeKind::ALL.into_iter().find(|k| k.as_str() == *kind);

@@ -11,12 +11,13 @@ use rusqlite::{Connection, OptionalExtension};
 /// thousands.
 const REMEMBERED: usize = 50_000;
 
-/// The numbers of hosts, sources and part names.
+/// The numbers of hosts, sources, part names and words of cases.
 #[derive(Debug)]
 pub(super) struct Names {
     pub(super) hosts: Kind,
     pub(super) sources: Kind,
     pub(super) parts: Kind,
+    pub(super) words: Kind,
 }
 
 impl Default for Names {
@@ -28,6 +29,7 @@ impl Default for Names {
                 "INSERT INTO source_name (name) VALUES (?1) RETURNING id",
             ),
             parts: Kind::new(FIND_PART, "INSERT INTO part_name (name) VALUES (?1) RETURNING id"),
+            words: Kind::new(FIND_WORD, "INSERT INTO case_word (name) VALUES (?1) RETURNING id"),
         }
     }
 }
@@ -43,6 +45,8 @@ impl Names {
 pub(super) const FIND_HOST: &str = "SELECT id FROM host_name WHERE name = ?1";
 pub(super) const FIND_SOURCE: &str = "SELECT id FROM source_name WHERE name = ?1";
 pub(super) const FIND_PART: &str = "SELECT id FROM part_name WHERE name = ?1";
+
+const FIND_WORD: &str = "SELECT id FROM case_word WHERE name = ?1";
 
 /// The numbers of one kind of name.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use crate::store::memory::Memory;
 use crate::store::*;
 
 const HOSTS: [&str; 2] = ["pbx1", "sbc2"];
-const SOURCES: [&str; 2] = ["files", "os"];
+const SOURCES: [&str; 2] = ["files", "imported_files"];
 const PARTS: [&str; 4] = ["/etc/a", "/etc/b", "/etc/c", "/etc/d"];
 const HOUR: i64 = 3_600;
 
@@ -146,6 +146,7 @@ fn finding((host_index, name, status, at): (usize, usize, u8, i64)) -> Finding {
             part: part_name(name),
             key: (name % 2 == 0).then(|| ItemKey::of(["key"])),
             kind: FindingKind::ALL[name % 2],
+            rule: (name % 3 == 1).then(|| "a-rule".to_owned().try_into().unwrap()),
         },
         domain: Domain::Config,
         severity: Severity::Warning,
@@ -213,6 +214,49 @@ fn event(of: Option<usize>, at: i64) -> EventRecord {
     EventRecord { at: second(at), host: of.map(host), kind: EventKind::Returned, detail }
 }
 
+fn case((source, id, opened, at): (u8, u8, i64, i64), facts: (u8, u8, bool)) -> CaseRecord {
+    let (word, status, merged) = facts;
+    CaseRecord {
+        number: 0,
+        source: format!("desk{source}"),
+        id: format!("INC{id}"),
+        opened_at: second(opened),
+        recorded_at: (opened % 3 == 0).then(|| second(opened + 2)),
+        received_at: second(at),
+        facts: CaseFacts {
+            service: format!("service {word}"),
+            site: ["", "graz", "linz"][usize::from(word)].into(),
+            category: "c".into(),
+            team: "t".into(),
+            priority: word.to_string(),
+            status: CaseStatus::ALL[usize::from(status)],
+            resolved_at: (status > 1).then(|| second(at)),
+            due_at: Some(second(opened + 9)),
+            parent: if merged { "INC0".into() } else { String::new() },
+        },
+    }
+}
+
+fn cases() -> impl Strategy<Value = Step> {
+    let place = (0..2u8, 0..4u8, 0..20i64, 20..40i64);
+    let facts = (0..3u8, 0..4u8, any::<bool>());
+    let reading = (0..2u8, 0..30i64, any::<bool>()).prop_map(|(source, at, whole)| {
+        Step::CaseReading(CaseReading {
+            source: format!("desk{source}"),
+            at: second(at),
+            good_through: whole.then(|| second(at - 1)),
+            rows: 3,
+            refused: u64::from(!whole),
+            problem: if whole { String::new() } else { "it broke off".into() },
+        })
+    });
+    prop_oneof![
+        3 => vec((place, facts).prop_map(|(place, facts)| case(place, facts)), 1..6)
+            .prop_map(Step::Cases),
+        1 => reading,
+    ]
+}
+
 fn steps() -> impl Strategy<Value = Step> {
     let approved = (0..2usize, 0..2usize, btree_map(0..4usize, 0..5u8, 0..3), findings());
     prop_oneof![
@@ -228,6 +272,7 @@ fn steps() -> impl Strategy<Value = Step> {
             source: source(from),
             delivered,
         }),
+        2 => cases(),
         1 => (0..3u8).prop_map(|name| Step::Token(token(name))),
         1 => (0..3u8).prop_map(|name| Step::RemoveToken(format!("t{name}"))),
         1 => (proptest::option::of(0..2usize), 0..20i64)
@@ -308,13 +353,14 @@ impl Place {
 }
 
 /// Everything that can be read from a store, as text.
-fn everything<S: ReadState + ReadHistory + ReadFindings>(store: &S) -> Vec<String> {
+fn everything<S: ReadState + ReadHistory + ReadFindings + ReadCases>(store: &S) -> Vec<String> {
     let mut all = vec![
         format!("{:#?}", store.hosts().unwrap()),
         format!("{:#?}", store.tokens().unwrap()),
         format!("{:#?}", store.events(None, 0).unwrap()),
         format!("{:#?}", Totals { bytes: 0, ..store.totals().unwrap() }),
     ];
+    all.extend(all_cases(store));
     for index in 0..HOSTS.len() {
         let host = host(index);
         all.push(format!("{:#?}", store.host(&host).unwrap()));
@@ -355,6 +401,36 @@ fn everything<S: ReadState + ReadHistory + ReadFindings>(store: &S) -> Vec<Strin
         assert!(found.iter().all(same), "a finding differs from itself by name");
         format!("{f:?}: {found:#?}")
     }));
+    all
+}
+
+fn all_cases(store: &impl ReadCases) -> Vec<String> {
+    let none = CaseFilter::default;
+    let after = Some(Cursor { at: second(9), number: 2 });
+    let filters = [
+        none(),
+        CaseFilter { source: Some("desk1".into()), id: Some("INC2".into()), ..none() },
+        CaseFilter { from: Some(second(5)), to: Some(second(15)), limit: 2, ..none() },
+        CaseFilter { source: Some("never seen".into()), ..none() },
+        CaseFilter { after, ..none() },
+    ];
+    let mut all: Vec<String> = filters
+        .iter()
+        .map(|filter| format!("{filter:?}: {:#?}", store.cases(filter).unwrap()))
+        .collect();
+    let known = store.cases_known().unwrap();
+    all.push(format!("{known:?} {:?}", store.case_feeds().unwrap()));
+    all.push(format!("delays {:?}", store.case_delays(5).unwrap()));
+    let mut counts = store.case_counts(second(4)).unwrap();
+    counts.sort();
+    all.push(format!("{counts:?}"));
+    for update in 0..=known.update {
+        let mut counted = Vec::new();
+        let of = (second(3), CasesKnown { update, case: known.case - 1 });
+        store.each_case(of, 1_000, &mut |case| counted.push(format!("{case:?}"))).unwrap();
+        counted.sort();
+        all.push(format!("at {update}: {counted:#?}"));
+    }
     all
 }
 
@@ -832,4 +908,29 @@ fn only_the_owner_may_read_a_store_or_its_backup() {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", path.display());
     }
+}
+
+#[test]
+fn a_case_sent_again_is_the_same_case_and_what_was_known_before_can_be_had_again() {
+    let mut place = Place::new();
+    let keep = |place: &mut Place, case: CaseRecord| {
+        place.writer.apply(&[Step::Cases(vec![case])]).unwrap();
+    };
+    keep(&mut place, case((0, 1, 6, 20), (1, 0, false)));
+    let before = place.reader.cases_known().unwrap();
+    keep(&mut place, case((0, 1, 6, 21), (1, 0, false)));
+    assert_eq!(place.reader.cases_known().unwrap(), before, "nothing was said that is new");
+    keep(&mut place, case((0, 1, 9, 22), (2, 2, false)));
+    let found = place.reader.cases(&CaseFilter::default()).unwrap();
+    let [found] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((found.opened_at, found.received_at), (second(6), second(20)));
+    assert_eq!(found.facts, case((0, 1, 9, 22), (2, 2, false)).facts);
+    let mut sites = Vec::new();
+    let mut site = |known| {
+        let take = &mut |case: CountedCase<'_>| sites.push(case.site.to_owned());
+        place.reader.each_case((second(0), known), 10, take).unwrap();
+    };
+    site(before);
+    site(place.reader.cases_known().unwrap());
+    assert_eq!(sites, ["graz", "linz"]);
 }

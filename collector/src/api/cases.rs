@@ -1,0 +1,206 @@
+//! Cases in and out: what case systems post, and what is known of cases.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor as Bytes, Read};
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::Uri;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::read::{moment, next_page, place, query, read};
+use super::{Answer, Shared};
+use crate::auth::Person;
+use crate::config::cases::is_source_name;
+use crate::config::{Mapper, Words};
+use crate::serve::answer::{self, Refusal};
+use crate::serve::body::Class;
+use crate::serve::case_intake;
+use crate::serve::state::Collector;
+use crate::store::{CaseFilter, CaseReading, CaseRecord, effective_limit};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceQuery {
+    source: Option<String>,
+}
+
+/// `POST /api/v1/cases`
+pub async fn take(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    request: Request,
+) -> Answer {
+    let SourceQuery { source } = query(request.uri())?;
+    let name = source.unwrap_or(person.name);
+    if !is_source_name(&name) {
+        let rule = "must be 1 to 63 of a-z, 0-9, '.', '_' and '-'";
+        return Err(Refusal::malformed(format!("the name of a source {rule}")));
+    }
+    let source = collector.settings().config.case_source(&name);
+    let (head, body) = request.into_parts();
+    let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
+    let (bytes, _share) = received.split();
+    let taken = case_intake::take(&collector, &source, as_read(bytes)).await?;
+    let problem = taken.problem();
+    let intake = &taken.intake;
+    let kept = intake.rows.saturating_sub(intake.refused.total);
+    let now = Timestamp::now();
+    let reading = CaseReading {
+        source: name,
+        at: now,
+        good_through: problem.is_none().then_some(now),
+        rows: intake.rows,
+        refused: intake.refused.total,
+        problem: problem.clone().unwrap_or_default(),
+    };
+    case_intake::note(&collector, reading).await?;
+    if let Some(problem) = problem.filter(|_| kept == 0) {
+        return Err(Refusal::malformed(problem));
+    }
+    let first: Vec<String> = intake.refused.first.iter().map(ToString::to_string).collect();
+    Ok(answer::json(&json!({
+        "taken": kept,
+        "words_left_out": intake.personal,
+        "refused": { "total": intake.refused.total, "first": first },
+    })))
+}
+
+/// A body as the reader of files takes it: one object over many lines is an array of one.
+fn as_read(bytes: Vec<u8>) -> Box<dyn Read + Send> {
+    let object = bytes.trim_ascii_start().starts_with(b"{");
+    let one = object && serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok();
+    if one {
+        return Box::new(b"[".as_slice().chain(Bytes::new(bytes)).chain(b"]".as_slice()));
+    }
+    Box::new(Bytes::new(bytes))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CasesQuery {
+    source: Option<String>,
+    id: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    after: Option<String>,
+    #[serde(default)]
+    limit: u32,
+}
+
+/// One case with what its words mean here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownCase {
+    /// The case, in its system's words.
+    #[serde(flatten)]
+    pub case: CaseRecord,
+    /// The service it counts for.
+    pub mapped_service: String,
+    /// The site it counts for.
+    pub mapped_site: String,
+    /// The category it counts for.
+    pub mapped_category: String,
+    /// Whether service and site are names of the configuration.
+    pub mapped: bool,
+}
+
+/// What `case` means by `mapper`.
+pub fn show(mapper: &Mapper, case: CaseRecord) -> ShownCase {
+    let words = Words {
+        service: case.facts.service.clone(),
+        site: case.facts.site.clone(),
+        category: case.facts.category.clone(),
+    };
+    let Words { service, site, category } = mapper.map(&case.source, &words);
+    ShownCase {
+        case,
+        mapped: mapper.knows_service(&service) && mapper.knows_site(&site),
+        mapped_service: service,
+        mapped_site: site,
+        mapped_category: category,
+    }
+}
+
+/// `GET /api/v1/cases`
+pub async fn cases(State(collector): Shared, uri: Uri) -> Answer {
+    let CasesQuery { source, id, from, to, after, limit } = query(&uri)?;
+    let filter = CaseFilter {
+        source,
+        id,
+        from: from.map(|text| moment(&text)).transpose()?,
+        to: to.map(|text| moment(&text)).transpose()?,
+        after: after.map(|text| place(&text)).transpose()?,
+        limit,
+    };
+    let mapper = collector.settings().config.mapper();
+    let found = read(&collector, move |store| Ok(store.cases(&filter)?)).await?;
+    let full = found.len() >= effective_limit(limit) as usize;
+    let next = found.last().filter(|_| full);
+    let next = next.map(|last| next_page(&uri, ("after", &last.place().to_string())));
+    let found: Vec<ShownCase> = found.into_iter().map(|case| show(&mapper, case)).collect();
+    Ok(answer::json(&json!({ "cases": found, "next": next })))
+}
+
+/// How far back words are looked at for those that mean nothing here, in hours: four weeks.
+const UNMAPPED_HOURS: i64 = 28 * 24;
+
+/// The most words told as unmapped.
+const UNMAPPED: usize = 1_000;
+
+/// Words that mean nothing by the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unmapped {
+    /// `service` or `site`.
+    pub column: &'static str,
+    /// The source.
+    pub source: String,
+    /// The word.
+    pub word: String,
+    /// How many cases of the last four weeks have it.
+    pub cases: u64,
+}
+
+/// The words of the last four weeks that are no name of the configuration, the commonest first.
+///
+/// # Errors
+/// A [`Refusal`] when the store cannot be read.
+pub async fn unmapped_words(collector: &Arc<Collector>) -> Result<Vec<Unmapped>, Refusal> {
+    let mapper = collector.settings().config.mapper();
+    read(collector, move |store| {
+        let now = Timestamp::now();
+        let from = now.checked_sub(SignedDuration::from_hours(UNMAPPED_HOURS)).unwrap_or(now);
+        let mut counts: BTreeMap<(&'static str, String, String), u64> = BTreeMap::new();
+        for count in store.case_counts(from)? {
+            let words =
+                Words { service: count.service, site: count.site, category: count.category };
+            let mapped = mapper.map(&count.source, &words);
+            let unknown = [
+                ("service", words.service, mapper.knows_service(&mapped.service)),
+                ("site", words.site, mapper.knows_site(&mapped.site)),
+            ];
+            for (column, word, _) in unknown.into_iter().filter(|(_, _, known)| !known) {
+                *counts.entry((column, count.source.clone(), word)).or_default() += count.cases;
+            }
+        }
+        let unmapped = |((column, source, word), cases)| Unmapped { column, source, word, cases };
+        let mut all: Vec<Unmapped> = counts.into_iter().map(unmapped).collect();
+        all.sort_by_key(|word| std::cmp::Reverse(word.cases));
+        all.truncate(UNMAPPED);
+        Ok(all)
+    })
+    .await
+}
+
+/// `GET /api/v1/cases/unmapped`
+pub async fn unmapped(State(collector): Shared) -> Answer {
+    Ok(answer::json(&json!({ "unmapped": unmapped_words(&collector).await? })))
+}
+
+/// `GET /api/v1/cases/sources`
+pub async fn sources(State(collector): Shared) -> Answer {
+    let feeds = read(&collector, |store| Ok(store.case_feeds()?)).await?;
+    Ok(answer::json(&json!({ "sources": feeds })))
+}

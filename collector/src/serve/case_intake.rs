@@ -1,0 +1,158 @@
+//! The one door cases come through, whether they are posted or lie in a folder.
+//!
+//! Rows are read on a thread for blocking work and kept in groups, so that agents' reports go in
+//! between. Whatever was wrong with a reading is kept with its source: a partial reading says
+//! nothing of the cases it lacks.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
+
+use super::state::Collector;
+use crate::cases::{CaseForm, CaseRow, Intake, ReadError, read_rows};
+use crate::config::CaseSource;
+use crate::ingest::{Context, Decided};
+use crate::store::{CaseFacts, CaseReading, CaseRecord, CaseStatus, Step};
+use crate::writer::WriteError;
+
+/// How many cases are made durable together: some milliseconds of the writer.
+const GROUP: usize = 500;
+
+/// How many groups wait between reader and writer.
+const WAITING: usize = 2;
+
+/// What a reading came to.
+#[derive(Debug)]
+pub struct Taken {
+    /// What was read.
+    pub intake: Intake,
+    /// Why nothing could be read after that, if so.
+    pub broken: Option<ReadError>,
+}
+
+impl Taken {
+    /// What was wrong, in a sentence; nothing when it was read to the end and taken whole.
+    pub fn problem(&self) -> Option<String> {
+        let refused = &self.intake.refused;
+        let first = refused.first.first().map(|first| {
+            format!("{} of {} cases refused; {first}", refused.total, self.intake.rows)
+        });
+        let broken = self.broken.as_ref().map(|error| {
+            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+            format!("{error}{}", cause.unwrap_or_default())
+        });
+        broken.or(first)
+    }
+}
+
+/// Keeps every case of `reader`, which `source` wrote.
+///
+/// # Errors
+/// [`WriteError`] when the store would not take them; some may have been kept, and taking them
+/// again changes nothing.
+pub async fn take(
+    collector: &Arc<Collector>,
+    source: &CaseSource,
+    reader: impl Read + Send + 'static,
+) -> Result<Taken, WriteError> {
+    let (send, mut groups) = mpsc::channel::<Vec<CaseRow>>(WAITING);
+    // The configuration was checked; a zone that vanished since is taken for UTC.
+    let zone = TimeZone::get(&source.timezone).unwrap_or(TimeZone::UTC);
+    let form = CaseForm { zone, columns: source.columns.clone() };
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut group = Vec::with_capacity(GROUP);
+        let read = read_rows(reader, &form, &mut |row| {
+            group.push(row);
+            group.len() < GROUP || send.blocking_send(std::mem::take(&mut group)).is_ok()
+        });
+        // A receiver that is gone has its error already.
+        send.blocking_send(group).ok();
+        read
+    });
+    while let Some(group) = groups.recv().await {
+        keep(collector, &source.name, group).await?;
+    }
+    match reading.await.map_err(|_| WriteError::Failed)? {
+        Ok(intake) => Ok(Taken { intake, broken: None }),
+        Err(error) => Ok(Taken { intake: Intake::default(), broken: Some(error) }),
+    }
+}
+
+async fn keep(collector: &Collector, source: &str, rows: Vec<CaseRow>) -> Result<(), WriteError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let source = source.to_owned();
+    let decide = move |_: &mut _, context: Context<'_>| {
+        let record = |row| record(&source, row, context.now);
+        let steps = vec![Step::Cases(rows.into_iter().map(record).collect())];
+        Ok(Decided { answer: (), parts: Vec::new(), steps })
+    };
+    collector.writer.ask(decide).await
+}
+
+/// Notes what a reading of a source came to.
+///
+/// # Errors
+/// [`WriteError`].
+pub async fn note(collector: &Collector, reading: CaseReading) -> Result<(), WriteError> {
+    let steps = vec![Step::CaseReading(reading)];
+    let decide =
+        move |_: &mut _, _: Context<'_>| Ok(Decided { answer: (), parts: Vec::new(), steps });
+    collector.writer.ask(decide).await
+}
+
+fn record(source: &str, row: CaseRow, now: Timestamp) -> CaseRecord {
+    // The reader lets through no year that has no moment.
+    let moment = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
+    let said = CaseStatus::meant_by(&row.status);
+    let resolved_at = row.resolved_at.map(moment);
+    let silent = row.status.is_empty() || row.status.bytes().all(|byte| byte.is_ascii_digit());
+    let status = if silent && resolved_at.is_some() { CaseStatus::Resolved } else { said };
+    CaseRecord {
+        number: 0,
+        source: source.to_owned(),
+        id: row.id,
+        opened_at: moment(row.opened_at),
+        recorded_at: row.recorded_at.map(moment),
+        received_at: now,
+        facts: CaseFacts {
+            service: row.service,
+            site: row.site,
+            category: row.category,
+            team: row.team,
+            priority: row.priority,
+            status,
+            resolved_at,
+            due_at: row.due_at.map(moment),
+            parent: row.parent,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_what_its_word_means_or_else_what_its_times_say() {
+        for (word, resolved, expect) in [
+            ("New", None, CaseStatus::Open),
+            ("On Hold", None, CaseStatus::Pending),
+            ("Solved", None, CaseStatus::Resolved),
+            ("Closed Complete", None, CaseStatus::Closed),
+            ("Cancelled", None, CaseStatus::Closed),
+            ("Reopened", Some(5), CaseStatus::Open),
+            ("", Some(5), CaseStatus::Resolved),
+            ("6", Some(5), CaseStatus::Resolved),
+            ("6", None, CaseStatus::Open),
+        ] {
+            let row = CaseRow { status: word.into(), resolved_at: resolved, ..CaseRow::default() };
+            let record = record("desk", row, Timestamp::UNIX_EPOCH);
+            assert_eq!(record.facts.status, expect, "{word} {resolved:?}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Baselines, findings and tokens in memory.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
+
+use super::Memory;
+use crate::analysis::finding::{Finding, FindingId, Status};
+use crate::store::records::*;
+use crate::store::{ReadFindings, StoreError};
+
+impl ReadFindings for Memory {
+    fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError> {
+        let state = self.read();
+        let wanted = |f: &&FindingRecord| {
+            filter.host.as_ref().is_none_or(|host| *host == f.finding.id.host)
+                && filter.kind.is_none_or(|kind| kind == f.finding.id.kind)
+                && (!filter.open_only || f.finding.status == Status::Open)
+                && filter.number.is_none_or(|number| number == f.number)
+                && filter.after.is_none_or(|after| f.place() < after)
+        };
+        let mut found: Vec<_> = state.findings.values().filter(wanted).cloned().collect();
+        found.sort_by_key(|f| Reverse((f.finding.first_seen, f.number)));
+        found.truncate(effective_limit(filter.limit) as usize);
+        Ok(found)
+    }
+
+    fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError> {
+        Ok(self.read().findings.get(id).cloned())
+    }
+
+    fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError> {
+        let mut counts: BTreeMap<_, u64> = BTreeMap::new();
+        for record in self.read().findings.values() {
+            let Finding { id, domain, severity, status, .. } = &record.finding;
+            if *status == Status::Open {
+                *counts.entry((id.host.clone(), id.kind, *domain, *severity)).or_default() += 1;
+            }
+        }
+        let count = |((host, kind, domain, severity), count)| OpenCount {
+            host,
+            kind,
+            domain,
+            severity,
+            count,
+        };
+        Ok(counts.into_iter().map(count).collect())
+    }
+
+    fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError> {
+        Ok(self.read().baselines.get(host).cloned())
+    }
+
+    fn baseline_sources(&self, host: &HostId) -> Result<BTreeSet<SourceName>, StoreError> {
+        let state = self.read();
+        let approved = state.baselines.get(host).into_iter();
+        Ok(approved.flat_map(|baseline| baseline.sections.keys().cloned()).collect())
+    }
+
+    fn baseline_part(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+        part: &PartName,
+    ) -> Result<Option<Option<Digest>>, StoreError> {
+        let state = self.read();
+        let manifest = state.baselines.get(host).and_then(|b| b.sections.get(source));
+        Ok(manifest.map(|manifest| manifest.0.get(part).copied()))
+    }
+
+    fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        Ok(self.read().tokens.values().cloned().collect())
+    }
+}
