@@ -85,21 +85,26 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 15] = [
+pub const SOURCES: [&str; 20] = [
     "accounts",
     "asterisk",
+    "browser_policy",
     "certificates",
+    "cron",
     "ejabberd",
     "files",
     "freeswitch",
     "kamailio",
+    "kernel_policy",
     "listeners",
     "login_policy",
+    "network",
     "opensips",
     "os",
     "packages",
     "prosody",
     "services",
+    "time_sync",
     "other",
 ];
 
