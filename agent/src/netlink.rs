@@ -6,6 +6,8 @@
 //!
 //! Bounded: an answer has at most 16 MiB, and the kernel has two seconds for each piece.
 
+pub(crate) mod route;
+
 use std::time::Duration;
 
 use driftline_protocol::snapshot::Reason;
@@ -49,6 +51,8 @@ pub enum Question {
     Links,
     /// `RTM_GETADDR`: addresses of interfaces.
     Addresses,
+    /// `RTM_GETROUTE`: routes of every table.
+    Routes,
 }
 
 /// An address family.
@@ -66,18 +70,20 @@ impl Question {
         const SOCK_DIAG_BY_FAMILY: u16 = 20;
         const RTM_GETLINK: u16 = 18;
         const RTM_GETADDR: u16 = 22;
+        const RTM_GETROUTE: u16 = 26;
         match self {
             Self::Listening(family) => (SOCK_DIAG_BY_FAMILY, sockets(family, TCP, LISTEN)),
             Self::Bound(family) => (SOCK_DIAG_BY_FAMILY, sockets(family, UDP, CLOSE)),
             Self::Links => (RTM_GETLINK, vec![0; 16]),
             Self::Addresses => (RTM_GETADDR, vec![0; 8]),
+            Self::Routes => (RTM_GETROUTE, vec![0; 12]),
         }
     }
 
     fn socket(self) -> rustix::io::Result<OwnedFd> {
         let protocol = match self {
             Self::Listening(_) | Self::Bound(_) => Some(netlink::SOCK_DIAG),
-            Self::Links | Self::Addresses => None,
+            Self::Links | Self::Addresses | Self::Routes => None,
         };
         socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)
     }
@@ -239,12 +245,13 @@ mod tests {
 
     #[test]
     fn every_question_is_a_dump_and_nothing_else() {
-        const READS: [u16; 3] = [20, 18, 22];
+        const READS: [u16; 4] = [20, 18, 22, 26];
         for question in [
             Question::Listening(Family::V4),
             Question::Bound(Family::V6),
             Question::Links,
             Question::Addresses,
+            Question::Routes,
         ] {
             let (kind, body) = question.message();
             assert!(READS.contains(&kind), "{question:?} asks for {kind}");
@@ -256,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_kernel_answers_every_question() {
-        for question in [Question::Links, Question::Addresses] {
+        for question in [Question::Links, Question::Addresses, Question::Routes] {
             assert!(!ask(question).unwrap().is_empty(), "{question:?}");
         }
         for question in [Question::Listening(Family::V4), Question::Bound(Family::V4)] {

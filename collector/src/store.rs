@@ -9,6 +9,7 @@
 pub mod backup;
 mod case_records;
 mod cursor;
+mod event_records;
 pub mod memory;
 mod migrations;
 mod new_part;
@@ -27,6 +28,7 @@ pub use cursor::{Cursor, CursorError};
 pub use new_part::NewPart;
 pub use records::*;
 
+use crate::analysis::exceptions::Exception;
 use crate::analysis::finding::FindingId;
 
 /// Why the store could not do what it was asked.
@@ -228,4 +230,13 @@ pub trait ReadFindings: Send + Sync {
 
     /// Every token that has not been removed, expired ones included.
     fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError>;
+}
+
+/// What pages and queries ask about permissions to differ.
+pub trait ReadExceptions: Send + Sync {
+    /// Every exception by name, those that are over included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn exceptions(&self) -> Result<Vec<Exception>, StoreError>;
 }

@@ -17,6 +17,7 @@
 mod asterisk;
 mod freeswitch;
 mod kamailio;
+mod xmpp;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -36,9 +37,10 @@ use crate::sources::{Carry, Manual, Sink, Source, include, source_name};
 pub use asterisk::PRODUCT as ASTERISK;
 pub use freeswitch::PRODUCT as FREESWITCH;
 pub use kamailio::{KAMAILIO, OPENSIPS};
+pub use xmpp::{EJABBERD, PROSODY};
 
 /// Every product, in the order a reader meets their sections.
-pub const ALL: [&Product; 4] = [&ASTERISK, &KAMAILIO, &OPENSIPS, &FREESWITCH];
+pub const ALL: [&Product; 6] = [&ASTERISK, &KAMAILIO, &OPENSIPS, &FREESWITCH, &EJABBERD, &PROSODY];
 
 /// How deep includes may nest: Kamailio stops at 10, FreeSWITCH at 100.
 const DEPTH: usize = 100;

@@ -21,7 +21,7 @@ use crate::history::progress::Progress;
 use crate::history::{History, Keyed};
 use crate::output::{self, Output};
 use crate::{Verdict, eprintln_message};
-use sender::{Sender, Whose};
+use sender::{Sender, Trust, Whose};
 
 /// Imports a history.
 #[derive(clap::Args)]
@@ -41,6 +41,10 @@ pub(crate) struct Import {
     /// begin with it, as an agent's do.
     #[arg(long, value_name = "DIR")]
     at: Option<String>,
+    /// Go on although what is there was read otherwise, as after an upgrade of this command; the next
+    /// state is then sent whole.
+    #[arg(long)]
+    anew: bool,
     /// The site's fingerprint key, as agents have it, so that their fingerprints can be compared
     /// with those of the history.
     #[arg(long, value_name = "FILE")]
@@ -93,7 +97,8 @@ impl Import {
             }
         };
         let mut walk = self.history.open(key)?;
-        let whose = Whose { host: self.host, kind: self.kind, source, at: self.at };
+        let trust = if self.anew { Trust::Anew } else { Trust::Same };
+        let whose = Whose { host: self.host, kind: self.kind, source, at: self.at, trust };
         let progress = Progress::new(walk.total());
         let mut sender = Sender::begin(whose, (client, handle), progress)?;
         walk.run(&mut sender)?;

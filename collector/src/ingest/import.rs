@@ -3,7 +3,8 @@
 //! They fill timelines and do nothing else: no baseline and no rule is asked, nothing is counted,
 //! and the host is not heard. Their section is no agent's, so an agent that comes later begins its
 //! own beside it. They are numbered by the history itself, and each names the state it builds on:
-//! sending a history again adds nothing, and another history never mixes with it.
+//! sending a history again adds nothing, and another history does not mix with it by mistake. One
+//! that builds on nothing is a whole state: its sender means it.
 
 use driftline_protocol::ids::{HostId, SourceName};
 use driftline_protocol::ledger::Chain;
@@ -175,7 +176,8 @@ impl Taker<'_> {
             let why = format!("section {} holds another history than this one", version.source);
             Ok(Taken::Refused(why))
         };
-        if ours.is_some() != version.delta.base.is_some() {
+        // Without a base it is a whole state, as of a history that is read otherwise now.
+        if ours.is_none() && version.delta.base.is_some() {
             return another();
         }
         let before = self.before(&version.source, ours.as_ref())?;

@@ -168,6 +168,16 @@ fn another_history_is_refused_with_what_to_do() -> anyhow::Result<()> {
         assert!(said.contains("--section"), "{more:?}: {said}");
     }
     assert_eq!(changes(&fleet)?, expected);
+    // With another key every secret reads otherwise; --anew takes the history's word for it.
+    let key = fleet.folder().join("key");
+    std::fs::write(&key, "another site's key, of 32 bytes or more")?;
+    std::fs::write(git.join("db.ini"), "[d]\nq = 2\n")?;
+    let who = ["-c", "user.name=a", "-c", "user.email=a@localhost", "-C", &place];
+    run("git", &[&who, &["commit", "-q", "-a", "-m", "step"][..]].concat())?;
+    let key = key.display().to_string();
+    let anew = import(&fleet, &git, &["--fingerprint-key-file", &key, "--anew"])?;
+    assert_eq!((anew["added"].as_u64(), anew["known"].as_u64()), (Some(1), Some(5)), "{anew}");
+    assert!(changes(&fleet)?.iter().any(|row| row == "/etc/db.ini d/q modified"));
     let beside = import(&fleet, &git, &["--path", "asterisk", "--section", "asterisk"])?;
     assert_eq!(
         (beside["section"].as_str(), beside["added"].as_u64()),

@@ -23,6 +23,7 @@ mod mutants;
 mod quiet;
 mod rules;
 mod secrets;
+mod voice;
 
 use std::path::{Path, PathBuf};
 

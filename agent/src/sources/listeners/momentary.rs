@@ -21,7 +21,8 @@ use std::path::Path;
 
 use super::Transport;
 use crate::machine::Machine;
-use crate::netlink::{self, Question, attributes, number};
+use crate::netlink::route::{Address, Link};
+use crate::netlink::{self, Question};
 
 /// The range where nothing else is configured (ip-sysctl).
 const CHOSEN_BY_KERNEL: RangeInclusive<u16> = 32_768..=60_999;
@@ -118,7 +119,9 @@ fn addresses() -> (Option<BTreeSet<IpAddr>>, BTreeSet<IpAddr>) {
     else {
         return (None, BTreeSet::new());
     };
-    let tunnels: BTreeSet<u32> = links.iter().filter_map(|link| tunnel(link)).collect();
+    let links = links.iter().filter_map(|message| Link::of(message));
+    let tunnels: BTreeSet<u32> =
+        links.filter(|link| link.is_tunnel).map(|link| link.index).collect();
     let (mut steady, mut fleeting) = (BTreeSet::new(), BTreeSet::new());
     for address in addresses.iter().filter_map(|message| Address::of(message)) {
         if tunnels.contains(&address.link) {
@@ -128,48 +131,4 @@ fn addresses() -> (Option<BTreeSet<IpAddr>>, BTreeSet<IpAddr>) {
         }
     }
     (Some(steady), fleeting)
-}
-
-/// The number of a link that leads to one other end only (`IFF_POINTOPOINT`); see `ifinfomsg`.
-fn tunnel(link: &[u8]) -> Option<u32> {
-    const IFF_POINTOPOINT: u32 = 0x10;
-    let flags = number(link, 8)?;
-    (flags & IFF_POINTOPOINT != 0).then(|| number(link, 4))?
-}
-
-/// What an `ifaddrmsg` says (linux/if_addr.h).
-struct Address {
-    address: IpAddr,
-    link: u32,
-    is_permanent: bool,
-}
-
-impl Address {
-    fn of(message: &[u8]) -> Option<Self> {
-        const BODY: usize = 8;
-        const IFA_ADDRESS: u16 = 1;
-        const IFA_LOCAL: u16 = 2;
-        const IFA_FLAGS: u16 = 8;
-        const IFA_F_PERMANENT: u32 = 0x80;
-        let mut flags = u32::from(*message.get(2)?);
-        let (mut address, mut local) = (None, None);
-        for (kind, value) in attributes(message, BODY) {
-            match kind {
-                IFA_ADDRESS => address = ip(value),
-                IFA_LOCAL => local = ip(value),
-                IFA_FLAGS => flags = number(value, 0)?,
-                _ => {}
-            }
-        }
-        let is_permanent = flags & IFA_F_PERMANENT != 0;
-        Some(Self { address: local.or(address)?, link: number(message, 4)?, is_permanent })
-    }
-}
-
-fn ip(bytes: &[u8]) -> Option<IpAddr> {
-    match bytes.len() {
-        4 => bytes.first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
-        16 => bytes.first_chunk::<16>().map(|octets| IpAddr::from(*octets)),
-        _ => None,
-    }
 }

@@ -103,6 +103,27 @@ pub(in crate::sources) fn freeswitch() -> Fixture {
     )
 }
 
+pub(in crate::sources) fn ejabberd() -> Fixture {
+    fixture(
+        (|| Box::new(Origins::new(&EJABBERD)), || later(&EJABBERD)),
+        vec![("/etc/ejabberd/ejabberd.yml", 0o640, "sql_password: canary-Kd8\nloglevel: 4\n")],
+        ("/etc/ejabberd/ejabberd.yml", "a: [", "origins of /etc/ejabberd"),
+        ("/etc/ejabberd/ejabberd.yml", "auth_method: [ldap]\n"),
+    )
+}
+
+pub(in crate::sources) fn prosody() -> Fixture {
+    fixture(
+        (|| Box::new(Origins::new(&PROSODY)), || later(&PROSODY)),
+        vec![
+            ("/etc/prosody/prosody.cfg.lua", 0o640, "Include \"conf.d/*.cfg.lua\"\n"),
+            ("/etc/prosody/conf.d/a.cfg.lua", 0o640, "sql = { password = 'canary-Kd8' }\n"),
+        ],
+        ("/etc/prosody/conf.d/a.cfg.lua", "a = {", "origins of /etc/prosody"),
+        ("/etc/prosody/conf.d/b.cfg.lua", "storage = 'sql'\n"),
+    )
+}
+
 /// The items of the one part of `product`, one line each, secrets hidden as they leave the host.
 #[track_caller]
 fn check(product: &Product, files: &[(&str, &str)], expected: &[&str]) {
@@ -212,6 +233,47 @@ fn a_web_server_that_answers_for_a_file_is_told() {
             "xml_curl/users = -",
             &format!("xml_curl/users/param/gateway-url = {url}"),
             "xml_curl/users/param/gateway-url/@bindings = directory",
+        ],
+    );
+}
+
+#[test]
+fn where_accounts_are_is_told() {
+    check(
+        &EJABBERD,
+        &[
+            (
+                "/etc/ejabberd/ejabberd.yml",
+                "auth_method: [sql]\nloglevel: 4\ninclude_config_file: more.yml\n\
+                 modules:\n  mod_roster:\n    db_type: mnesia\n",
+            ),
+            ("/etc/ejabberd/more.yml", "default_db: sql\n"),
+        ],
+        &[
+            "reads/~1etc~1ejabberd~1ejabberd.yml = -",
+            "reads/~1etc~1ejabberd~1more.yml = -",
+            "store/auth_method = List([Text(\"sql\")])",
+            "store/default_db = sql",
+            "store/modules/mod_roster/db_type = mnesia",
+        ],
+    );
+    check(
+        &PROSODY,
+        &[
+            (
+                "/etc/prosody/prosody.cfg.lua",
+                "storage = \"internal\"\nInclude \"conf.d/*.cfg.lua\"\n",
+            ),
+            (
+                "/etc/prosody/conf.d/a.cfg.lua",
+                "VirtualHost \"a.example\"\n  authentication = \"ldap\"\n  x = 1\n",
+            ),
+        ],
+        &[
+            "reads/~1etc~1prosody~1conf.d~1a.cfg.lua = -",
+            "reads/~1etc~1prosody~1prosody.cfg.lua = -",
+            "store/VirtualHost a.example/authentication = ldap",
+            "store/storage = internal",
         ],
     );
 }

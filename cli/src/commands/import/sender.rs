@@ -30,6 +30,16 @@ pub(super) struct Whose {
     pub(super) source: SourceName,
     /// What the names of files begin with.
     pub(super) at: Option<String>,
+    pub(super) trust: Trust,
+}
+
+/// What the collector has of the history.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// The same as is read now.
+    Same,
+    /// The same history, which was read otherwise.
+    Anew,
 }
 
 /// What was sent.
@@ -60,6 +70,8 @@ pub(super) struct Sender {
     generation: Generation,
     /// Whether any state came before.
     begun: bool,
+    /// Whether the next state must not build on what the collector has.
+    whole: bool,
     time: Timestamp,
     /// Files from before the first commit.
     known: BTreeMap<PartName, Option<Digest>>,
@@ -96,6 +108,7 @@ impl Sender {
             manifest: Manifest::default(),
             generation: Generation(0),
             begun: false,
+            whole: false,
             time: Timestamp::UNIX_EPOCH,
             known: BTreeMap::new(),
             touched: BTreeMap::new(),
@@ -123,7 +136,8 @@ impl Sender {
     fn take(&mut self, part: Part, state: Generation) -> anyhow::Result<Digest> {
         let bytes = canonical::encode(&part);
         let digest = canonical::digest_of_canonical(&bytes);
-        if state > self.held.generation && !self.message.parts.contains_key(&digest) {
+        let needed = state > self.held.generation || self.sent.whose.trust == Trust::Anew;
+        if needed && !self.message.parts.contains_key(&digest) {
             if self.message.bytes + bytes.len() > limits::UPLOAD_BYTES {
                 self.flush()?;
             }
@@ -138,7 +152,7 @@ impl Sender {
         self.generation = self.generation.next();
         let new = self.generation > self.held.generation;
         let base = (new && self.begun).then(|| self.manifest.digest());
-        let delta = self.apply(files, base);
+        let mut delta = self.apply(files, base);
         let same = delta.set.is_empty() && delta.unset.is_empty();
         self.begun |= !same;
         if !new {
@@ -147,6 +161,9 @@ impl Sender {
         }
         if same {
             return Ok(());
+        }
+        if std::mem::take(&mut self.whole) {
+            delta = self.manifest.whole();
         }
         self.sent.forgotten += u64::from(self.time < self.kept_from);
         let (generation, observed_at) = (self.generation, self.time);
@@ -183,9 +200,11 @@ impl Sender {
     }
 
     /// Where an earlier import ended, the state must be the one it ended with.
-    fn meet(&self) -> anyhow::Result<()> {
+    fn meet(&mut self) -> anyhow::Result<()> {
         let met = self.generation == self.held.generation;
-        ensure!(!met || self.held.digest == Some(self.manifest.digest()), "{}", self.another());
+        let other = met && self.held.digest != Some(self.manifest.digest());
+        self.whole = other && self.sent.whose.trust == Trust::Anew;
+        ensure!(!other || self.whole, "{}", self.another());
         Ok(())
     }
 
@@ -193,7 +212,8 @@ impl Sender {
         let Whose { host, source, .. } = &self.sent.whose;
         format!(
             "the collector's {source} of {host} was imported from another history, path or range, \
-             with another key or by a version that read files otherwise; choose another --section"
+             or with another key: choose another --section; or by a version that read files \
+             otherwise: go on with --anew"
         )
     }
 
@@ -208,7 +228,7 @@ impl Sender {
 
     fn deliver(&mut self) -> anyhow::Result<ImportAnswer> {
         let Message { versions, parts, bytes: _ } = std::mem::take(&mut self.message);
-        let Whose { host, kind, source, at: _ } = &self.sent.whose;
+        let Whose { host, kind, source, at: _, trust: _ } = &self.sent.whose;
         let import = Import {
             version: PROTOCOL_VERSION,
             host: host.clone(),

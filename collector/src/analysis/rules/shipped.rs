@@ -11,6 +11,7 @@ pub const PACKS: &[(&str, &str)] = &[
     ("services", include_str!("../../../../rules/packs/services.toml")),
     ("sshd", include_str!("../../../../rules/packs/sshd.toml")),
     ("sudo", include_str!("../../../../rules/packs/sudo.toml")),
+    ("voice", include_str!("../../../../rules/packs/voice.toml")),
 ];
 
 /// The pack of that name.
