@@ -17,6 +17,7 @@ pub mod presence;
 
 mod approve;
 mod enrol;
+mod fitting;
 mod fleet;
 mod foresight;
 mod heartbeat;

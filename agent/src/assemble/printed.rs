@@ -1,8 +1,8 @@
 //! A snapshot as JSON, written source by source.
 //!
-//! What a source said lies here as the canonical bytes it was sealed with, which are the JSON of its
-//! parts, so nothing is decoded or encoded again: a tree of 25 MB took 190 MB when the snapshot was
-//! built as values first. What is written is a
+//! What a source said lies here as the canonical bytes it was sealed with, which are the JSON of
+//! its parts, so nothing is decoded or encoded again: a tree of 25 MB took 190 MB when the snapshot
+//! was built as values first. What is written is a
 //! [`Snapshot`](driftline_protocol::snapshot::Snapshot); a test reads it back.
 
 use std::io::{self, Write};

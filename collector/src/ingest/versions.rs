@@ -15,7 +15,8 @@ use driftline_protocol::manifest::{DeltaError, Manifest};
 use driftline_protocol::snapshot::{Content, Part};
 use driftline_protocol::wire::{Outcome, ProblemCode, ReportAnswer, SectionVersion, is_imported};
 
-use super::clock::{Corrected, Told};
+use super::clock::Told;
+use super::fitting::Fitting;
 use super::fleet::{FINDINGS_PER_HOST, Host, Parts, older_than};
 use super::heartbeat::{SECTIONS_PER_HOST, cloned, event, hear, held};
 use super::held::{Bench, SectionView};
@@ -106,20 +107,6 @@ pub(super) struct Taker<'a> {
     pub(super) foresight: &'a Foresight,
     pub(super) totals: &'a mut IngestTotals,
     pub(super) steps: Vec<Step>,
-}
-
-/// A version that fits, before it is compared.
-pub(super) struct Fitting {
-    version: SectionVersion,
-    before: Parts,
-    /// Whether it is the first of its section: everything is new and nothing changed.
-    begins: bool,
-    origin: Origin,
-    at: Corrected,
-    /// Parts that are new or differ.
-    changed: Vec<(PartName, Digest)>,
-    /// Parts that are no longer on the host.
-    gone: Vec<PartName>,
 }
 
 /// What a version brings.
@@ -449,27 +436,6 @@ impl Taker<'_> {
             self.steps.push(Step::Recount { host, source, delivered });
         }
         Ok(())
-    }
-}
-
-impl Fitting {
-    /// What `version` does to the parts `before` it, of which it leaves those of `next`.
-    pub(super) fn new(
-        version: SectionVersion,
-        (before, next): (Parts, Manifest),
-        (origin, at): (Origin, Corrected),
-    ) -> Self {
-        let gone = before.keys().filter(|name| !next.0.contains_key(name)).cloned().collect();
-        let differs = |(name, digest): &(PartName, Digest)| {
-            before.get(name).is_none_or(|record| record.digest != *digest)
-        };
-        let changed = next.0.into_iter().filter(differs).collect();
-        Self { version, before, begins: false, origin, at, changed, gone }
-    }
-
-    /// The same as the first of its section.
-    pub(super) fn beginning(self) -> Self {
-        Self { begins: true, ..self }
     }
 }
 
