@@ -37,6 +37,10 @@ pub mod asterisk;
 
 pub mod kamailio;
 
+pub mod crontab;
+
+pub mod pam;
+
 pub mod prosody;
 
 pub mod relays;
@@ -81,6 +85,10 @@ pub static ALL: &[&Format] = &[
     &key_value::SYSCTL,
     &key_value::LOGIN_DEFS,
     &key_value::ASSIGNMENTS,
+    &crontab::SYSTEM,
+    &crontab::USER,
+    &crontab::ANACRON,
+    &pam::FORMAT,
     &sshd::FORMAT,
     &sudoers::FORMAT,
     &systemd::FORMAT,

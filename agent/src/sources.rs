@@ -24,17 +24,39 @@ pub mod accounts;
 
 pub mod login_policy;
 
+pub mod listeners;
+
+pub mod certificates;
+
+pub mod time_sync;
+
+pub mod kernel_policy;
+
+pub mod network;
+
+pub mod cron;
+
+pub mod browser_policy;
+
 pub mod origins;
 
 pub mod files;
 
 pub mod glob;
 
+mod each;
+
 mod include;
 
 mod look;
 
+mod precedence;
+
+mod settings;
+
 mod stamp;
+
+mod table;
 
 #[cfg(test)]
 mod check;
@@ -53,6 +75,13 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
         Box::new(services::Services::new()),
         Box::new(accounts::Accounts::new()),
         Box::new(login_policy::LoginPolicy::new()),
+        Box::new(listeners::Listeners::new()),
+        Box::new(certificates::Certificates::new()),
+        Box::new(time_sync::TimeSync::new()),
+        Box::new(kernel_policy::KernelPolicy::new()),
+        Box::new(network::Network::new()),
+        Box::new(cron::Cron::new()),
+        Box::new(browser_policy::BrowserPolicy::new()),
     ];
     for product in origins::ALL {
         sources.push(Box::new(origins::Origins::new(product)));

@@ -6,6 +6,7 @@ pub(crate) mod changes;
 pub(crate) mod correlate;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod exception;
 pub(crate) mod findings;
 pub(crate) mod host;
 pub(crate) mod hosts;

@@ -45,6 +45,9 @@ enum Command {
     Findings(commands::findings::Findings),
     /// List cases, newest opened first.
     Cases(commands::cases::Cases),
+    /// Permit findings to be for a while, with owner, reason and end.
+    #[command(subcommand)]
+    Exception(commands::exception::ExceptionCommand),
     /// List the rules hosts are held to.
     Rules,
     /// List what is odd among hosts that should be alike; needs no baseline and no rule.
@@ -121,6 +124,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Changes(changes) => changes.run(&client()?, output).await,
         Command::Findings(findings) => findings.run(&client()?, output).await,
         Command::Cases(cases) => cases.run(&client()?, output).await,
+        Command::Exception(command) => command.run(&client()?, output).await,
         Command::Rules => commands::rules::run(&client()?, output).await,
         Command::Outliers(outliers) => outliers.run(&client()?, output).await,
         Command::Baseline(baseline) => baseline.run(&client()?).await,

@@ -14,6 +14,7 @@ pub mod comparable;
 pub mod correlate;
 pub mod diff;
 pub mod drift;
+pub mod exceptions;
 pub mod finding;
 pub mod lines;
 pub mod order;

@@ -7,6 +7,7 @@
 
 pub mod cases;
 pub mod change;
+pub mod exceptions;
 pub mod import;
 pub mod outliers;
 pub mod read;
@@ -149,6 +150,40 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         body: &[],
         handler: || get(read::finding),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/exceptions",
+        scope: Scope::Read,
+        summary: "Permissions to differ by name, those that are over included",
+        query: &[],
+        body: &[],
+        handler: || get(exceptions::exceptions),
+    },
+    Route {
+        method: Method::Post,
+        path: "/api/v1/exceptions",
+        scope: Scope::Admin,
+        summary: "Permit findings to be, for a while; a name is used once",
+        query: &[],
+        body: &[
+            ("name", "1 to 63 of a-z, 0-9, '.', '_' and '-'; never one before"),
+            ("scope", "host, group, site, kind, rule, source, part, key; every field narrows"),
+            ("owner", "who answers for it"),
+            ("reason", "why, in a sentence"),
+            ("expires", "a day (its last moment), a wall time, or RFC 3339; 366 days at most"),
+            ("zone", "the time zone the end is written in; default UTC"),
+        ],
+        handler: || post(exceptions::make),
+    },
+    Route {
+        method: Method::Delete,
+        path: "/api/v1/exceptions/{name}",
+        scope: Scope::Admin,
+        summary: "End an exception before its time",
+        query: &[],
+        body: &[],
+        handler: || delete(exceptions::end_now),
     },
     Route {
         method: Method::Get,

@@ -131,6 +131,7 @@ impl Keys {
                 | Step::Recount { .. }
                 | Step::Approve { .. }
                 | Step::Findings(_)
+                | Step::Exception(_)
                 | Step::Event(_)
                 | Step::Cases(_)
                 | Step::CaseReading(_) => {}

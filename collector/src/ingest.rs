@@ -16,8 +16,9 @@ pub mod ledger;
 pub mod presence;
 
 mod approve;
+mod consequences;
 mod enrol;
-mod fitting;
+mod except;
 mod fleet;
 mod foresight;
 mod heartbeat;
@@ -40,22 +41,23 @@ use driftline_protocol::wire::{
 };
 use jiff::Timestamp;
 
+pub use consequences::{CHANGES_PER_VERSION, ITEMS_PER_VERSION};
 pub use enrol::{Proof, token_hash};
+pub use except::{EXCEPTIONS_MOST, end_exception, except};
 pub use foresight::Foresight;
 pub use held::is_judged_otherwise;
 pub use import::{Imported, check_import};
 pub use parts::{check_parts, check_report};
-pub use versions::{CHANGES_PER_VERSION, ITEMS_PER_VERSION};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
 
 use crate::standards::Standards;
-use crate::store::{NewPart, ReadFindings, ReadState, Step, StoreError};
+use crate::store::{NewPart, ReadExceptions, ReadFindings, ReadState, Step, StoreError};
 use fleet::Host;
 
 /// What ingest reads; every store is one.
-pub trait Store: ReadState + ReadFindings {}
+pub trait Store: ReadState + ReadFindings + ReadExceptions {}
 
-impl<T: ReadState + ReadFindings + ?Sized> Store for T {}
+impl<T: ReadState + ReadFindings + ReadExceptions + ?Sized> Store for T {}
 
 /// What the shell decides for ingest.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,6 +11,8 @@ pub mod standards;
 
 pub mod check_rules;
 
+pub mod permits;
+
 pub mod serve;
 
 pub mod api;

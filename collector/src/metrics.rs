@@ -35,8 +35,10 @@ pub struct View<'a> {
     pub url: &'a str,
     /// Every host with what its newest heartbeat said.
     pub fleet: FleetView,
-    /// Open findings, counted.
+    /// Open findings that no exception permits, counted.
     pub open: Vec<OpenCount>,
+    /// Open findings that one permits, counted.
+    pub excepted: Vec<OpenCount>,
     /// Sums of the store.
     pub totals: Totals,
     /// Counters since the start.
@@ -225,8 +227,14 @@ fn about_fleet(page: &mut Page, view: &View<'_>) {
         (vec![reason.as_str()], number(sum))
     });
     page.add(&table::FLEET_PARTS_UNOBSERVED, unobserved);
+    page.add(&table::FINDINGS_OPEN, by_kind(&view.open));
+    page.add(&table::FINDINGS_EXCEPTED, by_kind(&view.excepted));
+}
+
+/// Sums of counts by kind, domain and severity; closed lists, so each begins at 0.
+fn by_kind(counts: &[OpenCount]) -> Vec<(Vec<&'static str>, f64)> {
     let mut open: BTreeMap<_, u64> = BTreeMap::new();
-    for count in &view.open {
+    for count in counts {
         *open.entry((count.kind, count.domain, count.severity)).or_default() += count.count;
     }
     let mut samples = Vec::new();
@@ -239,7 +247,7 @@ fn about_fleet(page: &mut Page, view: &View<'_>) {
             }
         }
     }
-    page.add(&table::FINDINGS_OPEN, samples);
+    samples
 }
 
 fn imbalance(host: &HostView) -> u64 {

@@ -1,4 +1,5 @@
-//! The pages people read: overview, host, part, timeline, change, findings, rules.
+//! The pages people read: overview, host, part, timeline, change, findings, rules,
+//! exceptions.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
@@ -7,6 +8,7 @@
 
 mod change;
 mod chart;
+mod exceptions;
 mod findings;
 mod host;
 mod link;
@@ -21,7 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use link::Query;
 
-use crate::analysis::rules::RuleSet;
+use crate::standards::Standards;
 use crate::store::StoreError;
 pub(crate) use crate::writer::Reads as Reader;
 
@@ -77,20 +79,21 @@ pub enum PageError {
 /// # Errors
 /// [`PageError`]; the server answers with [`error_page`].
 pub fn respond(
-    (store, rules): (&dyn Reader, &RuleSet),
+    (store, standards): (&dyn Reader, &Standards),
     frame: &Frame,
     path: &str,
     query: &Query,
 ) -> Result<String, PageError> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     match segments.as_slice() {
-        [] => overview::page(store, frame),
-        ["hosts", id] => host::page(store, frame, id),
+        [] => overview::page((store, standards), frame),
+        ["hosts", id] => host::page((store, standards), frame, id),
         ["hosts", id, source] => part::page(store, frame, (id, source), query),
         ["timeline"] => timeline::page(store, frame, query),
         ["changes", id] => change::page(store, frame, id),
-        ["findings"] => findings::page(store, frame, query),
-        ["rules"] => rules::page(rules, frame),
+        ["findings"] => findings::page((store, standards), frame, query),
+        ["exceptions"] => exceptions::page(store, frame),
+        ["rules"] => rules::page(&standards.rules, frame),
         _ => Err(PageError::NotFound { what: "page" }),
     }
 }
@@ -119,6 +122,16 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    /// A moment that may lie ahead.
+    fn until(at: Timestamp, now: Timestamp) -> Self {
+        let ahead = now.duration_until(at);
+        let ago = match ahead.as_secs() {
+            ..0 => ago(now.duration_since(at)),
+            seconds => format!("in {} days", seconds / 86_400),
+        };
+        Self { ago, ..Self::new(at, now) }
+    }
+
     fn new(at: Timestamp, now: Timestamp) -> Self {
         Self {
             text: at.strftime("%Y-%m-%d %H:%M:%S").to_string(),

@@ -9,6 +9,7 @@
 pub mod backup;
 mod case_records;
 mod cursor;
+mod event_records;
 mod imported;
 pub mod memory;
 mod migrations;
@@ -29,6 +30,7 @@ pub use imported::NO_AGENT;
 pub use new_part::NewPart;
 pub use records::*;
 
+use crate::analysis::exceptions::Exception;
 use crate::analysis::finding::FindingId;
 
 /// Why the store could not do what it was asked.
@@ -230,4 +232,13 @@ pub trait ReadFindings: Send + Sync {
 
     /// Every token that has not been removed, expired ones included.
     fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError>;
+}
+
+/// What pages and queries ask about permissions to differ.
+pub trait ReadExceptions: Send + Sync {
+    /// Every exception by name, those that are over included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn exceptions(&self) -> Result<Vec<Exception>, StoreError>;
 }

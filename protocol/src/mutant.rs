@@ -28,6 +28,8 @@ pub enum Mutant {
     NoPortalAddress,
     /// Collector. *Unobserved is not absent*: rules take what was not read for what is not there.
     RulesTakeUnreadForAbsent,
+    /// Collector. *An exception ends when it says*: what is over permits as if it were not.
+    ExceptionsNeverExpire,
     /// Agent. *Acknowledge only after durable*: a version counts as delivered when it is sent.
     ForgetVersionBeforeAcknowledgement,
     /// Agent. *What was seen waits on disk*: the spool is gone with the process.
@@ -60,7 +62,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -70,6 +72,7 @@ impl Mutant {
         Self::IgnoreSessions,
         Self::NoPortalAddress,
         Self::RulesTakeUnreadForAbsent,
+        Self::ExceptionsNeverExpire,
         Self::ForgetVersionBeforeAcknowledgement,
         Self::KeepSpoolInMemory,
         Self::DeniedIsEmpty,
@@ -98,6 +101,7 @@ impl Mutant {
             Self::IgnoreSessions => "ignore_sessions",
             Self::NoPortalAddress => "no_portal_address",
             Self::RulesTakeUnreadForAbsent => "rules_take_unread_for_absent",
+            Self::ExceptionsNeverExpire => "exceptions_never_expire",
             Self::ForgetVersionBeforeAcknowledgement => "forget_version_before_acknowledgement",
             Self::KeepSpoolInMemory => "keep_spool_in_memory",
             Self::DeniedIsEmpty => "denied_is_empty",

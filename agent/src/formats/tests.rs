@@ -11,11 +11,13 @@ use proptest::prelude::*;
 use super::*;
 
 mod asterisk;
+mod crontab;
 mod ini;
 mod json;
 mod kamailio;
 mod key_value;
 mod lists;
+mod pam;
 mod prosody;
 mod relays;
 mod text;
@@ -127,6 +129,10 @@ const SAMPLES: &[(&Format, &str)] = &[
     (&super::lists::LIMITS, "a - b 1\nc - d 2\n"),
     (&super::lists::RULES, "a: b\nc: d\n"),
     (&super::lists::WORDS, "/bin/sh\n/bin/bash\n"),
+    (&super::crontab::SYSTEM, "A=1\n@daily root x\n1 2 3 4 5 root y\n"),
+    (&super::crontab::USER, "@daily x\nA=1\n1 2 3 4 5 y\n"),
+    (&super::crontab::ANACRON, "1 2 x y\n3 4 z a\n"),
+    (&super::pam::FORMAT, "auth required a.so b\n@include c\n"),
     (&super::relays::RTPENGINE, "[a]\nx = 1;2\n[b]\ny = 3\n"),
     (&super::relays::COTURN, "x=1\nuser=a:b\n"),
     (&super::toml::FORMAT, "[a]\nx = 1\n[[b]]\ny = 3\n"),

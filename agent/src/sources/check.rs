@@ -17,7 +17,9 @@ use driftline_protocol::snapshot::{Content, Part, Reason};
 
 use crate::machine::{Machine, Seam};
 use crate::sources::{Carry, Receipt, Sink, Source};
-use crate::sources::{accounts, files, login_policy, origins, os, packages, services};
+use crate::sources::{accounts, browser_policy, certificates, cron, files, kernel_policy};
+use crate::sources::{listeners, login_policy, network, origins, os, packages};
+use crate::sources::{services, time_sync};
 
 /// What the checks need to know of one source.
 pub(crate) struct Fixture {
@@ -107,6 +109,13 @@ fn fixtures() -> Vec<Fixture> {
         services::tests::fixture(),
         accounts::tests::fixture(),
         login_policy::tests::fixture(),
+        listeners::tests::fixture(),
+        certificates::tests::fixture(),
+        time_sync::tests::fixture(),
+        kernel_policy::tests::fixture(),
+        network::tests::fixture(),
+        cron::tests::fixture(),
+        browser_policy::tests::fixture(),
         origins::tests::asterisk(),
         origins::tests::kamailio(),
         origins::tests::opensips(),

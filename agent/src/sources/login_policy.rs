@@ -1,10 +1,18 @@
-//! Who may log in and how: the effective settings of sshd.
+//! Who may log in and how: sshd, PAM, passwords and polkit.
 //!
-//! One part, `sshd`, from `/etc/ssh/sshd_config` and everything it includes, resolved as sshd
+//! Part `sshd`, from `/etc/ssh/sshd_config` and everything it includes, resolved as sshd
 //! resolves it: first value wins, includes in place, `Match` blocks in order. It says what is
 //! *set*: a keyword that is not set has the default of the installed version, which sshd knows and
 //! this page does not (the version is in `packages`). One file that cannot be read leaves the whole
 //! part unobserved, since it may decide any keyword.
+//!
+//! Beside it `pam`, the stacks of the services through which people come in with what they include;
+//! `login_defs`; `password_quality` and `lock` (pwquality, faillock); `polkit`, the rules by
+//! digest.
+
+mod pam;
+mod passwords;
+mod polkit;
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +22,10 @@ use driftline_protocol::limits;
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
-use crate::formats::Malformed;
 use crate::formats::sshd::{self, Policy, Step};
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
+use crate::sources::table::{Bytes, Table, Trouble, read_all};
 use crate::sources::{Carry, Manual, Sink, Source, include, part_name, source_name};
 
 /// Where sshd begins to read, and what relative includes are relative to.
@@ -32,6 +40,14 @@ const FILES: usize = 1_024;
 
 /// Raised whenever the same files give other items.
 const VERSION: u32 = 1;
+
+const TABLES: &[Table] = &[
+    Table { name: "pam", bytes: Bytes::Kept, read: pam::configured },
+    Table { name: "login_defs", bytes: Bytes::Kept, read: passwords::login },
+    Table { name: "password_quality", bytes: Bytes::Kept, read: passwords::quality },
+    Table { name: "lock", bytes: Bytes::Kept, read: passwords::lock },
+    Table { name: "polkit", bytes: Bytes::Kept, read: polkit::rules },
+];
 
 /// The source; see the page's head.
 pub struct LoginPolicy {
@@ -63,20 +79,31 @@ impl Source for LoginPolicy {
 
     fn manual(&self) -> Manual {
         Manual {
-            parts: "`sshd`: what sshd_config and its includes set",
-            ordered: "`Match` blocks, algorithm lists and AuthorizedKeysFile",
+            parts: "`sshd`: what sshd_config and its includes set; `pam`: the stacks people log in \
+                by; `login_defs`, `password_quality`, `lock`, `polkit`",
+            ordered: "`Match` blocks, algorithm lists and AuthorizedKeysFile; steps of PAM",
             version: self.version,
         }
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        vec![FILE.into(), format!("{FILE}.d").into()]
+        let more = ["/etc/ssh/sshd_config.d", "/etc/login.defs", "/etc/security"];
+        let places = [FILE].into_iter().chain(more).chain(pam::DIRECTORIES);
+        places.chain(polkit::DIRECTORIES).map(PathBuf::from).collect()
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
+        read_all(TABLES, ("login_policy", self.version), &mut self.memory, (machine, sink));
+        self.sshd(machine, sink);
+        Ok(())
+    }
+}
+
+impl LoginPolicy {
+    fn sshd(&mut self, machine: &Machine, sink: &mut dyn Sink) {
         let name = part_name("sshd");
         if self.memory.carry(&name, machine, sink) == Carry::Carried {
-            return Ok(());
+            return;
         }
         let mut walk = Walk { look: Look::new(machine), policy: Policy::default(), files: 0 };
         let reading = Reading {
@@ -85,13 +112,12 @@ impl Source for LoginPolicy {
             scope: scope_digest([""; 0]),
         };
         let part = match walk.file(Path::new(FILE), 0) {
-            Ok(Found::Nothing) => return Ok(()),
+            Ok(Found::Nothing) => return,
             Ok(Found::File) => walk.look.part(reading, Ok(walk.policy.items())),
             Err(Trouble::Malformed(malformed)) => walk.look.part(reading, Err(malformed)),
             Err(Trouble::Unread(reason)) => RawPart::Unobserved(reason),
         };
         self.memory.say((name, part), walk.look, sink);
-        Ok(())
     }
 }
 
@@ -106,12 +132,6 @@ struct Walk<'a> {
 enum Found {
     File,
     Nothing,
-}
-
-/// Why the policy is not known.
-enum Trouble {
-    Malformed(Malformed),
-    Unread(Reason),
 }
 
 impl Walk<'_> {

@@ -3,10 +3,11 @@
 use driftline_collector::analysis::finding::Status;
 use driftline_collector::store::FindingRecord;
 use driftline_protocol::item::ItemKey;
+use serde::{Deserialize, Serialize};
 
-use crate::Verdict;
 use crate::client::Client;
 use crate::output::{self, Output, Row};
+use crate::{Verdict, eprintln_message};
 
 /// Lists open drift and deviations.
 #[derive(clap::Args)]
@@ -14,7 +15,7 @@ pub(crate) struct Findings {
     /// Only of this host.
     #[arg(long, default_value = "")]
     host: String,
-    /// Those that ended as well.
+    /// Those that ended, and those an exception permits, as well.
     #[arg(long)]
     all: bool,
     /// Exit with 1 when anything is open.
@@ -22,7 +23,16 @@ pub(crate) struct Findings {
     check: bool,
 }
 
-impl Row for FindingRecord {
+/// A finding, and the exception that permits it.
+#[derive(Serialize, Deserialize)]
+struct Shown {
+    #[serde(flatten)]
+    record: FindingRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    excepted_by: Option<String>,
+}
+
+impl Row for Shown {
     const NAME: &'static str = "finding is open";
     const WHOLE: usize = 3;
     const HEADINGS: &'static [&'static str] =
@@ -31,7 +41,7 @@ impl Row for FindingRecord {
     const FIRST_LINE: usize = 4;
 
     fn cells(&self) -> Vec<String> {
-        let finding = &self.finding;
+        let finding = &self.record.finding;
         vec![
             finding.severity.as_str().to_owned(),
             match &finding.id.rule {
@@ -53,9 +63,19 @@ impl Findings {
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
         let open = if self.all { "false" } else { "true" };
         let query = [("host", self.host.as_str()), ("open", open), ("limit", "10000")];
-        let findings: Vec<FindingRecord> = client.list("findings", &query).await?;
+        let mut findings: Vec<Shown> = client.list("findings", &query).await?;
+        let open = |shown: &Shown| shown.record.finding.status == Status::Open;
+        let found = findings.iter().any(|shown| open(shown) && shown.excepted_by.is_none());
+        if !self.all {
+            let before = findings.len();
+            findings.retain(|shown| shown.excepted_by.is_none());
+            let permitted = before - findings.len();
+            if permitted > 0 {
+                let text = format!("{permitted} more are permitted by exceptions; see --all");
+                eprintln_message(&text);
+            }
+        }
         output::print(output, &findings)?;
-        let found = findings.iter().any(|record| record.finding.status == Status::Open);
         Ok(if self.check && found { Verdict::Found } else { Verdict::Fine })
     }
 }

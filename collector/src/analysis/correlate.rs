@@ -4,7 +4,8 @@
 //! not touch, in the window after it and in the same hours of the weeks before. What hits everybody
 //! cancels; what wavers anyway is measured on the past (`dispersion`) and on random cohorts of
 //! sites of the same size (`randomise`); what another change explains better is taken away
-//! (`compete`). Nothing here says "caused".
+//! (`compete`); ranks come from how much better a rise explains the cases (`evidence`). Nothing
+//! here says "caused".
 //!
 //! Who is eligible: a site with at least three cases of the service in the twelve weeks (or what
 //! there is of them) before the change. Others have no past to compare with and are left out on
@@ -26,11 +27,13 @@ mod dispersion;
 pub mod e_process;
 mod effect;
 mod evaluate;
+mod evidence;
 mod exposure;
 mod lag;
 mod lens;
 mod panel;
 mod placebo;
+mod present;
 mod randomise;
 mod score;
 mod settings;

@@ -16,13 +16,15 @@ use serde_json::{Value, json};
 
 use super::{Answer, Shared};
 use crate::analysis::change::ChangeKind;
-use crate::analysis::finding::FindingKind;
+use crate::analysis::finding::{FindingKind, Status};
 use crate::ingest::HostView;
 use crate::metrics;
+use crate::permits::Permits;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
 use crate::store::{
-    ChangeFilter, ChangeId, Cursor, EventFilter, EventRecord, FindingFilter, effective_limit,
+    ChangeFilter, ChangeId, Cursor, EventFilter, EventRecord, FindingFilter, FindingRecord,
+    effective_limit,
 };
 use crate::writer::Reads;
 
@@ -252,15 +254,41 @@ pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
     let FindingsQuery { host, kind, open, after, limit } = query(&uri)?;
     let after = after.map(|text| place(&text)).transpose()?;
     let filter = FindingFilter { host, kind, open_only: open, number: None, after, limit };
+    let standards = collector.settings().standards;
     let findings = read(&collector, move |store| {
         known_if_named(store, filter.host.as_ref())?;
-        Ok(store.findings(&filter)?)
+        let found = store.findings(&filter)?;
+        permitted(found, Permits::at(store, &standards, Timestamp::now())?)
     });
     let findings = findings.await?;
     let full = findings.len() >= effective_limit(limit) as usize;
     let next = findings.last().filter(|_| full);
-    let next = next.map(|last| next_page(&uri, ("after", &last.place().to_string())));
+    let next = next.map(|last| next_page(&uri, ("after", &last.record.place().to_string())));
     Ok(answer::json(&json!({ "findings": findings, "more": full, "next": next })))
+}
+
+/// A finding and the exception that permits it.
+#[derive(Serialize)]
+struct PermittedFinding {
+    #[serde(flatten)]
+    record: FindingRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    excepted_by: Option<String>,
+}
+
+/// Says of each open finding whether an exception permits it now.
+fn permitted(
+    found: Vec<FindingRecord>,
+    mut permits: Permits<'_>,
+) -> Result<Vec<PermittedFinding>, Refusal> {
+    let mut all = Vec::with_capacity(found.len());
+    for record in found {
+        let open = record.finding.status == Status::Open;
+        let by = if open { permits.of(&record.finding)? } else { None };
+        let excepted_by = by.map(|exception| exception.name.clone());
+        all.push(PermittedFinding { record, excepted_by });
+    }
+    Ok(all)
 }
 
 /// `GET /api/v1/findings/{number}`
@@ -268,8 +296,12 @@ pub async fn finding(State(collector): Shared, Path(number): Path<String>) -> An
     let missing = || Refusal::not_found(format!("finding {number:?}"));
     let wanted: i64 = number.parse().map_err(|_| missing())?;
     let filter = FindingFilter { number: Some(wanted), limit: 1, ..FindingFilter::default() };
-    let findings = read(&collector, move |store| Ok(store.findings(&filter)?)).await?;
-    Ok(answer::json(findings.first().ok_or_else(missing)?))
+    let standards = collector.settings().standards;
+    let findings = read(&collector, move |store| {
+        let found = store.findings(&filter)?;
+        permitted(found, Permits::at(store, &standards, Timestamp::now())?)
+    });
+    Ok(answer::json(findings.await?.first().ok_or_else(missing)?))
 }
 
 #[derive(Deserialize)]

@@ -16,11 +16,10 @@ use driftline_protocol::wire::{
 };
 
 use super::clock::Corrected;
-use super::fitting::Fitting;
 use super::fleet::check_version;
 use super::heartbeat::held;
 use super::held::Bench;
-use super::versions::{Taker, manifest};
+use super::versions::{Fitting, Taker, manifest};
 use super::{Context, Decided, Foresight, Ingest, IngestError, IngestTotals, parts};
 use crate::standards::Standards;
 use crate::store::{HostRecord, NO_AGENT, NewPart, Origin, Step, StoreError};

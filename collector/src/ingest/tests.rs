@@ -1,6 +1,7 @@
 //! Ingest against the model store: what agents, copies, forgers and restored stores do to it.
 
 mod agent;
+mod exceptions;
 mod import;
 mod rules;
 

@@ -7,40 +7,27 @@
 //! of its own section wait for their base.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use driftline_protocol::ids::{Digest, Generation, HostId, PartName, SourceName};
 use driftline_protocol::limits;
 use driftline_protocol::manifest::{DeltaError, Manifest};
-use driftline_protocol::snapshot::{Content, Part};
+use driftline_protocol::snapshot::Part;
 use driftline_protocol::wire::{Outcome, ProblemCode, ReportAnswer, SectionVersion, is_imported};
 
-use super::clock::Told;
-use super::fitting::Fitting;
+use super::clock::{Corrected, Told};
+use super::consequences::Consequences;
 use super::fleet::{FINDINGS_PER_HOST, Host, Parts, older_than};
 use super::heartbeat::{SECTIONS_PER_HOST, cloned, event, hear, held};
-use super::held::{Bench, SectionView};
+use super::held::Bench;
 use super::ledger::Link;
 use super::{
     CheckedReport, Context, Decided, Foresight, Ingest, IngestError, IngestTotals, ledger,
 };
-use crate::analysis::change::{Change, ChangeKind};
-use crate::analysis::diff::{Known, diff};
-use crate::analysis::drift::{Desired, PartView, judge};
 use crate::analysis::finding::{Finding, Status};
-use crate::analysis::policy;
 use crate::store::{
-    EventKind, Origin, PartRecord, SectionRecord, Step, StoreError, Unread, VersionRecord,
-    VersionStep,
+    EventKind, Origin, SectionRecord, Step, StoreError, VersionRecord, VersionStep,
 };
-
-/// The most changes of one version that are recorded one by one. A distribution upgrade stays below
-/// it; beyond it each further part is one change as a whole, so a version of many large parts costs
-/// no more than its size.
-pub const CHANGES_PER_VERSION: usize = 50_000;
-
-/// The most items of one version that are compared: a large host has half a million in all.
-pub const ITEMS_PER_VERSION: usize = 2_000_000;
 
 /// The highest generation an agent may give out: no agent lives to reach it, and adding to it
 /// cannot overflow.
@@ -109,18 +96,18 @@ pub(super) struct Taker<'a> {
     pub(super) steps: Vec<Step>,
 }
 
-/// What a version brings.
-#[derive(Default)]
-pub(super) struct Consequences {
-    after: Parts,
-    unobserved: BTreeMap<PartName, Unread>,
-    changes: Vec<Change>,
-    findings: Vec<Finding>,
-    pub(super) summarised: u64,
-    /// Findings beyond the bound of their rule.
-    pub(super) dropped: u64,
-    /// Items looked at.
-    work: usize,
+/// A version that fits, before it is compared.
+pub(super) struct Fitting {
+    pub(super) version: SectionVersion,
+    pub(super) before: Parts,
+    /// Whether it is the first of its section: everything is new and nothing changed.
+    pub(super) begins: bool,
+    pub(super) origin: Origin,
+    pub(super) at: Corrected,
+    /// Parts that are new or differ.
+    pub(super) changed: Vec<(PartName, Digest)>,
+    /// Parts that are no longer on the host.
+    pub(super) gone: Vec<PartName>,
 }
 
 impl Taker<'_> {
@@ -253,133 +240,8 @@ impl Taker<'_> {
         Ok(missing)
     }
 
-    /// What changed, and what that means, part by part.
-    pub(super) fn consequences(&self, fitting: &Fitting) -> Result<Consequences, StoreError> {
-        let mut all = Consequences { after: fitting.before.clone(), ..Consequences::default() };
-        let mut unread_of = BTreeMap::new();
-        for (name, digest) in &fitting.changed {
-            let unread = if all.may_go_on() {
-                let part = self.part(digest)?;
-                self.consider(fitting, (name, Some(&part)), &mut all)?;
-                unread(&part)
-            } else {
-                all.summarise(fitting, name, ChangeKind::Modified);
-                self.unread_once(*digest, &mut unread_of)?
-            };
-            let record = PartRecord::after(fitting.before.get(name), name, *digest, unread);
-            all.after.insert(name.clone(), record);
-        }
-        for name in &fitting.gone {
-            if all.may_go_on() {
-                self.consider(fitting, (name, None), &mut all)?;
-            } else {
-                all.summarise(fitting, name, ChangeKind::Removed);
-            }
-            all.after.remove(name);
-        }
-        self.judge_missing(fitting, &mut all);
-        let unread = all.after.values().filter(|r| fitting.version.delta.set.contains_key(&r.part));
-        let unread = unread.filter_map(|record| Some((record.part.clone(), record.unread?)));
-        all.unobserved = unread.collect();
-        Ok(all)
-    }
-
-    /// The same part under a thousand names is read once.
-    fn unread_once(
-        &self,
-        digest: Digest,
-        known: &mut BTreeMap<Digest, Option<Unread>>,
-    ) -> Result<Option<Unread>, StoreError> {
-        if let Some(unread) = known.get(&digest) {
-            return Ok(*unread);
-        }
-        let unread = unread(&*self.part(&digest)?);
-        known.insert(digest, unread);
-        Ok(unread)
-    }
-
-    /// Compares one part with what was last observed, and judges it.
-    fn consider(
-        &self,
-        fitting: &Fitting,
-        (name, after): (&PartName, Option<&Part>),
-        all: &mut Consequences,
-    ) -> Result<(), StoreError> {
-        let record = fitting.before.get(name);
-        let load = |digest: Option<Digest>| digest.map(|digest| self.part(&digest)).transpose();
-        let seen = load(record.and_then(|record| record.seen))?;
-        let apart = record.filter(|record| record.read != record.seen);
-        let read = load(apart.and_then(|record| record.read))?;
-        let seen = seen.as_deref().and_then(Part::observed);
-        let read = match apart {
-            Some(_) => read.as_deref().and_then(Part::observed),
-            None => seen,
-        };
-        let sizes = [seen, after.and_then(Part::observed)];
-        all.work += 1 + sizes.iter().flatten().map(|side| side.items.len()).sum::<usize>();
-        if !fitting.begins {
-            all.changes.extend(diff(name, Known { seen, read }, after));
-        }
-        if fitting.origin == Origin::Import {
-            return Ok(()); // what was is held against no baseline and no rule
-        }
-        self.judge(fitting, (name, after), all)
-    }
-
-    fn judge(
-        &self,
-        fitting: &Fitting,
-        (part, current): (&PartName, Option<&Part>),
-        all: &mut Consequences,
-    ) -> Result<(), StoreError> {
-        let host = &self.host.record.id;
-        let source = &fitting.version.source;
-        let baseline = self.host.baseline_part(self.context.store, source, part)?;
-        let desired = match baseline {
-            Some(Some(digest)) => Some(self.part(&digest)?),
-            Some(None) | None => None,
-        };
-        let view = PartView {
-            host,
-            source,
-            domain: fitting.version.domain,
-            part,
-            desired: match (&desired, baseline) {
-                (Some(desired), _) => Desired::Part(desired),
-                (None, Some(_)) => Desired::Absent,
-                (None, None) => Desired::Unknown,
-            },
-            current,
-            now: fitting.at.at,
-        };
-        let known = self.host.known();
-        let open = || known.into_iter().flat_map(|known| known.of_part(host, source, part));
-        all.findings.extend(judge(&view, open()));
-        all.findings.extend(policy::malformed(&view, open()));
-        let judged = self.bench.judge(&view, open());
-        all.findings.extend(judged.findings);
-        all.dropped += judged.dropped;
-        Ok(())
-    }
-
-    /// Judges the parts that rules demand and that neither came nor went.
-    fn judge_missing(&self, fitting: &Fitting, all: &mut Consequences) {
-        let (host, source) = (&self.host.record.id, &fitting.version.source);
-        let (domain, now) = (fitting.version.domain, fitting.at.at);
-        let known = self.host.known();
-        let open = |part: &PartName| -> Vec<&Finding> {
-            let known = known.into_iter().flat_map(|known| known.open.values());
-            known.filter(|f| f.id.source == *source && f.id.part == *part).collect()
-        };
-        let section = SectionView { host, source, domain, now };
-        let is_there =
-            |part: &PartName| all.after.contains_key(part) || fitting.gone.contains(part);
-        let judged = self.bench.judge_missing(section, is_there, open);
-        all.findings.extend(judged.findings);
-    }
-
     /// A part by its digest, on its way, foreseen or durable.
-    fn part(&self, digest: &Digest) -> Result<Cow<'_, Part>, StoreError> {
+    pub(super) fn part(&self, digest: &Digest) -> Result<Cow<'_, Part>, StoreError> {
         let pending = self.host.pending.parts.get(digest).map(|part| &**part);
         if let Some(part) = pending.or_else(|| self.foresight.part(digest)) {
             return Ok(Cow::Borrowed(part));
@@ -439,21 +301,24 @@ impl Taker<'_> {
     }
 }
 
-impl Consequences {
-    /// Whether the next part may be compared item by item.
-    fn may_go_on(&self) -> bool {
-        self.changes.len() < CHANGES_PER_VERSION && self.work < ITEMS_PER_VERSION
+impl Fitting {
+    /// What `version` does to the parts `before` it, of which it leaves those of `next`.
+    pub(super) fn new(
+        version: SectionVersion,
+        (before, next): (Parts, Manifest),
+        (origin, at): (Origin, Corrected),
+    ) -> Self {
+        let gone = before.keys().filter(|name| !next.0.contains_key(name)).cloned().collect();
+        let differs = |(name, digest): &(PartName, Digest)| {
+            before.get(name).is_none_or(|record| record.digest != *digest)
+        };
+        let changed = next.0.into_iter().filter(differs).collect();
+        Self { version, before, begins: false, origin, at, changed, gone }
     }
 
-    /// Records a part as one change as a whole.
-    fn summarise(&mut self, fitting: &Fitting, part: &PartName, kind: ChangeKind) {
-        self.summarised += 1;
-        if fitting.begins {
-            return;
-        }
-        let kind = if fitting.before.contains_key(part) { kind } else { ChangeKind::Added };
-        let (part, key) = (part.clone(), None);
-        self.changes.push(Change { part, key, kind, before: None, after: None });
+    /// The same as the first of its section.
+    pub(super) fn beginning(self) -> Self {
+        Self { begins: true, ..self }
     }
 }
 
@@ -472,15 +337,4 @@ pub(super) fn bound_findings(findings: &mut Vec<Finding>, open: usize) -> u64 {
 
 pub(super) fn manifest(parts: &Parts) -> Manifest {
     Manifest(parts.iter().map(|(name, record)| (name.clone(), record.digest)).collect())
-}
-
-/// What of `part` is unknown.
-fn unread(part: &Part) -> Option<Unread> {
-    match part {
-        Part::Unobserved(reason) => Some(Unread::Whole(*reason)),
-        Part::Observed(observed) => match observed.content {
-            Content::Read => None,
-            Content::Unread(reason) => Some(Unread::Content(reason)),
-        },
-    }
 }

@@ -85,19 +85,26 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 13] = [
+pub const SOURCES: [&str; 20] = [
     "accounts",
     "asterisk",
+    "browser_policy",
+    "certificates",
+    "cron",
     "ejabberd",
     "files",
     "freeswitch",
     "kamailio",
+    "kernel_policy",
+    "listeners",
     "login_policy",
+    "network",
     "opensips",
     "os",
     "packages",
     "prosody",
     "services",
+    "time_sync",
     "other",
 ];
 
@@ -285,9 +292,11 @@ metrics! {
     CHANGES "changes_total" Counter [Domain, ChangeKind]
         "Changes of items since the store was made, imports left out";
     FINDINGS_OPEN "findings_open" Gauge [FindingKind, Domain, Severity]
-        "Open findings of all hosts";
+        "Open findings of all hosts that no exception permits";
+    FINDINGS_EXCEPTED "findings_excepted" Gauge [FindingKind, Domain, Severity]
+        "Open findings of all hosts that an exception permits";
     DRIFT_OPEN "drift_open" Gauge [Host, Domain, Severity]
-        "Open drifts of a host";
+        "Open drifts of a host that no exception permits";
     EVENTS "events_total" Counter [Event]
         "What befell hosts and the store since it was made";
     REQUESTS "requests_total" Counter [Route]

@@ -65,6 +65,7 @@ fn scrape(config: &Config) -> String {
         config,
         url: "https://drift.example.org",
         fleet,
+        excepted: vec![OpenCount { count: 1, ..open.clone() }],
         open: vec![open],
         totals: Totals::default(),
         live: &live,

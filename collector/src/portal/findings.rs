@@ -6,6 +6,8 @@ use driftline_protocol::ids::HostId;
 use super::value::{readable_key, sides};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
 use crate::analysis::finding::{Finding, Resolution, Status};
+use crate::permits::Permits;
+use crate::standards::Standards;
 use crate::store::{FindingFilter, FindingRecord, MAX_LIMIT};
 
 /// One finding as a row of a table.
@@ -35,7 +37,7 @@ pub(super) struct FindingRow {
     /// Since when.
     pub since: Moment,
     /// Open, or how it ended.
-    pub status: &'static str,
+    pub status: String,
 }
 
 #[derive(Template)]
@@ -48,10 +50,25 @@ struct Page {
 }
 
 /// Rows for `records`, worst and oldest first.
-pub(super) fn finding_rows(records: &[FindingRecord], frame: &Frame) -> Vec<FindingRow> {
+pub(super) fn finding_rows(
+    records: &[FindingRecord],
+    mut permits: Permits<'_>,
+    frame: &Frame,
+) -> Result<Vec<FindingRow>, PageError> {
     let mut records: Vec<&FindingRecord> = records.iter().collect();
     records.sort_by_key(|r| (r.finding.severity, r.finding.first_seen, r.number));
-    records.into_iter().map(|record| row(record, frame)).collect()
+    let mut rows = Vec::with_capacity(records.len());
+    for record in records {
+        let mut row = row(record, frame);
+        let open = record.finding.status == Status::Open;
+        if let Some(by) = permits.of(&record.finding)?.filter(|_| open) {
+            row.status = format!("excepted by {}", by.name);
+        }
+        rows.push(row);
+    }
+    // What somebody permitted stands behind what nobody did.
+    rows.sort_by_key(|row| row.status.starts_with("excepted"));
+    Ok(rows)
 }
 
 fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
@@ -77,7 +94,8 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
             Status::Resolved { by: Resolution::Accepted, .. } => "accepted",
             Status::Resolved { by: Resolution::Retired, .. } => "host retired",
             Status::Resolved { by: Resolution::Withdrawn, .. } => "rule withdrawn",
-        },
+        }
+        .to_owned(),
     }
 }
 
@@ -85,7 +103,12 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
 ///
 /// # Errors
 /// [`PageError::Query`] for a field that cannot be, [`PageError::Store`] when the store fails.
-pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<String, PageError> {
+pub(super) fn page(
+    (store, standards): (&dyn Reader, &Standards),
+    frame: &Frame,
+    query: &Query,
+) -> Result<String, PageError> {
+    let permits = Permits::at(store, standards, frame.now)?;
     let all = query.get("status") == Some("all");
     let filter = FindingFilter {
         host: query.id::<HostId>("host", "the name of a host")?,
@@ -97,7 +120,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         style: STYLE_PATH,
         host: query.get("host").unwrap_or_default().to_owned(),
         all,
-        findings: finding_rows(&store.findings(&filter)?, frame),
+        findings: finding_rows(&store.findings(&filter)?, permits, frame)?,
     };
     Ok(page.render()?)
 }

@@ -8,6 +8,8 @@ use super::findings::{FindingRow, finding_rows};
 use super::timeline::{Group, group};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, host_state, link};
 use crate::analysis::change::ChangeKind;
+use crate::permits::Permits;
+use crate::standards::Standards;
 use crate::store::{ChangeFilter, FindingFilter, HostRecord, MAX_LIMIT};
 
 /// How many changes and events the page shows before it points to the timeline.
@@ -53,7 +55,12 @@ struct SectionRow {
 ///
 /// # Errors
 /// [`PageError::NotFound`] for an unknown host, [`PageError::Store`] when the store fails.
-pub(super) fn page(store: &dyn Reader, frame: &Frame, id: &str) -> Result<String, PageError> {
+pub(super) fn page(
+    (store, standards): (&dyn Reader, &Standards),
+    frame: &Frame,
+    id: &str,
+) -> Result<String, PageError> {
+    let permits = Permits::at(store, standards, frame.now)?;
     let unknown = || PageError::NotFound { what: "host" };
     let id: HostId = id.parse().map_err(|_| unknown())?;
     let record = store.host(&id)?.ok_or_else(unknown)?;
@@ -83,7 +90,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, id: &str) -> Result<String
             by: baseline.approved_by,
             reason: baseline.reason,
         }),
-        findings: finding_rows(&store.findings(&open)?, frame),
+        findings: finding_rows(&store.findings(&open)?, permits, frame)?,
         sections: sections(store, frame, &id)?,
         chart: chart::bars(&chart::per_hour(recent.iter().map(|change| change.at), frame.now)),
         groups: group(&newest, frame),

@@ -8,6 +8,8 @@ use super::timeline::{Group, group};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, host_state, link};
 use crate::analysis::change::ChangeKind;
 use crate::analysis::finding::Severity;
+use crate::permits::Permits;
+use crate::standards::Standards;
 use crate::store::{ChangeFilter, FindingFilter, MAX_LIMIT};
 
 /// How many changes the first page shows: the newest screenful.
@@ -38,13 +40,24 @@ struct HostRow {
 ///
 /// # Errors
 /// [`PageError::Store`] when the store fails.
-pub(super) fn page(store: &dyn Reader, frame: &Frame) -> Result<String, PageError> {
+pub(super) fn page(
+    (store, standards): (&dyn Reader, &Standards),
+    frame: &Frame,
+) -> Result<String, PageError> {
     let hosts = store.hosts()?;
-    let open = store.findings(&FindingFilter {
+    let mut open = store.findings(&FindingFilter {
         open_only: true,
         limit: MAX_LIMIT,
         ..FindingFilter::default()
     })?;
+    let mut permits = Permits::at(store, standards, frame.now)?;
+    let mut unpermitted = Vec::with_capacity(open.len());
+    for record in open.drain(..) {
+        if permits.of(&record.finding)?.is_none() {
+            unpermitted.push(record);
+        }
+    }
+    let open = unpermitted;
     let two_days = SignedDuration::from_hours(chart::HOURS);
     let recent = store.changes(&ChangeFilter {
         kinds: ChangeKind::ALL.into_iter().filter(|kind| kind.is_semantic()).collect(),

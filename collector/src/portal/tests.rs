@@ -14,7 +14,8 @@ use driftline_protocol::wire::HostKind;
 use super::*;
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
-use crate::analysis::rules::{Pack, shipped};
+use crate::analysis::rules::{Pack, RuleSet, shipped};
+use crate::standards::Standards;
 use crate::store::memory::Memory;
 use crate::store::{
     Append, EventKind, EventRecord, HostRecord, NewPart, Origin, Step, Unread, VersionRecord,
@@ -175,7 +176,8 @@ fn fleet() -> Memory {
 fn get(store: &Memory, address: &str) -> Result<String, PageError> {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
     let rules = RuleSet::new(packs(), &[], Vec::new());
-    respond((store, &rules), &frame(), path, &Query::parse(query))
+    let standards = Standards { rules, ..Standards::default() };
+    respond((store, &standards), &frame(), path, &Query::parse(query))
 }
 
 /// Every address a page links to, unescaped as a browser does.

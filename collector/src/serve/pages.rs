@@ -20,6 +20,7 @@ use super::portal;
 use super::state::Collector;
 use crate::ingest::FleetView;
 use crate::metrics::{self, View};
+use crate::permits::Permits;
 use crate::portal::PageError;
 use crate::store::Scope;
 
@@ -41,12 +42,16 @@ pub async fn metrics(
 fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
     let settings = collector.settings();
     let (reload_ok, reloaded_at) = collector.reload_state();
+    let now = Timestamp::now();
+    let mut permits = Permits::at(&*collector.read, &settings.standards, now)?;
+    let (open, excepted) = permits.split(collector.read.open_counts()?)?;
     let view = View {
-        now: Timestamp::now(),
+        now,
         config: &settings.config,
         url: &collector.url(),
         fleet,
-        open: collector.read.open_counts()?,
+        open,
+        excepted,
         totals: collector.read.totals()?,
         live: &collector.live,
         in_flight_bytes: collector.budget.in_use(),

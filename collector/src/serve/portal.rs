@@ -27,6 +27,7 @@ pub(super) fn router() -> Router<Arc<Collector>> {
         .route("/timeline", get(page))
         .route("/changes/{id}", get(page))
         .route("/findings", get(page))
+        .route("/exceptions", get(page))
         .route("/rules", get(page))
 }
 
@@ -50,7 +51,7 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
     };
     let drawn = tokio::task::spawn_blocking(move || {
         let query = Query::parse(uri.query().unwrap_or_default());
-        let source = (&*collector.read, &settings.standards.rules);
+        let source = (&*collector.read, &*settings.standards);
         portal::respond(source, &frame, uri.path(), &query)
     });
     Ok(match drawn.await.map_err(|_| Refusal::failed())? {

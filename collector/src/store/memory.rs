@@ -4,6 +4,7 @@
 //! plainly right is its only purpose. It knows nothing of disks; nothing survives the last handle.
 
 mod cases;
+mod exceptions;
 mod findings;
 
 use std::cmp::Reverse;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 
 use super::records::*;
 use super::{Append, Cursor, NewPart, ORPHAN_GRACE, ReadHistory, ReadState, StoreError};
+use crate::analysis::exceptions::Exception;
 use crate::analysis::finding::{Finding, FindingId, Status};
 
 /// A store in memory. Clones are handles to the same store, so one may write while others read.
@@ -37,6 +39,7 @@ struct State {
     last_event: u64,
     totals: Totals,
     cases: cases::Cases,
+    exceptions: exceptions::Exceptions,
 }
 
 #[derive(Debug)]
@@ -92,6 +95,9 @@ impl Append for Memory {
                     if let Some(s) = state.sections.get_mut(&(host.clone(), source.clone())) {
                         s.record.delivered = *delivered;
                     }
+                }
+                Step::Exception(one) => {
+                    state.exceptions.insert(one.name.clone(), Exception::clone(one));
                 }
                 Step::Token(token) => drop(state.tokens.insert(token.name.clone(), token.clone())),
                 Step::RemoveToken(name) => drop(state.tokens.remove(name)),

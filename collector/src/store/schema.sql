@@ -56,6 +56,7 @@ CREATE TABLE event (
     kind TEXT NOT NULL,
     detail TEXT NOT NULL
 );
+CREATE TABLE exception (name TEXT PRIMARY KEY, body NOT NULL) WITHOUT ROWID;
 CREATE TABLE finding (
     number INTEGER PRIMARY KEY,
     host INTEGER NOT NULL,

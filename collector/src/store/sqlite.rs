@@ -7,6 +7,7 @@
 
 mod cases;
 pub(in crate::store) mod codec;
+mod exceptions;
 mod expire;
 mod findings;
 mod history;

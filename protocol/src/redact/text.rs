@@ -180,7 +180,8 @@ mod tests {
             ),
         ) {
             let key = KeyId([7; 8]);
-            let line: String = line.into_iter().flat_map(|(word, sign)| [word, sign.into()]).collect();
+            let words = line.into_iter().flat_map(|(word, sign)| [word, sign.into()]);
+            let line: String = words.collect();
             let quick = scanner::found(&line, key, marks::Marks::of(&line));
             let whole = scanner::found(&line, key, marks::Marks::everywhere(&line));
             prop_assert_eq!(quick, whole, "{:?}", line);

@@ -9,7 +9,7 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::MUTANT;
 
 /// A program, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 19] = [
+const MUTANTS: [Mutant; 20] = [
     // Invariant 5: acknowledge only after durable.
     (
         COLLECTOR,
@@ -31,6 +31,8 @@ const MUTANTS: [Mutant; 19] = [
         "rules_take_unread_for_absent",
         "rules::a_rule_judges_what_was_read_and_nothing_else",
     ),
+    // An exception ends when it says.
+    (COLLECTOR, "exceptions_never_expire", "rules::an_exception_is_over_when_it_says"),
     // Invariant 3: cosmetic is not drift.
     (
         COLLECTOR,

@@ -80,3 +80,36 @@ fn a_rule_judges_what_was_read_and_nothing_else() -> anyhow::Result<()> {
     save(&root, "{\"port\": 25}")?;
     expect(&mut fleet, "the rule of the new name judges", &["ours-door"])
 }
+
+/// Open findings that somebody should look at, and those that are permitted.
+fn counted(fleet: &Fleet) -> anyhow::Result<(f64, f64)> {
+    let open = fleet.metric("driftline_findings_open", &[])?;
+    Ok((open, fleet.metric("driftline_findings_excepted", &[])?))
+}
+
+#[test]
+fn an_exception_is_over_when_it_says() -> anyhow::Result<()> {
+    let (mut fleet, root) = one_host()?;
+    // A file that cannot be read is a deviation without any rule.
+    save(&root, "{")?;
+    expect(&mut fleet, "the file is malformed", &["-"])?;
+    assert_eq!(counted(&fleet)?, (1.0, 0.0));
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
+    let body = serde_json::json!({
+        "name": "e1", "scope": { "host": HOST }, "owner": "voice",
+        "reason": "a trial", "expires": until,
+    });
+    let json = [("Content-Type", "application/json")];
+    let body = serde_json::to_vec(&body)?;
+    let made = http::post(fleet.address(), "/api/v1/exceptions", &json, &body)?;
+    anyhow::ensure!(made.status == 201, "{}", made.text());
+    assert_eq!(counted(&fleet)?, (0.0, 1.0), "permitted from the moment it is made");
+    wait::until("the exception is over", PATIENCE, || {
+        fleet.check_alive()?;
+        Ok((counted(&fleet)? == (1.0, 0.0)).then_some(()))
+    })?;
+    assert!(jiff::Timestamp::now() >= until, "it counted to its end");
+    let again = http::post(fleet.address(), "/api/v1/exceptions", &json, &body)?;
+    anyhow::ensure!(again.status != 201, "it was renewed");
+    Ok(())
+}

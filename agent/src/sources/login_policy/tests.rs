@@ -34,6 +34,17 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/ssh/sshd_config", 0o644, MAIN),
             ("/etc/ssh/sshd_config.d/10-site.conf", 0o600, DROPPED_IN),
             ("/etc/ssh/sshd_config.d/.hidden.conf", 0o600, "PermitRootLogin no\n"),
+            (
+                "/etc/pam.d/sshd",
+                0o644,
+                "@include common-auth\nauth required a.so passwd=canary-6b1d\n",
+            ),
+            ("/etc/pam.d/common-auth", 0o644, "auth sufficient b.so\nsession include own\n"),
+            ("/etc/pam.d/own", 0o644, "session required c.so\nauth required never.so\n"),
+            ("/etc/login.defs", 0o644, "PASS_MAX_DAYS 90\n"),
+            ("/etc/security/pwquality.conf", 0o644, "minlen = 12\nenforce_for_root\n"),
+            ("/etc/security/faillock.conf", 0o644, "deny = 3\n"),
+            ("/etc/polkit-1/rules.d/10-a.rules", 0o644, "polkit.addRule();\n"),
         ],
         malformed: Broken { path: FILE, content: "PermitRootLogin\n", part: "sshd" },
         denied: Denied { path: "/etc/ssh/sshd_config.d", part: "sshd" },
@@ -214,4 +225,48 @@ fn normal(keyword: &str, value: &str) -> Vec<String> {
     let mut words: Vec<String> = words.map(str::to_owned).collect();
     words.sort();
     words
+}
+
+fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Machine) {
+    let root = tempfile::tempdir().unwrap();
+    for (path, content) in files {
+        let path = root.path().join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let machine = Machine::open(root.path(), Redactor::new([1; 32])).unwrap();
+    (root, machine)
+}
+
+#[test]
+fn a_stack_is_told_with_what_it_includes_in_place() {
+    let (_root, machine) = host(&[
+        ("/etc/pam.d/sshd", "auth required a.so\n@include common\nauth required z.so\n"),
+        ("/etc/pam.d/common", "auth [success=1 default=ignore] b.so x\nsession substack own\n"),
+        ("/etc/pam.d/own", "session required c.so\nauth required never.so\n"),
+        ("/usr/lib/pam.d/sudo", "auth include own\nauth include nowhere\n"),
+    ]);
+    let items = pam::configured(&mut Look::new(&machine)).unwrap().unwrap();
+    let list: Vec<_> =
+        items.iter().map(|(key, item)| format!("{key}: {}", shown(&item.value))).collect();
+    let expect = [
+        "sshd/auth: required a.so,[default=ignore success=1] b.so x,required z.so",
+        "sshd/session: substack own,required c.so",
+        "sudo/auth: required never.so",
+    ];
+    assert_eq!(list, expect);
+    let (_root, machine) = host(&[("/etc/pam.d/su", "@include su\n")]);
+    let endless = pam::configured(&mut Look::new(&machine));
+    assert_eq!(endless, Err(Trouble::Unread(Reason::TooLarge)));
+}
+
+#[test]
+fn the_file_of_password_quality_wins_over_its_folder() {
+    let (_root, machine) = host(&[
+        ("/etc/security/pwquality.conf", "minlen = 14 # long\nenforce_for_root\n"),
+        ("/etc/security/pwquality.conf.d/a.conf", "minlen=8\nretry=3\n"),
+    ]);
+    let items = passwords::quality(&mut Look::new(&machine)).unwrap().unwrap();
+    let list: Vec<_> = items.iter().map(|(key, item)| format!("{key} {:?}", item.value)).collect();
+    assert_eq!(list, ["enforce_for_root Nothing", "minlen Integer(14)", "retry Integer(3)"]);
 }

@@ -5,6 +5,7 @@
 //! against the weeks before them.
 
 use super::dispersion::Sums;
+use super::evidence::mean_of;
 use super::panel::Shape;
 use crate::analysis::stats::negative_binomial::NegativeBinomial;
 
@@ -38,6 +39,15 @@ impl Alone {
     pub(super) fn log_ratio(&self) -> (f64, f64) {
         let (after, before) = (self.after + 0.5, self.before + 0.5);
         ((after * self.weeks / before).ln(), 1.0 / after + 1.0 / before)
+    }
+
+    /// How much better rises of several sizes explain the cases than none, as with controls.
+    pub(super) fn evidence(&self, dispersion: f64) -> f64 {
+        let all = self.after + self.before;
+        let share = 1.0 / (1.0 + self.weeks);
+        mean_of(|ratio| {
+            (self.after * ratio.ln() - all * (1.0 + share * (ratio - 1.0)).ln()) / dispersion
+        })
     }
 
     /// Log likelihood a rise gains, signed, over `dispersion`.

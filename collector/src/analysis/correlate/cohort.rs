@@ -33,6 +33,19 @@ impl<'a> Cohorts<'a> {
                 *target += row.size;
             }
         }
+        Self::of(panel, random, targets)
+    }
+
+    /// Cohorts with half of all cases.
+    pub(super) fn halves(panel: &'a Panel, random: Random) -> Self {
+        let mut targets = vec![0.0; panel.shape.waves];
+        if let Some(first) = targets.first_mut() {
+            *first = panel.size / 2.0;
+        }
+        Self::of(panel, random, targets)
+    }
+
+    fn of(panel: &'a Panel, random: Random, targets: Vec<f32>) -> Self {
         Self {
             panel,
             targets,
@@ -88,6 +101,11 @@ impl<'a> Cohorts<'a> {
                 add(sum, &row.numbers);
             }
         }
+    }
+
+    /// A number below `bound`, from the same sequence as the cohorts.
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        self.random.below(bound)
     }
 
     fn clear(&mut self) {

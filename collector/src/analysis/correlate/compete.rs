@@ -1,6 +1,6 @@
 //! Which of the changes of one service: the best explanation first, and what is left for the rest.
 //!
-//! Changes that would be claims on their own are taken by likelihood, the greatest first; each one
+//! Changes that would be claims on their own are taken by evidence, the greatest first; each one
 //! taken divides the cases it explains by its factor, and the others are looked at again through
 //! what is left. Every change is then judged with all other claims taken away, so that it is
 //! neither credited with its neighbour's rise nor judged against a neighbour's sites as controls.
@@ -32,8 +32,8 @@ pub(super) struct Judged<'a> {
     pub(super) candidate: &'a Candidate,
     pub(super) window_hours: u32,
     pub(super) outcome: Outcome,
-    /// Whether it would have been a claim if no other change had been made.
-    pub(super) claim_alone: bool,
+    /// Whether it would have been a claim if no other change had been made, and is weaker now.
+    pub(super) explained_away: bool,
     /// Changes it cannot be told from.
     pub(super) twins: Vec<String>,
 }
@@ -64,23 +64,31 @@ pub(super) fn judge<'a>(scope: &Scope<'_>, candidates: &[&'a Candidate]) -> Vec<
         }
         changes.get(place).map(|change| change.evaluate(scope, (&effects, Depth::Full)))
     });
-    let outcomes = alone.into_iter().zip(again).map(|(alone, again)| again.unwrap_or(alone));
-    let facts = claims.into_iter().zip(twins);
+    let judged = alone.into_iter().zip(again).zip(claims).map(|((alone, again), claim)| {
+        let explained_away = claim && is_weaker(again.as_ref(), &alone);
+        (again.unwrap_or(alone), explained_away)
+    });
     let named = |places: &[usize]| -> Vec<String> {
         places.iter().filter_map(|place| Some(candidates.get(*place)?.id.clone())).collect()
     };
     candidates
         .iter()
         .zip(hours)
-        .zip(outcomes.zip(facts))
-        .map(|((candidate, window_hours), (outcome, (claim_alone, twins)))| Judged {
+        .zip(judged.zip(twins))
+        .map(|((candidate, window_hours), ((outcome, explained_away), twins))| Judged {
             candidate,
             window_hours,
             outcome,
-            claim_alone,
+            explained_away,
             twins: named(&twins),
         })
         .collect()
+}
+
+/// Whether a change shows less when the others are taken away.
+fn is_weaker(again: Option<&Outcome>, alone: &Outcome) -> bool {
+    let p = |outcome: &Outcome| outcome.as_ref().map_or(1.0, |evaluation| evaluation.p);
+    again.is_some_and(|again| p(again) > p(alone))
 }
 
 /// The window of `candidate`, known before any case is counted.
@@ -193,10 +201,15 @@ fn overlap(a: &Change<'_>, b: &Change<'_>, weights: &[f64]) -> f64 {
 /// What was taken as explained, and by which change.
 struct Explained {
     effects: Vec<(usize, Effect)>,
+    /// The evidence of every change alone.
+    alone: Vec<f64>,
 }
 
 impl Explained {
     /// The effects of other changes (twins are no others) that the judgement of `place` would see.
+    ///
+    /// What rose during its own windows is taken from it only by a change that explains more: else
+    /// the second best of two that overlap could leave the best with nothing.
     fn others<'e>(
         &'e self,
         place: usize,
@@ -209,13 +222,16 @@ impl Explained {
         self.effects
             .iter()
             .filter(|(of, _)| *of != place && !twins.contains(of))
+            .filter(|(_, effect)| effect.reaches(from, to))
+            .filter(|(of, effect)| {
+                !effect.reaches(from + HISTORY, to) || self.alone.get(*of) > self.alone.get(place)
+            })
             .map(|(_, effect)| effect)
-            .filter(|effect| effect.reaches(from, to))
             .collect()
     }
 }
 
-/// Takes claims by likelihood, the greatest first, each through what is left by those before it.
+/// Takes claims by evidence, the greatest first, each through what is left by those before it.
 fn explain(
     scope: &Scope<'_>,
     changes: &[Change<'_>],
@@ -226,10 +242,12 @@ fn explain(
         .zip(claims)
         .enumerate()
         .filter_map(|(place, (outcome, claim))| {
-            claim.then_some((outcome.as_ref().ok()?.llr, place, 0))
+            claim.then_some((outcome.as_ref().ok()?.evidence, place, 0))
         })
         .collect();
-    let mut explained = Explained { effects: Vec::new() };
+    let evidence = |outcome: &Outcome| outcome.as_ref().map_or(f64::NEG_INFINITY, |e| e.evidence);
+    let alone = alone.iter().map(evidence).collect();
+    let mut explained = Explained { effects: Vec::new(), alone };
     while let Some(best) = take_best(&mut waiting) {
         let (_, place, seen) = best;
         let Some(change) = changes.get(place) else { continue };
@@ -243,9 +261,9 @@ fn explain(
             continue;
         }
         let stale = seen < explained.effects.len();
-        let still_best = waiting.iter().all(|(llr, _, _)| *llr <= left.llr);
+        let still_best = waiting.iter().all(|(evidence, _, _)| *evidence <= left.evidence);
         if stale && !still_best {
-            waiting.push((left.llr, place, explained.effects.len()));
+            waiting.push((left.evidence, place, explained.effects.len()));
             continue;
         }
         explained.effects.push((place, Effect { spans: change.spans(), factor: left.ratio() }));
@@ -253,7 +271,7 @@ fn explain(
     explained
 }
 
-/// Takes the one with the greatest likelihood; of equals the first in the file's order by place.
+/// Takes the one with the greatest evidence; of equals the first in the file's order by place.
 fn take_best(waiting: &mut Vec<(f64, usize, usize)>) -> Option<(f64, usize, usize)> {
     let best = waiting
         .iter()

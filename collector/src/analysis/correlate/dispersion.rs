@@ -6,8 +6,9 @@
 //! share all show here, in the measure in which they disturb a window of this length. The notes'
 //! estimate by single days misses whatever lasts longer than a day.
 //!
-//! Few windows say little, so the estimate is drawn towards what random cohorts of the same size
-//! show, and never below itself: shrinking may widen, not narrow.
+//! The few windows of one cohort say little, so its estimate is drawn towards what random cohorts
+//! of the same size show, and never below that: sites that move together widen it, a past that
+//! happened to be quiet does not narrow it.
 
 use super::panel::Shape;
 
@@ -26,11 +27,11 @@ pub(super) struct Dispersion {
 }
 
 impl Dispersion {
-    /// Drawn towards `common`, at least itself and at least 1.
+    /// Drawn towards `common`, at least that and at least 1.
     pub(super) fn towards(self, common: f64) -> f64 {
         let drawn =
             (self.value * self.windows + common * PRIOR_WINDOWS) / (self.windows + PRIOR_WINDOWS);
-        self.value.max(drawn).max(1.0)
+        drawn.max(common).max(1.0)
     }
 }
 

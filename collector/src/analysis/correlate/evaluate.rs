@@ -10,12 +10,14 @@ use super::cohort::together;
 use super::coverage::Coverage;
 use super::detectable::{Design, detectable_ratio};
 use super::effect::{self, Table};
+use super::evidence::evidence;
 use super::exposure::Reach;
 use super::lag;
 use super::lens::{Effect, Index, Lens};
 use super::panel::Panel;
 use super::placebo;
-use super::randomise::{self, Draw};
+use super::present;
+use super::randomise::{self, Draw, Surplus};
 use super::settings::{Holiday, Settings};
 use super::verdict::{Controls, Placebo, Reason};
 use crate::analysis::cases::{Candidate, Stream};
@@ -121,6 +123,8 @@ pub(super) struct Evaluation {
     pub(super) dispersion: f64,
     /// Signed; negative when exposed sites fell.
     pub(super) llr: f64,
+    /// What ranks changes: how much better a rise explains the cases than none.
+    pub(super) evidence: f64,
     pub(super) p_model: f64,
     pub(super) p: f64,
     /// The least p that could have come out.
@@ -212,7 +216,6 @@ fn with_controls(scope: &Scope<'_>, exposed: &Exposed<'_>, depth: Depth) -> Eval
     let (log_ratio, variance) = effect::pooled(tables);
     let observed: f64 = tables.iter().map(|table| table.exposed_after).sum();
     let expected: f64 = tables.iter().map(Table::expected).sum();
-    let p_model = effect::tail(tables, dispersion);
     let rest = (variance - 1.0 / (observed + 0.5)).max(0.0);
     let design = Design { expected, rest, dispersion };
     let evaluation = Evaluation {
@@ -223,8 +226,9 @@ fn with_controls(scope: &Scope<'_>, exposed: &Exposed<'_>, depth: Depth) -> Eval
         standard_error: (variance * dispersion).sqrt(),
         dispersion,
         llr: effect::likelihood_ratio(tables, dispersion),
-        p_model,
-        p: p_model,
+        evidence: evidence(panel, randomise::halves_dispersion(panel).max(1.0)),
+        p_model: 1.0,
+        p: 1.0,
         attainable: 0.0,
         controls: Some(controls(panel)),
         placebo: None,
@@ -236,20 +240,32 @@ fn with_controls(scope: &Scope<'_>, exposed: &Exposed<'_>, depth: Depth) -> Eval
     if depth == Depth::Effect {
         return evaluation;
     }
+    let today = today(panel, dispersion);
+    let p_model = effect::tail(tables, today);
     let draw = Draw { seed, most: scope.settings.draws, common };
-    let randomised = randomise::randomise(panel, effect::z(&split, dispersion), &draw);
+    let z = Surplus { like_past: effect::z(&split, dispersion), today: effect::z(&split, today) };
+    let randomised = randomise::randomise(panel, &z, &draw);
     let p = if mutant::active(Mutant::CorrelateNoDispersion) {
         p_model
     } else {
         p_model.max(randomised.p)
     };
     Evaluation {
+        p_model,
         p,
         attainable: randomised.attainable,
         placebo: Some(placebo::placebo(panel, effect::z(&split, 1.0), reached)),
         pre_existing: placebo::pre_existing(panel, dispersion, reached),
         ..evaluation
     }
+}
+
+/// The dispersion of the past, drawn towards what the window itself shows where that is more.
+fn today(panel: &Panel, past: f64) -> f64 {
+    if mutant::active(Mutant::CorrelateNoDispersion) {
+        return past;
+    }
+    present::dispersion(panel).towards(past)
 }
 
 fn without_controls(panel: &Panel, reached: &[Vec<f32>]) -> Result<Evaluation, Reason> {
@@ -277,6 +293,7 @@ fn without_controls(panel: &Panel, reached: &[Vec<f32>]) -> Result<Evaluation, R
         standard_error: (variance * dispersion).sqrt(),
         dispersion,
         llr: alone.likelihood_ratio(dispersion),
+        evidence: alone.evidence(dispersion),
         p_model: p,
         p,
         attainable: 0.0,

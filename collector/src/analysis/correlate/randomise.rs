@@ -1,9 +1,12 @@
 //! Would a random cohort of the same size have risen as much?
 //!
-//! The statistic is the surplus in standard deviations, each cohort measured by the dispersion its
-//! own past shows: a cohort that always wavers, because its sites move together, must rise more to
-//! count. Draws stop after ten cohorts that rose as much (Besag and Clifford 1991), so dull changes
-//! cost little; the rest are followed to the full number of draws.
+//! Few sites: all cohorts of about that share are listed and held against ours in the window of the
+//! change, each measured by the dispersion its own past shows. Many sites: random cohorts, each in
+//! a random window of the past, so that a large site that half of all cohorts hold is not asked
+//! about today's cases again and again. How unlike sites are today is not in the past, so our own
+//! surplus is widened by it (`present`) before it is held against them. Draws stop after ten
+//! cohorts that rose as much (Besag and Clifford 1991), so dull changes cost little; the rest are
+//! followed to the full number of draws.
 
 use super::cohort::{Cohorts, together};
 use super::dispersion::{self, Dispersion};
@@ -30,7 +33,10 @@ pub(super) struct Randomised {
 /// The dispersion random cohorts of this size share.
 pub(super) fn common_dispersion(panel: &Panel, seed: &[&str]) -> f64 {
     let words: Vec<&str> = seed.iter().copied().chain(["dispersion"]).collect();
-    let mut cohorts = Cohorts::new(panel, Random::seeded(&words));
+    common(panel, Cohorts::new(panel, Random::seeded(&words)))
+}
+
+fn common(panel: &Panel, mut cohorts: Cohorts<'_>) -> f64 {
     let mut sum = 0.0;
     for _ in 0..COMMON {
         cohorts.draw();
@@ -46,14 +52,29 @@ pub(super) fn of_history(panel: &Panel, sums: &[Vec<f32>]) -> Dispersion {
     dispersion::of(shape, shape.history(&all), shape.history(&panel.total))
 }
 
-/// Holds a surplus of `z` standard deviations against random cohorts of `panel`.
-pub(super) fn randomise(panel: &Panel, z: f64, draw: &Draw<'_>) -> Randomised {
+/// The dispersion random cohorts with half of all cases share: one number for all changes of a
+/// service and an hour, so that ranks do not depend on whose past happened to be quiet.
+pub(super) fn halves_dispersion(panel: &Panel) -> f64 {
+    common(panel, Cohorts::halves(panel, Random::seeded(&["halves"])))
+}
+
+/// A surplus in standard deviations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Surplus {
+    /// Widened by the dispersion of the past, as that of each listed cohort is.
+    pub(super) like_past: f64,
+    /// Widened by the dispersion of the window, too.
+    pub(super) today: f64,
+}
+
+/// Holds a surplus against random cohorts of `panel`.
+pub(super) fn randomise(panel: &Panel, z: &Surplus, draw: &Draw<'_>) -> Randomised {
     let mut cohorts = Cohorts::new(panel, Random::seeded(draw.seed));
     let mut tally = Tally::default();
     if cohorts.are_few() {
         for bits in 1..cohorts.listed() {
             if cohorts.take(bits) {
-                tally.add(z, &cohorts, (panel, draw));
+                tally.add_listed(z.like_past, &cohorts, (panel, draw));
             }
         }
         let p = f64::from(tally.exceeded.max(1)) / f64::from(tally.draws.max(1));
@@ -61,7 +82,7 @@ pub(super) fn randomise(panel: &Panel, z: f64, draw: &Draw<'_>) -> Randomised {
     }
     while tally.draws < draw.most && tally.exceeded < ENOUGH {
         cohorts.draw();
-        tally.add(z, &cohorts, (panel, draw));
+        tally.add_drawn(z.today, &mut cohorts, (panel, draw));
     }
     let draws = f64::from(tally.draws.max(1));
     let p = if tally.exceeded >= ENOUGH {
@@ -92,12 +113,28 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, z: f64, cohorts: &Cohorts<'_>, (panel, draw): (&Panel, &Draw<'_>)) {
+    /// Counts a listed cohort, in the window of the change.
+    fn add_listed(&mut self, z: f64, cohorts: &Cohorts<'_>, (panel, draw): (&Panel, &Draw<'_>)) {
         let dispersion = of_history(panel, &cohorts.sums).towards(draw.common);
         let tables = effect::tables(&panel.shape, &cohorts.sums, &panel.total);
         let drawn = effect::z(&effect::split(tables), dispersion);
+        self.add(cohorts, cohorts.same || drawn >= z - SAME);
+    }
+
+    /// Counts a drawn cohort, in a random window of the past.
+    fn add_drawn(&mut self, z: f64, cohorts: &mut Cohorts<'_>, (panel, draw): (&Panel, &Draw<'_>)) {
+        let shape = &panel.shape;
+        let windows = (shape.days + 1).saturating_sub(shape.window_days + 7).max(1);
+        let back = shape.window_days + cohorts.below(windows);
+        let all = together(&cohorts.sums);
+        let days = (shape.history(&all), shape.history(&panel.total));
+        let past = dispersion::past_z(shape, back, days).unwrap_or(0.0);
+        self.add(cohorts, past / draw.common.max(1.0).sqrt() >= z - SAME);
+    }
+
+    fn add(&mut self, cohorts: &Cohorts<'_>, exceeded: bool) {
         self.draws += 1;
-        self.exceeded += u32::from(cohorts.same || drawn >= z - SAME);
+        self.exceeded += u32::from(exceeded);
         self.same += u32::from(cohorts.same);
     }
 }

@@ -90,7 +90,7 @@ fn verdict(judged: Judged<'_>, q: Option<f64>, settings: &Settings) -> Verdict {
         p_value: Some(evaluation.p),
         q_value: q,
         dispersion: Some(evaluation.dispersion),
-        score: Some(score(evaluation.llr)),
+        score: Some(score(evaluation.evidence)),
         llr: Some(evaluation.llr.max(0.0)),
         tier,
         controls: evaluation.controls,
@@ -114,7 +114,7 @@ fn tier(
         Some(_) if evaluation.p_model <= WEAK && evaluation.attainable > settings.q => {
             (Tier::Possible, Some(Reason::FewSites))
         }
-        Some(_) if judged.claim_alone => (Tier::Coincident, Some(Reason::BetterExplained)),
+        Some(_) if judged.explained_away => (Tier::Coincident, Some(Reason::BetterExplained)),
         Some(_) if evaluation.p <= WEAK && evaluation.pre_existing => {
             (Tier::Coincident, Some(Reason::PreExisting))
         }

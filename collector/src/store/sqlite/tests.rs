@@ -19,9 +19,11 @@ use tempfile::TempDir;
 
 use super::{Reader, Writer, beside, open};
 use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::exceptions::{Ended, Exception, ExceptionScope};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Resolution, Severity, Status};
 use crate::store::memory::Memory;
 use crate::store::*;
+use crate::writer::Reads;
 
 const HOSTS: [&str; 2] = ["pbx1", "sbc2"];
 const SOURCES: [&str; 2] = ["files", "imported_files"];
@@ -209,6 +211,20 @@ fn token(name: u8) -> TokenRecord {
     }
 }
 
+fn exception(name: u8, at: i64) -> Box<Exception> {
+    Box::new(Exception {
+        name: format!("e{name}"),
+        scope: ExceptionScope { host: Some("h*".into()), ..ExceptionScope::default() },
+        owner: "voice".into(),
+        reason: "because".into(),
+        made_by: "ada".into(),
+        made_at: second(1),
+        expires_at: second(30),
+        zone: "UTC".into(),
+        ended: (at > 9).then(|| Ended { at: second(at), by: "bob".into() }),
+    })
+}
+
 fn event(of: Option<usize>, at: i64) -> EventRecord {
     let detail = format!("at {at}");
     EventRecord { at: second(at), host: of.map(host), kind: EventKind::Returned, detail }
@@ -273,6 +289,7 @@ fn steps() -> impl Strategy<Value = Step> {
             delivered,
         }),
         2 => cases(),
+        1 => (0..3u8, 0..20i64).prop_map(|(name, at)| Step::Exception(exception(name, at))),
         1 => (0..3u8).prop_map(|name| Step::Token(token(name))),
         1 => (0..3u8).prop_map(|name| Step::RemoveToken(format!("t{name}"))),
         1 => (proptest::option::of(0..2usize), 0..20i64)
@@ -353,7 +370,7 @@ impl Place {
 }
 
 /// Everything that can be read from a store, as text.
-fn everything<S: ReadState + ReadHistory + ReadFindings + ReadCases>(store: &S) -> Vec<String> {
+fn everything<S: Reads>(store: &S) -> Vec<String> {
     let mut all = vec![
         format!("{:#?}", store.hosts().unwrap()),
         format!("{:#?}", store.tokens().unwrap()),
@@ -361,6 +378,7 @@ fn everything<S: ReadState + ReadHistory + ReadFindings + ReadCases>(store: &S) 
         format!("{:#?}", Totals { bytes: 0, ..store.totals().unwrap() }),
     ];
     all.extend(all_cases(store));
+    all.push(format!("{:#?}", store.exceptions().unwrap()));
     for index in 0..HOSTS.len() {
         let host = host(index);
         all.push(format!("{:#?}", store.host(&host).unwrap()));

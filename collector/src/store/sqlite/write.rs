@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::codec::{At, Bits, Doing, Json, Word};
 use super::names::Names;
-use super::{Writer, cases, expire};
+use super::{Writer, cases, exceptions, expire};
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
 use crate::store::{Append, NewPart, StoreError};
@@ -233,6 +233,7 @@ impl Batch<'_> {
                 recount.execute(params![host, source, Bits(*delivered)])?;
                 Ok(())
             }
+            Step::Exception(exception) => exceptions::keep(self, exception),
             Step::Token(token) => self.replace_token(token),
             Step::RemoveToken(name) => {
                 self.db.prepare_cached("DELETE FROM token WHERE name = ?1")?.execute([name])?;

@@ -134,8 +134,8 @@ impl<'a> Marks<'a> {
             .find(|found| {
                 let sides = finder.sides.get(found.pattern().as_usize()).copied();
                 let (begins, ends) = sides.unwrap_or_default();
-                !(begins && letter(found.start().checked_sub(1))
-                    || ends && letter(Some(found.end())))
+                let joined = begins && letter(found.start().checked_sub(1));
+                !(joined || ends && letter(Some(found.end())))
             })
             .map(|found| found.start());
     }

@@ -1,0 +1,188 @@
+//! Tables of cron and anacron; see crontab(5) of Vixie cron and cronie, and anacrontab(5).
+//!
+//! A job is named by what it runs (and as whom), and says when: the same command at two times is
+//! one item with two times. The order of lines means nothing, unless a variable is set below a job:
+//! variables hold for what stands below them, so such a table keeps its order. A `#` is a comment
+//! only where it begins a line, and `%` stays as it is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::redact::RawItems;
+
+use super::build::Builder;
+use super::lines::{decode, first_word, is_in, meaningful, scalar};
+use super::{Format, FormatError};
+
+/// Tables whose lines name a user.
+pub static SYSTEM: Format = Format {
+    name: "crontab",
+    version: 1,
+    ordered: "nothing; all lines where a variable is set below a job",
+    claims: |path, _| path == "/etc/crontab" || is_table(path, "/etc/cron.d"),
+    read: |bytes| read(bytes, Whose::Named),
+};
+
+/// Tables of one user each.
+pub static USER: Format = Format {
+    name: "user_crontab",
+    version: 1,
+    ordered: "nothing; all lines where a variable is set below a job",
+    claims: |path, _| {
+        ["/var/spool/cron/crontabs", "/var/spool/cron/tabs", "/var/spool/cron"]
+            .iter()
+            .any(|directory| is_table(path, directory))
+    },
+    read: |bytes| read(bytes, Whose::Owner),
+};
+
+/// The table of anacron.
+pub static ANACRON: Format = Format {
+    name: "anacrontab",
+    version: 1,
+    ordered: "nothing",
+    claims: |path, _| path == "/etc/anacrontab",
+    read: read_anacron,
+};
+
+/// Whose job a line is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// The word after the time says it.
+    Named,
+    /// The one whose table it is.
+    Owner,
+}
+
+/// One line that says something.
+enum Line<'a> {
+    Variable(&'a str, ItemValue),
+    Job { key: Vec<&'a str>, when: String },
+}
+
+/// Cron itself passes over files that editors and installers leave.
+fn is_table(path: &str, directory: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    is_in(path, directory, "") && !name.starts_with('.') && !name.contains(['~', '#', '.'])
+}
+
+fn read(bytes: &[u8], whose: Whose) -> Result<RawItems, FormatError> {
+    let text = decode(bytes);
+    let mut lines = Vec::new();
+    for (number, line) in meaningful(&text, &['#']) {
+        let line = parse(line, whose).map_err(|what| FormatError::malformed(number, what))?;
+        lines.push(line);
+    }
+    let first_job = lines.iter().position(|line| matches!(line, Line::Job { .. }));
+    let last_variable = lines.iter().rposition(|line| matches!(line, Line::Variable(..)));
+    let mut items = Builder::default();
+    if first_job < last_variable && first_job.is_some() {
+        for line in lines {
+            match line {
+                Line::Variable(name, value) => items.place(&["variable", name], value)?,
+                Line::Job { key, when } => items.place(&key, ItemValue::Text(when))?,
+            }
+        }
+        return Ok(items.finish());
+    }
+    let mut jobs: BTreeMap<ItemKey, BTreeSet<ItemValue>> = BTreeMap::new();
+    for line in lines {
+        match line {
+            Line::Variable(name, value) => items.set(ItemKey::of(["variable", name]), value)?,
+            Line::Job { key, when } => {
+                jobs.entry(ItemKey::of(key)).or_default().insert(ItemValue::Text(when));
+            }
+        }
+    }
+    for (key, times) in jobs {
+        items.set(key, ItemValue::Set(times))?;
+    }
+    Ok(items.finish())
+}
+
+fn parse(line: &str, whose: Whose) -> Result<Line<'_>, &'static str> {
+    if let Some((name, value)) = variable(line) {
+        return Ok(Line::Variable(name, scalar(value)));
+    }
+    let (when, rest) = if line.starts_with('@') {
+        let (word, rest) = first_word(line);
+        (nickname(word).to_owned(), rest)
+    } else {
+        time(line)?
+    };
+    let (user, command) = match whose {
+        Whose::Named => first_word(rest),
+        Whose::Owner => ("", rest),
+    };
+    if command.is_empty() {
+        return Err("a job needs a time, a command, and in some tables a user");
+    }
+    let key = match whose {
+        Whose::Named => vec!["job", user, command],
+        Whose::Owner => vec!["job", command],
+    };
+    Ok(Line::Job { key, when })
+}
+
+/// `NAME = value`, the value perhaps in quotes.
+fn variable(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim().trim_matches(['"', '\'']);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let named = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if !named || !name.chars().all(is_name) {
+        return None;
+    }
+    let value = value.trim();
+    let unquoted = ['"', '\'']
+        .into_iter()
+        .find_map(|quote| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote)));
+    Some((name, unquoted.unwrap_or(value)))
+}
+
+/// The one name of each time that has several.
+fn nickname(word: &str) -> &str {
+    match word {
+        "@annually" => "@yearly",
+        "@midnight" => "@daily",
+        other => other,
+    }
+}
+
+/// Five fields of time, and what follows.
+fn time(line: &str) -> Result<(String, &str), &'static str> {
+    const FIELDS: usize = 5;
+    let mut when = Vec::with_capacity(FIELDS);
+    let mut rest = line;
+    for _ in 0..FIELDS {
+        let (field, after) = first_word(rest);
+        let is_time = |c: char| c.is_ascii_alphanumeric() || "*,/-~".contains(c);
+        if field.is_empty() || !field.chars().all(is_time) {
+            return Err("a time has five fields");
+        }
+        when.push(field.to_ascii_lowercase());
+        rest = after;
+    }
+    Ok((when.join(" "), rest))
+}
+
+fn read_anacron(bytes: &[u8]) -> Result<RawItems, FormatError> {
+    let mut items = Builder::default();
+    for (number, line) in meaningful(&decode(bytes), &['#']) {
+        if let Some((name, value)) = variable(line) {
+            items.set(ItemKey::of(["variable", name]), scalar(value))?;
+            continue;
+        }
+        let (period, rest) = first_word(line);
+        let (delay, rest) = first_word(rest);
+        let (name, command) = first_word(rest);
+        if command.is_empty() {
+            let what = "a job needs a period, a delay, a name and a command";
+            return Err(FormatError::malformed(number, what));
+        }
+        for (field, value) in [("period", period), ("delay", delay), ("command", command)] {
+            items.set(ItemKey::of(["job", name, field]), scalar(value))?;
+        }
+    }
+    Ok(items.finish())
+}

@@ -1,0 +1,142 @@
+//! `driftline exception add|list|end`: who may differ, why, and until when.
+
+use driftline_collector::analysis::exceptions::{Exception, ExceptionScope, Standing};
+use driftline_collector::analysis::finding::{FindingKind, RuleName};
+use driftline_protocol::ids::SourceName;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::output::{self, Output, Row};
+use crate::{Verdict, eprintln_message};
+
+/// Makes, lists and ends exceptions.
+#[derive(clap::Subcommand)]
+pub(crate) enum ExceptionCommand {
+    /// Permit findings to be, for a while; patterns know `*` and `?`, and every option narrows.
+    Add(Box<Add>),
+    /// List exceptions, those that are over included.
+    List,
+    /// End an exception before its time.
+    End {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What may differ, and who says so.
+#[derive(clap::Args)]
+pub(crate) struct Add {
+    /// A name that was never one before: 1 to 63 of a-z, 0-9, '.', '_' and '-'.
+    name: String,
+    /// A pattern of host names.
+    #[arg(long)]
+    host: Option<String>,
+    /// Hosts of this group of the collector's configuration.
+    #[arg(long)]
+    group: Option<String>,
+    /// Hosts of this site.
+    #[arg(long)]
+    site: Option<String>,
+    /// Drift or deviation.
+    #[arg(long, value_parser = kind)]
+    kind: Option<FindingKind>,
+    /// Findings of this rule.
+    #[arg(long, value_parser = rule)]
+    rule: Option<RuleName>,
+    /// Of this source.
+    #[arg(long)]
+    source: Option<SourceName>,
+    /// A pattern of parts.
+    #[arg(long)]
+    part: Option<String>,
+    /// A pattern of item keys.
+    #[arg(long)]
+    key: Option<String>,
+    /// Who answers for it.
+    #[arg(long)]
+    owner: String,
+    /// Why, for whoever asks later.
+    #[arg(long)]
+    reason: String,
+    /// The end: a day (its last moment), a wall time such as 2026-12-31T17:00, or RFC 3339.
+    #[arg(long)]
+    expires: String,
+    /// The time zone the end is written in.
+    #[arg(long, default_value = "UTC")]
+    zone: String,
+}
+
+fn kind(text: &str) -> Result<FindingKind, String> {
+    let found = FindingKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    found.ok_or_else(|| "drift or deviation".to_owned())
+}
+
+fn rule(text: &str) -> Result<RuleName, String> {
+    text.to_owned().try_into().map_err(|error| format!("{error}"))
+}
+
+#[derive(Serialize, Deserialize)]
+struct Shown {
+    #[serde(flatten)]
+    exception: Exception,
+    standing: Standing,
+}
+
+impl Row for Shown {
+    const NAME: &'static str = "exception was ever made";
+    const WHOLE: usize = 3;
+    const HEADINGS: &'static [&'static str] =
+        &["name", "standing", "expires", "owner", "scope", "reason"];
+
+    fn cells(&self) -> Vec<String> {
+        let standing = match self.standing {
+            Standing::Active => "active",
+            Standing::Expired => "expired",
+            Standing::Ended => "ended",
+        };
+        let scope = serde_json::to_string(&self.exception.scope).unwrap_or_default();
+        vec![
+            output::printable(&self.exception.name),
+            standing.to_owned(),
+            output::moment(self.exception.expires_at),
+            output::printable(&self.exception.owner),
+            output::printable(&scope),
+            output::printable(&self.exception.reason),
+        ]
+    }
+}
+
+impl ExceptionCommand {
+    /// Runs the command.
+    pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
+        match self {
+            Self::Add(add) => add.run(client).await?,
+            Self::List => {
+                let shown: Vec<Shown> = client.list("exceptions", &[]).await?;
+                output::print(output, &shown)?;
+            }
+            Self::End { name } => {
+                client.delete("exceptions", &name).await?;
+                eprintln_message(&format!("the exception {name} is over"));
+            }
+        }
+        Ok(Verdict::Fine)
+    }
+}
+
+impl Add {
+    async fn run(self, client: &Client) -> anyhow::Result<()> {
+        let Self { name, host, group, site, kind, rule, source, part, key, .. } = self;
+        let scope = ExceptionScope { host, group, site, kind, rule, source, part, key };
+        let Self { owner, reason, expires, zone, .. } = self;
+        let body = json!({
+            "name": name, "scope": scope, "owner": owner, "reason": reason,
+            "expires": expires, "zone": zone,
+        });
+        let made: Value = client.post("/api/v1/exceptions", &body).await?;
+        let until = made.get("expires_at").and_then(Value::as_str).unwrap_or_default();
+        eprintln_message(&format!("{name} counts until {until}"));
+        Ok(())
+    }
+}

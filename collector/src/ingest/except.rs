@@ -1,0 +1,64 @@
+//! What people permit for a while: an exception is made once under its name, and can be ended.
+
+use driftline_protocol::wire::ProblemCode;
+
+use super::{Context, IngestError};
+use crate::analysis::exceptions::{Ended, Exception, Standing};
+use crate::store::{EventKind, EventRecord, Step};
+
+/// The most exceptions a store may hold, ended ones included: as many as are read at once in some
+/// milliseconds. More of them is a rule that should be off.
+pub const EXCEPTIONS_MOST: usize = 10_000;
+
+/// Makes `exception`, whose ends were checked; its name must never have been one before, so that
+/// none is renewed in silence.
+///
+/// # Errors
+/// [`IngestError`]: it may not be made, or the store cannot be read.
+pub fn except(context: Context<'_>, exception: Exception) -> Result<Vec<Step>, IngestError> {
+    let refused = |detail: String| IngestError::refused(ProblemCode::Malformed, detail);
+    exception.check().map_err(|error| refused(error.to_string()))?;
+    let known = context.store.exceptions()?;
+    if known.iter().any(|known| known.name == exception.name) {
+        let name = &exception.name;
+        let detail = format!("{name} was an exception before; make another, with its own reason");
+        return Err(refused(detail));
+    }
+    if known.len() >= EXCEPTIONS_MOST {
+        return Err(refused(format!("there are {EXCEPTIONS_MOST} exceptions already")));
+    }
+    let detail = format!(
+        "{} permits {} until {} for {}: {}",
+        exception.made_by, exception.name, exception.expires_at, exception.owner, exception.reason
+    );
+    let event = event(context, EventKind::ExceptionMade, detail);
+    Ok(vec![Step::Exception(Box::new(exception)), event])
+}
+
+/// Ends the exception `name` before its time.
+///
+/// # Errors
+/// [`IngestError`]: there is none that still counts, or the store cannot be read.
+pub fn end_exception(
+    context: Context<'_>,
+    name: &str,
+    who: String,
+) -> Result<Vec<Step>, IngestError> {
+    let known = context.store.exceptions()?.into_iter().find(|known| known.name == name);
+    let unknown = || IngestError::refused(ProblemCode::NotFound, format!("no exception {name:?}"));
+    let exception = known.ok_or_else(unknown)?;
+    match exception.standing(context.now) {
+        Standing::Active => {}
+        Standing::Expired | Standing::Ended => {
+            let detail = format!("the exception {name} is over already");
+            return Err(IngestError::refused(ProblemCode::Malformed, detail));
+        }
+    }
+    let event = event(context, EventKind::ExceptionEnded, format!("{who} ended {name}"));
+    let ended = Some(Ended { at: context.now, by: who });
+    Ok(vec![Step::Exception(Box::new(Exception { ended, ..exception })), event])
+}
+
+fn event(context: Context<'_>, kind: EventKind, detail: String) -> Step {
+    Step::Event(EventRecord { at: context.now, host: None, kind, detail })
+}
