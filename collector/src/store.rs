@@ -10,6 +10,7 @@ pub mod backup;
 mod case_records;
 mod cursor;
 mod event_records;
+mod imported;
 pub mod memory;
 mod migrations;
 mod new_part;
@@ -25,6 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use case_records::*;
 pub use cursor::{Cursor, CursorError};
+pub use imported::NO_AGENT;
 pub use new_part::NewPart;
 pub use records::*;
 

@@ -41,8 +41,8 @@ pub(crate) struct Import {
     /// begin with it, as an agent's do.
     #[arg(long, value_name = "DIR")]
     at: Option<String>,
-    /// Go on although what is there was read otherwise, as after an upgrade of this command; the next
-    /// state is then sent whole.
+    /// Go on although what is there was read otherwise, as after an upgrade of this command; the
+    /// next state is then sent whole.
     #[arg(long)]
     anew: bool,
     /// The site's fingerprint key, as agents have it, so that their fingerprints can be compared

@@ -115,16 +115,6 @@ pub struct HostRecord {
     pub retired_at: Option<Timestamp>,
 }
 
-/// The agent's state of a host for which no agent ever spoke: only its history was imported.
-pub const NO_AGENT: Incarnation = Incarnation([0; 16]);
-
-impl HostRecord {
-    /// Whether all that is known of it was imported.
-    pub fn is_imported(&self) -> bool {
-        self.incarnation == NO_AGENT
-    }
-}
-
 /// The newest state of one section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SectionRecord {

@@ -19,8 +19,8 @@ use crate::formats::{Format, prosody, yaml};
 pub static EJABBERD: Product = Product {
     name: "ejabberd",
     directories: &["/etc/ejabberd", "/opt/ejabberd/conf"],
-    parts: "`origins of FOLDER`: the files ejabberd reads (`reads`), and where its accounts and data \
-        are (`store`)",
+    parts: "`origins of FOLDER`: the files ejabberd reads (`reads`), and where its accounts and \
+        data are (`store`)",
     follow: |walk, directory| follow(walk, directory, &EJABBERD_FILES),
 };
 
