@@ -13,6 +13,7 @@ mod input;
 pub(crate) mod outliers;
 pub(crate) mod replay;
 pub(crate) mod retire;
+pub(crate) mod suspects;
 pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod volume;

@@ -45,6 +45,8 @@ enum Command {
     Findings(commands::findings::Findings),
     /// List cases, newest opened first.
     Cases(commands::cases::Cases),
+    /// Rank the changes the collector saw by how well they go together with a rise in cases.
+    Suspects(commands::suspects::Suspects),
     /// List what is odd among hosts that should be alike; needs no baseline and no rule.
     Outliers(commands::outliers::Outliers),
     /// Agree to the present state of a host.
@@ -117,6 +119,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Changes(changes) => changes.run(&client()?, output).await,
         Command::Findings(findings) => findings.run(&client()?, output).await,
         Command::Cases(cases) => cases.run(&client()?, output).await,
+        Command::Suspects(suspects) => suspects.run(&client()?, output).await,
         Command::Outliers(outliers) => outliers.run(&client()?, output).await,
         Command::Baseline(baseline) => baseline.run(&client()?).await,
         Command::Retire(which) => which.retire(&client()?).await,

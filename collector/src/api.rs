@@ -9,6 +9,7 @@ pub mod cases;
 pub mod change;
 pub mod outliers;
 pub mod read;
+pub mod suspects;
 
 use std::sync::Arc;
 
@@ -216,6 +217,64 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         body: &[],
         handler: || get(cases::sources),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/cases/volume",
+        scope: Scope::Read,
+        summary: "How many cases there were in each bucket, how many were expected, and the bound",
+        query: &[
+            ("service", "only of this service, by its name here"),
+            ("site", "only of this site, by its name here"),
+            ("bucket", "hour, day or week; default hour"),
+            ("by", "what makes a cell: service, site, category, separated by commas"),
+            ("from", "buckets that begin at or after; default a week before `to`"),
+            ("to", "buckets that begin before; default up to when cases are known"),
+        ],
+        body: &[],
+        handler: || get(suspects::volume),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/suspects",
+        scope: Scope::Read,
+        summary: "Changes held against cases, best tier and score first",
+        query: &[
+            ("service", "only of this service"),
+            ("tier", "only of this tier"),
+            ("from", "changed at or after: RFC 3339 time or epoch milliseconds"),
+            ("to", "changed before: RFC 3339 time or epoch milliseconds"),
+            LIMIT,
+        ],
+        body: &[],
+        handler: || get(suspects::suspects),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/suspects/outcomes",
+        scope: Scope::Read,
+        summary: "What people said of suspects, and how often they confirmed which",
+        query: &[],
+        body: &[],
+        handler: || get(suspects::outcomes),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/suspects/{number}",
+        scope: Scope::Read,
+        summary: "One suspect, with everything its pass of the engine was given",
+        query: &[],
+        body: &[],
+        handler: || get(suspects::suspect),
+    },
+    Route {
+        method: Method::Post,
+        path: "/api/v1/suspects/{number}/outcome",
+        scope: Scope::Admin,
+        summary: "Say that a change and a rise belong together, or that they do not",
+        query: &[],
+        body: &[("outcome", "confirmed or rejected"), ("reason", "why, in a sentence")],
+        handler: || post(suspects::say),
     },
     Route {
         method: Method::Get,

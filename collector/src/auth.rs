@@ -133,7 +133,10 @@ impl Keys {
                 | Step::Findings(_)
                 | Step::Event(_)
                 | Step::Cases(_)
-                | Step::CaseReading(_) => {}
+                | Step::CaseReading(_)
+                | Step::Suspects(_)
+                | Step::Pass(..)
+                | Step::Outcome(_) => {}
             }
         }
     }

@@ -19,6 +19,8 @@ pub mod auth;
 
 pub mod tls;
 
+pub mod pass;
+
 pub mod writer;
 
 pub mod ingest;

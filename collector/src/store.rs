@@ -9,11 +9,13 @@
 pub mod backup;
 mod case_records;
 mod cursor;
+mod event_records;
 pub mod memory;
 mod migrations;
 mod new_part;
 pub mod records;
 pub mod sqlite;
+mod suspect_records;
 
 use std::collections::BTreeSet;
 
@@ -26,6 +28,7 @@ pub use case_records::*;
 pub use cursor::{Cursor, CursorError};
 pub use new_part::NewPart;
 pub use records::*;
+pub use suspect_records::*;
 
 use crate::analysis::finding::FindingId;
 

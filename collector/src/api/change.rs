@@ -121,10 +121,10 @@ fn refused(error: AuthError) -> Refusal {
     }
 }
 
-type Steps = Result<Vec<Step>, IngestError>;
+pub(super) type Steps = Result<Vec<Step>, IngestError>;
 
 /// Makes durable what `decide` decides, and answers with an empty object.
-async fn act(
+pub(super) async fn act(
     collector: &Collector,
     decide: impl FnOnce(&mut Ingest, Context<'_>) -> Steps + Send + 'static,
 ) -> Answer {
@@ -136,7 +136,10 @@ async fn act(
     Ok(answer::json(&json!({})))
 }
 
-async fn body<T: DeserializeOwned>(collector: &Collector, request: Request) -> Result<T, Refusal> {
+pub(super) async fn body<T: DeserializeOwned>(
+    collector: &Collector,
+    request: Request,
+) -> Result<T, Refusal> {
     let (head, body): (_, Body) = request.into_parts();
     let received = collector.budget.read(Class::Enrol, &head.headers, body).await?;
     serde_json::from_slice(&received.bytes).map_err(Refusal::malformed)

@@ -14,11 +14,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Cursor;
 use super::case_records::{CaseReading, CaseRecord};
+pub use super::event_records::{EventKind, EventRecord};
+use super::suspect_records::{OutcomeRecord, PassRecord, SuspectRecord};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::finding::{Finding, FindingKind, Severity};
 
 /// One indivisible step of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// A host was enrolled, or its record changed: replaces the record of the same id.
     Host(HostRecord),
@@ -55,6 +57,12 @@ pub enum Step {
     Cases(Vec<CaseRecord>),
     /// A source of cases was read, to the end or in part.
     CaseReading(CaseReading),
+    /// The engine said something new of suspects; each keeps its number.
+    Suspects(Vec<SuspectRecord>),
+    /// A pass of the engine ended, and suspects of these keys were not found any more.
+    Pass(Box<PassRecord>, Vec<String>),
+    /// A person said what a suspect is.
+    Outcome(OutcomeRecord),
 }
 
 /// A section version, checked and compared, ready to be made durable.
@@ -355,19 +363,6 @@ pub enum Scope {
     Admin,
 }
 
-/// Something that befell a host or the store, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventRecord {
-    /// When.
-    pub at: Timestamp,
-    /// Which host, if one.
-    pub host: Option<HostId>,
-    /// What happened.
-    pub kind: EventKind,
-    /// The details, in a sentence.
-    pub detail: String,
-}
-
 impl PartRecord {
     /// The record of `part` after it was reported as `digest`; `previous` is what was known of it.
     ///
@@ -411,64 +406,6 @@ impl SectionRecord {
         self.chain = Chain::start(&self.source);
         (self.delivered, self.coalesced, self.expired) = (0, 0, 0);
         self
-    }
-}
-
-/// What can befall a host or the store; a closed list, so it can be a metric label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventKind {
-    /// A host enrolled.
-    Enrolled,
-    /// A copy of a host's identity spoke and was told to enrol anew.
-    Cloned,
-    /// A host came back with an older state than it had.
-    RolledBack,
-    /// A host has more than the store: the store was restored from a backup.
-    StoreRestored,
-    /// A host was retired.
-    Retired,
-    /// A retired host came back.
-    Returned,
-    /// A baseline was approved.
-    Approved,
-    /// A token was made or removed.
-    TokenChanged,
-    /// Configuration was reloaded, or a reload was refused.
-    Reloaded,
-    /// A report was refused as forged or broken.
-    Refused,
-}
-
-impl EventKind {
-    /// Every kind, in the order of the metric reference.
-    pub const ALL: [Self; 10] = [
-        Self::Enrolled,
-        Self::Cloned,
-        Self::RolledBack,
-        Self::StoreRestored,
-        Self::Retired,
-        Self::Returned,
-        Self::Approved,
-        Self::TokenChanged,
-        Self::Reloaded,
-        Self::Refused,
-    ];
-
-    /// The word used in metrics, code and talk.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Enrolled => "enrolled",
-            Self::Cloned => "cloned",
-            Self::RolledBack => "rolled_back",
-            Self::StoreRestored => "store_restored",
-            Self::Retired => "retired",
-            Self::Returned => "returned",
-            Self::Approved => "approved",
-            Self::TokenChanged => "token_changed",
-            Self::Reloaded => "reloaded",
-            Self::Refused => "refused",
-        }
     }
 }
 

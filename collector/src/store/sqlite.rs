@@ -13,6 +13,7 @@ mod history;
 mod names;
 mod pool;
 mod state;
+mod suspects;
 mod versions;
 mod write;
 

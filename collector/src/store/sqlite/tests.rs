@@ -18,10 +18,13 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{Reader, Writer, beside, open};
+use crate::analysis::cases::{Candidate, Exposure};
 use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::correlate::Tier;
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Resolution, Severity, Status};
 use crate::store::memory::Memory;
 use crate::store::*;
+use crate::writer::Reads;
 
 const HOSTS: [&str; 2] = ["pbx1", "sbc2"];
 const SOURCES: [&str; 2] = ["files", "os"];
@@ -256,6 +259,84 @@ fn cases() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn suspect(key: u8, at: i64, pass: i64, tier: usize) -> SuspectRecord {
+    let tier = Tier::ALL[tier];
+    let evidence = serde_json::json!({
+        "window_hours": 72, "tier": tier.as_str(), "score": (tier != Tier::Undetermined)
+            .then_some(f64::from(key) / 10.0), "indistinguishable": [],
+    });
+    SuspectRecord {
+        number: 0,
+        key: format!("set-{key}"),
+        at: second(at),
+        pass,
+        kind: "files".into(),
+        parts: vec!["/etc/a".into()],
+        changes: vec![i64::from(key)],
+        total: 1,
+        hosts: vec!["pbx1".into()],
+        host_count: 1,
+        candidate: Candidate {
+            id: format!("set-{key}"),
+            at,
+            service: key.is_multiple_of(2).then(|| "voice".into()),
+            exposure: Exposure::Sites(vec!["graz".into()]),
+            kind: None,
+            window_hours: None,
+            waves: Vec::new(),
+        },
+        evidence: serde_json::from_value(evidence).unwrap(),
+        outcome: None,
+    }
+}
+
+fn suspect_steps() -> impl Strategy<Value = Step> {
+    let of_pass = |number| {
+        let input = serde_json::json!({ "number": number });
+        Box::new(PassRecord { number, at: second(number), input, took_ms: 1 })
+    };
+    let said = |(suspect, confirmed): (i64, bool)| {
+        let outcome = if confirmed { Outcome::Confirmed } else { Outcome::Rejected };
+        Step::Outcome(OutcomeRecord {
+            suspect,
+            at: second(3),
+            who: "ada".into(),
+            outcome,
+            reason: "seen".into(),
+            kind: "files".into(),
+            tier: "supported".into(),
+            score: Some(0.5),
+        })
+    };
+    prop_oneof![
+        3 => vec((0..4u8, 0..20i64, 0..4i64, 0..5usize), 1..4).prop_map(|all| {
+            Step::Suspects(all.into_iter().map(|(k, at, p, t)| suspect(k, at, p, t)).collect())
+        }),
+        2 => (0..4i64, vec(0..4u8, 0..2)).prop_map(move |(number, gone)| {
+            Step::Pass(of_pass(number), gone.iter().map(|key| format!("set-{key}")).collect())
+        }),
+        1 => (1..4i64, any::<bool>()).prop_map(said),
+    ]
+}
+
+fn all_suspects(store: &impl ReadSuspects) -> Vec<String> {
+    let none = SuspectFilter::default;
+    let filters = [
+        none(),
+        SuspectFilter { service: Some("voice".into()), limit: 2, ..none() },
+        SuspectFilter { tier: Some(Tier::Possible), ..none() },
+        SuspectFilter { from: Some(second(5)), to: Some(second(15)), ..none() },
+        SuspectFilter { number: Some(2), ..none() },
+    ];
+    let mut all: Vec<String> = filters
+        .iter()
+        .map(|filter| format!("{filter:?}: {:#?}", store.suspects(filter).unwrap()))
+        .collect();
+    all.push(format!("{:?} {:?}", store.last_pass().unwrap(), store.outcomes().unwrap()));
+    all.extend((0..4).map(|number| format!("{number}: {:?}", store.pass(number).unwrap())));
+    all
+}
+
 fn steps() -> impl Strategy<Value = Step> {
     let approved = (0..2usize, 0..2usize, btree_map(0..4usize, 0..5u8, 0..3), findings());
     prop_oneof![
@@ -272,6 +353,7 @@ fn steps() -> impl Strategy<Value = Step> {
             delivered,
         }),
         2 => cases(),
+        2 => suspect_steps(),
         1 => (0..3u8).prop_map(|name| Step::Token(token(name))),
         1 => (0..3u8).prop_map(|name| Step::RemoveToken(format!("t{name}"))),
         1 => (proptest::option::of(0..2usize), 0..20i64)
@@ -352,7 +434,7 @@ impl Place {
 }
 
 /// Everything that can be read from a store, as text.
-fn everything<S: ReadState + ReadHistory + ReadFindings + ReadCases>(store: &S) -> Vec<String> {
+fn everything<S: Reads>(store: &S) -> Vec<String> {
     let mut all = vec![
         format!("{:#?}", store.hosts().unwrap()),
         format!("{:#?}", store.tokens().unwrap()),
@@ -360,6 +442,7 @@ fn everything<S: ReadState + ReadHistory + ReadFindings + ReadCases>(store: &S) 
         format!("{:#?}", Totals { bytes: 0, ..store.totals().unwrap() }),
     ];
     all.extend(all_cases(store));
+    all.extend(all_suspects(store));
     for index in 0..HOSTS.len() {
         let host = host(index);
         all.push(format!("{:#?}", store.host(&host).unwrap()));
