@@ -8,6 +8,8 @@
 
 #![deny(clippy::disallowed_methods, reason = "the same store and moment give the same pass")]
 
+pub mod volumes;
+
 use std::collections::BTreeMap;
 
 use driftline_protocol::ids::HostId;

@@ -1,10 +1,12 @@
-//! The pages people read: overview, host, part, timeline, change, findings.
+//! The pages people read: overview, host, part, timeline, change, findings, cases, suspect.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
 //! read: they hold the `Read` halves of the store and the time, and know nothing of HTTP beyond a
 //! path and a query. What cannot be known is shown as unknown, never left out.
 
+mod case_chart;
+mod cases;
 mod change;
 mod chart;
 mod findings;
@@ -12,6 +14,8 @@ mod host;
 mod link;
 mod overview;
 mod part;
+mod plain;
+mod suspect;
 mod timeline;
 mod value;
 
@@ -20,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use link::Query;
 
+use crate::config::Mapper;
 use crate::store::StoreError;
 pub(crate) use crate::writer::Reads as Reader;
 
@@ -35,7 +40,7 @@ pub const STYLE: &str = include_str!("../assets/portal.css");
 pub const STYLE_PATH: &str = concat!("/assets/portal-", env!("CARGO_PKG_VERSION"), ".css");
 
 /// What every page knows besides the store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Frame {
     /// The moment the page speaks for.
     pub now: Timestamp,
@@ -43,6 +48,10 @@ pub struct Frame {
     pub stale_after: SignedDuration,
     /// A host not heard for longer than this is dormant.
     pub dormant_after: SignedDuration,
+    /// What words of cases mean.
+    pub mapper: Mapper,
+    /// Up to when nearly all cases are known; `None` before the first pass.
+    pub cases_known: Option<Timestamp>,
 }
 
 /// Why there is no page.
@@ -88,6 +97,8 @@ pub fn respond(
         ["timeline"] => timeline::page(store, frame, query),
         ["changes", id] => change::page(store, frame, id),
         ["findings"] => findings::page(store, frame, query),
+        ["cases"] => cases::page(store, frame, query),
+        ["suspects", id] => suspect::page(store, frame, id),
         _ => Err(PageError::NotFound { what: "page" }),
     }
 }

@@ -1,11 +1,11 @@
 //! Suspects, what people say of them, and the volume of cases behind them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::http::Uri;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,11 +14,12 @@ use super::change::{act, body};
 use super::read::{moment, query, read};
 use super::{Answer, Shared};
 use crate::analysis::correlate::Tier;
-use crate::analysis::volume::{self, Bucket, CellBucket, CellKey, Method, VolumeSettings};
+use crate::analysis::volume::{Bucket, CellKey};
 use crate::auth::Person;
 use crate::ingest::IngestError;
-use crate::pass::{self, PassInput};
+use crate::pass::volumes::{VolumeAsked, VolumesError, volumes};
 use crate::serve::answer::{self, Refusal};
+use crate::serve::state::Collector;
 use crate::store::{
     EventKind, EventRecord, Outcome, OutcomeRecord, Step, SuspectFilter, SuspectRecord,
 };
@@ -102,15 +103,27 @@ pub async fn say(
     Path(text): Path<String>,
     request: Request,
 ) -> Answer {
-    let number = number(&text)?;
     let OutcomeBody { outcome, reason } = body(&collector, request).await?;
+    judge(&collector, (person, &text), (outcome, reason)).await
+}
+
+/// Keeps what `person` says of the suspect of this number.
+///
+/// # Errors
+/// A [`Refusal`]: there is no such suspect, the reason is too long, or the store failed.
+pub async fn judge(
+    collector: &Arc<Collector>,
+    (person, text): (Person, &str),
+    (outcome, reason): (Outcome, String),
+) -> Answer {
+    let number = number(text)?;
     if reason.len() > REASON_BYTES {
         let detail = format!("the reason must have at most {REASON_BYTES} bytes");
         return Err(Refusal::malformed(detail));
     }
-    let suspect = read(&collector, move |store| one(store, number)).await?;
+    let suspect = read(collector, move |store| one(store, number)).await?;
     let who = person.name;
-    act(&collector, move |_, context| {
+    act(collector, move |_, context| {
         let detail = format!("{who} {} suspect {}", outcome.as_str(), suspect.key);
         let event = EventRecord { at: context.now, host: None, kind: EventKind::Judged, detail };
         let said = OutcomeRecord {
@@ -185,89 +198,8 @@ struct VolumeQuery {
     to: Option<String>,
 }
 
-/// What of the volume of cases is asked for.
-#[derive(Clone, Debug)]
-pub struct VolumeAsked {
-    /// Only of this service, by its name here.
-    pub service: Option<String>,
-    /// Only of this site, by its name here.
-    pub site: Option<String>,
-    /// How long a bucket is.
-    pub bucket: Bucket,
-    /// What makes a cell.
-    pub by: Vec<CellKey>,
-    /// Buckets that begin at or after.
-    pub from: Timestamp,
-    /// Buckets that begin before.
-    pub to: Timestamp,
-}
-
-/// So much of the past is read to say what is usual: thirteen weeks.
-const PAST: SignedDuration = SignedDuration::from_hours(13 * 7 * 24);
-
 /// The most rows of one answer.
 const ROWS: usize = 10_000;
-
-/// The volume of cases by what their words mean here; buckets without their past have no bound.
-///
-/// # Errors
-/// A [`Refusal`] when the store cannot be read or there would be too many rows.
-pub fn volumes(
-    store: &dyn Reads,
-    input: &PassInput,
-    asked: &VolumeAsked,
-) -> Result<Vec<CellBucket>, Refusal> {
-    let mut stream = pass::stream(store, input)?;
-    let place = |names: &[String], name: &Option<String>| {
-        let place = |name: &String| names.iter().position(|known| known == name);
-        name.as_ref().map(|name| place(name).and_then(|place| u32::try_from(place).ok()))
-    };
-    let service = place(&stream.services, &asked.service);
-    let site = place(&stream.sites, &asked.site);
-    stream.cases.retain(|case| {
-        service.is_none_or(|service| service == Some(case.service))
-            && site.is_none_or(|site| site == Some(case.site))
-    });
-    let settings = VolumeSettings {
-        bucket: asked.bucket,
-        by: asked.by.clone(),
-        method: Method::Auto,
-        alpha: 0.01,
-        zone: TimeZone::UTC,
-        until: Some(input.watermark.as_second()),
-        holidays: Vec::new(),
-    };
-    let rows = volume::volume(&stream, &settings).map_err(Refusal::malformed)?;
-    let within = |row: &CellBucket| row.bucket_start >= asked.from && row.bucket_start < asked.to;
-    let rows: Vec<CellBucket> = rows.into_iter().filter(within).collect();
-    if rows.len() > ROWS {
-        let detail =
-            format!("more than {ROWS} rows; take longer buckets, fewer cells or less time");
-        return Err(Refusal::malformed(detail));
-    }
-    Ok(rows)
-}
-
-/// What cases are read for the volume asked for; up to `now` where no pass has ended.
-///
-/// # Errors
-/// A [`Refusal`] when the store cannot be read.
-pub fn volume_input(
-    store: &dyn Reads,
-    mapper: crate::config::Mapper,
-    (from, until): (Timestamp, Timestamp),
-) -> Result<PassInput, Refusal> {
-    Ok(PassInput {
-        engine: String::new(),
-        watermark: until,
-        from: from.checked_sub(PAST).unwrap_or(Timestamp::UNIX_EPOCH),
-        known: store.cases_known()?,
-        mapper,
-        wrong_claims_percent: 10,
-        window_hours: 72,
-        candidates: Vec::new(),
-    })
-}
 
 /// `GET /api/v1/cases/volume`
 pub async fn volume(State(collector): Shared, uri: Uri) -> Answer {
@@ -286,13 +218,21 @@ pub async fn volume(State(collector): Shared, uri: Uri) -> Answer {
     };
     let by = by.as_deref().unwrap_or("service").split(',').map(cell_key);
     let by = by.collect::<Result<Vec<_>, _>>()?;
-    let asked = VolumeAsked { service, site, bucket, by, from, to };
+    let asked = VolumeAsked { service, site, bucket, by, from, to, until };
     let mapper = collector.settings().config.mapper();
     let rows = read(&collector, move |store| {
-        let input = volume_input(store, mapper, (asked.from, until))?;
-        volumes(store, &input, &asked)
+        volumes(store, mapper, &asked).map_err(|error| match error {
+            VolumesError::Store(error) => Refusal::from(error),
+            VolumesError::Count(error) => Refusal::malformed(error),
+        })
     });
-    Ok(answer::json(&json!({ "volume": rows.await?, "watermark": until })))
+    let rows = rows.await?;
+    if rows.len() > ROWS {
+        let detail =
+            format!("more than {ROWS} rows; take longer buckets, fewer cells or less time");
+        return Err(Refusal::malformed(detail));
+    }
+    Ok(answer::json(&json!({ "volume": rows, "watermark": until })))
 }
 
 fn cell_key(word: &str) -> Result<CellKey, Refusal> {

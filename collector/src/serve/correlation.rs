@@ -45,6 +45,8 @@ pub struct Correlated {
     pub opened: BTreeMap<(String, String), u64>,
     /// The same by service, with what was expected and the largest count that is no alarm.
     pub volumes: BTreeMap<String, (Option<f64>, Option<f64>)>,
+    /// Suspects of the look-back by service and tier; an empty service is all of them.
+    pub suspects: BTreeMap<(String, String), u64>,
     /// Cases of the look-back whose service, and whose site, the configuration does not know.
     pub unmapped: (u64, u64),
 }
@@ -155,11 +157,16 @@ fn make(store: &dyn Reads, config: &Config) -> Result<Option<Made>, StoreError> 
         SuspectFilter { from: Some(prepared.since), limit: MAX_LIMIT, ..SuspectFilter::default() };
     let known: BTreeMap<String, SuspectRecord> =
         store.suspects(&filter)?.into_iter().map(|one| (one.key.clone(), one)).collect();
+    let mut correlated = sum_up(&stream, &prepared, began);
+    for one in &found {
+        let service = one.candidate.service.clone().unwrap_or_default();
+        let tier = one.evidence.tier.clone();
+        *correlated.suspects.entry((service, tier)).or_default() += 1;
+    }
     let gone = known.keys().filter(|key| !found.iter().any(|one| one.key == **key));
     let gone = gone.cloned().collect();
     let new = |one: &SuspectRecord| !known.get(&one.key).is_some_and(|known| known.says_as(one));
     let said = found.into_iter().filter(new).collect();
-    let correlated = sum_up(&stream, &prepared, began);
     let input = serde_json::to_value(&prepared.input).unwrap_or_default();
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let pass = PassRecord { number, at: correlated.at, input, took_ms };
@@ -217,6 +224,7 @@ fn sum_up(stream: &Stream, prepared: &Prepared, began: Instant) -> Correlated {
         left_out: prepared.left_out,
         opened,
         volumes: volumes(stream, mapper, *watermark),
+        suspects: BTreeMap::new(),
         unmapped,
     }
 }

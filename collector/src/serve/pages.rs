@@ -41,7 +41,10 @@ pub async fn metrics(
 fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
     let settings = collector.settings();
     let (reload_ok, reloaded_at) = collector.reload_state();
+    let correlated = collector.correlated.get();
     let view = View {
+        correlated: correlated.as_deref(),
+        feeds: collector.read.case_feeds()?,
         now: Timestamp::now(),
         config: &settings.config,
         url: &collector.url(),
