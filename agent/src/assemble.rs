@@ -11,6 +11,7 @@
 
 mod assembler;
 mod memory;
+mod printed;
 #[cfg(test)]
 mod tests;
 
@@ -18,13 +19,15 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use driftline_protocol::ids::{Generation, HostId, PartName, SourceName};
-use driftline_protocol::snapshot::{Domain, Part, Reason, Section, Snapshot};
-use driftline_protocol::wire::{SNAPSHOT_VERSION, SourceReading};
+use driftline_protocol::ids::{Generation, PartName, SourceName};
+use driftline_protocol::snapshot::{Domain, Reason};
+use driftline_protocol::wire::SourceReading;
 use jiff::Timestamp;
 
 use self::assembler::{Assembled, Assembler};
+#[cfg(test)]
 pub(crate) use self::memory::Memory;
+pub use self::printed::print;
 use crate::machine::Machine;
 use crate::sources::Source;
 use crate::spool::{Keep, Observation, SpoolError};
@@ -195,25 +198,4 @@ fn assemble(
     drop(assembler);
     keep.abandon();
     Ok((blind(&name, machine, keep, reason)?, end))
-}
-
-/// Reads every source once, in memory, and keeps nothing.
-///
-/// What is in the snapshot has passed the redactor.
-pub fn snapshot(
-    sources: &mut [Box<dyn Source>],
-    machine: &Machine,
-    host: HostId,
-    now: Now,
-) -> Snapshot {
-    let mut sections = BTreeMap::new();
-    for source in sources {
-        let mut memory = Memory::default();
-        let section = match pass(source.as_mut(), machine, &mut memory, now) {
-            Ok(_) => memory.parts(machine.redactor()),
-            Err(_) => BTreeMap::from([(whole(), Part::Unobserved(Reason::Failed))]),
-        };
-        sections.insert(source.name(), Section { domain: source.domain(), parts: section });
-    }
-    Snapshot { version: SNAPSHOT_VERSION, host, taken_at: now.wall, sections }
 }

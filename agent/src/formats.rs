@@ -37,6 +37,10 @@ pub mod asterisk;
 
 pub mod kamailio;
 
+pub mod prosody;
+
+pub mod relays;
+
 pub mod script;
 
 pub mod sshd;
@@ -47,7 +51,13 @@ pub mod systemd;
 
 pub mod text;
 
+pub mod toml;
+
+mod tree;
+
 pub mod xml;
+
+pub mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -84,10 +94,16 @@ pub static ALL: &[&Format] = &[
     &kamailio::TLS,
     &kamailio::FORMAT,
     &kamailio::OPENSIPS,
+    &relays::RTPENGINE,
+    &relays::COTURN,
+    &prosody::FORMAT,
     &script::AEL,
     &script::LUA,
     &script::ADSI,
     &json::FORMAT,
+    &yaml::EJABBERD,
+    &yaml::FORMAT,
+    &toml::FORMAT,
     &freeswitch::FORMAT,
     &xml::FORMAT,
     &ini::FORMAT,

@@ -1,14 +1,16 @@
 //! Reads one host, and keeps what it saw until it is delivered.
 //!
 //! Data goes down this page: a trigger ([`schedule`], [`watch`]) wakes the [`sources`], which read
-//! the [`machine`] with the help of [`formats`] and [`content`]; [`assemble`] passes each part
-//! through the redactor and compares it with the last pass; what is new waits in the [`spool`]
-//! until [`transport`] has an acknowledgement for it.
+//! the [`machine`] and ask the kernel over [`netlink`], with the help of [`formats`] and
+//! [`content`]; [`assemble`] passes each part through the redactor and compares it with the last
+//! pass; what is new waits in the [`spool`] until [`transport`] has an acknowledgement for it.
 //!
 //! The agent only reads. It spawns no process, writes nothing outside its state folder, opens no
 //! port and takes no orders except its own configuration file.
 
 pub mod machine;
+
+pub mod netlink;
 
 pub mod formats;
 

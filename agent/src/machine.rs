@@ -53,6 +53,8 @@ pub(crate) struct Seam {
 pub struct Entry {
     /// Its name, without the directory.
     pub name: OsString,
+    /// What the directory says it is; [`FileType::Unknown`] where its file system does not tell.
+    pub kind: FileType,
 }
 
 /// A directory that is held open, so that looking at each of its entries costs one call.
@@ -105,6 +107,11 @@ impl Machine {
     /// Where the root lies, for the watcher.
     pub fn root(&self) -> &Path {
         &self.root_path
+    }
+
+    /// Whether this is the host that runs us, and not a tree: only of it may the kernel be asked.
+    pub fn is_running(&self) -> bool {
+        self.root_path == Path::new("/")
     }
 
     /// Makes digests of raw bytes under the host's key.
@@ -301,7 +308,7 @@ impl Directory {
             let entry = entry.map_err(reason)?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
-                entries.push(Entry { name: name.to_os_string() });
+                entries.push(Entry { name: name.to_os_string(), kind: entry.file_type() });
             }
             if entries.len() > limits::PARTS_PER_SECTION {
                 return Err(Reason::TooLarge);

@@ -5,7 +5,7 @@
 //! usage or failure.
 
 use std::future::Future;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -86,10 +86,9 @@ fn obey(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             } else {
                 Config::default()
             };
-            let snapshot = run::snapshot(&config, root)?;
-            let mut json = serde_json::to_vec(&snapshot).context("encoding the snapshot")?;
-            json.push(b'\n');
-            write(&json)?;
+            let mut out = BufWriter::new(std::io::stdout().lock());
+            run::snapshot(&config, root, &mut out)?;
+            out.flush().context("writing to standard output")?;
         }
         Command::Enrol => {
             let config = Config::load(&arguments.config)?;

@@ -13,6 +13,7 @@ mod vitals;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,6 @@ use std::time::Duration;
 use anyhow::Context;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::redact::Redactor;
-use driftline_protocol::snapshot::Snapshot;
 use tokio::sync::{Notify, watch as signal};
 
 use self::passes::{Event, Make, Passes, Setting};
@@ -242,21 +242,24 @@ pub async fn enrol(config: Config) -> anyhow::Result<String> {
     Ok(transport.enrol().await?.to_string())
 }
 
-/// Reads every source of `config` once below `root` and gives what has passed the redactor.
+/// Reads every source of `config` once below `root` and writes what has passed the redactor as
+/// one snapshot.
 ///
 /// Nothing is kept. Without a configured fingerprint key the fingerprints are under a key that is
 /// forgotten.
 ///
 /// # Errors
-/// When the root or the key cannot be used.
-pub fn snapshot(config: &Config, root: &Path) -> anyhow::Result<Snapshot> {
+/// When the root or the key cannot be used, and those of writing.
+pub fn snapshot(config: &Config, root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let redactor = match &config.fingerprint_key_file {
         Some(path) => state::redactor_of(path)?,
         None => state::passing_redactor()?,
     };
     let machine = Machine::open(root, redactor).context("opening the root")?;
     let now = Now { wall: clock::wall(), monotonic_ms: clock::monotonic_ms() };
-    Ok(assemble::snapshot(&mut sources(config)?, &machine, config.proposed_host(), now))
+    let mut sources = sources(config)?;
+    let about = (&config.proposed_host(), now);
+    assemble::print(&mut sources, &machine, about, out).context("writing the snapshot")
 }
 
 /// Checks what reading the configuration cannot: patterns, names of sources, keys, certificates.

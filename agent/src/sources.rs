@@ -24,6 +24,12 @@ pub mod accounts;
 
 pub mod login_policy;
 
+pub mod origins;
+
+pub mod listeners;
+
+pub mod certificates;
+
 pub mod files;
 
 pub mod glob;
@@ -33,6 +39,8 @@ mod include;
 mod look;
 
 mod stamp;
+
+mod table;
 
 #[cfg(test)]
 mod check;
@@ -45,14 +53,20 @@ mod manual;
 /// # Errors
 /// [`GlobError`] for the first text of `files` that is no pattern.
 pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
-    Ok(vec![
+    let mut sources: Vec<Box<dyn Source>> = vec![
         Box::new(os::Os::new()),
         Box::new(packages::Packages::new()),
         Box::new(services::Services::new()),
         Box::new(accounts::Accounts::new()),
         Box::new(login_policy::LoginPolicy::new()),
-        Box::new(files::Files::new(files)?),
-    ])
+        Box::new(listeners::Listeners::new()),
+        Box::new(certificates::Certificates::new()),
+    ];
+    for product in origins::ALL {
+        sources.push(Box::new(origins::Origins::new(product)));
+    }
+    sources.push(Box::new(files::Files::new(files)?));
+    Ok(sources)
 }
 
 /// Reads one kind of fact from the host.

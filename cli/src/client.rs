@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use driftline_protocol::limits;
-use driftline_protocol::wire::Problem;
+use driftline_protocol::wire::{self, Problem};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// How long one answer may take: a query reads at most a few thousand rows.
@@ -130,6 +131,22 @@ impl Client {
         let request = self.http.post(format!("{}{path}", self.base));
         let request = request.header("content-type", "application/json").body(body.to_string());
         self.send(request).await
+    }
+
+    /// Sends the API a message of the wire, compressed where that pays.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn deliver<M: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        message: &M,
+    ) -> anyhow::Result<T> {
+        let (body, compressed) = wire::compress(serde_json::to_vec(message)?);
+        let request = self.http.post(format!("{}{path}", self.base));
+        let request = request.header("content-type", "application/json");
+        let request = if compressed { request.header("content-encoding", "zstd") } else { request };
+        self.send(request.body(body)).await
     }
 
     /// Asks the API to remove one of `kind`.

@@ -14,4 +14,4 @@ pub(crate) mod progress;
 pub(crate) mod timeline;
 mod walk;
 
-pub(crate) use walk::{History, Witness};
+pub(crate) use walk::{History, Keyed, Witness};

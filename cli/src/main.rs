@@ -47,6 +47,8 @@ enum Command {
     Cases(commands::cases::Cases),
     /// Rank the changes the collector saw by how well they go together with a rise in cases.
     Suspects(commands::suspects::Suspects),
+    /// List the rules hosts are held to.
+    Rules,
     /// List what is odd among hosts that should be alike; needs no baseline and no rule.
     Outliers(commands::outliers::Outliers),
     /// Agree to the present state of a host.
@@ -65,6 +67,8 @@ enum Command {
     Diff(commands::diff::Diff),
     /// Say what each commit of a git history changed, one line a commit.
     Replay(commands::replay::Replay),
+    /// Fill the timeline of a host with a git history; raises no finding.
+    Import(commands::import::Import),
     /// Rank changes by how well they go together with a rise in cases.
     Correlate(commands::correlate::Correlate),
     /// Say which counts of cases are above what the past lets expect.
@@ -120,6 +124,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Findings(findings) => findings.run(&client()?, output).await,
         Command::Cases(cases) => cases.run(&client()?, output).await,
         Command::Suspects(suspects) => suspects.run(&client()?, output).await,
+        Command::Rules => commands::rules::run(&client()?, output).await,
         Command::Outliers(outliers) => outliers.run(&client()?, output).await,
         Command::Baseline(baseline) => baseline.run(&client()?).await,
         Command::Retire(which) => which.retire(&client()?).await,
@@ -128,6 +133,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Doctor => commands::doctor::run(&client()?).await,
         Command::Diff(diff) => diff.run(client, output).await,
         Command::Replay(replay) => replay.run(cli.output),
+        Command::Import(import) => import.run(client()?, output).await,
         Command::Correlate(correlate) => correlate.run(output),
         Command::Volume(volume) => volume.run(output),
         Command::Completions { shell } => {

@@ -20,5 +20,6 @@ pub mod lines;
 pub mod order;
 pub mod peers;
 pub mod policy;
+pub mod rules;
 pub mod stats;
 pub mod volume;

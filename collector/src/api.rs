@@ -7,8 +7,11 @@
 
 pub mod cases;
 pub mod change;
+pub mod import;
+mod openapi;
 pub mod outliers;
 pub mod read;
+pub mod rules;
 pub mod suspects;
 
 use std::sync::Arc;
@@ -20,7 +23,6 @@ use axum::http::Response;
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, delete, get, post};
-use serde_json::{Map, Value, json};
 
 use crate::serve::answer::Refusal;
 use crate::serve::state::Collector;
@@ -148,6 +150,15 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         body: &[],
         handler: || get(read::finding),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/rules",
+        scope: Scope::Read,
+        summary: "The rules that are on, with why and what to do",
+        query: &[],
+        body: &[],
+        handler: || get(rules::rules),
     },
     Route {
         method: Method::Get,
@@ -313,6 +324,22 @@ pub const ROUTES: &[Route] = &[
         handler: || post(change::reinstate),
     },
     Route {
+        method: Method::Post,
+        path: "/api/v1/import",
+        scope: Scope::Admin,
+        summary: "Fill the timeline of a host with a history kept elsewhere; raises no finding",
+        query: &[],
+        body: &[
+            ("version", "of the wire"),
+            ("host", "whose history; made where it is not known"),
+            ("kind", "what kind of host, where it is not known"),
+            ("source", "the section, `imported_` and a name"),
+            ("versions", "at most 64 states of it, oldest first, each against the one before"),
+            ("parts", "the parts that these or later versions name, redacted"),
+        ],
+        handler: || post(import::import),
+    },
+    Route {
         method: Method::Get,
         path: "/api/v1/tokens",
         scope: Scope::Admin,
@@ -354,7 +381,7 @@ pub fn router(collector: &Arc<Collector>) -> Router<Arc<Collector>> {
         let guarded = handler.route_layer(middleware::from_fn_with_state(guard, check));
         router = router.route(route.path, guarded);
     }
-    router.route("/api/v1/openapi.json", get(|| async { axum::Json(openapi()) }))
+    router.route("/api/v1/openapi.json", get(|| async { axum::Json(openapi::openapi()) }))
 }
 
 type Guard = (Arc<Collector>, Scope, Method);
@@ -380,91 +407,6 @@ async fn check(
     }
 }
 
-/// The OpenAPI 3.1 description of every route.
-pub fn openapi() -> Value {
-    let mut paths = Map::new();
-    for route in ROUTES {
-        let method = match route.method {
-            Method::Get => "get",
-            Method::Post => "post",
-            Method::Delete => "delete",
-        };
-        let entry = paths.entry(route.path).or_insert_with(|| json!({}));
-        if let Some(entry) = entry.as_object_mut() {
-            entry.insert(method.to_owned(), operation(route));
-        }
-    }
-    json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Driftline collector",
-            "version": "1",
-            "description": "Lists are pages; `next`, if any, is the path of the one that follows.",
-        },
-        "paths": paths,
-        "components": {
-            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
-            "schemas": { "Problem": {
-                "type": "object",
-                "required": ["code", "detail"],
-                "properties": { "code": { "type": "string" }, "detail": { "type": "string" } },
-            } },
-        },
-    })
-}
-
-fn operation(route: &Route) -> Value {
-    let text = json!({ "type": "string" });
-    let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{'));
-    let in_path = in_path.map(|part| {
-        let name = part.trim_end_matches('}');
-        json!({ "name": name, "in": "path", "required": true, "schema": text })
-    });
-    let in_query = route.query.iter().map(|(name, meaning)| {
-        json!({ "name": name, "in": "query", "description": meaning, "schema": text })
-    });
-    let parameters: Vec<Value> = in_path.chain(in_query).collect();
-    let mut operation = json!({
-        "summary": route.summary,
-        "description": format!("Needs a token of scope `{}`; none on loopback.", scope(route)),
-        "security": [{ "token": [] }],
-        "parameters": parameters,
-        "responses": {
-            "200": { "description": "JSON" },
-            "default": { "description": "A problem", "content": { "application/json": {
-                "schema": { "$ref": "#/components/schemas/Problem" },
-            } } },
-        },
-    });
-    if let (Some(operation), Some(body)) = (operation.as_object_mut(), body(route)) {
-        operation.insert("requestBody".to_owned(), body);
-    }
-    operation
-}
-
-/// The JSON body of what changes something.
-fn body(route: &Route) -> Option<Value> {
-    if route.method == Method::Get {
-        return None;
-    }
-    let fields = route.body.iter();
-    let fields: Map<String, Value> = fields
-        .map(|(name, meaning)| ((*name).to_owned(), json!({ "description": meaning })))
-        .collect();
-    let schema = json!({ "type": "object", "properties": fields });
-    Some(json!({ "content": { "application/json": { "schema": schema } } }))
-}
-
-fn scope(route: &Route) -> &'static str {
-    match route.scope {
-        Scope::Enrol => "enrol",
-        Scope::Read => "read",
-        Scope::Metrics => "metrics",
-        Scope::Cases => "cases",
-        Scope::Admin => "admin",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -472,7 +414,7 @@ mod tests {
     #[test]
     fn the_reference_is_the_list_of_routes() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
-        let mut text = serde_json::to_string_pretty(&openapi()).unwrap();
+        let mut text = serde_json::to_string_pretty(&openapi::openapi()).unwrap();
         text.push('\n');
         crate::serve::compare(path, &text);
     }

@@ -7,6 +7,7 @@
 pub mod cases;
 pub mod load;
 pub mod place;
+pub mod rules;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 
 pub use cases::{CaseMap, CaseSource, Mapper, Words};
 pub use place::{GroupRule, HostRule, Place, Served, ServicePath};
+pub use rules::{ParameterRule, RulesConfig};
 
 /// The collector's configuration, complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,10 @@ pub struct Config {
     pub case_maps: Vec<CaseMap>,
     /// How changes are held against cases.
     pub correlation: CorrelationConfig,
+    /// Which rules hosts are held to.
+    pub rules: RulesConfig,
+    /// What the site decided about parameters of rules; the last entry that fits counts.
+    pub parameters: Vec<ParameterRule>,
 }
 
 /// How changes are held against cases.
@@ -116,6 +122,8 @@ impl Default for Config {
             case_sources: Vec::new(),
             case_maps: Vec::new(),
             correlation: CorrelationConfig::default(),
+            rules: RulesConfig::default(),
+            parameters: Vec::new(),
         }
     }
 }
@@ -179,6 +187,7 @@ mod tests {
         assert_eq!((everything.hosts.len(), everything.groups.len()), (1, 1));
         assert_eq!((everything.case_sources.len(), everything.case_maps.len()), (1, 1));
         assert_eq!(everything.service_paths.len(), 1);
+        assert_eq!(everything.parameters.len(), 1);
         assert!(examples.len() > 6);
     }
 

@@ -20,6 +20,8 @@ mod enrol;
 mod fleet;
 mod foresight;
 mod heartbeat;
+mod held;
+mod import;
 mod parts;
 mod versions;
 mod view;
@@ -28,20 +30,24 @@ mod view;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use driftline_protocol::ids::HostId;
 use driftline_protocol::wire::{
-    EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, Problem, ProblemCode, Report,
+    EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, Import, Problem, ProblemCode, Report,
     ReportAnswer,
 };
 use jiff::Timestamp;
 
 pub use enrol::{Proof, token_hash};
 pub use foresight::Foresight;
+pub use held::is_judged_otherwise;
+pub use import::{Imported, check_import};
 pub use parts::{check_parts, check_report};
 pub use versions::{CHANGES_PER_VERSION, ITEMS_PER_VERSION};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
 
+use crate::standards::Standards;
 use crate::store::{NewPart, ReadFindings, ReadState, Step, StoreError};
 use fleet::Host;
 
@@ -161,6 +167,7 @@ pub struct IngestTotals {
 /// Decides what each message means; owns what is known of the fleet between two writes.
 pub struct Ingest {
     config: Config,
+    standards: Arc<Standards>,
     fleet: BTreeMap<HostId, Host>,
     tokens: BTreeMap<[u8; 32], HostId>,
     unsettled: BTreeSet<HostId>,
@@ -176,6 +183,7 @@ impl Ingest {
     pub fn new(config: Config, store: &dyn Store) -> Result<Self, StoreError> {
         let mut ingest = Self {
             config,
+            standards: Arc::default(),
             fleet: BTreeMap::new(),
             tokens: BTreeMap::new(),
             unsettled: BTreeSet::new(),
@@ -260,6 +268,20 @@ impl Ingest {
         versions::report(self, context, caller, report)
     }
 
+    /// Takes versions of an imported section, whose parts were checked, hashed and packed by us
+    /// ([`check_import`]); the host is made where none is known.
+    ///
+    /// # Errors
+    /// [`IngestError`]: the host was retired, the fleet is full, or the store cannot be read; then
+    /// nothing was taken.
+    pub fn import(
+        &mut self,
+        context: Context<'_>,
+        import: Import<NewPart>,
+    ) -> Result<Decided<Imported>, IngestError> {
+        import::import(self, context, import)
+    }
+
     /// Says how everything decided since the last settlement fared. Call it after each write, and
     /// decide nothing between handing steps to the store and this call.
     ///
@@ -303,6 +325,29 @@ impl Ingest {
         approval: Approval,
     ) -> Result<Vec<Step>, IngestError> {
         approve::approve(self, context, host, approval)
+    }
+
+    /// Holds hosts to `standards` from now on; what they reported before is judged by
+    /// [`Ingest::rejudge`].
+    pub fn adopt(&mut self, standards: Arc<Standards>) {
+        self.standards = standards;
+    }
+
+    /// What hosts are held to.
+    pub fn standards(&self) -> Arc<Standards> {
+        Arc::clone(&self.standards)
+    }
+
+    /// Holds what `host` last reported to the standards as they are now.
+    ///
+    /// # Errors
+    /// [`IngestError`]: the host is unknown, or the store cannot be read.
+    pub fn rejudge(
+        &mut self,
+        context: Context<'_>,
+        host: &HostId,
+    ) -> Result<Vec<Step>, IngestError> {
+        held::rejudge(self, context, host)
     }
 
     /// Takes a host out of service: its findings end, its agent is told, its history stays.

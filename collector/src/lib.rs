@@ -7,6 +7,10 @@
 
 pub mod config;
 
+pub mod standards;
+
+pub mod check_rules;
+
 pub mod serve;
 
 pub mod api;

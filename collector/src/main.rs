@@ -8,12 +8,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use driftline_collector::auth;
+use driftline_collector::check_rules;
 use driftline_collector::config::{self, Config, load};
 use driftline_collector::serve::{self, Start, upkeep};
+use driftline_collector::standards::Standards;
 use driftline_collector::store::{Scope, backup};
 use driftline_collector::telemetry::{self, LogFormat};
 use jiff::Timestamp;
@@ -39,6 +42,12 @@ enum Command {
     Serve,
     /// Check the configuration files and stop.
     CheckConfig,
+    /// Check packs of rules, their examples included, and say what is wrong where; without files,
+    /// all that the collector would use. Exit 1 when there is a mistake.
+    CheckRules {
+        /// The packs.
+        files: Vec<PathBuf>,
+    },
     /// Print a configuration file with every setting, its meaning and its default.
     SampleConfig,
     /// Write a backup of the running or stopped store to a new file.
@@ -89,6 +98,7 @@ enum ScopeArgument {
 
 /// Exit code 2 for every failure, as everywhere in Driftline; 1 is for findings.
 const FAILURE: u8 = 2;
+const FOUND: u8 = 1;
 
 fn main() -> ExitCode {
     #[cfg(feature = "mutants")]
@@ -101,7 +111,7 @@ fn main() -> ExitCode {
     let done = telemetry::start(arguments.log, filter.as_deref())
         .and_then(|()| run(&arguments.config, arguments.command));
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("driftline-collector: {error:#}");
             ExitCode::from(FAILURE)
@@ -109,8 +119,34 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(file: &Path, command: Command) -> anyhow::Result<()> {
+fn run(file: &Path, command: Command) -> anyhow::Result<ExitCode> {
+    if let Command::CheckRules { files } = command {
+        return check_the_rules(file, &files);
+    }
+    obey(file, command).map(|()| ExitCode::SUCCESS)
+}
+
+/// Prints what is fine to standard output and every mistake to standard error.
+fn check_the_rules(file: &Path, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let checked = match files {
+        [] => {
+            let there = file.exists() || file != Path::new(load::DEFAULT_FILE);
+            check_rules::everything(if there { load::load(file)? } else { Config::default() })?
+        }
+        files => check_rules::files(files)?,
+    };
+    for line in &checked.fine {
+        println!("{line}");
+    }
+    for mistake in &checked.mistakes {
+        eprintln!("{mistake}");
+    }
+    Ok(if checked.mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+fn obey(file: &Path, command: Command) -> anyhow::Result<()> {
     match command {
+        Command::CheckRules { .. } => Ok(()),
         Command::Serve => {
             let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
             runtime.block_on(run_collector(file))
@@ -118,6 +154,7 @@ fn run(file: &Path, command: Command) -> anyhow::Result<()> {
         Command::CheckConfig => {
             let config = load::load(file)?;
             serve::check(&config)?;
+            Standards::load(&Arc::new(config.clone()))?;
             println!("{} is fine: listens on {}", file.display(), config.listen);
             Ok(())
         }

@@ -82,8 +82,8 @@ pub fn families(view: &View<'_>) -> Vec<MetricFamily> {
 /// Whether `host` speaks, by the times the configuration sets.
 pub fn liveness(host: &HostView, config: &Config, now: Timestamp) -> Liveness {
     let silence = now.duration_since(host.last_seen);
-    if host.liveness == Liveness::Retired {
-        Liveness::Retired
+    if matches!(host.liveness, Liveness::Retired | Liveness::Imported) {
+        host.liveness
     } else if silence > signed(config.dormant()) {
         Liveness::Dormant
     } else if silence > signed(config.stale()) {
@@ -91,6 +91,11 @@ pub fn liveness(host: &HostView, config: &Config, now: Timestamp) -> Liveness {
     } else {
         Liveness::Alive
     }
+}
+
+/// Whether an agent is expected to speak for a host in this state.
+fn is_watched(state: Liveness) -> bool {
+    !matches!(state, Liveness::Retired | Liveness::Imported)
 }
 
 fn signed(duration: std::time::Duration) -> SignedDuration {
@@ -212,7 +217,7 @@ fn about_fleet(page: &mut Page, view: &View<'_>) {
     for (id, host) in hosts {
         let state = liveness(host, view.config, view.now);
         *states.entry(state.as_str()).or_default() += 1;
-        if state != Liveness::Retired {
+        if is_watched(state) {
             unassigned += u64::from(!view.config.place(id, host.kind).assigned);
             imbalanced += u64::from(imbalance(host) > 0);
         }
@@ -262,7 +267,7 @@ fn about_each_host(page: &mut Page, view: &View<'_>) {
     let all = view.fleet.hosts.iter();
     let states: Vec<(&HostId, &HostView, Liveness)> = all
         .map(|(id, host)| (id, host, liveness(host, view.config, view.now)))
-        .filter(|(_, _, state)| *state != Liveness::Retired)
+        .filter(|(_, _, state)| is_watched(*state))
         .collect();
     let last = states.iter().map(|(id, host, _)| (vec![id.as_str()], seconds(host.last_seen)));
     page.add(&table::LAST_REPORT, last);

@@ -1,4 +1,4 @@
-//! The pages people read: overview, host, part, timeline, change, findings, cases, suspect.
+//! The pages people read: overview, host, part, timeline, change, findings, rules, cases, suspect.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
@@ -15,6 +15,7 @@ mod link;
 mod overview;
 mod part;
 mod plain;
+mod rules;
 mod suspect;
 mod timeline;
 mod value;
@@ -24,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use link::Query;
 
+use crate::analysis::rules::RuleSet;
 use crate::config::Mapper;
 use crate::store::StoreError;
 pub(crate) use crate::writer::Reads as Reader;
@@ -84,7 +86,7 @@ pub enum PageError {
 /// # Errors
 /// [`PageError`]; the server answers with [`error_page`].
 pub fn respond(
-    store: &dyn Reader,
+    (store, rules): (&dyn Reader, &RuleSet),
     frame: &Frame,
     path: &str,
     query: &Query,
@@ -99,6 +101,7 @@ pub fn respond(
         ["findings"] => findings::page(store, frame, query),
         ["cases"] => cases::page(store, frame, query),
         ["suspects", id] => suspect::page(store, frame, id),
+        ["rules"] => rules::page(rules, frame),
         _ => Err(PageError::NotFound { what: "page" }),
     }
 }
@@ -154,6 +157,8 @@ fn host_state(record: &crate::store::HostRecord, frame: &Frame) -> &'static str 
     let silence = frame.now.duration_since(record.last_seen);
     if record.retired_at.is_some() {
         "retired"
+    } else if record.is_imported() {
+        "imported"
     } else if silence > frame.dormant_after {
         "dormant"
     } else if silence > frame.stale_after {

@@ -11,6 +11,7 @@ mod case_folders;
 pub mod case_intake;
 pub mod connections;
 pub mod correlation;
+mod judging;
 pub mod pages;
 mod portal;
 pub mod reload;
@@ -43,6 +44,7 @@ use tokio::task::JoinSet;
 use crate::auth::{EnrolmentSecret, Keys};
 use crate::config::Config;
 use crate::metrics::live::Live;
+use crate::standards::Standards;
 use crate::store::Append;
 use crate::writer::{Parts, Reads, Writer};
 use crate::{ingest, tls};
@@ -127,6 +129,8 @@ pub async fn start(
     let Start { config, config_file, stores } = start;
     let keys = Arc::new(Keys::default());
     keys.replace(&stores.read.hosts()?, stores.read.tokens()?);
+    let config = Arc::new(config);
+    let standards = Arc::new(Standards::load(&config)?);
     let (tls, secret) = check(&config)?;
     let tls = tls.map(RustlsConfig::from_config);
     refuse_locked_doors(&config, &keys)?;
@@ -145,7 +149,13 @@ pub async fn start(
         keys: Arc::clone(&keys),
         live: Arc::clone(&live),
     })?;
-    let settings = Settings { config: Arc::new(config), secret };
+    let adopted = Arc::clone(&standards);
+    let adopt = move |ingest: &mut ingest::Ingest, _: ingest::Context<'_>| {
+        ingest.adopt(adopted);
+        Some(())
+    };
+    writer.at_once(adopt).await;
+    let settings = Settings { config, secret, standards };
     let collector = Arc::new(Collector::new(Made { writer, read, keys, live, settings, address }));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();

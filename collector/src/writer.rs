@@ -410,8 +410,11 @@ impl Desk {
     /// Reads the state anew, since the one in memory may be half changed.
     fn renew(&mut self) {
         match Ingest::new(self.parts.config.clone(), upcast(&*self.parts.read)) {
-            Ok(ingest) => {
-                *locked(&self.ingest) = ingest;
+            Ok(mut ingest) => {
+                let mut before = locked(&self.ingest);
+                ingest.adopt(before.standards());
+                *before = ingest;
+                drop(before);
                 self.ingest.clear_poison();
             }
             // The next decision that reads the store fails and says so.

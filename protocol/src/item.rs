@@ -65,7 +65,10 @@ impl ItemKey {
 
     /// The segments, unescaped, outermost first.
     pub fn segments(&self) -> impl Iterator<Item = String> {
-        self.0.split('/').map(|s| s.replace("~2", "@").replace("~1", "/").replace("~0", "~"))
+        self.0.split('/').map(|segment| match segment.contains('~') {
+            true => segment.replace("~2", "@").replace("~1", "/").replace("~0", "~"),
+            false => segment.to_owned(),
+        })
     }
 
     fn bounded(mut key: String) -> Self {

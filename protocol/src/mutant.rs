@@ -26,6 +26,8 @@ pub enum Mutant {
     IgnoreSessions,
     /// Collector. *An alert leads to its evidence*: nobody is told where the portal is.
     NoPortalAddress,
+    /// Collector. *Unobserved is not absent*: rules take what was not read for what is not there.
+    RulesTakeUnreadForAbsent,
     /// Agent. *Acknowledge only after durable*: a version counts as delivered when it is sent.
     ForgetVersionBeforeAcknowledgement,
     /// Agent. *What was seen waits on disk*: the spool is gone with the process.
@@ -64,7 +66,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -73,6 +75,7 @@ impl Mutant {
         Self::BelieveTheBodyNotTheToken,
         Self::IgnoreSessions,
         Self::NoPortalAddress,
+        Self::RulesTakeUnreadForAbsent,
         Self::ForgetVersionBeforeAcknowledgement,
         Self::KeepSpoolInMemory,
         Self::DeniedIsEmpty,
@@ -103,6 +106,7 @@ impl Mutant {
             Self::BelieveTheBodyNotTheToken => "believe_the_body_not_the_token",
             Self::IgnoreSessions => "ignore_sessions",
             Self::NoPortalAddress => "no_portal_address",
+            Self::RulesTakeUnreadForAbsent => "rules_take_unread_for_absent",
             Self::ForgetVersionBeforeAcknowledgement => "forget_version_before_acknowledgement",
             Self::KeepSpoolInMemory => "keep_spool_in_memory",
             Self::DeniedIsEmpty => "denied_is_empty",

@@ -41,7 +41,7 @@ const SEAL_BYTES: usize = 16;
 /// Raised whenever the same part gives other redacted items. It is mixed into the scope digest of
 /// each reading, so that a stricter redactor is told from a change: a field of its own would be
 /// unknown to a collector one version back.
-pub const REDACTION_VERSION: u32 = 2;
+pub const REDACTION_VERSION: u32 = 3;
 
 /// Data that the redactor has passed. There is no other way to make one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -241,13 +241,11 @@ impl Redactor {
                 items.insert(key, Item { value, rank });
                 continue;
             }
-            let shown = self.redact_key(key.clone());
+            let hidden = self.redact_key(&key);
             let named = |key| key_names::names_secret(key, &value);
-            let value = if sensitive || named(&key) || named(&shown) {
-                self.conceal(value)
-            } else {
-                self.redact_named(&shown, value)
-            };
+            let secret = sensitive || named(&key) || hidden.as_ref().is_some_and(named);
+            let shown = hidden.unwrap_or(key);
+            let value = if secret { self.conceal(value) } else { self.redact_named(&shown, value) };
             items.insert(unused(&items, shown), Item { value, rank });
         }
         let scope = redacted_scope(reading.scope);
@@ -255,17 +253,15 @@ impl Redactor {
     }
 
     /// A key without the secrets that its text holds, as a rule or an address may that is its own
-    /// key.
-    fn redact_key(&self, key: ItemKey) -> ItemKey {
-        if key.is_attribute() {
-            return key;
+    /// key; `None` where it holds none.
+    fn redact_key(&self, key: &ItemKey) -> Option<ItemKey> {
+        if key.is_attribute() || text::are_plain_words(key.as_str()) {
+            return None;
         }
         let segments: Vec<String> = key.segments().collect();
         let redacted: Vec<_> = segments.iter().map(|segment| self.redact_text(segment)).collect();
-        if redacted.iter().all(|segment| matches!(segment, Cow::Borrowed(_))) {
-            return key;
-        }
-        ItemKey::of(redacted)
+        let same = redacted.iter().all(|segment| matches!(segment, Cow::Borrowed(_)));
+        (!same).then(|| ItemKey::of(redacted))
     }
 
     fn redact_named(&self, key: &ItemKey, value: ItemValue) -> ItemValue {
@@ -357,12 +353,21 @@ impl Redactor {
     /// # Errors
     /// [`SealError`] when the bytes are damaged or not ours.
     pub fn open(&self, sealed: &[u8]) -> Result<Redacted<Part>, SealError> {
+        let bytes = self.unsealed(sealed)?;
+        canonical::decode(bytes).map(Redacted).map_err(SealError::Content)
+    }
+
+    /// The canonical bytes, which are JSON, of what [`Redactor::seal`] made.
+    ///
+    /// # Errors
+    /// [`SealError::Mismatch`] when they are damaged or not ours.
+    pub fn unsealed<'a>(&self, sealed: &'a [u8]) -> Result<&'a [u8], SealError> {
         let (bytes, seal) = sealed.split_last_chunk::<SEAL_BYTES>().ok_or(SealError::Mismatch)?;
         let expected: FingerprintDigest = cut(&blake3::keyed_hash(&self.seal, bytes));
         if expected.0 != *seal {
             return Err(SealError::Mismatch);
         }
-        canonical::decode(bytes).map(Redacted).map_err(SealError::Content)
+        Ok(bytes)
     }
 
     /// The key itself, for the one place that persists a host's own key.
@@ -410,6 +415,9 @@ fn as_text(value: &ItemValue) -> Option<&str> {
 
 /// `key`, or the key with a number after it where redaction made two keys one.
 fn unused(items: &Items, key: ItemKey) -> ItemKey {
+    if !items.contains_key(&key) {
+        return key;
+    }
     let mut free = key.clone();
     let mut number = 2u32;
     while items.contains_key(&free) {

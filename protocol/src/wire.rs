@@ -11,6 +11,7 @@
 //! POST /api/v1/heartbeat  Heartbeat     -> HeartbeatAnswer
 //! POST /api/v1/parts      PartsUpload   -> PartsAnswer
 //! POST /api/v1/report     Report        -> ReportAnswer
+//! POST /api/v1/import     Import        -> ImportAnswer     by an admin's token
 //! ```
 //!
 //! Requests after enrolment carry `Authorization: Bearer <token>`. Unknown fields are ignored in
@@ -19,9 +20,11 @@
 //! `protocol/golden/`.
 
 mod compress;
+mod import;
 mod messages;
 
 pub use compress::{WireError, compress, decompress, decompress_within};
+pub use import::*;
 pub use messages::*;
 
 /// The version of the messages; raised when an older peer could misread one.

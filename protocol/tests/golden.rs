@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use driftline_protocol::canonical;
 use driftline_protocol::snapshot::{Part, Snapshot};
 use driftline_protocol::wire::{
-    EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, PartsAnswer, PartsUpload, Problem,
-    Report, ReportAnswer,
+    EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, Import, ImportAnswer, PartsAnswer,
+    PartsUpload, Problem, Report, ReportAnswer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,6 +49,8 @@ fn every_message_of_version_1_is_read_and_written_as_it_was() {
     check_message::<PartsAnswer>("parts_answer.json");
     check_message::<Report>("report.json");
     check_message::<ReportAnswer>("report_answer.json");
+    check_message::<Import>("import.json");
+    check_message::<ImportAnswer>("import_answer.json");
     check_message::<Problem>("problem.json");
 }
 

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 
 use driftline_protocol::ids::{Digest, Generation, PartName, SourceName};
 use driftline_protocol::manifest::Manifest;
-use driftline_protocol::redact::{Redacted, Redactor, Sealed};
-use driftline_protocol::snapshot::{Part, Reason};
+use driftline_protocol::redact::Sealed;
+#[cfg(test)]
+use driftline_protocol::redact::{Redacted, Redactor};
+#[cfg(test)]
+use driftline_protocol::snapshot::Part;
 
 use crate::spool::{Keep, Observation, SpoolError};
 
@@ -21,14 +24,17 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// The parts of the last committed state.
+    /// The parts of the last committed state as they were sealed, by name.
+    pub(super) fn sealed(&self) -> impl Iterator<Item = (&PartName, Option<&[u8]>)> {
+        let sealed = |digest| self.kept.get(digest).map(Sealed::as_bytes);
+        self.manifest.0.iter().map(move |(name, digest)| (name, sealed(digest)))
+    }
+
+    /// The same, opened.
+    #[cfg(test)]
     pub(crate) fn parts(&self, redactor: &Redactor) -> BTreeMap<PartName, Part> {
-        let part = |digest: &Digest| {
-            let sealed = self.kept.get(digest);
-            let opened = sealed.and_then(|sealed| redactor.open(sealed.as_bytes()).ok());
-            opened.map_or(Part::Unobserved(Reason::Failed), Redacted::into_inner)
-        };
-        self.manifest.0.iter().map(|(name, digest)| (name.clone(), part(digest))).collect()
+        let open = |sealed: &[u8]| redactor.open(sealed).map(Redacted::into_inner).unwrap();
+        self.sealed().map(|(name, sealed)| (name.clone(), open(sealed.unwrap()))).collect()
     }
 }
 

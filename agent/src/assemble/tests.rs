@@ -8,7 +8,7 @@ use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::limits;
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::redact::{RawItem, RawObserved, RawPart, Redactor, Sealed};
-use driftline_protocol::snapshot::{Content, Domain, Part, Reading, Reason};
+use driftline_protocol::snapshot::{Content, Domain, Part, Reading, Reason, Snapshot};
 
 use super::memory::Memory;
 use super::*;
@@ -330,12 +330,16 @@ fn what_a_full_spool_refused_is_seen_again_by_the_next_pass() {
 }
 
 #[test]
-fn a_snapshot_has_a_section_for_every_source() {
+fn a_printed_snapshot_is_one_and_has_a_section_for_every_source() {
     let bench = Bench::new();
     let mut sources: Vec<Box<dyn Source>> =
         vec![Box::new(Scripted { script: AB.to_vec(), ..Scripted::default() })];
     let host = "a-host".parse().unwrap();
-    let snapshot = snapshot(&mut sources, &bench.machine, host, NOW);
+    let mut printed = Vec::new();
+    print(&mut sources, &bench.machine, (&host, NOW), &mut printed).unwrap();
+    let snapshot: Snapshot = serde_json::from_slice(&printed).unwrap();
+    assert_eq!(format!("{}\n", serde_json::to_string(&snapshot).unwrap()).into_bytes(), printed);
+    assert_eq!((&snapshot.host, snapshot.taken_at), (&host, NOW.wall));
     let section = &snapshot.sections[&"scripted".parse::<SourceName>().unwrap()];
     assert_eq!(section.parts.len(), 2);
     assert!(section.parts.values().all(|part| part.observed().is_some()));

@@ -17,9 +17,12 @@ const INVALID_PERCENT: usize = 30;
 
 /// Whether bytes that begin with `head` are no text: a NUL, or mostly no UTF-8.
 pub fn is_binary(head: &[u8]) -> bool {
+    if head.contains(&0) {
+        return true; // nearly every binary file, without a look at its characters
+    }
     let invalid: usize = head.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
     // A character cut at the end of the head is no fault of the file.
-    head.contains(&0) || invalid.saturating_sub(3) * 100 > head.len() * INVALID_PERCENT
+    invalid.saturating_sub(3) * 100 > head.len() * INVALID_PERCENT
 }
 
 /// The text of a file, without a byte-order mark.

@@ -16,8 +16,12 @@ mod json;
 mod kamailio;
 mod key_value;
 mod lists;
+mod prosody;
+mod relays;
 mod text;
+mod toml;
 mod xml;
+mod yaml;
 
 /// Reads `input` with `format` and compares its items, one line each: `key = value`, `[rank]` where
 /// order has meaning, `secret` where the format knows it is one.
@@ -123,6 +127,10 @@ const SAMPLES: &[(&Format, &str)] = &[
     (&super::lists::LIMITS, "a - b 1\nc - d 2\n"),
     (&super::lists::RULES, "a: b\nc: d\n"),
     (&super::lists::WORDS, "/bin/sh\n/bin/bash\n"),
+    (&super::relays::RTPENGINE, "[a]\nx = 1;2\n[b]\ny = 3\n"),
+    (&super::relays::COTURN, "x=1\nuser=a:b\n"),
+    (&super::toml::FORMAT, "[a]\nx = 1\n[[b]]\ny = 3\n"),
+    (&super::yaml::FORMAT, "a:\n  - x\n  - y: 1\nb: 2\n"),
 ];
 
 /// Bytes as configuration has them: lines of pieces that mean something to one format or another.
@@ -137,6 +145,9 @@ fn configuration() -> impl Strategy<Value = Vec<u8>> {
         Just("\\".to_owned()),
         Just("\\\n".to_owned()),
         Just("{\"id\":[1,{}]}".to_owned()),
+        Just("- &a [*a, *b]".to_owned()),
+        Just("- &b x\n".to_owned()),
+        Just("[[x]]".to_owned()),
         Just("127.0.0.1 localhost".to_owned()),
         Just("# note".to_owned()),
         Just("\t".to_owned()),

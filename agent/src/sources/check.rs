@@ -17,7 +17,9 @@ use driftline_protocol::snapshot::{Content, Part, Reason};
 
 use crate::machine::{Machine, Seam};
 use crate::sources::{Carry, Receipt, Sink, Source};
-use crate::sources::{accounts, files, login_policy, os, packages, services};
+use crate::sources::{
+    accounts, certificates, files, listeners, login_policy, origins, os, packages, services,
+};
 
 /// What the checks need to know of one source.
 pub(crate) struct Fixture {
@@ -107,6 +109,12 @@ fn fixtures() -> Vec<Fixture> {
         services::tests::fixture(),
         accounts::tests::fixture(),
         login_policy::tests::fixture(),
+        origins::tests::asterisk(),
+        origins::tests::kamailio(),
+        origins::tests::opensips(),
+        origins::tests::freeswitch(),
+        listeners::tests::fixture(),
+        certificates::tests::fixture(),
         files::tests::fixture(),
     ]
 }

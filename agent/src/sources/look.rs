@@ -54,6 +54,18 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// The machine that is looked at.
+    pub(crate) fn machine(&self) -> &'a Machine {
+        self.machine
+    }
+
+    /// Notes that the part depends on the file at `path`, which is not read here.
+    pub(crate) fn rely(&mut self, path: &Path) -> Result<(), Reason> {
+        let stat = self.machine.stat_followed(path)?;
+        self.note(path, stat.as_ref());
+        Ok(())
+    }
+
     /// The content of a regular file; see [`Machine::read`].
     pub(crate) fn read(&mut self, path: &Path, bound: u64) -> Result<Option<Content>, Reason> {
         let content = self.machine.read(path, bound)?;

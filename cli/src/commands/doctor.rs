@@ -13,7 +13,7 @@ pub(crate) async fn run(client: &Client) -> anyhow::Result<Verdict> {
         lines.push("no host has enrolled: start an agent with this collector's address".to_owned());
     }
     for host in &hosts {
-        if host.state != "alive" && host.state != "retired" {
+        if !["alive", "retired", "imported"].contains(&host.state.as_str()) {
             let since = output::moment(host.last_seen);
             lines.push(format!(
                 "{} is {}, last heard {since}: see `journalctl -u driftline-agent` there",

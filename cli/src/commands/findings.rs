@@ -34,7 +34,10 @@ impl Row for FindingRecord {
         let finding = &self.finding;
         vec![
             finding.severity.as_str().to_owned(),
-            finding.id.kind.as_str().to_owned(),
+            match &finding.id.rule {
+                Some(rule) => rule.to_string(),
+                None => finding.id.kind.as_str().to_owned(),
+            },
             finding.id.host.to_string(),
             output::printable(finding.id.part.as_str()),
             output::printable(finding.id.key.as_ref().map_or("-", ItemKey::as_str)),

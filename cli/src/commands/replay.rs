@@ -16,7 +16,7 @@ use crate::Verdict;
 use crate::history::line::{Line, Row};
 use crate::history::progress::Progress;
 use crate::history::timeline::{Timeline, Touched};
-use crate::history::{History, Witness};
+use crate::history::{History, Keyed, Witness};
 use crate::output::{self, Output};
 
 /// What the fixed fingerprint key is made of.
@@ -44,7 +44,7 @@ impl Replay {
     }
 
     fn print(self, output: Output, writer: impl Write) -> anyhow::Result<()> {
-        let mut walk = self.history.open(Redactor::from_key_file(KEY))?;
+        let mut walk = self.history.open(Keyed::With(Redactor::from_key_file(KEY)))?;
         let mut printer = Printer {
             timeline: Timeline::new("files".parse()?),
             line: Line::default(),
@@ -72,8 +72,9 @@ struct Printer<W> {
 }
 
 impl<W: Write> Witness for Printer<W> {
-    fn known(&mut self, name: PartName, part: Part) {
+    fn known(&mut self, name: PartName, part: Part) -> anyhow::Result<()> {
         self.timeline.begin_with(name, part);
+        Ok(())
     }
 
     fn touched(&mut self, touched: Touched) -> anyhow::Result<()> {

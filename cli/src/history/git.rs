@@ -114,6 +114,18 @@ impl Repository {
         }
     }
 
+    /// The name of the commit that all others come from, following first parents.
+    ///
+    /// # Errors
+    /// When there is no commit.
+    pub(crate) fn first(&self) -> anyhow::Result<String> {
+        let head = self.head()?;
+        let roots = ["rev-list", "--first-parent", "--max-parents=0", "--end-of-options"];
+        let roots = self.ask(&[roots.as_slice(), &[&head, "--"]].concat())?;
+        let root = roots.lines().next().context("git names no first commit")?;
+        Ok(root.to_owned())
+    }
+
     /// How many first-parent commits `range` has.
     ///
     /// # Errors

@@ -30,10 +30,22 @@ pub(crate) struct History {
     format: Vec<Claim>,
 }
 
+/// Under which key secrets become fingerprints.
+pub(crate) enum Keyed {
+    /// Under this one's.
+    With(Redactor),
+    /// Under one made of the name of the first commit. Whoever knows that name has the history and
+    /// its secrets; whoever has the fingerprints alone does not.
+    ByFirstCommit,
+}
+
 /// Hears of one commit after the other, and of each file before its commit.
 pub(crate) trait Witness {
     /// A file as it was before the first commit.
-    fn known(&mut self, name: PartName, part: Part);
+    ///
+    /// # Errors
+    /// What ends the walk.
+    fn known(&mut self, name: PartName, part: Part) -> anyhow::Result<()>;
 
     /// A file that the next commit made another.
     ///
@@ -62,8 +74,12 @@ impl History {
     ///
     /// # Errors
     /// When there is no such repository or commit.
-    pub(crate) fn open(self, redactor: Redactor) -> anyhow::Result<Walk> {
+    pub(crate) fn open(self, key: Keyed) -> anyhow::Result<Walk> {
         let repository = Repository::open(&self.git)?;
+        let redactor = match key {
+            Keyed::With(redactor) => redactor,
+            Keyed::ByFirstCommit => Redactor::from_key_file(repository.first()?.as_bytes()),
+        };
         let range = match self.rev {
             Some(range) => range,
             None => repository.head()?,
@@ -117,7 +133,7 @@ impl Walk {
         for (path, version) in files.with_context(|| format!("reading the files of {parent}"))? {
             let name = PartName::from_bytes(&path);
             let part = self.parts.read(&name, &version)?;
-            witness.known(name, part);
+            witness.known(name, part)?;
         }
         Ok(())
     }

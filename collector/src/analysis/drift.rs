@@ -103,7 +103,7 @@ impl PartView<'_> {
     /// The name of a finding of this part.
     pub fn id(&self, key: Option<ItemKey>, kind: FindingKind) -> FindingId {
         let (host, source) = (self.host.clone(), self.source.clone());
-        FindingId { host, source, part: self.part.clone(), key, kind }
+        FindingId { host, source, part: self.part.clone(), key, kind, rule: None }
     }
 }
 

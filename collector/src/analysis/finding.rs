@@ -3,6 +3,8 @@
 //! The shape follows Microsoft Graph's `configurationDrift`: resource, instance, drifted properties
 //! with current and desired value, first seen, status.
 
+use std::fmt;
+
 use driftline_protocol::ids::{HostId, PartName, SourceName};
 use driftline_protocol::item::{Item, ItemKey};
 use driftline_protocol::snapshot::Domain;
@@ -23,6 +25,47 @@ pub struct FindingId {
     pub key: Option<ItemKey>,
     /// What kind of finding.
     pub kind: FindingKind,
+    /// The rule that is not met; `None` for a drift and for malformed content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+}
+
+/// Names one rule for ever, such as `sshd-root-login`: 1 to 63 of `a-z`, `0-9` and `-`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RuleName(Box<str>);
+
+/// A text that cannot be a rule's name.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a rule's name must be 1 to 63 of a-z, 0-9 and '-'")]
+pub struct RuleNameError;
+
+impl RuleName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RuleName {
+    type Error = RuleNameError;
+    fn try_from(text: String) -> Result<Self, RuleNameError> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let fits = (1..=63).contains(&text.len()) && text.bytes().all(plain);
+        if fits { Ok(Self(text.into())) } else { Err(RuleNameError) }
+    }
+}
+
+impl From<RuleName> for String {
+    fn from(name: RuleName) -> String {
+        name.0.into()
+    }
+}
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// What kind of finding; a closed list, so it can be a metric label.
@@ -91,6 +134,8 @@ pub enum Resolution {
     Accepted,
     /// The host was retired.
     Retired,
+    /// The rule was turned off, or no longer looks at the host.
+    Withdrawn,
 }
 
 impl FindingKind {

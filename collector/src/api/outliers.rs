@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::snapshot::Part;
+use driftline_protocol::wire::is_imported;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -93,6 +94,9 @@ fn gather(store: &dyn Reads, peers: &[HostId]) -> Result<Parts, Refusal> {
     let mut parts = Parts::default();
     for (number, host) in peers.iter().enumerate() {
         for section in store.sections(host)? {
+            if is_imported(&section.source) {
+                continue; // how a host was says nothing of how its peers are
+            }
             for part in store.section_parts(host, &section.source)? {
                 let place = (section.source.clone(), part.part);
                 parts.held.entry(place).or_default().insert(number, part.digest);

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use driftline_protocol::limits;
 use serde::{Deserialize, Deserializer, de};
 
-use super::{CaseMap, CaseSource, Config, GroupRule, HostRule, ServicePath, Tls};
+use super::rules::PartialRules;
+use super::{CaseMap, CaseSource, Config, GroupRule, HostRule, ParameterRule, ServicePath, Tls};
 
 /// Where the configuration stands unless the command line says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/driftline/collector.toml";
@@ -57,7 +58,7 @@ pub enum ConfigError {
 
 /// Every field, as it begins its line in the sample file.
 #[cfg(test)]
-pub(super) const FIELDS: [&str; 39] = [
+pub(super) const FIELDS: [&str; 45] = [
     "listen =",
     "public_url =",
     "state_dir =",
@@ -97,6 +98,12 @@ pub(super) const FIELDS: [&str; 39] = [
     "from_site =",
     "from_category =",
     "category =",
+    "[rules]",
+    "packs =",
+    "off =",
+    "folder =",
+    "[[parameter]]",
+    "value =",
 ];
 
 /// One file: whatever it leaves out stays as it was.
@@ -131,6 +138,10 @@ struct Partial {
     case_map: Vec<CaseMap>,
     #[serde(default)]
     correlation: PartialCorrelation,
+    #[serde(default)]
+    rules: PartialRules,
+    #[serde(default)]
+    parameter: Vec<ParameterRule>,
 }
 
 #[derive(Deserialize, Default)]
@@ -165,7 +176,10 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
         merge(&mut config, partial(&file.display().to_string(), &text)?);
     }
     let given = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    credentials(&mut config, file.parent().unwrap_or(Path::new(".")), given.as_deref());
+    let folder = file.parent().unwrap_or(Path::new("."));
+    credentials(&mut config, folder, given.as_deref());
+    // An absolute path replaces the one it is joined to.
+    config.rules.folder = folder.join(&config.rules.folder);
     Ok(config)
 }
 
@@ -285,6 +299,8 @@ fn merge(config: &mut Config, partial: Partial) {
         case_source,
         case_map,
         correlation,
+        rules,
+        parameter,
     } = partial;
     set(&mut config.listen, listen);
     set(&mut config.state_dir, state_dir);
@@ -308,6 +324,8 @@ fn merge(config: &mut Config, partial: Partial) {
     let window_hours = window_hours.and_then(|hours| u32::try_from(hours).ok());
     set(&mut config.correlation.window_hours, window_hours);
     set(&mut config.correlation.wrong_claims_percent, wrong_claims_percent);
+    rules.merge(&mut config.rules);
+    config.parameters.extend(parameter);
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {

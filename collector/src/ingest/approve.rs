@@ -6,7 +6,7 @@ use driftline_protocol::ids::{Digest, HostId};
 use driftline_protocol::item::Items;
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
-use driftline_protocol::wire::ProblemCode;
+use driftline_protocol::wire::{ProblemCode, is_imported};
 
 use super::fleet::Host;
 use super::heartbeat::event;
@@ -24,7 +24,9 @@ pub(super) fn approve(
 ) -> Result<Vec<Step>, IngestError> {
     let host = ingest.known_host(id)?;
     let mut sections = BTreeMap::new();
-    let sources: Vec<_> = host.load(context.store)?.sections.keys().cloned().collect();
+    let sources = host.load(context.store)?.sections.keys();
+    // Nobody agrees to how a host was.
+    let sources: Vec<_> = sources.filter(|source| !is_imported(source)).cloned().collect();
     for source in sources {
         sections.insert(source.clone(), agreed(host.parts(context.store, &source)?, context)?);
     }

@@ -122,11 +122,14 @@ impl Ingest {
     }
 
     /// The proposed name and its numbered forms as far as they are taken, then the first free one.
+    /// The name of a host known by its imported history alone is free for the agent of that host.
     fn names(&self, proposed: &HostId) -> Vec<HostId> {
         let mut names = vec![proposed.clone()];
         // Ends: at most `max_hosts` names are taken.
         for number in 2_u64.. {
-            let taken = names.last().is_some_and(|name| self.fleet.contains_key(name));
+            let host = names.last().and_then(|name| self.fleet.get(name));
+            let taken = host.map(|host| &host.record);
+            let taken = taken.is_some_and(|r| !r.is_imported() || r.retired_at.is_some());
             if !taken {
                 break;
             }

@@ -94,7 +94,8 @@ impl KnownState {
     ) -> impl Iterator<Item = &'a Finding> {
         let (host, kind) = (host.clone(), FindingKind::Drift);
         // The least name a finding of this part can have; those of one part stand together.
-        let first = FindingId { host, source: source.clone(), part: part.clone(), key: None, kind };
+        let (source_, part_) = (source.clone(), part.clone());
+        let first = FindingId { host, source: source_, part: part_, key: None, kind, rule: None };
         let of_part = move |id: &FindingId| id.source == *source && id.part == *part;
         self.open.range(first..).map(|(_, f)| f).take_while(move |f| of_part(&f.id))
     }

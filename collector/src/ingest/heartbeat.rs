@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use driftline_protocol::ids::{Generation, HostId, SourceName};
-use driftline_protocol::wire::{Heartbeat, HeartbeatAnswer, Held, PROTOCOL_VERSION, ProblemCode};
+use driftline_protocol::wire::{
+    Heartbeat, HeartbeatAnswer, Held, PROTOCOL_VERSION, ProblemCode, is_imported,
+};
 
 use super::enrol::bounded;
 use super::fleet::{Heard, Host};
@@ -285,7 +287,8 @@ impl Listening<'_> {
     }
 }
 
-/// The newest generation we have of any section.
+/// The newest generation we have of any section of an agent.
 fn newest(sections: &BTreeMap<SourceName, SectionRecord>) -> Generation {
-    sections.values().map(|section| section.generation).max().unwrap_or_default()
+    let spoken = sections.values().filter(|section| !is_imported(&section.source));
+    spoken.map(|section| section.generation).max().unwrap_or_default()
 }

@@ -35,7 +35,7 @@ pub fn check_report(report: Report) -> Result<CheckedReport, Problem> {
     Ok(CheckedReport { report, foresight: Foresight::default() })
 }
 
-fn check(part: Part) -> Result<NewPart, Problem> {
+pub(super) fn check(part: Part) -> Result<NewPart, Problem> {
     let malformed = |detail: String| Problem { code: ProblemCode::Malformed, detail };
     canonical::check(&part).map_err(|error| malformed(error.to_string()))?;
     let bytes = canonical::encode(&part);

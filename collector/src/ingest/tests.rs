@@ -1,6 +1,8 @@
 //! Ingest against the model store: what agents, copies, forgers and restored stores do to it.
 
 mod agent;
+mod import;
+mod rules;
 
 use agent::{Agent, World, at, file, source};
 use driftline_protocol::canonical;

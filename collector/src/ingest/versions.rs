@@ -13,11 +13,12 @@ use driftline_protocol::ids::{Digest, Generation, HostId, PartName, SourceName};
 use driftline_protocol::limits;
 use driftline_protocol::manifest::{DeltaError, Manifest};
 use driftline_protocol::snapshot::{Content, Part};
-use driftline_protocol::wire::{Outcome, ProblemCode, ReportAnswer, SectionVersion};
+use driftline_protocol::wire::{Outcome, ProblemCode, ReportAnswer, SectionVersion, is_imported};
 
 use super::clock::{Corrected, Told};
 use super::fleet::{FINDINGS_PER_HOST, Host, Parts, older_than};
 use super::heartbeat::{SECTIONS_PER_HOST, cloned, event, hear, held};
+use super::held::{Bench, SectionView};
 use super::ledger::Link;
 use super::{
     CheckedReport, Context, Decided, Foresight, Ingest, IngestError, IngestTotals, ledger,
@@ -68,6 +69,7 @@ pub(super) fn report(
     host.pending.parts.extend(arrived);
     ingest.heard(context, caller);
     let epoch = ingest.config.epoch;
+    let standards = std::sync::Arc::clone(&ingest.standards);
     let Some(host) = ingest.fleet.get_mut(caller) else {
         return Err(IngestError::refused(ProblemCode::NotFound, format!("no host {caller}")));
     };
@@ -75,6 +77,7 @@ pub(super) fn report(
         context,
         older: host.presence.is_older(report.session),
         sent_monotonic_ms: report.monotonic_ms,
+        bench: Bench::new(&standards, caller, host.record.kind),
         host,
         foresight: &foresight,
         totals: &mut ingest.totals,
@@ -92,22 +95,25 @@ pub(super) fn report(
     Ok(Decided { answer, parts: report.parts, steps })
 }
 
-/// Takes the versions of one report.
-struct Taker<'a> {
-    context: Context<'a>,
+/// Takes the versions of one report, or of one import.
+pub(super) struct Taker<'a> {
+    pub(super) context: Context<'a>,
     /// Whether the sender was set back, so that its generations may name other versions than ours.
-    older: bool,
-    sent_monotonic_ms: u64,
-    host: &'a mut Host,
-    foresight: &'a Foresight,
-    totals: &'a mut IngestTotals,
-    steps: Vec<Step>,
+    pub(super) older: bool,
+    pub(super) sent_monotonic_ms: u64,
+    pub(super) bench: Bench<'a>,
+    pub(super) host: &'a mut Host,
+    pub(super) foresight: &'a Foresight,
+    pub(super) totals: &'a mut IngestTotals,
+    pub(super) steps: Vec<Step>,
 }
 
 /// A version that fits, before it is compared.
-struct Fitting {
+pub(super) struct Fitting {
     version: SectionVersion,
     before: Parts,
+    /// Whether it is the first of its section: everything is new and nothing changed.
+    begins: bool,
     origin: Origin,
     at: Corrected,
     /// Parts that are new or differ.
@@ -118,18 +124,24 @@ struct Fitting {
 
 /// What a version brings.
 #[derive(Default)]
-struct Consequences {
+pub(super) struct Consequences {
     after: Parts,
     unobserved: BTreeMap<PartName, Unread>,
     changes: Vec<Change>,
     findings: Vec<Finding>,
-    summarised: u64,
+    pub(super) summarised: u64,
+    /// Findings beyond the bound of their rule.
+    pub(super) dropped: u64,
     /// Items looked at.
     work: usize,
 }
 
 impl Taker<'_> {
     fn take(&mut self, version: SectionVersion) -> Result<Outcome, StoreError> {
+        if is_imported(&version.source) {
+            let why = format!("section {} is kept for an imported history", version.source);
+            return Ok(self.refuse(why));
+        }
         let ours = self.host.load(self.context.store)?.sections.get(&version.source).cloned();
         if let Some(outcome) = self.already_known(&version, ours.as_ref()) {
             return Ok(outcome);
@@ -170,7 +182,7 @@ impl Taker<'_> {
     }
 
     /// The newest parts of `source`: pending, foreseen or durable.
-    fn before(
+    pub(super) fn before(
         &self,
         source: &SourceName,
         ours: Option<&SectionRecord>,
@@ -202,7 +214,7 @@ impl Taker<'_> {
     }
 
     /// Why a version cannot be what it says, if it cannot.
-    fn forged(&self, version: &SectionVersion, next: &Manifest) -> Option<String> {
+    pub(super) fn forged(&self, version: &SectionVersion, next: &Manifest) -> Option<String> {
         let sections = self.host.known().map(|known| &known.sections);
         let full = sections.is_some_and(|sections| {
             sections.len() >= SECTIONS_PER_HOST && !sections.contains_key(&version.source)
@@ -241,15 +253,11 @@ impl Taker<'_> {
         let known = self.host.known();
         let first = known.is_none_or(|known| !known.sections.contains_key(&version.source));
         let origin = if first { Origin::First } else { Origin::Agent };
-        let gone = before.keys().filter(|name| !next.0.contains_key(name)).cloned().collect();
-        let differs = |(name, digest): &(PartName, Digest)| {
-            before.get(name).is_none_or(|record| record.digest != *digest)
-        };
-        let changed = next.0.into_iter().filter(differs).collect();
-        Fitting { version, before, origin, at, changed, gone }
+        let fitting = Fitting::new(version, (before, next), (origin, at));
+        if first { fitting.beginning() } else { fitting }
     }
 
-    fn missing(&self, fitting: &Fitting) -> Result<Vec<Digest>, StoreError> {
+    pub(super) fn missing(&self, fitting: &Fitting) -> Result<Vec<Digest>, StoreError> {
         let pending = &self.host.pending.parts;
         let named: BTreeSet<Digest> = fitting.changed.iter().map(|(_, digest)| *digest).collect();
         let unknown: Vec<Digest> = named.into_iter().filter(|d| !pending.contains_key(d)).collect();
@@ -259,7 +267,7 @@ impl Taker<'_> {
     }
 
     /// What changed, and what that means, part by part.
-    fn consequences(&self, fitting: &Fitting) -> Result<Consequences, StoreError> {
+    pub(super) fn consequences(&self, fitting: &Fitting) -> Result<Consequences, StoreError> {
         let mut all = Consequences { after: fitting.before.clone(), ..Consequences::default() };
         let mut unread_of = BTreeMap::new();
         for (name, digest) in &fitting.changed {
@@ -282,6 +290,7 @@ impl Taker<'_> {
             }
             all.after.remove(name);
         }
+        self.judge_missing(fitting, &mut all);
         let unread = all.after.values().filter(|r| fitting.version.delta.set.contains_key(&r.part));
         let unread = unread.filter_map(|record| Some((record.part.clone(), record.unread?)));
         all.unobserved = unread.collect();
@@ -321,8 +330,11 @@ impl Taker<'_> {
         };
         let sizes = [seen, after.and_then(Part::observed)];
         all.work += 1 + sizes.iter().flatten().map(|side| side.items.len()).sum::<usize>();
-        if fitting.origin != Origin::First {
+        if !fitting.begins {
             all.changes.extend(diff(name, Known { seen, read }, after));
+        }
+        if fitting.origin == Origin::Import {
+            return Ok(()); // what was is held against no baseline and no rule
         }
         self.judge(fitting, (name, after), all)
     }
@@ -357,7 +369,26 @@ impl Taker<'_> {
         let open = || known.into_iter().flat_map(|known| known.of_part(host, source, part));
         all.findings.extend(judge(&view, open()));
         all.findings.extend(policy::malformed(&view, open()));
+        let judged = self.bench.judge(&view, open());
+        all.findings.extend(judged.findings);
+        all.dropped += judged.dropped;
         Ok(())
+    }
+
+    /// Judges the parts that rules demand and that neither came nor went.
+    fn judge_missing(&self, fitting: &Fitting, all: &mut Consequences) {
+        let (host, source) = (&self.host.record.id, &fitting.version.source);
+        let (domain, now) = (fitting.version.domain, fitting.at.at);
+        let known = self.host.known();
+        let open = |part: &PartName| -> Vec<&Finding> {
+            let known = known.into_iter().flat_map(|known| known.open.values());
+            known.filter(|f| f.id.source == *source && f.id.part == *part).collect()
+        };
+        let section = SectionView { host, source, domain, now };
+        let is_there =
+            |part: &PartName| all.after.contains_key(part) || fitting.gone.contains(part);
+        let judged = self.bench.judge_missing(section, is_there, open);
+        all.findings.extend(judged.findings);
     }
 
     /// A part by its digest, on its way, foreseen or durable.
@@ -371,7 +402,7 @@ impl Taker<'_> {
         part.map(Cow::Owned).ok_or_else(damaged)
     }
 
-    fn commit(
+    pub(super) fn commit(
         &mut self,
         fitting: Fitting,
         ours: Option<&SectionRecord>,
@@ -382,7 +413,7 @@ impl Taker<'_> {
         let lost = self.host.gaps.remove(&version.source).filter(|_| ours.is_none()).unwrap_or(0);
         let known = self.host.load(self.context.store)?;
         let dropped = bound_findings(&mut all.findings, known.open.len());
-        self.totals.findings_dropped += dropped;
+        self.totals.findings_dropped += dropped + all.dropped;
         known.note(&all.findings);
         let record = VersionRecord {
             source: version.source.clone(),
@@ -421,6 +452,27 @@ impl Taker<'_> {
     }
 }
 
+impl Fitting {
+    /// What `version` does to the parts `before` it, of which it leaves those of `next`.
+    pub(super) fn new(
+        version: SectionVersion,
+        (before, next): (Parts, Manifest),
+        (origin, at): (Origin, Corrected),
+    ) -> Self {
+        let gone = before.keys().filter(|name| !next.0.contains_key(name)).cloned().collect();
+        let differs = |(name, digest): &(PartName, Digest)| {
+            before.get(name).is_none_or(|record| record.digest != *digest)
+        };
+        let changed = next.0.into_iter().filter(differs).collect();
+        Self { version, before, begins: false, origin, at, changed, gone }
+    }
+
+    /// The same as the first of its section.
+    pub(super) fn beginning(self) -> Self {
+        Self { begins: true, ..self }
+    }
+}
+
 impl Consequences {
     /// Whether the next part may be compared item by item.
     fn may_go_on(&self) -> bool {
@@ -430,7 +482,7 @@ impl Consequences {
     /// Records a part as one change as a whole.
     fn summarise(&mut self, fitting: &Fitting, part: &PartName, kind: ChangeKind) {
         self.summarised += 1;
-        if fitting.origin == Origin::First {
+        if fitting.begins {
             return;
         }
         let kind = if fitting.before.contains_key(part) { kind } else { ChangeKind::Added };
@@ -440,7 +492,7 @@ impl Consequences {
 }
 
 /// Drops findings that would open beyond the bound of their host; returns how many.
-fn bound_findings(findings: &mut Vec<Finding>, open: usize) -> u64 {
+pub(super) fn bound_findings(findings: &mut Vec<Finding>, open: usize) -> u64 {
     let mut room = FINDINGS_PER_HOST.saturating_sub(open);
     let before = findings.len();
     findings.retain(|finding| {
@@ -452,7 +504,7 @@ fn bound_findings(findings: &mut Vec<Finding>, open: usize) -> u64 {
     (before - findings.len()) as u64
 }
 
-fn manifest(parts: &Parts) -> Manifest {
+pub(super) fn manifest(parts: &Parts) -> Manifest {
     Manifest(parts.iter().map(|(name, record)| (name.clone(), record.digest)).collect())
 }
 

@@ -31,6 +31,8 @@ pub enum Liveness {
     Dormant,
     /// Taken out of service by a person.
     Retired,
+    /// No agent ever spoke for it; its history was imported.
+    Imported,
 }
 
 impl Liveness {
@@ -41,6 +43,7 @@ impl Liveness {
             Self::Stale => "stale",
             Self::Dormant => "dormant",
             Self::Retired => "retired",
+            Self::Imported => "imported",
         }
     }
 }
@@ -124,6 +127,7 @@ fn host_view(host: &Host, now: Timestamp, interval_ms: u64) -> HostView {
         last_seen: record.last_seen,
         liveness: match record.retired_at {
             Some(_) => Liveness::Retired,
+            None if record.is_imported() => Liveness::Imported,
             None => liveness(record.last_seen, now, interval_ms),
         },
         clock_ahead_ms: host.skew.ahead_ms(),

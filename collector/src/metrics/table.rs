@@ -91,12 +91,26 @@ pub enum Label {
     CaseColumn,
 }
 
-/// The states of a host: heard lately, silent, long silent, retired by a person.
-pub const HOST_STATES: [&str; 4] = ["alive", "stale", "dormant", "retired"];
+/// The states of a host: heard lately, silent, long silent, retired by a person, known by an
+/// imported history alone.
+pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 7] =
-    ["accounts", "files", "login_policy", "os", "packages", "services", "other"];
+pub const SOURCES: [&str; 13] = [
+    "accounts",
+    "asterisk",
+    "certificates",
+    "files",
+    "freeswitch",
+    "kamailio",
+    "listeners",
+    "login_policy",
+    "opensips",
+    "os",
+    "packages",
+    "services",
+    "other",
+];
 
 /// The kinds of requests.
 pub const ROUTES: [&str; 8] =

@@ -18,6 +18,8 @@ pub(super) struct FindingRow {
     pub host_link: String,
     /// Drift or deviation.
     pub kind: &'static str,
+    /// The rule that is not met; empty where there is none.
+    pub rule: String,
     /// How bad.
     pub severity: &'static str,
     /// The part.
@@ -61,6 +63,7 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
         host: id.host.to_string(),
         host_link: link::host(&id.host),
         kind: id.kind.as_str(),
+        rule: id.rule.as_ref().map(ToString::to_string).unwrap_or_default(),
         severity: severity.as_str(),
         part: id.part.to_string(),
         part_link: link::part(&id.host, &id.source, &id.part),
@@ -73,6 +76,7 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
             Status::Resolved { by: Resolution::Returned, .. } => "returned",
             Status::Resolved { by: Resolution::Accepted, .. } => "accepted",
             Status::Resolved { by: Resolution::Retired, .. } => "host retired",
+            Status::Resolved { by: Resolution::Withdrawn, .. } => "rule withdrawn",
         },
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame) -> Result<String, PageErro
     });
     let mut rows: Vec<HostRow> = rows.collect();
     rows.sort_by(|a, b| (b.open, &a.name).cmp(&(a.open, &b.name)));
-    let states = ["alive", "stale", "dormant", "retired"];
+    let states = ["alive", "stale", "dormant", "retired", "imported"];
     let severities = Severity::ALL;
     let page = Page {
         style: STYLE_PATH,

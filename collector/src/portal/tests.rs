@@ -15,11 +15,17 @@ use super::*;
 use crate::analysis::cases::{Candidate, Exposure};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
+use crate::analysis::rules::{Pack, shipped};
 use crate::store::memory::Memory;
 use crate::store::{
     Append, CaseFacts, CaseReading, CaseRecord, EventKind, EventRecord, HostRecord, NewPart,
     Origin, Outcome, OutcomeRecord, Step, SuspectRecord, Unread, VersionRecord, VersionStep,
 };
+
+/// Every pack that comes with the program.
+fn packs() -> Vec<Pack> {
+    shipped::PACKS.iter().map(|(name, text)| shipped::pack(name, text).unwrap()).collect()
+}
 
 /// What a hostile host would put wherever it can.
 const HOSTILE: &str = "<script>alert('x')</script>&\"'";
@@ -101,6 +107,7 @@ fn finding(part: &PartName) -> Finding {
             part: part.clone(),
             key: change.key,
             kind: FindingKind::Drift,
+            rule: None,
         },
         domain: Domain::Config,
         severity: Severity::Warning,
@@ -243,7 +250,8 @@ fn fleet() -> Memory {
 
 fn get(store: &Memory, address: &str) -> Result<String, PageError> {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
-    respond(store, &frame(), path, &Query::parse(query))
+    let rules = RuleSet::new(packs(), &[], Vec::new());
+    respond((store, &rules), &frame(), path, &Query::parse(query))
 }
 
 /// Every address a page links to, unescaped as a browser does.
@@ -260,7 +268,9 @@ fn every_link_of_every_page_leads_to_a_page() {
     let (mut todo, mut done) = (vec!["/".to_owned()], BTreeSet::new());
     while let Some(address) = todo.pop() {
         let address = address.split('#').next().unwrap_or_default().to_owned();
-        if address.is_empty() || address == STYLE_PATH || !done.insert(address.clone()) {
+        let elsewhere = address.starts_with("https://");
+        if address.is_empty() || elsewhere || address == STYLE_PATH || !done.insert(address.clone())
+        {
             continue;
         }
         let html = get(&store, &address).unwrap_or_else(|e| panic!("{address} leads nowhere: {e}"));

@@ -142,7 +142,7 @@ pub async fn report(State(collector): Shared, request: Request) -> Answer {
 
 /// Reads and checks a large message, off this thread when it is large; its share of the budget
 /// stays taken.
-async fn checked<M: DeserializeOwned, T: Send + 'static>(
+pub(crate) async fn checked<M: DeserializeOwned, T: Send + 'static>(
     received: Received,
     check: impl FnOnce(M) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<(T, Received), Refusal> {
@@ -163,7 +163,8 @@ fn parse<T: DeserializeOwned>(received: &Received) -> Result<T, Refusal> {
     })
 }
 
-fn is_known_version(version: u32) -> Result<(), Refusal> {
+/// Refuses a message of a newer protocol.
+pub(crate) fn is_known_version(version: u32) -> Result<(), Refusal> {
     if version <= PROTOCOL_VERSION {
         return Ok(());
     }

@@ -32,6 +32,7 @@ pub(super) fn router() -> Router<Arc<Collector>> {
         .route("/findings", get(page))
         .route("/cases", get(page))
         .route("/suspects/{number}", get(page).post(say))
+        .route("/rules", get(page))
 }
 
 async fn style() -> impl IntoResponse {
@@ -45,7 +46,8 @@ async fn style() -> impl IntoResponse {
 
 async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<Response, Refusal> {
     collector.person(&headers, Scope::Read)?;
-    let config = collector.settings().config;
+    let settings = collector.settings();
+    let config = settings.config;
     let frame = Frame {
         now: Timestamp::now(),
         stale_after: signed(config.stale()),
@@ -55,7 +57,8 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
     };
     let drawn = tokio::task::spawn_blocking(move || {
         let query = Query::parse(uri.query().unwrap_or_default());
-        portal::respond(&*collector.read, &frame, uri.path(), &query)
+        let source = (&*collector.read, &settings.standards.rules);
+        portal::respond(source, &frame, uri.path(), &query)
     });
     Ok(match drawn.await.map_err(|_| Refusal::failed())? {
         Ok(html) => (StatusCode::OK, security(), Html(html)).into_response(),

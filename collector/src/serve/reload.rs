@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::state::{Collector, Settings};
 use crate::config::{Config, load};
 use crate::ingest::Decided;
+use crate::standards::Standards;
 use crate::store::{EventKind, EventRecord, Step};
 use crate::tls;
 
@@ -58,7 +59,8 @@ async fn run(
 ) {
     // One place is enough: it says that something was saved, not what.
     let (saved, mut saves) = mpsc::channel(1);
-    let watcher = watch(&reload.file, saved.clone());
+    let rules = reload.collector.settings().config.rules.folder.clone();
+    let watcher = watch((&reload.file, rules), saved.clone());
     if let Err(error) = &watcher {
         tracing::warn!(%error, "saves are not noticed; SIGHUP reloads the configuration");
     }
@@ -77,12 +79,17 @@ async fn run(
 
 /// Watches the folders of the configuration: editors replace files, so the files themselves would
 /// be lost.
-fn watch(file: &Path, saved: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
+fn watch(
+    (file, rules): (&Path, PathBuf),
+    saved: mpsc::Sender<()>,
+) -> notify::Result<notify::RecommendedWatcher> {
     let folder = file.parent().filter(|path| !path.as_os_str().is_empty());
     // As the kernel names it, since events carry such paths.
     let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(notify::Error::io)?;
     let name = file.file_name().map(OsString::from);
-    let more = load::FOLDERS.map(|more| folder.join(more));
+    let beside = load::FOLDERS.map(|more| folder.join(more));
+    let rules = rules.canonicalize().unwrap_or(rules);
+    let more: Vec<PathBuf> = beside.into_iter().chain([rules]).collect();
     let watched = more.clone();
     let is_ours = move |path: &PathBuf| {
         let within = path.parent().is_some_and(|parent| watched.iter().any(|one| one == parent));
@@ -112,7 +119,7 @@ impl Reload {
             Ok(None) => return,
             Ok(Some((settings, note))) => {
                 self.told.clear();
-                self.collector.use_settings(settings);
+                self.collector.use_settings(settings).await;
                 let detail = format!("the configuration was reloaded{note}");
                 tracing::info!("{detail}");
                 detail
@@ -148,11 +155,15 @@ impl Reload {
             certificate.reload_from_config(tls::load(files)?);
         }
         let waits = keep_start_settings(&mut config, &old.config);
-        let same = config == *old.config && secret == old.secret;
+        let config = Arc::new(config);
+        let standards = Arc::new(Standards::load(&config)?);
+        // Packs are files of their own; whether they say the same is told by what was read.
+        let rules = standards.rules.packs() == old.standards.rules.packs();
+        let same = config == old.config && secret == old.secret && rules;
         if same && self.collector.reload_state().0 && waits.is_empty() {
             return Ok(None);
         }
-        Ok(Some((Settings { config: Arc::new(config), secret }, waits)))
+        Ok(Some((Settings { config, secret, standards }, waits)))
     }
 }
 

@@ -9,15 +9,17 @@ use driftline_protocol::ids::HostId;
 use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 use prometheus::{Histogram, HistogramOpts};
+use tokio::sync::Notify;
 
 use super::answer::Refusal;
 use super::body::Budget;
 use super::correlation::Latest;
 use crate::auth::{EnrolmentSecret, Keys, Person, browser};
 use crate::config::Config;
-use crate::ingest::FleetView;
+use crate::ingest::{Context, FleetView, Ingest};
 use crate::metrics::live::Live;
 use crate::metrics::table;
+use crate::standards::Standards;
 use crate::store::Scope;
 use crate::writer::{Reads, Writer};
 
@@ -42,6 +44,7 @@ pub struct Collector {
     /// Whether connections are encrypted.
     pub tls: bool,
     settings: RwLock<Settings>,
+    standards_changed: Notify,
     reload_ok: AtomicBool,
     reloaded_at_ms: AtomicI64,
 }
@@ -53,6 +56,8 @@ pub struct Settings {
     pub config: Arc<Config>,
     /// The secret agents enrol with.
     pub secret: Option<EnrolmentSecret>,
+    /// What hosts are held to.
+    pub standards: Arc<Standards>,
 }
 
 /// What a collector is made of.
@@ -90,6 +95,7 @@ impl Collector {
             address,
             tls: settings.config.tls.is_some(),
             settings: RwLock::new(settings),
+            standards_changed: Notify::new(),
             reload_ok: AtomicBool::new(true),
             reloaded_at_ms: AtomicI64::new(Timestamp::now().as_millisecond()),
         }
@@ -109,11 +115,23 @@ impl Collector {
         self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Uses other settings from now on.
-    pub fn use_settings(&self, settings: Settings) {
+    /// Uses other settings from now on, and has every host held to its standards again.
+    pub async fn use_settings(&self, settings: Settings) {
+        let standards = Arc::clone(&settings.standards);
+        let adopt = move |ingest: &mut Ingest, _: Context<'_>| {
+            ingest.adopt(standards);
+            Some(())
+        };
+        self.writer.at_once(adopt).await;
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
         self.reloaded_at_ms.store(Timestamp::now().as_millisecond(), Ordering::Relaxed);
         self.reload_ok.store(true, Ordering::Relaxed);
+        self.standards_changed.notify_one();
+    }
+
+    /// Waits until other standards are in use; one change is remembered.
+    pub async fn standards_changed(&self) {
+        self.standards_changed.notified().await;
     }
 
     /// Notes that a reload was refused.

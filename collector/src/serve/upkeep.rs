@@ -120,6 +120,7 @@ pub fn spawn(
     supervise(tasks, collector, stopped, expire);
     supervise(tasks, collector, stopped, case_folders::watch);
     supervise(tasks, collector, stopped, correlation::run);
+    supervise(tasks, collector, stopped, super::judging::judging);
     if let Some(checkpoint) = checkpoint {
         tasks.spawn(fold(checkpoint, stopped.clone()));
     }

@@ -8,7 +8,7 @@ use driftline_protocol::ids::{
 use driftline_protocol::ledger::Chain;
 use driftline_protocol::manifest::{Manifest, ManifestDelta};
 use driftline_protocol::snapshot::{Domain, Reason};
-use driftline_protocol::wire::HostKind;
+use driftline_protocol::wire::{HostKind, is_imported};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +118,16 @@ pub struct HostRecord {
     pub site_key: bool,
     /// When somebody retired it.
     pub retired_at: Option<Timestamp>,
+}
+
+/// The agent's state of a host for which no agent ever spoke: only its history was imported.
+pub const NO_AGENT: Incarnation = Incarnation([0; 16]);
+
+impl HostRecord {
+    /// Whether all that is known of it was imported.
+    pub fn is_imported(&self) -> bool {
+        self.incarnation == NO_AGENT
+    }
 }
 
 /// The newest state of one section.
@@ -400,8 +410,12 @@ impl SectionRecord {
         }
     }
 
-    /// The record when its agent's state was made anew: new accounts over the same content.
+    /// The record when its agent's state was made anew: new accounts over the same content. What
+    /// was imported is no agent's and stays.
     pub fn renewed(mut self) -> Self {
+        if is_imported(&self.source) {
+            return self;
+        }
         self.generation = Generation(0);
         self.chain = Chain::start(&self.source);
         (self.delivered, self.coalesced, self.expired) = (0, 0, 0);

@@ -6,6 +6,10 @@
 //! FreeSWITCH, Kamailio and stock Linux hosts. Wrong either way hurts: a missed name leaks, a wrong
 //! one hides a setting.
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
+
 use crate::item::{ItemKey, ItemValue};
 
 /// Words that, at the end of a name, name a secret.
@@ -181,6 +185,11 @@ const FOLDERS: &[&str] = &[
     "/tmp/", "/usr/", "/var/", "file:/", "http://", "https://", "~/",
 ];
 
+/// How names of files end that hold a key or a certificate. What follows `private_key =` is then
+/// the file, whose change matters, and not what stands in it.
+const KEY_FILES: &[&str] =
+    &[".asc", ".cer", ".crt", ".der", ".gpg", ".jks", ".key", ".keytab", ".p12", ".pem", ".pfx"];
+
 /// Services of `nsswitch.conf`, which has a database `passwd`.
 const NAME_SERVICES: &[&str] =
     &["compat", "db", "files", "ldap", "nis", "nisplus", "sss", "systemd", "winbind"];
@@ -190,38 +199,43 @@ const APT_PINS: &[&str] = &["origin", "release", "version"];
 
 /// Every name of a secret holds one of these, whatever its case: what holds none needs no closer
 /// look.
-const MARKS: &[&[u8]] = &[
-    b"a1",
-    b"auth",
-    b"communit",
-    b"cred",
-    b"key",
-    b"pass",
-    b"pin",
-    b"preshared",
-    b"psk",
-    b"pw",
-    b"salt",
-    b"secret",
-    b"seed",
-    b"token",
-    b"code",
+const MARKS: &[&str] = &[
+    "a1-hash",
+    "a1_hash",
+    "auth",
+    "communit",
+    "cred",
+    "key",
+    "pass",
+    "pin",
+    "preshared",
+    "psk",
+    "pw",
+    "salt",
+    "secret",
+    "seed",
+    "token",
+    "code",
+    // Names that decide what inside their value is a secret.
+    "dsn",
 ];
 
-/// The same as text, for whoever looks through whole texts.
+/// The same, for whoever looks through whole texts.
 pub(super) fn marks() -> impl Iterator<Item = &'static str> {
-    MARKS.iter().filter_map(|mark| std::str::from_utf8(mark).ok())
+    MARKS.iter().copied()
 }
+
+static FINDER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let mut builder = AhoCorasickBuilder::new();
+    builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA));
+    builder.build(MARKS).ok()
+});
 
 /// Whether `name` may be one of a secret; quick, and wrong only towards yes. Two names in three of
 /// a stock host end here, which halves the cost of redaction.
 pub(super) fn may_name_secret(name: &str) -> bool {
-    let marked = |at: &[u8]| {
-        MARKS.iter().any(|mark| at.get(..mark.len()).is_some_and(|s| s.eq_ignore_ascii_case(mark)))
-    };
-    let bytes = name.as_bytes();
     // Letters beyond ASCII may become ASCII in lower case; such names are rare enough to look at.
-    !name.is_ascii() || (0..bytes.len()).any(|from| bytes.get(from..).is_some_and(marked))
+    !name.is_ascii() || FINDER.as_ref().is_none_or(|finder| finder.is_match(name))
 }
 
 /// Whether `key` names a secret, given its value.
@@ -255,6 +269,9 @@ fn closely_names_secret(key: &ItemKey, value: &ItemValue) -> bool {
 /// The name in `key` that decides what inside its value is a secret, where the value as a whole is
 /// none: a data source (`dsn:user:password`) or a header with a scheme.
 pub(super) fn names_partial_secret(key: &ItemKey) -> Option<String> {
+    if !may_name_secret(key.as_str()) {
+        return None;
+    }
     let segments = key.segments().filter(|segment| !is_number(segment));
     let value = |name: &String| !VALUE_SEGMENTS.contains(&name.to_lowercase().as_str());
     let name = segments.filter(value).last()?.to_lowercase();
@@ -320,6 +337,7 @@ pub(super) fn is_harmless(name: &str, value: &str) -> bool {
     let one_of = |list: &[&str]| list.iter().any(|word| word.eq_ignore_ascii_case(first));
     is_reference(value)
         || FOLDERS.iter().any(|folder| first.starts_with(folder))
+        || is_key_file(value)
         || (first.trim_end_matches([',', ';']) == value.trim_end_matches([',', ';'])
             && SWITCHES.contains(&first.trim_end_matches([',', ';']).to_ascii_lowercase().as_str()))
         || (name.eq_ignore_ascii_case("pin") && first != value && one_of(APT_PINS))
@@ -352,6 +370,14 @@ fn is_reference(value: &str) -> bool {
         || inside("<", ">").is_some_and(name)
         || value.strip_prefix("!secret ").is_some_and(name)
         || value.strip_prefix('$').is_some_and(shell)
+}
+
+/// Whether a value is the path of a file that holds a key or a certificate.
+fn is_key_file(value: &str) -> bool {
+    let value = value.trim_end_matches([',', ';']);
+    let path = |c: char| c.is_ascii_alphanumeric() || "/._-$()".contains(c);
+    KEY_FILES.iter().any(|end| value.strip_suffix(end).is_some_and(|stem| !stem.is_empty()))
+        && value.chars().all(path)
 }
 
 /// Whether a value is a port of `/etc/services`, where programs have such names.

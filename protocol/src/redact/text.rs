@@ -38,6 +38,11 @@ fn is_plain_word(text: &str) -> bool {
     text.len() < WORD_BYTES && !text.starts_with('-') && text.bytes().all(plain)
 }
 
+/// Whether each segment of a key, as it is escaped, is such a word.
+pub(super) fn are_plain_words(key: &str) -> bool {
+    !key.contains('~') && key.split('/').all(is_plain_word)
+}
+
 /// Replaces each secret inside `text` by its fingerprint.
 pub(super) fn redact<'a>(redactor: &Redactor, text: &'a str) -> Cow<'a, str> {
     if is_plain_word(text) {
@@ -150,6 +155,35 @@ mod tests {
                 let whole = scanner::found(&line, key, marks::Marks::everywhere(&line));
                 assert_eq!(quick, whole, "{line:?}");
             }
+        }
+    }
+
+    /// The words of the tables, as lines hold them.
+    fn words() -> Vec<String> {
+        let tables =
+            [include_str!("../../fixtures/secrets.txt"), include_str!("../../fixtures/plain.txt")];
+        let words = tables.iter().flat_map(|text| text.split([' ', '\n', '⏎']));
+        words.map(|word| word.replace(['§', '¶'], "kAn4ry-Tw33t")).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+        /// As above, for lines that nobody wrote.
+        #[test]
+        fn no_secret_stands_in_a_made_line_without_a_mark(
+            line in proptest::collection::vec(
+                (proptest::sample::select(words()), proptest::sample::select(
+                    vec![" ", " ", " ", "=", ": ", ":", "\t", "\n", "/", "\"", ", ", "-", "."],
+                )),
+                1..6,
+            ),
+        ) {
+            let key = KeyId([7; 8]);
+            let line: String = line.into_iter().flat_map(|(word, sign)| [word, sign.into()]).collect();
+            let quick = scanner::found(&line, key, marks::Marks::of(&line));
+            let whole = scanner::found(&line, key, marks::Marks::everywhere(&line));
+            prop_assert_eq!(quick, whole, "{:?}", line);
         }
     }
 

@@ -14,12 +14,15 @@ mod alert;
 mod bad_input;
 mod cases;
 mod disk;
+mod durable;
 mod git;
 mod identity;
+mod import;
 mod killing;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod quiet;
+mod rules;
 mod secrets;
 
 use std::path::{Path, PathBuf};

@@ -9,12 +9,12 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::MUTANT;
 
 /// A program, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 22] = [
+const MUTANTS: [Mutant; 23] = [
     // Invariant 5: acknowledge only after durable.
     (
         COLLECTOR,
         "acknowledge_before_commit",
-        "killing::nothing_observed_is_lost_by_killing_either_side",
+        "durable::what_was_acknowledged_outlives_a_kill_in_that_moment",
     ),
     (COLLECTOR, "apply_known_generation_again", "killing::a_version_sent_twice_is_one_change"),
     (
@@ -26,6 +26,11 @@ const MUTANTS: [Mutant; 22] = [
     // Invariant 1: unobserved is not absent.
     (AGENT, "denied_is_empty", "bad_input::a_denied_file_is_unobserved_not_gone"),
     (AGENT, "too_large_is_absent", "quiet::a_file_that_cannot_be_read_is_neither_gone_nor_changed"),
+    (
+        COLLECTOR,
+        "rules_take_unread_for_absent",
+        "rules::a_rule_judges_what_was_read_and_nothing_else",
+    ),
     // Invariant 3: cosmetic is not drift.
     (
         COLLECTOR,

@@ -38,7 +38,7 @@ fn a_password_stays_on_its_host() -> anyhow::Result<()> {
 }
 
 /// Whether a file, or a file below a folder, holds this text.
-fn holds(place: &Path, text: &str) -> anyhow::Result<bool> {
+pub(crate) fn holds(place: &Path, text: &str) -> anyhow::Result<bool> {
     if place.is_dir() {
         for entry in std::fs::read_dir(place)? {
             if holds(&entry?.path(), text)? {

@@ -17,7 +17,7 @@ pub(crate) fn every_message(tree: &Tree) -> Vec<Offence> {
         .filter(|line| line.starts_with("//! POST "))
         .flat_map(|line| line.split_whitespace())
         .filter(|word| {
-            ["Request", "Answer", "Heartbeat", "Upload", "Report"]
+            ["Request", "Answer", "Heartbeat", "Upload", "Report", "Import"]
                 .iter()
                 .any(|end| word.ends_with(end))
         })

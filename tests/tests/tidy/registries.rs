@@ -31,6 +31,9 @@ const FORMATS: Registry = Registry {
     fuzzed: true,
 };
 
+/// What marks one of several products that share a source.
+const PRODUCT: &str = ": Product = Product";
+
 /// Each source is in `sources::all` and in the manual.
 pub(crate) fn unlisted_source(tree: &Tree) -> Vec<Offence> {
     SOURCES.offences(tree)
@@ -66,10 +69,17 @@ impl Registry {
 
     fn lacks(&self, tree: &Tree, name: &str, text: &str) -> impl Iterator<Item = String> {
         let listed = tree.get(self.list).is_some_and(|list| list.contains(&format!("{name}::")));
-        // A file that holds several formats has a row for each, by the name it gives them.
-        let named = text.split("name: \"").skip(1).filter_map(|rest| rest.split('"').next());
-        let named: Vec<&str> = if self.fuzzed { named.collect() } else { Vec::new() };
-        let rows = if named.is_empty() { vec![name] } else { named };
+        // What holds several formats or products has a row for each, by the name it gives them.
+        let folder = format!("{}{name}/", self.files);
+        let products = tree.files(&folder, ".rs").map(|(_, text)| text);
+        let products = products.filter(|text| text.contains(PRODUCT));
+        let texts = products.chain(self.fuzzed.then_some(text));
+        let names = |text: &'_ str| -> Vec<String> {
+            let rests = text.split("name: \"").skip(1);
+            rests.filter_map(|rest| Some(rest.split('"').next()?.to_owned())).collect()
+        };
+        let named: Vec<String> = texts.flat_map(names).collect();
+        let rows = if named.is_empty() { vec![name.to_owned()] } else { named };
         let manual = tree
             .get(self.manual)
             .is_some_and(|page| rows.iter().all(|row| page.contains(&format!("`{row}`"))));

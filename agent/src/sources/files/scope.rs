@@ -12,7 +12,15 @@ use std::collections::BTreeSet;
 use crate::sources::glob::{Glob, GlobError};
 
 /// What is looked at where the configuration says nothing else.
-pub const INCLUDE: &[&str] = &["/etc/**"];
+pub const INCLUDE: &[&str] = &[
+    "/etc/**",
+    // Where telephony servers stand that no distribution packaged; see `sources::origins`.
+    "/opt/ejabberd/conf/**",
+    "/opt/freeswitch/conf/**",
+    "/usr/local/etc/{asterisk,kamailio,opensips,rtpengine,turnserver}/**",
+    "/usr/local/etc/turnserver.conf",
+    "/usr/local/freeswitch/conf/**",
+];
 
 /// What is never looked at where the configuration says nothing else: it changes by itself and says
 /// nothing about what is configured.

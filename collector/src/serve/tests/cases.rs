@@ -155,7 +155,8 @@ fn collector_over(memory: &Memory, config: Config) -> crate::serve::state::Colle
         live: Arc::clone(&live),
     };
     let writer = crate::writer::Writer::start(parts).unwrap();
-    let settings = Settings { config: Arc::new(config), secret: None };
+    let standards = Arc::new(crate::standards::Standards::default());
+    let settings = Settings { config: Arc::new(config), secret: None, standards };
     let address = ([127, 0, 0, 1], 0).into();
     Collector::new(Made { writer, read, keys, live, settings, address })
 }

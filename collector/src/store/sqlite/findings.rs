@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::Reader;
 use super::codec::{At, Json, at, bits, name, word};
 use super::names::{self, FIND_HOST, FIND_PART, FIND_SOURCE};
+use super::write::keyed;
 use crate::analysis::finding::FindingId;
 use crate::store::records::*;
 use crate::store::{ReadFindings, StoreError};
@@ -47,7 +48,7 @@ impl ReadFindings for Reader {
             let host = names::find(db, FIND_HOST, id.host.as_str())?;
             let source = names::find(db, FIND_SOURCE, id.source.as_str())?;
             let part = names::find(db, FIND_PART, id.part.as_str())?;
-            let key = id.key.as_ref().map_or("", |key| key.as_str());
+            let key = keyed(id);
             let mut find = db.prepare_cached(&format!(
                 "{FINDING} WHERE f.host = ?1 AND f.source = ?2 AND f.part = ?3 AND f.item_key = ?4
                      AND f.kind = ?5"

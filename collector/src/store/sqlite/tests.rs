@@ -27,7 +27,7 @@ use crate::store::*;
 use crate::writer::Reads;
 
 const HOSTS: [&str; 2] = ["pbx1", "sbc2"];
-const SOURCES: [&str; 2] = ["files", "os"];
+const SOURCES: [&str; 2] = ["files", "imported_files"];
 const PARTS: [&str; 4] = ["/etc/a", "/etc/b", "/etc/c", "/etc/d"];
 const HOUR: i64 = 3_600;
 
@@ -149,6 +149,7 @@ fn finding((host_index, name, status, at): (usize, usize, u8, i64)) -> Finding {
             part: part_name(name),
             key: (name % 2 == 0).then(|| ItemKey::of(["key"])),
             kind: FindingKind::ALL[name % 2],
+            rule: (name % 3 == 1).then(|| "a-rule".to_owned().try_into().unwrap()),
         },
         domain: Domain::Config,
         severity: Severity::Warning,

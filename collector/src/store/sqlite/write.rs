@@ -1,16 +1,18 @@
 //! The write half: each call is one transaction, so it is durable as a whole or not at all.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use driftline_protocol::ids::{Digest, HostId, PartName};
+use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::ledger::Chain;
+use driftline_protocol::wire::is_imported;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::codec::{At, Bits, Doing, Json, Word};
 use super::names::Names;
 use super::{Writer, cases, expire, suspects};
-use crate::analysis::finding::{Finding, Status};
+use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
 use crate::store::{Append, NewPart, StoreError};
 
@@ -292,7 +294,10 @@ impl Batch<'_> {
         let mut rows = sources.query([host])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push((row.get::<_, i64>(0)?, Chain::start(&super::codec::name(row, 1)?)));
+            let source: SourceName = super::codec::name(row, 1)?;
+            if !is_imported(&source) {
+                found.push((row.get::<_, i64>(0)?, Chain::start(&source)));
+            }
         }
         for (source, chain) in found {
             renew.execute(params![host, source, chain.0.0])?;
@@ -318,7 +323,7 @@ impl Batch<'_> {
             self.names.hosts.number(self.db, id.host.as_str())?,
             self.names.sources.number(self.db, id.source.as_str())?,
             self.names.parts.number(self.db, id.part.as_str())?,
-            id.key.as_ref().map_or("", |key| key.as_str()),
+            keyed(id),
             id.kind.as_str(),
             finding.status == Status::Open,
             At(finding.first_seen),
@@ -383,5 +388,15 @@ impl Batch<'_> {
         note.execute(params![At(event.at), host, event.kind.as_str(), event.detail])?;
         self.count(&format!("events/{}", event.kind.as_str()), 1);
         Ok(())
+    }
+}
+
+/// What tells the findings of one kind in one part apart: the item, and the rule on a line of its
+/// own. Never read back: the body has both.
+pub(super) fn keyed(id: &FindingId) -> Cow<'_, str> {
+    let key = id.key.as_ref().map_or("", |key| key.as_str());
+    match &id.rule {
+        None => Cow::Borrowed(key),
+        Some(rule) => Cow::Owned(format!("{key}\n{rule}")),
     }
 }

@@ -24,6 +24,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::super::key_names::{is_harmless, may_name_secret, word_names_secret};
+use super::marks::Mark;
 use super::values::is_blank;
 use super::words::{Word, is_plain_prose, word_at};
 
@@ -244,7 +245,7 @@ pub(super) fn command(text: &str, span: Range<usize>, found: &mut Vec<Range<usiz
 
 /// Words of which one stands in every text that a pattern may match and that holds no mark of a
 /// name of a secret.
-pub(super) fn first_words() -> impl Iterator<Item = &'static str> {
+pub(super) fn marks() -> impl Iterator<Item = Mark> {
     let marked = |word: &&str| may_name_secret(word);
     let sure = move |pattern: &&Pattern| {
         pattern.iter().any(|element| match element {
@@ -261,11 +262,20 @@ pub(super) fn first_words() -> impl Iterator<Item = &'static str> {
     let tables = [&*DIRECTIVE_TABLE, &*COMMAND_TABLE];
     let unsure = tables.into_iter().flat_map(|table| &table.patterns);
     unsure.filter(move |pattern| !sure(pattern)).flat_map(|pattern| {
-        let words = match pattern.first() {
-            Some(Element::Literal(words)) => words.as_slice(),
-            _ => &[],
-        };
-        words.iter().map(|word| word.trim_matches('*'))
+        let literals = pattern.iter().filter_map(|element| match element {
+            Element::Literal(words) => Some(words.as_slice()),
+            Element::Optional(_)
+            | Element::Number
+            | Element::Any
+            | Element::Several
+            | Element::Name
+            | Element::Secret(_)
+            | Element::End(_) => None,
+        });
+        // The longest are the rarest: `:` stands in every other line.
+        let shortest = |words: &&[&str]| words.iter().map(|word| word.len()).min();
+        let words = literals.max_by_key(shortest).unwrap_or_default();
+        words.iter().map(|word| Mark::word(word))
     })
 }
 
@@ -300,6 +310,12 @@ impl Table {
         let named = self.by_word.get(&base_name(first).to_ascii_lowercase());
         for index in named.into_iter().flatten().chain(&self.starred) {
             let Some(pattern) = self.patterns.get(*index) else { continue };
+            // Most lines begin with none of the words with stars; said here, it costs no copy.
+            if let Some(Element::Literal(words)) = pattern.first()
+                && !(is_one_of(words, first) || is_one_of(words, base_name(first)))
+            {
+                continue;
+            }
             let mut secrets = Vec::new();
             if (Matcher { text, end: span.end }).matches(pattern, span.start, &mut secrets) {
                 // The row that is more exact stands first.

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::super::key_names::is_harmless;
+use super::marks::Mark;
 use super::phrases;
 use super::values::is_blank;
 use super::words::{is_plain_prose, word_at};
@@ -321,15 +322,14 @@ fn is_variable(value: &str) -> bool {
 const SHORT: usize = 4;
 
 /// Words of which one stands in every text that names a program with an option of the table.
-pub(super) fn marks() -> impl Iterator<Item = String> {
+pub(super) fn marks() -> impl Iterator<Item = Mark> {
     let rows = PROGRAMS.iter().flat_map(|(names, options)| {
         names.iter().flat_map(|name| {
-            let name = name.trim_end_matches('*');
-            if name.len() > SHORT {
-                return vec![name.to_owned()];
+            if name.trim_end_matches('*').len() > SHORT {
+                return vec![Mark::word(name)];
             }
-            options.iter().map(|(option, _)| format!(" {option}")).collect()
+            options.iter().map(|(option, _)| Mark::anywhere(format!(" {option}"))).collect()
         })
     });
-    rows.chain(SUBCOMMANDS.iter().map(|(_, subcommand, _)| (*subcommand).to_owned()))
+    rows.chain(SUBCOMMANDS.iter().map(|(_, subcommand, _)| Mark::word(subcommand)))
 }

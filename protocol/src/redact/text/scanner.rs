@@ -357,7 +357,7 @@ const CALLS: &[&str] =
     &["modparam", "define", "putenv", "setenv", "set", "setdefault", "setProperty", "put", "add"];
 
 /// Names whose value may be `user:password@host` without a scheme, as SIP servers write accounts.
-const ACCOUNTS: &[&str] =
+pub(super) const ACCOUNTS: &[&str] =
     &["account", "auth", "hosts", "login", "proxy", "register", "upstream", "user", "username"];
 
 /// How far names, and user, password and host of a URL, are looked for, in bytes. No real one is

@@ -1,0 +1,299 @@
+//! What every host is held to: rules, read from packs, and where each applies. Pure.
+//!
+//! A rule looks at items of one source and says what they must be; it needs no earlier state. It
+//! knows nothing of baselines and nothing of other rules. What could not be read is judged by no
+//! rule: *unobserved is not absent*, so it opens nothing and closes nothing.
+
+pub mod example;
+pub mod expression;
+pub mod judge;
+pub mod operator;
+pub mod reading;
+pub mod shipped;
+pub mod units;
+
+use std::collections::BTreeMap;
+
+use driftline_protocol::ids::SourceName;
+use driftline_protocol::item::ItemValue;
+use driftline_protocol::wire::HostKind;
+use serde::Serialize;
+
+use super::finding::{RuleName, Severity};
+use expression::Expression;
+use units::Unit;
+
+/// One rule, checked, ready to judge with.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name, for ever: findings carry it.
+    pub name: RuleName,
+    /// The pack it came from.
+    pub pack: String,
+    /// What must be so, in a sentence.
+    pub title: String,
+    /// How bad it is where it is not so.
+    pub severity: Severity,
+    /// Why anybody should care.
+    pub reason: String,
+    /// Where the demand comes from: a benchmark's section, a manual page, an RFC.
+    pub reference: String,
+    /// Who is asked; the host's team where nobody is named.
+    pub owner: Option<String>,
+    /// A page that says what to do.
+    pub remedy: Option<String>,
+    /// What it looks at.
+    pub target: Target,
+    /// What it demands.
+    pub demand: Demand,
+    /// What holds where the item is not there: the program's own default.
+    pub default: Option<ItemValue>,
+}
+
+/// What a rule looks at; patterns know `*` and `?`.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Kinds of host; empty means all.
+    pub kinds: Vec<HostKind>,
+    /// The section.
+    pub source: SourceName,
+    /// A pattern of parts.
+    pub part: String,
+    /// A pattern of item keys; `None` means the part itself.
+    pub key: Option<String>,
+    /// Patterns of item keys that are left out.
+    pub except: Vec<String>,
+}
+
+/// What a rule demands of what it looks at.
+#[derive(Clone, Debug)]
+pub enum Demand {
+    /// It must be there.
+    Present,
+    /// It must not be there.
+    Absent,
+    /// Its value stands so to what is wanted.
+    Value {
+        /// How.
+        operator: Operator,
+        /// To what.
+        wanted: Wanted,
+        /// What its numbers count.
+        unit: Unit,
+    },
+    /// An expression over it is true.
+    Expression(Expression),
+}
+
+/// How a value must stand to what is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// The value, or each of its elements, is one of those wanted.
+    Is,
+    /// Neither the value nor any of its elements is one of those.
+    IsNot,
+    /// Everything wanted is among its elements.
+    Contains,
+    /// It is not below the one wanted.
+    AtLeast,
+    /// It is not above the one wanted; of a mode: it has no bit beyond it.
+    AtMost,
+    /// It lies between the two wanted, both included.
+    Within,
+    /// The value, or each of its elements, follows one of the patterns.
+    Matches,
+    /// Neither the value nor any of its elements follows one of the patterns.
+    MatchesNot,
+}
+
+/// What a value is held against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// These.
+    Values(Vec<ItemValue>),
+    /// What the site says, by the parameter's full name, `pack.name`.
+    Parameter(String),
+}
+
+/// Something a site decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// What it means.
+    pub meaning: String,
+    /// What counts where the site says nothing.
+    pub default: Vec<ItemValue>,
+}
+
+/// Where a host stands, as far as rules ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// What kind of host.
+    pub kind: HostKind,
+    /// Its site; empty when nobody said.
+    pub site: String,
+    /// The groups it is in.
+    pub groups: Vec<String>,
+}
+
+/// What a site decided about a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The parameter's full name, `pack.name`.
+    pub name: String,
+    /// For hosts of this site only.
+    pub site: Option<String>,
+    /// What counts.
+    pub values: Vec<ItemValue>,
+}
+
+/// One pack, checked.
+#[derive(Clone, Debug, Default)]
+pub struct Pack {
+    /// Its name: the file's without its ending.
+    pub name: String,
+    /// What it is about.
+    pub title: String,
+    /// Its rules, in the order of the file.
+    pub rules: Vec<Rule>,
+    /// Its parameters by full name.
+    pub parameters: BTreeMap<String, Parameter>,
+    /// The digest of its text.
+    pub digest: [u8; 32],
+}
+
+/// Every rule that is on, by source.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSet {
+    rules: BTreeMap<SourceName, Vec<Rule>>,
+    parameters: BTreeMap<String, Parameter>,
+    settings: Vec<Setting>,
+    packs: Vec<(String, [u8; 32])>,
+}
+
+/// What is shown of a rule.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleView<'a> {
+    /// Its name.
+    pub rule: &'a RuleName,
+    /// The pack it came from.
+    pub pack: &'a str,
+    /// What must be so.
+    pub title: &'a str,
+    /// How bad it is where it is not so.
+    pub severity: Severity,
+    /// Why anybody should care.
+    pub reason: &'a str,
+    /// Where the demand comes from.
+    pub reference: &'a str,
+    /// Who is asked.
+    pub owner: Option<&'a str>,
+    /// A page that says what to do.
+    pub remedy: Option<&'a str>,
+    /// The section it looks at.
+    pub source: &'a SourceName,
+    /// The parts it looks at.
+    pub part: &'a str,
+    /// The items it looks at.
+    pub key: Option<&'a str>,
+}
+
+impl RuleSet {
+    /// The rules of `packs` but for those named in `off`, with what the site decided.
+    pub fn new(packs: Vec<Pack>, off: &[String], settings: Vec<Setting>) -> Self {
+        let mut set = Self { settings, ..Self::default() };
+        for Pack { name, title: _, rules, parameters, digest } in packs {
+            set.packs.push((name, digest));
+            set.parameters.extend(parameters);
+            for rule in rules {
+                if !off.iter().any(|name| name == rule.name.as_str()) {
+                    set.rules.entry(rule.target.source.clone()).or_default().push(rule);
+                }
+            }
+        }
+        set
+    }
+
+    /// Name and digest of every pack; equal where the packs say the same.
+    pub fn packs(&self) -> &[(String, [u8; 32])] {
+        &self.packs
+    }
+
+    /// The rules that look at `source`.
+    pub fn of(&self, source: &SourceName) -> &[Rule] {
+        self.rules.get(source).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every rule, by source.
+    pub fn all(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.values().flatten()
+    }
+
+    /// The sources any rule looks at.
+    pub fn sources(&self) -> impl Iterator<Item = &SourceName> {
+        self.rules.keys()
+    }
+
+    /// The rule of that name.
+    pub fn find(&self, name: &RuleName) -> Option<&Rule> {
+        self.all().find(|rule| rule.name == *name)
+    }
+
+    /// What counts for a parameter at a site: what was decided for the site, else for all, else the
+    /// pack's default.
+    pub fn parameter(&self, name: &str, site: &str) -> &[ItemValue] {
+        let of = |wanted: Option<&str>| {
+            let same = |s: &&Setting| s.name == name && s.site.as_deref() == wanted;
+            // The last one said counts, as everywhere in the configuration.
+            self.settings.iter().rev().find(same).map(|setting| setting.values.as_slice())
+        };
+        let default = || self.parameters.get(name).map(|p| p.default.as_slice());
+        of(Some(site)).or_else(|| of(None)).or_else(default).unwrap_or_default()
+    }
+
+    /// What `wanted` stands for at a site.
+    pub fn wanted<'a>(&'a self, wanted: &'a Wanted, site: &str) -> &'a [ItemValue] {
+        match wanted {
+            Wanted::Values(values) => values,
+            Wanted::Parameter(name) => self.parameter(name, site),
+        }
+    }
+
+    /// Settings of parameters that no pack has.
+    pub fn unknown_settings(&self) -> impl Iterator<Item = &Setting> {
+        self.settings.iter().filter(|setting| !self.parameters.contains_key(&setting.name))
+    }
+}
+
+impl Rule {
+    /// What is shown of it.
+    pub fn view(&self) -> RuleView<'_> {
+        RuleView {
+            rule: &self.name,
+            pack: &self.pack,
+            title: &self.title,
+            severity: self.severity,
+            reason: &self.reason,
+            reference: &self.reference,
+            owner: self.owner.as_deref(),
+            remedy: self.remedy.as_deref(),
+            source: &self.target.source,
+            part: &self.target.part,
+            key: self.target.key.as_deref(),
+        }
+    }
+}
+
+impl Target {
+    /// Whether a pattern stands for one name only.
+    pub fn is_literal(pattern: &str) -> bool {
+        !pattern.contains(['*', '?'])
+    }
+
+    /// Whether it looks at hosts of `kind`.
+    pub fn concerns(&self, kind: HostKind) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(&kind)
+    }
+}
+
+#[cfg(test)]
+mod tests;
