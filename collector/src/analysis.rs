@@ -10,6 +10,7 @@
 pub mod apply;
 pub mod cases;
 pub mod change;
+pub mod change_sets;
 pub mod comparable;
 pub mod correlate;
 pub mod diff;

@@ -9,9 +9,11 @@ pub mod cases;
 pub mod change;
 pub mod exceptions;
 pub mod import;
+mod openapi;
 pub mod outliers;
 pub mod read;
 pub mod rules;
+pub mod suspects;
 
 use std::sync::Arc;
 
@@ -22,7 +24,6 @@ use axum::http::Response;
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, delete, get, post};
-use serde_json::{Map, Value, json};
 
 use crate::serve::answer::Refusal;
 use crate::serve::state::Collector;
@@ -265,6 +266,64 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::Get,
+        path: "/api/v1/cases/volume",
+        scope: Scope::Read,
+        summary: "How many cases there were in each bucket, how many were expected, and the bound",
+        query: &[
+            ("service", "only of this service, by its name here"),
+            ("site", "only of this site, by its name here"),
+            ("bucket", "hour, day or week; default hour"),
+            ("by", "what makes a cell: service, site, category, separated by commas"),
+            ("from", "buckets that begin at or after; default a week before `to`"),
+            ("to", "buckets that begin before; default up to when cases are known"),
+        ],
+        body: &[],
+        handler: || get(suspects::volume),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/suspects",
+        scope: Scope::Read,
+        summary: "Changes held against cases, best tier and score first",
+        query: &[
+            ("service", "only of this service"),
+            ("tier", "only of this tier"),
+            ("from", "changed at or after: RFC 3339 time or epoch milliseconds"),
+            ("to", "changed before: RFC 3339 time or epoch milliseconds"),
+            LIMIT,
+        ],
+        body: &[],
+        handler: || get(suspects::suspects),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/suspects/outcomes",
+        scope: Scope::Read,
+        summary: "What people said of suspects, and how often they confirmed which",
+        query: &[],
+        body: &[],
+        handler: || get(suspects::outcomes),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/suspects/{number}",
+        scope: Scope::Read,
+        summary: "One suspect, with everything its pass of the engine was given",
+        query: &[],
+        body: &[],
+        handler: || get(suspects::suspect),
+    },
+    Route {
+        method: Method::Post,
+        path: "/api/v1/suspects/{number}/outcome",
+        scope: Scope::Admin,
+        summary: "Say that a change and a rise belong together, or that they do not",
+        query: &[],
+        body: &[("outcome", "confirmed or rejected"), ("reason", "why, in a sentence")],
+        handler: || post(suspects::say),
+    },
+    Route {
+        method: Method::Get,
         path: "/api/v1/cases/unmapped",
         scope: Scope::Read,
         summary: "Services and sites of cases that the configuration does not know",
@@ -357,7 +416,7 @@ pub fn router(collector: &Arc<Collector>) -> Router<Arc<Collector>> {
         let guarded = handler.route_layer(middleware::from_fn_with_state(guard, check));
         router = router.route(route.path, guarded);
     }
-    router.route("/api/v1/openapi.json", get(|| async { axum::Json(openapi()) }))
+    router.route("/api/v1/openapi.json", get(|| async { axum::Json(openapi::openapi()) }))
 }
 
 type Guard = (Arc<Collector>, Scope, Method);
@@ -383,91 +442,6 @@ async fn check(
     }
 }
 
-/// The OpenAPI 3.1 description of every route.
-pub fn openapi() -> Value {
-    let mut paths = Map::new();
-    for route in ROUTES {
-        let method = match route.method {
-            Method::Get => "get",
-            Method::Post => "post",
-            Method::Delete => "delete",
-        };
-        let entry = paths.entry(route.path).or_insert_with(|| json!({}));
-        if let Some(entry) = entry.as_object_mut() {
-            entry.insert(method.to_owned(), operation(route));
-        }
-    }
-    json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Driftline collector",
-            "version": "1",
-            "description": "Lists are pages; `next`, if any, is the path of the one that follows.",
-        },
-        "paths": paths,
-        "components": {
-            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
-            "schemas": { "Problem": {
-                "type": "object",
-                "required": ["code", "detail"],
-                "properties": { "code": { "type": "string" }, "detail": { "type": "string" } },
-            } },
-        },
-    })
-}
-
-fn operation(route: &Route) -> Value {
-    let text = json!({ "type": "string" });
-    let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{'));
-    let in_path = in_path.map(|part| {
-        let name = part.trim_end_matches('}');
-        json!({ "name": name, "in": "path", "required": true, "schema": text })
-    });
-    let in_query = route.query.iter().map(|(name, meaning)| {
-        json!({ "name": name, "in": "query", "description": meaning, "schema": text })
-    });
-    let parameters: Vec<Value> = in_path.chain(in_query).collect();
-    let mut operation = json!({
-        "summary": route.summary,
-        "description": format!("Needs a token of scope `{}`; none on loopback.", scope(route)),
-        "security": [{ "token": [] }],
-        "parameters": parameters,
-        "responses": {
-            "200": { "description": "JSON" },
-            "default": { "description": "A problem", "content": { "application/json": {
-                "schema": { "$ref": "#/components/schemas/Problem" },
-            } } },
-        },
-    });
-    if let (Some(operation), Some(body)) = (operation.as_object_mut(), body(route)) {
-        operation.insert("requestBody".to_owned(), body);
-    }
-    operation
-}
-
-/// The JSON body of what changes something.
-fn body(route: &Route) -> Option<Value> {
-    if route.method == Method::Get {
-        return None;
-    }
-    let fields = route.body.iter();
-    let fields: Map<String, Value> = fields
-        .map(|(name, meaning)| ((*name).to_owned(), json!({ "description": meaning })))
-        .collect();
-    let schema = json!({ "type": "object", "properties": fields });
-    Some(json!({ "content": { "application/json": { "schema": schema } } }))
-}
-
-fn scope(route: &Route) -> &'static str {
-    match route.scope {
-        Scope::Enrol => "enrol",
-        Scope::Read => "read",
-        Scope::Metrics => "metrics",
-        Scope::Cases => "cases",
-        Scope::Admin => "admin",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -475,7 +449,7 @@ mod tests {
     #[test]
     fn the_reference_is_the_list_of_routes() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
-        let mut text = serde_json::to_string_pretty(&openapi()).unwrap();
+        let mut text = serde_json::to_string_pretty(&openapi::openapi()).unwrap();
         text.push('\n');
         crate::serve::compare(path, &text);
     }

@@ -134,7 +134,10 @@ impl Keys {
                 | Step::Exception(_)
                 | Step::Event(_)
                 | Step::Cases(_)
-                | Step::CaseReading(_) => {}
+                | Step::CaseReading(_)
+                | Step::Suspects(_)
+                | Step::Pass(..)
+                | Step::Outcome(_) => {}
             }
         }
     }

@@ -57,10 +57,32 @@ pub struct Config {
     pub case_sources: Vec<CaseSource>,
     /// What the words of cases mean here; the first that holds decides each word.
     pub case_maps: Vec<CaseMap>,
+    /// How changes are held against cases.
+    pub correlation: CorrelationConfig,
     /// Which rules hosts are held to.
     pub rules: RulesConfig,
     /// What the site decided about parameters of rules; the last entry that fits counts.
     pub parameters: Vec<ParameterRule>,
+}
+
+/// How changes are held against cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CorrelationConfig {
+    /// How often, in seconds, 1 to 86,400. Default 300.
+    pub every_seconds: u64,
+    /// Changes of how many days are held against cases, 1 to 90. Default 28.
+    pub look_back_days: u64,
+    /// How long after a change cases are counted, in hours, 1 to 720. Default 72.
+    pub window_hours: u32,
+    /// The share of wrong claims among all claims that is put up with, in percent, 1 to 50. Default
+    /// 10.
+    pub wrong_claims_percent: u64,
+}
+
+impl Default for CorrelationConfig {
+    fn default() -> Self {
+        Self { every_seconds: 300, look_back_days: 28, window_hours: 72, wrong_claims_percent: 10 }
+    }
 }
 
 /// Certificate and key of the collector, PEM; read again at each reload.
@@ -99,6 +121,7 @@ impl Default for Config {
             service_paths: Vec::new(),
             case_sources: Vec::new(),
             case_maps: Vec::new(),
+            correlation: CorrelationConfig::default(),
             rules: RulesConfig::default(),
             parameters: Vec::new(),
         }

@@ -87,7 +87,7 @@ pub struct Context<'a> {
 }
 
 /// A decision: what to answer once `parts` and then `steps` are durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decided<A> {
     /// The answer; it may only go out after `steps` are durable.
     pub answer: A,

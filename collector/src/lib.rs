@@ -25,6 +25,8 @@ pub mod auth;
 
 pub mod tls;
 
+pub mod pass;
+
 pub mod writer;
 
 pub mod ingest;

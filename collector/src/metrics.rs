@@ -4,6 +4,7 @@
 //! behind and two scrapes never meet. Nothing is decided here; alerts, pages and commands read the
 //! same findings.
 
+mod cases;
 pub mod live;
 pub mod table;
 
@@ -21,7 +22,8 @@ use crate::analysis::change::ChangeKind;
 use crate::analysis::finding::{FindingKind, Severity};
 use crate::config::Config;
 use crate::ingest::{FleetView, HostView, Liveness};
-use crate::store::{EventKind, OpenCount, Totals};
+use crate::serve::correlation::Correlated;
+use crate::store::{EventKind, FeedRecord, OpenCount, Totals};
 use live::Live;
 use table::{HOST_STATES, Metric, ROUTES, SOURCES, STAGES, Shape};
 
@@ -45,6 +47,10 @@ pub struct View<'a> {
     pub live: &'a Live,
     /// Bytes of request bodies in memory.
     pub in_flight_bytes: u64,
+    /// What the newest correlation pass came to.
+    pub correlated: Option<&'a Correlated>,
+    /// Where cases come from.
+    pub feeds: Vec<FeedRecord>,
     /// Whether the newest configuration is in use.
     pub reload_ok: bool,
     /// When the configuration in use was loaded.
@@ -68,6 +74,7 @@ pub fn families(view: &View<'_>) -> Vec<MetricFamily> {
     about_store(&mut page, view);
     about_requests(&mut page, view.live);
     about_fleet(&mut page, view);
+    cases::about_cases(&mut page, view);
     if view.config.metrics.per_host {
         about_each_host(&mut page, view);
     }

@@ -1,11 +1,13 @@
-//! The pages people read: overview, host, part, timeline, change, findings, rules,
-//! exceptions.
+//! The pages people read: overview, host, part, timeline, change, findings, rules, exceptions,
+//! cases, suspect.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
 //! read: they hold the `Read` halves of the store and the time, and know nothing of HTTP beyond a
 //! path and a query. What cannot be known is shown as unknown, never left out.
 
+mod case_chart;
+mod cases;
 mod change;
 mod chart;
 mod exceptions;
@@ -14,7 +16,9 @@ mod host;
 mod link;
 mod overview;
 mod part;
+mod plain;
 mod rules;
+mod suspect;
 mod timeline;
 mod value;
 
@@ -23,6 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use link::Query;
 
+use crate::config::Mapper;
 use crate::standards::Standards;
 use crate::store::StoreError;
 pub(crate) use crate::writer::Reads as Reader;
@@ -39,7 +44,7 @@ pub const STYLE: &str = include_str!("../assets/portal.css");
 pub const STYLE_PATH: &str = concat!("/assets/portal-", env!("CARGO_PKG_VERSION"), ".css");
 
 /// What every page knows besides the store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Frame {
     /// The moment the page speaks for.
     pub now: Timestamp,
@@ -47,6 +52,10 @@ pub struct Frame {
     pub stale_after: SignedDuration,
     /// A host not heard for longer than this is dormant.
     pub dormant_after: SignedDuration,
+    /// What words of cases mean.
+    pub mapper: Mapper,
+    /// Up to when nearly all cases are known; `None` before the first pass.
+    pub cases_known: Option<Timestamp>,
 }
 
 /// Why there is no page.
@@ -93,6 +102,8 @@ pub fn respond(
         ["changes", id] => change::page(store, frame, id),
         ["findings"] => findings::page((store, standards), frame, query),
         ["exceptions"] => exceptions::page(store, frame),
+        ["cases"] => cases::page(store, frame, query),
+        ["suspects", id] => suspect::page(store, frame, id),
         ["rules"] => rules::page(&standards.rules, frame),
         _ => Err(PageError::NotFound { what: "page" }),
     }

@@ -10,6 +10,7 @@ pub mod body;
 mod case_folders;
 pub mod case_intake;
 pub mod connections;
+pub mod correlation;
 mod judging;
 pub mod pages;
 mod portal;

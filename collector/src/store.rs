@@ -16,6 +16,7 @@ mod migrations;
 mod new_part;
 pub mod records;
 pub mod sqlite;
+mod suspect_records;
 
 use std::collections::BTreeSet;
 
@@ -29,6 +30,7 @@ pub use cursor::{Cursor, CursorError};
 pub use imported::NO_AGENT;
 pub use new_part::NewPart;
 pub use records::*;
+pub use suspect_records::*;
 
 use crate::analysis::exceptions::Exception;
 use crate::analysis::finding::FindingId;

@@ -58,11 +58,17 @@ pub enum Mutant {
     CorrelateNoMultiplicity,
     /// Engine. *The window is fixed before anybody looks*: the one that shows most is taken.
     CorrelateWindowAfterLooking,
+    /// Collector. *A partial reading is unobserved*: whatever was read of cases counts as all.
+    PartialReadIsWhole,
+    /// Collector. *A change touches whom its host serves*: only its own site is looked at.
+    CentralHostsServeTheirOwnSite,
+    /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
+    EveryChangeIsSupported,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -87,6 +93,9 @@ impl Mutant {
         Self::CorrelateNoControls,
         Self::CorrelateNoMultiplicity,
         Self::CorrelateWindowAfterLooking,
+        Self::PartialReadIsWhole,
+        Self::CentralHostsServeTheirOwnSite,
+        Self::EveryChangeIsSupported,
     ];
 
     /// Its name in the environment.
@@ -116,6 +125,9 @@ impl Mutant {
             Self::CorrelateNoControls => "correlate_no_controls",
             Self::CorrelateNoMultiplicity => "correlate_no_multiplicity",
             Self::CorrelateWindowAfterLooking => "correlate_window_after_looking",
+            Self::PartialReadIsWhole => "partial_read_is_whole",
+            Self::CentralHostsServeTheirOwnSite => "central_hosts_serve_their_own_site",
+            Self::EveryChangeIsSupported => "every_change_is_supported",
         }
     }
 }

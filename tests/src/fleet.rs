@@ -41,7 +41,18 @@ impl Fleet {
     /// # Errors
     /// When the collector does not come up.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with("")
+    }
+
+    /// The same with `more` lines of configuration of the collector's own.
+    ///
+    /// # Errors
+    /// When the collector does not come up.
+    pub fn start_with(more: &str) -> anyhow::Result<Self> {
         let folder = TempDir::new().context("making a folder")?;
+        let own = folder.path().join("collector.d");
+        std::fs::create_dir(&own).context("making the folder of the collector's own")?;
+        std::fs::write(own.join("test.toml"), more).context("writing what it holds")?;
         std::fs::write(folder.path().join("secret"), SECRET).context("writing the secret")?;
         let address = http::free_address()?;
         let mut fleet = Self { folder, address, collector: None, agents: BTreeMap::new() };

@@ -135,6 +135,10 @@ pub fn mutant_of(program: &str) -> Option<String> {
 pub const HEALTHY: &str = "/-/healthy";
 /// Where the collector shows its metrics.
 pub const METRICS: &str = "/metrics";
+/// Where the system `desk` posts its cases.
+pub const POST_CASES: &str = "/api/v1/cases?source=desk";
+/// Where the collector ranks changes by how well they go together with a rise in cases.
+pub const SUSPECTS: &str = "/api/v1/suspects";
 /// Where the collector lists hosts.
 pub const HOSTS: &str = "/api/v1/hosts";
 

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// One case, dictionary-encoded against its [`Stream`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Case {
@@ -38,7 +40,8 @@ pub struct Stream {
 }
 
 /// Which sites a change touched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Exposure {
     /// All of them, so that none is left to compare with.
     Everywhere,
@@ -49,7 +52,7 @@ pub enum Exposure {
 }
 
 /// A change, or a change set, that may go together with a rise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Its name in the answer.
     pub id: String,

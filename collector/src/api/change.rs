@@ -121,7 +121,7 @@ fn refused(error: AuthError) -> Refusal {
     }
 }
 
-type Steps = Result<Vec<Step>, IngestError>;
+pub(super) type Steps = Result<Vec<Step>, IngestError>;
 
 /// Makes durable what `decide` decides, and answers with an empty object.
 pub(super) async fn act(

@@ -26,6 +26,9 @@ pub enum BrowserError {
     /// It brings data in no form that is taken.
     #[error("cases need `Content-Type: application/json`, `application/x-ndjson` or `text/csv`")]
     NotData,
+    /// It should be a form and is none.
+    #[error("this address takes the form of its own page; programs use the API")]
+    NotForm,
     /// It passed a proxy, and only direct requests need no login here.
     #[error("behind a proxy the collector needs [tls], an address beyond loopback and tokens")]
     Proxied,
@@ -69,6 +72,19 @@ pub fn check_change(headers: &HeaderMap, public_url: Option<&str>) -> Result<(),
 pub fn check_import(headers: &HeaderMap, public_url: Option<&str>) -> Result<(), BrowserError> {
     let kinds = ["application/json", "application/x-ndjson", "text/csv"];
     check_kind(headers, &kinds).then_some(()).ok_or(BrowserError::NotData)?;
+    check_origin(headers, public_url)
+}
+
+/// Checks a form of one of our own pages: a browser says where a form comes from.
+///
+/// # Errors
+/// [`BrowserError::NotForm`], [`BrowserError::ForeignOrigin`].
+pub fn check_form(headers: &HeaderMap, public_url: Option<&str>) -> Result<(), BrowserError> {
+    let kinds = ["application/x-www-form-urlencoded"];
+    check_kind(headers, &kinds).then_some(()).ok_or(BrowserError::NotForm)?;
+    if !headers.contains_key(header::ORIGIN) {
+        return Err(BrowserError::ForeignOrigin);
+    }
     check_origin(headers, public_url)
 }
 
@@ -173,6 +189,21 @@ mod tests {
             (vec![("content-type", "text/plain"), host], Err(BrowserError::NotJson)),
         ] {
             assert_eq!(check_change(&headers(&pairs), Some("https://d.example")), expect);
+        }
+    }
+
+    #[test]
+    fn a_form_must_say_that_it_is_ours() {
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        let host = ("host", "localhost:9470");
+        for (pairs, expect) in [
+            (vec![form, host, ("origin", "http://localhost:9470")], Ok(())),
+            (vec![form, host], Err(BrowserError::ForeignOrigin)),
+            (vec![form, host, ("origin", "http://evil")], Err(BrowserError::ForeignOrigin)),
+            (vec![form, host, ("origin", "null")], Err(BrowserError::ForeignOrigin)),
+            (vec![("content-type", "text/plain"), host], Err(BrowserError::NotForm)),
+        ] {
+            assert_eq!(check_form(&headers(&pairs), None), expect, "{pairs:?}");
         }
     }
 

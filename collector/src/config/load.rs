@@ -58,7 +58,7 @@ pub enum ConfigError {
 
 /// Every field, as it begins its line in the sample file.
 #[cfg(test)]
-pub(super) const FIELDS: [&str; 40] = [
+pub(super) const FIELDS: [&str; 45] = [
     "listen =",
     "public_url =",
     "state_dir =",
@@ -83,6 +83,11 @@ pub(super) const FIELDS: [&str; 40] = [
     "[[service_path]]",
     "groups =",
     "sites =",
+    "[correlation]",
+    "every_seconds =",
+    "look_back_days =",
+    "window_hours =",
+    "wrong_claims_percent =",
     "[[case_source]]",
     "folder =",
     "timezone =",
@@ -132,9 +137,24 @@ struct Partial {
     #[serde(default)]
     case_map: Vec<CaseMap>,
     #[serde(default)]
+    correlation: PartialCorrelation,
+    #[serde(default)]
     rules: PartialRules,
     #[serde(default)]
     parameter: Vec<ParameterRule>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct PartialCorrelation {
+    #[serde(default, deserialize_with = "every")]
+    every_seconds: Option<u64>,
+    #[serde(default, deserialize_with = "look_back")]
+    look_back_days: Option<u64>,
+    #[serde(default, deserialize_with = "window")]
+    window_hours: Option<u64>,
+    #[serde(default, deserialize_with = "wrong_claims")]
+    wrong_claims_percent: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -278,6 +298,7 @@ fn merge(config: &mut Config, partial: Partial) {
         service_path,
         case_source,
         case_map,
+        correlation,
         rules,
         parameter,
     } = partial;
@@ -296,6 +317,13 @@ fn merge(config: &mut Config, partial: Partial) {
     config.service_paths.extend(service_path);
     config.case_sources.extend(case_source);
     config.case_maps.extend(case_map);
+    let PartialCorrelation { every_seconds, look_back_days, window_hours, wrong_claims_percent } =
+        correlation;
+    set(&mut config.correlation.every_seconds, every_seconds);
+    set(&mut config.correlation.look_back_days, look_back_days);
+    let window_hours = window_hours.and_then(|hours| u32::try_from(hours).ok());
+    set(&mut config.correlation.window_hours, window_hours);
+    set(&mut config.correlation.wrong_claims_percent, wrong_claims_percent);
     rules.merge(&mut config.rules);
     config.parameters.extend(parameter);
 }
@@ -332,6 +360,22 @@ fn stale<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
 
 fn dormant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     within(deserializer, ("dormant_days", 1..=3_650))
+}
+
+fn every<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within(deserializer, ("every_seconds", 1..=86_400))
+}
+
+fn look_back<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within(deserializer, ("look_back_days", 1..=90))
+}
+
+fn window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within(deserializer, ("window_hours", 1..=720))
+}
+
+fn wrong_claims<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within(deserializer, ("wrong_claims_percent", 1..=50))
 }
 
 fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

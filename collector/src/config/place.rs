@@ -104,6 +104,13 @@ impl Config {
 }
 
 impl Config {
+    /// Whom a host at `place` would serve if no path passed it: its own site.
+    pub fn served_at_home(&self, place: &Place) -> Vec<Served> {
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let sites = given(&place.site).map(|site| vec![site]);
+        vec![Served { service: given(&place.service), sites }]
+    }
+
     /// Whom a host at `place` serves: the sites of each service path that passes one of its groups,
     /// else its own site. A central session border controller touches sites elsewhere.
     pub fn served(&self, place: &Place) -> Vec<Served> {
@@ -121,12 +128,7 @@ impl Config {
                 }
             }
         }
-        if served.is_empty() {
-            let given = |text: &String| (!text.is_empty()).then(|| text.clone());
-            let sites = given(&place.site).map(|site| vec![site]);
-            served.push(Served { service: given(&place.service), sites });
-        }
-        served
+        if served.is_empty() { self.served_at_home(place) } else { served }
     }
 }
 

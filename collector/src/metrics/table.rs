@@ -12,6 +12,7 @@ use driftline_protocol::snapshot::{Domain, Reason};
 use driftline_protocol::wire::{HostKind, ProblemCode};
 
 use crate::analysis::change::ChangeKind;
+use crate::analysis::correlate::Tier;
 use crate::analysis::finding::{FindingKind, Severity};
 use crate::store::EventKind;
 
@@ -78,6 +79,16 @@ pub enum Label {
     Service,
     /// From the configuration; one value.
     Url,
+    /// A service that cases are counted for; from the configuration, or `unmapped`.
+    CaseService,
+    /// A site that cases are counted for; from the configuration, or `unmapped`.
+    CaseSite,
+    /// A source of cases that the configuration names, or `other`.
+    CaseSource,
+    /// How far one may go with a suspect.
+    Tier,
+    /// `service` or `site`.
+    CaseColumn,
 }
 
 /// The states of a host: heard lately, silent, long silent, retired by a person, known by an
@@ -115,6 +126,9 @@ pub const ROUTES: [&str; 8] =
 /// The stages that are restarted when they break.
 pub const STAGES: [&str; 3] = ["writer", "request", "upkeep"];
 
+/// The words of a case that must mean something here.
+pub const CASE_COLUMNS: [&str; 2] = ["service", "site"];
+
 /// The upper bounds of duration buckets, in seconds: around the aim of 50 ms, up to an agent's
 /// patience.
 pub const DURATION_BUCKETS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
@@ -129,14 +143,16 @@ impl Label {
             Self::ChangeKind | Self::FindingKind | Self::Event | Self::HostKind => "kind",
             Self::Severity => "severity",
             Self::Host => "host",
-            Self::Source => "source",
+            Self::Source | Self::CaseSource => "source",
             Self::Reason => "reason",
             Self::Code => "code",
             Self::Route => "route",
             Self::Stage => "stage",
-            Self::Site => "site",
+            Self::Site | Self::CaseSite => "site",
             Self::Team => "team",
-            Self::Service => "service",
+            Self::Service | Self::CaseService => "service",
+            Self::Tier => "tier",
+            Self::CaseColumn => "column",
             Self::Url => "url",
         }
     }
@@ -146,6 +162,9 @@ impl Label {
         let count = match self {
             Self::Version | Self::HostKind | Self::Site | Self::Team => 1,
             Self::Service | Self::Url => 1,
+            Self::CaseService | Self::CaseSite | Self::CaseSource => 1,
+            Self::CaseColumn => CASE_COLUMNS.len(),
+            Self::Tier => Tier::ALL.len(),
             Self::Host => return hosts,
             Self::State => HOST_STATES.len(),
             Self::Domain => Domain::ALL.len(),
@@ -171,6 +190,11 @@ impl Label {
             Self::Version => "the collector's version".into(),
             Self::Host => "every host that enrolled and is not retired".into(),
             Self::Site | Self::Team | Self::Service => "from `[[host]]`, or empty".into(),
+            Self::CaseService => "a service of the configuration, or unmapped".into(),
+            Self::CaseSite => "a site of the configuration, or unmapped".into(),
+            Self::CaseSource => "from `[[case_source]]`, or other".into(),
+            Self::CaseColumn => CASE_COLUMNS.join(", "),
+            Self::Tier => list(&Tier::ALL, Tier::as_str),
             Self::Url => "from `public_url`, or the address listened on".into(),
             Self::State => HOST_STATES.join(", "),
             Self::Source => SOURCES.join(", "),
@@ -215,11 +239,15 @@ pub fn worst_case(hosts: u64) -> u64 {
 pub fn reference_page() -> String {
     let fixed = worst_case(0);
     let each = worst_case(1) - fixed;
+    let of_service = ALL.iter().filter(|metric| metric.labels.contains(&Label::CaseService));
+    let service: u64 = of_service.map(|metric| metric.series(0)).sum();
     let mut page = format!(
         "# Metrics of the collector\n\n\
          Generated from `collector/src/metrics/table.rs`; a test compares.\n\n\
          Worst case: {fixed} series + {each} for each host (none of these with \
-         `metrics.per_host = false`).\nSeries of a host disappear when it is dormant or retired; \
+         `metrics.per_host = false`).\nOf cases this counts one service, one site and one source; \
+         each service of the configuration adds {service}, each of its sites one.\n\
+         Series of a host disappear when it is dormant or retired; \
          while it is dormant its last-report timestamp stays.\n"
     );
     for metric in ALL {
@@ -325,6 +353,26 @@ metrics! {
         "Section versions in the store";
     STAGE_PANICS "stage_panics_total" Counter [Stage]
         "How often a stage of the collector broke and was restarted; each is a bug";
+    CASES_OPENED "cases_opened" Gauge [CaseService, CaseSite]
+        "Cases opened in the last whole hour of which nearly all are known";
+    CASES_EXPECTED "cases_expected" Gauge [CaseService]
+        "Cases expected in that hour by the same hours of past weeks";
+    CASES_BOUND "cases_bound" Gauge [CaseService]
+        "The largest count of that hour that is no alarm; a quiet hour is above it once in 1000";
+    CASES_UNMAPPED "cases_unmapped" Gauge [CaseColumn]
+        "Cases of the look-back whose service or site the configuration does not name";
+    CASE_SOURCE_GOOD "case_source_last_good_timestamp_seconds" Gauge [CaseSource]
+        "Up to when a source of cases told all it had; 0 before its first whole reading";
+    SUSPECTS "suspects" Gauge [CaseService, Tier]
+        "Changes of the look-back held against cases, by tier; an empty service is all of them";
+    WATERMARK "correlation_watermark_timestamp_seconds" Gauge []
+        "Cases opened before are known and held against changes; the engine lags so far behind";
+    LAST_PASS "correlation_last_pass_timestamp_seconds" Gauge []
+        "When the engine last said anything";
+    PASS_TOOK "correlation_pass_seconds" Gauge []
+        "How long the engine took for that";
+    PASS_LEFT_OUT "correlation_left_out" Gauge []
+        "Changes left out of that pass because there were too many";
     RELOAD_SUCCESS "reload_success" Gauge []
         "Whether the newest configuration is in use; 0 after a reload that was refused";
     RELOAD_TIME "reload_last_success_timestamp_seconds" Gauge []

@@ -60,7 +60,28 @@ fn scrape(config: &Config) -> String {
         severity: Severity::Warning,
         count: 4,
     };
+    let correlated = Correlated {
+        watermark: at(-3_600),
+        at: at(-60),
+        took: 1.5,
+        left_out: 0,
+        opened: [(("voice".into(), "graz".into()), 9)].into(),
+        volumes: [("voice".into(), (Some(2.5), Some(7.0)))].into(),
+        suspects: [(("voice".into(), "supported".into()), 1)].into(),
+        unmapped: (0, 3),
+    };
+    let feed = |name: &str, good| FeedRecord {
+        source: name.into(),
+        first_good: None,
+        last_good: good,
+        last_read: at(0),
+        rows: 9,
+        refused: 0,
+        problem: String::new(),
+    };
     let view = View {
+        correlated: Some(&correlated),
+        feeds: vec![feed("evil one", Some(at(-9))), feed("evil two", None)],
         now: at(1),
         config,
         url: "https://drift.example.org",

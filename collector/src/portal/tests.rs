@@ -12,14 +12,15 @@ use driftline_protocol::snapshot::{Content, Domain, Observed, Part, Reading, Rea
 use driftline_protocol::wire::HostKind;
 
 use super::*;
+use crate::analysis::cases::{Candidate, Exposure};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
 use crate::analysis::rules::{Pack, RuleSet, shipped};
 use crate::standards::Standards;
 use crate::store::memory::Memory;
 use crate::store::{
-    Append, EventKind, EventRecord, HostRecord, NewPart, Origin, Step, Unread, VersionRecord,
-    VersionStep,
+    Append, CaseFacts, CaseReading, CaseRecord, EventKind, EventRecord, HostRecord, NewPart,
+    Origin, Outcome, OutcomeRecord, Step, SuspectRecord, Unread, VersionRecord, VersionStep,
 };
 
 /// Every pack that comes with the program.
@@ -39,6 +40,10 @@ fn frame() -> Frame {
         now: at("2026-11-22T12:00:00Z"),
         stale_after: SignedDuration::from_secs(180),
         dormant_after: SignedDuration::from_hours(720),
+        mapper: crate::config::load::parse("t", "[[host]]\nname='x'\nservice='voice'")
+            .unwrap()
+            .mapper(),
+        cases_known: Some(at("2026-11-22T11:00:00Z")),
     }
 }
 
@@ -139,6 +144,73 @@ fn version(generation: u64, from: &Manifest, to: &Manifest) -> VersionStep {
     }
 }
 
+fn case(number: i64) -> CaseRecord {
+    CaseRecord {
+        number: 0,
+        source: "desk".into(),
+        id: number.to_string(),
+        opened_at: at("2026-11-22T09:30:00Z"),
+        recorded_at: None,
+        received_at: at(EARLIER),
+        facts: CaseFacts { service: "voice".into(), site: HOSTILE.into(), ..CaseFacts::default() },
+    }
+}
+
+fn reading() -> CaseReading {
+    CaseReading {
+        source: "desk".into(),
+        at: at(EARLIER),
+        good_through: None,
+        rows: 9,
+        refused: 1,
+        problem: HOSTILE.into(),
+    }
+}
+
+fn suspect() -> SuspectRecord {
+    let evidence = serde_json::json!({
+        "window_hours": 72, "observed": 31, "expected": 12.5, "rate_ratio": 2.5, "ci_low": 1.4,
+        "ci_high": 4.4, "p_value": 0.004, "q_value": 0.01, "tier": "supported",
+        "indistinguishable": [HOSTILE],
+    });
+    SuspectRecord {
+        number: 0,
+        key: "set-1/voice".into(),
+        at: at("2026-11-22T08:00:00Z"),
+        pass: 1,
+        kind: "files".into(),
+        parts: vec![HOSTILE.into()],
+        changes: vec![1],
+        total: 1,
+        hosts: vec![host().to_string()],
+        host_count: 2,
+        candidate: Candidate {
+            id: "set-1/voice".into(),
+            at: 0,
+            service: Some("voice".into()),
+            exposure: Exposure::Sites(vec![HOSTILE.into()]),
+            kind: None,
+            window_hours: None,
+            waves: Vec::new(),
+        },
+        evidence: serde_json::from_value(evidence).unwrap(),
+        outcome: None,
+    }
+}
+
+fn outcome() -> OutcomeRecord {
+    OutcomeRecord {
+        suspect: 1,
+        at: at(EARLIER),
+        who: "ada".into(),
+        outcome: Outcome::Confirmed,
+        reason: HOSTILE.into(),
+        kind: "files".into(),
+        tier: "supported".into(),
+        score: None,
+    }
+}
+
 /// A fleet of one host with two versions, a drift, and a part that can no longer be read.
 fn fleet() -> Memory {
     let mut store = Memory::new();
@@ -168,6 +240,10 @@ fn fleet() -> Memory {
             Step::Version(Box::new(version(1, &first, &first))),
             Step::Version(Box::new(step)),
             Step::Event(enrolled),
+            Step::Cases((0..9).map(case).collect()),
+            Step::CaseReading(reading()),
+            Step::Suspects(vec![suspect()]),
+            Step::Outcome(outcome()),
         ])
         .unwrap();
     store
@@ -209,14 +285,14 @@ fn every_link_of_every_page_leads_to_a_page() {
 fn no_text_of_a_host_becomes_markup() {
     let store = fleet();
     let mut seen = 0;
-    for address in ["/", "/hosts/sbc1", "/hosts/sbc1/files", "/timeline", "/findings", "/changes/1"]
-    {
+    let pages = ["/", "/hosts/sbc1", "/hosts/sbc1/files", "/timeline", "/findings", "/changes/1"];
+    for address in pages.into_iter().chain(["/cases", "/suspects/1"]) {
         let html = get(&store, address).unwrap();
         assert!(!html.contains("<script"), "{address} carries a script of the host");
         assert!(!html.contains(" style="), "{address} has an inline style");
         seen += usize::from(html.contains("&#60;script") || html.contains("&lt;script"));
     }
-    assert!(seen >= 5, "the hostile text is not on the pages at all");
+    assert!(seen >= 7, "the hostile text is not on the pages at all");
 }
 
 #[test]
@@ -243,6 +319,23 @@ fn what_is_unobserved_is_shown_as_unobserved() {
     let html = get(&fleet(), "/hosts/sbc1/files?part=/etc/blind").unwrap();
     assert!(html.contains("unobserved: denied; shown as last seen"));
     assert!(html.contains("0644"), "what was last seen is not shown");
+}
+
+#[test]
+fn cases_stand_beside_changes_with_their_evidence() {
+    let html = get(&fleet(), "/cases?service=voice").unwrap();
+    for text in [
+        "9 cases in ",
+        "href=\"#suspect-1\"",
+        "id=\"suspect-1\"",
+        "cases rose together",
+        "That is 2.5 times as many; with 95 % confidence between 1.4 and 4.4 times.",
+        "never read to its end",
+        "confirmed by ada",
+    ] {
+        assert!(html.to_lowercase().contains(&text.to_lowercase()), "{text} is not on {html}");
+    }
+    assert!(get(&fleet(), "/cases?from=2026-11-22T10:00:00Z").unwrap().contains("No change of"));
 }
 
 #[test]

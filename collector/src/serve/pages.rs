@@ -45,7 +45,10 @@ fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
     let now = Timestamp::now();
     let mut permits = Permits::at(&*collector.read, &settings.standards, now)?;
     let (open, excepted) = permits.split(collector.read.open_counts()?)?;
+    let correlated = collector.correlated.get();
     let view = View {
+        correlated: correlated.as_deref(),
+        feeds: collector.read.case_feeds()?,
         now,
         config: &settings.config,
         url: &collector.url(),

@@ -4,16 +4,19 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::Refusal;
+use super::body::Class;
 use super::state::Collector;
+use crate::api::suspects;
+use crate::auth::browser;
 use crate::portal::{self, Frame, PageError, Query};
-use crate::store::Scope;
+use crate::store::{Outcome, Scope};
 
 type Shared = State<Arc<Collector>>;
 
@@ -28,6 +31,8 @@ pub(super) fn router() -> Router<Arc<Collector>> {
         .route("/changes/{id}", get(page))
         .route("/findings", get(page))
         .route("/exceptions", get(page))
+        .route("/cases", get(page))
+        .route("/suspects/{number}", get(page).post(say))
         .route("/rules", get(page))
 }
 
@@ -48,6 +53,8 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
         now: Timestamp::now(),
         stale_after: signed(config.stale()),
         dormant_after: signed(config.dormant()),
+        mapper: config.mapper(),
+        cases_known: collector.correlated.get().map(|latest| latest.watermark),
     };
     let drawn = tokio::task::spawn_blocking(move || {
         let query = Query::parse(uri.query().unwrap_or_default());
@@ -58,6 +65,29 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
         Ok(html) => (StatusCode::OK, security(), Html(html)).into_response(),
         Err(error) => refused(&error),
     })
+}
+
+/// What a person says of a suspect, by the form of its page.
+async fn say(
+    State(collector): Shared,
+    Path(number): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    let person = collector.person(&head.headers, Scope::Admin)?;
+    let public = collector.settings().config.public_url.clone();
+    browser::check_form(&head.headers, public.as_deref()).map_err(Refusal::malformed)?;
+    let received = collector.budget.read(Class::Enrol, &head.headers, body).await?;
+    let text = std::str::from_utf8(&received.bytes).map_err(Refusal::malformed)?;
+    let form = Query::parse(text);
+    let outcome = match form.get("outcome") {
+        Some("confirmed") => Outcome::Confirmed,
+        Some("rejected") => Outcome::Rejected,
+        Some(_) | None => return Err(Refusal::malformed("the outcome is confirmed or rejected")),
+    };
+    let reason = form.get("reason").unwrap_or_default().to_owned();
+    suspects::judge(&collector, (person, &number), (outcome, reason)).await?;
+    Ok(Redirect::to(&format!("/suspects/{number}")).into_response())
 }
 
 /// The page that says why there is no page.

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::answer::Refusal;
 use super::body::Budget;
+use super::correlation::Latest;
 use crate::auth::{EnrolmentSecret, Keys, Person, browser};
 use crate::config::Config;
 use crate::ingest::{Context, FleetView, Ingest};
@@ -36,6 +37,8 @@ pub struct Collector {
     pub budget: Budget,
     /// From a report read to its versions durable.
     pub ingest_duration: Histogram,
+    /// What the newest correlation pass came to.
+    pub correlated: Latest,
     /// The address listened on.
     pub address: SocketAddr,
     /// Whether connections are encrypted.
@@ -88,6 +91,7 @@ impl Collector {
             budget: Budget::default(),
             ingest_duration: Histogram::with_opts(options)
                 .expect("the table's names are valid and its buckets grow; a test reads them"),
+            correlated: Latest::default(),
             address,
             tls: settings.config.tls.is_some(),
             settings: RwLock::new(settings),

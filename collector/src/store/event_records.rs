@@ -1,4 +1,4 @@
-//! What befalls hosts and the store, as it is kept for people.
+//! What befalls hosts and the store, for people and as a metric.
 
 use driftline_protocol::ids::HostId;
 use jiff::Timestamp;
@@ -45,11 +45,13 @@ pub enum EventKind {
     ExceptionMade,
     /// An exception was ended before its time.
     ExceptionEnded,
+    /// A person said what a suspect is.
+    Judged,
 }
 
 impl EventKind {
     /// Every kind, in the order of the metric reference.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Enrolled,
         Self::Cloned,
         Self::RolledBack,
@@ -62,6 +64,7 @@ impl EventKind {
         Self::Refused,
         Self::ExceptionMade,
         Self::ExceptionEnded,
+        Self::Judged,
     ];
 
     /// The word used in metrics, code and talk.
@@ -79,6 +82,7 @@ impl EventKind {
             Self::Refused => "refused",
             Self::ExceptionMade => "exception_made",
             Self::ExceptionEnded => "exception_ended",
+            Self::Judged => "judged",
         }
     }
 }

@@ -6,6 +6,7 @@
 mod cases;
 mod exceptions;
 mod findings;
+mod suspects;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,7 @@ struct State {
     totals: Totals,
     cases: cases::Cases,
     exceptions: exceptions::Exceptions,
+    suspects: suspects::Suspects,
 }
 
 #[derive(Debug)]
@@ -104,6 +106,12 @@ impl Append for Memory {
                 Step::Event(event) => state.note_event(event),
                 Step::Cases(cases) => cases.iter().for_each(|case| state.cases.keep(case)),
                 Step::CaseReading(reading) => state.cases.note(reading),
+                Step::Suspects(all) => all.iter().for_each(|one| state.suspects.keep(one)),
+                Step::Pass(pass, gone) => {
+                    state.suspects.drop(gone);
+                    state.suspects.keep_pass(pass);
+                }
+                Step::Outcome(outcome) => state.suspects.say(outcome),
             }
         }
         Ok(new)
@@ -125,6 +133,7 @@ impl Append for Memory {
         state.expire_changes(before, &mut left);
         state.expire_events(before, &mut left);
         state.cases.expire(before, &mut left);
+        state.suspects.expire(before, &mut left);
         state.expire_versions(before, &mut left);
         state.expire_parts(now, &mut left);
         Ok(u64::from(limit) - left)

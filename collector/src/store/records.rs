@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 use super::Cursor;
 use super::case_records::{CaseReading, CaseRecord};
 pub use super::event_records::{EventKind, EventRecord};
+use super::suspect_records::{OutcomeRecord, PassRecord, SuspectRecord};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::finding::{Finding, FindingKind, Severity};
 
 /// One indivisible step of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// A host was enrolled, or its record changed: replaces the record of the same id.
     Host(HostRecord),
@@ -58,6 +59,12 @@ pub enum Step {
     Cases(Vec<CaseRecord>),
     /// A source of cases was read, to the end or in part.
     CaseReading(CaseReading),
+    /// The engine said something new of suspects; each keeps its number.
+    Suspects(Vec<SuspectRecord>),
+    /// A pass of the engine ended, and suspects of these keys were not found any more.
+    Pass(Box<PassRecord>, Vec<String>),
+    /// A person said what a suspect is.
+    Outcome(OutcomeRecord),
 }
 
 /// A section version, checked and compared, ready to be made durable.

@@ -48,6 +48,7 @@ CREATE TABLE change (
     before_item,
     after_item
 );
+CREATE TABLE correlation_pass (number INTEGER PRIMARY KEY, body NOT NULL);
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE event (
     id INTEGER PRIMARY KEY,
@@ -83,6 +84,7 @@ CREATE TABLE host (
     retired_at INTEGER
 );
 CREATE TABLE host_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE outcome (id INTEGER PRIMARY KEY, suspect INTEGER NOT NULL, body NOT NULL);
 CREATE TABLE part (
     id INTEGER PRIMARY KEY,
     digest BLOB NOT NULL UNIQUE,
@@ -145,6 +147,17 @@ CREATE TABLE support_case (
     parent TEXT NOT NULL,
     UNIQUE (source, case_id)
 );
+CREATE TABLE suspect (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    at INTEGER NOT NULL,
+    pass INTEGER NOT NULL,
+    service TEXT,
+    tier TEXT NOT NULL,
+    tier_place INTEGER NOT NULL,
+    score REAL NOT NULL,
+    body NOT NULL
+);
 CREATE TABLE token (
     name TEXT PRIMARY KEY,
     scope TEXT NOT NULL,
@@ -177,5 +190,8 @@ CREATE INDEX event_by_host ON event (host, at);
 CREATE INDEX event_by_time ON event (at);
 CREATE INDEX finding_by_time ON finding (is_open, first_seen);
 CREATE INDEX finding_open ON finding (host, kind, domain, severity) WHERE is_open = 1;
+CREATE INDEX outcome_by_suspect ON outcome (suspect, id);
 CREATE INDEX part_to_sweep ON part (id) WHERE refs = 0 OR doomed_at IS NOT NULL;
 CREATE INDEX section_by_expiry ON section (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX suspect_by_pass ON suspect (pass);
+CREATE INDEX suspect_by_time ON suspect (at);

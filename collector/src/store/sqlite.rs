@@ -14,6 +14,7 @@ mod history;
 mod names;
 mod pool;
 mod state;
+mod suspects;
 mod versions;
 mod write;
 

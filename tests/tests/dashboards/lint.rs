@@ -27,7 +27,8 @@ fn lint(board: &Value) -> Vec<&'static str> {
         ids.push(&panel["id"]);
     }
     rule("panel-id", ids.iter().all(|id| ids.iter().filter(|other| other == &id).count() == 1));
-    rule("portal-link", board["panels"].to_string().contains("#drift"));
+    let panels = board["panels"].to_string();
+    rule("portal-link", panels.contains("#drift") || panels.contains("/cases?service="));
     wrong
 }
 
@@ -93,13 +94,19 @@ fn target(expression: &str, rule: &mut dyn FnMut(&'static str, bool)) {
 }
 
 fn board() -> Value {
-    let path = driftline_tests::programs::workspace().join("dashboards/fleet.json");
+    named("fleet")
+}
+
+fn named(name: &str) -> Value {
+    let path = driftline_tests::programs::workspace().join(format!("dashboards/{name}.json"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 #[test]
-fn the_fleet_dashboard_keeps_every_rule() {
-    assert_eq!(lint(&board()), Vec::<&str>::new());
+fn every_dashboard_keeps_every_rule() {
+    for name in ["fleet", "cases"] {
+        assert_eq!(lint(&named(name)), Vec::<&str>::new(), "{name}");
+    }
 }
 
 /// Replaces what stands at a JSON pointer, and expects exactly this offence.

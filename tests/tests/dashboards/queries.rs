@@ -34,6 +34,17 @@ fn series() -> Vec<Series> {
         ("driftline_ledger_imbalance", "host=\"sbc1\"", |_| 0),
         ("driftline_source_success", "host=\"sbc1\",source=\"files\"", |_| 1),
         ("driftline_last_report_timestamp_seconds", "host=\"sbc1\"", |minute| START + minute * 60),
+        ("driftline_cases_opened", "service=\"voice\",site=\"graz\"", |minute| minute / 60 * 9),
+        ("driftline_cases_expected", "service=\"voice\"", |_| 4),
+        ("driftline_cases_bound", "service=\"voice\"", |_| 9),
+        ("driftline_cases_unmapped", "column=\"site\"", |_| 2),
+        ("driftline_suspects", "service=\"voice\",tier=\"supported\"", |minute| minute / 90),
+        ("driftline_case_source_last_good_timestamp_seconds", "source=\"desk\"", |minute| {
+            START + minute * 60
+        }),
+        ("driftline_correlation_watermark_timestamp_seconds", "x=\"\"", |minute| {
+            START + minute * 60 - 3600
+        }),
         ("driftline_changes_total", "domain=\"config\",kind=\"modified\"", |minute| minute / 7),
         ("driftline_changes_total", "domain=\"config\",kind=\"cosmetic\"", |minute| minute / 3),
     ]
@@ -62,9 +73,15 @@ fn filled(folder: &Path) -> anyhow::Result<Prometheus> {
 
 /// An expression as Grafana would send it with everything chosen.
 fn substituted(expression: &str) -> String {
-    [("$__rate_interval", "5m"), ("$__interval", "1m"), ("$job", ".+"), ("$instance", ".+")]
-        .iter()
-        .fold(expression.to_string(), |text, (variable, value)| text.replace(variable, value))
+    [
+        ("$__rate_interval", "5m"),
+        ("$__interval", "1m"),
+        ("$job", ".+"),
+        ("$instance", ".+"),
+        ("$service", ".*"),
+    ]
+    .iter()
+    .fold(expression.to_string(), |text, (variable, value)| text.replace(variable, value))
 }
 
 fn has_a_point(series: &[Value]) -> bool {
@@ -75,20 +92,23 @@ fn has_a_point(series: &[Value]) -> bool {
 fn every_query_shows_something() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let prometheus = filled(folder.path())?;
-    let path = driftline_tests::programs::workspace().join("dashboards/fleet.json");
-    let board: Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
     let mut queries = Vec::new();
-    for panel in board["panels"].as_array().unwrap() {
-        for target in panel["targets"].as_array().unwrap() {
-            queries.push((panel["title"].to_string(), target["expr"].as_str().unwrap()));
+    for name in ["fleet", "cases"] {
+        let path = driftline_tests::programs::workspace().join(format!("dashboards/{name}.json"));
+        let board: Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+        for panel in board["panels"].as_array().unwrap() {
+            for target in panel["targets"].as_array().unwrap() {
+                let expression = target["expr"].as_str().unwrap().to_owned();
+                queries.push((panel["title"].to_string(), expression));
+            }
+        }
+        for annotation in board["annotations"]["list"].as_array().unwrap() {
+            let expression = annotation["target"]["expr"].as_str().unwrap().to_owned();
+            queries.push((annotation["name"].to_string(), expression));
         }
     }
-    for annotation in board["annotations"]["list"].as_array().unwrap() {
-        let expression = annotation["target"]["expr"].as_str().unwrap();
-        queries.push((annotation["name"].to_string(), expression));
-    }
     for (title, expression) in queries {
-        let expression = substituted(expression);
+        let expression = substituted(&expression);
         let series = prometheus.query_range(&expression, (START, END), 60)?;
         assert!(has_a_point(&series), "{title} shows nothing: {expression}");
     }

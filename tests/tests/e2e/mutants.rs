@@ -9,7 +9,7 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::MUTANT;
 
 /// A program, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 20] = [
+const MUTANTS: [Mutant; 24] = [
     // Invariant 5: acknowledge only after durable.
     (
         COLLECTOR,
@@ -66,6 +66,23 @@ const MUTANTS: [Mutant; 20] = [
     (COLLECTOR, "believe_the_body_not_the_token", "identity::a_stolen_id_is_refused"),
     (COLLECTOR, "ignore_sessions", "identity::a_clone_is_told_and_both_are_known"),
     (AGENT, "ignore_epoch", "identity::a_restored_collector_learns_what_it_lost"),
+    // Cases beside changes.
+    (
+        COLLECTOR,
+        "partial_read_is_whole",
+        "cases::what_was_read_in_part_is_not_held_against_anything",
+    ),
+    (
+        COLLECTOR,
+        "central_hosts_serve_their_own_site",
+        "cases::a_central_host_is_tried_against_the_sites_it_serves",
+    ),
+    (COLLECTOR, "every_change_is_supported", "cases::the_same_rise_everywhere_is_nobodys"),
+    (
+        COLLECTOR,
+        "correlate_no_controls",
+        "cases::a_rollout_with_a_rise_where_it_went_is_supported_and_comes_first",
+    ),
     // Alerts carry evidence.
     (
         COLLECTOR,

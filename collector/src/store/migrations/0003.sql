@@ -40,3 +40,22 @@ CREATE TABLE case_feed (
     refused INTEGER NOT NULL,
     problem TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- Suspects: what the engine said of change sets, the passes that said it, and what people said.
+
+CREATE TABLE suspect (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    at INTEGER NOT NULL,
+    pass INTEGER NOT NULL,
+    service TEXT,
+    tier TEXT NOT NULL,
+    tier_place INTEGER NOT NULL,
+    score REAL NOT NULL,
+    body NOT NULL
+);
+CREATE INDEX suspect_by_time ON suspect (at);
+CREATE INDEX suspect_by_pass ON suspect (pass);
+CREATE TABLE correlation_pass (number INTEGER PRIMARY KEY, body NOT NULL);
+CREATE TABLE outcome (id INTEGER PRIMARY KEY, suspect INTEGER NOT NULL, body NOT NULL);
+CREATE INDEX outcome_by_suspect ON outcome (suspect, id);

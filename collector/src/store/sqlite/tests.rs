@@ -18,7 +18,9 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{Reader, Writer, beside, open};
+use crate::analysis::cases::{Candidate, Exposure};
 use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::correlate::Tier;
 use crate::analysis::exceptions::{Ended, Exception, ExceptionScope};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Resolution, Severity, Status};
 use crate::store::memory::Memory;
@@ -273,6 +275,84 @@ fn cases() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn suspect(key: u8, at: i64, pass: i64, tier: usize) -> SuspectRecord {
+    let tier = Tier::ALL[tier];
+    let evidence = serde_json::json!({
+        "window_hours": 72, "tier": tier.as_str(), "score": (tier != Tier::Undetermined)
+            .then_some(f64::from(key) / 10.0), "indistinguishable": [],
+    });
+    SuspectRecord {
+        number: 0,
+        key: format!("set-{key}"),
+        at: second(at),
+        pass,
+        kind: "files".into(),
+        parts: vec!["/etc/a".into()],
+        changes: vec![i64::from(key)],
+        total: 1,
+        hosts: vec!["pbx1".into()],
+        host_count: 1,
+        candidate: Candidate {
+            id: format!("set-{key}"),
+            at,
+            service: key.is_multiple_of(2).then(|| "voice".into()),
+            exposure: Exposure::Sites(vec!["graz".into()]),
+            kind: None,
+            window_hours: None,
+            waves: Vec::new(),
+        },
+        evidence: serde_json::from_value(evidence).unwrap(),
+        outcome: None,
+    }
+}
+
+fn suspect_steps() -> impl Strategy<Value = Step> {
+    let of_pass = |number| {
+        let input = serde_json::json!({ "number": number });
+        Box::new(PassRecord { number, at: second(number), input, took_ms: 1 })
+    };
+    let said = |(suspect, confirmed): (i64, bool)| {
+        let outcome = if confirmed { Outcome::Confirmed } else { Outcome::Rejected };
+        Step::Outcome(OutcomeRecord {
+            suspect,
+            at: second(3),
+            who: "ada".into(),
+            outcome,
+            reason: "seen".into(),
+            kind: "files".into(),
+            tier: "supported".into(),
+            score: Some(0.5),
+        })
+    };
+    prop_oneof![
+        3 => vec((0..4u8, 0..20i64, 0..4i64, 0..5usize), 1..4).prop_map(|all| {
+            Step::Suspects(all.into_iter().map(|(k, at, p, t)| suspect(k, at, p, t)).collect())
+        }),
+        2 => (0..4i64, vec(0..4u8, 0..2)).prop_map(move |(number, gone)| {
+            Step::Pass(of_pass(number), gone.iter().map(|key| format!("set-{key}")).collect())
+        }),
+        1 => (1..4i64, any::<bool>()).prop_map(said),
+    ]
+}
+
+fn all_suspects(store: &impl ReadSuspects) -> Vec<String> {
+    let none = SuspectFilter::default;
+    let filters = [
+        none(),
+        SuspectFilter { service: Some("voice".into()), limit: 2, ..none() },
+        SuspectFilter { tier: Some(Tier::Possible), ..none() },
+        SuspectFilter { from: Some(second(5)), to: Some(second(15)), ..none() },
+        SuspectFilter { number: Some(2), ..none() },
+    ];
+    let mut all: Vec<String> = filters
+        .iter()
+        .map(|filter| format!("{filter:?}: {:#?}", store.suspects(filter).unwrap()))
+        .collect();
+    all.push(format!("{:?} {:?}", store.last_pass().unwrap(), store.outcomes().unwrap()));
+    all.extend((0..4).map(|number| format!("{number}: {:?}", store.pass(number).unwrap())));
+    all
+}
+
 fn steps() -> impl Strategy<Value = Step> {
     let approved = (0..2usize, 0..2usize, btree_map(0..4usize, 0..5u8, 0..3), findings());
     prop_oneof![
@@ -290,6 +370,7 @@ fn steps() -> impl Strategy<Value = Step> {
         }),
         2 => cases(),
         1 => (0..3u8, 0..20i64).prop_map(|(name, at)| Step::Exception(exception(name, at))),
+        2 => suspect_steps(),
         1 => (0..3u8).prop_map(|name| Step::Token(token(name))),
         1 => (0..3u8).prop_map(|name| Step::RemoveToken(format!("t{name}"))),
         1 => (proptest::option::of(0..2usize), 0..20i64)
@@ -379,6 +460,7 @@ fn everything<S: Reads>(store: &S) -> Vec<String> {
     ];
     all.extend(all_cases(store));
     all.push(format!("{:#?}", store.exceptions().unwrap()));
+    all.extend(all_suspects(store));
     for index in 0..HOSTS.len() {
         let host = host(index);
         all.push(format!("{:#?}", store.host(&host).unwrap()));

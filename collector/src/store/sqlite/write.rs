@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::codec::{At, Bits, Doing, Json, Word};
 use super::names::Names;
-use super::{Writer, cases, exceptions, expire};
+use super::{Writer, cases, exceptions, expire, suspects};
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
 use crate::store::{Append, NewPart, StoreError};
@@ -242,6 +242,12 @@ impl Batch<'_> {
             Step::Event(event) => self.note_event(event),
             Step::Cases(all) => all.iter().try_for_each(|case| cases::keep_case(self, case)),
             Step::CaseReading(reading) => cases::note_reading(self, reading),
+            Step::Suspects(all) => all.iter().try_for_each(|one| suspects::keep_suspect(self, one)),
+            Step::Pass(pass, gone) => {
+                suspects::drop_suspects(self, gone)?;
+                suspects::keep_pass(self, pass)
+            }
+            Step::Outcome(outcome) => suspects::keep_outcome(self, outcome),
         }
     }
 

@@ -1,0 +1,245 @@
+//! Suspects, what people say of them, and the volume of cases behind them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::http::Uri;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::change::{act, body};
+use super::read::{moment, query, read};
+use super::{Answer, Shared};
+use crate::analysis::correlate::Tier;
+use crate::analysis::volume::{Bucket, CellKey};
+use crate::auth::Person;
+use crate::ingest::IngestError;
+use crate::pass::volumes::{VolumeAsked, VolumesError, volumes};
+use crate::serve::answer::{self, Refusal};
+use crate::serve::state::Collector;
+use crate::store::{
+    EventKind, EventRecord, Outcome, OutcomeRecord, Step, SuspectFilter, SuspectRecord,
+};
+use crate::writer::Reads;
+
+/// The longest reason, in bytes: a paragraph.
+const REASON_BYTES: usize = 2_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SuspectsQuery {
+    service: Option<String>,
+    tier: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    #[serde(default)]
+    limit: u32,
+}
+
+/// `GET /api/v1/suspects`
+pub async fn suspects(State(collector): Shared, uri: Uri) -> Answer {
+    let SuspectsQuery { service, tier, from, to, limit } = query(&uri)?;
+    let filter = SuspectFilter {
+        number: None,
+        service,
+        tier: tier.map(|word| find_tier(&word)).transpose()?,
+        from: from.map(|text| moment(&text)).transpose()?,
+        to: to.map(|text| moment(&text)).transpose()?,
+        limit,
+    };
+    let latest = collector.correlated.get();
+    let found = read(&collector, move |store| Ok(store.suspects(&filter)?)).await?;
+    let watermark = latest.as_ref().map(|latest| latest.watermark);
+    let at = latest.as_ref().map(|latest| latest.at);
+    Ok(answer::json(&json!({ "suspects": found, "watermark": watermark, "pass_at": at })))
+}
+
+fn find_tier(word: &str) -> Result<Tier, Refusal> {
+    let found = Tier::ALL.into_iter().find(|tier| tier.as_str() == word);
+    let all = Tier::ALL.map(Tier::as_str).join(", ");
+    found.ok_or_else(|| Refusal::malformed(format!("{word:?} is none of {all}")))
+}
+
+/// One suspect by its number.
+///
+/// # Errors
+/// A [`Refusal`] when there is none.
+pub fn one(store: &dyn Reads, number: i64) -> Result<SuspectRecord, Refusal> {
+    let filter = SuspectFilter { number: Some(number), limit: 1, ..SuspectFilter::default() };
+    let found = store.suspects(&filter)?.pop();
+    found.ok_or_else(|| Refusal::not_found(format!("suspect {number}")))
+}
+
+fn number(text: &str) -> Result<i64, Refusal> {
+    text.parse().map_err(|_| Refusal::not_found(format!("suspect {text:?}")))
+}
+
+/// `GET /api/v1/suspects/{number}`
+pub async fn suspect(State(collector): Shared, Path(text): Path<String>) -> Answer {
+    let number = number(&text)?;
+    let found = read(&collector, move |store| {
+        let suspect = one(store, number)?;
+        let pass = store.pass(suspect.pass)?;
+        Ok(json!({ "suspect": suspect, "pass": pass }))
+    });
+    Ok(answer::json(&found.await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutcomeBody {
+    outcome: Outcome,
+    #[serde(default)]
+    reason: String,
+}
+
+/// `POST /api/v1/suspects/{number}/outcome`
+pub async fn say(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    Path(text): Path<String>,
+    request: Request,
+) -> Answer {
+    let OutcomeBody { outcome, reason } = body(&collector, request).await?;
+    judge(&collector, (person, &text), (outcome, reason)).await
+}
+
+/// Keeps what `person` says of the suspect of this number.
+///
+/// # Errors
+/// A [`Refusal`]: there is no such suspect, the reason is too long, or the store failed.
+pub async fn judge(
+    collector: &Arc<Collector>,
+    (person, text): (Person, &str),
+    (outcome, reason): (Outcome, String),
+) -> Answer {
+    let number = number(text)?;
+    if reason.len() > REASON_BYTES {
+        let detail = format!("the reason must have at most {REASON_BYTES} bytes");
+        return Err(Refusal::malformed(detail));
+    }
+    let suspect = read(collector, move |store| one(store, number)).await?;
+    let who = person.name;
+    act(collector, move |_, context| {
+        let detail = format!("{who} {} suspect {}", outcome.as_str(), suspect.key);
+        let event = EventRecord { at: context.now, host: None, kind: EventKind::Judged, detail };
+        let said = OutcomeRecord {
+            suspect: number,
+            at: context.now,
+            who,
+            outcome,
+            reason,
+            kind: suspect.kind,
+            tier: suspect.evidence.tier,
+            score: suspect.evidence.score,
+        };
+        Ok::<_, IngestError>(vec![Step::Outcome(said), Step::Event(event)])
+    })
+    .await
+}
+
+/// How often people confirmed suspects of one sort of change, or of one tier.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BaseRate {
+    /// The sort of change, or the tier.
+    pub name: String,
+    /// Suspects confirmed.
+    pub confirmed: u64,
+    /// Suspects rejected.
+    pub rejected: u64,
+    /// The share confirmed, drawn towards one half as by one of each: with few it says little.
+    pub rate: f64,
+}
+
+/// Base rates by sort of change and by tier, from what was said last of each suspect.
+pub fn base_rates(outcomes: &[OutcomeRecord]) -> (Vec<BaseRate>, Vec<BaseRate>) {
+    let mut last: BTreeMap<i64, &OutcomeRecord> = BTreeMap::new();
+    for said in outcomes {
+        last.insert(said.suspect, said);
+    }
+    let rates = |pick: fn(&OutcomeRecord) -> &str| {
+        let mut counts: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for said in last.values() {
+            let count = counts.entry(pick(said)).or_default();
+            match said.outcome {
+                Outcome::Confirmed => count.0 += 1,
+                Outcome::Rejected => count.1 += 1,
+            }
+        }
+        let rate = |(name, (confirmed, rejected)): (&str, (u64, u64))| BaseRate {
+            name: name.to_owned(),
+            confirmed,
+            rejected,
+            rate: (confirmed as f64 + 1.0) / ((confirmed + rejected) as f64 + 2.0),
+        };
+        counts.into_iter().map(rate).collect()
+    };
+    (rates(|said| &said.kind), rates(|said| &said.tier))
+}
+
+/// `GET /api/v1/suspects/outcomes`
+pub async fn outcomes(State(collector): Shared) -> Answer {
+    let said = read(&collector, |store| Ok(store.outcomes()?)).await?;
+    let (by_kind, by_tier) = base_rates(&said);
+    Ok(answer::json(&json!({ "outcomes": said, "by_kind": by_kind, "by_tier": by_tier })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VolumeQuery {
+    service: Option<String>,
+    site: Option<String>,
+    bucket: Option<String>,
+    by: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// The most rows of one answer.
+const ROWS: usize = 10_000;
+
+/// `GET /api/v1/cases/volume`
+pub async fn volume(State(collector): Shared, uri: Uri) -> Answer {
+    let VolumeQuery { service, site, bucket, by, from, to } = query(&uri)?;
+    let now = Timestamp::now();
+    let until = collector.correlated.get().map_or(now, |latest| latest.watermark);
+    let to = to.map(|text| moment(&text)).transpose()?.unwrap_or(until);
+    let week = SignedDuration::from_hours(7 * 24);
+    let early = to.checked_sub(week).unwrap_or(Timestamp::UNIX_EPOCH);
+    let from = from.map(|text| moment(&text)).transpose()?.unwrap_or(early);
+    let bucket = match bucket.as_deref() {
+        None | Some("hour") => Bucket::Hour,
+        Some("day") => Bucket::Day,
+        Some("week") => Bucket::Week,
+        Some(_) => return Err(Refusal::malformed("bucket must be hour, day or week")),
+    };
+    let by = by.as_deref().unwrap_or("service").split(',').map(cell_key);
+    let by = by.collect::<Result<Vec<_>, _>>()?;
+    let asked = VolumeAsked { service, site, bucket, by, from, to, until };
+    let mapper = collector.settings().config.mapper();
+    let rows = read(&collector, move |store| {
+        volumes(store, mapper, &asked).map_err(|error| match error {
+            VolumesError::Store(error) => Refusal::from(error),
+            VolumesError::Count(error) => Refusal::malformed(error),
+        })
+    });
+    let rows = rows.await?;
+    if rows.len() > ROWS {
+        let detail =
+            format!("more than {ROWS} rows; take longer buckets, fewer cells or less time");
+        return Err(Refusal::malformed(detail));
+    }
+    Ok(answer::json(&json!({ "volume": rows, "watermark": until })))
+}
+
+fn cell_key(word: &str) -> Result<CellKey, Refusal> {
+    match word {
+        "service" => Ok(CellKey::Service),
+        "site" => Ok(CellKey::Site),
+        "category" => Ok(CellKey::Category),
+        _ => Err(Refusal::malformed("by must name service, site or category")),
+    }
+}

@@ -1,0 +1,68 @@
+//! What a scrape tells of cases and suspects.
+
+use std::collections::BTreeMap;
+
+use super::{Page, View, number, seconds, table};
+use crate::analysis::correlate::Tier;
+use crate::config::CaseSource;
+use crate::serve::correlation::Correlated;
+
+pub(super) fn about_cases(page: &mut Page, view: &View<'_>) {
+    about_sources(page, view);
+    let Some(correlated) = view.correlated else { return };
+    page.one(&table::WATERMARK, seconds(correlated.watermark));
+    page.one(&table::LAST_PASS, seconds(correlated.at));
+    page.one(&table::PASS_TOOK, correlated.took);
+    page.one(&table::PASS_LEFT_OUT, number(correlated.left_out));
+    let (services, sites) = correlated.unmapped;
+    let unmapped = [(vec!["service"], number(services)), (vec!["site"], number(sites))];
+    page.add(&table::CASES_UNMAPPED, unmapped);
+    about_volume(page, correlated);
+    about_suspects(page, correlated);
+}
+
+/// Sources that the configuration names have a label value of their own; the others, which anybody
+/// with a token of scope `cases` may name, share one, the one that is furthest behind.
+fn about_sources(page: &mut Page, view: &View<'_>) {
+    let named = |name: &String| {
+        let known = |source: &CaseSource| source.name == *name;
+        view.config.case_sources.iter().any(known)
+    };
+    let mut good: BTreeMap<&str, f64> = BTreeMap::new();
+    for feed in &view.feeds {
+        let label = if named(&feed.source) { feed.source.as_str() } else { "other" };
+        let through = feed.last_good.map_or(0.0, seconds);
+        let least = good.entry(label).or_insert(through);
+        *least = least.min(through);
+    }
+    page.add(&table::CASE_SOURCE_GOOD, good.into_iter().map(|(name, at)| (vec![name], at)));
+}
+
+fn about_volume(page: &mut Page, correlated: &Correlated) {
+    let opened = correlated.opened.iter();
+    let opened = opened
+        .map(|((service, site), count)| (vec![service.as_str(), site.as_str()], number(*count)));
+    page.add(&table::CASES_OPENED, opened);
+    let volumes = || correlated.volumes.iter().map(|(service, both)| (vec![service], *both));
+    let expected = volumes().filter_map(|(labels, (expected, _))| Some((labels, expected?)));
+    page.add(&table::CASES_EXPECTED, expected);
+    let bound = volumes().filter_map(|(labels, (_, bound))| Some((labels, bound?)));
+    page.add(&table::CASES_BOUND, bound);
+}
+
+fn about_suspects(page: &mut Page, correlated: &Correlated) {
+    let services = correlated.suspects.keys().map(|(service, _)| service.as_str());
+    let mut services: Vec<&str> =
+        services.chain(correlated.volumes.keys().map(String::as_str)).collect();
+    services.sort_unstable();
+    services.dedup();
+    let mut samples = Vec::new();
+    for service in services {
+        for tier in Tier::ALL {
+            let key = (service.to_owned(), tier.as_str().to_owned());
+            let count = correlated.suspects.get(&key).copied().unwrap_or_default();
+            samples.push((vec![service, tier.as_str()], number(count)));
+        }
+    }
+    page.add(&table::SUSPECTS, samples);
+}

@@ -1,0 +1,190 @@
+//! Cases beside changes: the series with its bound, where changes fall, and the suspects, ranked.
+
+use askama::Template;
+use jiff::{SignedDuration, Timestamp};
+
+use super::case_chart::{self, Mark};
+use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link, plain};
+use crate::analysis::cases::Exposure;
+use crate::analysis::correlate::Tier;
+use crate::analysis::volume::{Bucket, CellKey};
+use crate::pass::volumes::{VolumeAsked, VolumesError, volumes};
+use crate::store::{FeedRecord, SuspectFilter, SuspectRecord};
+
+/// How many suspects the page shows: the best of them.
+const SUSPECTS: u32 = 50;
+
+/// The longest stretch of hours; a longer one is shown by days.
+const HOURLY: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// The longest stretch shown.
+const LONGEST: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// The sites a suspect names in its heading.
+const SITES_NAMED: usize = 12;
+
+#[derive(Template)]
+#[template(path = "cases.html")]
+struct Page {
+    style: &'static str,
+    service: String,
+    services: Vec<(String, bool)>,
+    site: String,
+    from: String,
+    to: String,
+    bucket: &'static str,
+    chart: String,
+    total: u64,
+    above: Vec<Above>,
+    suspects: Vec<SuspectRow>,
+    feeds: Vec<FeedRow>,
+    known: Option<Moment>,
+}
+
+/// A stretch of time above its bound, as text beside the chart.
+struct Above {
+    start: String,
+    observed: u64,
+    expected: String,
+}
+
+/// One suspect as the page shows it.
+pub(super) struct SuspectRow {
+    pub(super) number: i64,
+    pub(super) tier: &'static str,
+    pub(super) at: Moment,
+    pub(super) heading: String,
+    pub(super) what: String,
+    pub(super) reach: String,
+    pub(super) verdict: String,
+    pub(super) sentences: Vec<String>,
+    pub(super) hosts: Vec<(String, String)>,
+    pub(super) more_hosts: u64,
+    pub(super) changes: Vec<(i64, String)>,
+    pub(super) said: String,
+    pub(super) link: String,
+}
+
+struct FeedRow {
+    source: String,
+    good: Option<Moment>,
+    problem: String,
+}
+
+/// Draws the page.
+///
+/// # Errors
+/// [`PageError::Query`] for a field that cannot be, [`PageError::Store`] when the store fails.
+pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<String, PageError> {
+    let until = frame.cases_known.unwrap_or(frame.now);
+    let to = query.moment("to")?.unwrap_or(until).min(until);
+    let back = |by| to.checked_sub(by).unwrap_or(Timestamp::UNIX_EPOCH);
+    let week = SignedDuration::from_hours(7 * 24);
+    let from = query.moment("from")?.unwrap_or(back(week)).max(back(LONGEST));
+    let hourly = to.duration_since(from) <= HOURLY;
+    let (bucket, seconds) = if hourly { (Bucket::Hour, 3_600) } else { (Bucket::Day, 86_400) };
+    let given = |field: &str| query.get(field).map(str::to_owned);
+    let (service, site) = (given("service"), given("site"));
+    let asked = VolumeAsked {
+        service: service.clone(),
+        site: site.clone(),
+        bucket,
+        by: vec![if service.is_some() { CellKey::Service } else { CellKey::Category }],
+        from,
+        to,
+        until,
+    };
+    // Without a service all cases are one series.
+    let asked = if service.is_none() { VolumeAsked { by: Vec::new(), ..asked } } else { asked };
+    let rows = volumes(store, frame.mapper.clone(), &asked).map_err(|error| match error {
+        VolumesError::Store(error) => PageError::Store(error),
+        VolumesError::Count(_) => PageError::Query { field: "from", rule: "a time less long ago" },
+    })?;
+    let filter = SuspectFilter {
+        service: service.clone(),
+        from: Some(from),
+        to: Some(to),
+        limit: SUSPECTS,
+        ..SuspectFilter::default()
+    };
+    let suspects = store.suspects(&filter)?;
+    let marks: Vec<Mark> = suspects.iter().map(mark).collect();
+    let mut services: Vec<String> = frame.mapper.services().map(str::to_owned).collect();
+    services.sort();
+    services.dedup();
+    let above = rows.iter().filter(|row| row.alarm).map(|row| Above {
+        start: row.bucket_start.strftime("%Y-%m-%d %H:%M").to_string(),
+        observed: row.observed,
+        expected: row.expected.map_or_else(|| "unknown".to_owned(), |e| format!("{e:.1}")),
+    });
+    let page = Page {
+        style: STYLE_PATH,
+        services: services.into_iter().map(|s| (s.clone(), service.as_ref() == Some(&s))).collect(),
+        service: service.unwrap_or_default(),
+        site: site.unwrap_or_default(),
+        from: query.get("from").unwrap_or_default().to_owned(),
+        to: query.get("to").unwrap_or_default().to_owned(),
+        bucket: if hourly { "hour" } else { "day" },
+        total: rows.iter().map(|row| row.observed).sum(),
+        chart: case_chart::draw(&rows, (from, seconds), &marks),
+        above: above.collect(),
+        suspects: suspects.iter().map(|suspect| row(suspect, frame)).collect(),
+        feeds: store.case_feeds()?.into_iter().map(|feed| feed_row(feed, frame)).collect(),
+        known: frame.cases_known.map(|known| Moment::new(known, frame.now)),
+    };
+    Ok(page.render()?)
+}
+
+fn mark(suspect: &SuspectRecord) -> Mark {
+    Mark { at: suspect.at, number: suspect.number, tier: tier(suspect) }
+}
+
+fn tier(suspect: &SuspectRecord) -> &'static str {
+    let word = suspect.evidence.tier.as_str();
+    let known = Tier::ALL.into_iter().find(|tier| tier.as_str() == word);
+    known.unwrap_or(Tier::Undetermined).as_str()
+}
+
+fn feed_row(feed: FeedRecord, frame: &Frame) -> FeedRow {
+    FeedRow {
+        source: feed.source,
+        good: feed.last_good.map(|good| Moment::new(good, frame.now)),
+        problem: feed.problem,
+    }
+}
+
+/// One suspect as pages show it.
+pub(super) fn row(suspect: &SuspectRecord, frame: &Frame) -> SuspectRow {
+    let service = suspect.candidate.service.as_deref().unwrap_or("all services");
+    let reach = match &suspect.candidate.exposure {
+        Exposure::Everywhere => "every site".to_owned(),
+        Exposure::Unknown => "sites nobody knows".to_owned(),
+        Exposure::Sites(sites) if sites.len() <= SITES_NAMED => sites.join(", "),
+        Exposure::Sites(sites) => {
+            let named = sites.iter().take(SITES_NAMED).cloned().collect::<Vec<_>>().join(", ");
+            format!("{named} and {} more", sites.len() - SITES_NAMED)
+        }
+    };
+    let hosts = suspect.hosts.iter().map(|host| (host.clone(), format!("/hosts/{host}")));
+    let hosts: Vec<(String, String)> = hosts.collect();
+    let changes = suspect.changes.iter();
+    let number = suspect.number;
+    let plural = if suspect.host_count == 1 { "host" } else { "hosts" };
+    SuspectRow {
+        number,
+        tier: tier(suspect),
+        at: Moment::new(suspect.at, frame.now),
+        heading: format!("{} {plural}, {service}", suspect.host_count),
+        what: suspect.parts.join(", "),
+        reach,
+        verdict: plain::verdict(suspect),
+        sentences: plain::sentences(suspect),
+        more_hosts: suspect.host_count.saturating_sub(hosts.len() as u64),
+        hosts,
+        changes: changes.map(|id| (*id, link::change(crate::store::ChangeId(*id)))).collect(),
+        said: suspect.outcome.as_ref().map_or_else(String::new, |said| {
+            format!("{} by {}: {}", said.outcome.as_str(), said.who, said.reason)
+        }),
+        link: format!("/suspects/{number}"),
+    }
+}

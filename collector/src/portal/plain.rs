@@ -1,0 +1,235 @@
+//! What the engine said, in sentences a service desk lead understands. Pure.
+//!
+//! The words are *after*, *together with* and *associated*; nothing here says that a change made a
+//! case. Every number stands with what it is a number of.
+
+use jiff::SignedDuration;
+
+use crate::store::{Evidence, SuspectRecord};
+
+/// What one may go by, in one sentence.
+pub(super) fn verdict(suspect: &SuspectRecord) -> String {
+    let text = match suspect.evidence.tier.as_str() {
+        "supported" => {
+            "Cases rose together with this change: at the sites it reached and not at the others, \
+             by more than chance would easily show."
+        }
+        "possible" => "Cases rose after this change, but something is missing to say more.",
+        "coincident" => {
+            "Cases rose after this change, but the rise was there before, or another change goes \
+             together with it better."
+        }
+        "refuted" => "A rise of a fifth or more after this change is ruled out.",
+        _ => "Nothing can be said of this change yet, or there is too little to say it from.",
+    };
+    text.to_owned()
+}
+
+/// The evidence, one sentence for each kind of it.
+pub(super) fn sentences(suspect: &SuspectRecord) -> Vec<String> {
+    let evidence = &suspect.evidence;
+    let mut all = Vec::new();
+    all.extend(counts(evidence));
+    all.extend(ratio(evidence));
+    all.extend(chance(evidence));
+    all.extend(controls(evidence));
+    all.extend(placebo(evidence));
+    if let Some(seconds) = evidence.lag_seconds {
+        let lag = span(seconds);
+        all.push(format!("The first hour above what is usual began {lag} after the change."));
+    }
+    all.extend(evidence.reason.as_deref().map(|reason| because(reason).to_owned()));
+    if let Some(ratio) = evidence.detectable_ratio.filter(|_| evidence.tier != "supported") {
+        all.push(format!(
+            "With so few cases a rise to {ratio:.1} times as many would have been noticed four \
+             times in five; a smaller one may be there."
+        ));
+    }
+    if !evidence.indistinguishable.is_empty() {
+        let others = evidence.indistinguishable.join(", ");
+        all.push(format!("No count of cases can tell it from {others}."));
+    }
+    all
+}
+
+fn counts(evidence: &Evidence) -> Option<String> {
+    let (observed, expected) = (evidence.observed?, evidence.expected?);
+    let hours = evidence.window_hours;
+    Some(format!(
+        "In the {hours} hours after the change the sites it reached had {observed} cases; their \
+         past and the other sites let expect {expected:.1}."
+    ))
+}
+
+fn ratio(evidence: &Evidence) -> Option<String> {
+    let (ratio, low, high) = (evidence.rate_ratio?, evidence.ci_low?, evidence.ci_high?);
+    Some(format!(
+        "That is {ratio:.1} times as many; with 95 % confidence between {low:.1} and {high:.1} \
+         times."
+    ))
+}
+
+fn chance(evidence: &Evidence) -> Option<String> {
+    let p = evidence.p_value?;
+    let in_words = if p < 0.001 {
+        "less than once in 1000 times".to_owned()
+    } else {
+        format!("about {} times in 1000", (p * 1_000.0).round())
+    };
+    let claims = evidence.q_value.map_or_else(String::new, |q| {
+        format!(
+            " If all changes that look as good are believed, about {:.0} % of them are wrong.",
+            (q * 100.0).ceil()
+        )
+    });
+    Some(format!("Chance alone would show as much {in_words}.{claims}"))
+}
+
+fn controls(evidence: &Evidence) -> Option<String> {
+    let controls = evidence.controls.as_ref()?;
+    let share = controls.share * 100.0;
+    let sites = controls.sites;
+    Some(format!("It was compared with {sites} sites that have {share:.0} % of the cases."))
+}
+
+fn placebo(evidence: &Evidence) -> Option<String> {
+    let placebo = evidence.placebo.as_ref().filter(|placebo| placebo.draws > 0)?;
+    let times = match placebo.exceeded {
+        0 => "in none of them".to_owned(),
+        count => format!("in {count} of them"),
+    };
+    Some(format!(
+        "The same hours of {} past weeks were tried: the same sites rose as much {times}.",
+        placebo.draws
+    ))
+}
+
+/// What kept the tier from being better.
+fn because(reason: &str) -> &'static str {
+    match reason {
+        "unknown_exposure" => {
+            "One of its hosts is of no known site, so nobody knows which sites it reached."
+        }
+        "unknown_service" => "No case of that service was ever seen.",
+        "no_eligible_site" => "None of the sites it reached has had enough cases to compare with.",
+        "window_open" => "The time after the change in which cases are counted is not over yet.",
+        "short_history" => "There are too few weeks of cases before the change.",
+        "too_few_cases" => "Hardly any case is expected in that time.",
+        "no_controls" => {
+            "It reached every site, so something that happened to all would look the same."
+        }
+        "few_sites" => "So few sites are there that chance cannot be ruled out.",
+        "pre_existing" => "The sites were above their usual share already before the change.",
+        "better_explained" => "Another change goes together with this rise better.",
+        "placebo_exceeded" => "The same sites did as much in past weeks without the change.",
+        "indistinguishable" => "Other changes reached the same sites at the same time.",
+        "weak" => "Chance explains this rise too easily.",
+        "inconclusive" => "Neither a rise nor its absence can be shown.",
+        _ => "The engine gave a reason this page does not know.",
+    }
+}
+
+/// A length of time in its largest unit that says something.
+pub(super) fn span(seconds: i64) -> String {
+    let span = SignedDuration::from_secs(seconds);
+    match (span.as_hours(), span.as_mins()) {
+        (0, minutes) => format!("{minutes} minutes"),
+        (hours, _) if hours < 48 => format!("{hours} hours"),
+        (hours, _) => format!("{} days", hours / 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::correlate::{Reason, Tier};
+
+    pub(crate) fn evidence(tier: &str, reason: Option<&str>) -> Evidence {
+        serde_json::from_value(serde_json::json!({
+            "window_hours": 72, "observed": 31, "expected": 12.54, "excess": 18.46,
+            "rate_ratio": 2.487, "ci_low": 1.41, "ci_high": 4.4, "p_value": 0.0045,
+            "q_value": 0.0091, "dispersion": 1.0, "score": 0.84, "llr": 4.8, "tier": tier,
+            "controls": { "sites": 9, "share": 0.75 }, "placebo": { "draws": 4, "exceeded": 0 },
+            "lag_seconds": 10_800, "detectable_ratio": 2.1, "indistinguishable": [],
+            "reason": reason,
+        }))
+        .unwrap()
+    }
+
+    fn suspect(tier: &str, reason: Option<&str>) -> SuspectRecord {
+        SuspectRecord {
+            number: 1,
+            key: "set-1/voice".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            pass: 1,
+            kind: "files".into(),
+            parts: Vec::new(),
+            changes: Vec::new(),
+            total: 1,
+            hosts: Vec::new(),
+            host_count: 1,
+            candidate: crate::analysis::cases::Candidate {
+                id: "set-1/voice".into(),
+                at: 0,
+                service: None,
+                exposure: crate::analysis::cases::Exposure::Everywhere,
+                kind: None,
+                window_hours: None,
+                waves: Vec::new(),
+            },
+            evidence: evidence(tier, reason),
+            outcome: None,
+        }
+    }
+
+    #[test]
+    fn evidence_is_told_in_sentences() {
+        let expect = [
+            "In the 72 hours after the change the sites it reached had 31 cases; their past and \
+             the other sites let expect 12.5.",
+            "That is 2.5 times as many; with 95 % confidence between 1.4 and 4.4 times.",
+            "Chance alone would show as much about 5 times in 1000. If all changes that look as \
+             good are believed, about 1 % of them are wrong.",
+            "It was compared with 9 sites that have 75 % of the cases.",
+            "The same hours of 4 past weeks were tried: the same sites rose as much in none of \
+             them.",
+            "The first hour above what is usual began 3 hours after the change.",
+        ];
+        assert_eq!(sentences(&suspect("supported", None)), expect);
+    }
+
+    const REASONS: [Reason; 14] = [
+        Reason::UnknownExposure,
+        Reason::UnknownService,
+        Reason::NoEligibleSite,
+        Reason::WindowOpen,
+        Reason::ShortHistory,
+        Reason::TooFewCases,
+        Reason::NoControls,
+        Reason::FewSites,
+        Reason::PreExisting,
+        Reason::BetterExplained,
+        Reason::PlaceboExceeded,
+        Reason::Indistinguishable,
+        Reason::Weak,
+        Reason::Inconclusive,
+    ];
+
+    #[test]
+    fn every_tier_and_reason_has_its_sentence_and_none_says_caused() {
+        let mut said = Vec::new();
+        for tier in Tier::ALL {
+            said.push(verdict(&suspect(tier.as_str(), None)));
+        }
+        for reason in REASONS {
+            assert!(!because(reason.as_str()).contains("does not know"), "{reason:?}");
+            said.extend(sentences(&suspect("possible", Some(reason.as_str()))));
+        }
+        for word in ["caus", "because of", "due to", "blame", "fault"] {
+            assert!(!said.join(" ").to_lowercase().contains(word), "{word}");
+        }
+        let unknown = verdict(&suspect("undetermined", None));
+        let different: std::collections::BTreeSet<_> = said[..5].iter().collect();
+        assert_eq!((different.len(), &said[4]), (5, &unknown));
+    }
+}
