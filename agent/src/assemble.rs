@@ -7,7 +7,8 @@
 //! The invariant kept here is *unobserved is not absent*. A part known before is missing from the
 //! new manifest only when the source came to its end, covers the part, and neither saw it, nor
 //! found it the same, nor was blind there. Whatever else happens (an error, a panic, an unreadable
-//! place, a narrower scope, a full section) makes it [`Part::Unobserved`], and counts it.
+//! place, a narrower scope, a full section) makes it
+//! [`Part::Unobserved`](driftline_protocol::snapshot::Part::Unobserved), and counts it.
 
 mod assembler;
 mod memory;

@@ -43,7 +43,8 @@ const HOSTS: &[&str] = &["Component", "Host", "VirtualHost", "component", "host"
 const INCLUDES: &[&str] = &["Include", "include"];
 
 fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
-    let text = decode(bytes);
+    // Lua takes either for one line end, in its long strings too.
+    let text = decode(bytes).replace("\r\n", "\n");
     let tokens = lexer::tokens(&text)?;
     let mut reader = Reader {
         text: &text,
