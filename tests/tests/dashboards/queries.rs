@@ -20,7 +20,7 @@ fn series() -> Vec<Series> {
     vec![
         ("driftline_build_info", "version=\"0.1.0\",revision=\"x\"", |_| 1),
         ("driftline_portal_info", "url=\"https://drift.example\"", |_| 1),
-        ("driftline_hosts", "state=\"active\"", |_| 2),
+        ("driftline_hosts", "state=\"alive\"", |_| 2),
         ("driftline_hosts", "state=\"stale\"", |_| 1),
         ("driftline_hosts", "state=\"dormant\"", |_| 0),
         ("driftline_findings_open", "kind=\"drift\",domain=\"config\",severity=\"warning\"", |_| 3),

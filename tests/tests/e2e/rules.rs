@@ -62,7 +62,7 @@ fn a_rule_judges_what_was_read_and_nothing_else() -> anyhow::Result<()> {
     let packs = fleet.folder().join("rules.d");
     std::fs::create_dir(&packs)?;
     std::fs::write(packs.join("ours.toml"), PACK)?;
-    std::fs::create_dir(fleet.folder().join("collector.d"))?;
+    std::fs::create_dir_all(fleet.folder().join("collector.d"))?;
     let settings = fleet.folder().join("collector.d/rules.toml");
     std::fs::write(settings, "[rules]\nfolder = \"rules.d\"\n")?;
     fleet.take(COLLECTOR)?.stop()?;
