@@ -145,8 +145,11 @@ fn answer(socket: impl AsFd, sequence: u32) -> Result<Option<Vec<Vec<u8>>>, Reas
     let mut piece = vec![0; PIECE_BYTES];
     let (mut total, mut steady) = (0, true);
     loop {
-        let (length, _) =
-            recv(&socket, piece.as_mut_slice(), RecvFlags::empty()).map_err(reason)?;
+        let (length, whole) =
+            recv(&socket, piece.as_mut_slice(), RecvFlags::TRUNC).map_err(reason)?;
+        if whole > length {
+            return Err(Reason::TooLarge);
+        }
         total += length;
         if total > ANSWER_BYTES {
             return Err(Reason::TooLarge);
@@ -166,6 +169,9 @@ fn answer(socket: impl AsFd, sequence: u32) -> Result<Option<Vec<Vec<u8>>>, Reas
                 NLMSG_ERROR => return Err(message.error()),
                 _ => messages.push(message.body.to_vec()),
             }
+        }
+        if !rest.is_empty() {
+            return Err(Reason::Failed); // what is behind it would be missing
         }
     }
 }

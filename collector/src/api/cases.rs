@@ -48,6 +48,11 @@ pub async fn take(
     let problem = taken.problem();
     let intake = &taken.intake;
     let kept = intake.rows.saturating_sub(intake.refused.total);
+    let configured = collector.settings().config.case_sources.iter().any(|s| s.name == name);
+    if let Some(problem) = problem.as_ref().filter(|_| kept == 0 && !configured) {
+        // A mistyped name that sent nothing is no source that correlation should wait for.
+        return Err(Refusal::malformed(problem.clone()));
+    }
     let now = Timestamp::now();
     let reading = CaseReading {
         source: name,

@@ -9,6 +9,7 @@ use axum::http::Uri;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::change::{act, body};
 use super::read::{moment, query, read};
@@ -201,8 +202,13 @@ struct VolumeQuery {
 /// The most rows of one answer.
 const ROWS: usize = 10_000;
 
+/// Whose turn it is to count all cases. Each count reads up to two million of them on a thread that
+/// reports need too; whoever waits here holds none.
+pub(crate) static COUNTING: Semaphore = Semaphore::const_new(2);
+
 /// `GET /api/v1/cases/volume`
 pub async fn volume(State(collector): Shared, uri: Uri) -> Answer {
+    let _turn = COUNTING.acquire().await.map_err(|_| Refusal::failed())?;
     let VolumeQuery { service, site, bucket, by, from, to } = query(&uri)?;
     let now = Timestamp::now();
     let until = collector.correlated.get().map_or(now, |latest| latest.watermark);

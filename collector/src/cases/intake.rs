@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 
 use jiff::tz::TimeZone;
+use serde::Deserializer;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -330,19 +332,38 @@ fn array(mut reader: impl BufRead, desk: &mut Desk<'_>) -> Result<(), ReadError>
     let input = |source| ReadError::Input { line: 0, source };
     let bytes = driftline_protocol::limits::read_bounded(&mut reader, ARRAY_BYTES);
     let bytes = bytes.map_err(input)?;
-    let objects: Vec<Value> =
-        serde_json::from_slice(&bytes).map_err(|error| input(std::io::Error::other(error)))?;
-    drop(bytes);
-    // An array has no lines of its own: its places, from 1, are told instead.
-    for (place, object) in (1..).zip(&objects) {
-        let form = desk.form;
-        if !object.is_object() {
-            desk.refuse(place, Why::NotJson);
-        } else if !desk.row((place, None), |field| member(object, form.column(field))) {
-            break;
-        }
+    let mut json = serde_json::Deserializer::from_slice(&bytes);
+    let read = json.deserialize_seq(Objects(desk)).and_then(|()| json.end());
+    read.map_err(|error| input(std::io::Error::other(error)))
+}
+
+/// The objects of an array, one at a time: as values they take a hundred times their bytes.
+struct Objects<'a, 'd>(&'a mut Desk<'d>);
+
+impl<'de> Visitor<'de> for Objects<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array of cases")
     }
-    Ok(())
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut objects: A) -> Result<(), A::Error> {
+        let desk = self.0;
+        let (mut place, mut goes_on) = (0, true);
+        // An array has no lines of its own: its places, from 1, are told instead.
+        while let Some(object) = objects.next_element::<Value>()? {
+            place += 1;
+            let form = desk.form;
+            if !goes_on {
+                continue; // to the end, so that what is left is known to be JSON
+            } else if !object.is_object() {
+                desk.refuse(place, Why::NotJson);
+            } else {
+                goes_on = desk.row((place, None), |field| member(&object, form.column(field)));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The member `name` of an object, or the one a path of names with dots leads to, as text.

@@ -41,8 +41,8 @@ impl Frame {
     }
 }
 
-/// From `from` on a bar for each bucket of so many seconds, what was expected as a line, the bound as
-/// a step, changes as marks.
+/// From `from` on a bar for each bucket of so many seconds, what was expected as a line, the bound
+/// as a step, changes as marks.
 ///
 /// The result holds only numbers, times and fixed words, so a template may print it as it stands.
 pub(super) fn draw(

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use rustix::fs::{Mode, OFlags};
 use tokio::sync::watch;
 
 use super::case_intake::{self, Taken};
@@ -74,15 +75,18 @@ async fn look_at(
     let listed = folder.to_owned();
     let files = tokio::task::spawn_blocking(move || list(&listed)).await;
     let (mut rows, mut refused) = (0, 0);
-    let (mut through, mut problem) = (None, String::new());
+    let mut through = None;
+    let mut problem;
     match files.map_err(|_| WriteError::Failed)? {
         Err(error) => problem = format!("reading {}: {error}", folder.display()),
-        Ok(files) => {
+        Ok((files, left_out)) => {
+            problem = left_out;
             known.files.retain(|path, _| {
                 path.parent() != Some(folder) || files.iter().any(|(listed, _)| listed == path)
             });
             for (path, stamp) in files {
-                if stamp.written.elapsed().unwrap_or_default() < settled {
+                // A time to come is another clock's, not a file that is still being written.
+                if stamp.written.elapsed().unwrap_or(settled) < settled {
                     continue;
                 }
                 if known.files.get(&path).is_none_or(|(read, _)| *read != stamp) {
@@ -121,7 +125,7 @@ async fn read(
     (path, stamp): (&Path, &Stamp),
 ) -> Result<(Taken, Option<String>), WriteError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let file = match File::open(path) {
+    let file = match open(path) {
         Ok(file) => file,
         Err(error) => {
             let broken = crate::cases::ReadError::Input { line: 0, source: error };
@@ -137,8 +141,19 @@ async fn read(
     Ok((taken, problem))
 }
 
-/// The files of cases in `folder` by name.
-fn list(folder: &Path) -> std::io::Result<Vec<(PathBuf, Stamp)>> {
+/// Opens a regular file, whatever was put into its place since it was listed: a link leads nowhere
+/// and a pipe is not waited for.
+fn open(path: &Path) -> std::io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::RDONLY;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    Ok(file)
+}
+
+/// The files of cases in `folder` by name, and what was wrong with those left out.
+fn list(folder: &Path) -> std::io::Result<(Vec<(PathBuf, Stamp)>, String)> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -150,8 +165,18 @@ fn list(folder: &Path) -> std::io::Result<Vec<(PathBuf, Stamp)>> {
     }
     paths.sort_unstable();
     let first = paths.len().saturating_sub(FILES);
-    let files = paths.into_iter().skip(first);
-    Ok(files.filter_map(|path| stamp_of(&path).map(|stamp| (path, stamp))).collect())
+    let mut problem = String::new();
+    if first > 0 {
+        problem = format!("{first} files beyond {FILES} are not read; move old ones away");
+    }
+    let mut files = Vec::new();
+    for path in paths.into_iter().skip(first) {
+        match fs::metadata(&path) {
+            Ok(_) => files.extend(stamp_of(&path).map(|stamp| (path, stamp))),
+            Err(error) => problem = format!("{}: {error}", path.display()),
+        }
+    }
+    Ok((files, problem))
 }
 
 /// When a regular file was written and how large it is.

@@ -56,12 +56,16 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
         mapper: config.mapper(),
         cases_known: collector.correlated.get().map(|latest| latest.watermark),
     };
+    let counts = uri.path() == "/cases";
+    let turn = if counts { suspects::COUNTING.acquire().await.ok() } else { None };
     let drawn = tokio::task::spawn_blocking(move || {
         let query = Query::parse(uri.query().unwrap_or_default());
         let source = (&*collector.read, &*settings.standards);
         portal::respond(source, &frame, uri.path(), &query)
     });
-    Ok(match drawn.await.map_err(|_| Refusal::failed())? {
+    let drawn = drawn.await;
+    drop(turn);
+    Ok(match drawn.map_err(|_| Refusal::failed())? {
         Ok(html) => (StatusCode::OK, security(), Html(html)).into_response(),
         Err(error) => refused(&error),
     })
@@ -77,7 +81,7 @@ async fn say(
     let person = collector.person(&head.headers, Scope::Admin)?;
     let public = collector.settings().config.public_url.clone();
     browser::check_form(&head.headers, public.as_deref()).map_err(Refusal::malformed)?;
-    let received = collector.budget.read(Class::Enrol, &head.headers, body).await?;
+    let received = collector.budget.read(Class::Small, &head.headers, body).await?;
     let text = std::str::from_utf8(&received.bytes).map_err(Refusal::malformed)?;
     let form = Query::parse(text);
     let outcome = match form.get("outcome") {

@@ -19,6 +19,7 @@ const SECRET_WORDS: &[&str] = &[
     "authtok",
     "authtoken",
     "bindpw",
+    "cak",
     "community",
     "cred",
     "credential",
@@ -203,6 +204,7 @@ const MARKS: &[&str] = &[
     "a1-hash",
     "a1_hash",
     "auth",
+    "cak",
     "communit",
     "cred",
     "key",
@@ -218,6 +220,7 @@ const MARKS: &[&str] = &[
     "code",
     // Names that decide what inside their value is a secret.
     "dsn",
+    "proxy",
 ];
 
 /// The same, for whoever looks through whole texts.
@@ -276,7 +279,8 @@ pub(super) fn names_partial_secret(key: &ItemKey) -> Option<String> {
     let value = |name: &String| !VALUE_SEGMENTS.contains(&name.to_lowercase().as_str());
     let name = segments.filter(value).last()?.to_lowercase();
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    (plain && (name.ends_with("dsn") || name.ends_with("authorization"))).then_some(name)
+    let partial = ["dsn", "authorization", "proxy", "proxyserver"];
+    (plain && partial.iter().any(|end| name.ends_with(end))).then_some(name)
 }
 
 /// Whether a single name, such as `dbPassword` or `X-Api-Key`, names a secret.

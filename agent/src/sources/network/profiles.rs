@@ -24,8 +24,17 @@ pub(super) const DIRECTORY: &str = "/etc/NetworkManager/system-connections";
 const ITS_OWN: [&str; 2] = ["timestamp", "seen-bssids"];
 
 /// Settings that are secrets, beside those whose name says so.
-const SECRETS: [&str; 8] =
-    ["psk", "pin", "wep-key0", "wep-key1", "wep-key2", "wep-key3", "private-key", "preshared-key"];
+const SECRETS: [&str; 9] = [
+    "psk",
+    "pin",
+    "wep-key0",
+    "wep-key1",
+    "wep-key2",
+    "wep-key3",
+    "private-key",
+    "preshared-key",
+    "mka-cak",
+];
 
 /// Says each profile; a place that cannot be listed is blind.
 pub(super) fn read(

@@ -137,7 +137,10 @@ impl ReadCases for Memory {
         let state = self.read();
         let first_good = |case: &CaseRecord| state.cases.feeds.get(&case.source)?.first_good;
         let tells = |case: &&CaseRecord| {
-            case.recorded_at.is_some() || first_good(case).is_some_and(|at| case.opened_at > at)
+            let dated = case.recorded_at.is_some();
+            // One that was opened tomorrow tells of its clock.
+            case.opened_at <= case.received_at
+                && (dated || first_good(case).is_some_and(|at| case.opened_at > at))
         };
         let mut found: Vec<_> = state.cases.by_number.values().filter(tells).collect();
         found.sort_by_key(|case| Reverse(case.place()));

@@ -316,7 +316,8 @@ impl ReadCases for Reader {
                 "SELECT (coalesce(c.recorded_at, c.received_at) - c.opened_at) / 1000000000
                  FROM support_case c JOIN case_word o ON o.id = c.source
                  LEFT JOIN case_feed f ON f.source = o.name
-                 WHERE c.recorded_at IS NOT NULL OR c.opened_at > f.first_good
+                 WHERE (c.recorded_at IS NOT NULL OR c.opened_at > f.first_good)
+                     AND c.opened_at <= c.received_at
                  ORDER BY c.opened_at DESC, c.id DESC LIMIT ?1",
             )?;
             find.query_map([limit], |row| row.get(0))?.collect()

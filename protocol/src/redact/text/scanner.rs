@@ -277,7 +277,9 @@ impl<'a> Scanner<'a> {
             return self.authorization(from);
         } else if matches!(plain, "sip" | "sips") {
             return self.user_info(from);
-        } else if ACCOUNTS.contains(&plain) {
+        } else if ACCOUNTS.contains(&plain)
+            || (is_proxy(plain) && self.next_at(from) < self.place.line_end)
+        {
             return self.account(from);
         } else if plain.ends_with("dsn") {
             return self.data_source(from);
@@ -359,6 +361,11 @@ const CALLS: &[&str] =
 /// Names whose value may be `user:password@host` without a scheme, as SIP servers write accounts.
 pub(super) const ACCOUNTS: &[&str] =
     &["account", "auth", "hosts", "login", "proxy", "register", "upstream", "user", "username"];
+
+/// Whether a name is one of a proxy, which may stand without a scheme: `user:password@host:3128`.
+fn is_proxy(plain: &str) -> bool {
+    plain.ends_with("proxy") || plain.ends_with("proxyserver")
+}
 
 /// How far names, and user, password and host of a URL, are looked for, in bytes. No real one is
 /// longer, and a line that repeats their beginning must not cost the square of its length.

@@ -53,7 +53,7 @@ impl Scanner<'_> {
     }
 
     /// Where the next `@` stands; each is searched for once, however often it is asked for.
-    fn next_at(&mut self, from: usize) -> usize {
+    pub(super) fn next_at(&mut self, from: usize) -> usize {
         if !(self.at_sign.start..=self.at_sign.end).contains(&from) {
             let rest = tail(self.text, from);
             self.at_sign = from..from + rest.find('@').unwrap_or(rest.len());
