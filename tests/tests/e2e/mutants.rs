@@ -78,11 +78,7 @@ const MUTANTS: [Mutant; 24] = [
         "cases::a_central_host_is_tried_against_the_sites_it_serves",
     ),
     (COLLECTOR, "every_change_is_supported", "cases::the_same_rise_everywhere_is_nobodys"),
-    (
-        COLLECTOR,
-        "correlate_no_controls",
-        "cases::a_rollout_with_a_rise_where_it_went_is_supported_and_comes_first",
-    ),
+    (COLLECTOR, "correlate_no_controls", "cases::the_same_rise_everywhere_is_nobodys"),
     // Alerts carry evidence.
     (
         COLLECTOR,
