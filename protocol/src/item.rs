@@ -17,6 +17,9 @@ use crate::limits;
 #[serde(try_from = "String", into = "String")]
 pub struct ItemKey(Box<str>);
 
+/// How many digits the digest of a key that was too long has.
+const DIGEST_DIGITS: usize = 64;
+
 /// A text that cannot be a key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("item key of {0} bytes must have 1 to {limit} bytes", limit = limits::ITEM_KEY_BYTES)]
@@ -69,6 +72,14 @@ impl ItemKey {
             true => segment.replace("~2", "@").replace("~1", "/").replace("~0", "~"),
             false => segment.to_owned(),
         })
+    }
+
+    /// The beginning and the digest of a key that was too long; the digest is of what the key was,
+    /// secrets included, until the redactor puts a keyed one in its place.
+    pub(crate) fn cut_digest(&self) -> Option<(&str, &str)> {
+        let (head, digest) = self.0.rsplit_once('…')?;
+        let digits = digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (digits && digest.len() == DIGEST_DIGITS).then_some((head, digest))
     }
 
     fn bounded(mut key: String) -> Self {

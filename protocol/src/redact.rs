@@ -258,10 +258,20 @@ impl Redactor {
         if key.is_attribute() || text::are_plain_words(key.as_str()) {
             return None;
         }
+        let keyed = self.keyed_end(key);
+        let key = keyed.as_ref().unwrap_or(key);
         let segments: Vec<String> = key.segments().collect();
         let redacted: Vec<_> = segments.iter().map(|segment| self.redact_text(segment)).collect();
         let same = redacted.iter().all(|segment| matches!(segment, Cow::Borrowed(_)));
-        (!same).then(|| ItemKey::of(redacted))
+        if same { keyed } else { Some(ItemKey::of(redacted)) }
+    }
+
+    /// A key that was too long, ending in a keyed digest: a plain one of a command with a password
+    /// would let anybody try passwords.
+    fn keyed_end(&self, key: &ItemKey) -> Option<ItemKey> {
+        let (head, digest) = key.cut_digest()?;
+        let keyed = self.fingerprint(digest.as_bytes()).digest;
+        ItemKey::try_from(format!("{head}…{keyed}")).ok()
     }
 
     fn redact_named(&self, key: &ItemKey, value: ItemValue) -> ItemValue {

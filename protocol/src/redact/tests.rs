@@ -484,3 +484,23 @@ proptest! {
         prop_assert_eq!(canonical::encode(redactor().redact(part(again.collect())).get()), bytes);
     }
 }
+
+/// The digest at the end of a key that was too long is of its raw text: keyed, it is no oracle.
+#[test]
+fn a_key_that_was_too_long_ends_in_a_keyed_digest() {
+    let long = format!("0 3 * * * backup {} --pin 4711", "x".repeat(2_000));
+    let key = ItemKey::of(["job", long.as_str()]);
+    let plain = key.as_str().rsplit_once('…').unwrap().1.to_owned();
+    let shown = |redactor: &Redactor| {
+        let items = RawItems::from([(key.clone(), RawItem::plain(ItemValue::Nothing))]);
+        let reading = Reading { parser: "text".into(), version: 1, scope: Digest([0; 32]) };
+        let content = Content::Read;
+        let raw = RawObserved { reading, raw: None, size: None, content, items };
+        let redacted = redactor.redact(RawPart::Observed(raw)).into_inner();
+        redacted.observed().unwrap().items.keys().next().unwrap().clone()
+    };
+    let (one, other) = (shown(&Redactor::new([1; 32])), shown(&Redactor::new([2; 32])));
+    assert!(!one.as_str().contains(&plain), "{one} holds the plain digest");
+    assert_ne!(one, other, "the digest does not depend on the key");
+    assert_eq!(one, shown(&Redactor::new([1; 32])));
+}
