@@ -164,6 +164,20 @@ impl ItemValue {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
+
+    /// The text, where the value is one text and nothing else.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Nothing
+            | Self::Flag(_)
+            | Self::Integer(_)
+            | Self::Fingerprint(_)
+            | Self::List(_)
+            | Self::Set(_)
+            | Self::Lines(_) => None,
+        }
+    }
 }
 
 /// One value and, where the order of items has meaning, its place.

@@ -335,7 +335,7 @@ impl Redactor {
     /// Replaces the secrets of a list that is a command line, as JSON writes arguments: what
     /// follows an option may be its value.
     fn redact_arguments(&self, values: Vec<ItemValue>) -> Vec<ItemValue> {
-        let texts: Option<Vec<&str>> = values.iter().map(as_text).collect();
+        let texts: Option<Vec<&str>> = values.iter().map(ItemValue::as_text).collect();
         let Some(texts) = texts.filter(|texts| texts.iter().any(|text| text.starts_with('-')))
         else {
             return values;
@@ -408,19 +408,6 @@ impl RawHasher {
 fn redacted_scope(scope: Digest) -> Digest {
     let hashed = [scope.0.as_slice(), &REDACTION_VERSION.to_le_bytes()].concat();
     Digest(blake3::derive_key(SCOPE_CONTEXT, &hashed))
-}
-
-fn as_text(value: &ItemValue) -> Option<&str> {
-    match value {
-        ItemValue::Text(text) => Some(text),
-        ItemValue::Nothing
-        | ItemValue::Flag(_)
-        | ItemValue::Integer(_)
-        | ItemValue::Fingerprint(_)
-        | ItemValue::List(_)
-        | ItemValue::Set(_)
-        | ItemValue::Lines(_) => None,
-    }
 }
 
 /// `key`, or the key with a number after it where redaction made two keys one.

@@ -48,21 +48,20 @@ pub async fn take(
     let problem = taken.problem();
     let intake = &taken.intake;
     let kept = intake.rows.saturating_sub(intake.refused.total);
-    let configured = collector.settings().config.case_sources.iter().any(|s| s.name == name);
-    if let Some(problem) = problem.as_ref().filter(|_| kept == 0 && !configured) {
-        // A mistyped name that sent nothing is no source that correlation should wait for.
-        return Err(Refusal::malformed(problem.clone()));
-    }
     let now = Timestamp::now();
     let reading = CaseReading {
-        source: name,
+        source: name.clone(),
         at: now,
         good_through: problem.is_none().then_some(now),
         rows: intake.rows,
         refused: intake.refused.total,
         problem: problem.clone().unwrap_or_default(),
     };
-    case_intake::note(&collector, reading).await?;
+    let configured = collector.settings().config.case_sources.iter().any(|s| s.name == name);
+    // A mistyped name that sent nothing is no source that correlation should wait for.
+    if problem.is_none() || kept > 0 || configured {
+        case_intake::note(&collector, reading).await?;
+    }
     if let Some(problem) = problem.filter(|_| kept == 0) {
         return Err(Refusal::malformed(problem));
     }

@@ -28,7 +28,7 @@ pub enum Unit {
 /// where each has a bit the other lacks.
 pub fn compare(a: &ItemValue, b: &ItemValue, unit: Unit) -> Option<Ordering> {
     match unit {
-        Unit::Version => Some(versions(text(a)?, text(b)?)),
+        Unit::Version => Some(versions(a.as_text()?, b.as_text()?)),
         Unit::Mode => modes(mode(a)?, mode(b)?),
         Unit::Count | Unit::Days => Some(count(a)?.cmp(&count(b)?)),
         Unit::Seconds => Some(scaled(a, seconds)?.cmp(&scaled(b, seconds)?)),
@@ -36,32 +36,19 @@ pub fn compare(a: &ItemValue, b: &ItemValue, unit: Unit) -> Option<Ordering> {
     }
 }
 
-fn text(value: &ItemValue) -> Option<&str> {
-    match value {
-        ItemValue::Text(text) => Some(text),
-        ItemValue::Nothing
-        | ItemValue::Flag(_)
-        | ItemValue::Integer(_)
-        | ItemValue::Fingerprint(_)
-        | ItemValue::List(_)
-        | ItemValue::Set(_)
-        | ItemValue::Lines(_) => None,
-    }
-}
-
 fn count(value: &ItemValue) -> Option<i64> {
     if let ItemValue::Integer(number) = value {
         return Some(*number);
     }
-    text(value)?.trim().parse().ok()
+    value.as_text()?.trim().parse().ok()
 }
 
 fn scaled(value: &ItemValue, read: fn(&str) -> Option<i64>) -> Option<i64> {
-    count(value).or_else(|| read(text(value)?))
+    count(value).or_else(|| read(value.as_text()?))
 }
 
 fn mode(value: &ItemValue) -> Option<u32> {
-    u32::from_str_radix(text(value)?, 8).ok()
+    u32::from_str_radix(value.as_text()?, 8).ok()
 }
 
 /// Modes are sets of bits: one is at most the other when it has no bit beyond it.
