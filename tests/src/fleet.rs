@@ -260,6 +260,38 @@ impl Fleet {
             Ok(self.snapshot(host)?.contains(text).then_some(Ok(())))
         })?
     }
+
+    /// The same under a supervisor: what ended by itself is started again, as the service manager
+    /// would do. Gives how often that was necessary.
+    ///
+    /// # Errors
+    /// When the text does not arrive in time, however often something was started again.
+    pub fn wait_for_supervised(&mut self, host: &str, text: &str) -> anyhow::Result<u32> {
+        let what = format!("{text} of {host} reaches the collector, whatever ends");
+        let mut restarts = 0;
+        wait::until(&what, PATIENCE, || {
+            for ended in self.ended() {
+                restarts += 1;
+                drop(self.take(&ended)?);
+                // One that ends again at once is found in the next round.
+                self.start_again(&ended).ok();
+            }
+            let seen = self.collector.is_some().then(|| self.snapshot(host));
+            Ok(seen.is_some_and(|seen| seen.is_ok_and(|seen| seen.contains(text))).then_some(()))
+        })?;
+        Ok(restarts)
+    }
+
+    /// Who ran and ended by itself.
+    fn ended(&mut self) -> Vec<String> {
+        let gone = |process: &mut Option<Process>| {
+            process.as_mut().is_some_and(|process| process.check_alive().is_err())
+        };
+        let collector = gone(&mut self.collector).then(|| programs::COLLECTOR.to_owned());
+        let agents = self.agents.iter_mut();
+        let agents = agents.filter_map(|(host, agent)| gone(&mut agent.process).then_some(host));
+        agents.cloned().chain(collector).collect()
+    }
 }
 
 /// The sum of the samples of `name` in an exposition whose label text contains each of `labels`.

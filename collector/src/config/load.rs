@@ -7,6 +7,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use driftline_protocol::limits;
 use serde::{Deserialize, Deserializer, de};
@@ -217,6 +218,20 @@ fn files(file: &Path) -> Result<Vec<PathBuf>, ConfigError> {
         files.append(&mut drop_ins(&file.with_file_name(folder))?);
     }
     Ok(files)
+}
+
+/// How the files stand: path, size and time of change of each. Two that are equal, some time apart,
+/// say that nobody was writing.
+pub(crate) type Standing = Vec<(PathBuf, u64, Option<SystemTime>)>;
+
+/// How the files that [`load`] reads stand now. What cannot be looked at is missing here; reading
+/// it will say why.
+pub(crate) fn standing(file: &Path) -> Standing {
+    let state = |path: PathBuf| {
+        let found = std::fs::metadata(&path).ok()?;
+        Some((path, found.len(), found.modified().ok()))
+    };
+    files(file).unwrap_or_default().into_iter().filter_map(state).collect()
 }
 
 fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {

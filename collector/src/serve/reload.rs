@@ -22,8 +22,13 @@ use crate::standards::Standards;
 use crate::store::{EventKind, EventRecord, Step};
 use crate::tls;
 
-/// How long saves are gathered before the files are read: editors write in several steps.
+/// How long the files must stand still before they are read: editors write in several steps, and a
+/// file that is written in place is empty for a moment. Half a file can be a valid one.
 const SETTLE: Duration = Duration::from_millis(200);
+
+/// How often that is waited for before the files are read as they are, so that a file somebody
+/// writes all the time does not keep the others from being read.
+const SETTLES: usize = 25;
 
 /// Starts the task, unless there is no file to reload.
 ///
@@ -43,6 +48,9 @@ pub fn spawn(
     tasks.spawn(run(reload, hangup, stopped.clone()));
     Ok(())
 }
+
+/// What the files say, as [`Reload::read`] gives it.
+type Read = anyhow::Result<Option<(Settings, String)>>;
 
 struct Reload {
     collector: Arc<Collector>,
@@ -68,12 +76,13 @@ async fn run(
         tokio::select! {
             _ = stopped.changed() => return,
             _ = hangup.recv() => {}
-            _ = saves.recv() => {
-                tokio::time::sleep(SETTLE).await;
-                saves.try_recv().ok();
-            }
+            _ = saves.recv() => {}
         }
-        reload.once().await;
+        let read = tokio::select! {
+            _ = stopped.changed() => return,
+            read = reload.read_at_rest() => read,
+        };
+        reload.take(read).await;
     }
 }
 
@@ -114,8 +123,26 @@ fn watch(
 }
 
 impl Reload {
-    async fn once(&mut self) {
-        let detail = match self.read() {
+    /// Reads the files once nobody is writing them, before or while they are read.
+    async fn read_at_rest(&self) -> Read {
+        let mut before = load::standing(&self.file);
+        for _ in 0..SETTLES {
+            tokio::time::sleep(SETTLE).await;
+            let now = load::standing(&self.file);
+            if now == before {
+                let read = self.read();
+                if load::standing(&self.file) == now {
+                    return read;
+                }
+            }
+            before = now;
+        }
+        tracing::warn!("the configuration is being written all the time; it is read as it is");
+        self.read()
+    }
+
+    async fn take(&mut self, read: Read) {
+        let detail = match read {
             Ok(None) => return,
             Ok(Some((settings, note))) => {
                 self.told.clear();
@@ -147,7 +174,7 @@ impl Reload {
 
     /// The settings in the files, or `None` when they are those in use; with what has to wait for a
     /// start.
-    fn read(&self) -> anyhow::Result<Option<(Settings, String)>> {
+    fn read(&self) -> Read {
         let mut config = load::load(&self.file)?;
         let secret = super::secret(&config)?;
         let old = self.collector.settings();
