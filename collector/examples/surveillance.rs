@@ -105,9 +105,10 @@ impl Agreement {
         let alarm = ours.is_some_and(|ours| ours.alarm);
         self.same_alarms += usize::from(alarm == said.alarm);
         self.outbreaks += usize::from(said.outbreak);
-        for (place, alarm) in [alarm, said.alarm].into_iter().enumerate() {
-            self.alarms[place] += usize::from(alarm);
-            self.caught[place] += usize::from(alarm && said.outbreak);
+        let sums = self.alarms.iter_mut().zip(&mut self.caught);
+        for ((alarms, caught), alarm) in sums.zip([alarm, said.alarm]) {
+            *alarms += usize::from(alarm);
+            *caught += usize::from(alarm && said.outbreak);
         }
         let bounds = ours.and_then(|ours| ours.bound).zip(said.bound);
         if let Some((ours, theirs)) = bounds {
