@@ -39,6 +39,8 @@ pub mod kamailio;
 
 pub mod crontab;
 
+pub mod cups;
+
 pub mod pam;
 
 pub mod prosody;
@@ -59,6 +61,8 @@ pub mod toml;
 
 mod tree;
 
+pub mod written;
+
 pub mod xml;
 
 pub mod yaml;
@@ -71,6 +75,8 @@ mod tests;
 /// Formats that know one path stand before those that judge by the content, and `text`, which
 /// claims everything, stands last.
 pub static ALL: &[&Format] = &[
+    &written::FORMAT,
+    &cups::FORMAT,
     &lists::HOSTS,
     &lists::FSTAB,
     &lists::CRYPTTAB,

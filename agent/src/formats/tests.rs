@@ -22,6 +22,7 @@ mod prosody;
 mod relays;
 mod text;
 mod toml;
+mod written;
 mod xml;
 mod yaml;
 

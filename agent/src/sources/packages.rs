@@ -4,9 +4,13 @@
 //! without that file has no part. Keys are `name:arch/version`, `…/status` where a package is
 //! anything but properly installed, and `…/hold`. Waiting for triggers is properly installed: each
 //! run of dpkg passes through it, and the next one ends it. A package that stays unpacked or half
-//! configured is trouble and stays visible; while dpkg runs it shows for as long as it is so, since
-//! a reader cannot tell the one from the other. It does not know who installed what: that is the
-//! package logs' business.
+//! configured is trouble and is told.
+//!
+//! While a package manager is at work (`lock`) half of its work is no state of the host: the source
+//! says `changing`, and is read again until the work is done. It does not know who installed what:
+//! that is the package logs' business.
+
+mod lock;
 
 use std::path::{Path, PathBuf};
 
@@ -74,6 +78,9 @@ impl Source for Packages {
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
+        if lock::is_held(machine) {
+            return Err(Reason::Changing);
+        }
         let name = part_name("dpkg");
         if self.memory.carry(&name, machine, sink) == Carry::Carried {
             return Ok(());
