@@ -30,6 +30,7 @@ use self::reader::Patience;
 use self::reload::Configs;
 pub use self::vitals::Vitals;
 use crate::assemble::{self, Now};
+use crate::budget;
 use crate::clock;
 use crate::config::Config;
 use crate::machine::Machine;
@@ -161,6 +162,7 @@ async fn live<T>(
         make: maker(config),
         rescan_ms: config.sources.rescan_seconds.saturating_mul(1_000),
         patience: Patience::default(),
+        budgets: config.budget,
         vitals: vitals.clone(),
         sources,
         machine,
@@ -351,6 +353,8 @@ fn watching(watcher: &Arc<Watcher>, vitals: &Vitals) -> Watching {
         source_restarts: vitals.restarts(),
         sources_stuck: vitals.stuck(),
         config_refused: vitals.config_refused(),
+        over_budget: vitals.over_budget(),
+        usage: budget::usage(),
     })
 }
 

@@ -23,6 +23,7 @@ mod timeline;
 mod value;
 
 use askama::Template;
+use driftline_protocol::wire::AgentStatus;
 use jiff::{SignedDuration, Timestamp};
 
 pub use link::Query;
@@ -56,6 +57,8 @@ pub struct Frame {
     pub mapper: Mapper,
     /// Up to when nearly all cases are known; `None` before the first pass.
     pub cases_known: Option<Timestamp>,
+    /// How the agent of the host that the page is about fares, once it was heard.
+    pub agent: Option<AgentStatus>,
 }
 
 /// Why there is no page.
