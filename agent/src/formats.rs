@@ -25,6 +25,8 @@ pub mod build;
 
 pub mod key_value;
 
+pub mod hocon;
+
 pub mod ini;
 
 pub mod json;
@@ -41,9 +43,17 @@ pub mod crontab;
 
 pub mod cups;
 
+pub mod nftables;
+
 pub mod pam;
 
+pub mod plist;
+
+pub mod properties;
+
 pub mod prosody;
+
+pub mod registry;
 
 pub mod relays;
 
@@ -98,6 +108,13 @@ pub static ALL: &[&Format] = &[
     &sshd::FORMAT,
     &sudoers::FORMAT,
     &systemd::FORMAT,
+    &nftables::NFT,
+    &nftables::IPTABLES,
+    &hocon::FORMAT,
+    &hocon::PIPEWIRE,
+    &properties::FORMAT,
+    &registry::FORMAT,
+    &plist::FORMAT,
     &script::TOOLS,
     &asterisk::DIALPLAN,
     &asterisk::VOICEMAIL,
@@ -178,7 +195,7 @@ impl FormatError {
 ///
 /// `head` should hold at least the first 1,024 bytes, or the whole of a smaller file.
 pub fn claiming(path: &str, head: &[u8]) -> Option<&'static Format> {
-    if lines::is_binary(head) {
+    if lines::is_binary(head) && !registry::is_wide(head) {
         return None;
     }
     ALL.iter().find(|format| (format.claims)(path, head)).copied()
