@@ -38,6 +38,16 @@ pub mod cron;
 
 pub mod browser_policy;
 
+pub mod firewall;
+
+pub mod directory;
+
+pub mod containers;
+
+pub mod desktop_uc_client;
+
+pub mod audio;
+
 pub mod origins;
 
 pub mod files;
@@ -82,6 +92,11 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
         Box::new(network::Network::new()),
         Box::new(cron::Cron::new()),
         Box::new(browser_policy::BrowserPolicy::new()),
+        Box::new(firewall::Firewall::new()),
+        Box::new(directory::Directory::new()),
+        Box::new(containers::Containers::new()),
+        Box::new(desktop_uc_client::DesktopUcClient::new()),
+        Box::new(audio::Audio::new()),
     ];
     for product in origins::ALL {
         sources.push(Box::new(origins::Origins::new(product)));

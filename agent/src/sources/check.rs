@@ -17,7 +17,8 @@ use driftline_protocol::snapshot::{Content, Part, Reason};
 
 use crate::machine::{Machine, Seam};
 use crate::sources::{Carry, Receipt, Sink, Source};
-use crate::sources::{accounts, browser_policy, certificates, cron, files, kernel_policy};
+use crate::sources::{accounts, audio, browser_policy, certificates, containers, cron};
+use crate::sources::{desktop_uc_client, directory, files, firewall, kernel_policy};
 use crate::sources::{listeners, login_policy, network, origins, os, packages};
 use crate::sources::{services, time_sync};
 
@@ -116,6 +117,11 @@ fn fixtures() -> Vec<Fixture> {
         network::tests::fixture(),
         cron::tests::fixture(),
         browser_policy::tests::fixture(),
+        firewall::tests::fixture(),
+        directory::tests::fixture(),
+        containers::tests::fixture(),
+        desktop_uc_client::tests::fixture(),
+        audio::tests::fixture(),
         origins::tests::asterisk(),
         origins::tests::kamailio(),
         origins::tests::opensips(),
