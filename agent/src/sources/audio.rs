@@ -6,22 +6,20 @@
 //! not read; headsets that are plugged in (USB, Bluetooth) come and go and are left out. Steps of a
 //! start script of PulseAudio keep their order.
 
-use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::{Domain, Reason};
-use rustix::fs::FileType;
 
 use crate::formats::lists::RULES;
-use crate::formats::{Format, hocon, ini, text};
-use crate::machine::{Entry, Machine};
+use crate::formats::{hocon, ini, text};
+use crate::machine::Machine;
+use crate::sources::each::Places;
 use crate::sources::look::{Look, Memory};
 use crate::sources::table::{Bytes, Table, Trouble, read_all, say, text as text_of};
-use crate::sources::{Manual, Sink, Source, each, source_name};
+use crate::sources::{Manual, Sink, Source, source_name};
 
 /// Raised whenever the same files give other items.
 const VERSION: u32 = 1;
@@ -33,33 +31,32 @@ const CARDS_BYTES: u64 = 64 * 1024;
 
 const TABLES: &[Table] = &[Table { name: "cards", bytes: Bytes::Momentary, read: cards }];
 
-/// Single files.
-const FILES: [(&str, &Format); 6] = [
-    ("/etc/asound.conf", &text::FORMAT),
-    ("/etc/pulse/client.conf", &ini::FORMAT),
-    ("/etc/pulse/daemon.conf", &ini::FORMAT),
-    ("/etc/pulse/default.pa", &RULES),
-    ("/etc/pulse/system.pa", &RULES),
-    ("/etc/modprobe.d/alsa-base.conf", &RULES),
-];
-
-/// Folders of files, by the end of their names.
-const FOLDERS: [(&str, &str, &Format); 14] = [
-    ("/etc/pipewire", ".conf", &hocon::PIPEWIRE),
-    ("/etc/pipewire/pipewire.conf.d", ".conf", &hocon::PIPEWIRE),
-    ("/etc/pipewire/client.conf.d", ".conf", &hocon::PIPEWIRE),
-    ("/etc/pipewire/client-rt.conf.d", ".conf", &hocon::PIPEWIRE),
-    ("/etc/pipewire/pipewire-pulse.conf.d", ".conf", &hocon::PIPEWIRE),
-    ("/etc/pipewire/jack.conf.d", ".conf", &hocon::PIPEWIRE),
-    ("/etc/wireplumber", ".conf", &hocon::PIPEWIRE),
-    ("/etc/wireplumber/wireplumber.conf.d", ".conf", &hocon::PIPEWIRE),
-    ("/etc/wireplumber/main.lua.d", ".lua", &text::FORMAT),
-    ("/etc/wireplumber/bluetooth.lua.d", ".lua", &text::FORMAT),
-    ("/etc/pulse/client.conf.d", ".conf", &ini::FORMAT),
-    ("/etc/pulse/daemon.conf.d", ".conf", &ini::FORMAT),
-    ("/etc/pulse/default.pa.d", ".pa", &RULES),
-    ("/etc/alsa/conf.d", ".conf", &text::FORMAT),
-];
+const PLACES: Places = Places {
+    files: &[
+        ("/etc/asound.conf", &text::FORMAT),
+        ("/etc/pulse/client.conf", &ini::FORMAT),
+        ("/etc/pulse/daemon.conf", &ini::FORMAT),
+        ("/etc/pulse/default.pa", &RULES),
+        ("/etc/pulse/system.pa", &RULES),
+        ("/etc/modprobe.d/alsa-base.conf", &RULES),
+    ],
+    folders: &[
+        ("/etc/pipewire", ".conf", &hocon::PIPEWIRE),
+        ("/etc/pipewire/pipewire.conf.d", ".conf", &hocon::PIPEWIRE),
+        ("/etc/pipewire/client.conf.d", ".conf", &hocon::PIPEWIRE),
+        ("/etc/pipewire/client-rt.conf.d", ".conf", &hocon::PIPEWIRE),
+        ("/etc/pipewire/pipewire-pulse.conf.d", ".conf", &hocon::PIPEWIRE),
+        ("/etc/pipewire/jack.conf.d", ".conf", &hocon::PIPEWIRE),
+        ("/etc/wireplumber", ".conf", &hocon::PIPEWIRE),
+        ("/etc/wireplumber/wireplumber.conf.d", ".conf", &hocon::PIPEWIRE),
+        ("/etc/wireplumber/main.lua.d", ".lua", &text::FORMAT),
+        ("/etc/wireplumber/bluetooth.lua.d", ".lua", &text::FORMAT),
+        ("/etc/pulse/client.conf.d", ".conf", &ini::FORMAT),
+        ("/etc/pulse/daemon.conf.d", ".conf", &ini::FORMAT),
+        ("/etc/pulse/default.pa.d", ".pa", &RULES),
+        ("/etc/alsa/conf.d", ".conf", &text::FORMAT),
+    ],
+};
 
 /// The source; see the page's head.
 pub struct Audio {
@@ -99,27 +96,12 @@ impl Source for Audio {
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        let files = FILES.iter().map(|(path, _)| *path);
-        files.chain(FOLDERS.iter().map(|(path, ..)| *path)).map(PathBuf::from).collect()
+        PLACES.watched()
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         read_all(TABLES, ("audio", self.version), &mut self.memory, (machine, sink));
-        let mut named = BTreeSet::new();
-        for (path, format) in FILES {
-            let place = (Path::new(path), format);
-            named.extend(each::file(place, self.version, &mut self.memory, (machine, sink)));
-        }
-        for (folder, suffix, format) in FOLDERS {
-            let is_told = |entry: &Entry| {
-                entry.kind != FileType::Directory
-                    && entry.name.as_bytes().ends_with(suffix.as_bytes())
-            };
-            for path in each::below(folder, is_told, (machine, sink)) {
-                let place = (path.as_path(), format);
-                named.extend(each::file(place, self.version, &mut self.memory, (machine, sink)));
-            }
-        }
+        let named = PLACES.read(self.version, &mut self.memory, (machine, sink));
         self.memory.retain(|part| !part.as_str().starts_with('/') || named.contains(part));
         Ok(())
     }

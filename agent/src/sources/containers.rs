@@ -150,10 +150,13 @@ impl Source for Containers {
             }
         }
         for path in PODMAN {
-            if !machine.stat(Path::new(path)).is_ok_and(|stat| stat.is_none()) {
-                sink.seen(part_name("podman"), RawPart::Unobserved(Reason::Unsupported));
-                break;
-            }
+            let reason = match machine.stat(Path::new(path)) {
+                Ok(None) => continue,
+                Ok(Some(_)) => Reason::Unsupported,
+                Err(reason) => reason,
+            };
+            sink.seen(part_name("podman"), RawPart::Unobserved(reason));
+            break;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What may come in and go out: the packet filter as configured, and whether it stands.
 //!
-//! Parts: each script of nftables with what it includes, each file of saved iptables rules, ufw's
+//! Parts: each script of nftables in a known place, each file of saved iptables rules, ufw's
 //! settings and rules, firewalld's settings, zones, services and policies, under their paths; and
 //! on a running host `chains`, the base chains the kernel has with hook, priority and policy. The
 //! kernel tells them to nobody without CAP_NET_ADMIN, which the agent's unit does not have: there
@@ -9,53 +9,50 @@
 
 mod chains;
 
-use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
-use rustix::fs::FileType;
 
-use crate::formats::{Format, key_value, nftables, xml};
-use crate::machine::{Entry, Machine};
+use crate::formats::{key_value, nftables, xml};
+use crate::machine::Machine;
 use crate::netlink::{self, Question};
+use crate::sources::each::Places;
 use crate::sources::look::Memory;
 use crate::sources::table::momentary;
-use crate::sources::{Manual, Sink, Source, each, part_name, source_name};
+use crate::sources::{Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same files give other items.
 const VERSION: u32 = 1;
 
-/// Single files.
-const FILES: [(&str, &Format); 11] = [
-    ("/etc/nftables.conf", &nftables::NFT),
-    ("/etc/sysconfig/nftables.conf", &nftables::NFT),
-    ("/etc/iptables/rules.v4", &nftables::IPTABLES),
-    ("/etc/iptables/rules.v6", &nftables::IPTABLES),
-    ("/etc/iptables/iptables.rules", &nftables::IPTABLES),
-    ("/etc/iptables/ip6tables.rules", &nftables::IPTABLES),
-    ("/etc/sysconfig/iptables", &nftables::IPTABLES),
-    ("/etc/sysconfig/ip6tables", &nftables::IPTABLES),
-    ("/etc/default/ufw", &key_value::ASSIGNMENTS),
-    ("/etc/ufw/ufw.conf", &key_value::ASSIGNMENTS),
-    ("/etc/firewalld/firewalld.conf", &key_value::ASSIGNMENTS),
-];
-
-/// Folders of files, by the end of their names.
-const FOLDERS: [(&str, &str, &Format); 9] = [
-    ("/etc/nftables.d", ".nft", &nftables::NFT),
-    ("/etc/nftables", ".nft", &nftables::NFT),
-    ("/etc/ufw", ".rules", &nftables::IPTABLES),
-    ("/etc/firewalld", ".xml", &xml::FORMAT),
-    ("/etc/firewalld/zones", ".xml", &xml::FORMAT),
-    ("/etc/firewalld/services", ".xml", &xml::FORMAT),
-    ("/etc/firewalld/policies", ".xml", &xml::FORMAT),
-    ("/etc/firewalld/ipsets", ".xml", &xml::FORMAT),
-    ("/etc/firewalld/icmptypes", ".xml", &xml::FORMAT),
-];
+const PLACES: Places = Places {
+    files: &[
+        ("/etc/nftables.conf", &nftables::NFT),
+        ("/etc/sysconfig/nftables.conf", &nftables::NFT),
+        ("/etc/iptables/rules.v4", &nftables::IPTABLES),
+        ("/etc/iptables/rules.v6", &nftables::IPTABLES),
+        ("/etc/iptables/iptables.rules", &nftables::IPTABLES),
+        ("/etc/iptables/ip6tables.rules", &nftables::IPTABLES),
+        ("/etc/sysconfig/iptables", &nftables::IPTABLES),
+        ("/etc/sysconfig/ip6tables", &nftables::IPTABLES),
+        ("/etc/default/ufw", &key_value::ASSIGNMENTS),
+        ("/etc/ufw/ufw.conf", &key_value::ASSIGNMENTS),
+        ("/etc/firewalld/firewalld.conf", &key_value::ASSIGNMENTS),
+    ],
+    folders: &[
+        ("/etc/nftables.d", ".nft", &nftables::NFT),
+        ("/etc/nftables", ".nft", &nftables::NFT),
+        ("/etc/ufw", ".rules", &nftables::IPTABLES),
+        ("/etc/firewalld", ".xml", &xml::FORMAT),
+        ("/etc/firewalld/zones", ".xml", &xml::FORMAT),
+        ("/etc/firewalld/services", ".xml", &xml::FORMAT),
+        ("/etc/firewalld/policies", ".xml", &xml::FORMAT),
+        ("/etc/firewalld/ipsets", ".xml", &xml::FORMAT),
+        ("/etc/firewalld/icmptypes", ".xml", &xml::FORMAT),
+    ],
+};
 
 /// The source; see the page's head.
 pub struct Firewall {
@@ -96,26 +93,11 @@ impl Source for Firewall {
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        let files = FILES.iter().map(|(path, _)| *path);
-        files.chain(FOLDERS.iter().map(|(path, ..)| *path)).map(PathBuf::from).collect()
+        PLACES.watched()
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
-        let mut named = BTreeSet::new();
-        for (path, format) in FILES {
-            let place = (Path::new(path), format);
-            named.extend(each::file(place, self.version, &mut self.memory, (machine, sink)));
-        }
-        for (folder, suffix, format) in FOLDERS {
-            let is_told = |entry: &Entry| {
-                entry.kind != FileType::Directory
-                    && entry.name.as_bytes().ends_with(suffix.as_bytes())
-            };
-            for path in each::below(folder, is_told, (machine, sink)) {
-                let place = (path.as_path(), format);
-                named.extend(each::file(place, self.version, &mut self.memory, (machine, sink)));
-            }
-        }
+        let named = PLACES.read(self.version, &mut self.memory, (machine, sink));
         self.memory.retain(|part| named.contains(part));
         if machine.is_running() {
             let part = match netlink::ask(Question::Chains) {
