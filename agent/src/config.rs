@@ -61,6 +61,8 @@ pub struct Config {
     pub sources: Sources,
     /// Which files are read.
     pub files: Files,
+    /// Where certificates are looked for.
+    pub certificates: Certificates,
     /// What one pass of one source may use up.
     pub budget: Budgets,
 }
@@ -87,6 +89,14 @@ pub struct Files {
     pub withhold: Option<Vec<String>>,
 }
 
+/// Where certificates are looked for; patterns as in `/opt/pbx/tls/**/*.pem`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Certificates {
+    /// Files beside those of the built-in list.
+    pub include: Vec<String>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -101,6 +111,7 @@ impl Default for Config {
             spool_limit_bytes: 256 * 1024 * 1024,
             sources: Sources::default(),
             files: Files::default(),
+            certificates: Certificates::default(),
             budget: Budgets::default(),
         }
     }

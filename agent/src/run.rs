@@ -304,7 +304,10 @@ fn open(config: &Config) -> anyhow::Result<Parts> {
 }
 
 /// The sources `config` enables.
-fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
+///
+/// # Errors
+/// What of the configuration is no pattern or no source.
+pub fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
     let defaults = files::Config::default();
     let chosen = config.files.clone();
     let files = files::Config {
@@ -312,7 +315,8 @@ fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
         exclude: chosen.exclude.unwrap_or(defaults.exclude),
         withhold: chosen.withhold.unwrap_or(defaults.withhold),
     };
-    let mut sources = sources::all(&files).context("[files]")?;
+    let chosen = sources::Chosen { files: &files, certificates: &config.certificates.include };
+    let mut sources = sources::all(&chosen).context("[files] or [certificates]")?;
     if let Some(enabled) = &config.sources.enable {
         let known: BTreeSet<SourceName> = sources.iter().map(|source| source.name()).collect();
         for name in enabled {

@@ -112,6 +112,12 @@ const FIELDS: &[Field] = &[
         "[\"/opt/pbx/etc/licence.key\"]",
     ),
     field(
+        "certificates",
+        "include",
+        "Files that are looked into for certificates, beside those below /etc.",
+        "[\"/opt/pbx/tls/**/*.pem\"]",
+    ),
+    field(
         "budget",
         "cpu_seconds",
         "CPU time that one pass of one source may take, in seconds. A source that passes a bound of\n\

@@ -136,7 +136,7 @@ fn fixtures() -> Vec<Fixture> {
 fn every_source_passes_every_check() {
     let mut fixtures: BTreeMap<_, _> =
         fixtures().into_iter().map(|fixture| ((fixture.source)().name(), fixture)).collect();
-    for source in super::all(&files::Config::default()).unwrap() {
+    for source in super::defaults() {
         let fixture = fixtures.remove(&source.name());
         let Some(fixture) = fixture else { panic!("{} has no fixture", source.name()) };
         check(&fixture);
