@@ -14,6 +14,7 @@ pub(crate) mod import;
 mod input;
 pub(crate) mod outliers;
 pub(crate) mod replay;
+pub(crate) mod request;
 pub(crate) mod retire;
 pub(crate) mod rules;
 pub(crate) mod suspects;

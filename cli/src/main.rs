@@ -48,6 +48,9 @@ enum Command {
     /// Permit findings to be for a while, with owner, reason and end.
     #[command(subcommand)]
     Exception(commands::exception::ExceptionCommand),
+    /// Add, send and list change requests, and say when changes may be made.
+    #[command(subcommand)]
+    Request(commands::request::RequestCommand),
     /// Rank the changes the collector saw by how well they go together with a rise in cases.
     Suspects(commands::suspects::Suspects),
     /// List the rules hosts are held to.
@@ -127,6 +130,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Findings(findings) => findings.run(&client()?, output).await,
         Command::Cases(cases) => cases.run(&client()?, output).await,
         Command::Exception(command) => command.run(&client()?, output).await,
+        Command::Request(command) => command.run(&client()?, output).await,
         Command::Suspects(suspects) => suspects.run(&client()?, output).await,
         Command::Rules => commands::rules::run(&client()?, output).await,
         Command::Outliers(outliers) => outliers.run(&client()?, output).await,

@@ -25,11 +25,15 @@ pub mod auth;
 
 pub mod tls;
 
+pub mod classing;
+
 pub mod pass;
 
 pub mod writer;
 
 pub mod ingest;
+
+pub mod change_requests;
 
 pub mod cases;
 

@@ -5,6 +5,7 @@
 //! same findings.
 
 mod cases;
+mod intent;
 pub mod live;
 pub mod table;
 
@@ -23,6 +24,7 @@ use crate::analysis::finding::{FindingKind, Severity};
 use crate::config::Config;
 use crate::ingest::{FleetView, HostView, Liveness};
 use crate::serve::correlation::Correlated;
+use crate::serve::request_intake::RequestReading;
 use crate::store::{EventKind, FeedRecord, OpenCount, Totals};
 use live::Live;
 use table::{HOST_STATES, Metric, ROUTES, SOURCES, STAGES, Shape};
@@ -51,6 +53,8 @@ pub struct View<'a> {
     pub correlated: Option<&'a Correlated>,
     /// Where cases come from.
     pub feeds: Vec<FeedRecord>,
+    /// How the newest readings of change requests went.
+    pub request_readings: Vec<RequestReading>,
     /// Whether the newest configuration is in use.
     pub reload_ok: bool,
     /// When the configuration in use was loaded.
@@ -75,6 +79,7 @@ pub fn families(view: &View<'_>) -> Vec<MetricFamily> {
     about_requests(&mut page, view.live);
     about_fleet(&mut page, view);
     cases::about_cases(&mut page, view);
+    intent::about_intent(&mut page, view);
     if view.config.metrics.per_host {
         about_each_host(&mut page, view);
     }

@@ -1,5 +1,5 @@
-//! The pages people read: overview, host, part, timeline, change, findings, rules, exceptions,
-//! cases, suspect.
+//! The pages people read: overview, host, part, timeline, change, change requests, findings, rules,
+//! exceptions, cases, suspect.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
@@ -17,6 +17,7 @@ mod link;
 mod overview;
 mod part;
 mod plain;
+mod requests;
 mod rules;
 mod suspect;
 mod timeline;
@@ -100,6 +101,7 @@ pub fn respond(
         ["hosts", id, source] => part::page(store, frame, (id, source), query),
         ["timeline"] => timeline::page(store, frame, query),
         ["changes", id] => change::page(store, frame, id),
+        ["requests"] => requests::page((store, &standards.config), frame, query),
         ["findings"] => findings::page((store, standards), frame, query),
         ["exceptions"] => exceptions::page(store, frame),
         ["cases"] => cases::page(store, frame, query),

@@ -173,7 +173,7 @@ impl Config {
     }
 }
 
-fn utc() -> String {
+pub(super) fn utc() -> String {
     "UTC".to_owned()
 }
 
@@ -184,7 +184,9 @@ pub fn is_source_name(name: &str) -> bool {
         && name.bytes().all(|byte| plain(byte) || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-fn source_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn source_name<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
     if is_source_name(&name) {
         return Ok(name);
@@ -193,7 +195,7 @@ fn source_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Stri
     Err(serde::de::Error::custom(format!("the case source {name:?} {rule}")))
 }
 
-fn zone<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn zone<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
     match jiff::tz::TimeZone::get(&name) {
         Ok(_) => Ok(name),

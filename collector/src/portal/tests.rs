@@ -14,13 +14,17 @@ use driftline_protocol::wire::HostKind;
 use super::*;
 use crate::analysis::cases::{Candidate, Exposure};
 use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
+use crate::analysis::classify::scope::{IntentScope, Level};
+use crate::analysis::classify::{ChangeClass, Classified, Decision, RuleKind};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
 use crate::analysis::rules::{Pack, RuleSet, shipped};
 use crate::standards::Standards;
 use crate::store::memory::Memory;
 use crate::store::{
-    Append, CaseFacts, CaseReading, CaseRecord, EventKind, EventRecord, HostRecord, NewPart,
-    Origin, Outcome, OutcomeRecord, Step, SuspectRecord, Unread, VersionRecord, VersionStep,
+    Append, CaseFacts, CaseReading, CaseRecord, ChangeId, EventKind, EventRecord, HostRecord,
+    Judgement, NewPart, Origin, Outcome, OutcomeRecord, Step, SuspectRecord, Unread, VersionRecord,
+    VersionStep,
 };
 
 /// Every pack that comes with the program.
@@ -198,6 +202,33 @@ fn suspect() -> SuspectRecord {
     }
 }
 
+fn request() -> ChangeRequest {
+    ChangeRequest {
+        source: "itsm".into(),
+        id: HOSTILE.into(),
+        kind: RequestKind::Emergency,
+        approval: Approval::Requested,
+        start: at(EARLIER),
+        end: at("2026-11-22T13:00:00Z"),
+        scope: IntentScope { hosts: vec![HOSTILE.into()], ..IntentScope::default() },
+        url: "https://itsm.example/1".into(),
+        received_at: at(EARLIER),
+    }
+}
+
+fn judgement() -> Judgement {
+    let decision = |class| Decision {
+        class: Some(class),
+        rule: RuleKind::Request,
+        name: request().name(),
+        level: Some(Level::Host),
+        says: HOSTILE.into(),
+    };
+    let first = Classified::first(decision(ChangeClass::Unapproved), at(EARLIER));
+    let classified = first.again(decision(ChangeClass::OutOfScope), at(EARLIER)).unwrap();
+    Judgement { change: ChangeId(1), classified }
+}
+
 fn outcome() -> OutcomeRecord {
     OutcomeRecord {
         suspect: 1,
@@ -244,6 +275,8 @@ fn fleet() -> Memory {
             Step::CaseReading(reading()),
             Step::Suspects(vec![suspect()]),
             Step::Outcome(outcome()),
+            Step::ChangeRequests(vec![request()]),
+            Step::Judged(vec![judgement()]),
         ])
         .unwrap();
     store
@@ -285,20 +318,33 @@ fn every_link_of_every_page_leads_to_a_page() {
 fn no_text_of_a_host_becomes_markup() {
     let store = fleet();
     let mut seen = 0;
-    let pages = ["/", "/hosts/sbc1", "/hosts/sbc1/files", "/timeline", "/findings", "/changes/1"];
+    let pages = [
+        "/",
+        "/hosts/sbc1",
+        "/hosts/sbc1/files",
+        "/timeline",
+        "/findings",
+        "/changes/1",
+        "/requests",
+    ];
     for address in pages.into_iter().chain(["/cases", "/suspects/1"]) {
         let html = get(&store, address).unwrap();
         assert!(!html.contains("<script"), "{address} carries a script of the host");
         assert!(!html.contains(" style="), "{address} has an inline style");
         seen += usize::from(html.contains("&#60;script") || html.contains("&lt;script"));
     }
-    assert!(seen >= 7, "the hostile text is not on the pages at all");
+    assert!(seen >= 8, "the hostile text is not on the pages at all");
 }
 
 #[test]
 fn a_query_that_cannot_be_is_refused_with_what_it_should_be() {
     let store = fleet();
-    for address in ["/timeline?from=yesterday", "/timeline?kind=x", "/timeline?host=A%20B"] {
+    for address in [
+        "/timeline?from=yesterday",
+        "/timeline?kind=x",
+        "/timeline?class=x",
+        "/timeline?host=A%20B",
+    ] {
         assert!(matches!(get(&store, address), Err(PageError::Query { .. })), "{address}");
     }
     for address in ["/hosts/none", "/changes/99", "/hosts/sbc1/none", "/x"] {
@@ -336,6 +382,21 @@ fn cases_stand_beside_changes_with_their_evidence() {
         assert!(html.to_lowercase().contains(&text.to_lowercase()), "{text} is not on {html}");
     }
     assert!(get(&fleet(), "/cases?from=2026-11-22T10:00:00Z").unwrap().contains("No change of"));
+}
+
+#[test]
+fn a_change_says_what_was_meant_by_it_and_what_was_held_before() {
+    let html = get(&fleet(), "/changes/1").unwrap();
+    for text in ["out of scope", "Rule: request", "matched on the host", "unapproved"] {
+        assert!(html.contains(text), "{text} is not on {html}");
+    }
+    let found = |address: &str| get(&fleet(), address).unwrap().contains("/changes/1\"");
+    assert!(found("/timeline?class=out_of_scope") && !found("/timeline?class=expected"));
+    let requests = get(&fleet(), "/requests?source=itsm").unwrap();
+    for text in ["emergency", "requested", "https://itsm.example/1", "open"] {
+        assert!(requests.contains(text), "{text} is not on {requests}");
+    }
+    assert!(get(&fleet(), "/requests?id=none").unwrap().contains("No change request matches"));
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
     let view = View {
         correlated: correlated.as_deref(),
         feeds: collector.read.case_feeds()?,
+        request_readings: collector.request_readings.all(),
         now,
         config: &settings.config,
         url: &collector.url(),

@@ -29,6 +29,7 @@ pub(super) fn router() -> Router<Arc<Collector>> {
         .route("/hosts/{host}/{source}", get(page))
         .route("/timeline", get(page))
         .route("/changes/{id}", get(page))
+        .route("/requests", get(page))
         .route("/findings", get(page))
         .route("/exceptions", get(page))
         .route("/cases", get(page))

@@ -1,0 +1,54 @@
+//! Has changes judged beside the requests: on a thread for blocking work, one pass at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::state::Collector;
+use super::upkeep::goes_on;
+use crate::classing::{Judged, judge};
+use crate::ingest::{Context, Decided};
+
+/// How long the judge rests when nothing is left: a person who has just made a change looks at it
+/// a moment later.
+const REST: Duration = Duration::from_secs(1);
+
+/// Judges what is new until the collector stops.
+pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<()>) {
+    let mut wait = REST;
+    while goes_on(&mut stopped, wait).await {
+        wait = if once(&collector).await { Duration::ZERO } else { REST };
+    }
+}
+
+/// One pass. Says whether there is more to do at once.
+async fn once(collector: &Arc<Collector>) -> bool {
+    let (store, config) = (Arc::clone(&collector.read), collector.settings().config);
+    let judged = tokio::task::spawn_blocking(move || judge(&*store, &config, Timestamp::now()));
+    let Judged { steps, more } = match judged.await {
+        Ok(Ok(judged)) => judged,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "changes could not be judged; tried again");
+            return false;
+        }
+        Err(_) => {
+            collector.live.count_panic("upkeep");
+            tracing::error!("judging changes broke; this is a bug, please report it");
+            return false;
+        }
+    };
+    if steps.is_empty() {
+        return false;
+    }
+    let decide =
+        move |_: &mut _, _: Context<'_>| Ok(Decided { answer: (), parts: Vec::new(), steps });
+    match collector.writer.ask(decide).await {
+        Ok(()) => more,
+        Err(error) => {
+            tracing::warn!(%error, "what changes were judged to be was not kept; tried again");
+            false
+        }
+    }
+}
