@@ -13,6 +13,8 @@ pub mod check_rules;
 
 pub mod permits;
 
+pub mod outliers;
+
 pub mod serve;
 
 pub mod api;

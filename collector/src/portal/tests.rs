@@ -384,6 +384,70 @@ fn cases_stand_beside_changes_with_their_evidence() {
     assert!(get(&fleet(), "/cases?from=2026-11-22T10:00:00Z").unwrap().contains("No change of"));
 }
 
+/// Thirty hosts that nobody has agreed on and no rule looks at: each has an address of its own, a
+/// site's server and a file of its own; five are misconfigured, and one cannot be read at all.
+fn first_day() -> Memory {
+    const PLANTED: [(usize, usize, &str); 5] = [
+        (3, 0, "codec"),
+        (7, 2, "dscp"),
+        (12, 4, "dns"),
+        (20, 6, "PermitRootLogin"),
+        (29, 8, "ntp"),
+    ];
+    let mut store = Memory::new();
+    for number in 0..30_usize {
+        let id: HostId = format!("pbx-{number:02}").parse().unwrap();
+        let mut manifest = BTreeMap::new();
+        let mut kept = Vec::new();
+        for file in 0..10_usize {
+            let mut part = part("alike");
+            let Part::Observed(observed) = &mut part else { unreachable!() };
+            let mut say = |key: &str, value: String| {
+                observed.items.insert(ItemKey::of([key]), item(&value));
+            };
+            say("address", format!("192.0.2.{number}"));
+            say("server", if number < 10 { "north" } else { "south" }.to_owned());
+            say("version", if number.is_multiple_of(3) { "1.1" } else { "1.0" }.to_owned());
+            for (host, _, key) in PLANTED.into_iter().filter(|(_, place, _)| *place == file) {
+                say(key, if host == number { "wrong" } else { "right" }.to_owned());
+            }
+            if number == 5 && file == 0 {
+                part = Part::Unobserved(Reason::Denied);
+            }
+            let new = NewPart::new(part);
+            manifest.insert(PartName::from_bytes(format!("/etc/{file}").as_bytes()), *new.digest());
+            kept.push(new);
+        }
+        store.keep_parts(&kept, at(EARLIER)).unwrap();
+        let manifest = Manifest(manifest);
+        let mut step = version(1, &manifest, &manifest);
+        step.host = id.clone();
+        let host = HostRecord { id, ..record() };
+        store.apply(&[Step::Host(host), Step::Version(Box::new(step))]).unwrap();
+    }
+    store
+}
+
+#[test]
+fn on_the_first_day_what_is_misconfigured_stands_among_the_first_ten() {
+    let html = get(&first_day(), "/outliers").unwrap();
+    let rows: Vec<&str> = html.split("<tr><td>").skip(1).take(10).collect();
+    for (host, key) in [
+        ("pbx-03", "codec"),
+        ("pbx-07", "dscp"),
+        ("pbx-12", "dns"),
+        ("pbx-20", "PermitRootLogin"),
+        ("pbx-29", "ntp"),
+    ] {
+        let told = |row: &&str| row.contains(host) && row.contains(key) && row.contains("wrong");
+        assert!(rows.iter().any(|row| told(row)), "{key} of {host} is not among {rows:#?}");
+    }
+    assert!(!html.contains(">pbx-05<"), "what cannot be read is not odd");
+    assert!(get(&first_day(), "/outliers?host=pbx-07").unwrap().contains("dscp"));
+    let refused = get(&first_day(), "/outliers?group=none");
+    assert!(matches!(refused, Err(PageError::Query { field: "group", .. })));
+}
+
 #[test]
 fn a_change_says_what_was_meant_by_it_and_what_was_held_before() {
     let html = get(&fleet(), "/changes/1").unwrap();

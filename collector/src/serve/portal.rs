@@ -31,6 +31,7 @@ pub(super) fn router() -> Router<Arc<Collector>> {
         .route("/changes/{id}", get(page))
         .route("/requests", get(page))
         .route("/findings", get(page))
+        .route("/outliers", get(page))
         .route("/exceptions", get(page))
         .route("/cases", get(page))
         .route("/suspects/{number}", get(page).post(say))
@@ -57,7 +58,7 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
         mapper: config.mapper(),
         cases_known: collector.correlated.get().map(|latest| latest.watermark),
     };
-    let counts = uri.path() == "/cases";
+    let counts = matches!(uri.path(), "/cases" | "/outliers");
     let turn = if counts { suspects::COUNTING.acquire().await.ok() } else { None };
     let drawn = tokio::task::spawn_blocking(move || {
         let query = Query::parse(uri.query().unwrap_or_default());
