@@ -16,6 +16,7 @@ pub(crate) mod outliers;
 pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod retire;
+pub(crate) mod rollouts;
 pub(crate) mod rules;
 pub(crate) mod suspects;
 pub(crate) mod token;

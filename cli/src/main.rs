@@ -41,6 +41,8 @@ enum Command {
     Host(commands::host::Host),
     /// List what changed, newest first.
     Changes(commands::changes::Changes),
+    /// List changes with the same change on many hosts as one row, and who is not with it.
+    Rollouts(commands::rollouts::Rollouts),
     /// List open drift and deviations.
     Findings(commands::findings::Findings),
     /// List cases, newest opened first.
@@ -127,6 +129,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Hosts => commands::hosts::run(&client()?, output).await,
         Command::Host(host) => host.run(&client()?, output).await,
         Command::Changes(changes) => changes.run(&client()?, output).await,
+        Command::Rollouts(rollouts) => rollouts.run(&client()?, output).await,
         Command::Findings(findings) => findings.run(&client()?, output).await,
         Command::Cases(cases) => cases.run(&client()?, output).await,
         Command::Exception(command) => command.run(&client()?, output).await,

@@ -13,6 +13,7 @@ pub mod intent;
 mod openapi;
 pub mod outliers;
 pub mod read;
+pub mod rollouts;
 mod routes;
 pub mod rules;
 pub mod suspects;

@@ -65,17 +65,27 @@ pub struct Judged {
 pub fn judge(store: &dyn Reads, config: &Config, now: Timestamp) -> Result<Judged, StoreError> {
     let new = store.unjudged(NEW_MOST)?;
     let more = new.len() >= NEW_MOST as usize;
-    let mut steps = Vec::new();
     let judgements = judge_all(store, (config, now), new)?;
-    if !judgements.is_empty() {
-        steps.push(Step::Judged(judgements));
-        return Ok(Judged { steps, more });
-    }
-    // Only when nothing is new: what was never judged need not be judged again.
+    let steps = if judgements.is_empty() { Vec::new() } else { vec![Step::Judged(judgements)] };
+    Ok(Judged { steps, more })
+}
+
+/// Judges the changes again that are near requests which say something new.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn judge_again(
+    store: &dyn Reads,
+    config: &Config,
+    now: Timestamp,
+) -> Result<Judged, StoreError> {
     let again = store.to_reconsider(REQUESTS_AGAIN)?;
     let more = again.len() >= REQUESTS_AGAIN as usize;
+    let mut steps = Vec::new();
+    // Each change is held against all requests, so once is enough for several near it.
+    let mut done = BTreeSet::new();
     for one in again {
-        steps.extend(reconsider(store, (config, now), &one)?);
+        steps.extend(reconsider(store, (config, now), (&one, &mut done))?);
     }
     Ok(Judged { steps, more })
 }
@@ -84,7 +94,7 @@ pub fn judge(store: &dyn Reads, config: &Config, now: Timestamp) -> Result<Judge
 fn reconsider(
     store: &dyn Reads,
     (config, now): (&Config, Timestamp),
-    again: &Reconsider,
+    (again, done): (&Reconsider, &mut BTreeSet<ChangeId>),
 ) -> Result<Vec<Step>, StoreError> {
     let request = &again.record.request;
     let stretch = ChangeRequest { start: again.from, end: again.to, ..request.clone() };
@@ -101,7 +111,8 @@ fn reconsider(
             near.push(record);
         }
     }
-    let judgements = judge_all(store, (config, now), near)?;
+    let mut judgements = judge_all(store, (config, now), near)?;
+    judgements.retain(|judgement| done.insert(judgement.change));
     let mut steps = vec![Step::Reconsidered(vec![(again.record.number, again.record.revision)])];
     if !judgements.is_empty() {
         let left_out = match left_out {

@@ -15,6 +15,8 @@ pub mod permits;
 
 pub mod outliers;
 
+pub mod rollouts;
+
 pub mod serve;
 
 pub mod api;

@@ -1,5 +1,5 @@
 //! The pages people read: overview, host, part, timeline, change, change requests, findings,
-//! outliers, rules, exceptions, cases, suspect.
+//! rollouts, outliers, rules, exceptions, cases, suspect.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
@@ -19,6 +19,7 @@ mod overview;
 mod part;
 mod plain;
 mod requests;
+mod rollouts;
 mod rules;
 mod suspect;
 mod timeline;
@@ -104,6 +105,7 @@ pub fn respond(
         ["changes", id] => change::page(store, frame, id),
         ["requests"] => requests::page((store, &standards.config), frame, query),
         ["findings"] => findings::page((store, standards), frame, query),
+        ["rollouts"] => rollouts::page(store, frame, query),
         ["outliers"] => outliers::page((store, &standards.config), query),
         ["exceptions"] => exceptions::page(store, frame),
         ["cases"] => cases::page(store, frame, query),

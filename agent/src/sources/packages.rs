@@ -3,11 +3,11 @@
 //! One part, `dpkg`, from `/var/lib/dpkg/status` (deb-control(5), dpkg(1) "Package states"). A host
 //! without that file has no part. Keys are `name:arch/version`, `…/status` where a package is
 //! anything but properly installed, `…/hold`, and `…/conffile/PATH` for each configuration file, so
-//! that a change of it can be told from one by hand. Waiting for triggers is properly installed: each
-//! run of dpkg passes through it, and the next one ends it. A package that stays unpacked or half
-//! configured is trouble and stays visible; while dpkg runs it shows for as long as it is so, since
-//! a reader cannot tell the one from the other. It does not know who installed what: that is the
-//! package logs' business.
+//! that dpkg's change of it can be told from one by hand. Waiting for triggers is properly
+//! installed: each run of dpkg passes through it, and the next one ends it. A package that stays
+//! unpacked or half configured is trouble and stays visible; while dpkg runs it shows for as long
+//! as it is so, since a reader cannot tell the one from the other. It does not know who installed
+//! what: that is the package logs' business.
 
 use std::path::{Path, PathBuf};
 
@@ -132,7 +132,7 @@ fn packages(bytes: &[u8]) -> Result<RawItems, Malformed> {
 }
 
 impl<'a> Stanza<'a> {
-    /// A line that goes on with its field: of `Conffiles`, a path, its digest and what became of it.
+    /// A line that goes on with its field: of `Conffiles`, a path, a digest and what became of it.
     fn goes_on(&mut self, line: &'a [u8], number: u32) -> Result<(), Malformed> {
         if self.names_files {
             let malformed = |what| Malformed { line: number, what };

@@ -4,7 +4,8 @@
 use axum::routing::{delete, get, post};
 
 use super::{
-    Method, Route, cases, change, exceptions, import, intent, outliers, read, rules, suspects,
+    Method, Route, cases, change, exceptions, import, intent, outliers, read, rollouts, rules,
+    suspects,
 };
 use crate::store::Scope;
 
@@ -217,6 +218,22 @@ pub const ROUTES: &[Route] = &[
         ],
         body: &[],
         handler: || get(outliers::outliers),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/rollouts",
+        scope: Scope::Read,
+        summary: "The same change on several hosts as one, with its progress, the newest first",
+        query: &[
+            (
+                "from",
+                "at or after: RFC 3339 time or epoch milliseconds; default a week before `to`",
+            ),
+            ("to", "before: RFC 3339 time or epoch milliseconds; default now"),
+            LIMIT,
+        ],
+        body: &[],
+        handler: || get(rollouts::rollouts),
     },
     Route {
         method: Method::Get,

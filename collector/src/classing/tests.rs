@@ -115,8 +115,10 @@ impl World {
     /// Judges until there is nothing left; gives what each change is, oldest first.
     fn judged(&mut self) -> Vec<Option<ChangeClass>> {
         for round in 0.. {
-            let judged = judge(&self.store, &self.config, at(100_000)).unwrap();
-            if judged.steps.is_empty() {
+            let new = judge(&self.store, &self.config, at(100_000)).unwrap();
+            self.store.apply(&new.steps).unwrap();
+            let judged = judge_again(&self.store, &self.config, at(100_000)).unwrap();
+            if new.steps.is_empty() && judged.steps.is_empty() {
                 break;
             }
             assert!(round < 20, "judging never ends: {:?}", judged.steps);
@@ -161,6 +163,28 @@ fn a_request_that_comes_late_has_what_it_covers_judged_again_and_says_so() {
     let totals = world.store.totals().unwrap().classes;
     assert_eq!(totals[&(Domain::Config, Unauthorised)], 2);
     assert_eq!(totals[&(Domain::Config, Expected)], 1);
+}
+
+#[test]
+fn a_change_near_two_new_requests_is_judged_once() {
+    let mut world = World::new(CONFIG);
+    world.edit(10, ("a", "b"));
+    assert_eq!(world.judged(), [Some(Unauthorised)]);
+    let other = |id: &str| ChangeRequest {
+        source: "itsm".into(),
+        id: id.into(),
+        kind: RequestKind::Normal,
+        approval: Approval::Approved,
+        start: at(0),
+        end: at(60),
+        scope: IntentScope { sites: vec!["vienna".into()], ..IntentScope::default() },
+        url: String::new(),
+        received_at: at(0),
+    };
+    world.store.apply(&[Step::ChangeRequests(vec![other("CHG1"), other("CHG2")])]).unwrap();
+    assert_eq!(world.judged(), [Some(Expected)]);
+    assert_eq!(world.earlier(1).len(), 1);
+    assert_eq!(world.store.totals().unwrap().classes[&(Domain::Config, Expected)], 1);
 }
 
 #[test]

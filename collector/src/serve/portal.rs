@@ -32,6 +32,7 @@ pub(super) fn router() -> Router<Arc<Collector>> {
         .route("/requests", get(page))
         .route("/findings", get(page))
         .route("/outliers", get(page))
+        .route("/rollouts", get(page))
         .route("/exceptions", get(page))
         .route("/cases", get(page))
         .route("/suspects/{number}", get(page).post(say))
@@ -58,7 +59,7 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
         mapper: config.mapper(),
         cases_known: collector.correlated.get().map(|latest| latest.watermark),
     };
-    let counts = matches!(uri.path(), "/cases" | "/outliers");
+    let counts = matches!(uri.path(), "/cases" | "/outliers" | "/rollouts");
     let turn = if counts { suspects::COUNTING.acquire().await.ok() } else { None };
     let drawn = tokio::task::spawn_blocking(move || {
         let query = Query::parse(uri.query().unwrap_or_default());
