@@ -30,6 +30,7 @@ use self::reader::Patience;
 use self::reload::Configs;
 pub use self::vitals::Vitals;
 use crate::assemble::{self, Now};
+use crate::budget;
 use crate::clock;
 use crate::config::Config;
 use crate::machine::Machine;
@@ -161,6 +162,7 @@ async fn live<T>(
         make: maker(config),
         rescan_ms: config.sources.rescan_seconds.saturating_mul(1_000),
         patience: Patience::default(),
+        budgets: config.budget,
         vitals: vitals.clone(),
         sources,
         machine,
@@ -302,7 +304,10 @@ fn open(config: &Config) -> anyhow::Result<Parts> {
 }
 
 /// The sources `config` enables.
-fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
+///
+/// # Errors
+/// What of the configuration is no pattern or no source.
+pub fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
     let defaults = files::Config::default();
     let chosen = config.files.clone();
     let files = files::Config {
@@ -310,7 +315,8 @@ fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
         exclude: chosen.exclude.unwrap_or(defaults.exclude),
         withhold: chosen.withhold.unwrap_or(defaults.withhold),
     };
-    let mut sources = sources::all(&files).context("[files]")?;
+    let chosen = sources::Chosen { files: &files, certificates: &config.certificates.include };
+    let mut sources = sources::all(&chosen).context("[files] or [certificates]")?;
     if let Some(enabled) = &config.sources.enable {
         let known: BTreeSet<SourceName> = sources.iter().map(|source| source.name()).collect();
         for name in enabled {
@@ -351,6 +357,8 @@ fn watching(watcher: &Arc<Watcher>, vitals: &Vitals) -> Watching {
         source_restarts: vitals.restarts(),
         sources_stuck: vitals.stuck(),
         config_refused: vitals.config_refused(),
+        over_budget: vitals.over_budget(),
+        usage: budget::usage(),
     })
 }
 

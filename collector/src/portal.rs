@@ -26,6 +26,7 @@ mod value;
 use std::sync::Arc;
 
 use askama::Template;
+use driftline_protocol::wire::AgentStatus;
 use jiff::{SignedDuration, Timestamp};
 
 pub use link::Query;
@@ -65,6 +66,8 @@ pub struct Frame {
     pub cases: Option<Arc<Cached>>,
     /// Where open cases stand against their targets.
     pub levels: Arc<ServiceLevels>,
+    /// How the agent of the host that the page is about fares, once it was heard.
+    pub agent: Option<AgentStatus>,
 }
 
 /// Why there is no page.

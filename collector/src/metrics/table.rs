@@ -103,14 +103,19 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 20] = [
+pub const SOURCES: [&str; 25] = [
     "accounts",
     "asterisk",
+    "audio",
     "browser_policy",
     "certificates",
+    "containers",
     "cron",
+    "desktop_uc_client",
+    "directory",
     "ejabberd",
     "files",
+    "firewall",
     "freeswitch",
     "kamailio",
     "kernel_policy",
@@ -321,6 +326,8 @@ metrics! {
         "Section versions of a host that nobody can account for; must be 0";
     SOURCE_SUCCESS "source_success" Gauge [Host, Source]
         "Whether the last reading of a source came to its end";
+    SOURCE_OVER_BUDGET "source_over_budget" Gauge [Host, Source]
+        "Whether a source was stopped because its last pass passed its budget";
     SOURCE_READ "source_read_seconds" Gauge [Host, Source]
         "How long the last reading of a source took";
     PARTS_UNOBSERVED "parts_unobserved" Gauge [Host, Reason]
@@ -329,6 +336,12 @@ metrics! {
         "Files and tables of all hosts that cannot be read now, by reason";
     WATCH_LIMITED "watch_limited" Gauge [Host]
         "Whether an agent may watch no more, so that changes wait for its rescan";
+    AGENT_CPU "agent_cpu_seconds_total" Counter [Host]
+        "CPU time of a host's agent since it started";
+    AGENT_MEMORY "agent_memory_bytes" Gauge [Host]
+        "Memory that a host's agent holds";
+    AGENT_FILES "agent_open_files" Gauge [Host]
+        "Files that a host's agent has open";
     SPOOL_BYTES "spool_bytes" Gauge [Host]
         "Bytes that wait in the spool of a host's agent";
     SPOOL_LIMIT "spool_limit_bytes" Gauge [Host]

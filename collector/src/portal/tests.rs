@@ -9,7 +9,7 @@ use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::ledger::Chain;
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::{Content, Domain, Observed, Part, Reading, Reason};
-use driftline_protocol::wire::HostKind;
+use driftline_protocol::wire::{AgentStatus, Budget, HostKind, Usage};
 
 use super::*;
 use crate::analysis::cases::{Candidate, Exposure};
@@ -49,6 +49,11 @@ fn frame() -> Frame {
             .into_iter()
             .collect::<ServiceLevels>()
             .into(),
+        agent: Some(AgentStatus {
+            over_budget: [("files".parse().unwrap(), Budget::Reads)].into(),
+            usage: Usage { cpu_ms: 61_500, memory_bytes: 15_400_000, open_files: 12 },
+            ..AgentStatus::default()
+        }),
     }
 }
 

@@ -26,7 +26,7 @@ const PLACES: [&str; 7] = [
     "usr/share/polkit-1",
 ];
 
-fn copy_machine(tree: &Path) -> anyhow::Result<()> {
+pub(super) fn copy_machine(tree: &Path) -> anyhow::Result<()> {
     for place in PLACES {
         let inside = tree.join(place);
         std::fs::create_dir_all(&inside)?;
@@ -44,7 +44,7 @@ fn copy_machine(tree: &Path) -> anyhow::Result<()> {
 }
 
 /// Runs what cron would run tonight, without network, in the agent's own namespace. Says what ran.
-fn nightly(pair: &Pair) -> anyhow::Result<Vec<&'static str>> {
+pub(super) fn nightly(pair: &Pair) -> anyhow::Result<Vec<&'static str>> {
     let pid = pair.pid(Who::Agent)?;
     let jobs = [
         ("/usr/sbin/logrotate", "logrotate -f /etc/logrotate.conf"),
@@ -66,7 +66,12 @@ fn nightly(pair: &Pair) -> anyhow::Result<Vec<&'static str>> {
 }
 
 fn silent(pair: &mut Pair, what: &str) -> anyhow::Result<()> {
-    wait::while_quiet(SILENCE, || {
+    silent_for(SILENCE, pair, what)
+}
+
+/// Fails as soon as a change of meaning is told within `span`.
+pub(super) fn silent_for(span: Duration, pair: &mut Pair, what: &str) -> anyhow::Result<()> {
+    wait::while_quiet(span, || {
         let changes = pair.semantic()?;
         Ok((changes > 0.5).then(|| {
             let rows = pair.changes().unwrap_or_default();
