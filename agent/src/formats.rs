@@ -37,6 +37,8 @@ pub mod asterisk;
 
 pub mod kamailio;
 
+pub mod commented;
+
 pub mod crontab;
 
 pub mod pam;
@@ -115,6 +117,7 @@ pub static ALL: &[&Format] = &[
     &freeswitch::FORMAT,
     &xml::FORMAT,
     &ini::FORMAT,
+    &commented::FORMAT,
     &text::FORMAT,
 ];
 
