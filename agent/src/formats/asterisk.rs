@@ -141,7 +141,7 @@ fn meaning(path: &str, head: &[u8]) -> Option<Meaning> {
     let home = path.contains("/asterisk/");
     let named = NAMES.contains(&stem) || PREFIXES.iter().any(|prefix| stem.starts_with(prefix));
     let marked = SHARED_NAMES.contains(&stem) && lines::bears_marks(&text);
-    let syntax = lines::begins_like_a_document(&text, home || named);
+    let syntax = lines::begins_like_a_document(&text, home);
     let ours = syntax && (home || sample || named || marked);
     ours.then(|| {
         if SEQUENTIAL.contains(&stem) {

@@ -20,8 +20,21 @@ pub static FORMAT: Format =
     Format { name: "commented", version: 1, ordered: "`lines` keeps its order", claims, read };
 
 /// Endings of files that no program runs, and in which `#` begins a comment.
-const ENDINGS: &[&str] =
-    &[".cf", ".cfg", ".cnf", ".conf", ".list", ".properties", ".rules", ".sources", ".v4", ".v6"];
+const ENDINGS: &[&str] = &[
+    ".cf",
+    ".cfg",
+    ".cnf",
+    ".conf",
+    ".jcfg",
+    ".list",
+    ".load",
+    ".properties",
+    ".rules",
+    ".schema",
+    ".sources",
+    ".v4",
+    ".v6",
+];
 
 /// Names of such files without an ending.
 const NAMES: &[&str] = &[

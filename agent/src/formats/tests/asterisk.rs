@@ -301,6 +301,7 @@ fn a_file_is_claimed_by_its_place_its_name_and_its_first_lines() {
         ("/etc/asterisk/pjsip.conf", "# Ansible managed\n[a]\ntype=aor\n", "asterisk"),
         ("/etc/asterisk/queues.conf", "# Managed\n\n#include a.conf\n", "asterisk"),
         ("/etc/asterisk/other.conf", "# a tool\nA=b\n", "asterisk_tools"),
+        ("/etc/fail2ban/filter.d/asterisk.conf", "# Filter\n[A]\nb=c\n", "ini"),
         ("/etc/foo.conf.sample", "# c\n[a]\n", "commented"),
         ("/etc/php.conf", "[a]\nb=c\n", "ini"),
     ] {
