@@ -117,6 +117,7 @@ pub static ALL: &[&Format] = &[
     &freeswitch::FORMAT,
     &xml::FORMAT,
     &ini::FORMAT,
+    &commented::SLASHED,
     &commented::FORMAT,
     &text::FORMAT,
 ];

@@ -19,13 +19,25 @@ use driftline_protocol::redact::RawItems;
 pub static FORMAT: Format =
     Format { name: "commented", version: 1, ordered: "`lines` keeps its order", claims, read };
 
+/// Files in which `//` and `/* … */` are comments as well: BIND, Icinga, apt, polkit, Varnish, Janus.
+pub static SLASHED: Format = Format {
+    name: "commented_c",
+    version: 1,
+    ordered: "`lines` keeps its order",
+    claims: |path, _| is_slashed(path),
+    read: |bytes| {
+        let text = decode(bytes);
+        let mut within = false;
+        kept(text.lines().filter_map(|line| outside(line, &mut within)).filter_map(meaning))
+    },
+};
+
 /// Endings of files that no program runs, and in which `#` begins a comment.
 const ENDINGS: &[&str] = &[
     ".cf",
     ".cfg",
     ".cnf",
     ".conf",
-    ".jcfg",
     ".list",
     ".load",
     ".properties",
@@ -103,13 +115,49 @@ fn is_of_a_console(head: &str) -> bool {
     head.lines().any(|line| line.starts_with(['!']) || line.starts_with("banner "))
 }
 
+fn is_slashed(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let below = |folder: &str| path.contains(&format!("/{folder}/"));
+    name.starts_with("named.conf")
+        || name == "apt.conf"
+        || below("apt.conf.d")
+        || (below("icinga2") && name.ends_with(".conf"))
+        || (below("polkit-1") && name.ends_with(".rules"))
+        || [".jcfg", ".vcl"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// What stands of a line outside `/* … */`, where that begins or ends the line, and before `//` at
+/// its beginning. `within` says whether such a comment is open before and after it.
+fn outside<'a>(line: &'a str, within: &mut bool) -> Option<&'a str> {
+    let line = line.trim_end_matches(BLANKS);
+    let bare = line.trim_start_matches(BLANKS);
+    if !*within && bare.starts_with("//") {
+        return None;
+    }
+    let comment = if *within { bare } else { bare.strip_prefix("/*").unwrap_or_default() };
+    if !*within && !bare.starts_with("/*") {
+        return Some(line);
+    }
+    match comment.split_once("*/") {
+        Some((_, after)) => {
+            *within = false;
+            Some(after.trim_matches(BLANKS)).filter(|after| !after.is_empty())
+        }
+        None => {
+            *within = true;
+            None
+        }
+    }
+}
+
 fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
     let text = decode(bytes);
-    kept(text.lines().map(|line| line.trim_end_matches(BLANKS)).filter_map(meaning))
+    kept(text.lines().filter_map(meaning))
 }
 
 /// What a line says, if it says anything.
 fn meaning(line: &str) -> Option<String> {
+    let line = line.trim_end_matches(BLANKS);
     let bare = line.trim_start_matches(BLANKS);
     let comment = match bare.strip_prefix('#') {
         Some(rest) => !is_directive(rest),
@@ -132,7 +180,7 @@ fn is_directive(rest: &str) -> bool {
 mod tests {
     use super::super::claiming;
     use super::super::tests::{check, check_differs, check_same};
-    use super::FORMAT;
+    use super::{FORMAT, SLASHED};
 
     #[test]
     fn comments_empty_lines_and_the_width_of_blanks_mean_nothing() {
@@ -167,6 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn comments_of_c_mean_nothing_where_they_are_some() {
+        let plain = "options {\n listen-on { any; };\n};\nzone \"a\" {};\n";
+        check_same(
+            &SLASHED,
+            plain,
+            "// a\n/* b\n * c */\noptions {\n  // d\n  # e\n  /* f */\n  listen-on { any; };\n};\n\
+             zone  \"a\" {};\n/* g\n",
+        );
+        check_differs(&SLASHED, "a \"//b\";\n", "a \"//c\";\n");
+        check_differs(&SLASHED, "a; // b\n", "a; // c\n");
+        check_differs(&FORMAT, "//server/share\n", "//server/other\n");
+    }
+
+    #[test]
     fn programs_consoles_and_prose_are_left_to_text() {
         for (path, head, name) in [
             ("/etc/haproxy/haproxy.cfg", "global\n", "commented"),
@@ -177,6 +239,10 @@ mod tests {
             ("/etc/kamailio/kamctlrc", "# x\n", "commented"),
             ("/etc/app.conf.sample", "# x\n", "commented"),
             ("/etc/app.ini", "[a]\n", "ini"),
+            ("/etc/bind/named.conf.options", "options {\n", "commented_c"),
+            ("/etc/apt/apt.conf.d/20x", "// x\n", "commented_c"),
+            ("/etc/icinga2/features-enabled/api.conf", "/**\n", "commented_c"),
+            ("/etc/polkit-1/rules.d/1.rules", "// x\n", "commented_c"),
             ("/etc/router.cfg", "!\nhostname r\n", "text"),
             ("/etc/switch.cfg", "hostname r\nbanner motd #\n", "text"),
             ("/etc/init.d/x", "#!/bin/sh\n", "text"),
