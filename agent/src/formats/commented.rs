@@ -7,8 +7,8 @@
 //! a `#` there may belong to a value.
 //!
 //! A file of another syntax whose `#` means something else must not be claimed: programs, which
-//! may quote whole files, and consoles of routers, where `!` is the comment and `#` may be part of a
-//! banner.
+//! may quote whole files, and consoles of routers, where `!` is the comment and `#` may be part of
+//! a banner.
 
 use super::lines::{BLANKS, decode, is_in};
 use super::script::{kept, spaced};
@@ -19,7 +19,8 @@ use driftline_protocol::redact::RawItems;
 pub static FORMAT: Format =
     Format { name: "commented", version: 1, ordered: "`lines` keeps its order", claims, read };
 
-/// Files in which `//` and `/* … */` are comments as well: BIND, Icinga, apt, polkit, Varnish, Janus.
+/// Files in which `//` and `/* … */` are comments as well: BIND, Icinga, apt, polkit, Varnish,
+/// Janus.
 pub static SLASHED: Format = Format {
     name: "commented_c",
     version: 1,

@@ -29,7 +29,7 @@ impl Seen {
         Known { seen: self.seen.as_deref(), read: self.read.as_deref() }
     }
 
-    /// The same, with its content as if `now`'s reader had read it. One program reads the whole of a
+    /// The same, with its content as if `now`'s reader had read it. One program reads a whole
     /// history, so where another format reads a file, its bytes or its kind made it: the items of
     /// both say what changed, and to hold them apart would leave a gap in the history.
     fn read_like(mut self, now: Option<&Part>) -> Self {
