@@ -4,10 +4,12 @@
 //! words of a case mean ([`cases`]). Unknown fields are refused, every value has a bound, and
 //! [`sample`] with its comment signs taken off is exactly [`Config::default`].
 
+pub mod calendars;
 pub mod cases;
 pub mod load;
 pub mod place;
 pub mod rules;
+pub mod service_levels;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,9 +17,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use calendars::SiteCalendar;
 pub use cases::{CaseMap, CaseSource, Mapper, Words};
 pub use place::{GroupRule, HostRule, Place, Served, ServicePath};
 pub use rules::{ParameterRule, RulesConfig};
+pub use service_levels::ServiceLevelConfig;
 
 /// The collector's configuration, complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +61,12 @@ pub struct Config {
     pub case_sources: Vec<CaseSource>,
     /// What the words of cases mean here; the first that holds decides each word.
     pub case_maps: Vec<CaseMap>,
+    /// Days on which sites work less.
+    pub calendars: Vec<SiteCalendar>,
     /// How changes are held against cases.
     pub correlation: CorrelationConfig,
+    /// How open cases are held against their targets.
+    pub service_levels: ServiceLevelConfig,
     /// Which rules hosts are held to.
     pub rules: RulesConfig,
     /// What the site decided about parameters of rules; the last entry that fits counts.
@@ -121,7 +129,9 @@ impl Default for Config {
             service_paths: Vec::new(),
             case_sources: Vec::new(),
             case_maps: Vec::new(),
+            calendars: Vec::new(),
             correlation: CorrelationConfig::default(),
+            service_levels: ServiceLevelConfig::default(),
             rules: RulesConfig::default(),
             parameters: Vec::new(),
         }

@@ -22,6 +22,7 @@ use crate::analysis::change::ChangeKind;
 use crate::analysis::finding::{FindingKind, Severity};
 use crate::config::Config;
 use crate::ingest::{FleetView, HostView, Liveness};
+use crate::pass::levels::ServiceLevels;
 use crate::serve::correlation::Correlated;
 use crate::store::{EventKind, FeedRecord, OpenCount, Totals};
 use live::Live;
@@ -49,6 +50,8 @@ pub struct View<'a> {
     pub in_flight_bytes: u64,
     /// What the newest correlation pass came to.
     pub correlated: Option<&'a Correlated>,
+    /// Where open cases stand against their targets.
+    pub levels: &'a ServiceLevels,
     /// Where cases come from.
     pub feeds: Vec<FeedRecord>,
     /// Whether the newest configuration is in use.
@@ -182,6 +185,7 @@ fn about_store(page: &mut Page, view: &View<'_>) {
     page.one(&table::STORE_SIZE, number(totals.bytes));
     page.one(&table::STORE_PARTS, number(totals.parts));
     page.one(&table::STORE_VERSIONS, number(totals.versions));
+    page.one(&table::CASE_WORDS_LEFT_OUT, number(totals.case_words_left_out));
     let changes = Domain::ALL.iter().flat_map(|domain| {
         ChangeKind::ALL.iter().map(move |kind| {
             let count = totals.changes.get(&(*domain, *kind)).copied().unwrap_or_default();

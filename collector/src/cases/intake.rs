@@ -96,6 +96,9 @@ pub struct CaseForm {
     pub zone: TimeZone,
     /// What columns or members are called; others are called as [`Field::as_str`].
     pub columns: BTreeMap<Field, String>,
+    /// The last second in which a case can have been opened, since 1970, UTC: a typing mistake that
+    /// lies years ahead would hold up everything that waits until cases are known.
+    pub latest: i64,
 }
 
 impl CaseForm {
@@ -218,6 +221,10 @@ impl Desk<'_> {
             let moment = (!text.is_empty()).then(|| moment(&text)).transpose();
             moment.map_err(|why| (field, why))
         };
+        let past = |field| match moment(field)? {
+            Some(at) if at > self.form.latest => Err((field, Why::Future)),
+            at => Ok(at),
+        };
         let mut personal = 0;
         let mut word = |field| {
             let text = text(field)?;
@@ -230,9 +237,9 @@ impl Desk<'_> {
         };
         let row = CaseRow {
             id: word(Field::Id)?,
-            opened_at: moment(Field::OpenedAt)?.ok_or((Field::OpenedAt, Why::Empty))?,
-            recorded_at: moment(Field::RecordedAt)?,
-            resolved_at: moment(Field::ResolvedAt)?,
+            opened_at: past(Field::OpenedAt)?.ok_or((Field::OpenedAt, Why::Empty))?,
+            recorded_at: past(Field::RecordedAt)?,
+            resolved_at: past(Field::ResolvedAt)?,
             due_at: moment(Field::DueAt)?,
             service: word(Field::Service)?,
             site: word(Field::Site)?,
@@ -397,7 +404,7 @@ mod tests {
     fn form() -> CaseForm {
         let columns = [(Field::Id, "number"), (Field::Site, "location.name")];
         let columns = columns.map(|(field, name)| (field, name.to_owned())).into();
-        CaseForm { zone: TimeZone::UTC, columns }
+        CaseForm { zone: TimeZone::UTC, columns, latest: 1_900_000_000 }
     }
 
     fn read(text: &str) -> (Vec<CaseRow>, Result<Intake, ReadError>) {
@@ -445,15 +452,18 @@ mod tests {
     fn a_bad_row_is_named_and_the_others_are_taken() {
         let (rows, intake) = read(
             "number,opened_at,service,location.name\n,2026-11-22T13:00:00Z,voice,graz\n\
-             2,yesterday,voice,graz\n3,2026-11-22T13:00:00Z,voice,graz\n4\n",
+             2,yesterday,voice,graz\n3,2026-11-22T13:00:00Z,voice,graz\n4\n\
+             5,2036-11-22T13:00:00Z,voice,graz\n",
         );
         assert_eq!(rows, [row("3", "graz")]);
         let intake = intake.unwrap();
         let told: Vec<String> = intake.refused.first.iter().map(ToString::to_string).collect();
-        assert_eq!((intake.rows, intake.refused.total), (4, 3));
+        assert_eq!((intake.rows, intake.refused.total), (5, 4));
         assert_eq!(told[0], "line 2, column 1 (id): is empty");
         assert!(told[1].starts_with("line 3, column 2 (opened_at): is not a time"), "{told:?}");
         assert_eq!(told[2], "line 5: the row has 1 columns and the header 4");
+        let future = "line 6, column 2 (opened_at): lies more than a day in the future";
+        assert!(told[3].starts_with(future), "{told:?}");
     }
 
     #[test]

@@ -13,7 +13,9 @@ use driftline_protocol::limits;
 use serde::{Deserialize, Deserializer, de};
 
 use super::rules::PartialRules;
-use super::{CaseMap, CaseSource, Config, GroupRule, HostRule, ParameterRule, ServicePath, Tls};
+use super::service_levels::PartialServiceLevels;
+use super::{CaseMap, CaseSource, Config, GroupRule, HostRule, ParameterRule, ServicePath};
+use super::{SiteCalendar, Tls};
 
 /// Where the configuration stands unless the command line says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/driftline/collector.toml";
@@ -59,7 +61,7 @@ pub enum ConfigError {
 
 /// Every field, as it begins its line in the sample file.
 #[cfg(test)]
-pub(super) const FIELDS: [&str; 45] = [
+pub(super) const FIELDS: [&str; 52] = [
     "listen =",
     "public_url =",
     "state_dir =",
@@ -92,6 +94,7 @@ pub(super) const FIELDS: [&str; 45] = [
     "[[case_source]]",
     "folder =",
     "timezone =",
+    "tokens =",
     "columns =",
     "[[case_map]]",
     "source =",
@@ -99,6 +102,12 @@ pub(super) const FIELDS: [&str; 45] = [
     "from_site =",
     "from_category =",
     "category =",
+    "[[calendar]]",
+    "days_off =",
+    "[service_levels]",
+    "at_risk_percent =",
+    "teams =",
+    "priorities =",
     "[rules]",
     "packs =",
     "off =",
@@ -138,7 +147,11 @@ struct Partial {
     #[serde(default)]
     case_map: Vec<CaseMap>,
     #[serde(default)]
+    calendar: Vec<SiteCalendar>,
+    #[serde(default)]
     correlation: PartialCorrelation,
+    #[serde(default)]
+    service_levels: PartialServiceLevels,
     #[serde(default)]
     rules: PartialRules,
     #[serde(default)]
@@ -313,7 +326,9 @@ fn merge(config: &mut Config, partial: Partial) {
         service_path,
         case_source,
         case_map,
+        calendar,
         correlation,
+        service_levels,
         rules,
         parameter,
     } = partial;
@@ -332,6 +347,8 @@ fn merge(config: &mut Config, partial: Partial) {
     config.service_paths.extend(service_path);
     config.case_sources.extend(case_source);
     config.case_maps.extend(case_map);
+    config.calendars.extend(calendar);
+    service_levels.merge(&mut config.service_levels);
     let PartialCorrelation { every_seconds, look_back_days, window_hours, wrong_claims_percent } =
         correlation;
     set(&mut config.correlation.every_seconds, every_seconds);
@@ -349,7 +366,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn within<'de, D: Deserializer<'de>>(
+pub(super) fn within<'de, D: Deserializer<'de>>(
     deserializer: D,
     (name, range): (&str, RangeInclusive<u64>),
 ) -> Result<Option<u64>, D::Error> {

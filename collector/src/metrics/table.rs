@@ -14,6 +14,7 @@ use driftline_protocol::wire::{HostKind, ProblemCode};
 use crate::analysis::change::ChangeKind;
 use crate::analysis::correlate::Tier;
 use crate::analysis::finding::{FindingKind, Severity};
+use crate::analysis::service_levels::ServiceLevel;
 use crate::store::EventKind;
 
 /// One metric.
@@ -85,6 +86,12 @@ pub enum Label {
     CaseSite,
     /// A source of cases that the configuration names, or `other`.
     CaseSource,
+    /// A team that the configuration lists, or `other`.
+    CaseTeam,
+    /// A priority that the configuration lists, or `other`.
+    CasePriority,
+    /// Where an open case stands against its target.
+    Level,
     /// How far one may go with a suspect.
     Tier,
     /// `service` or `site`.
@@ -149,7 +156,9 @@ impl Label {
             Self::Route => "route",
             Self::Stage => "stage",
             Self::Site | Self::CaseSite => "site",
-            Self::Team => "team",
+            Self::Team | Self::CaseTeam => "team",
+            Self::CasePriority => "priority",
+            Self::Level => "level",
             Self::Service | Self::CaseService => "service",
             Self::Tier => "tier",
             Self::CaseColumn => "column",
@@ -163,6 +172,8 @@ impl Label {
             Self::Version | Self::HostKind | Self::Site | Self::Team => 1,
             Self::Service | Self::Url => 1,
             Self::CaseService | Self::CaseSite | Self::CaseSource => 1,
+            Self::CaseTeam | Self::CasePriority => 1,
+            Self::Level => ServiceLevel::ALL.len(),
             Self::CaseColumn => CASE_COLUMNS.len(),
             Self::Tier => Tier::ALL.len(),
             Self::Host => return hosts,
@@ -193,6 +204,9 @@ impl Label {
             Self::CaseService => "a service of the configuration, or unmapped".into(),
             Self::CaseSite => "a site of the configuration, or unmapped".into(),
             Self::CaseSource => "from `[[case_source]]`, or other".into(),
+            Self::CaseTeam => "from `service_levels.teams`, or other".into(),
+            Self::CasePriority => "from `service_levels.priorities`, or other".into(),
+            Self::Level => list(&ServiceLevel::ALL, ServiceLevel::as_str),
             Self::CaseColumn => CASE_COLUMNS.join(", "),
             Self::Tier => list(&Tier::ALL, Tier::as_str),
             Self::Url => "from `public_url`, or the address listened on".into(),
@@ -241,12 +255,14 @@ pub fn reference_page() -> String {
     let each = worst_case(1) - fixed;
     let of_service = ALL.iter().filter(|metric| metric.labels.contains(&Label::CaseService));
     let service: u64 = of_service.map(|metric| metric.series(0)).sum();
+    let levels = ServiceLevel::ALL.len();
     let mut page = format!(
         "# Metrics of the collector\n\n\
          Generated from `collector/src/metrics/table.rs`; a test compares.\n\n\
          Worst case: {fixed} series + {each} for each host (none of these with \
-         `metrics.per_host = false`).\nOf cases this counts one service, one site and one source; \
-         each service of the configuration adds {service}, each of its sites one.\n\
+         `metrics.per_host = false`).\nOf cases this counts one service, one site, one source, one \
+         team and one priority; each service of the configuration adds {service}, each of its sites \
+         one,\neach pair of team and priority {levels} for each service.\n\
          Series of a host disappear when it is dormant or retired; \
          while it is dormant its last-report timestamp stays.\n"
     );
@@ -359,8 +375,12 @@ metrics! {
         "Cases expected in that hour by the same hours of past weeks";
     CASES_BOUND "cases_bound" Gauge [CaseService]
         "The largest count of that hour that is no alarm; a quiet hour is above it once in 1000";
+    CASES_OPEN "cases_open" Gauge [CaseService, CaseTeam, CasePriority, Level]
+        "Open cases by where they stand against their targets, merged and child cases left out";
     CASES_UNMAPPED "cases_unmapped" Gauge [CaseColumn]
         "Cases of the look-back whose service or site the configuration does not name";
+    CASE_WORDS_LEFT_OUT "case_words_left_out_total" Counter []
+        "Words of cases left out because there were too many different ones, since the store was made";
     CASE_SOURCE_GOOD "case_source_last_good_timestamp_seconds" Gauge [CaseSource]
         "Up to when a source of cases told all it had; 0 before its first whole reading";
     SUSPECTS "suspects" Gauge [CaseService, Tier]

@@ -81,6 +81,7 @@ fn scrape(config: &Config) -> String {
     };
     let view = View {
         correlated: Some(&correlated),
+        levels: &[(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])].into(),
         feeds: vec![feed("evil one", Some(at(-9))), feed("evil two", None)],
         now: at(1),
         config,

@@ -40,10 +40,15 @@ fn frame() -> Frame {
         now: at("2026-11-22T12:00:00Z"),
         stale_after: SignedDuration::from_secs(180),
         dormant_after: SignedDuration::from_hours(720),
-        mapper: crate::config::load::parse("t", "[[host]]\nname='x'\nservice='voice'")
+        config: crate::config::load::parse("t", "[[host]]\nname='x'\nservice='voice'")
             .unwrap()
-            .mapper(),
+            .into(),
         cases_known: Some(at("2026-11-22T11:00:00Z")),
+        cases: None,
+        levels: [(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])]
+            .into_iter()
+            .collect::<ServiceLevels>()
+            .into(),
     }
 }
 

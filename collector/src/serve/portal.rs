@@ -48,13 +48,15 @@ async fn style() -> impl IntoResponse {
 async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<Response, Refusal> {
     collector.person(&headers, Scope::Read)?;
     let settings = collector.settings();
-    let config = settings.config;
+    let config = Arc::clone(&settings.config);
     let frame = Frame {
         now: Timestamp::now(),
         stale_after: signed(config.stale()),
         dormant_after: signed(config.dormant()),
-        mapper: config.mapper(),
+        config,
         cases_known: collector.correlated.get().map(|latest| latest.watermark),
+        cases: collector.correlated.cases(),
+        levels: collector.correlated.levels(),
     };
     let counts = uri.path() == "/cases";
     let turn = if counts { suspects::COUNTING.acquire().await.ok() } else { None };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Digest, Generation, HostId, Incarnation, KeyId, SessionId, SourceName};
 use crate::ledger::{Account, Chain};
 use crate::manifest::ManifestDelta;
-use crate::redact::Redacted;
+use crate::redact::Unsealed;
 use crate::snapshot::{Domain, Part, Reason};
 
 /// Asks for an identity, once in the life of an agent's state.
@@ -201,7 +201,7 @@ pub struct Held {
 
 /// Parts that a report will refer to.
 ///
-/// `P` is a [`Redacted`] part on the agent's side and a plain [`Part`] on the collector's.
+/// `P` is an [`Unsealed`] part on the agent's side and a plain [`Part`] on the collector's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartsUpload<P = Part> {
     /// [`super::PROTOCOL_VERSION`] of the sender.
@@ -367,8 +367,8 @@ impl ProblemCode {
     }
 }
 
-/// A report as an agent may send it: its parts have passed the redactor.
-pub type OutgoingReport = Report<Redacted<Part>>;
+/// A report as an agent may send it: a redactor sealed its parts.
+pub type OutgoingReport = Report<Unsealed>;
 
-/// An upload as an agent may send it: its parts have passed the redactor.
-pub type OutgoingParts = PartsUpload<Redacted<Part>>;
+/// An upload as an agent may send it: a redactor sealed its parts.
+pub type OutgoingParts = PartsUpload<Unsealed>;
