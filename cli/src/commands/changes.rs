@@ -47,14 +47,15 @@ impl Row for ChangeRecord {
 
     fn cells(&self) -> Vec<String> {
         let change = &self.change;
+        let [before, after] = output::values(change.before.as_ref(), change.after.as_ref());
         vec![
             output::moment(self.at),
             self.host.to_string(),
             change.kind.as_str().to_owned(),
             output::printable(change.part.as_str()),
             output::printable(change.key.as_ref().map_or("-", ItemKey::as_str)),
-            output::value(change.before.as_ref()),
-            output::value(change.after.as_ref()),
+            before,
+            after,
         ]
     }
 }
