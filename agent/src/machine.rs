@@ -302,8 +302,7 @@ impl Machine {
     /// # Errors
     /// As [`Machine::read`]. What is read of it is not counted; its size is.
     pub fn held(&self, path: &Path, bound: u64) -> Result<Option<File>, Reason> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let Some(file) = self.open_regular(path, flags)? else { return Ok(None) };
+        let Some(file) = self.open_regular(path, READING)? else { return Ok(None) };
         let size = rustix::fs::fstat(&file).map_err(reason)?.st_size.unsigned_abs();
         if size > bound {
             return Err(Reason::TooLarge);

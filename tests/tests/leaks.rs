@@ -1,7 +1,7 @@
 //! An agent runs for years: after many passes of every source it holds what it held after a few.
 //!
-//! Alone in its program, since files and memory are counted for the whole process. `DRIFTLINE_PASSES`
-//! sets how many passes there are; CI takes fewer than a night does.
+//! Alone in its program, since files and memory are counted for the whole process.
+//! `DRIFTLINE_PASSES` sets how many passes there are; CI takes fewer than a night does.
 
 #![allow(
     clippy::unwrap_used,

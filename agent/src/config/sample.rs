@@ -120,9 +120,9 @@ const FIELDS: &[Field] = &[
     field(
         "budget",
         "cpu_seconds",
-        "CPU time that one pass of one source may take, in seconds. A source that passes a bound of\n\
-         its budget is stopped: what it reads is unobserved, the portal says why, and it is read\n\
-         again after its interval.",
+        "CPU time that one pass of one source may take, in seconds. A source that passes a bound\n\
+         of its budget is stopped: what it reads is unobserved, the portal says why, and it is\n\
+         read again after its interval.",
         "60",
     ),
     field(

@@ -1,19 +1,19 @@
 //! Files that a program rewrites whenever the network it is in changes.
 //!
 //! What such a file says is what a network handed out, and nobody's configuration: a laptop that
-//! goes from the office to a train has other name servers, and nothing was changed on it. The file
-//! stays a part with its attributes and one item, `writer`; its bytes are kept neither as items nor
-//! as a digest. So the snapshot says who writes it, and that a person, or another program, took it
-//! over is a change.
+//! goes from the office to a train has other name servers, and nothing was changed on it. The
+//! file stays a part with its attributes and one item, `writer`; its bytes are kept neither as
+//! items nor as a digest. So the snapshot says who writes it, and that a person, or another
+//! program, took it over is a change.
 //!
-//! A writer is known by what it says of itself in a comment of the file, or by a path that only it
-//! writes. A line that a person added below such a comment is not seen: the next lease wipes it
-//! out.
+//! A writer is known by what it says of itself in a comment of the file, or by a path that only
+//! it writes. A line that a person added below such a comment is not seen: the next lease wipes
+//! it out.
 //!
 //! A VPN client that puts its own file in the place while it is connected is a stand-in
 //! ([`is_by_stand_in`]): the file that belongs there is unobserved until the client puts it back,
-//! and stays so where such a client always runs. A program that rewrites `resolv.conf` and does not say so is a person to us; leave its file
-//! out by `[files] exclude`.
+//! and stays so where such a client always runs. A program that rewrites `resolv.conf` and does
+//! not say so is a person to us; leave its file out by `[files] exclude`.
 
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::mutant::{self, Mutant};

@@ -1,12 +1,13 @@
 //! Containers that are meant to stay: their image and how they are run.
 //!
 //! A part for each container of Docker that has a restart policy, under its name, from the state
-//! below `/var/lib/docker/containers`. Containers without one are jobs: they come and go all day and
-//! are left out, and so is what differs each time one is made from the same words: ids, addresses,
-//! times, whether it runs now. One that is made anew under its name from the same image is the same.
-//! Values of the environment are secrets, whatever they are called. Where Podman keeps containers
-//! in a database of its own, `podman` is unobserved (`unsupported`); its units and quadlets are
-//! told by `services` and `files`. The command and its arguments keep their order.
+//! below `/var/lib/docker/containers`. Containers without one are jobs: they come and go all day
+//! and are left out, and so is what differs each time one is made from the same words: ids,
+//! addresses, times, whether it runs now. One that is made anew under its name from the same
+//! image is the same. Values of the environment are secrets, whatever they are called. Where
+//! Podman keeps containers in a database of its own, `podman` is unobserved (`unsupported`); its
+//! units and quadlets are told by `services` and `files`. The command and its arguments keep
+//! their order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

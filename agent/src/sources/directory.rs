@@ -147,7 +147,6 @@ fn membership(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     if let Some(content) = switch {
         for (key, item) in (key_value::NSSWITCH.read)(&content.bytes)? {
             let ItemValue::List(services) = item.value else { continue };
-            let asks = |service: &ItemValue| matches!(service, ItemValue::Text(name) if ASK.contains(&name.as_str()));
             let asked: BTreeSet<_> = services.into_iter().filter(asks).collect();
             if !asked.is_empty() {
                 say(&mut items, ["asks", key.as_str()], ItemValue::Set(asked));
@@ -162,6 +161,11 @@ fn membership(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     look.rely(Path::new(KEYTAB))?;
     say(&mut items, ["has_key"], ItemValue::Flag(key.is_some()));
     Ok(Some(items))
+}
+
+/// Whether a service of nsswitch is a directory.
+fn asks(service: &ItemValue) -> bool {
+    if let ItemValue::Text(name) = service { ASK.contains(&name.as_str()) } else { false }
 }
 
 /// The names of a list with commas.

@@ -1,14 +1,14 @@
 //! Which packages dpkg and rpm have installed, in which version, and which are held.
 //!
-//! Part `rpm` is told in `rpm`. Part `dpkg` comes from `/var/lib/dpkg/status` (deb-control(5), dpkg(1) "Package states"). A host
-//! without that file has no part. Keys are `name:arch/version`, `…/status` where a package is
-//! anything but properly installed, and `…/hold`. Waiting for triggers is properly installed: each
-//! run of dpkg passes through it, and the next one ends it. A package that stays unpacked or half
-//! configured is trouble and is told.
+//! Part `rpm` is told in `rpm`. Part `dpkg` comes from `/var/lib/dpkg/status` (deb-control(5),
+//! dpkg(1) "Package states"). A host without that file has no part. Keys are `name:arch/version`,
+//! `…/status` where a package is anything but properly installed, and `…/hold`. Waiting for
+//! triggers is properly installed: each run of dpkg passes through it, and the next one ends it.
+//! A package that stays unpacked or half configured is trouble and is told.
 //!
-//! While a package manager is at work (`lock`) half of its work is no state of the host: the source
-//! says `changing`, and is read again until the work is done. It does not know who installed what:
-//! that is the package logs' business.
+//! While a package manager is at work (`lock`) half of its work is no state of the host: the
+//! source says `changing`, and is read again until the work is done. It does not know who
+//! installed what: that is the package logs' business.
 
 mod lock;
 mod rpm;

@@ -1,14 +1,16 @@
-//! Who sets the clock: what chrony, ntpd and systemd-timesyncd are told, and whether it came to it.
+//! Who sets the clock: what chrony, ntpd and systemd-timesyncd are told, and whether it came to
+//! it.
 //!
-//! Parts: `chrony`, `ntp` and `timesyncd`, each with its includes resolved as the program resolves
-//! them, where its file is there; which of them runs is told by `services`. `state` says
-//! `synchronised` where chronyd or timesyncd runs: chronyd is asked, timesyncd leaves a file when it
-//! has set the clock once. Asking the kernel (`adjtimex`) would need a system call that the agent's
-//! sandbox forbids, since the same call sets the clock; what ntpd thinks of itself is not asked.
+//! Parts: `chrony`, `ntp` and `timesyncd`, each with its includes resolved as the program
+//! resolves them, where its file is there; which of them runs is told by `services`. `state` says
+//! `synchronised` where chronyd or timesyncd runs: chronyd is asked, timesyncd leaves a file when
+//! it has set the clock once. Asking the kernel (`adjtimex`) would need a system call that the
+//! agent's sandbox forbids, since the same call sets the clock; what ntpd thinks of itself is not
+//! asked.
 //!
-//! Servers that a network names (DHCP) are left out: the next network names others. Offsets, strata
-//! and reachability change by the second and belong to a metric. Servers of timesyncd are ordered;
-//! nothing else is.
+//! Servers that a network names (DHCP) are left out: the next network names others. Offsets,
+//! strata and reachability change by the second and belong to a metric. Servers of timesyncd are
+//! ordered; nothing else is.
 
 mod chronyd;
 mod directives;

@@ -4,9 +4,10 @@ use super::*;
 use crate::sources::check::{Broken, Denied, Fixture};
 
 const STATE: &str = "\
-{\"ID\": \"abc\", \"Created\": \"2026-11-01T00:00:00Z\", \"State\": {\"Running\": true, \"Pid\": 812},
+{\"ID\": \"abc\", \"Created\": \"2026-11-01T00:00:00Z\",
+ \"State\": {\"Running\": true, \"Pid\": 812},
  \"Image\": \"sha256:11\", \"Name\": \"/turn\",
- \"Config\": {\"Hostname\": \"abc\", \"Image\": \"coturn:4.6\", \"Cmd\": [\"-n\", \"--log-file=stdout\"],
+ \"Config\": {\"Hostname\": \"abc\", \"Image\": \"coturn:4.6\", \"Cmd\": [\"-n\", \"-v\"],
  \"Env\": [\"SECRET_WORD=canary-6b7a\", \"MODE=canary-6b7a\"]}}";
 
 const HOST: &str = "\

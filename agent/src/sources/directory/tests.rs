@@ -75,7 +75,8 @@ fn kerberos_is_read_with_its_includes_and_lists_repeat() {
             "libdefaults/default_realm = Text(\"EXAMPLE.ORG\")",
             "libdefaults/dns_lookup_kdc = Text(\"true\")",
             "realms/EXAMPLE.ORG/admin_server = Text(\"kdc1.example.org\")",
-            "realms/EXAMPLE.ORG/kdc = List([Text(\"kdc1.example.org\"), Text(\"kdc2.example.org\")])",
+            "realms/EXAMPLE.ORG/kdc = List([Text(\"kdc1.example.org\"), \
+                Text(\"kdc2.example.org\")])",
         ]
     );
 }

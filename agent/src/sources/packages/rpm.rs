@@ -1,10 +1,10 @@
 //! Packages that rpm has installed, from its database in SQLite.
 //!
-//! The table `Packages` holds a header a row (`lib/header.c` of rpm): the number of its entries, the
-//! bytes of its data, the entries of four numbers each, then the data; all in network order. A
-//! database with a write-ahead log has words that are not in the file yet, and is `changing`; one in
-//! Berkeley DB or NDB is `unsupported`. Keys are `name.arch/version`, with the epoch where there is
-//! one; several versions of one package, as kernels have, are a set.
+//! The table `Packages` holds a header a row (`lib/header.c` of rpm): the number of its entries,
+//! the bytes of its data, the entries of four numbers each, then the data; all in network order.
+//! A database with a write-ahead log has words that are not in the file yet, and is `changing`;
+//! one in Berkeley DB or NDB is `unsupported`. Keys are `name.arch/version`, with the epoch where
+//! there is one; several versions of one package, as kernels have, are a set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
