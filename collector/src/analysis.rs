@@ -23,5 +23,6 @@ pub mod order;
 pub mod peers;
 pub mod policy;
 pub mod rules;
+pub mod service_levels;
 pub mod stats;
 pub mod volume;

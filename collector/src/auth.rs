@@ -73,6 +73,8 @@ pub enum AuthError {
 pub struct Person {
     /// The name of the token, or `loopback`.
     pub name: String,
+    /// Whether this is somebody on this machine, without any token.
+    pub is_local: bool,
 }
 
 /// Everybody who has a token, in memory.
@@ -156,7 +158,7 @@ impl Keys {
     /// The person whose token these headers carry, if it allows `wanted` at `now`.
     pub fn person(&self, headers: &HeaderMap, wanted: Scope, now: Timestamp) -> Option<Person> {
         let token = bearer(headers).map(str::to_owned).or_else(|| browser::password(headers))?;
-        self.allows(&token, wanted, now).map(|name| Person { name })
+        self.allows(&token, wanted, now).map(|name| Person { name, is_local: false })
     }
 
     /// The name of `token`, if it allows `wanted` at `now`.

@@ -4,11 +4,13 @@
 //! words of a case mean ([`cases`]). Unknown fields are refused, every value has a bound, and
 //! [`sample`] with its comment signs taken off is exactly [`Config::default`].
 
+pub mod calendars;
 pub mod cases;
 pub mod intent;
 pub mod load;
 pub mod place;
 pub mod rules;
+pub mod service_levels;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,10 +20,12 @@ use serde::Deserialize;
 
 use crate::analysis::classify::window::Window;
 
+pub use calendars::SiteCalendar;
 pub use cases::{CaseMap, CaseSource, Mapper, Words};
 pub use intent::{ChangeSource, ClassificationConfig, ShownWindow};
 pub use place::{GroupRule, HostRule, Place, Served, ServicePath};
 pub use rules::{ParameterRule, RulesConfig};
+pub use service_levels::ServiceLevelConfig;
 
 /// The collector's configuration, complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +65,8 @@ pub struct Config {
     pub case_sources: Vec<CaseSource>,
     /// What the words of cases mean here; the first that holds decides each word.
     pub case_maps: Vec<CaseMap>,
+    /// Days on which sites work less.
+    pub calendars: Vec<SiteCalendar>,
     /// How changes are held against cases.
     pub correlation: CorrelationConfig,
     /// Systems that change requests come from.
@@ -71,6 +77,8 @@ pub struct Config {
     pub blackouts: Vec<Window>,
     /// How changes are classified.
     pub classification: ClassificationConfig,
+    /// How open cases are held against their targets.
+    pub service_levels: ServiceLevelConfig,
     /// Which rules hosts are held to.
     pub rules: RulesConfig,
     /// What the site decided about parameters of rules; the last entry that fits counts.
@@ -133,11 +141,13 @@ impl Default for Config {
             service_paths: Vec::new(),
             case_sources: Vec::new(),
             case_maps: Vec::new(),
+            calendars: Vec::new(),
             correlation: CorrelationConfig::default(),
             change_sources: Vec::new(),
             change_windows: Vec::new(),
             blackouts: Vec::new(),
             classification: ClassificationConfig::default(),
+            service_levels: ServiceLevelConfig::default(),
             rules: RulesConfig::default(),
             parameters: Vec::new(),
         }
@@ -185,7 +195,7 @@ mod tests {
     use super::*;
 
     /// Every field, as it begins its line in the sample file.
-    const FIELDS: [&str; 63] = [
+    const FIELDS: [&str; 70] = [
         "listen =",
         "public_url =",
         "state_dir =",
@@ -218,6 +228,7 @@ mod tests {
         "[[case_source]]",
         "folder =",
         "timezone =",
+        "tokens =",
         "columns =",
         "[[case_map]]",
         "source =",
@@ -225,6 +236,12 @@ mod tests {
         "from_site =",
         "from_category =",
         "category =",
+        "[[calendar]]",
+        "days_off =",
+        "[service_levels]",
+        "at_risk_percent =",
+        "teams =",
+        "priorities =",
         "[classification]",
         "slack_minutes =",
         "early_hours =",

@@ -6,6 +6,7 @@
 //! read: they hold the `Read` halves of the store and the time, and know nothing of HTTP beyond a
 //! path and a query. What cannot be known is shown as unknown, never left out.
 
+mod calibration;
 mod case_chart;
 mod cases;
 mod change;
@@ -25,12 +26,17 @@ mod suspect;
 mod timeline;
 mod value;
 
+use std::sync::Arc;
+
 use askama::Template;
+use driftline_protocol::wire::AgentStatus;
 use jiff::{SignedDuration, Timestamp};
 
 pub use link::Query;
 
-use crate::config::Mapper;
+use crate::config::Config;
+use crate::pass::Cached;
+use crate::pass::levels::ServiceLevels;
 use crate::standards::Standards;
 use crate::store::StoreError;
 pub(crate) use crate::writer::Reads as Reader;
@@ -55,10 +61,16 @@ pub struct Frame {
     pub stale_after: SignedDuration,
     /// A host not heard for longer than this is dormant.
     pub dormant_after: SignedDuration,
-    /// What words of cases mean.
-    pub mapper: Mapper,
+    /// The configuration in use.
+    pub config: Arc<Config>,
     /// Up to when nearly all cases are known; `None` before the first pass.
     pub cases_known: Option<Timestamp>,
+    /// The cases the newest pass read.
+    pub cases: Option<Arc<Cached>>,
+    /// Where open cases stand against their targets.
+    pub levels: Arc<ServiceLevels>,
+    /// How the agent of the host that the page is about fares, once it was heard.
+    pub agent: Option<AgentStatus>,
 }
 
 /// Why there is no page.

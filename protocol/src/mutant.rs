@@ -50,6 +50,10 @@ pub enum Mutant {
     RedactNothing,
     /// Agent. *A change is seen when it happens*: the kernel's word for it is not heard.
     DeafWatcher,
+    /// Agent. *What a network hands out is nobody's change*: files it rewrites are read as others.
+    NetworksConfigure,
+    /// Agent. *A source keeps within its budget*: nobody looks what a pass costs.
+    BudgetsWithoutEnd,
     /// Engine. *What wavers anyway is no rise*: cases are taken to be Poisson.
     CorrelateNoDispersion,
     /// Engine. *What hits everybody is nobody's doing*: unexposed sites are not looked at.
@@ -74,7 +78,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -95,6 +99,8 @@ impl Mutant {
         Self::IgnoreEpoch,
         Self::RedactNothing,
         Self::DeafWatcher,
+        Self::NetworksConfigure,
+        Self::BudgetsWithoutEnd,
         Self::CorrelateNoDispersion,
         Self::CorrelateNoControls,
         Self::CorrelateNoMultiplicity,
@@ -130,6 +136,8 @@ impl Mutant {
             Self::IgnoreEpoch => "ignore_epoch",
             Self::RedactNothing => "redact_nothing",
             Self::DeafWatcher => "deaf_watcher",
+            Self::NetworksConfigure => "networks_configure",
+            Self::BudgetsWithoutEnd => "budgets_without_end",
             Self::CorrelateNoDispersion => "correlate_no_dispersion",
             Self::CorrelateNoControls => "correlate_no_controls",
             Self::CorrelateNoMultiplicity => "correlate_no_multiplicity",

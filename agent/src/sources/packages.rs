@@ -1,13 +1,18 @@
-//! Which packages dpkg has installed, in which version, and which are held.
+//! Which packages dpkg and rpm have installed, in which version, and which are held.
 //!
-//! One part, `dpkg`, from `/var/lib/dpkg/status` (deb-control(5), dpkg(1) "Package states"). A host
-//! without that file has no part. Keys are `name:arch/version`, `…/status` where a package is
-//! anything but properly installed, `…/hold`, and `…/conffile/PATH` for each configuration file, so
-//! that dpkg's change of it can be told from one by hand. Waiting for triggers is properly
-//! installed: each run of dpkg passes through it, and the next one ends it. A package that stays
-//! unpacked or half configured is trouble and stays visible; while dpkg runs it shows for as long
-//! as it is so, since a reader cannot tell the one from the other. It does not know who installed
-//! what: that is the package logs' business.
+//! Part `rpm` is told in `rpm`. Part `dpkg` comes from `/var/lib/dpkg/status` (deb-control(5),
+//! dpkg(1) "Package states"). A host without that file has no part. Keys are `name:arch/version`,
+//! `…/status` where a package is anything but properly installed, `…/hold`, and
+//! `…/conffile/PATH` for each configuration file, so that dpkg's change of it can be told from one
+//! by hand. Waiting for triggers is properly installed: each run of dpkg passes through it, and the
+//! next one ends it. A package that stays unpacked or half configured is trouble and is told.
+//!
+//! While a package manager is at work (`lock`) half of its work is no state of the host: the
+//! source says `changing`, and is read again until the work is done. It does not know who
+//! installed what: that is the package logs' business.
+
+mod lock;
+mod rpm;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +25,7 @@ use driftline_protocol::snapshot::{Domain, Reading, Reason};
 use crate::formats::Malformed;
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
+use crate::sources::table::{Bytes, Table, read_all};
 use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
 
 /// Where dpkg keeps what it knows.
@@ -33,6 +39,8 @@ const VERSION: u32 = 3;
 
 /// The states of a package whose files are in place and whose scripts have run (dpkg(1)).
 const SETTLED: [&str; 3] = ["installed", "triggers-awaited", "triggers-pending"];
+
+const TABLES: &[Table] = &[Table { name: "rpm", bytes: Bytes::Kept, read: rpm::installed }];
 
 /// The source; see the page's head.
 pub struct Packages {
@@ -64,33 +72,42 @@ impl Source for Packages {
 
     fn manual(&self) -> Manual {
         Manual {
-            parts: "`dpkg`, where dpkg keeps packages",
+            parts: "`dpkg` and `rpm`, where they keep packages; `rpm` from its database in SQLite, \
+                unobserved for those in Berkeley DB and NDB",
             ordered: "none",
             version: self.version,
         }
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        vec![STATUS.into()]
+        [STATUS].into_iter().chain(rpm::DATABASES).map(PathBuf::from).collect()
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
-        let name = part_name("dpkg");
-        if self.memory.carry(&name, machine, sink) == Carry::Carried {
-            return Ok(());
+        if lock::is_held(machine) {
+            return Err(Reason::Changing);
         }
-        let mut look = Look::new(machine);
-        let part = match look.read(Path::new(STATUS), STATUS_BYTES) {
-            Ok(None) => return Ok(()),
-            Err(reason) => RawPart::Unobserved(reason),
-            Ok(Some(content)) => look.part(self.reading(), packages(&content.bytes)),
-        };
-        self.memory.say((name, part), look, sink);
+        self.dpkg(machine, sink);
+        read_all(TABLES, ("rpm", self.version), &mut self.memory, (machine, sink));
         Ok(())
     }
 }
 
 impl Packages {
+    fn dpkg(&mut self, machine: &Machine, sink: &mut dyn Sink) {
+        let name = part_name("dpkg");
+        if self.memory.carry(&name, machine, sink) == Carry::Carried {
+            return;
+        }
+        let mut look = Look::new(machine);
+        let part = match look.read(Path::new(STATUS), STATUS_BYTES) {
+            Ok(None) => return,
+            Err(reason) => RawPart::Unobserved(reason),
+            Ok(Some(content)) => look.part(self.reading(), packages(&content.bytes)),
+        };
+        self.memory.say((name, part), look, sink);
+    }
+
     fn reading(&self) -> Reading {
         let scope = scope_digest([""; 0]);
         Reading { parser: "dpkg_status".into(), version: self.version, scope }

@@ -52,6 +52,7 @@ impl Row for ChangeRecord {
 
     fn cells(&self) -> Vec<String> {
         let change = &self.change;
+        let [before, after] = output::values(change.before.as_ref(), change.after.as_ref());
         vec![
             output::moment(self.at),
             self.host.to_string(),
@@ -59,8 +60,8 @@ impl Row for ChangeRecord {
             class(self).to_owned(),
             output::printable(change.part.as_str()),
             output::printable(change.key.as_ref().map_or("-", ItemKey::as_str)),
-            output::value(change.before.as_ref()),
-            output::value(change.after.as_ref()),
+            before,
+            after,
         ]
     }
 }

@@ -91,6 +91,9 @@ pub struct CaseForm {
     pub zone: TimeZone,
     /// What columns or members are called; others are called as [`Field::as_str`].
     pub columns: BTreeMap<Field, String>,
+    /// The last second in which a case can have been opened, since 1970, UTC: a typing mistake that
+    /// lies years ahead would hold up everything that waits until cases are known.
+    pub latest: i64,
 }
 
 impl CaseForm {
@@ -160,19 +163,23 @@ pub fn read_rows(
     });
     let mut personal = 0;
     let came = read_records(reader, &wanted, &mut |record| {
-        let row = case(record, &form.zone, &mut personal)?;
+        let row = case(record, form, &mut personal)?;
         Ok(take(row))
     })?;
     Ok(Intake { rows: came.rows, personal, refused: came.refused })
 }
 
-fn case(record: &Record<'_>, zone: &TimeZone, personal: &mut u64) -> Result<CaseRow, (usize, Why)> {
+fn case(record: &Record<'_>, form: &CaseForm, personal: &mut u64) -> Result<CaseRow, (usize, Why)> {
     let text = |field| record.text(field as usize).map_err(|why| (field as usize, why));
     let moment = |field| {
         let text = text(field)?;
-        let moment = |text: &str| parse_moment(text.as_bytes(), zone);
+        let moment = |text: &str| parse_moment(text.as_bytes(), &form.zone);
         let moment = (!text.is_empty()).then(|| moment(&text)).transpose();
         moment.map_err(|why| (field as usize, why))
+    };
+    let past = |field| match moment(field)? {
+        Some(at) if at > form.latest => Err((field as usize, Why::Future)),
+        at => Ok(at),
     };
     let mut found = 0;
     let mut word = |field| {
@@ -186,9 +193,9 @@ fn case(record: &Record<'_>, zone: &TimeZone, personal: &mut u64) -> Result<Case
     };
     let row = CaseRow {
         id: word(Field::Id)?,
-        opened_at: moment(Field::OpenedAt)?.ok_or((Field::OpenedAt as usize, Why::Empty))?,
-        recorded_at: moment(Field::RecordedAt)?,
-        resolved_at: moment(Field::ResolvedAt)?,
+        opened_at: past(Field::OpenedAt)?.ok_or((Field::OpenedAt as usize, Why::Empty))?,
+        recorded_at: past(Field::RecordedAt)?,
+        resolved_at: past(Field::ResolvedAt)?,
         due_at: moment(Field::DueAt)?,
         service: word(Field::Service)?,
         site: word(Field::Site)?,
@@ -217,7 +224,7 @@ mod tests {
     fn form() -> CaseForm {
         let columns = [(Field::Id, "number"), (Field::Site, "location.name")];
         let columns = columns.map(|(field, name)| (field, name.to_owned())).into();
-        CaseForm { zone: TimeZone::UTC, columns }
+        CaseForm { zone: TimeZone::UTC, columns, latest: 1_900_000_000 }
     }
 
     fn read(text: &str) -> (Vec<CaseRow>, Result<Intake, ReadError>) {
@@ -265,15 +272,18 @@ mod tests {
     fn a_bad_row_is_named_and_the_others_are_taken() {
         let (rows, intake) = read(
             "number,opened_at,service,location.name\n,2026-11-22T13:00:00Z,voice,graz\n\
-             2,yesterday,voice,graz\n3,2026-11-22T13:00:00Z,voice,graz\n4\n",
+             2,yesterday,voice,graz\n3,2026-11-22T13:00:00Z,voice,graz\n4\n\
+             5,2036-11-22T13:00:00Z,voice,graz\n",
         );
         assert_eq!(rows, [row("3", "graz")]);
         let intake = intake.unwrap();
         let told: Vec<String> = intake.refused.first.iter().map(ToString::to_string).collect();
-        assert_eq!((intake.rows, intake.refused.total), (4, 3));
+        assert_eq!((intake.rows, intake.refused.total), (5, 4));
         assert_eq!(told[0], "line 2, column 1 (id): is empty");
         assert!(told[1].starts_with("line 3, column 2 (opened_at): is not a time"), "{told:?}");
         assert_eq!(told[2], "line 5: the row has 1 columns and the header 4");
+        let future = "line 6, column 2 (opened_at): lies more than a day in the future";
+        assert!(told[3].starts_with(future), "{told:?}");
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub enum Why {
     /// A year that no case has.
     #[error("lies outside the years 1970 to 2199")]
     FarTime,
+    /// A case that nobody can have opened yet.
+    #[error("lies more than a day in the future; is its timezone the right one?")]
+    Future,
     /// Bytes that are no text.
     #[error("is not UTF-8")]
     NotUtf8,

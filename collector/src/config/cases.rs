@@ -31,6 +31,9 @@ pub struct CaseSource {
     /// Where its times without an offset are local. Default UTC.
     #[serde(default = "utc", deserialize_with = "zone")]
     pub timezone: String,
+    /// The tokens that may post its cases, by name; one of the source's own name always may.
+    #[serde(default)]
+    pub tokens: Vec<String>,
     /// What its columns or members are called; a field that is not named is called as we call it.
     #[serde(default)]
     pub columns: BTreeMap<Field, String>,
@@ -168,8 +171,17 @@ impl Config {
             name: name.to_owned(),
             folder: None,
             timezone: utc(),
+            tokens: Vec::new(),
             columns: BTreeMap::new(),
         })
+    }
+}
+
+impl CaseSource {
+    /// Whether the token `name` may speak for this system: it is of the system's own name, or the
+    /// configuration says so.
+    pub fn takes_from(&self, name: &str) -> bool {
+        self.name == name || self.tokens.iter().any(|token| token == name)
     }
 }
 

@@ -14,8 +14,10 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::intent::{PartialClassification, WINDOWS_MOST, WindowRule};
 use super::rules::PartialRules;
+use super::service_levels::PartialServiceLevels;
 use super::{
-    CaseMap, CaseSource, ChangeSource, Config, GroupRule, HostRule, ParameterRule, ServicePath, Tls,
+    CaseMap, CaseSource, ChangeSource, Config, GroupRule, HostRule, ParameterRule, ServicePath,
+    SiteCalendar, Tls,
 };
 
 /// Where the configuration stands unless the command line says otherwise.
@@ -91,6 +93,8 @@ struct Partial {
     #[serde(default)]
     case_map: Vec<CaseMap>,
     #[serde(default)]
+    calendar: Vec<SiteCalendar>,
+    #[serde(default)]
     correlation: PartialCorrelation,
     #[serde(default)]
     change_source: Vec<ChangeSource>,
@@ -100,6 +104,8 @@ struct Partial {
     blackout: Vec<WindowRule>,
     #[serde(default)]
     classification: PartialClassification,
+    #[serde(default)]
+    service_levels: PartialServiceLevels,
     #[serde(default)]
     rules: PartialRules,
     #[serde(default)]
@@ -274,11 +280,13 @@ fn merge(config: &mut Config, partial: Partial) {
         service_path,
         case_source,
         case_map,
+        calendar,
         correlation,
         change_source,
         change_window,
         blackout,
         classification,
+        service_levels,
         rules,
         parameter,
     } = partial;
@@ -297,6 +305,8 @@ fn merge(config: &mut Config, partial: Partial) {
     config.service_paths.extend(service_path);
     config.case_sources.extend(case_source);
     config.case_maps.extend(case_map);
+    config.calendars.extend(calendar);
+    service_levels.merge(&mut config.service_levels);
     let PartialCorrelation { every_seconds, look_back_days, window_hours, wrong_claims_percent } =
         correlation;
     set(&mut config.correlation.every_seconds, every_seconds);

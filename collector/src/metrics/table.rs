@@ -15,6 +15,7 @@ use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::ChangeClass;
 use crate::analysis::correlate::Tier;
 use crate::analysis::finding::{FindingKind, Severity};
+use crate::analysis::service_levels::ServiceLevel;
 use crate::store::EventKind;
 
 /// One metric.
@@ -86,6 +87,12 @@ pub enum Label {
     CaseSite,
     /// A source of cases that the configuration names, or `other`.
     CaseSource,
+    /// A team that the configuration lists, or `other`.
+    CaseTeam,
+    /// A priority that the configuration lists, or `other`.
+    CasePriority,
+    /// Where an open case stands against its target.
+    Level,
     /// How far one may go with a suspect.
     Tier,
     /// `service` or `site`.
@@ -105,14 +112,19 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 20] = [
+pub const SOURCES: [&str; 25] = [
     "accounts",
     "asterisk",
+    "audio",
     "browser_policy",
     "certificates",
+    "containers",
     "cron",
+    "desktop_uc_client",
+    "directory",
     "ejabberd",
     "files",
+    "firewall",
     "freeswitch",
     "kamailio",
     "kernel_policy",
@@ -164,7 +176,9 @@ impl Label {
             Self::Route => "route",
             Self::Stage => "stage",
             Self::Site | Self::CaseSite => "site",
-            Self::Team => "team",
+            Self::Team | Self::CaseTeam => "team",
+            Self::CasePriority => "priority",
+            Self::Level => "level",
             Self::Service | Self::CaseService => "service",
             Self::Tier => "tier",
             Self::CaseColumn => "column",
@@ -181,6 +195,8 @@ impl Label {
             Self::Window | Self::RequestSource => 1,
             Self::WindowKind => WINDOW_KINDS.len(),
             Self::Class => ChangeClass::ALL.len(),
+            Self::CaseTeam | Self::CasePriority => 1,
+            Self::Level => ServiceLevel::ALL.len(),
             Self::CaseColumn => CASE_COLUMNS.len(),
             Self::Tier => Tier::ALL.len(),
             Self::Host => return hosts,
@@ -211,6 +227,9 @@ impl Label {
             Self::CaseService => "a service of the configuration, or unmapped".into(),
             Self::CaseSite => "a site of the configuration, or unmapped".into(),
             Self::CaseSource => "from `[[case_source]]`, or other".into(),
+            Self::CaseTeam => "from `service_levels.teams`, or other".into(),
+            Self::CasePriority => "from `service_levels.priorities`, or other".into(),
+            Self::Level => list(&ServiceLevel::ALL, ServiceLevel::as_str),
             Self::CaseColumn => CASE_COLUMNS.join(", "),
             Self::Class => list(&ChangeClass::ALL, ChangeClass::as_str),
             Self::Window => "from `[[change_window]]` and `[[blackout]]`".into(),
@@ -263,12 +282,14 @@ pub fn reference_page() -> String {
     let each = worst_case(1) - fixed;
     let of_service = ALL.iter().filter(|metric| metric.labels.contains(&Label::CaseService));
     let service: u64 = of_service.map(|metric| metric.series(0)).sum();
+    let levels = ServiceLevel::ALL.len();
     let mut page = format!(
         "# Metrics of the collector\n\n\
          Generated from `collector/src/metrics/table.rs`; a test compares.\n\n\
          Worst case: {fixed} series + {each} for each host (none of these with \
-         `metrics.per_host = false`).\nOf cases this counts one service, one site and one source; \
-         each service of the configuration adds {service}, each of its sites one.\n\
+         `metrics.per_host = false`).\nOf cases this counts one service, one site, one source, one \
+         team and one priority; each service of the configuration adds {service}, each of its sites \
+         one,\neach pair of team and priority {levels} for each service.\n\
          Series of a host disappear when it is dormant or retired; \
          while it is dormant its last-report timestamp stays.\n"
     );
@@ -327,6 +348,8 @@ metrics! {
         "Section versions of a host that nobody can account for; must be 0";
     SOURCE_SUCCESS "source_success" Gauge [Host, Source]
         "Whether the last reading of a source came to its end";
+    SOURCE_OVER_BUDGET "source_over_budget" Gauge [Host, Source]
+        "Whether a source was stopped because its last pass passed its budget";
     SOURCE_READ "source_read_seconds" Gauge [Host, Source]
         "How long the last reading of a source took";
     PARTS_UNOBSERVED "parts_unobserved" Gauge [Host, Reason]
@@ -335,6 +358,12 @@ metrics! {
         "Files and tables of all hosts that cannot be read now, by reason";
     WATCH_LIMITED "watch_limited" Gauge [Host]
         "Whether an agent may watch no more, so that changes wait for its rescan";
+    AGENT_CPU "agent_cpu_seconds_total" Counter [Host]
+        "CPU time of a host's agent since it started";
+    AGENT_MEMORY "agent_memory_bytes" Gauge [Host]
+        "Memory that a host's agent holds";
+    AGENT_FILES "agent_open_files" Gauge [Host]
+        "Files that a host's agent has open";
     SPOOL_BYTES "spool_bytes" Gauge [Host]
         "Bytes that wait in the spool of a host's agent";
     SPOOL_LIMIT "spool_limit_bytes" Gauge [Host]
@@ -387,8 +416,12 @@ metrics! {
         "Cases expected in that hour by the same hours of past weeks";
     CASES_BOUND "cases_bound" Gauge [CaseService]
         "The largest count of that hour that is no alarm; a quiet hour is above it once in 1000";
+    CASES_OPEN "cases_open" Gauge [CaseService, CaseTeam, CasePriority, Level]
+        "Open cases by where they stand against their targets, merged and child cases left out";
     CASES_UNMAPPED "cases_unmapped" Gauge [CaseColumn]
         "Cases of the look-back whose service or site the configuration does not name";
+    CASE_WORDS_LEFT_OUT "case_words_left_out_total" Counter []
+        "Words of cases left out because there were too many different ones, since the store was made";
     CASE_SOURCE_GOOD "case_source_last_good_timestamp_seconds" Gauge [CaseSource]
         "Up to when a source of cases told all it had; 0 before its first whole reading";
     SUSPECTS "suspects" Gauge [CaseService, Tier]

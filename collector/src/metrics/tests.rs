@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use driftline_protocol::wire::{AgentStatus, HostKind, SourceReading};
+use driftline_protocol::wire::{AgentStatus, Budget, HostKind, SourceReading, Usage};
 
 use super::*;
 use crate::ingest::SourceView;
@@ -28,7 +28,12 @@ fn host(last_seen: Timestamp) -> HostView {
         agent_version: "0.1.0".into(),
         open_drifts: None,
         open_deviations: None,
-        status: Some(AgentStatus { spool_bytes: 3, ..AgentStatus::default() }),
+        status: Some(AgentStatus {
+            spool_bytes: 3,
+            over_budget: [("files".parse().unwrap(), Budget::Cpu)].into(),
+            usage: Usage { cpu_ms: 1_500, memory_bytes: 15_000_000, open_files: 12 },
+            ..AgentStatus::default()
+        }),
         sources: [
             ("files".parse().unwrap(), source.clone()),
             ("evil_name".parse().unwrap(), source.clone()),
@@ -81,6 +86,7 @@ fn scrape(config: &Config) -> String {
     };
     let view = View {
         correlated: Some(&correlated),
+        levels: &[(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])].into(),
         feeds: vec![feed("evil one", Some(at(-9))), feed("evil two", None)],
         request_readings: vec![RequestReading {
             source: "evil three".into(),

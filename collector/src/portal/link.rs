@@ -63,6 +63,11 @@ fn address<'a>(path: &str, fields: impl Iterator<Item = (&'a str, &'a str)>) -> 
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
+/// The open findings on the hosts behind a service.
+pub(super) fn findings_of(service: &str) -> String {
+    address("/findings", [("service", service)].into_iter())
+}
+
 /// The page of a host.
 pub(super) fn host(host: &HostId) -> String {
     format!("/hosts/{host}")

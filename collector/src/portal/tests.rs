@@ -9,7 +9,7 @@ use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::ledger::Chain;
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::{Content, Domain, Observed, Part, Reading, Reason};
-use driftline_protocol::wire::HostKind;
+use driftline_protocol::wire::{AgentStatus, Budget, HostKind, Usage};
 
 use super::*;
 use crate::analysis::cases::{Candidate, Exposure};
@@ -44,10 +44,20 @@ fn frame() -> Frame {
         now: at("2026-11-22T12:00:00Z"),
         stale_after: SignedDuration::from_secs(180),
         dormant_after: SignedDuration::from_hours(720),
-        mapper: crate::config::load::parse("t", "[[host]]\nname='x'\nservice='voice'")
+        config: crate::config::load::parse("t", "[[host]]\nname='x'\nservice='voice'")
             .unwrap()
-            .mapper(),
+            .into(),
         cases_known: Some(at("2026-11-22T11:00:00Z")),
+        cases: None,
+        levels: [(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])]
+            .into_iter()
+            .collect::<ServiceLevels>()
+            .into(),
+        agent: Some(AgentStatus {
+            over_budget: [("files".parse().unwrap(), Budget::Reads)].into(),
+            usage: Usage { cpu_ms: 61_500, memory_bytes: 15_400_000, open_files: 12 },
+            ..AgentStatus::default()
+        }),
     }
 }
 

@@ -193,6 +193,7 @@ CREATE TABLE version (
     PRIMARY KEY (host, source, ordinal)
 ) WITHOUT ROWID;
 CREATE INDEX case_by_opening ON support_case (opened_at);
+CREATE INDEX case_open ON support_case (due_at, id) WHERE status IN ('open', 'pending') AND parent = '';
 CREATE INDEX case_past_by_case ON case_past (of_case, id);
 CREATE INDEX change_by_class ON change (class, at) WHERE class <> '';
 CREATE INDEX change_by_host ON change (host, at);

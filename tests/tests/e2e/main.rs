@@ -12,6 +12,7 @@
 
 mod alert;
 mod bad_input;
+mod budget;
 mod cases;
 mod disk;
 mod durable;

@@ -9,7 +9,7 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::MUTANT;
 
 /// A program, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 27] = [
+const MUTANTS: [Mutant; 28] = [
     // Invariant 5: acknowledge only after durable.
     (
         COLLECTOR,
@@ -65,6 +65,11 @@ const MUTANTS: [Mutant; 27] = [
         AGENT,
         "open_whatever_is_there",
         "bad_input::what_is_no_ordinary_file_neither_blocks_nor_grows",
+    ),
+    (
+        AGENT,
+        "budgets_without_end",
+        "budget::a_source_over_its_budget_is_stopped_named_and_takes_nothing_away",
     ),
     // Invariant 2: only redacted data leaves the host.
     (AGENT, "redact_nothing", "secrets::a_password_stays_on_its_host"),

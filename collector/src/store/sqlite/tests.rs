@@ -566,6 +566,9 @@ fn all_cases(store: &impl ReadCases) -> Vec<String> {
     let mut counts = store.case_counts(second(4)).unwrap();
     counts.sort();
     all.push(format!("{counts:?}"));
+    let mut open = Vec::new();
+    store.each_open_case(7, &mut |case| open.push(format!("{case:?}"))).unwrap();
+    all.push(format!("open {open:#?}"));
     for update in 0..=known.update {
         let mut counted = Vec::new();
         let of = (second(3), CasesKnown { update, case: known.case - 1 });
@@ -1095,4 +1098,21 @@ fn a_case_sent_again_is_the_same_case_and_what_was_known_before_can_be_had_again
     site(before);
     site(place.reader.cases_known().unwrap());
     assert_eq!(sites, ["graz", "linz"]);
+}
+
+#[test]
+fn beyond_their_bound_new_words_of_cases_are_left_out_and_counted() {
+    let mut place = Place::new();
+    let one = |id: u8, word: u8| Step::Cases(vec![case((0, id, 5, 9), (word, 0, false))]);
+    place.writer.apply(&[one(1, 1)]).unwrap();
+    let full = "UPDATE counter SET value = 200000 WHERE name = 'case_words'";
+    assert_eq!(place.writer.db.execute(full, []).unwrap(), 1);
+    place.writer.apply(&[one(2, 2), one(3, 1)]).unwrap();
+    let found = place.reader.cases(&CaseFilter::default()).unwrap();
+    let services: BTreeMap<_, _> =
+        found.iter().map(|case| (case.id.as_str(), case.facts.service.as_str())).collect();
+    let expect = [("INC1", "service 1"), ("INC2", ""), ("INC3", "service 1")];
+    assert_eq!(services, expect.into(), "the cases themselves are kept");
+    // Service, site and priority of the second case were new.
+    assert_eq!(place.reader.totals().unwrap().case_words_left_out, 3);
 }
