@@ -39,6 +39,8 @@ pub mod asterisk;
 
 pub mod kamailio;
 
+pub mod commented;
+
 pub mod crontab;
 
 pub mod cups;
@@ -138,6 +140,8 @@ pub static ALL: &[&Format] = &[
     &freeswitch::FORMAT,
     &xml::FORMAT,
     &ini::FORMAT,
+    &commented::SLASHED,
+    &commented::FORMAT,
     &text::FORMAT,
 ];
 

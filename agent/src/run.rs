@@ -247,15 +247,20 @@ pub async fn enrol(config: Config) -> anyhow::Result<String> {
 /// Reads every source of `config` once below `root` and writes what has passed the redactor as
 /// one snapshot.
 ///
-/// Nothing is kept. Without a configured fingerprint key the fingerprints are under a key that is
-/// forgotten.
+/// Nothing is kept but the host's own key, which is made where there is none and no other is
+/// configured. Where it cannot be kept, the fingerprints are under a key that is forgotten, and a
+/// warning says so.
 ///
 /// # Errors
 /// When the root or the key cannot be used, and those of writing.
 pub fn snapshot(config: &Config, root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let redactor = match &config.fingerprint_key_file {
         Some(path) => state::redactor_of(path)?,
-        None => state::passing_redactor()?,
+        None => state::host_redactor(&config.state_dir).or_else(|error| {
+            let hint = "run as root, or set `fingerprint_key_file`";
+            tracing::warn!("{error}; this snapshot can be compared with no other: {hint}");
+            state::passing_redactor()
+        })?,
     };
     let machine = Machine::open(root, redactor).context("opening the root")?;
     let now = Now { wall: clock::wall(), monotonic_ms: clock::monotonic_ms() };

@@ -5,6 +5,7 @@
 //! same findings.
 
 mod cases;
+mod intent;
 pub mod live;
 pub mod table;
 
@@ -22,7 +23,9 @@ use crate::analysis::change::ChangeKind;
 use crate::analysis::finding::{FindingKind, Severity};
 use crate::config::Config;
 use crate::ingest::{FleetView, HostView, Liveness};
+use crate::pass::levels::ServiceLevels;
 use crate::serve::correlation::Correlated;
+use crate::serve::request_intake::RequestReading;
 use crate::store::{EventKind, FeedRecord, OpenCount, Totals};
 use live::Live;
 use table::{HOST_STATES, Metric, ROUTES, SOURCES, STAGES, Shape};
@@ -49,8 +52,12 @@ pub struct View<'a> {
     pub in_flight_bytes: u64,
     /// What the newest correlation pass came to.
     pub correlated: Option<&'a Correlated>,
+    /// Where open cases stand against their targets.
+    pub levels: &'a ServiceLevels,
     /// Where cases come from.
     pub feeds: Vec<FeedRecord>,
+    /// How the newest readings of change requests went.
+    pub request_readings: Vec<RequestReading>,
     /// Whether the newest configuration is in use.
     pub reload_ok: bool,
     /// When the configuration in use was loaded.
@@ -75,6 +82,7 @@ pub fn families(view: &View<'_>) -> Vec<MetricFamily> {
     about_requests(&mut page, view.live);
     about_fleet(&mut page, view);
     cases::about_cases(&mut page, view);
+    intent::about_intent(&mut page, view);
     if view.config.metrics.per_host {
         about_each_host(&mut page, view);
     }
@@ -182,6 +190,7 @@ fn about_store(page: &mut Page, view: &View<'_>) {
     page.one(&table::STORE_SIZE, number(totals.bytes));
     page.one(&table::STORE_PARTS, number(totals.parts));
     page.one(&table::STORE_VERSIONS, number(totals.versions));
+    page.one(&table::CASE_WORDS_LEFT_OUT, number(totals.case_words_left_out));
     let changes = Domain::ALL.iter().flat_map(|domain| {
         ChangeKind::ALL.iter().map(move |kind| {
             let count = totals.changes.get(&(*domain, *kind)).copied().unwrap_or_default();

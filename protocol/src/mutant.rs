@@ -66,13 +66,19 @@ pub enum Mutant {
     PartialReadIsWhole,
     /// Collector. *A change touches whom its host serves*: only its own site is looked at.
     CentralHostsServeTheirOwnSite,
+    /// Collector. *Only what was approved is expected*: every request counts as approved.
+    EveryRequestIsApproved,
+    /// Collector. *In a blackout nothing is expected but an emergency*: blackouts do not count.
+    BlackoutsDoNotCount,
+    /// Collector. *Noise is learned, not guessed*: a value that came back once is flapping.
+    OneTurnIsFlapping,
     /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
     EveryChangeIsSupported,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -101,6 +107,9 @@ impl Mutant {
         Self::CorrelateWindowAfterLooking,
         Self::PartialReadIsWhole,
         Self::CentralHostsServeTheirOwnSite,
+        Self::EveryRequestIsApproved,
+        Self::BlackoutsDoNotCount,
+        Self::OneTurnIsFlapping,
         Self::EveryChangeIsSupported,
     ];
 
@@ -135,6 +144,9 @@ impl Mutant {
             Self::CorrelateWindowAfterLooking => "correlate_window_after_looking",
             Self::PartialReadIsWhole => "partial_read_is_whole",
             Self::CentralHostsServeTheirOwnSite => "central_hosts_serve_their_own_site",
+            Self::EveryRequestIsApproved => "every_request_is_approved",
+            Self::BlackoutsDoNotCount => "blackouts_do_not_count",
+            Self::OneTurnIsFlapping => "one_turn_is_flapping",
             Self::EveryChangeIsSupported => "every_change_is_supported",
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! Part `rpm` is told in `rpm`. Part `dpkg` comes from `/var/lib/dpkg/status` (deb-control(5),
 //! dpkg(1) "Package states"). A host without that file has no part. Keys are `name:arch/version`,
-//! `…/status` where a package is anything but properly installed, and `…/hold`. Waiting for
-//! triggers is properly installed: each run of dpkg passes through it, and the next one ends it.
-//! A package that stays unpacked or half configured is trouble and is told.
+//! `…/status` where a package is anything but properly installed, `…/hold`, and
+//! `…/conffile/PATH` for each configuration file, so that dpkg's change of it can be told from one
+//! by hand. Waiting for triggers is properly installed: each run of dpkg passes through it, and the
+//! next one ends it. A package that stays unpacked or half configured is trouble and is told.
 //!
 //! While a package manager is at work (`lock`) half of its work is no state of the host: the
 //! source says `changing`, and is read again until the work is done. It does not know who
@@ -34,7 +35,7 @@ const STATUS: &str = "/var/lib/dpkg/status";
 const STATUS_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Raised whenever the same status file gives other items.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The states of a package whose files are in place and whose scripts have run (dpkg(1)).
 const SETTLED: [&str; 3] = ["installed", "triggers-awaited", "triggers-pending"];
@@ -121,6 +122,9 @@ struct Stanza<'a> {
     architecture: Option<&'a str>,
     version: Option<&'a str>,
     status: Option<&'a str>,
+    /// Whether the lines that follow name configuration files.
+    names_files: bool,
+    files: Vec<&'a str>,
 }
 
 /// The items of a status file.
@@ -136,7 +140,7 @@ fn packages(bytes: &[u8]) -> Result<RawItems, Malformed> {
         number += 1;
         match line.first() {
             None => std::mem::take(&mut stanza).finish(&mut items)?,
-            Some(b' ' | b'\t') if stanza.line > 0 => {}
+            Some(b' ' | b'\t') if stanza.line > 0 => stanza.goes_on(line, number)?,
             Some(_) => stanza.field(line, number)?,
         }
     }
@@ -145,12 +149,24 @@ fn packages(bytes: &[u8]) -> Result<RawItems, Malformed> {
 }
 
 impl<'a> Stanza<'a> {
+    /// A line that goes on with its field: of `Conffiles`, a path, a digest and what became of it.
+    fn goes_on(&mut self, line: &'a [u8], number: u32) -> Result<(), Malformed> {
+        if self.names_files {
+            let malformed = |what| Malformed { line: number, what };
+            let text = std::str::from_utf8(line).map_err(|_| malformed("not UTF-8"))?;
+            let path = text.split_ascii_whitespace().next();
+            self.files.extend(path.filter(|path| path.starts_with('/')));
+        }
+        Ok(())
+    }
+
     fn field(&mut self, line: &'a [u8], number: u32) -> Result<(), Malformed> {
         let malformed = |what| Malformed { line: number, what };
         self.line = number;
         let colon = line.iter().position(|byte| *byte == b':');
         let colon = colon.filter(|at| *at > 0).ok_or_else(|| malformed("not a field"))?;
         let (name, value) = line.split_at(colon);
+        self.names_files = name == b"Conffiles";
         let slot = match name {
             b"Package" => &mut self.package,
             b"Architecture" => &mut self.architecture,
@@ -183,6 +199,12 @@ impl<'a> Stanza<'a> {
             Some(architecture) => format!("{package}:{architecture}"),
             None => package.to_owned(),
         };
+        if state != "not-installed" {
+            for path in self.files {
+                let key = ItemKey::of([&name, "conffile", path]);
+                items.insert(key, RawItem::plain(ItemValue::Flag(true)));
+            }
+        }
         let mut add = |field: &str, value| {
             items
                 .insert(ItemKey::of([&name, field]), RawItem::plain(value))

@@ -31,7 +31,10 @@ pub(super) fn router() -> Router<Arc<Collector>> {
         .route("/hosts/{host}/{source}", get(page))
         .route("/timeline", get(page))
         .route("/changes/{id}", get(page))
+        .route("/requests", get(page))
         .route("/findings", get(page))
+        .route("/outliers", get(page))
+        .route("/rollouts", get(page))
         .route("/exceptions", get(page))
         .route("/cases", get(page))
         .route("/suspects/{number}", get(page).post(say))
@@ -50,16 +53,18 @@ async fn style() -> impl IntoResponse {
 async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<Response, Refusal> {
     collector.person(&headers, Scope::Read)?;
     let settings = collector.settings();
-    let config = settings.config;
+    let config = Arc::clone(&settings.config);
     let frame = Frame {
         now: Timestamp::now(),
         stale_after: signed(config.stale()),
         dormant_after: signed(config.dormant()),
-        mapper: config.mapper(),
+        config,
         cases_known: collector.correlated.get().map(|latest| latest.watermark),
+        cases: collector.correlated.cases(),
+        levels: collector.correlated.levels(),
         agent: agent(&collector, uri.path()).await?,
     };
-    let counts = uri.path() == "/cases";
+    let counts = matches!(uri.path(), "/cases" | "/outliers" | "/rollouts");
     let turn = if counts { suspects::COUNTING.acquire().await.ok() } else { None };
     let drawn = tokio::task::spawn_blocking(move || {
         let query = Query::parse(uri.query().unwrap_or_default());

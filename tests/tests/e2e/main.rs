@@ -19,6 +19,7 @@ mod durable;
 mod git;
 mod identity;
 mod import;
+mod intent;
 mod killing;
 #[cfg(feature = "mutants")]
 mod mutants;

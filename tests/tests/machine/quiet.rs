@@ -16,8 +16,15 @@ use super::pair::{Pair, Who};
 const SILENCE: Duration = Duration::from_secs(7);
 
 /// What the jobs write to besides `/etc`; copied, since they are to leave the machine alone.
-const PLACES: [&str; 6] =
-    ["etc", "var/lib/dpkg", "var/lib/apt", "var/lib/logrotate", "var/cache/apt", "usr/lib/systemd"];
+const PLACES: [&str; 7] = [
+    "etc",
+    "var/lib/dpkg",
+    "var/lib/apt",
+    "var/lib/logrotate",
+    "var/cache/apt",
+    "usr/lib/systemd",
+    "usr/share/polkit-1",
+];
 
 pub(super) fn copy_machine(tree: &Path) -> anyhow::Result<()> {
     for place in PLACES {

@@ -10,6 +10,9 @@ Status: install ok installed
 Architecture: amd64
 Multi-Arch: foreign
 Version: 5.2.15-2+b7
+Conffiles:
+ /etc/bash.bashrc 89269e1298235f1b12b4c16e4065ad0d
+ /etc/skel/.profile f4e81ade7d6f9fb342541152d08e7a97 obsolete
 Description: GNU Bourne Again SHell
  Version: not this one
  .
@@ -63,6 +66,8 @@ fn a_package_is_its_version_and_whatever_is_unusual_about_it() {
         &[
             ("asterisk:amd64/hold", ItemValue::Flag(true)),
             ("asterisk:amd64/version", text("1:20.5.0~dfsg-1")),
+            ("bash:amd64/conffile/~1etc~1bash.bashrc", ItemValue::Flag(true)),
+            ("bash:amd64/conffile/~1etc~1skel~1.profile", ItemValue::Flag(true)),
             ("bash:amd64/version", text("5.2.15-2+b7")),
             ("exim4-base:amd64/status", text("deinstall ok config-files")),
             ("exim4-base:amd64/version", text("4.96-15")),
