@@ -126,7 +126,7 @@ fn ours(method: &str, series: &Series, weeks: &[Said]) -> anyhow::Result<BTreeMa
         let calendar = first.map_or(settings.calendar, |first| Calendar::Weeks { first });
         let settings = FarringtonSettings { calendar, ..settings };
         let judged = farrington(&settings, counts).into_iter();
-        // Where too few cases were seen for any alarm R gives no bound, or 0 for the method of 1996.
+        // With too few cases for any alarm R gives no bound, or 0 for the method of 1996.
         let none = (settings.seasons == 1).then_some(0.0);
         let bound = move |one: Bound| {
             let bound = if one.enough { one.upper } else { none };

@@ -288,8 +288,8 @@ pub fn reference_page() -> String {
          Generated from `collector/src/metrics/table.rs`; a test compares.\n\n\
          Worst case: {fixed} series + {each} for each host (none of these with \
          `metrics.per_host = false`).\nOf cases this counts one service, one site, one source, one \
-         team and one priority; each service of the configuration adds {service}, each of its sites \
-         one,\neach pair of team and priority {levels} for each service.\n\
+         team and one priority; each service of the configuration adds {service}, each of its \
+         sites one,\neach pair of team and priority {levels} for each service.\n\
          Series of a host disappear when it is dormant or retired; \
          while it is dormant its last-report timestamp stays.\n"
     );
@@ -421,7 +421,7 @@ metrics! {
     CASES_UNMAPPED "cases_unmapped" Gauge [CaseColumn]
         "Cases of the look-back whose service or site the configuration does not name";
     CASE_WORDS_LEFT_OUT "case_words_left_out_total" Counter []
-        "Words of cases left out because there were too many different ones, since the store was made";
+        "Words of cases left out because there were too many of them, since the store was made";
     CASE_SOURCE_GOOD "case_source_last_good_timestamp_seconds" Gauge [CaseSource]
         "Up to when a source of cases told all it had; 0 before its first whole reading";
     SUSPECTS "suspects" Gauge [CaseService, Tier]
