@@ -24,16 +24,18 @@ pub fn claiming(path: &str, bytes: &[u8]) -> Option<&'static Format> {
 }
 
 /// What a file of these bytes says under `format`, without its attributes; one digest of it where
-/// no format reads it. `raw` is the keyed digest of the bytes.
+/// no format reads it. `raw` is the keyed digest of the bytes, which is not kept of a file that a
+/// program rewrites by itself.
 pub fn said(format: Option<&Format>, bytes: &[u8], raw: Fingerprint) -> RawObserved {
     if holds_private_key(bytes) {
         return unread(Reason::Withheld);
     }
     let (parser, version) = format.map_or(("opaque", 1), |format| (format.name, format.version));
+    let keeps = !format.is_some_and(formats::written::is_rewritten);
     let mut said = RawObserved {
         reading: reading(parser, version),
-        raw: Some(raw),
-        size: Some(bytes.len() as u64),
+        raw: keeps.then_some(raw),
+        size: keeps.then_some(bytes.len() as u64),
         content: Content::Read,
         items: RawItems::new(),
     };

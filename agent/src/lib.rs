@@ -8,6 +8,8 @@
 //! The agent only reads. It spawns no process, writes nothing outside its state folder, opens no
 //! port and takes no orders except its own configuration file.
 
+pub mod budget;
+
 pub mod machine;
 
 pub mod netlink;

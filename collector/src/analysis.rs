@@ -11,6 +11,7 @@ pub mod apply;
 pub mod cases;
 pub mod change;
 pub mod change_sets;
+pub mod classify;
 pub mod comparable;
 pub mod correlate;
 pub mod diff;

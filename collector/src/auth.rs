@@ -139,7 +139,10 @@ impl Keys {
                 | Step::CaseReading(_)
                 | Step::Suspects(_)
                 | Step::Pass(..)
-                | Step::Outcome(_) => {}
+                | Step::Outcome(_)
+                | Step::ChangeRequests(_)
+                | Step::Reconsidered(_)
+                | Step::Judged(_) => {}
             }
         }
     }
@@ -177,7 +180,8 @@ impl Keys {
 /// Each scope is exact; only `admin` reads too.
 fn admin_may(wanted: Scope) -> bool {
     match wanted {
-        Scope::Read | Scope::Metrics | Scope::Admin => true,
+        // Whoever may approve a state may write down what was approved.
+        Scope::Read | Scope::Metrics | Scope::Admin | Scope::ChangeRequests => true,
         Scope::Enrol | Scope::Cases => false,
     }
 }
@@ -332,7 +336,14 @@ mod tests {
     #[test]
     fn a_scope_allows_itself_and_admin_reads_too() {
         let now = Timestamp::UNIX_EPOCH;
-        let all = [Scope::Enrol, Scope::Read, Scope::Metrics, Scope::Cases, Scope::Admin];
+        let all = [
+            Scope::Enrol,
+            Scope::Read,
+            Scope::Metrics,
+            Scope::Cases,
+            Scope::ChangeRequests,
+            Scope::Admin,
+        ];
         for held in all {
             let keys = Keys::default();
             let (token, record) = make("t", held, 1, now).unwrap();

@@ -6,6 +6,7 @@
 
 pub mod calendars;
 pub mod cases;
+pub mod intent;
 pub mod load;
 pub mod place;
 pub mod rules;
@@ -17,8 +18,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::analysis::classify::window::Window;
+
 pub use calendars::SiteCalendar;
 pub use cases::{CaseMap, CaseSource, Mapper, Words};
+pub use intent::{ChangeSource, ClassificationConfig, ShownWindow};
 pub use place::{GroupRule, HostRule, Place, Served, ServicePath};
 pub use rules::{ParameterRule, RulesConfig};
 pub use service_levels::ServiceLevelConfig;
@@ -65,6 +69,14 @@ pub struct Config {
     pub calendars: Vec<SiteCalendar>,
     /// How changes are held against cases.
     pub correlation: CorrelationConfig,
+    /// Systems that change requests come from.
+    pub change_sources: Vec<ChangeSource>,
+    /// When changes may be made.
+    pub change_windows: Vec<Window>,
+    /// When changes must not be made.
+    pub blackouts: Vec<Window>,
+    /// How changes are classified.
+    pub classification: ClassificationConfig,
     /// How open cases are held against their targets.
     pub service_levels: ServiceLevelConfig,
     /// Which rules hosts are held to.
@@ -131,6 +143,10 @@ impl Default for Config {
             case_maps: Vec::new(),
             calendars: Vec::new(),
             correlation: CorrelationConfig::default(),
+            change_sources: Vec::new(),
+            change_windows: Vec::new(),
+            blackouts: Vec::new(),
+            classification: ClassificationConfig::default(),
             service_levels: ServiceLevelConfig::default(),
             rules: RulesConfig::default(),
             parameters: Vec::new(),
@@ -178,6 +194,80 @@ pub fn sample() -> &'static str {
 mod tests {
     use super::*;
 
+    /// Every field, as it begins its line in the sample file.
+    const FIELDS: [&str; 70] = [
+        "listen =",
+        "public_url =",
+        "state_dir =",
+        "enrolment_secret_file =",
+        "heartbeat_seconds =",
+        "retention_days =",
+        "stale_seconds =",
+        "dormant_days =",
+        "[metrics]",
+        "per_host =",
+        "[tls]",
+        "cert_file =",
+        "key_file =",
+        "[[host]]",
+        "name =",
+        "kind =",
+        "site =",
+        "team =",
+        "service =",
+        "[[group]]",
+        "host =",
+        "[[service_path]]",
+        "groups =",
+        "sites =",
+        "[correlation]",
+        "every_seconds =",
+        "look_back_days =",
+        "window_hours =",
+        "wrong_claims_percent =",
+        "[[case_source]]",
+        "folder =",
+        "timezone =",
+        "tokens =",
+        "columns =",
+        "[[case_map]]",
+        "source =",
+        "from_service =",
+        "from_site =",
+        "from_category =",
+        "category =",
+        "[[calendar]]",
+        "days_off =",
+        "[service_levels]",
+        "at_risk_percent =",
+        "teams =",
+        "priorities =",
+        "[classification]",
+        "slack_minutes =",
+        "early_hours =",
+        "late_hours =",
+        "emergency_hours =",
+        "revert_days =",
+        "packages =",
+        "[[change_source]]",
+        "[[change_window]]",
+        "days =",
+        "weeks =",
+        "start =",
+        "end =",
+        "hosts =",
+        "services =",
+        "[[blackout]]",
+        "from =",
+        "until =",
+        "[rules]",
+        "packs =",
+        "off =",
+        "folder =",
+        "[[parameter]]",
+        "value =",
+    ];
+
     #[test]
     fn the_sample_with_its_comment_signs_taken_off_is_the_default() {
         let settings = sample().lines().filter_map(|line| line.strip_prefix("#"));
@@ -198,12 +288,14 @@ mod tests {
         assert_eq!((everything.case_sources.len(), everything.case_maps.len()), (1, 1));
         assert_eq!(everything.service_paths.len(), 1);
         assert_eq!(everything.parameters.len(), 1);
+        assert_eq!((everything.change_windows.len(), everything.blackouts.len()), (1, 1));
+        assert_eq!(everything.change_sources.len(), 1);
         assert!(examples.len() > 6);
     }
 
     #[test]
     fn the_sample_names_every_field() {
-        for field in load::FIELDS {
+        for field in FIELDS {
             assert!(sample().contains(&format!("#{field}")), "{field} is not in the sample");
         }
     }

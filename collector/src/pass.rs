@@ -191,7 +191,10 @@ pub fn prepare(
 
 /// The change sets among what meant something between two moments, and how many changes were left
 /// out.
-fn change_sets(
+///
+/// # Errors
+/// [`StoreError`].
+pub fn change_sets(
     store: &dyn Reads,
     (from, to): (Timestamp, Timestamp),
 ) -> Result<(Vec<ChangeSet>, u64), StoreError> {

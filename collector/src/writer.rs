@@ -27,7 +27,9 @@ use tokio::sync::oneshot;
 use crate::auth::Keys;
 use crate::ingest::{self, Context, Decided, Ingest, IngestError, Settlement, Store};
 use crate::metrics::live::Live;
-use crate::store::{Append, NewPart, ReadCases, ReadHistory, ReadSuspects, Step, StoreError};
+use crate::store::{
+    Append, NewPart, ReadCases, ReadHistory, ReadIntent, ReadSuspects, Step, StoreError,
+};
 
 /// The most requests that wait for the writer: a second of work, so that waiting longer is told as
 /// `busy`.
@@ -46,9 +48,9 @@ pub const GATHER: Duration = Duration::from_millis(10);
 const TRIES: usize = 64;
 
 /// Everything that reads a store.
-pub trait Reads: Store + ReadHistory + ReadCases + ReadSuspects {}
+pub trait Reads: Store + ReadHistory + ReadCases + ReadSuspects + ReadIntent {}
 
-impl<T: Store + ReadHistory + ReadCases + ReadSuspects> Reads for T {}
+impl<T: Store + ReadHistory + ReadCases + ReadSuspects + ReadIntent> Reads for T {}
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]

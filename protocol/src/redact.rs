@@ -42,7 +42,7 @@ const SEAL_BYTES: usize = 16;
 /// Raised whenever the same part gives other redacted items. It is mixed into the scope digest of
 /// each reading, so that a stricter redactor is told from a change: a field of its own would be
 /// unknown to a collector one version back.
-pub const REDACTION_VERSION: u32 = 3;
+pub const REDACTION_VERSION: u32 = 4;
 
 /// Data that the redactor has passed. There is no other way to make one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -143,7 +143,7 @@ impl Sealed {
     }
 }
 
-/// A part that a redactor of ours sealed, as it goes on the wire: its canonical bytes, which are the
+/// A part that a redactor of ours sealed, as it goes on the wire: its canonical bytes, which are
 /// JSON of a part. Nothing was decoded to make it, and nothing is encoded to send it.
 #[derive(Clone, Debug)]
 pub struct Unsealed(Box<RawValue>);

@@ -196,7 +196,9 @@ pub fn is_source_name(name: &str) -> bool {
         && name.bytes().all(|byte| plain(byte) || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-fn source_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn source_name<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
     if is_source_name(&name) {
         return Ok(name);

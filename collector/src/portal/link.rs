@@ -88,6 +88,12 @@ pub(super) fn change(id: ChangeId) -> String {
     format!("/changes/{}", id.0)
 }
 
+/// One change request, by `source/id`.
+pub(super) fn request(name: &str) -> String {
+    let (source, id) = name.split_once('/').unwrap_or((name, ""));
+    address("/requests", [("source", source), ("id", id)].into_iter())
+}
+
 /// The timeline of one host.
 pub(super) fn timeline(host: &HostId) -> String {
     address("/timeline", [("host", host.as_str())].into_iter())

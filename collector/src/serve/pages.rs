@@ -50,6 +50,7 @@ fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
         correlated: correlated.as_deref(),
         levels: &collector.correlated.levels(),
         feeds: collector.read.case_feeds()?,
+        request_readings: collector.request_readings.all(),
         now,
         config: &settings.config,
         url: &collector.url(),

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::codec::{At, Bits, Doing, Json, Word};
 use super::names::Names;
-use super::{Writer, cases, exceptions, expire, suspects};
+use super::{Writer, cases, exceptions, expire, intent, suspects};
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
 use crate::store::{Append, NewPart, StoreError};
@@ -269,6 +269,13 @@ impl Batch<'_> {
                 suspects::keep_pass(self, pass)
             }
             Step::Outcome(outcome) => suspects::keep_outcome(self, outcome),
+            Step::ChangeRequests(all) => {
+                all.iter().try_for_each(|one| intent::keep_request(self, one))
+            }
+            Step::Reconsidered(all) => {
+                all.iter().try_for_each(|one| intent::reconsidered(self, *one))
+            }
+            Step::Judged(all) => all.iter().try_for_each(|one| intent::judge(self, one)),
         }
     }
 
