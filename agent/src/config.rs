@@ -15,6 +15,8 @@ use driftline_protocol::limits;
 use driftline_protocol::wire::HostKind;
 use serde::{Deserialize, Serialize};
 
+use crate::control;
+
 pub use sample::sample;
 
 /// The largest configuration file, in bytes.
@@ -56,6 +58,8 @@ pub struct Config {
     pub sources: Sources,
     /// Which files are read.
     pub files: Files,
+    /// Which servers are asked what is running.
+    pub runtime: control::Config,
 }
 
 /// Which sources run, and how often.
@@ -94,6 +98,7 @@ impl Default for Config {
             spool_limit_bytes: 256 * 1024 * 1024,
             sources: Sources::default(),
             files: Files::default(),
+            runtime: control::Config::default(),
         }
     }
 }
@@ -191,6 +196,9 @@ impl Config {
         if !(60..=86_400).contains(&self.sources.rescan_seconds) {
             let what = format!("{} seconds", self.sources.rescan_seconds);
             return out("sources.rescan_seconds", what, "from 60 to 86400");
+        }
+        if let Some((key, what, hint)) = self.runtime.mistake() {
+            return out(key, what, hint);
         }
         if !self.state_dir.is_absolute() {
             let what = format!("{}", self.state_dir.display());
@@ -294,6 +302,11 @@ mod tests {
             ("kind = 'toaster'\n", "agent.toml, line 1: unknown variant"),
             ("heartbeat_seconds = 1\n", "heartbeat_seconds: 1 seconds"),
             ("state_dir = 'here'\n", "state_dir: here"),
+            ("[runtime]\nevery_seconds = 0\n", "runtime.every_seconds: 0 seconds"),
+            (
+                "[runtime]\nkamailio = { http = { address = '192.0.2.1:80', path = '/RPC' } }\n",
+                "runtime.kamailio: 192.0.2.1:80",
+            ),
         ] {
             let error = load(&[("agent.toml", text)]).unwrap_err();
             assert!(error.starts_with(expected), "{error}");

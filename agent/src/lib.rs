@@ -1,7 +1,7 @@
 //! Reads one host, and keeps what it saw until it is delivered.
 //!
 //! Data goes down this page: a trigger ([`schedule`], [`watch`]) wakes the [`sources`], which read
-//! the [`machine`] and ask the kernel over [`netlink`], with the help of [`formats`] and
+//! the [`machine`], ask the kernel over [`netlink`] and servers over [`control`], with the help of [`formats`] and
 //! [`content`]; [`assemble`] passes each part through the redactor and compares it with the last
 //! pass; what is new waits in the [`spool`] until [`transport`] has an acknowledgement for it.
 //!
@@ -11,6 +11,8 @@
 pub mod machine;
 
 pub mod netlink;
+
+pub mod control;
 
 pub mod formats;
 

@@ -115,7 +115,9 @@ pub struct Controls {
 async fn swap(old: Config, next: Config, vitals: &Vitals) -> anyhow::Result<(Config, Parts)> {
     match open_aside(&next).await {
         Ok(parts) => {
-            let scope = old.files != next.files || old.sources.enable != next.sources.enable;
+            let scope = old.files != next.files
+                || old.runtime != next.runtime
+                || old.sources.enable != next.sources.enable;
             tracing::info!(scope_changed = scope, "configuration was replaced");
             Ok((next, parts))
         }
@@ -311,6 +313,7 @@ fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
         withhold: chosen.withhold.unwrap_or(defaults.withhold),
     };
     let mut sources = sources::all(&files).context("[files]")?;
+    sources.extend(sources::running(&config.runtime));
     if let Some(enabled) = &config.sources.enable {
         let known: BTreeSet<SourceName> = sources.iter().map(|source| source.name()).collect();
         for name in enabled {

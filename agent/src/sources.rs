@@ -6,11 +6,13 @@
 //! its success.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use driftline_protocol::ids::{Digest, PartName, SourceName};
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reason};
 
+use crate::control;
 use crate::machine::Machine;
 use crate::sources::glob::GlobError;
 
@@ -40,6 +42,8 @@ pub mod browser_policy;
 
 pub mod origins;
 
+pub mod kamailio_running;
+
 pub mod files;
 
 pub mod glob;
@@ -47,6 +51,8 @@ pub mod glob;
 mod each;
 
 mod include;
+
+mod loaded;
 
 mod look;
 
@@ -64,7 +70,7 @@ mod check;
 #[cfg(test)]
 mod manual;
 
-/// Every source, in the order a reader meets their sections.
+/// Every source that reads files and the kernel, in the order a reader meets their sections.
 ///
 /// # Errors
 /// [`GlobError`] for the first text of `files` that is no pattern.
@@ -90,6 +96,11 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
     Ok(sources)
 }
 
+/// Every source that asks a server what is running.
+pub fn running(config: &control::Config) -> Vec<Box<dyn Source>> {
+    vec![Box::new(kamailio_running::KamailioRunning::new(config))]
+}
+
 /// Reads one kind of fact from the host.
 pub trait Source: Send {
     /// Names the section, the configuration key and the metric label, for ever.
@@ -107,6 +118,12 @@ pub trait Source: Send {
     /// means everything below it.
     fn watched(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    /// How often it is read although nothing has changed, where no file tells of a change; the
+    /// configured interval where it says nothing.
+    fn every(&self) -> Option<Duration> {
+        None
     }
 
     /// Whether this source, as it is configured now, looks at `part` if it is there.

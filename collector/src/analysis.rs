@@ -14,6 +14,7 @@ pub mod change_sets;
 pub mod comparable;
 pub mod correlate;
 pub mod diff;
+pub mod discrepancy;
 pub mod drift;
 pub mod exceptions;
 pub mod finding;

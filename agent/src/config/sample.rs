@@ -111,6 +111,34 @@ const FIELDS: &[Field] = &[
         "Files that are secrets as a whole and are never opened, beside the built-in ones.",
         "[\"/opt/pbx/etc/licence.key\"]",
     ),
+    field(
+        "runtime",
+        "every_seconds",
+        "How often the servers of this host are asked what is running, in seconds, from 1 to 3600.",
+        "30",
+    ),
+    field(
+        "runtime",
+        "kamailio",
+        "Where Kamailio answers: the datagram socket of its module jsonrpcs, or its module xhttp\n\
+         on this host: { http = { address = \"127.0.0.1:5060\", path = \"/RPC\" } }.\n\
+         Default: /run/kamailio/kamailio_rpc.sock, where there is one.",
+        "{ socket = \"/run/kamailio/kamailio_rpc.sock\" }",
+    ),
+    field(
+        "runtime",
+        "asterisk",
+        "Where the manager interface of Asterisk answers, and who asks; a user with\n\
+         read = system,reporting and write = system,reporting is enough. Default: nobody asks.",
+        "{ address = \"127.0.0.1:5038\", user = \"driftline\", \
+         secret_file = \"/etc/driftline/asterisk.secret\" }",
+    ),
+    field(
+        "runtime",
+        "freeswitch",
+        "Where the event socket of FreeSWITCH answers. Default: nobody asks.",
+        "{ address = \"127.0.0.1:8021\", secret_file = \"/etc/driftline/freeswitch.secret\" }",
+    ),
 ];
 
 /// The sample configuration: every key with its meaning, commented out.

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use crate::control::Config;
 use crate::formats;
 use crate::sources::files;
 
@@ -51,7 +52,8 @@ fn compare(name: &str, text: &str) {
 #[test]
 fn the_page_of_sources_is_what_the_code_says() {
     let mut page = SOURCES.to_owned();
-    for source in super::all(&files::Config::default()).unwrap() {
+    let reading = super::all(&files::Config::default()).unwrap();
+    for source in reading.into_iter().chain(super::running(&Config::default())) {
         let (name, manual) = (source.name(), source.manual());
         assert!(!manual.parts.is_empty() && !manual.ordered.is_empty(), "{name} says nothing");
         let version = match manual.version {

@@ -96,16 +96,19 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 20] = [
+pub const SOURCES: [&str; 23] = [
     "accounts",
     "asterisk",
+    "asterisk_running",
     "browser_policy",
     "certificates",
     "cron",
     "ejabberd",
     "files",
     "freeswitch",
+    "freeswitch_running",
     "kamailio",
+    "kamailio_running",
     "kernel_policy",
     "listeners",
     "login_policy",
