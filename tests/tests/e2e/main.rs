@@ -18,6 +18,7 @@ mod durable;
 mod git;
 mod identity;
 mod import;
+mod kamailio;
 mod killing;
 #[cfg(feature = "mutants")]
 mod mutants;
