@@ -44,6 +44,10 @@ pub mod origins;
 
 pub mod kamailio_running;
 
+pub mod asterisk_running;
+
+pub mod freeswitch_running;
+
 pub mod files;
 
 pub mod glob;
@@ -57,6 +61,8 @@ mod loaded;
 mod look;
 
 mod precedence;
+
+mod running;
 
 mod settings;
 
@@ -98,7 +104,12 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
 
 /// Every source that asks a server what is running.
 pub fn running(config: &control::Config) -> Vec<Box<dyn Source>> {
-    vec![Box::new(kamailio_running::KamailioRunning::new(config))]
+    let every = Duration::from_secs(config.every_seconds);
+    vec![
+        Box::new(kamailio_running::KamailioRunning::new(config.kamailio.as_ref(), every)),
+        Box::new(asterisk_running::AsteriskRunning::new(config.asterisk.as_ref(), every)),
+        Box::new(freeswitch_running::FreeSwitchRunning::new(config.freeswitch.as_ref(), every)),
+    ]
 }
 
 /// Reads one kind of fact from the host.

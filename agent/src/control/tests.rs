@@ -64,3 +64,39 @@ fn what_is_not_in_the_list_is_refused_before_it_is_sent() {
     assert_eq!(kamailio::UPTIME.words(Server::Asterisk), Err(Reason::Unsupported));
     assert!(kamailio::UPTIME.words(Server::Kamailio).is_ok());
 }
+
+/// What a server over HTTP makes of a question, when it answers with these bytes and hangs up.
+fn over_http(answer: &'static [u8]) -> Result<Option<serde_json::Value>, Reason> {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 2_048];
+        let mut length = 0;
+        while !request[..length].ends_with(b"}") {
+            length += stream.read(&mut request[length..]).unwrap();
+        }
+        stream.write_all(answer).unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    let place = Kamailio::Http { address, path: "/RPC".into() };
+    let said = jsonrpc::Client::new(&place).and_then(|mut client| client.ask(kamailio::UPTIME));
+    let request = server.join().unwrap();
+    assert!(request.starts_with("POST /RPC HTTP/1.0\r\n"), "{request}");
+    assert!(request.contains("\"method\":\"core.uptime\""), "{request}");
+    said
+}
+
+#[test]
+fn http_is_believed_only_where_it_is_whole() {
+    let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{\"id\": 1, \"result\": 7}";
+    assert_eq!(over_http(whole), Ok(Some(serde_json::json!(7))));
+    let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{\"id\": 1, \"result\": 7}";
+    assert_eq!(over_http(cut), Err(Reason::Failed));
+    let huge = b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n{";
+    assert_eq!(over_http(huge), Err(Reason::TooLarge));
+    assert_eq!(over_http(b"HTTP/1.1 403 Forbidden\r\n\r\n"), Err(Reason::Denied));
+    assert_eq!(over_http(b"HTTP/1.1 404 Not Found\r\n\r\n"), Err(Reason::Failed));
+    assert_eq!(over_http(b"HTTP/1.1 200 OK\r\n\r\nno json"), Err(Reason::Malformed));
+}

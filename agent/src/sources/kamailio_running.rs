@@ -18,24 +18,27 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::item::{ItemKey, ItemValue};
-use driftline_protocol::redact::{RawItem, RawItems, RawPart};
-use driftline_protocol::snapshot::{Domain, Reading, Reason};
+use driftline_protocol::redact::{RawItem, RawItems};
+use driftline_protocol::snapshot::{Domain, Reason};
 use serde_json::Value;
 
 use super::loaded::Loaded;
 use super::origins::{self, ScriptFiles};
-use super::table::{momentary, say};
+use super::running::{Told, tell};
+use super::table::say;
 use super::{Manual, Sink, Source, part_name, source_name};
 use crate::control::jsonrpc::Client;
-use crate::control::{self, Kamailio, kamailio as ask};
+use crate::control::{Kamailio, kamailio as ask};
 use crate::formats::kamailio::DISPATCHER;
 use crate::machine::Machine;
 
 /// Raised whenever the same answers give other items.
 const VERSION: u32 = 1;
+
+/// Names the reading of all its parts.
+const PARSER: (&str, u32) = ("kamailio_running", VERSION);
 
 /// Where Kamailio answers unless it is told otherwise.
 const SOCKET: &str = "/run/kamailio/kamailio_rpc.sock";
@@ -59,17 +62,13 @@ pub struct KamailioRunning {
     loaded: Loaded,
 }
 
-/// What a part says; nothing where this Kamailio has no such thing.
-type Told = Result<Option<RawItems>, Reason>;
-
 impl KamailioRunning {
     /// A source that remembers nothing yet.
-    pub fn new(config: &control::Config) -> Self {
-        let place = config.kamailio.clone();
+    pub fn new(place: Option<&Kamailio>, every: Duration) -> Self {
         Self {
             expected: place.is_some(),
-            place: place.unwrap_or_else(|| Kamailio::Socket(SOCKET.into())),
-            every: Duration::from_secs(config.every_seconds),
+            place: place.cloned().unwrap_or_else(|| Kamailio::Socket(SOCKET.into())),
+            every,
             loaded: Loaded::default(),
         }
     }
@@ -119,19 +118,19 @@ impl Source for KamailioRunning {
         let script = script(machine, &mut client, &arguments);
         let list = script.as_ref().ok().and_then(|(_, list)| list.clone());
         let process = started.and_then(|started| process(&mut client, &started).map(Some));
-        tell(sink, "process", process);
-        tell(sink, "files", started_files(self, machine, &script));
+        tell(sink, PARSER, "process", process);
+        tell(sink, PARSER, "files", started_files(self, machine, &script));
         let found = client.ask(ask::DESTINATIONS).and_then(|answer| match answer {
             Some(answer) => destinations(&answer).map(Some),
             None => Ok(None),
         });
-        tell(sink, "dispatcher", dispatcher(&found, list.as_deref()));
-        tell(sink, "destinations", found.map(|found| found.map(|found| states(&found))));
-        tell(sink, "defines", client.ask(ask::DEFINES).map(|answer| answer.map(defines)));
+        tell(sink, PARSER, "dispatcher", dispatcher(&found, list.as_deref()));
+        tell(sink, PARSER, "destinations", found.map(|found| found.map(|found| states(&found))));
+        tell(sink, PARSER, "defines", client.ask(ask::DEFINES).map(|answer| answer.map(defines)));
         let files = script.ok().map(|(files, _)| files).unwrap_or_default();
-        tell(sink, "settings", settings(&mut client, &files));
+        tell(sink, PARSER, "settings", settings(&mut client, &files));
         let registrations = client.ask(ask::REGISTRATIONS);
-        tell(sink, "registrations", registrations.map(|answer| answer.map(registered)));
+        tell(sink, PARSER, "registrations", registrations.map(|answer| answer.map(registered)));
         Ok(())
     }
 }
@@ -157,20 +156,6 @@ impl KamailioRunning {
         self.loaded.started(i64::try_from(now.as_secs()).unwrap_or(i64::MAX) - uptime);
         Ok(text(&answer, "up_since").ok_or(Reason::Malformed)?.to_owned())
     }
-}
-
-/// Says one part.
-fn tell(sink: &mut dyn Sink, name: &'static str, told: Told) {
-    let reading = Reading {
-        parser: "kamailio_running".into(),
-        version: VERSION,
-        scope: scope_digest([""; 0]),
-    };
-    match told {
-        Ok(Some(items)) => sink.seen(part_name(name), momentary(reading, items)),
-        Ok(None) => return,
-        Err(reason) => sink.seen(part_name(name), RawPart::Unobserved(reason)),
-    };
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {

@@ -220,7 +220,13 @@ fn compare(
     let running: Items = steady.map(|(key, item)| (key.clone(), item.clone())).collect();
     let keys: BTreeSet<&ItemKey> = match compared.whole {
         true => written.keys().chain(running.keys()).collect(),
-        false => running.keys().filter(|key| written.contains_key(*key)).collect(),
+        false => {
+            let both = |key: &&ItemKey| {
+                let written = written.get(*key).map(|item| &item.value);
+                running.get(*key).is_some_and(|item| is_plain(written, &item.value))
+            };
+            running.keys().filter(both).collect()
+        }
     };
     let mut differing = Differing::new();
     for key in keys.into_iter().filter(|key| !doubtful.contains(*key)) {
@@ -239,6 +245,19 @@ fn compare(
         differing.insert(key.clone(), sides);
     }
     Some(differing)
+}
+
+/// Whether a written value can be held against one in force: a name that stands for another value
+/// (`$${domain}`, a define) or several values cannot.
+fn is_plain(written: Option<&ItemValue>, running: &ItemValue) -> bool {
+    match (written, running) {
+        (Some(ItemValue::Text(text)), ItemValue::Text(_)) => {
+            !text.contains("$${") && !text.starts_with('{')
+        }
+        (Some(ItemValue::Integer(_)), ItemValue::Integer(_))
+        | (Some(ItemValue::Fingerprint(_)), ItemValue::Fingerprint(_)) => true,
+        _ => false,
+    }
 }
 
 /// Whether both sides say the same; of flags only those count that a person sets: what the server

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use driftline_protocol::redact::Redactor;
+use driftline_protocol::redact::{RawPart, Redactor};
 use driftline_protocol::snapshot::Part;
 use serde_json::json;
 
 use super::*;
+use crate::control;
 use crate::sources::{Carry, Receipt};
 
 /// How the server misbehaves.
@@ -142,7 +143,7 @@ impl Sink for Heard {
 }
 
 fn source(place: Kamailio) -> KamailioRunning {
-    KamailioRunning::new(&control::Config { kamailio: Some(place), ..control::Config::default() })
+    KamailioRunning::new(Some(&place), Duration::from_secs(30))
 }
 
 fn read(source: &mut KamailioRunning) -> (Result<(), Reason>, Heard) {

@@ -172,6 +172,13 @@ fn of_settings_only_what_both_say_is_compared() {
                 says(vec![debug(3)]),
                 &["changed-at-runtime debug"],
             ),
+            // A name that stands for another value.
+            (
+                Mover::Disk,
+                Some(part(vec![(ItemKey::of(["debug"]), ItemValue::text("{LEVEL}"))])),
+                says(vec![debug(3)]),
+                &[],
+            ),
         ],
     );
 }
