@@ -276,11 +276,13 @@ impl Config {
 
 /// What an error of a socket means to us.
 fn reason(error: &io::Error) -> Reason {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => Reason::Denied,
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Reason::TimedOut,
-        io::ErrorKind::FileTooLarge => Reason::TooLarge,
-        _ => Reason::Failed,
+    let kind = error.kind();
+    if kind == io::ErrorKind::PermissionDenied {
+        Reason::Denied
+    } else if matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+        Reason::TimedOut
+    } else {
+        Reason::Failed
     }
 }
 

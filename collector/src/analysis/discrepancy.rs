@@ -180,7 +180,13 @@ fn staged(observed: &Observed) -> Option<(Differing, BTreeSet<ItemKey>)> {
                 let desired = Some(Item { value: item.value.clone(), rank: None });
                 differing.insert(file, Sides { desired, current, mover: Some(Mover::Disk) });
             }
-            _ => {
+            ItemValue::Nothing
+            | ItemValue::Flag(_)
+            | ItemValue::Integer(_)
+            | ItemValue::Text(_)
+            | ItemValue::Fingerprint(_)
+            | ItemValue::List(_)
+            | ItemValue::Lines(_) => {
                 unknown.insert(file);
             }
         }

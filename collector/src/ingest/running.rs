@@ -13,6 +13,14 @@ use crate::analysis::discrepancy::{self, FILES, Mover, RUNNING, judge};
 use crate::analysis::drift::{Desired, PartView};
 use crate::store::{Origin, StoreError};
 
+/// A running section and the files it is held against.
+struct Both<'a> {
+    source: &'a SourceName,
+    domain: Domain,
+    parts: &'a Parts,
+    files: &'a Parts,
+}
+
 impl Taker<'_> {
     /// Judges every part of a running section that this version can say something new of.
     pub(super) fn hold_against_disk(
@@ -26,50 +34,50 @@ impl Taker<'_> {
         let source = &fitting.version.source;
         if discrepancy::is_running(source) {
             let files = self.section(FILES)?;
-            let mover = if fitting.begins { Mover::Unknown } else { Mover::Running };
             let mut names: Vec<&PartName> = fitting.changed.iter().map(|(name, _)| name).collect();
             names.extend(&fitting.gone);
-            let after = all.after.clone();
+            let (domain, parts) = (fitting.version.domain, all.after.clone());
+            let both = Both { source, domain, parts: &parts, files: &files };
             for name in names {
-                let new = !fitting.before.contains_key(name);
-                let mover = if new { Mover::Unknown } else { mover };
-                let section = (source, fitting.version.domain, &after);
-                self.hold(fitting, section, (name, &files), mover, all)?;
+                let new = fitting.begins || !fitting.before.contains_key(name);
+                let mover = if new { Mover::Unknown } else { Mover::Running };
+                self.hold(fitting, &both, (name, mover), all)?;
             }
         } else if source.as_str() == FILES {
             let files = all.after.clone();
             let mover = if fitting.begins { Mover::Unknown } else { Mover::Disk };
             for running in RUNNING {
                 let Some((running, parts)) = self.known_section(running)? else { continue };
+                let (source, domain) = (&running, Domain::Runtime);
+                let both = Both { source, domain, parts: &parts, files: &files };
                 for name in parts.keys() {
-                    let section = (&running, Domain::Runtime, &parts);
-                    self.hold(fitting, section, (name, &files), mover, all)?;
+                    self.hold(fitting, &both, (name, mover), all)?;
                 }
             }
         }
         Ok(())
     }
 
+    /// Holds one running part against the files it names.
     fn hold(
         &self,
         fitting: &Fitting,
-        (source, domain, parts): (&SourceName, Domain, &Parts),
-        (name, files): (&PartName, &Parts),
-        mover: Mover,
+        both: &Both<'_>,
+        (name, mover): (&PartName, Mover),
         all: &mut Consequences,
     ) -> Result<(), StoreError> {
-        let current = match parts.get(name) {
+        let current = match both.parts.get(name) {
             Some(record) => Some(self.part(&record.digest)?),
             None => None,
         };
         let named = current.as_deref().map(discrepancy::files_of).unwrap_or_default();
-        let concerns = |name: &PartName| fitting.changed.iter().any(|(changed, _)| changed == name);
-        if fitting.version.source.as_str() == FILES && !named.iter().any(concerns) {
+        let is_new = |file: &PartName| fitting.changed.iter().any(|(changed, _)| changed == file);
+        if fitting.version.source.as_str() == FILES && !named.iter().any(is_new) {
             return Ok(());
         }
         let mut disk: BTreeMap<PartName, Cow<'_, Part>> = BTreeMap::new();
         for file in named {
-            if let Some(record) = files.get(&file) {
+            if let Some(record) = both.files.get(&file) {
                 disk.insert(file, self.part(&record.digest)?);
             }
         }
@@ -77,15 +85,15 @@ impl Taker<'_> {
         let host = &self.host.record.id;
         let view = PartView {
             host,
-            source,
-            domain,
+            source: both.source,
+            domain: both.domain,
             part: name,
             desired: Desired::Unknown,
             current: current.as_deref(),
             now: fitting.at.at,
         };
         let known = self.host.known();
-        let open = known.into_iter().flat_map(|known| known.of_part(host, source, name));
+        let open = known.into_iter().flat_map(|known| known.of_part(host, both.source, name));
         let judged = judge(&view, &disk, mover, open);
         all.findings.extend(judged.findings);
         all.dropped += judged.dropped;
