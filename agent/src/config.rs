@@ -15,7 +15,7 @@ use driftline_protocol::limits;
 use driftline_protocol::wire::HostKind;
 use serde::{Deserialize, Serialize};
 
-use crate::control;
+use crate::{control, probes};
 
 pub use sample::sample;
 
@@ -60,6 +60,8 @@ pub struct Config {
     pub files: Files,
     /// Which servers are asked what is running.
     pub runtime: control::Config,
+    /// What this host depends on and is asked whether it answers.
+    pub probes: probes::Config,
 }
 
 /// Which sources run, and how often.
@@ -99,6 +101,7 @@ impl Default for Config {
             sources: Sources::default(),
             files: Files::default(),
             runtime: control::Config::default(),
+            probes: probes::Config::default(),
         }
     }
 }
@@ -197,7 +200,7 @@ impl Config {
             let what = format!("{} seconds", self.sources.rescan_seconds);
             return out("sources.rescan_seconds", what, "from 60 to 86400");
         }
-        if let Some((key, what, hint)) = self.runtime.mistake() {
+        if let Some((key, what, hint)) = self.runtime.mistake().or_else(|| self.probes.mistake()) {
             return out(key, what, hint);
         }
         if !self.state_dir.is_absolute() {

@@ -14,6 +14,10 @@ pub mod netlink;
 
 pub mod control;
 
+pub mod clock;
+
+pub mod probes;
+
 pub mod formats;
 
 pub mod content;
@@ -27,8 +31,6 @@ pub mod assemble;
 pub mod watch;
 
 pub mod schedule;
-
-pub mod clock;
 
 pub mod transport;
 

@@ -117,6 +117,7 @@ async fn swap(old: Config, next: Config, vitals: &Vitals) -> anyhow::Result<(Con
         Ok(parts) => {
             let scope = old.files != next.files
                 || old.runtime != next.runtime
+                || old.probes != next.probes
                 || old.sources.enable != next.sources.enable;
             tracing::info!(scope_changed = scope, "configuration was replaced");
             Ok((next, parts))
@@ -313,7 +314,7 @@ fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
         withhold: chosen.withhold.unwrap_or(defaults.withhold),
     };
     let mut sources = sources::all(&files).context("[files]")?;
-    sources.extend(sources::running(&config.runtime));
+    sources.extend(sources::running(&config.runtime, &config.probes));
     if let Some(enabled) = &config.sources.enable {
         let known: BTreeSet<SourceName> = sources.iter().map(|source| source.name()).collect();
         for name in enabled {

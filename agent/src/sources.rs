@@ -48,6 +48,8 @@ pub mod asterisk_running;
 
 pub mod freeswitch_running;
 
+pub mod probes;
+
 pub mod files;
 
 pub mod glob;
@@ -102,14 +104,22 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
     Ok(sources)
 }
 
-/// Every source that asks a server what is running.
-pub fn running(config: &control::Config) -> Vec<Box<dyn Source>> {
+/// Every source that asks a server what is running, and the one that says what others answered;
+/// but for Kamailio those that are configured.
+pub fn running(config: &control::Config, asked: &crate::probes::Config) -> Vec<Box<dyn Source>> {
     let every = Duration::from_secs(config.every_seconds);
-    vec![
-        Box::new(kamailio_running::KamailioRunning::new(config.kamailio.as_ref(), every)),
-        Box::new(asterisk_running::AsteriskRunning::new(config.asterisk.as_ref(), every)),
-        Box::new(freeswitch_running::FreeSwitchRunning::new(config.freeswitch.as_ref(), every)),
-    ]
+    let mut sources: Vec<Box<dyn Source>> =
+        vec![Box::new(kamailio_running::KamailioRunning::new(config.kamailio.as_ref(), every))];
+    if let Some(login) = &config.asterisk {
+        sources.push(Box::new(asterisk_running::AsteriskRunning::new(login, every)));
+    }
+    if let Some(login) = &config.freeswitch {
+        sources.push(Box::new(freeswitch_running::FreeSwitchRunning::new(login, every)));
+    }
+    if !asked.targets.is_empty() {
+        sources.push(Box::new(probes::Probes::new(asked)));
+    }
+    sources
 }
 
 /// Reads one kind of fact from the host.

@@ -22,6 +22,7 @@ pub mod lines;
 pub mod order;
 pub mod peers;
 pub mod policy;
+pub mod probes;
 pub mod rules;
 pub mod stats;
 pub mod volume;

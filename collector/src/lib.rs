@@ -21,6 +21,8 @@ pub mod portal;
 
 pub mod metrics;
 
+pub mod probed;
+
 pub mod auth;
 
 pub mod tls;

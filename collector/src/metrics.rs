@@ -6,6 +6,7 @@
 
 mod cases;
 pub mod live;
+mod probes;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric as Sample, MetricFamil
 
 use crate::analysis::change::ChangeKind;
 use crate::analysis::finding::{FindingKind, Severity};
+use crate::analysis::probes::Probe;
 use crate::config::Config;
 use crate::ingest::{FleetView, HostView, Liveness};
 use crate::serve::correlation::Correlated;
@@ -51,6 +53,8 @@ pub struct View<'a> {
     pub correlated: Option<&'a Correlated>,
     /// Where cases come from.
     pub feeds: Vec<FeedRecord>,
+    /// What the probes of hosts that speak found last.
+    pub probes: Vec<Probe>,
     /// Whether the newest configuration is in use.
     pub reload_ok: bool,
     /// When the configuration in use was loaded.
@@ -75,6 +79,7 @@ pub fn families(view: &View<'_>) -> Vec<MetricFamily> {
     about_requests(&mut page, view.live);
     about_fleet(&mut page, view);
     cases::about_cases(&mut page, view);
+    probes::about_probes(&mut page, view);
     if view.config.metrics.per_host {
         about_each_host(&mut page, view);
     }

@@ -1,5 +1,5 @@
 //! The pages people read: overview, host, part, timeline, change, findings, rules, exceptions,
-//! cases, suspect.
+//! service paths, cases, suspect.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
@@ -18,6 +18,7 @@ mod overview;
 mod part;
 mod plain;
 mod rules;
+mod service_paths;
 mod suspect;
 mod timeline;
 mod value;
@@ -104,6 +105,7 @@ pub fn respond(
         ["exceptions"] => exceptions::page(store, frame),
         ["cases"] => cases::page(store, frame, query),
         ["suspects", id] => suspect::page(store, frame, id),
+        ["service-paths"] => service_paths::page((store, standards), frame),
         ["rules"] => rules::page(&standards.rules, frame),
         _ => Err(PageError::NotFound { what: "page" }),
     }

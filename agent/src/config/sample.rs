@@ -139,6 +139,21 @@ const FIELDS: &[Field] = &[
         "Where the event socket of FreeSWITCH answers. Default: nobody asks.",
         "{ address = \"127.0.0.1:8021\", secret_file = \"/etc/driftline/freeswitch.secret\" }",
     ),
+    field(
+        "probes",
+        "every_seconds",
+        "How often each target is asked whether it answers, in seconds, from 5 to 3600.",
+        "60",
+    ),
+    field(
+        "probes",
+        "targets",
+        "What this host depends on, at most 64. service and hop are a service path of the\n\
+         collector and a group on it; kind is sip_udp, sip_tcp, sip_tls, tcp or tls. With\n\
+         ca_file the chain and the name of a certificate are judged. Default: nobody is asked.",
+        "[{ service = \"voice\", hop = \"carrier\", kind = \"sip_udp\", \
+         address = \"sip.example.org:5060\" }]",
+    ),
 ];
 
 /// The sample configuration: every key with its meaning, commented out.

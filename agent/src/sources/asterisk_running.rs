@@ -32,14 +32,14 @@ const QUEUE: [&str; 4] = ["Strategy", "Weight", "ServiceLevel", "Max"];
 
 /// The source; see the page's head.
 pub struct AsteriskRunning {
-    login: Option<Login>,
+    login: Login,
     every: Duration,
 }
 
 impl AsteriskRunning {
-    /// A source that asks where `login` says, if anywhere.
-    pub fn new(login: Option<&Login>, every: Duration) -> Self {
-        Self { login: login.cloned(), every }
+    /// A source that asks where `login` says.
+    pub fn new(login: &Login, every: Duration) -> Self {
+        Self { login: login.clone(), every }
     }
 }
 
@@ -67,11 +67,11 @@ impl Source for AsteriskRunning {
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
-        let Some(login) = self.login.as_ref().filter(|_| machine.is_running()) else {
-            return Ok(());
-        };
-        let secret = secret(machine, &login.secret_file)?;
-        let mut client = Client::login(login, &secret)?;
+        if !machine.is_running() {
+            return Ok(()); // a tree has no server
+        }
+        let secret = secret(machine, &self.login.secret_file)?;
+        let mut client = Client::login(&self.login, &secret)?;
         let parser = ("asterisk_running", VERSION);
         tell(sink, parser, "process", process(&mut client));
         tell(sink, parser, "endpoints", rows(&mut client, ask::ENDPOINTS, endpoints));

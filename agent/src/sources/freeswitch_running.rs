@@ -43,7 +43,7 @@ const SAME_START: u64 = 2;
 
 /// The source; see the page's head.
 pub struct FreeSwitchRunning {
-    login: Option<Login>,
+    login: Login,
     every: Duration,
     /// When it started, in seconds of the wall clock, as first told.
     started: u64,
@@ -52,9 +52,9 @@ pub struct FreeSwitchRunning {
 }
 
 impl FreeSwitchRunning {
-    /// A source that asks where `login` says, if anywhere.
-    pub fn new(login: Option<&Login>, every: Duration) -> Self {
-        Self { login: login.cloned(), every, started: 0, steady: BTreeMap::new() }
+    /// A source that asks where `login` says.
+    pub fn new(login: &Login, every: Duration) -> Self {
+        Self { login: login.clone(), every, started: 0, steady: BTreeMap::new() }
     }
 }
 
@@ -82,11 +82,11 @@ impl Source for FreeSwitchRunning {
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
-        let Some(login) = self.login.as_ref().filter(|_| machine.is_running()) else {
-            return Ok(());
-        };
-        let secret = secret(machine, &login.secret_file)?;
-        let mut client = Client::login(login, &secret)?;
+        if !machine.is_running() {
+            return Ok(()); // a tree has no server
+        }
+        let secret = secret(machine, &self.login.secret_file)?;
+        let mut client = Client::login(&self.login, &secret)?;
         let parser = ("freeswitch_running", VERSION);
         tell(sink, parser, "process", self.process(machine, &mut client));
         let profiles = client.ask(ask::PROFILES);

@@ -5,7 +5,6 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::control::Config;
 use crate::formats;
 use crate::sources::files;
 
@@ -53,7 +52,11 @@ fn compare(name: &str, text: &str) {
 fn the_page_of_sources_is_what_the_code_says() {
     let mut page = SOURCES.to_owned();
     let reading = super::all(&files::Config::default()).unwrap();
-    for source in reading.into_iter().chain(super::running(&Config::default())) {
+    let everything = "[runtime.asterisk]\naddress = '127.0.0.1:1'\nsecret_file = '/s'\n\
+        [runtime.freeswitch]\naddress = '127.0.0.1:1'\nsecret_file = '/s'\n[[probes.targets]]\n\
+        service = 's'\nhop = 'h'\nkind = 'tcp'\naddress = 'a:1'\n";
+    let config: crate::config::Config = toml::from_str(everything).unwrap();
+    for source in reading.into_iter().chain(super::running(&config.runtime, &config.probes)) {
         let (name, manual) = (source.name(), source.manual());
         assert!(!manual.parts.is_empty() && !manual.ordered.is_empty(), "{name} says nothing");
         let version = match manual.version {

@@ -81,6 +81,7 @@ fn scrape(config: &Config) -> String {
     };
     let view = View {
         correlated: Some(&correlated),
+        probes: Vec::new(),
         feeds: vec![feed("evil one", Some(at(-9))), feed("evil two", None)],
         now: at(1),
         config,

@@ -54,7 +54,7 @@ fn answers(request: &str) -> String {
 
 fn run(struck: &'static str, fault: Fault, secret: &str) -> (Result<(), Reason>, Heard) {
     read(transcript(struck), fault, secret, |login| {
-        Box::new(AsteriskRunning::new(Some(login), Duration::from_secs(30)))
+        Box::new(AsteriskRunning::new(login, Duration::from_secs(30)))
     })
 }
 

@@ -45,7 +45,7 @@ fn answers(request: &str) -> String {
 
 fn run(struck: &'static str, fault: Fault, secret: &str) -> (Result<(), Reason>, Heard) {
     read(transcript(struck), fault, secret, |login| {
-        Box::new(FreeSwitchRunning::new(Some(login), Duration::from_secs(30)))
+        Box::new(FreeSwitchRunning::new(login, Duration::from_secs(30)))
     })
 }
 
@@ -82,7 +82,9 @@ fn an_answer_becomes_items_that_hold_still() {
 
 #[test]
 fn a_gateway_that_registers_anew_keeps_its_state() {
-    let mut source = FreeSwitchRunning::new(None, Duration::from_secs(30));
+    let address = "127.0.0.1:8021".parse().unwrap();
+    let login = Login { address, user: String::new(), secret_file: "/none".into() };
+    let mut source = FreeSwitchRunning::new(&login, Duration::from_secs(30));
     let mut state = |state: &str| {
         let xml = format!("<g><gateway><name>a</name><state>{state}</state></gateway></g>");
         let items = source.gateways(&xml).unwrap();
@@ -128,7 +130,7 @@ fn an_answer_that_says_it_has_64_megabytes_is_not_taken() {
         struck: "xmlstatus gateway",
     };
     let (_, heard) = read(transcript, Fault::Floods, "right", |login| {
-        Box::new(FreeSwitchRunning::new(Some(login), Duration::from_secs(30)))
+        Box::new(FreeSwitchRunning::new(login, Duration::from_secs(30)))
     });
     assert_eq!(heard.shown("gateways"), ["too_large"]);
     assert_eq!(heard.shown("profiles").len(), 1);
