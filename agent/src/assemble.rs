@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use driftline_protocol::ids::{Generation, PartName, SourceName};
 use driftline_protocol::snapshot::{Domain, Reason};
-use driftline_protocol::wire::SourceReading;
+use driftline_protocol::wire::{Budget, SourceReading};
 use jiff::Timestamp;
 
 use self::assembler::{Assembled, Assembler};
@@ -64,6 +64,8 @@ pub enum End {
     Complete,
     /// It could say nothing, for this reason.
     Failed(Reason),
+    /// It passed this bound of its budget, and was stopped.
+    OverBudget(Budget),
     /// It broke an assertion. Make it anew before the next pass, and count it.
     Panicked,
 }
@@ -74,6 +76,8 @@ impl End {
         match self {
             Self::Complete => None,
             Self::Failed(reason) => Some(reason),
+            Self::OverBudget(Budget::Cpu) => Some(Reason::TimedOut),
+            Self::OverBudget(Budget::Memory | Budget::Reads) => Some(Reason::TooLarge),
             Self::Panicked => Some(Reason::Failed),
         }
     }
@@ -98,7 +102,7 @@ pub fn pass(
     now: Now,
 ) -> Result<Outcome, SpoolError> {
     let started = Instant::now();
-    machine.take_bytes_read();
+    let read_before = machine.meter().bytes_read();
     let (assembled, end) = match assemble(source, machine, keep) {
         Ok(done) => done,
         Err(error) => {
@@ -108,7 +112,7 @@ pub fn pass(
     };
     let reading = SourceReading {
         micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        bytes: machine.take_bytes_read(),
+        bytes: machine.meter().bytes_read().saturating_sub(read_before),
         success: end == End::Complete,
     };
     let parts = assembled.manifest.0.len() as u64;
@@ -192,6 +196,10 @@ fn assemble(
         Ok(Ok(())) => End::Complete,
         Ok(Err(reason)) => End::Failed(reason),
         Err(_) => End::Panicked,
+    };
+    let end = match (end, machine.meter().over()) {
+        (End::Complete | End::Failed(_), Some(budget)) => End::OverBudget(budget),
+        (end, _) => end,
     };
     let Some(reason) = end.blinds() else {
         return Ok((assembler.finish(&|part| source.covers(part))?, end));

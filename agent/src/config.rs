@@ -19,6 +19,8 @@ use crate::{control, probes};
 
 pub use sample::sample;
 
+use crate::budget::Budgets;
+
 /// The largest configuration file, in bytes.
 const FILE_BYTES: u64 = 1024 * 1024;
 
@@ -31,6 +33,9 @@ const FILES: usize = 1_000;
 
 /// The shortest spool bound, in bytes: room for one part of the largest size and the tables.
 const SPOOL_BYTES_LEAST: u64 = 16 * 1024 * 1024;
+
+/// The least memory and reading of a pass, in bytes: one file of the largest size.
+const BUDGET_BYTES_LEAST: u64 = 4 * 1024 * 1024;
 
 /// Everything an agent can be told. Each field is explained in [`sample`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +67,10 @@ pub struct Config {
     pub runtime: control::Config,
     /// What this host depends on and is asked whether it answers.
     pub probes: probes::Config,
+    /// Where certificates are looked for.
+    pub certificates: Certificates,
+    /// What one pass of one source may use up.
+    pub budget: Budgets,
 }
 
 /// Which sources run, and how often.
@@ -86,6 +95,14 @@ pub struct Files {
     pub withhold: Option<Vec<String>>,
 }
 
+/// Where certificates are looked for; patterns as in `/opt/pbx/tls/**/*.pem`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Certificates {
+    /// Files beside those of the built-in list.
+    pub include: Vec<String>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -102,6 +119,8 @@ impl Default for Config {
             files: Files::default(),
             runtime: control::Config::default(),
             probes: probes::Config::default(),
+            certificates: Certificates::default(),
+            budget: Budgets::default(),
         }
     }
 }
@@ -203,9 +222,25 @@ impl Config {
         if let Some((key, what, hint)) = self.runtime.mistake().or_else(|| self.probes.mistake()) {
             return out(key, what, hint);
         }
+        self.check_budget()?;
         if !self.state_dir.is_absolute() {
             let what = format!("{}", self.state_dir.display());
             return out("state_dir", what, "an absolute path, such as /var/lib/driftline");
+        }
+        Ok(())
+    }
+
+    /// A budget that no source can keep would blind the host.
+    fn check_budget(&self) -> Result<(), ConfigError> {
+        let Budgets { cpu_seconds, memory_bytes, read_bytes } = self.budget;
+        for (key, value, least, hint) in [
+            ("budget.cpu_seconds", cpu_seconds, 1, "at least 1"),
+            ("budget.memory_bytes", memory_bytes, BUDGET_BYTES_LEAST, "at least 4194304 (4 MiB)"),
+            ("budget.read_bytes", read_bytes, BUDGET_BYTES_LEAST, "at least 4194304 (4 MiB)"),
+        ] {
+            if value < least {
+                return Err(ConfigError::Value { key, what: value.to_string(), hint });
+            }
         }
         Ok(())
     }
@@ -310,6 +345,7 @@ mod tests {
                 "[runtime]\nkamailio = { http = { address = '192.0.2.1:80', path = '/RPC' } }\n",
                 "runtime.kamailio: 192.0.2.1:80",
             ),
+            ("[budget]\nread_bytes = 1\n", "budget.read_bytes: 1"),
         ] {
             let error = load(&[("agent.toml", text)]).unwrap_err();
             assert!(error.starts_with(expected), "{error}");

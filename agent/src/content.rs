@@ -11,6 +11,7 @@ use driftline_protocol::canonical;
 use driftline_protocol::item::{Fingerprint, ItemKey, ItemValue};
 use driftline_protocol::redact::{RawItem, RawItems, RawObserved};
 use driftline_protocol::snapshot::{Content, Reading, Reason};
+use memchr::memmem;
 
 use crate::formats::{self, Format};
 
@@ -23,16 +24,18 @@ pub fn claiming(path: &str, bytes: &[u8]) -> Option<&'static Format> {
 }
 
 /// What a file of these bytes says under `format`, without its attributes; one digest of it where
-/// no format reads it. `raw` is the keyed digest of the bytes.
+/// no format reads it. `raw` is the keyed digest of the bytes, which is not kept of a file that a
+/// program rewrites by itself.
 pub fn said(format: Option<&Format>, bytes: &[u8], raw: Fingerprint) -> RawObserved {
     if holds_private_key(bytes) {
         return unread(Reason::Withheld);
     }
     let (parser, version) = format.map_or(("opaque", 1), |format| (format.name, format.version));
+    let keeps = !format.is_some_and(formats::written::is_rewritten);
     let mut said = RawObserved {
         reading: reading(parser, version),
-        raw: Some(raw),
-        size: Some(bytes.len() as u64),
+        raw: keeps.then_some(raw),
+        size: keeps.then_some(bytes.len() as u64),
         content: Content::Read,
         items: RawItems::new(),
     };
@@ -92,9 +95,37 @@ fn items(format: &Format, bytes: &[u8]) -> Result<RawItems, Reason> {
 pub fn holds_private_key(bytes: &[u8]) -> bool {
     const BEGIN: &[u8] = b"-----BEGIN ";
     const KEY: &[u8] = b"PRIVATE KEY";
-    let mut lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
-    lines.any(|line| {
-        let line = line.trim_ascii_start();
-        line.starts_with(BEGIN) && line.windows(KEY.len()).any(|words| words == KEY)
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    // Nearly no file has one, so what is looked for is its beginning and not every line.
+    memmem::find_iter(bytes, BEGIN).any(|at| {
+        let (before, from) = bytes.split_at(at);
+        // Only over white space: going back to the line's beginning would cost its square.
+        let left = before.iter().rev().find(|byte| !byte.is_ascii_whitespace() || is_end(byte));
+        left.is_none_or(is_end)
+            && memmem::find(from.split(is_end).next().unwrap_or_default(), KEY).is_some()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::holds_private_key;
+
+    #[test]
+    fn a_private_key_is_known_by_a_line_of_its_own() {
+        for (text, holds) in [
+            ("-----BEGIN PRIVATE KEY-----\nMIIE", true),
+            ("a certificate\r\n \t-----BEGIN OPENSSH PRIVATE KEY-----", true),
+            ("x\r-----BEGIN EC PRIVATE KEY-----", true),
+            ("-----BEGIN CERTIFICATE-----\n", false),
+            ("-----BEGIN CERTIFICATE-----\nPRIVATE KEY\n", false),
+            ("# looks for -----BEGIN PRIVATE KEY-----\n", false),
+            ("-----BEGIN x -----BEGIN y\n-----BEGIN PRIVATE KEY", true),
+            ("-----BEGIN ", false),
+            ("", false),
+        ] {
+            assert_eq!(holds_private_key(text.as_bytes()), holds, "{text:?}");
+        }
+        // One line of four megabytes is looked at once.
+        assert!(!holds_private_key("-----BEGIN ".repeat(400_000).as_bytes()));
+    }
 }

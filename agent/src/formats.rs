@@ -25,6 +25,8 @@ pub mod build;
 
 pub mod key_value;
 
+pub mod hocon;
+
 pub mod ini;
 
 pub mod json;
@@ -37,11 +39,23 @@ pub mod asterisk;
 
 pub mod kamailio;
 
+pub mod commented;
+
 pub mod crontab;
+
+pub mod cups;
+
+pub mod nftables;
 
 pub mod pam;
 
+pub mod plist;
+
+pub mod properties;
+
 pub mod prosody;
+
+pub mod registry;
 
 pub mod relays;
 
@@ -59,6 +73,8 @@ pub mod toml;
 
 mod tree;
 
+pub mod written;
+
 pub mod xml;
 
 pub mod yaml;
@@ -71,6 +87,8 @@ mod tests;
 /// Formats that know one path stand before those that judge by the content, and `text`, which
 /// claims everything, stands last.
 pub static ALL: &[&Format] = &[
+    &written::FORMAT,
+    &cups::FORMAT,
     &lists::HOSTS,
     &lists::FSTAB,
     &lists::CRYPTTAB,
@@ -92,6 +110,13 @@ pub static ALL: &[&Format] = &[
     &sshd::FORMAT,
     &sudoers::FORMAT,
     &systemd::FORMAT,
+    &nftables::NFT,
+    &nftables::IPTABLES,
+    &hocon::FORMAT,
+    &hocon::PIPEWIRE,
+    &properties::FORMAT,
+    &registry::FORMAT,
+    &plist::FORMAT,
     &script::TOOLS,
     &asterisk::DIALPLAN,
     &asterisk::VOICEMAIL,
@@ -115,6 +140,8 @@ pub static ALL: &[&Format] = &[
     &freeswitch::FORMAT,
     &xml::FORMAT,
     &ini::FORMAT,
+    &commented::SLASHED,
+    &commented::FORMAT,
     &text::FORMAT,
 ];
 
@@ -172,7 +199,7 @@ impl FormatError {
 ///
 /// `head` should hold at least the first 1,024 bytes, or the whole of a smaller file.
 pub fn claiming(path: &str, head: &[u8]) -> Option<&'static Format> {
-    if lines::is_binary(head) {
+    if lines::is_binary(head) && !registry::is_wide(head) {
         return None;
     }
     ALL.iter().find(|format| (format.claims)(path, head)).copied()

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 #[cfg(test)]
 use std::time::Duration;
 use std::time::SystemTime;
@@ -24,15 +24,20 @@ use driftline_protocol::snapshot::Reason;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use crate::budget::{Budgets, Meter};
+
 /// How much of a large file is in memory at once, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// How a regular file is opened: never waiting, and never becoming anybody's terminal.
+const READING: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
 /// The host that is read, with the key its digests are made under.
 pub struct Machine {
-    root: File,
+    root: Arc<File>,
     root_path: PathBuf,
     redactor: Redactor,
-    bytes: AtomicU64,
+    meter: Meter,
     #[cfg(test)]
     seam: Seam,
 }
@@ -40,7 +45,7 @@ pub struct Machine {
 /// What tests change about a machine: root passes every permission check, and no test waits for a
 /// clock.
 #[cfg(test)]
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Seam {
     /// Paths that cannot be opened, and below which nothing can be looked at.
     pub(crate) denied: Vec<PathBuf>,
@@ -80,13 +85,25 @@ impl Machine {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(root, flags, Mode::empty())?;
         Ok(Self {
-            root: directory.into(),
+            root: Arc::new(directory.into()),
             root_path: root.to_path_buf(),
             redactor,
-            bytes: AtomicU64::new(0),
+            meter: Meter::unlimited(),
             #[cfg(test)]
             seam: Seam::default(),
         })
+    }
+
+    /// The same machine for one pass within `budgets`, which begins now on this thread.
+    pub fn for_pass(&self, budgets: Budgets) -> Self {
+        Self {
+            root: Arc::clone(&self.root),
+            root_path: self.root_path.clone(),
+            redactor: self.redactor.clone(),
+            meter: Meter::begin(budgets),
+            #[cfg(test)]
+            seam: self.seam.clone(),
+        }
     }
 
     /// The same machine, changed as a test wants it.
@@ -120,8 +137,14 @@ impl Machine {
     }
 
     /// Bytes read since this was last asked.
-    pub fn take_bytes_read(&self) -> u64 {
-        self.bytes.swap(0, Ordering::Relaxed)
+    #[cfg(test)]
+    pub(crate) fn take_bytes_read(&self) -> u64 {
+        self.meter.take_bytes_read()
+    }
+
+    /// What has been read of it, and whether that passed a bound.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// The attributes of what is at `path` itself, a symbolic link not followed. `None` when
@@ -187,25 +210,43 @@ impl Machine {
     /// read, [`Reason::Unsupported`] for anything but a regular file, else the reason of the
     /// operating system.
     pub fn read(&self, path: &Path, bound: u64) -> Result<Option<Content>, Reason> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = match self.open_regular(path, flags) {
-            Ok(Some(file)) => file,
-            Ok(None) => return Ok(None),
-            Err(reason) => return Err(reason),
-        };
+        let Some(file) = self.open_regular(path, READING)? else { return Ok(None) };
+        self.read_opened(file, bound)
+    }
+
+    /// The same for what was a regular file when its directory was asked a moment ago: it is not
+    /// asked again before it is opened, which is half the cost of reading a small file.
+    ///
+    /// # Errors
+    /// As [`Machine::read`].
+    pub fn read_found(&self, path: &Path, bound: u64) -> Result<Option<Content>, Reason> {
+        if mutant::active(Mutant::OpenWhateverIsThere) {
+            return self.read(path, bound);
+        }
+        match self.open_at(path, READING) {
+            Ok(file) => self.read_opened(file, bound),
+            Err(errno) => absent(errno),
+        }
+    }
+
+    fn read_opened(&self, mut file: File, bound: u64) -> Result<Option<Content>, Reason> {
         let before = rustix::fs::fstat(&file).map_err(reason)?;
-        if before.st_size.unsigned_abs() > bound {
+        let size = before.st_size.unsigned_abs();
+        let is_regular = FileType::from_raw_mode(before.st_mode) == FileType::RegularFile;
+        if !is_regular && !mutant::active(Mutant::OpenWhateverIsThere) {
+            return Err(Reason::Unsupported);
+        }
+        if size > bound {
             return Err(Reason::TooLarge);
         }
-        let mut file = file;
-        let bytes = limits::read_bounded(&mut file, bound).map_err(|error| {
+        let bytes = limits::read_expected(&mut file, bound, size).map_err(|error| {
             if error.kind() == io::ErrorKind::FileTooLarge {
                 Reason::TooLarge
             } else {
                 Reason::Failed
             }
         })?;
-        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.meter.read(bytes.len() as u64);
         let after = rustix::fs::fstat(&file).map_err(reason)?;
         if !same_file(&before, &after) || after.st_size.unsigned_abs() != bytes.len() as u64 {
             // /proc says size 0 and /sys one page, without a block, whatever they hold; their
@@ -229,8 +270,7 @@ impl Machine {
         bound: u64,
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<Option<Stat>, Reason> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let Some(mut file) = self.open_regular(path, flags)? else { return Ok(None) };
+        let Some(mut file) = self.open_regular(path, READING)? else { return Ok(None) };
         let before = rustix::fs::fstat(&file).map_err(reason)?;
         let mut piece = vec![0; PIECE_BYTES];
         let mut total = 0;
@@ -247,13 +287,28 @@ impl Machine {
             }
             take(piece.get(..read).unwrap_or_default());
         }
-        self.bytes.fetch_add(total, Ordering::Relaxed);
+        self.meter.read(total);
         let after = rustix::fs::fstat(&file).map_err(reason)?;
         if same_file(&before, &after) && after.st_size.unsigned_abs() == total {
             Ok(Some(after))
         } else {
             Err(Reason::Changing)
         }
+    }
+
+    /// The regular file at `path`, open, for a reader that takes a file and not its bytes. `None`
+    /// when nothing is there.
+    ///
+    /// # Errors
+    /// As [`Machine::read`]. What is read of it is not counted; its size is.
+    pub fn held(&self, path: &Path, bound: u64) -> Result<Option<File>, Reason> {
+        let Some(file) = self.open_regular(path, READING)? else { return Ok(None) };
+        let size = rustix::fs::fstat(&file).map_err(reason)?.st_size.unsigned_abs();
+        if size > bound {
+            return Err(Reason::TooLarge);
+        }
+        self.meter.read(size);
+        Ok(Some(file))
     }
 
     /// Opens a regular file without ever blocking on, or disturbing, anything else.
@@ -281,15 +336,18 @@ impl Machine {
         if self.seam.denies(path, flags) {
             return Err(Errno::ACCESS);
         }
+        if !self.meter.may_look() {
+            return Err(Errno::TIMEDOUT);
+        }
         let flags = flags | OFlags::CLOEXEC;
         let inside = path.strip_prefix("/").unwrap_or(path);
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        match rustix::fs::openat2(&self.root, inside, flags, Mode::empty(), resolve) {
+        match rustix::fs::openat2(&*self.root, inside, flags, Mode::empty(), resolve) {
             // Kernels before 5.6 and some container filters lack openat2; at the real root the
             // plain call resolves the same way.
             Err(Errno::NOSYS) if self.root_path == Path::new("/") => {
-                rustix::fs::openat(&self.root, inside, flags, Mode::empty()).map(File::from)
+                rustix::fs::openat(&*self.root, inside, flags, Mode::empty()).map(File::from)
             }
             other => other.map(File::from),
         }
@@ -363,6 +421,7 @@ pub fn same_file(a: &Stat, b: &Stat) -> bool {
 pub fn reason(errno: Errno) -> Reason {
     match errno {
         Errno::ACCESS | Errno::PERM => Reason::Denied,
+        Errno::TIMEDOUT => Reason::TimedOut,
         Errno::LOOP => Reason::Unsupported,
         Errno::NAMETOOLONG | Errno::FBIG | Errno::OVERFLOW => Reason::TooLarge,
         _ => Reason::Failed,

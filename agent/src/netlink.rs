@@ -53,6 +53,8 @@ pub enum Question {
     Addresses,
     /// `RTM_GETROUTE`: routes of every table.
     Routes,
+    /// `NFT_MSG_GETCHAIN`: chains of the packet filter, which only CAP_NET_ADMIN is told.
+    Chains,
 }
 
 /// An address family.
@@ -71,12 +73,14 @@ impl Question {
         const RTM_GETLINK: u16 = 18;
         const RTM_GETADDR: u16 = 22;
         const RTM_GETROUTE: u16 = 26;
+        const NFT_MSG_GETCHAIN: u16 = 0x0a04;
         match self {
             Self::Listening(family) => (SOCK_DIAG_BY_FAMILY, sockets(family, TCP, LISTEN)),
             Self::Bound(family) => (SOCK_DIAG_BY_FAMILY, sockets(family, UDP, CLOSE)),
             Self::Links => (RTM_GETLINK, vec![0; 16]),
             Self::Addresses => (RTM_GETADDR, vec![0; 8]),
             Self::Routes => (RTM_GETROUTE, vec![0; 12]),
+            Self::Chains => (NFT_MSG_GETCHAIN, vec![0; 4]),
         }
     }
 
@@ -84,6 +88,7 @@ impl Question {
         let protocol = match self {
             Self::Listening(_) | Self::Bound(_) => Some(netlink::SOCK_DIAG),
             Self::Links | Self::Addresses | Self::Routes => None,
+            Self::Chains => Some(netlink::NETFILTER),
         };
         socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)
     }
@@ -251,13 +256,14 @@ mod tests {
 
     #[test]
     fn every_question_is_a_dump_and_nothing_else() {
-        const READS: [u16; 4] = [20, 18, 22, 26];
+        const READS: [u16; 5] = [20, 18, 22, 26, 0x0a04];
         for question in [
             Question::Listening(Family::V4),
             Question::Bound(Family::V6),
             Question::Links,
             Question::Addresses,
             Question::Routes,
+            Question::Chains,
         ] {
             let (kind, body) = question.message();
             assert!(READS.contains(&kind), "{question:?} asks for {kind}");

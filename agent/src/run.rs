@@ -30,6 +30,7 @@ use self::reader::Patience;
 use self::reload::Configs;
 pub use self::vitals::Vitals;
 use crate::assemble::{self, Now};
+use crate::budget;
 use crate::clock;
 use crate::config::Config;
 use crate::machine::Machine;
@@ -164,6 +165,7 @@ async fn live<T>(
         make: maker(config),
         rescan_ms: config.sources.rescan_seconds.saturating_mul(1_000),
         patience: Patience::default(),
+        budgets: config.budget,
         vitals: vitals.clone(),
         sources,
         machine,
@@ -248,15 +250,20 @@ pub async fn enrol(config: Config) -> anyhow::Result<String> {
 /// Reads every source of `config` once below `root` and writes what has passed the redactor as
 /// one snapshot.
 ///
-/// Nothing is kept. Without a configured fingerprint key the fingerprints are under a key that is
-/// forgotten.
+/// Nothing is kept but the host's own key, which is made where there is none and no other is
+/// configured. Where it cannot be kept, the fingerprints are under a key that is forgotten, and a
+/// warning says so.
 ///
 /// # Errors
 /// When the root or the key cannot be used, and those of writing.
 pub fn snapshot(config: &Config, root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let redactor = match &config.fingerprint_key_file {
         Some(path) => state::redactor_of(path)?,
-        None => state::passing_redactor()?,
+        None => state::host_redactor(&config.state_dir).or_else(|error| {
+            let hint = "run as root, or set `fingerprint_key_file`";
+            tracing::warn!("{error}; this snapshot can be compared with no other: {hint}");
+            state::passing_redactor()
+        })?,
     };
     let machine = Machine::open(root, redactor).context("opening the root")?;
     let now = Now { wall: clock::wall(), monotonic_ms: clock::monotonic_ms() };
@@ -305,7 +312,10 @@ fn open(config: &Config) -> anyhow::Result<Parts> {
 }
 
 /// The sources `config` enables.
-fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
+///
+/// # Errors
+/// What of the configuration is no pattern or no source.
+pub fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
     let defaults = files::Config::default();
     let chosen = config.files.clone();
     let files = files::Config {
@@ -313,7 +323,8 @@ fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
         exclude: chosen.exclude.unwrap_or(defaults.exclude),
         withhold: chosen.withhold.unwrap_or(defaults.withhold),
     };
-    let mut sources = sources::all(&files).context("[files]")?;
+    let chosen = sources::Chosen { files: &files, certificates: &config.certificates.include };
+    let mut sources = sources::all(&chosen).context("[files] or [certificates]")?;
     sources.extend(sources::running(&config.runtime, &config.probes));
     if let Some(enabled) = &config.sources.enable {
         let known: BTreeSet<SourceName> = sources.iter().map(|source| source.name()).collect();
@@ -355,6 +366,8 @@ fn watching(watcher: &Arc<Watcher>, vitals: &Vitals) -> Watching {
         source_restarts: vitals.restarts(),
         sources_stuck: vitals.stuck(),
         config_refused: vitals.config_refused(),
+        over_budget: vitals.over_budget(),
+        usage: budget::usage(),
     })
 }
 

@@ -57,6 +57,8 @@ pub enum Ended {
     Well,
     /// The source said nothing.
     Badly,
+    /// It cost too much, and was stopped.
+    Stopped,
 }
 
 #[derive(Clone, Debug)]
@@ -187,6 +189,11 @@ impl Schedule {
                 entry.failures = entry.failures.saturating_add(1);
                 let wait = BACKOFF_MS.saturating_mul(1 << doublings).min(entry.interval_ms);
                 entry.held_until = now_ms.saturating_add(wait);
+                entry.rescan_at = entry.held_until;
+            }
+            Ended::Stopped => {
+                // The next one would cost as much: nothing brings it before its interval.
+                entry.held_until = now_ms.saturating_add(entry.interval_ms);
                 entry.rescan_at = entry.held_until;
             }
         }

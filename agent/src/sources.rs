@@ -40,6 +40,16 @@ pub mod cron;
 
 pub mod browser_policy;
 
+pub mod firewall;
+
+pub mod directory;
+
+pub mod containers;
+
+pub mod desktop_uc_client;
+
+pub mod audio;
+
 pub mod origins;
 
 pub mod kamailio_running;
@@ -78,11 +88,20 @@ mod check;
 #[cfg(test)]
 mod manual;
 
+/// What a site chooses about sources.
+#[derive(Clone, Copy, Debug)]
+pub struct Chosen<'a> {
+    /// Which files are read.
+    pub files: &'a files::Config,
+    /// Where certificates are looked for beside the places that are known, as patterns.
+    pub certificates: &'a [String],
+}
+
 /// Every source that reads files and the kernel, in the order a reader meets their sections.
 ///
 /// # Errors
-/// [`GlobError`] for the first text of `files` that is no pattern.
-pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
+/// [`GlobError`] for the first text of `chosen` that is no pattern.
+pub fn all(chosen: &Chosen<'_>) -> Result<Vec<Box<dyn Source>>, GlobError> {
     let mut sources: Vec<Box<dyn Source>> = vec![
         Box::new(os::Os::new()),
         Box::new(packages::Packages::new()),
@@ -90,17 +109,22 @@ pub fn all(files: &files::Config) -> Result<Vec<Box<dyn Source>>, GlobError> {
         Box::new(accounts::Accounts::new()),
         Box::new(login_policy::LoginPolicy::new()),
         Box::new(listeners::Listeners::new()),
-        Box::new(certificates::Certificates::new()),
+        Box::new(certificates::Certificates::new(chosen.certificates)?),
         Box::new(time_sync::TimeSync::new()),
         Box::new(kernel_policy::KernelPolicy::new()),
         Box::new(network::Network::new()),
         Box::new(cron::Cron::new()),
         Box::new(browser_policy::BrowserPolicy::new()),
+        Box::new(firewall::Firewall::new()),
+        Box::new(directory::Directory::new()),
+        Box::new(containers::Containers::new()),
+        Box::new(desktop_uc_client::DesktopUcClient::new()),
+        Box::new(audio::Audio::new()),
     ];
     for product in origins::ALL {
         sources.push(Box::new(origins::Origins::new(product)));
     }
-    sources.push(Box::new(files::Files::new(files)?));
+    sources.push(Box::new(files::Files::new(chosen.files)?));
     Ok(sources)
 }
 
@@ -120,6 +144,13 @@ pub fn running(config: &control::Config, asked: &crate::probes::Config) -> Vec<B
         sources.push(Box::new(probes::Probes::new(asked)));
     }
     sources
+}
+
+/// Every source as it is where nothing is chosen.
+#[cfg(test)]
+fn defaults() -> Vec<Box<dyn Source>> {
+    let chosen = Chosen { files: &files::Config::default(), certificates: &[] };
+    all(&chosen).expect("the built-in patterns are literals that every test run parses")
 }
 
 /// Reads one kind of fact from the host.

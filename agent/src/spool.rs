@@ -29,8 +29,8 @@ use std::path::PathBuf;
 
 use driftline_protocol::ids::{Digest, Generation, HostId, SourceName};
 use driftline_protocol::manifest::Manifest;
-use driftline_protocol::redact::{Redacted, Sealed};
-use driftline_protocol::snapshot::{Domain, Part, Reason};
+use driftline_protocol::redact::{Sealed, Unsealed};
+use driftline_protocol::snapshot::{Domain, Reason};
 use driftline_protocol::wire::{Held, SectionStatus, SectionVersion, SourceReading};
 use jiff::Timestamp;
 
@@ -91,11 +91,7 @@ pub trait Deliver {
     /// # Errors
     /// [`SpoolError::PartMissing`] when no version needs it any more: ask for what waits again.
     /// [`SpoolError::Damaged`] when one is lost or its seal is broken: every section begins anew.
-    fn parts(
-        &mut self,
-        digests: &[Digest],
-        budget: usize,
-    ) -> Result<Vec<Redacted<Part>>, SpoolError>;
+    fn parts(&mut self, digests: &[Digest], budget: usize) -> Result<Vec<Unsealed>, SpoolError>;
 
     /// The collector has the versions of `source` up to `generation`.
     ///

@@ -10,16 +10,18 @@ pub mod exchange;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftline_protocol::ids::{Digest, HostId, KeyId, SessionId};
+use driftline_protocol::ids::{Digest, HostId, KeyId, SessionId, SourceName};
 use driftline_protocol::limits;
 use driftline_protocol::wire::{
-    AgentStatus, EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, HostKind, OutgoingParts,
-    OutgoingReport, PROTOCOL_VERSION, PartsAnswer, ReportAnswer, SectionVersion,
+    AgentStatus, Budget, EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, HostKind,
+    OutgoingParts, OutgoingReport, PROTOCOL_VERSION, PartsAnswer, ReportAnswer, SectionVersion,
+    Usage,
 };
 use tokio::sync::{Notify, watch};
 
@@ -81,7 +83,7 @@ pub enum TransportError {
 }
 
 /// How the agent itself fares, beside what its spool says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wellbeing {
     /// Directories watched for changes.
     pub watched: u64,
@@ -93,6 +95,10 @@ pub struct Wellbeing {
     pub sources_stuck: u64,
     /// Whether the configuration on disk could not be used.
     pub config_refused: bool,
+    /// Sources that were stopped, and which budget they passed.
+    pub over_budget: BTreeMap<SourceName, Budget>,
+    /// What the agent itself uses.
+    pub usage: Usage,
 }
 
 /// Tells the transport how the agent fares, for the heartbeat.
@@ -262,6 +268,8 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
                 source_restarts: wellbeing.source_restarts,
                 sources_stuck: wellbeing.sources_stuck,
                 config_refused: wellbeing.config_refused,
+                over_budget: wellbeing.over_budget,
+                usage: wellbeing.usage,
             },
         };
         let answer: HeartbeatAnswer =

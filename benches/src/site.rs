@@ -10,6 +10,9 @@ use anyhow::Context;
 use crate::http::Target;
 use crate::programs::{self, Running};
 
+/// How the agent runs where it is installed.
+const UNIT: &str = include_str!("../../packaging/systemd/driftline-agent.service");
+
 /// The secret simulated and real agents enrol with.
 pub const SECRET: &str = "bench-enrolment-secret-0123456789abcdef";
 
@@ -108,7 +111,8 @@ impl Site {
         Ok((running, self.target(address, Transport::Tls)?))
     }
 
-    /// Starts an agent that reads `include` and reports to `collector`.
+    /// Starts an agent that reads `include` and reports to `collector`, in the environment of its
+    /// unit.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -124,8 +128,12 @@ impl Site {
             self.path("secret"),
         );
         fs::write(&file, config)?;
-        let command = [self.program("driftline-agent"), "run".into(), "--config".into()];
-        let command = [&command[..], &[file.display().to_string()]].concat();
+        let run = [self.program("driftline-agent"), "run".into(), "--config".into()];
+        let variables = UNIT.lines().filter_map(|line| line.strip_prefix("Environment="));
+        let variables = variables.flat_map(str::split_whitespace).map(str::to_owned);
+        // env(1) becomes the agent, so what is measured is the agent.
+        let command = std::iter::once("env".to_owned()).chain(variables).chain(run);
+        let command: Vec<String> = command.chain([file.display().to_string()]).collect();
         Running::start(&command, &self.path("agent.log"))
     }
 

@@ -133,6 +133,19 @@ impl Client {
         self.send(request).await
     }
 
+    /// Sends the API bytes of a kind it takes.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn post_bytes(
+        &self,
+        path: &str,
+        (kind, body): (&str, Vec<u8>),
+    ) -> anyhow::Result<serde_json::Value> {
+        let request = self.http.post(format!("{}{path}", self.base));
+        self.send(request.header("content-type", kind).body(body)).await
+    }
+
     /// Sends the API a message of the wire, compressed where that pays.
     ///
     /// # Errors

@@ -41,6 +41,8 @@ enum Command {
     Host(commands::host::Host),
     /// List what changed, newest first.
     Changes(commands::changes::Changes),
+    /// List changes with the same change on many hosts as one row, and who is not with it.
+    Rollouts(commands::rollouts::Rollouts),
     /// List open drift and deviations.
     Findings(commands::findings::Findings),
     /// List cases, newest opened first.
@@ -48,6 +50,9 @@ enum Command {
     /// Permit findings to be for a while, with owner, reason and end.
     #[command(subcommand)]
     Exception(commands::exception::ExceptionCommand),
+    /// Add, send and list change requests, and say when changes may be made.
+    #[command(subcommand)]
+    Request(commands::request::RequestCommand),
     /// Rank the changes the collector saw by how well they go together with a rise in cases.
     Suspects(commands::suspects::Suspects),
     /// List the rules hosts are held to.
@@ -124,9 +129,11 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Hosts => commands::hosts::run(&client()?, output).await,
         Command::Host(host) => host.run(&client()?, output).await,
         Command::Changes(changes) => changes.run(&client()?, output).await,
+        Command::Rollouts(rollouts) => rollouts.run(&client()?, output).await,
         Command::Findings(findings) => findings.run(&client()?, output).await,
         Command::Cases(cases) => cases.run(&client()?, output).await,
         Command::Exception(command) => command.run(&client()?, output).await,
+        Command::Request(command) => command.run(&client()?, output).await,
         Command::Suspects(suspects) => suspects.run(&client()?, output).await,
         Command::Rules => commands::rules::run(&client()?, output).await,
         Command::Outliers(outliers) => outliers.run(&client()?, output).await,

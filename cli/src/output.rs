@@ -7,11 +7,15 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use driftline_collector::analysis::lines::{LineChange, line_diff};
 use driftline_protocol::item::{Item, ItemValue};
 use serde::Serialize;
 
 /// The width of a table where nobody says how wide the terminal is.
 const WIDTH: u16 = 80;
+
+/// How many lines of a longer text are shown in one.
+const SHOWN_LINES: usize = 3;
 
 /// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -150,6 +154,38 @@ pub(crate) fn value(item: Option<&Item>) -> String {
     item.map_or_else(|| "-".to_owned(), |item| one_line(&item.value))
 }
 
+/// The values of a change, each in one line: of texts of several lines only what differs.
+pub(crate) fn values(before: Option<&Item>, after: Option<&Item>) -> [String; 2] {
+    let lines = |item: Option<&Item>| match item.map(|item| &item.value) {
+        Some(ItemValue::Lines(lines)) => Some(lines.clone()),
+        Some(_) | None => None,
+    };
+    let (Some(old), Some(new)) = (lines(before), lines(after)) else {
+        return [value(before), value(after)];
+    };
+    let differing = line_diff(&old, &new);
+    let removed = differing.iter().filter_map(|line| match line {
+        LineChange::Removed(line) => Some(line.as_str()),
+        LineChange::Added(_) | LineChange::Same(_) | LineChange::Skipped(_) => None,
+    });
+    let added = differing.iter().filter_map(|line| match line {
+        LineChange::Added(line) => Some(line.as_str()),
+        LineChange::Removed(_) | LineChange::Same(_) | LineChange::Skipped(_) => None,
+    });
+    [some_lines(removed), some_lines(added)]
+}
+
+/// The first of `lines` in one, and how many more there are; `-` for none.
+fn some_lines<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let mut lines = lines.map(str::trim);
+    let first: Vec<String> = lines.by_ref().take(SHOWN_LINES).map(printable).collect();
+    match (first.is_empty(), lines.count()) {
+        (true, _) => "-".to_owned(),
+        (false, 0) => first.join(" | "),
+        (false, more) => format!("{} | and {more} more lines", first.join(" | ")),
+    }
+}
+
 /// A value in one line.
 pub(crate) fn one_line(value: &ItemValue) -> String {
     let join = |values: Vec<String>| values.join(",");
@@ -210,5 +246,21 @@ mod tests {
         assert_eq!(lines.len(), 4, "{text}");
         assert!(lines[1].ends_with(long) && lines[3].ends_with(long), "{text}");
         assert_eq!(lines[2], "    item Service/ExecStart, after /bin/true");
+    }
+
+    #[test]
+    fn of_long_texts_the_lines_that_differ_are_told() {
+        let item = |text: &str| Item {
+            value: ItemValue::Lines(text.split(' ').map(str::to_owned).collect()),
+            rank: None,
+        };
+        for (before, after, told) in [
+            ("a b c", "a x c", ["b", "x"]),
+            ("a c", "a b c", ["-", "b"]),
+            ("1 2 3 4 5 z", "z", ["1 | 2 | 3 | and 2 more lines", "-"]),
+        ] {
+            assert_eq!(values(Some(&item(before)), Some(&item(after))), told);
+        }
+        assert_eq!(values(None, Some(&item("a b"))), ["-", "2 lines"]);
     }
 }

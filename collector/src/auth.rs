@@ -73,6 +73,8 @@ pub enum AuthError {
 pub struct Person {
     /// The name of the token, or `loopback`.
     pub name: String,
+    /// Whether this is somebody on this machine, without any token.
+    pub is_local: bool,
 }
 
 /// Everybody who has a token, in memory.
@@ -137,7 +139,10 @@ impl Keys {
                 | Step::CaseReading(_)
                 | Step::Suspects(_)
                 | Step::Pass(..)
-                | Step::Outcome(_) => {}
+                | Step::Outcome(_)
+                | Step::ChangeRequests(_)
+                | Step::Reconsidered(_)
+                | Step::Judged(_) => {}
             }
         }
     }
@@ -153,7 +158,7 @@ impl Keys {
     /// The person whose token these headers carry, if it allows `wanted` at `now`.
     pub fn person(&self, headers: &HeaderMap, wanted: Scope, now: Timestamp) -> Option<Person> {
         let token = bearer(headers).map(str::to_owned).or_else(|| browser::password(headers))?;
-        self.allows(&token, wanted, now).map(|name| Person { name })
+        self.allows(&token, wanted, now).map(|name| Person { name, is_local: false })
     }
 
     /// The name of `token`, if it allows `wanted` at `now`.
@@ -175,7 +180,8 @@ impl Keys {
 /// Each scope is exact; only `admin` reads too.
 fn admin_may(wanted: Scope) -> bool {
     match wanted {
-        Scope::Read | Scope::Metrics | Scope::Admin => true,
+        // Whoever may approve a state may write down what was approved.
+        Scope::Read | Scope::Metrics | Scope::Admin | Scope::ChangeRequests => true,
         Scope::Enrol | Scope::Cases => false,
     }
 }
@@ -330,7 +336,14 @@ mod tests {
     #[test]
     fn a_scope_allows_itself_and_admin_reads_too() {
         let now = Timestamp::UNIX_EPOCH;
-        let all = [Scope::Enrol, Scope::Read, Scope::Metrics, Scope::Cases, Scope::Admin];
+        let all = [
+            Scope::Enrol,
+            Scope::Read,
+            Scope::Metrics,
+            Scope::Cases,
+            Scope::ChangeRequests,
+            Scope::Admin,
+        ];
         for held in all {
             let keys = Keys::default();
             let (token, record) = make("t", held, 1, now).unwrap();

@@ -4,10 +4,13 @@
 //! words of a case mean ([`cases`]). Unknown fields are refused, every value has a bound, and
 //! [`sample`] with its comment signs taken off is exactly [`Config::default`].
 
+pub mod calendars;
 pub mod cases;
+pub mod intent;
 pub mod load;
 pub mod place;
 pub mod rules;
+pub mod service_levels;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,9 +18,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::analysis::classify::window::Window;
+
+pub use calendars::SiteCalendar;
 pub use cases::{CaseMap, CaseSource, Mapper, Words};
+pub use intent::{ChangeSource, ClassificationConfig, ShownWindow};
 pub use place::{GroupRule, HostRule, Place, Served, ServicePath};
 pub use rules::{ParameterRule, RulesConfig};
+pub use service_levels::ServiceLevelConfig;
 
 /// The collector's configuration, complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +65,20 @@ pub struct Config {
     pub case_sources: Vec<CaseSource>,
     /// What the words of cases mean here; the first that holds decides each word.
     pub case_maps: Vec<CaseMap>,
+    /// Days on which sites work less.
+    pub calendars: Vec<SiteCalendar>,
     /// How changes are held against cases.
     pub correlation: CorrelationConfig,
+    /// Systems that change requests come from.
+    pub change_sources: Vec<ChangeSource>,
+    /// When changes may be made.
+    pub change_windows: Vec<Window>,
+    /// When changes must not be made.
+    pub blackouts: Vec<Window>,
+    /// How changes are classified.
+    pub classification: ClassificationConfig,
+    /// How open cases are held against their targets.
+    pub service_levels: ServiceLevelConfig,
     /// Which rules hosts are held to.
     pub rules: RulesConfig,
     /// What the site decided about parameters of rules; the last entry that fits counts.
@@ -121,7 +141,13 @@ impl Default for Config {
             service_paths: Vec::new(),
             case_sources: Vec::new(),
             case_maps: Vec::new(),
+            calendars: Vec::new(),
             correlation: CorrelationConfig::default(),
+            change_sources: Vec::new(),
+            change_windows: Vec::new(),
+            blackouts: Vec::new(),
+            classification: ClassificationConfig::default(),
+            service_levels: ServiceLevelConfig::default(),
             rules: RulesConfig::default(),
             parameters: Vec::new(),
         }
@@ -168,6 +194,80 @@ pub fn sample() -> &'static str {
 mod tests {
     use super::*;
 
+    /// Every field, as it begins its line in the sample file.
+    const FIELDS: [&str; 70] = [
+        "listen =",
+        "public_url =",
+        "state_dir =",
+        "enrolment_secret_file =",
+        "heartbeat_seconds =",
+        "retention_days =",
+        "stale_seconds =",
+        "dormant_days =",
+        "[metrics]",
+        "per_host =",
+        "[tls]",
+        "cert_file =",
+        "key_file =",
+        "[[host]]",
+        "name =",
+        "kind =",
+        "site =",
+        "team =",
+        "service =",
+        "[[group]]",
+        "host =",
+        "[[service_path]]",
+        "groups =",
+        "sites =",
+        "[correlation]",
+        "every_seconds =",
+        "look_back_days =",
+        "window_hours =",
+        "wrong_claims_percent =",
+        "[[case_source]]",
+        "folder =",
+        "timezone =",
+        "tokens =",
+        "columns =",
+        "[[case_map]]",
+        "source =",
+        "from_service =",
+        "from_site =",
+        "from_category =",
+        "category =",
+        "[[calendar]]",
+        "days_off =",
+        "[service_levels]",
+        "at_risk_percent =",
+        "teams =",
+        "priorities =",
+        "[classification]",
+        "slack_minutes =",
+        "early_hours =",
+        "late_hours =",
+        "emergency_hours =",
+        "revert_days =",
+        "packages =",
+        "[[change_source]]",
+        "[[change_window]]",
+        "days =",
+        "weeks =",
+        "start =",
+        "end =",
+        "hosts =",
+        "services =",
+        "[[blackout]]",
+        "from =",
+        "until =",
+        "[rules]",
+        "packs =",
+        "off =",
+        "folder =",
+        "[[parameter]]",
+        "value =",
+    ];
+
     #[test]
     fn the_sample_with_its_comment_signs_taken_off_is_the_default() {
         let settings = sample().lines().filter_map(|line| line.strip_prefix("#"));
@@ -188,12 +288,14 @@ mod tests {
         assert_eq!((everything.case_sources.len(), everything.case_maps.len()), (1, 1));
         assert_eq!(everything.service_paths.len(), 1);
         assert_eq!(everything.parameters.len(), 1);
+        assert_eq!((everything.change_windows.len(), everything.blackouts.len()), (1, 1));
+        assert_eq!(everything.change_sources.len(), 1);
         assert!(examples.len() > 6);
     }
 
     #[test]
     fn the_sample_names_every_field() {
-        for field in load::FIELDS {
+        for field in FIELDS {
             assert!(sample().contains(&format!("#{field}")), "{field} is not in the sample");
         }
     }

@@ -13,6 +13,10 @@ pub mod check_rules;
 
 pub mod permits;
 
+pub mod outliers;
+
+pub mod rollouts;
+
 pub mod serve;
 
 pub mod api;
@@ -27,11 +31,15 @@ pub mod auth;
 
 pub mod tls;
 
+pub mod classing;
+
 pub mod pass;
 
 pub mod writer;
 
 pub mod ingest;
+
+pub mod change_requests;
 
 pub mod cases;
 

@@ -93,6 +93,9 @@ enum ScopeArgument {
     Read,
     Metrics,
     Cases,
+    /// Send change requests.
+    #[value(name = "change_requests")]
+    ChangeRequests,
     Admin,
 }
 
@@ -196,6 +199,7 @@ fn tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
                 ScopeArgument::Read => Scope::Read,
                 ScopeArgument::Metrics => Scope::Metrics,
                 ScopeArgument::Cases => Scope::Cases,
+                ScopeArgument::ChangeRequests => Scope::ChangeRequests,
                 ScopeArgument::Admin => Scope::Admin,
             };
             let life = (scope, days);

@@ -5,6 +5,7 @@
 //! same findings.
 
 mod cases;
+mod intent;
 pub mod live;
 mod probes;
 pub mod table;
@@ -24,7 +25,9 @@ use crate::analysis::finding::{FindingKind, Severity};
 use crate::analysis::probes::Probe;
 use crate::config::Config;
 use crate::ingest::{FleetView, HostView, Liveness};
+use crate::pass::levels::ServiceLevels;
 use crate::serve::correlation::Correlated;
+use crate::serve::request_intake::RequestReading;
 use crate::store::{EventKind, FeedRecord, OpenCount, Totals};
 use live::Live;
 use table::{HOST_STATES, Metric, ROUTES, SOURCES, STAGES, Shape};
@@ -51,10 +54,14 @@ pub struct View<'a> {
     pub in_flight_bytes: u64,
     /// What the newest correlation pass came to.
     pub correlated: Option<&'a Correlated>,
+    /// Where open cases stand against their targets.
+    pub levels: &'a ServiceLevels,
     /// Where cases come from.
     pub feeds: Vec<FeedRecord>,
     /// What the probes of hosts that speak found last.
     pub probes: Vec<Probe>,
+    /// How the newest readings of change requests went.
+    pub request_readings: Vec<RequestReading>,
     /// Whether the newest configuration is in use.
     pub reload_ok: bool,
     /// When the configuration in use was loaded.
@@ -80,6 +87,7 @@ pub fn families(view: &View<'_>) -> Vec<MetricFamily> {
     about_fleet(&mut page, view);
     cases::about_cases(&mut page, view);
     probes::about_probes(&mut page, view);
+    intent::about_intent(&mut page, view);
     if view.config.metrics.per_host {
         about_each_host(&mut page, view);
     }
@@ -187,6 +195,7 @@ fn about_store(page: &mut Page, view: &View<'_>) {
     page.one(&table::STORE_SIZE, number(totals.bytes));
     page.one(&table::STORE_PARTS, number(totals.parts));
     page.one(&table::STORE_VERSIONS, number(totals.versions));
+    page.one(&table::CASE_WORDS_LEFT_OUT, number(totals.case_words_left_out));
     let changes = Domain::ALL.iter().flat_map(|domain| {
         ChangeKind::ALL.iter().map(move |kind| {
             let count = totals.changes.get(&(*domain, *kind)).copied().unwrap_or_default();
@@ -331,16 +340,23 @@ fn about_agents(page: &mut Page, heard: &[(&str, &HostView)]) {
     each(&table::CLOCK_SKEW, |host, _| host.clock_ahead_ms.unwrap_or_default() as f64 / 1000.0);
     each(&table::LEDGER_IMBALANCE, |host, _| number(imbalance(host)));
     each(&table::WATCH_LIMITED, |_, status| f64::from(u8::from(status.watch_limited)));
+    each(&table::AGENT_CPU, |_, status| number(status.usage.cpu_ms) / 1e3);
+    each(&table::AGENT_MEMORY, |_, status| number(status.usage.memory_bytes));
+    each(&table::AGENT_FILES, |_, status| number(status.usage.open_files));
     each(&table::SPOOL_BYTES, |_, status| number(status.spool_bytes));
     each(&table::SPOOL_LIMIT, |_, status| number(status.spool_limit_bytes));
 }
 
 fn about_sources(page: &mut Page, heard: &[(&str, &HostView)]) {
     let mut success: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+    let mut stopped: BTreeMap<(&str, &str), bool> = BTreeMap::new();
     let mut micros: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for (id, host) in heard {
+        let over = host.status.as_ref().map(|status| &status.over_budget);
         for (source, state) in &host.sources {
             let key = (*id, source_label(source));
+            let is_stopped = over.is_some_and(|over| over.contains_key(source));
+            *stopped.entry(key).or_default() |= is_stopped;
             *success.entry(key).or_insert(true) &= state.last_read.success;
             let sum = micros.entry(key).or_default();
             *sum = sum.saturating_add(state.last_read.micros);
@@ -349,6 +365,8 @@ fn about_sources(page: &mut Page, heard: &[(&str, &HostView)]) {
     let labels = |(id, source): (&'_ str, &'_ str)| vec![id.to_owned(), source.to_owned()];
     let worst = success.into_iter().map(|(key, ok)| (labels(key), f64::from(u8::from(ok))));
     page.add(&table::SOURCE_SUCCESS, worst);
+    let stopped = stopped.into_iter().map(|(key, is)| (labels(key), f64::from(u8::from(is))));
+    page.add(&table::SOURCE_OVER_BUDGET, stopped);
     let time = micros.into_iter().map(|(key, micros)| (labels(key), number(micros) / 1e6));
     page.add(&table::SOURCE_READ, time);
     let mut samples = Vec::new();

@@ -8,6 +8,7 @@
 
 #![deny(clippy::disallowed_methods, reason = "the same store and moment give the same pass")]
 
+pub mod levels;
 pub mod volumes;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::cases::{Candidate, Exposure, Gather, Named, Stream};
 use crate::analysis::change::ChangeKind;
 use crate::analysis::change_sets::{ChangeSet, ChangeSets, Seen};
-use crate::analysis::correlate::{Settings, Tier, Verdict, correlate};
+use crate::analysis::correlate::{Holiday, Settings, Tier, Verdict, correlate};
 use crate::config::{Config, Mapper, Words};
 use crate::store::{
     CasesKnown, ChangeFilter, Evidence, FeedRecord, MAX_LIMIT, StoreError, SuspectRecord,
@@ -85,8 +86,22 @@ pub struct PassInput {
     pub wrong_claims_percent: u64,
     /// How long after a change cases are counted, in hours.
     pub window_hours: u32,
+    /// Days on which sites work less.
+    #[serde(default)]
+    pub days_off: Vec<Holiday>,
     /// The changes, all competing with each other.
     pub candidates: Vec<Candidate>,
+}
+
+/// The cases a pass read, with what says whether they answer another question too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cached {
+    /// The cases.
+    pub stream: Stream,
+    /// Those opened from then on.
+    pub from: Timestamp,
+    /// By what their words mean.
+    pub mapper: Mapper,
 }
 
 /// A pass that was prepared.
@@ -168,6 +183,7 @@ pub fn prepare(
         mapper: config.mapper(),
         wrong_claims_percent: settings.wrong_claims_percent,
         window_hours: settings.window_hours,
+        days_off: config.days_off(),
         candidates,
     };
     Ok(Some(Prepared { input, sets: by_id, left_out, since }))
@@ -175,7 +191,10 @@ pub fn prepare(
 
 /// The change sets among what meant something between two moments, and how many changes were left
 /// out.
-fn change_sets(
+///
+/// # Errors
+/// [`StoreError`].
+pub fn change_sets(
     store: &dyn Reads,
     (from, to): (Timestamp, Timestamp),
 ) -> Result<(Vec<ChangeSet>, u64), StoreError> {
@@ -345,6 +364,7 @@ pub fn judge(stream: &Stream, input: &PassInput) -> Vec<Verdict> {
         q: input.wrong_claims_percent as f64 / 100.0,
         until: Some(input.watermark.as_second()),
         window_hours: input.window_hours,
+        holidays: input.days_off.clone(),
         threads: 1,
         ..Settings::default()
     };

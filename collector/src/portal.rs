@@ -1,11 +1,12 @@
-//! The pages people read: overview, host, part, timeline, change, findings, rules, exceptions,
-//! service paths, cases, suspect.
+//! The pages people read: overview, host, part, timeline, change, change requests, findings,
+//! rollouts, outliers, rules, exceptions, service paths, cases, suspect.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
 //! read: they hold the `Read` halves of the store and the time, and know nothing of HTTP beyond a
 //! path and a query. What cannot be known is shown as unknown, never left out.
 
+mod calibration;
 mod case_chart;
 mod cases;
 mod change;
@@ -14,21 +15,29 @@ mod exceptions;
 mod findings;
 mod host;
 mod link;
+mod outliers;
 mod overview;
 mod part;
 mod plain;
+mod requests;
+mod rollouts;
 mod rules;
 mod service_paths;
 mod suspect;
 mod timeline;
 mod value;
 
+use std::sync::Arc;
+
 use askama::Template;
+use driftline_protocol::wire::AgentStatus;
 use jiff::{SignedDuration, Timestamp};
 
 pub use link::Query;
 
-use crate::config::Mapper;
+use crate::config::Config;
+use crate::pass::Cached;
+use crate::pass::levels::ServiceLevels;
 use crate::standards::Standards;
 use crate::store::StoreError;
 pub(crate) use crate::writer::Reads as Reader;
@@ -53,10 +62,16 @@ pub struct Frame {
     pub stale_after: SignedDuration,
     /// A host not heard for longer than this is dormant.
     pub dormant_after: SignedDuration,
-    /// What words of cases mean.
-    pub mapper: Mapper,
+    /// The configuration in use.
+    pub config: Arc<Config>,
     /// Up to when nearly all cases are known; `None` before the first pass.
     pub cases_known: Option<Timestamp>,
+    /// The cases the newest pass read.
+    pub cases: Option<Arc<Cached>>,
+    /// Where open cases stand against their targets.
+    pub levels: Arc<ServiceLevels>,
+    /// How the agent of the host that the page is about fares, once it was heard.
+    pub agent: Option<AgentStatus>,
 }
 
 /// Why there is no page.
@@ -101,7 +116,10 @@ pub fn respond(
         ["hosts", id, source] => part::page(store, frame, (id, source), query),
         ["timeline"] => timeline::page(store, frame, query),
         ["changes", id] => change::page(store, frame, id),
+        ["requests"] => requests::page((store, &standards.config), frame, query),
         ["findings"] => findings::page((store, standards), frame, query),
+        ["rollouts"] => rollouts::page(store, frame, query),
+        ["outliers"] => outliers::page((store, &standards.config), query),
         ["exceptions"] => exceptions::page(store, frame),
         ["cases"] => cases::page(store, frame, query),
         ["suspects", id] => suspect::page(store, frame, id),
@@ -140,7 +158,7 @@ impl Moment {
         let ahead = now.duration_until(at);
         let ago = match ahead.as_secs() {
             ..0 => ago(now.duration_since(at)),
-            seconds => format!("in {} days", seconds / 86_400),
+            0.. => format!("in {}", span(ahead)),
         };
         Self { ago, ..Self::new(at, now) }
     }
@@ -156,15 +174,22 @@ impl Moment {
 
 /// How long ago, in the largest unit that says something.
 fn ago(past: SignedDuration) -> String {
-    let seconds = past.as_secs();
+    match past.as_secs() {
+        ..0 => "in the future".to_owned(),
+        0.. => format!("{} ago", span(past)),
+    }
+}
+
+/// How long, in the largest unit that says something.
+fn span(long: SignedDuration) -> String {
+    let seconds = long.as_secs();
     let (value, unit) = match seconds {
-        ..0 => return "in the future".to_owned(),
-        0..90 => (seconds, "s"),
+        ..90 => (seconds, "s"),
         90..5_400 => (seconds / 60, "min"),
         5_400..172_800 => (seconds / 3_600, "h"),
         _ => (seconds / 86_400, "days"),
     };
-    format!("{value} {unit} ago")
+    format!("{value} {unit}")
 }
 
 /// How a host stands by the time it was last heard; a closed list of words.

@@ -9,6 +9,9 @@
 //! something is decided and free while it is written. The writer knows no HTTP and no message by
 //! name.
 
+#[cfg(test)]
+mod tests;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -24,7 +27,9 @@ use tokio::sync::oneshot;
 use crate::auth::Keys;
 use crate::ingest::{self, Context, Decided, Ingest, IngestError, Settlement, Store};
 use crate::metrics::live::Live;
-use crate::store::{Append, NewPart, ReadCases, ReadHistory, ReadSuspects, Step, StoreError};
+use crate::store::{
+    Append, NewPart, ReadCases, ReadHistory, ReadIntent, ReadSuspects, Step, StoreError,
+};
 
 /// The most requests that wait for the writer: a second of work, so that waiting longer is told as
 /// `busy`.
@@ -43,9 +48,9 @@ pub const GATHER: Duration = Duration::from_millis(10);
 const TRIES: usize = 64;
 
 /// Everything that reads a store.
-pub trait Reads: Store + ReadHistory + ReadCases + ReadSuspects {}
+pub trait Reads: Store + ReadHistory + ReadCases + ReadSuspects + ReadIntent {}
 
-impl<T: Store + ReadHistory + ReadCases + ReadSuspects> Reads for T {}
+impl<T: Store + ReadHistory + ReadCases + ReadSuspects + ReadIntent> Reads for T {}
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +97,7 @@ enum Job {
 struct Decision {
     parts: Vec<NewPart>,
     steps: Vec<Step>,
+    trust: Trust,
     answer: Box<dyn FnOnce(Result<(), WriteError>) + Send>,
 }
 
@@ -135,7 +141,14 @@ impl Writer {
     ) -> Result<A, WriteError> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Decide(Box::new(|ingest, context| {
-            let (decided, parts, steps) = match decide(ingest, context) {
+            let decided = decide(ingest, context);
+            // A decision that broke off while reading may have changed half of what it decides on;
+            // what it took would be answered as known and never be durable.
+            let trust = match &decided {
+                Err(IngestError::Store(_)) => Trust::Doubtful,
+                Ok(_) | Err(IngestError::Refused(_)) => Trust::Sound,
+            };
+            let (decided, parts, steps) = match decided {
                 Ok(Decided { answer, parts, steps }) => (Ok(answer), parts, steps),
                 Err(error) => (Err(told(error)), Vec::new(), Vec::new()),
             };
@@ -143,7 +156,7 @@ impl Writer {
                 // Nobody may be listening any more: the agent will send again and be told `known`.
                 reply.send(written.and(decided)).ok();
             });
-            Decision { parts, steps, answer }
+            Decision { parts, steps, trust, answer }
         })))?;
         answer.await.unwrap_or(Err(WriteError::Failed))
     }
@@ -271,7 +284,7 @@ struct Desk {
 }
 
 /// Whether the state in memory can be trusted after a decision.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Trust {
     Sound,
     Doubtful,
@@ -314,10 +327,18 @@ impl Desk {
                 Job::Renew => trust = Trust::Doubtful,
                 Job::Errand(errand) => {
                     self.commit(std::mem::take(&mut decisions));
-                    trust = self.guarded(|desk| errand(&desk.ingest, &mut *desk.parts.append));
+                    trust = self.guarded(|desk| {
+                        errand(&desk.ingest, &mut *desk.parts.append);
+                        Trust::Sound
+                    });
                 }
                 Job::Decide(decide) => {
-                    trust = self.guarded(|desk| decisions.push(desk.decide(decide)));
+                    trust = self.guarded(|desk| {
+                        let decision = desk.decide(decide);
+                        let trust = decision.trust;
+                        decisions.push(decision);
+                        trust
+                    });
                 }
             }
             let full = decisions.len() >= GROUP || began.elapsed() >= GATHER;
@@ -341,15 +362,12 @@ impl Desk {
         decide(&mut locked(&self.ingest), context)
     }
 
-    fn guarded(&mut self, work: impl FnOnce(&mut Self)) -> Trust {
-        match catch_unwind(AssertUnwindSafe(|| work(self))) {
-            Ok(()) => Trust::Sound,
-            Err(_) => {
-                self.parts.live.count_panic("request");
-                tracing::error!("a request broke the collector; this is a bug, please report it");
-                Trust::Doubtful
-            }
-        }
+    fn guarded(&mut self, work: impl FnOnce(&mut Self) -> Trust) -> Trust {
+        catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| {
+            self.parts.live.count_panic("request");
+            tracing::error!("a request broke the collector; this is a bug, please report it");
+            Trust::Doubtful
+        })
     }
 
     /// Makes everything decided durable, then answers; or tells everybody that nothing was applied.

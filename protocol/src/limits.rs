@@ -65,9 +65,20 @@ pub const SOURCE_NAME_BYTES: usize = 40;
 ///
 /// # Errors
 /// [`io::ErrorKind::FileTooLarge`] when more than `bound` bytes came; any error of the reader.
-#[allow(clippy::disallowed_methods, reason = "this is the bounded form the ban points to")]
 pub fn read_bounded(reader: &mut dyn Read, bound: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    read_expected(reader, bound, 0)
+}
+
+/// The same where `expected` bytes will probably come: room for them is made at once, so that a
+/// file is read in two calls and not in eight that double.
+///
+/// # Errors
+/// As [`read_bounded`].
+#[allow(clippy::disallowed_methods, reason = "this is the bounded form the ban points to")]
+pub fn read_expected(reader: &mut dyn Read, bound: u64, expected: u64) -> io::Result<Vec<u8>> {
+    let room = expected.min(bound).saturating_add(1);
+    let room = if expected == 0 { 0 } else { usize::try_from(room).unwrap_or(0) };
+    let mut bytes = Vec::with_capacity(room);
     reader.take(bound.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bound {
         return Err(io::ErrorKind::FileTooLarge.into());
@@ -89,5 +100,9 @@ mod tests {
         assert_eq!(read_bounded(&mut &b"1234"[..], 4).unwrap(), b"1234");
         let error = read_bounded(&mut &b"12345"[..], 4).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        for expected in [1, 4, 5, u64::MAX] {
+            assert_eq!(read_expected(&mut &b"1234"[..], 4, expected).unwrap(), b"1234");
+            assert!(read_expected(&mut &b"12345"[..], 4, expected).is_err());
+        }
     }
 }

@@ -53,6 +53,10 @@ pub enum Mutant {
     RedactNothing,
     /// Agent. *A change is seen when it happens*: the kernel's word for it is not heard.
     DeafWatcher,
+    /// Agent. *What a network hands out is nobody's change*: files it rewrites are read as others.
+    NetworksConfigure,
+    /// Agent. *A source keeps within its budget*: nobody looks what a pass costs.
+    BudgetsWithoutEnd,
     /// Engine. *What wavers anyway is no rise*: cases are taken to be Poisson.
     CorrelateNoDispersion,
     /// Engine. *What hits everybody is nobody's doing*: unexposed sites are not looked at.
@@ -65,13 +69,19 @@ pub enum Mutant {
     PartialReadIsWhole,
     /// Collector. *A change touches whom its host serves*: only its own site is looked at.
     CentralHostsServeTheirOwnSite,
+    /// Collector. *Only what was approved is expected*: every request counts as approved.
+    EveryRequestIsApproved,
+    /// Collector. *In a blackout nothing is expected but an emergency*: blackouts do not count.
+    BlackoutsDoNotCount,
+    /// Collector. *Noise is learned, not guessed*: a value that came back once is flapping.
+    OneTurnIsFlapping,
     /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
     EveryChangeIsSupported,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 33] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -93,12 +103,17 @@ impl Mutant {
         Self::IgnoreEpoch,
         Self::RedactNothing,
         Self::DeafWatcher,
+        Self::NetworksConfigure,
+        Self::BudgetsWithoutEnd,
         Self::CorrelateNoDispersion,
         Self::CorrelateNoControls,
         Self::CorrelateNoMultiplicity,
         Self::CorrelateWindowAfterLooking,
         Self::PartialReadIsWhole,
         Self::CentralHostsServeTheirOwnSite,
+        Self::EveryRequestIsApproved,
+        Self::BlackoutsDoNotCount,
+        Self::OneTurnIsFlapping,
         Self::EveryChangeIsSupported,
     ];
 
@@ -126,12 +141,17 @@ impl Mutant {
             Self::IgnoreEpoch => "ignore_epoch",
             Self::RedactNothing => "redact_nothing",
             Self::DeafWatcher => "deaf_watcher",
+            Self::NetworksConfigure => "networks_configure",
+            Self::BudgetsWithoutEnd => "budgets_without_end",
             Self::CorrelateNoDispersion => "correlate_no_dispersion",
             Self::CorrelateNoControls => "correlate_no_controls",
             Self::CorrelateNoMultiplicity => "correlate_no_multiplicity",
             Self::CorrelateWindowAfterLooking => "correlate_window_after_looking",
             Self::PartialReadIsWhole => "partial_read_is_whole",
             Self::CentralHostsServeTheirOwnSite => "central_hosts_serve_their_own_site",
+            Self::EveryRequestIsApproved => "every_request_is_approved",
+            Self::BlackoutsDoNotCount => "blackouts_do_not_count",
+            Self::OneTurnIsFlapping => "one_turn_is_flapping",
             Self::EveryChangeIsSupported => "every_change_is_supported",
         }
     }

@@ -22,8 +22,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
-use crate::canonical;
+use crate::canonical::{self, CanonicalError};
 use crate::ids::{Digest, FingerprintDigest, KeyId};
 use crate::item::{Fingerprint, Item, ItemKey, ItemValue, Items};
 use crate::limits;
@@ -41,7 +42,7 @@ const SEAL_BYTES: usize = 16;
 /// Raised whenever the same part gives other redacted items. It is mixed into the scope digest of
 /// each reading, so that a stricter redactor is told from a change: a field of its own would be
 /// unknown to a collector one version back.
-pub const REDACTION_VERSION: u32 = 3;
+pub const REDACTION_VERSION: u32 = 4;
 
 /// Data that the redactor has passed. There is no other way to make one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -142,6 +143,29 @@ impl Sealed {
     }
 }
 
+/// A part that a redactor of ours sealed, as it goes on the wire: its canonical bytes, which are the
+/// JSON of a part. Nothing was decoded to make it, and nothing is encoded to send it.
+#[derive(Clone, Debug)]
+pub struct Unsealed(Box<RawValue>);
+
+impl Unsealed {
+    /// The canonical bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.get().as_bytes()
+    }
+
+    /// The digest that names the part.
+    pub fn digest(&self) -> Digest {
+        canonical::digest_of_canonical(self.as_bytes())
+    }
+}
+
+impl Serialize for Unsealed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
 /// Why kept bytes are not a sealed part of ours.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
@@ -150,7 +174,7 @@ pub enum SealError {
     Mismatch,
     /// The seal is right but the content is not a part; a bug of ours.
     #[error("sealed bytes are not a part")]
-    Content(#[source] canonical::CanonicalError),
+    Content(#[source] CanonicalError),
 }
 
 /// Makes [`Redacted`] data, fingerprints and seals under one key.
@@ -365,6 +389,15 @@ impl Redactor {
     pub fn open(&self, sealed: &[u8]) -> Result<Redacted<Part>, SealError> {
         let bytes = self.unsealed(sealed)?;
         canonical::decode(bytes).map(Redacted).map_err(SealError::Content)
+    }
+
+    /// What [`Redactor::seal`] made, to be sent as it is.
+    ///
+    /// # Errors
+    /// As [`Redactor::open`], but that the JSON is a part is not looked at.
+    pub fn to_send(&self, sealed: &[u8]) -> Result<Unsealed, SealError> {
+        let json = serde_json::from_slice(self.unsealed(sealed)?);
+        json.map(Unsealed).map_err(|error| SealError::Content(CanonicalError::Json(error)))
     }
 
     /// The canonical bytes, which are JSON, of what [`Redactor::seal`] made.

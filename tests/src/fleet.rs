@@ -228,6 +228,14 @@ impl Fleet {
         Ok(http::get_ok(self.address, &programs::changes_of(host, file))?.text())
     }
 
+    /// A page of the portal.
+    ///
+    /// # Errors
+    /// When the collector does not answer with it.
+    pub fn page(&self, path: &str) -> anyhow::Result<String> {
+        Ok(http::get_ok(self.address, path)?.text())
+    }
+
     /// The parts of a host that cannot be read now.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 //!
 //! Knows Kamailio's files and commands and nothing of Driftline.
 
+#![allow(clippy::print_stderr, reason = "what goes wrong while a test ends is for the terminal")]
+
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

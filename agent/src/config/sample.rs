@@ -154,6 +154,32 @@ const FIELDS: &[Field] = &[
         "[{ service = \"voice\", hop = \"carrier\", kind = \"sip_udp\", \
          address = \"sip.example.org:5060\" }]",
     ),
+    field(
+        "certificates",
+        "include",
+        "Files that are looked into for certificates, beside those below /etc.",
+        "[\"/opt/pbx/tls/**/*.pem\"]",
+    ),
+    field(
+        "budget",
+        "cpu_seconds",
+        "CPU time that one pass of one source may take, in seconds. A source that passes a bound\n\
+         of its budget is stopped: what it reads is unobserved, the portal says why, and it is\n\
+         read again after its interval.",
+        "60",
+    ),
+    field(
+        "budget",
+        "memory_bytes",
+        "Memory by which the agent may grow in one pass, in bytes, at least 4194304.",
+        "100663296",
+    ),
+    field(
+        "budget",
+        "read_bytes",
+        "Bytes of files that one pass may read, at least 4194304.",
+        "4294967296",
+    ),
 ];
 
 /// The sample configuration: every key with its meaning, commented out.

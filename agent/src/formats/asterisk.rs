@@ -22,6 +22,7 @@ mod trunks;
 mod voicemail;
 
 use document::Document;
+pub(super) use lines::begins_like_a_document;
 pub(super) use trunks::addressed;
 
 /// Endpoints, queues, managers, modules: every file without a meaning of its own.
@@ -137,10 +138,10 @@ fn meaning(path: &str, head: &[u8]) -> Option<Meaning> {
     }
     let stem = name.strip_suffix(".conf")?;
     let text = decode(head);
-    let syntax = lines::begins_like_a_document(&text);
     let home = path.contains("/asterisk/");
     let named = NAMES.contains(&stem) || PREFIXES.iter().any(|prefix| stem.starts_with(prefix));
     let marked = SHARED_NAMES.contains(&stem) && lines::bears_marks(&text);
+    let syntax = lines::begins_like_a_document(&text, home);
     let ours = syntax && (home || sample || named || marked);
     ours.then(|| {
         if SEQUENTIAL.contains(&stem) {

@@ -31,8 +31,9 @@ impl Builder {
     /// [`FormatError::TooLarge`] when the part would have too many items.
     pub fn set(&mut self, key: ItemKey, value: ItemValue) -> Result<(), FormatError> {
         if mutant::active(Mutant::OrderAlwaysCounts) {
+            let rank = self.ranks;
             self.ranks += 1;
-            return self.insert(key, RawItem::plain(value).at(self.ranks));
+            return self.insert(key, RawItem::plain(value).at(rank));
         }
         self.insert(key, RawItem::plain(value))
     }

@@ -26,7 +26,7 @@ use super::{Format, FormatError};
 /// Files of FreeSWITCH.
 pub static FORMAT: Format = Format {
     name: "freeswitch",
-    version: 1,
+    version: 2,
     ordered: "elements keep their order, in the dial plan as elsewhere; attributes have none",
     claims,
     read,
@@ -137,6 +137,20 @@ fn action<'a>(application: &'a str, data: Option<&'a str>) -> Named<'a> {
         Some((variable, value)) if SETTERS.contains(&application) => {
             keyed([application, variable], Some(value), &spent)
         }
+        _ if application == "conference" => keyed([application], data.map(room).as_deref(), &spent),
         _ => keyed([application], data, &spent),
+    }
+}
+
+/// `room@profile+PIN+flags{…}` with the PIN behind a name, for the redactor to know it by.
+fn room(data: &str) -> String {
+    let mut parts: Vec<&str> = data.split('+').collect();
+    let is_pin = |part: &&str| !part.is_empty() && !part.starts_with(['$', '{']);
+    match parts.get(1).copied().filter(|part| is_pin(part) && !part.starts_with("flags{")) {
+        Some(pin) => {
+            parts.remove(1);
+            format!("{} pin={pin}", parts.join("+"))
+        }
+        None => data.to_owned(),
     }
 }

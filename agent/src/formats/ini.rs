@@ -42,7 +42,17 @@ const ENDINGS: &[&str] = &[
 fn claims(path: &str, head: &[u8]) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     let ending = ENDINGS.iter().any(|ending| name.ends_with(ending)) || !name.contains('.');
-    ending && begins_with_section(&decode(head))
+    let text = decode(head);
+    ending && (begins_with_section(&text) || (name.ends_with(".ini") && begins_with_key(&text)))
+}
+
+/// Whether keys without a section come first, as in a file that has none.
+fn begins_with_key(head: &str) -> bool {
+    meaningful(head, MARKS).next().is_some_and(|(_, line)| {
+        let name = line.split_once('=').map(|(name, _)| name.trim_matches(BLANKS));
+        let part = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        name.is_some_and(|name| !name.is_empty() && name.chars().all(part))
+    })
 }
 
 fn begins_with_section(head: &str) -> bool {

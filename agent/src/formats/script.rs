@@ -10,7 +10,7 @@ use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
 use driftline_protocol::redact::{RawItem, RawItems};
 
-use super::asterisk::addressed;
+use super::asterisk::{addressed, begins_like_a_document};
 use super::build::Builder;
 use super::lines::{BLANKS, decode, without_comment};
 use super::{Format, FormatError};
@@ -52,7 +52,8 @@ pub static TOOLS: Format = Format {
         let name = name.strip_suffix(".sample").unwrap_or(name);
         let head = decode(head);
         let first = head.lines().map(|line| line.trim_matches(BLANKS)).find(|l| !l.is_empty());
-        let hash = first.is_some_and(|line| line.starts_with('#') && !line.starts_with("#include"));
+        let hash =
+            first.is_some_and(|line| line.starts_with('#')) && !begins_like_a_document(&head, true);
         TOOL_FILES.contains(&name) || (hash && path.contains("/asterisk/") && is_a(path, ".conf"))
     },
     read: |bytes| stripped(&decode(bytes), '#'),
@@ -75,7 +76,11 @@ fn lines_of(text: &str) -> Result<RawItems, FormatError> {
     kept(text.lines().map(|line| spaced(line.trim_matches(BLANKS)).into_owned()))
 }
 
-fn kept(lines: impl Iterator<Item = String>) -> Result<RawItems, FormatError> {
+/// The item of a file kept by its lines.
+///
+/// # Errors
+/// [`FormatError::TooLarge`] when there are too many.
+pub(super) fn kept(lines: impl Iterator<Item = String>) -> Result<RawItems, FormatError> {
     let lines = lines.filter(|line| !line.is_empty()).take(limits::VALUES_PER_ITEM + 1);
     let lines: Vec<String> = lines.map(|line| addressed(&line).into_owned()).collect();
     if lines.len() > limits::VALUES_PER_ITEM {
@@ -85,7 +90,7 @@ fn kept(lines: impl Iterator<Item = String>) -> Result<RawItems, FormatError> {
 }
 
 /// `line` with one space for each run of blanks outside quotes.
-fn spaced(line: &str) -> Cow<'_, str> {
+pub(super) fn spaced(line: &str) -> Cow<'_, str> {
     if !line.contains("  ") && !line.contains(['\t', '\r', '\x0b', '\x0c']) {
         return Cow::Borrowed(line);
     }

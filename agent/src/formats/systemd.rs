@@ -17,7 +17,7 @@ use super::{Format, FormatError, Malformed};
 /// The format, as the list of all formats names it.
 pub const FORMAT: Format = Format {
     name: "systemd",
-    version: 1,
+    version: 2,
     ordered: "commands, conditions, filters and listeners are ordered; \
               dependencies, paths and names are not",
     claims,
@@ -310,7 +310,11 @@ impl Settings {
                 set.extend(words);
             }
         } else if is_list || is_environment {
-            let new = if is_environment { quoted_words(&value) } else { vec![value] };
+            let new = match name {
+                _ if is_environment => quoted_words(&value),
+                _ if name.starts_with("Exec") => vec![spaced(&value)],
+                _ => vec![value],
+            };
             let new = new.into_iter().map(ItemValue::Text);
             let kept = self.0.entry(at).or_insert_with(|| ItemValue::List(Vec::new()));
             if let ItemValue::List(list) = kept {
@@ -320,6 +324,30 @@ impl Settings {
             self.0.insert(at, scalar(value));
         }
     }
+}
+
+/// A command line with one blank for each run of them: blanks outside quotes only separate.
+fn spaced(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut quote = None;
+    let (mut escaped, mut apart) = (false, false);
+    for c in text.trim_matches(BLANKS).chars() {
+        let blank = BLANKS.contains(&c) && quote.is_none() && !escaped;
+        if !blank {
+            kept.push(c);
+        } else if !apart {
+            kept.push(' ');
+        }
+        apart = blank;
+        match quote {
+            _ if escaped => {}
+            Some(open) if open == c => quote = None,
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    kept
 }
 
 fn as_text(value: &ItemValue) -> Option<String> {

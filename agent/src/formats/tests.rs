@@ -12,16 +12,19 @@ use super::*;
 
 mod asterisk;
 mod crontab;
+mod documents;
 mod ini;
 mod json;
 mod kamailio;
 mod key_value;
 mod lists;
+mod nftables;
 mod pam;
 mod prosody;
 mod relays;
 mod text;
 mod toml;
+mod written;
 mod xml;
 mod yaml;
 
@@ -136,6 +139,11 @@ const SAMPLES: &[(&Format, &str)] = &[
     (&super::relays::RTPENGINE, "[a]\nx = 1;2\n[b]\ny = 3\n"),
     (&super::relays::COTURN, "x=1\nuser=a:b\n"),
     (&super::toml::FORMAT, "[a]\nx = 1\n[[b]]\ny = 3\n"),
+    (&super::hocon::FORMAT, "a = 1\nb { c = x }\nd = [1, 2]\n"),
+    (&super::hocon::PIPEWIRE, "a = 1\nb = {\n c = x\n}\n"),
+    (&super::nftables::NFT, "table ip t {\n chain c {\n a\n }\n}\n"),
+    (&super::nftables::IPTABLES, "*a\n:b ACCEPT [0:0]\n-A b -j c\nCOMMIT\n"),
+    (&super::properties::FORMAT, "a=1\nb : 2\n"),
     (&super::yaml::FORMAT, "a:\n  - x\n  - y: 1\nb: 2\n"),
 ];
 

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::item::{ItemKey, ItemValue};
-use driftline_protocol::redact::RawItems;
+use driftline_protocol::redact::{RawItem, RawItems, key_names};
 
 use super::FormatError;
 use super::build::Builder;
@@ -56,7 +56,16 @@ impl Tree {
                 self.set(ItemValue::Set(BTreeSet::new()))
             }
             Value::Object(members) => {
-                members.into_iter().try_for_each(|(name, value)| self.put_below(name, value))
+                let named = named_secret(&members);
+                members.into_iter().try_for_each(|(name, value)| match (named.as_ref(), value) {
+                    (Some(key), Value::Scalar(scalar)) if is_value(&name) => {
+                        let secret = key_names::names_secret(key, &scalar);
+                        let below = self.path.iter().chain([&name]);
+                        let item = if secret { RawItem::secret } else { RawItem::plain };
+                        self.items.insert(ItemKey::of(below), item(scalar))
+                    }
+                    (_, value) => self.put_below(name, value),
+                })
             }
             Value::Array(elements) => self.put_array(elements),
         }
@@ -101,6 +110,22 @@ impl Tree {
                 .then_some(names)
         })
     }
+}
+
+/// The name that an object's own member gives its value, where that is one of a secret:
+/// `{"name": "DB_PASSWORD", "value": …}`.
+fn named_secret(members: &BTreeMap<String, Value>) -> Option<ItemKey> {
+    let named = members.iter().find(|(name, _)| is_one_of(name, &["name", "key"]));
+    let Some((_, Value::Scalar(ItemValue::Text(name)))) = named else { return None };
+    key_names::word_names_secret(name).then(|| ItemKey::of([name]))
+}
+
+fn is_value(name: &str) -> bool {
+    is_one_of(name, &["value", "val"])
+}
+
+fn is_one_of(name: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| word.eq_ignore_ascii_case(name))
 }
 
 /// The members of `element` that name it, with blanks between; the first must be there.

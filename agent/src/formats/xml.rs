@@ -27,9 +27,17 @@ pub static FORMAT: Format = Format {
     name: "xml",
     version: 1,
     ordered: "elements, text and instructions keep their order; attributes have none",
-    claims: |path, head| path.ends_with(".xml") || head.trim_ascii_start().starts_with(b"<?xml"),
+    claims: |path, head| path.ends_with(".xml") || is_declared(head),
     read: |bytes| read(bytes, named),
 };
+
+/// Whether a file says itself that it is XML, and no page of the web.
+fn is_declared(head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    head.starts_with(b"<?xml")
+        || (head.starts_with(b"<!DOCTYPE ")
+            && !head.to_ascii_lowercase().starts_with(b"<!doctype html"))
+}
 
 /// White space of XML; a no-break space is none.
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
@@ -47,6 +55,19 @@ const NAMES: [(&str, &str); 6] =
 
 /// Attributes that hold what the element's name names.
 const VALUES: [&str; 5] = ["value", "val", "data", "default", "content"];
+
+/// Elements whose text names what another one beside them holds, as in property lists and
+/// deployment descriptors: `<key>Password</key><string>…</string>`.
+const NAME_TAGS: &[&str] = &["name", "key"];
+
+/// Elements that hold what one before them names.
+const VALUE_TAGS: &[&str] = &["value", "val", "content", "string", "integer", "real", "data"];
+
+/// Whether `tag`, or its last word, is one of these: `param-value` is a `value`.
+fn is_of(tag: &str, tags: &[&str]) -> bool {
+    let word = tag.rsplit(['-', ':', '_']).next().unwrap_or(tag);
+    tags.iter().any(|tag| tag.eq_ignore_ascii_case(word))
+}
 
 /// An element before it has a key.
 pub(super) struct Element<'a> {
@@ -150,12 +171,19 @@ impl<'a> Walker<'a> {
             return Err(FormatError::TooLarge);
         }
         let mut text = String::new();
+        // What the element before says the next one is the value of.
+        let mut named: Option<String> = None;
         for node in parent.children() {
             if node.is_text() {
                 text.push_str(node.text().unwrap_or_default());
             } else if node.is_element() {
                 self.text(&mut text)?;
-                self.element(node, depth)?;
+                let tag = self.tag(node);
+                let value = named.take_if(|_| is_of(tag, VALUE_TAGS));
+                self.element(node, depth, value.as_deref())?;
+                if is_of(tag, NAME_TAGS) {
+                    named = Some(spaced(&content(node)));
+                }
             } else if let Some(instruction) = node.pi() {
                 self.text(&mut text)?;
                 let value = ItemValue::text(spaced(instruction.value.unwrap_or_default()));
@@ -177,7 +205,13 @@ impl<'a> Walker<'a> {
         self.below("(text)", |walker, key| walker.items.place_item(&key, item))
     }
 
-    fn element(&mut self, node: Node<'a, 'a>, depth: usize) -> Result<(), FormatError> {
+    /// One element, the value of `named` where another one beside it says so.
+    fn element(
+        &mut self,
+        node: Node<'a, 'a>,
+        depth: usize,
+        named: Option<&str>,
+    ) -> Result<(), FormatError> {
         let above = self.path.len();
         let element = Element { tag: self.tag(node), attributes: self.attributes(node) };
         let Named { name, value, spent, transparent } = (self.naming)(&element);
@@ -189,7 +223,9 @@ impl<'a> Walker<'a> {
         let said = value.or(text.clone().filter(|text| !text.is_empty()));
         let said = said.map_or(ItemValue::Nothing, ItemValue::Text);
         let key: Vec<&str> = self.path.iter().map(String::as_str).collect();
-        self.items.place(&key, said)?;
+        let secret = named.is_some_and(|n| key_names::names_secret(&ItemKey::of([n]), &said));
+        let item = if secret { RawItem::secret(said) } else { RawItem::plain(said) };
+        self.items.place_item(&key, item)?;
         for (name, value) in element.attributes {
             if !spent.contains(name) {
                 self.attribute(name, value)?;

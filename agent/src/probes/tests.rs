@@ -159,8 +159,10 @@ fn a_certificate_is_judged_and_the_handshake_ends_all_the_same() {
 fn a_stage_asks_in_turns_and_ends_with_its_handle() {
     let targets = vec![target(Kind::SipUdp, over_udp(1, "200 OK"))];
     let stage = Stage::start(&Config { every_seconds: 3_600, targets }).unwrap();
-    let began = Instant::now();
-    while stage.outcomes().is_empty() && began.elapsed() < Duration::from_secs(20) {
+    for _ in 0..1_000 {
+        if !stage.outcomes().is_empty() {
+            break;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(stage.outcomes()[&0].code, Some(200));

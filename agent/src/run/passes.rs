@@ -15,11 +15,13 @@ use std::time::Duration;
 
 use driftline_protocol::ids::{Incarnation, SourceName};
 use driftline_protocol::snapshot::{Domain, Reason};
+use driftline_protocol::wire::Budget;
 use tokio::sync::Notify;
 
 use super::reader::{Done, Ground, Patience, Reading};
 use super::vitals::Vitals;
 use crate::assemble::{self, End, Now, Outcome, Unread};
+use crate::budget::Budgets;
 use crate::clock;
 use crate::machine::Machine;
 use crate::schedule::{Ended, Schedule};
@@ -56,6 +58,7 @@ pub(super) struct Setting {
     pub(super) spool: Spool,
     pub(super) rescan_ms: u64,
     pub(super) patience: Patience,
+    pub(super) budgets: Budgets,
     /// Told whenever a version was added.
     pub(super) news: Arc<Notify>,
     pub(super) vitals: Vitals,
@@ -171,9 +174,9 @@ impl Passes {
         let seat = self.setting.vitals.seat(name).ok_or(Reason::TimedOut)?;
         let ready = self.slots.get_mut(name).and_then(|slot| slot.source.take());
         let source = ready.map_or_else(|| self.make_anew(name), Ok)?;
-        let Setting { machine, spool, tell, .. } = &self.setting;
+        let Setting { machine, spool, tell, budgets, .. } = &self.setting;
         self.readings += 1;
-        let ground = Ground { machine, spool, tell };
+        let ground = Ground { machine, spool, tell, budgets: *budgets };
         Reading::begin(source, self.readings, &ground, seat).map_err(|error| {
             tracing::error!(source = %name, %error, "no thread to read with");
             Reason::Failed
@@ -221,8 +224,16 @@ impl Passes {
             }
         };
         self.announce(name, &outcome);
+        let over = if let End::OverBudget(budget) = outcome.end { Some(budget) } else { None };
+        self.setting.vitals.set_over_budget(name, over);
         match outcome.end {
             End::Complete => (Ended::Well, true),
+            End::OverBudget(budget) => {
+                let bytes = outcome.reading.bytes;
+                tracing::warn!(source = %name, ?budget, bytes, "source passed its budget; stopped");
+                // Whatever made it grow goes with it.
+                (Ended::Stopped, budget != Budget::Memory)
+            }
             End::Failed(reason) => {
                 tracing::warn!(source = %name, %reason, "source said nothing");
                 (Ended::Badly, true)

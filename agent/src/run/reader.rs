@@ -19,6 +19,7 @@ use driftline_protocol::redact::Sealed;
 use super::passes::Event;
 use super::vitals::{Seat, Stuck};
 use crate::assemble::{self, Now, Outcome};
+use crate::budget::Budgets;
 use crate::clock;
 use crate::machine::Machine;
 use crate::sources::Source;
@@ -67,6 +68,8 @@ pub(super) struct Done {
 /// What a reading needs of its surroundings.
 pub(super) struct Ground<'a> {
     pub(super) machine: &'a Arc<Machine>,
+    /// What the pass may use up.
+    pub(super) budgets: Budgets,
     pub(super) spool: &'a Spool,
     pub(super) tell: &'a SyncSender<Event>,
 }
@@ -85,9 +88,11 @@ impl Reading {
         let lease =
             Lease { spool: Arc::new(Mutex::new(Some(ground.spool.clone()))), said: Arc::default() };
         let (machine, tell) = (Arc::clone(ground.machine), ground.tell.clone());
+        let budgets = ground.budgets;
         let (name, stuck, mut keep) = (source.name(), seat.stuck(), lease.clone());
         let work = move || {
             let now = Now { wall: clock::wall(), monotonic_ms: clock::monotonic_ms() };
+            let machine = machine.for_pass(budgets);
             let pass = || assemble::pass(source.as_mut(), &machine, &mut keep, now);
             // The source is made anew after a panic, and the spool changes by transactions only.
             let result = catch_unwind(AssertUnwindSafe(pass)).ok();

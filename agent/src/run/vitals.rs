@@ -2,11 +2,12 @@
 //!
 //! Numbers only; it decides nothing and outlives a reload, so that counts do not begin again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use driftline_protocol::ids::SourceName;
+use driftline_protocol::wire::Budget;
 
 /// A reading thread that has not come round for this long does not work any more, in milliseconds.
 /// It turns every few seconds; what it waits for in between is the disk under the spool.
@@ -28,6 +29,8 @@ struct Inner {
     read: Mutex<BTreeSet<SourceName>>,
     /// Readers that were given up and have not ended.
     stuck: AtomicU64,
+    /// Sources whose last pass was stopped, and why. Bounded by the number of sources.
+    over_budget: Mutex<BTreeMap<SourceName, Budget>>,
 }
 
 impl Vitals {
@@ -50,6 +53,19 @@ impl Vitals {
     /// Whether the configuration on disk could not be used, and the one before runs on.
     pub fn config_refused(&self) -> bool {
         self.inner.config_refused.load(Ordering::Relaxed)
+    }
+
+    /// The sources whose last pass was stopped, and which bound it passed.
+    pub fn over_budget(&self) -> BTreeMap<SourceName, Budget> {
+        self.inner.over_budget.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_over_budget(&self, source: &SourceName, over: Option<Budget>) {
+        let mut all = self.inner.over_budget.lock().unwrap_or_else(PoisonError::into_inner);
+        match over {
+            Some(budget) => all.insert(source.clone(), budget),
+            None => all.remove(source),
+        };
     }
 
     pub(super) fn set_config_refused(&self, refused: bool) {

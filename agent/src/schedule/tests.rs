@@ -95,6 +95,15 @@ fn events_do_not_shorten_the_backoff_and_success_ends_it() {
 }
 
 #[test]
+fn a_source_that_was_stopped_waits_for_its_interval_whatever_happens() {
+    let (mut schedule, name) = at_rest();
+    schedule.begin(&name, 0);
+    schedule.end(&name, 1_000, Ended::Stopped);
+    schedule.event(&name, 2_000);
+    assert_eq!(schedule.wake_at(), Some(1_000 + INTERVAL_MS));
+}
+
+#[test]
 fn a_source_that_never_rests_takes_a_tenth_of_the_time_in_the_end() {
     let (mut schedule, name) = at_rest();
     let (mut now, mut busy) = (0, 0);

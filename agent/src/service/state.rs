@@ -111,6 +111,17 @@ impl StateFolder {
     }
 }
 
+/// The redactor of this host for a snapshot beside the agent that may be running: under the key
+/// that the state folder holds, made where nobody has made one, so that two snapshots can be
+/// compared.
+///
+/// # Errors
+/// See [`StateError`]; the folder is root's, as a rule.
+pub fn host_redactor(state_dir: &Path) -> Result<Redactor, StateError> {
+    let key = state_dir.join(OWN_KEY);
+    if key.exists() { redactor_of(&key) } else { StateFolder::take(state_dir)?.own_redactor() }
+}
+
 /// The redactor under the key in `path`.
 ///
 /// # Errors
@@ -133,8 +144,8 @@ pub fn redactor_of(path: &Path) -> Result<Redactor, StateError> {
     Ok(Redactor::from_key_file(&bytes))
 }
 
-/// A redactor under a random key that is forgotten, for a snapshot nobody will compare with
-/// another.
+/// A redactor under a random key that is forgotten, for a snapshot that can be compared with no
+/// other.
 ///
 /// # Errors
 /// [`StateError::Random`].
@@ -168,6 +179,17 @@ mod tests {
         assert_eq!(state.own_redactor().unwrap().key_id(), first);
         let mode = fs::metadata(folder.path().join(OWN_KEY)).unwrap().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn snapshots_of_a_host_have_the_key_of_its_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let first = host_redactor(&path).unwrap().key_id();
+        let state = StateFolder::take(&path).unwrap();
+        assert_eq!(state.own_redactor().unwrap().key_id(), first);
+        assert_eq!(host_redactor(&path).unwrap().key_id(), first, "while an agent runs");
+        assert!(host_redactor(Path::new("/dev/null/state")).is_err());
     }
 
     #[test]

@@ -31,6 +31,7 @@ use self::pem::Found;
 use crate::content::holds_private_key;
 use crate::machine::{Entry, Machine};
 use crate::sources::files::scope::Scope;
+use crate::sources::glob::GlobError;
 use crate::sources::look::{Look, Memory};
 use crate::sources::table::Trouble;
 use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
@@ -76,17 +77,15 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// A source that remembers nothing yet.
-    pub fn new() -> Self {
-        let scope = Scope::new(INCLUDE, EXCLUDE, &[])
-            .expect("these patterns are literals that every test run parses");
-        Self { version: VERSION, scope, memory: Memory::default() }
-    }
-}
-
-impl Default for Certificates {
-    fn default() -> Self {
-        Self::new()
+    /// A source that looks at the known places, and at `more`.
+    ///
+    /// # Errors
+    /// [`GlobError`] for the first text that is no pattern.
+    pub fn new(more: &[String]) -> Result<Self, GlobError> {
+        let include: Vec<&str> =
+            INCLUDE.iter().copied().chain(more.iter().map(String::as_str)).collect();
+        let scope = Scope::new(&include, EXCLUDE, &[] as &[&str])?;
+        Ok(Self { version: VERSION, scope, memory: Memory::default() })
     }
 }
 
@@ -102,7 +101,8 @@ impl Source for Certificates {
     fn manual(&self) -> Manual {
         Manual {
             parts: "each file with certificates below `/etc` and \
-                `/usr/local/share/ca-certificates`, and `trust_store`, the roots the host trusts",
+                `/usr/local/share/ca-certificates` and where `[certificates] include` says, and \
+                `trust_store`, the roots the host trusts",
             ordered: "the certificates of a file keep their order; roots have none",
             version: self.version,
         }
@@ -111,6 +111,10 @@ impl Source for Certificates {
     fn watched(&self) -> Vec<PathBuf> {
         let roots = self.scope.roots();
         roots.iter().map(String::as_str).chain(BUNDLES).map(PathBuf::from).collect()
+    }
+
+    fn covers(&self, part: &PartName) -> bool {
+        *part == part_name("trust_store") || self.scope.covers(part.as_str())
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {

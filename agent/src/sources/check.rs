@@ -17,7 +17,8 @@ use driftline_protocol::snapshot::{Content, Part, Reason};
 
 use crate::machine::{Machine, Seam};
 use crate::sources::{Carry, Receipt, Sink, Source};
-use crate::sources::{accounts, browser_policy, certificates, cron, files, kernel_policy};
+use crate::sources::{accounts, audio, browser_policy, certificates, containers, cron};
+use crate::sources::{desktop_uc_client, directory, files, firewall, kernel_policy};
 use crate::sources::{listeners, login_policy, network, origins, os, packages};
 use crate::sources::{services, time_sync};
 
@@ -116,6 +117,11 @@ fn fixtures() -> Vec<Fixture> {
         network::tests::fixture(),
         cron::tests::fixture(),
         browser_policy::tests::fixture(),
+        firewall::tests::fixture(),
+        directory::tests::fixture(),
+        containers::tests::fixture(),
+        desktop_uc_client::tests::fixture(),
+        audio::tests::fixture(),
         origins::tests::asterisk(),
         origins::tests::kamailio(),
         origins::tests::opensips(),
@@ -130,7 +136,7 @@ fn fixtures() -> Vec<Fixture> {
 fn every_source_passes_every_check() {
     let mut fixtures: BTreeMap<_, _> =
         fixtures().into_iter().map(|fixture| ((fixture.source)().name(), fixture)).collect();
-    for source in super::all(&files::Config::default()).unwrap() {
+    for source in super::defaults() {
         let fixture = fixtures.remove(&source.name());
         let Some(fixture) = fixture else { panic!("{} has no fixture", source.name()) };
         check(&fixture);

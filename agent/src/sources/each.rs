@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use driftline_protocol::ids::PartName;
 use driftline_protocol::limits;
 use driftline_protocol::redact::RawPart;
+use rustix::fs::FileType;
 
 use super::look::{Look, Memory};
 use super::{Carry, Sink};
@@ -63,5 +64,44 @@ pub(super) fn below(
             sink.blind(&PartName::from_bytes(directory.as_bytes()), reason);
             BTreeSet::new()
         }
+    }
+}
+
+/// Files of known places, each a part.
+pub(super) struct Places {
+    /// Single files.
+    pub(super) files: &'static [(&'static str, &'static Format)],
+    /// Folders with the end of the names that are told.
+    pub(super) folders: &'static [(&'static str, &'static str, &'static Format)],
+}
+
+impl Places {
+    /// Paths whose change means that something here is to be read.
+    pub(super) fn watched(&self) -> Vec<PathBuf> {
+        let files = self.files.iter().map(|(path, _)| *path);
+        files.chain(self.folders.iter().map(|(path, ..)| *path)).map(PathBuf::from).collect()
+    }
+
+    /// Says every file that is there, and gives the parts.
+    pub(super) fn read(
+        &self,
+        version: u32,
+        memory: &mut Memory,
+        (machine, sink): (&Machine, &mut dyn Sink),
+    ) -> BTreeSet<PartName> {
+        let mut named = BTreeSet::new();
+        for (path, format) in self.files {
+            named.extend(file((Path::new(path), format), version, memory, (machine, sink)));
+        }
+        for (folder, suffix, format) in self.folders {
+            let is_told = |entry: &Entry| {
+                let name = entry.name.as_encoded_bytes();
+                entry.kind != FileType::Directory && name.ends_with(suffix.as_bytes())
+            };
+            for path in below(folder, is_told, (machine, sink)) {
+                named.extend(file((&path, format), version, memory, (machine, sink)));
+            }
+        }
+        named
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! It is asked over its event socket ([`crate::control::esl`]), where the configuration says so.
 //! Parts: `process` (version, modules), `profiles` and `gateways` (by state), `variables` (with the
-//! keys of `vars.xml`) and `queues` (settings, not counts). A gateway that is registering anew keeps
-//! the state it had: it does so every few minutes. When FreeSWITCH started stands under `@now`.
+//! keys of `vars.xml`) and `queues` (settings, not counts). A gateway that is registering anew
+//! keeps the state it had: it does so every few minutes. When FreeSWITCH started stands
+//! under `@now`.
 //!
 //! Tried against a server of our own that speaks as the published documentation of the event socket
 //! (developer.signalwire.com, mod_event_socket and mod_commands) says, not against FreeSWITCH.

@@ -1,11 +1,11 @@
 //! What a Kamailio runs with: destinations, modules, defines, values in force, and which of its
 //! files it has not loaded.
 //!
-//! It is asked over its own control socket ([`crate::control`]). Parts: `process` (version, modules,
-//! listening addresses), `files` (what of its script is not loaded), `dispatcher` (destinations as
-//! it has them, with the keys of `dispatcher.list`), `destinations` (their states), `defines`,
-//! `settings` (values that can be changed at the console, with the keys of the script) and
-//! `registrations`.
+//! It is asked over its own control socket ([`crate::control`]). Parts: `process` (version,
+//! modules, listening addresses), `files` (what of its script is not loaded), `dispatcher`
+//! (destinations as it has them, with the keys of `dispatcher.list`), `destinations` (their
+//! states), `defines`, `settings` (values that can be changed at the console, with the keys of the
+//! script) and `registrations`.
 //!
 //! What moves by itself is no change anybody made, so it is not told: latencies, counters, and who
 //! is registered; of a location table it is told whether anybody is. A destination that Kamailio

@@ -51,7 +51,7 @@ fn compare(name: &str, text: &str) {
 #[test]
 fn the_page_of_sources_is_what_the_code_says() {
     let mut page = SOURCES.to_owned();
-    let reading = super::all(&files::Config::default()).unwrap();
+    let reading = super::defaults();
     let everything = "[runtime.asterisk]\naddress = '127.0.0.1:1'\nsecret_file = '/s'\n\
         [runtime.freeswitch]\naddress = '127.0.0.1:1'\nsecret_file = '/s'\n[[probes.targets]]\n\
         service = 's'\nhop = 'h'\nkind = 'tcp'\naddress = 'a:1'\n";

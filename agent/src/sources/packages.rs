@@ -1,12 +1,18 @@
-//! Which packages dpkg has installed, in which version, and which are held.
+//! Which packages dpkg and rpm have installed, in which version, and which are held.
 //!
-//! One part, `dpkg`, from `/var/lib/dpkg/status` (deb-control(5), dpkg(1) "Package states"). A host
-//! without that file has no part. Keys are `name:arch/version`, `…/status` where a package is
-//! anything but properly installed, and `…/hold`. Waiting for triggers is properly installed: each
-//! run of dpkg passes through it, and the next one ends it. A package that stays unpacked or half
-//! configured is trouble and stays visible; while dpkg runs it shows for as long as it is so, since
-//! a reader cannot tell the one from the other. It does not know who installed what: that is the
-//! package logs' business.
+//! Part `rpm` is told in `rpm`. Part `dpkg` comes from `/var/lib/dpkg/status` (deb-control(5),
+//! dpkg(1) "Package states"). A host without that file has no part. Keys are `name:arch/version`,
+//! `…/status` where a package is anything but properly installed, `…/hold`, and
+//! `…/conffile/PATH` for each configuration file, so that dpkg's change of it can be told from one
+//! by hand. Waiting for triggers is properly installed: each run of dpkg passes through it, and the
+//! next one ends it. A package that stays unpacked or half configured is trouble and is told.
+//!
+//! While a package manager is at work (`lock`) half of its work is no state of the host: the
+//! source says `changing`, and is read again until the work is done. It does not know who
+//! installed what: that is the package logs' business.
+
+mod lock;
+mod rpm;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +25,7 @@ use driftline_protocol::snapshot::{Domain, Reading, Reason};
 use crate::formats::Malformed;
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
+use crate::sources::table::{Bytes, Table, read_all};
 use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
 
 /// Where dpkg keeps what it knows.
@@ -28,10 +35,12 @@ const STATUS: &str = "/var/lib/dpkg/status";
 const STATUS_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Raised whenever the same status file gives other items.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The states of a package whose files are in place and whose scripts have run (dpkg(1)).
 const SETTLED: [&str; 3] = ["installed", "triggers-awaited", "triggers-pending"];
+
+const TABLES: &[Table] = &[Table { name: "rpm", bytes: Bytes::Kept, read: rpm::installed }];
 
 /// The source; see the page's head.
 pub struct Packages {
@@ -63,33 +72,42 @@ impl Source for Packages {
 
     fn manual(&self) -> Manual {
         Manual {
-            parts: "`dpkg`, where dpkg keeps packages",
+            parts: "`dpkg` and `rpm`, where they keep packages; `rpm` from its database in SQLite, \
+                unobserved for those in Berkeley DB and NDB",
             ordered: "none",
             version: self.version,
         }
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        vec![STATUS.into()]
+        [STATUS].into_iter().chain(rpm::DATABASES).map(PathBuf::from).collect()
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
-        let name = part_name("dpkg");
-        if self.memory.carry(&name, machine, sink) == Carry::Carried {
-            return Ok(());
+        if lock::is_held(machine) {
+            return Err(Reason::Changing);
         }
-        let mut look = Look::new(machine);
-        let part = match look.read(Path::new(STATUS), STATUS_BYTES) {
-            Ok(None) => return Ok(()),
-            Err(reason) => RawPart::Unobserved(reason),
-            Ok(Some(content)) => look.part(self.reading(), packages(&content.bytes)),
-        };
-        self.memory.say((name, part), look, sink);
+        self.dpkg(machine, sink);
+        read_all(TABLES, ("rpm", self.version), &mut self.memory, (machine, sink));
         Ok(())
     }
 }
 
 impl Packages {
+    fn dpkg(&mut self, machine: &Machine, sink: &mut dyn Sink) {
+        let name = part_name("dpkg");
+        if self.memory.carry(&name, machine, sink) == Carry::Carried {
+            return;
+        }
+        let mut look = Look::new(machine);
+        let part = match look.read(Path::new(STATUS), STATUS_BYTES) {
+            Ok(None) => return,
+            Err(reason) => RawPart::Unobserved(reason),
+            Ok(Some(content)) => look.part(self.reading(), packages(&content.bytes)),
+        };
+        self.memory.say((name, part), look, sink);
+    }
+
     fn reading(&self) -> Reading {
         let scope = scope_digest([""; 0]);
         Reading { parser: "dpkg_status".into(), version: self.version, scope }
@@ -104,6 +122,9 @@ struct Stanza<'a> {
     architecture: Option<&'a str>,
     version: Option<&'a str>,
     status: Option<&'a str>,
+    /// Whether the lines that follow name configuration files.
+    names_files: bool,
+    files: Vec<&'a str>,
 }
 
 /// The items of a status file.
@@ -119,7 +140,7 @@ fn packages(bytes: &[u8]) -> Result<RawItems, Malformed> {
         number += 1;
         match line.first() {
             None => std::mem::take(&mut stanza).finish(&mut items)?,
-            Some(b' ' | b'\t') if stanza.line > 0 => {}
+            Some(b' ' | b'\t') if stanza.line > 0 => stanza.goes_on(line, number)?,
             Some(_) => stanza.field(line, number)?,
         }
     }
@@ -128,12 +149,24 @@ fn packages(bytes: &[u8]) -> Result<RawItems, Malformed> {
 }
 
 impl<'a> Stanza<'a> {
+    /// A line that goes on with its field: of `Conffiles`, a path, a digest and what became of it.
+    fn goes_on(&mut self, line: &'a [u8], number: u32) -> Result<(), Malformed> {
+        if self.names_files {
+            let malformed = |what| Malformed { line: number, what };
+            let text = std::str::from_utf8(line).map_err(|_| malformed("not UTF-8"))?;
+            let path = text.split_ascii_whitespace().next();
+            self.files.extend(path.filter(|path| path.starts_with('/')));
+        }
+        Ok(())
+    }
+
     fn field(&mut self, line: &'a [u8], number: u32) -> Result<(), Malformed> {
         let malformed = |what| Malformed { line: number, what };
         self.line = number;
         let colon = line.iter().position(|byte| *byte == b':');
         let colon = colon.filter(|at| *at > 0).ok_or_else(|| malformed("not a field"))?;
         let (name, value) = line.split_at(colon);
+        self.names_files = name == b"Conffiles";
         let slot = match name {
             b"Package" => &mut self.package,
             b"Architecture" => &mut self.architecture,
@@ -166,6 +199,12 @@ impl<'a> Stanza<'a> {
             Some(architecture) => format!("{package}:{architecture}"),
             None => package.to_owned(),
         };
+        if state != "not-installed" {
+            for path in self.files {
+                let key = ItemKey::of([&name, "conffile", path]);
+                items.insert(key, RawItem::plain(ItemValue::Flag(true)));
+            }
+        }
         let mut add = |field: &str, value| {
             items
                 .insert(ItemKey::of([&name, field]), RawItem::plain(value))

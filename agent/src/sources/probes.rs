@@ -1,8 +1,8 @@
 //! What this host depends on and whether it answers, as [`crate::probes`] found.
 //!
 //! One part a target, `SERVICE/HOP/KIND ADDRESS`, with what holds still: whether it answers, the
-//! code, what is to be said of its certificate. Round trip, loss, the certificate's end and the time
-//! of asking stand under `@now`: they are measured, and no change.
+//! code, what is to be said of its certificate. Round trip, loss, the certificate's end and the
+//! time of asking stand under `@now`: they are measured, and no change.
 
 use std::time::Duration;
 

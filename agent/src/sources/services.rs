@@ -29,7 +29,7 @@ mod index;
 use index::{Index, Unit};
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The source; see the page's head.
 pub struct Services {
@@ -113,7 +113,10 @@ impl Services {
         };
         say("fragment", text(&unit.path.to_string_lossy()));
         if let Some(alias) = unit.alias() {
-            say("enablement", text("alias"));
+            // As systemctl says it: another name of nothing is bad.
+            look.rely(&unit.path)?;
+            let leads = look.machine().stat_followed(&unit.path)?.is_some();
+            say("enablement", text(if leads { "alias" } else { "bad" }));
             say("alias", text(alias));
             return Ok(look.part(reading, Ok(items)));
         }

@@ -1,15 +1,18 @@
-//! Who sets the clock: what chrony, ntpd and systemd-timesyncd are told, and whether it came to it.
+//! Who sets the clock: what chrony, ntpd and systemd-timesyncd are told, and whether it came to
+//! it.
 //!
-//! Parts: `chrony`, `ntp` and `timesyncd`, each with its includes resolved as the program resolves
-//! them, where its file is there; which of them runs is told by `services`. `state` says
-//! `synchronised` where timesyncd runs: it leaves a file when it has set the clock once. Asking the
-//! kernel (`adjtimex`) would need a system call that the agent's sandbox forbids, since the same
-//! call sets the clock; what chronyd and ntpd think of themselves is not asked.
+//! Parts: `chrony`, `ntp` and `timesyncd`, each with its includes resolved as the program
+//! resolves them, where its file is there; which of them runs is told by `services`. `state` says
+//! `synchronised` where chronyd or timesyncd runs: chronyd is asked, timesyncd leaves a file when
+//! it has set the clock once. Asking the kernel (`adjtimex`) would need a system call that the
+//! agent's sandbox forbids, since the same call sets the clock; what ntpd thinks of itself is not
+//! asked.
 //!
-//! Servers that a network names (DHCP) are left out: the next network names others. Offsets, strata
-//! and reachability change by the second and belong to a metric. Servers of timesyncd are ordered;
-//! nothing else is.
+//! Servers that a network names (DHCP) are left out: the next network names others. Offsets,
+//! strata and reachability change by the second and belong to a metric. Servers of timesyncd are
+//! ordered; nothing else is.
 
+mod chronyd;
 mod directives;
 mod timesyncd;
 
@@ -76,7 +79,7 @@ impl Source for TimeSync {
     fn manual(&self) -> Manual {
         Manual {
             parts: "`chrony`, `ntp`, `timesyncd` where they are configured; `state` where \
-                timesyncd runs, unobserved until the clock is set or a day has passed",
+                chronyd or timesyncd runs, unobserved until the clock is set or a day has passed",
             ordered: "the servers of timesyncd",
             version: self.version,
         }
@@ -95,14 +98,25 @@ impl Source for TimeSync {
     }
 }
 
-/// `synchronised`: whether timesyncd has set the clock since boot. That it has not *yet* is no
-/// fact about the host, so it is unobserved until [`PATIENCE_SECONDS`] after boot.
+/// `synchronised`: whether chronyd follows its sources, or timesyncd has set the clock since boot.
+/// That it has not *yet* is no fact about the host, so it is unobserved until [`PATIENCE_SECONDS`]
+/// after boot.
 fn state(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let machine = look.machine();
-    if machine.stat_followed(Path::new(RUNS))?.is_none() {
-        return Ok(None);
+    let is_there = |path: &str| -> Result<bool, Reason> {
+        Ok(machine.stat_followed(Path::new(path))?.is_some())
+    };
+    let mut chronyd = false;
+    for path in chronyd::RUNS {
+        chronyd |= is_there(path)?;
     }
-    let synchronised = machine.stat_followed(Path::new(SYNCHRONISED))?.is_some();
+    let synchronised = if chronyd && machine.is_running() {
+        chronyd::is_synchronised()?
+    } else if is_there(RUNS)? {
+        is_there(SYNCHRONISED)?
+    } else {
+        return Ok(None);
+    };
     if !synchronised && uptime(look)?.is_none_or(|seconds| seconds < PATIENCE_SECONDS) {
         return Err(Trouble::Unread(Reason::Changing));
     }

@@ -11,12 +11,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use driftline_protocol::canonical;
 use driftline_protocol::ids::{Digest, Generation, HostId, SourceName};
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::redact::{Redacted, Redactor, Sealed};
-use driftline_protocol::snapshot::{Part, Reason};
+use driftline_protocol::redact::{Redactor, Sealed, Unsealed};
+use driftline_protocol::snapshot::Reason;
 use driftline_protocol::wire::{Held, SectionStatus, SectionVersion, SourceReading};
 use rusqlite::{Connection, Transaction};
 
@@ -209,11 +208,7 @@ impl Deliver for Spool {
         })
     }
 
-    fn parts(
-        &mut self,
-        digests: &[Digest],
-        budget: usize,
-    ) -> Result<Vec<Redacted<Part>>, SpoolError> {
+    fn parts(&mut self, digests: &[Digest], budget: usize) -> Result<Vec<Unsealed>, SpoolError> {
         self.guarded(|inner| inner.parts(digests, budget))
     }
 
@@ -329,11 +324,7 @@ impl Inner {
         })
     }
 
-    fn parts(
-        &mut self,
-        digests: &[Digest],
-        budget: usize,
-    ) -> Result<Vec<Redacted<Part>>, SpoolError> {
+    fn parts(&mut self, digests: &[Digest], budget: usize) -> Result<Vec<Unsealed>, SpoolError> {
         let (mut parts, mut bytes) = (Vec::new(), 0);
         for digest in digests {
             let Some(sealed) = database::part(&self.connection, digest)? else {
@@ -343,8 +334,8 @@ impl Inner {
             if bytes > budget && !parts.is_empty() {
                 break;
             }
-            match self.redactor.open(&sealed) {
-                Ok(part) if canonical::digest(part.get()) == *digest => parts.push(part),
+            match self.redactor.to_send(&sealed) {
+                Ok(part) if part.digest() == *digest => parts.push(part),
                 _ => return Err(SpoolError::Damaged("a part")),
             }
         }

@@ -254,7 +254,7 @@ impl World {
             let digests: Vec<_> = version.delta.set.values().copied().collect();
             let parts = self.spool().parts(&digests, usize::MAX)?;
             for (part, digest) in parts.iter().zip(&digests) {
-                assert_eq!(canonical::digest(part.get()), *digest);
+                assert_eq!(part.digest(), *digest);
             }
             let strictness = self.strictness;
             let kept = self.collector.entry(version.source.clone()).or_default();

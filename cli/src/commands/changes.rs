@@ -1,6 +1,7 @@
 //! `driftline changes`: what changed, newest first.
 
 use driftline_collector::analysis::change::ChangeKind;
+use driftline_collector::analysis::classify::ChangeClass;
 use driftline_collector::store::ChangeRecord;
 use driftline_protocol::item::ItemKey;
 use serde::Serialize;
@@ -28,6 +29,10 @@ pub(crate) struct Changes {
     /// Only of these kinds, separated by commas: added, removed, modified, moved, cosmetic, recast.
     #[arg(long, default_value = SEMANTIC)]
     kind: String,
+    /// Only of these classes, separated by commas: expected, early, late, out_of_scope, unapproved,
+    /// unauthorised, emergency, excepted, reverted, flapping.
+    #[arg(long, default_value = "")]
+    class: String,
     /// Not before this time: 2026-11-22T13:00:00Z, 2026-11-22, or back from now: -2h.
     #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
     from: Option<String>,
@@ -41,28 +46,36 @@ pub(crate) struct Changes {
 
 impl Row for ChangeRecord {
     const NAME: &'static str = "change matches";
-    const WHOLE: usize = 3;
+    const WHOLE: usize = 4;
     const HEADINGS: &'static [&'static str] = HEADINGS;
     const FIRST_LINE: usize = FIRST_LINE;
 
     fn cells(&self) -> Vec<String> {
         let change = &self.change;
+        let [before, after] = output::values(change.before.as_ref(), change.after.as_ref());
         vec![
             output::moment(self.at),
             self.host.to_string(),
             change.kind.as_str().to_owned(),
+            class(self).to_owned(),
             output::printable(change.part.as_str()),
             output::printable(change.key.as_ref().map_or("-", ItemKey::as_str)),
-            output::value(change.before.as_ref()),
-            output::value(change.after.as_ref()),
+            before,
+            after,
         ]
     }
 }
 
-const HEADINGS: &[&str] = &["time", "host", "kind", "part", "item", "before", "after"];
+const HEADINGS: &[&str] = &["time", "host", "kind", "class", "part", "item", "before", "after"];
 
-/// Time, host, kind and part stand on the first line where one line is too short for all.
-const FIRST_LINE: usize = 4;
+/// Time, host, kind, class and part stand on the first line where one line is too short for all.
+const FIRST_LINE: usize = 5;
+
+/// What was meant, in a word.
+fn class(record: &ChangeRecord) -> &'static str {
+    let decision = record.classified.as_ref().map(|classified| &classified.decision);
+    decision.and_then(|decision| decision.class).map_or("-", ChangeClass::as_str)
+}
 
 /// What a person wants to hear of once: one change, or a part that came or went as a whole.
 #[derive(Serialize)]
@@ -132,6 +145,7 @@ impl Changes {
             ("source", &self.source),
             ("part", &self.part),
             ("kind", &self.kind),
+            ("class", &self.class),
             ("from", self.from.as_deref().unwrap_or_default()),
             ("to", self.to.as_deref().unwrap_or_default()),
             ("limit", &limit),
@@ -170,6 +184,7 @@ mod tests {
                 before: None,
                 after: None,
             },
+            classified: None,
         }
     }
 

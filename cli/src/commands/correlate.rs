@@ -109,6 +109,7 @@ impl Row for Judged {
     const WHOLE: usize = 3;
     const HEADINGS: &'static [&'static str] =
         &["score", "tier", "change", "service", "cases", "ratio", "p", "q", "reason"];
+    const FIRST_LINE: usize = 4;
 
     fn cells(&self) -> Vec<String> {
         let number = |value: Option<f64>, digits: usize| {

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Context;
 use driftline_collector::analysis::change::{Change, ChangeKind};
 use driftline_collector::analysis::diff::{Known, diff};
-use driftline_protocol::ids::{PartName, SourceName};
+use driftline_protocol::ids::{KeyId, PartName, SourceName};
 use driftline_protocol::item::{Item, ItemKey};
 use driftline_protocol::limits;
 use driftline_protocol::snapshot::{Observed, Part, Snapshot};
@@ -50,16 +50,18 @@ struct DiffRow {
 impl Row for DiffRow {
     const NAME: &'static str = "difference";
     const WHOLE: usize = 1;
+    const FIRST_LINE: usize = 3;
     const HEADINGS: &'static [&'static str] = &["kind", "part", "item", "before", "after"];
 
     fn cells(&self) -> Vec<String> {
         let key = self.key.as_ref().map_or("-", ItemKey::as_str);
+        let [before, after] = output::values(self.before.as_ref(), self.after.as_ref());
         vec![
             self.kind.as_str().to_owned(),
             output::printable(self.part.as_str()),
             output::printable(key),
-            output::value(self.before.as_ref()),
-            output::value(self.after.as_ref()),
+            before,
+            after,
         ]
     }
 }
@@ -76,6 +78,12 @@ impl Diff {
         let rows = rows(&before, &after);
         for (side, snapshot) in [(&self.before, &before), (&self.after, &after)] {
             report_unobserved(side, snapshot);
+        }
+        if under_other_keys(&before, &after) {
+            eprintln_message(
+                "the snapshots were made under different fingerprint keys: secrets, and bytes that \
+                no format reads, cannot be compared and show as `recast`",
+            );
         }
         output::print(output, &rows)?;
         let semantic = rows.iter().any(|row| row.kind.is_semantic());
@@ -155,6 +163,16 @@ fn find<'a>(snapshot: &'a Snapshot, source: &SourceName, part: &PartName) -> Opt
     snapshot.sections.get(source)?.parts.get(part)
 }
 
+/// Whether no key under which the bytes of files became digests is one of both snapshots.
+fn under_other_keys(before: &Snapshot, after: &Snapshot) -> bool {
+    let keys = |snapshot: &Snapshot| -> BTreeSet<KeyId> {
+        let parts = snapshot.sections.values().flat_map(|section| section.parts.values());
+        parts.filter_map(|part| Some(part.observed()?.raw?.key)).collect()
+    };
+    let (old, new) = (keys(before), keys(after));
+    old.is_disjoint(&new) && !old.is_empty() && !new.is_empty()
+}
+
 fn report_unobserved(side: &str, snapshot: &Snapshot) {
     for (source, section) in &snapshot.sections {
         for (name, part) in &section.parts {
@@ -162,5 +180,39 @@ fn report_unobserved(side: &str, snapshot: &Snapshot) {
                 eprintln_message(&format!("{side}: {source} {name} is unobserved: {reason}"));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// A snapshot with one file, whose password has the digest `d` under the key `k`.
+    fn snapshot(k: char, d: char) -> Snapshot {
+        let fingerprint =
+            json!({"key": k.to_string().repeat(16), "digest": d.to_string().repeat(32)});
+        let part = json!({"observed": {
+            "reading": {"parser": "ini", "version": 2, "scope": "0".repeat(64)},
+            "raw": fingerprint, "size": 9, "content": "read",
+            "items": {"a/password": {"value": {"fingerprint": fingerprint}}},
+        }});
+        let sections = json!({"files": {"domain": "config", "parts": {"/etc/a.ini": part}}});
+        let host = json!({"version": 1, "host": "h", "taken_at": "2026-01-01T00:00:00Z"});
+        let mut whole: Value = host;
+        whole["sections"] = sections;
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn a_secret_is_compared_under_one_key_only() {
+        let kinds = |before: &Snapshot, after: &Snapshot| -> Vec<ChangeKind> {
+            rows(before, after).into_iter().map(|row| row.kind).collect()
+        };
+        let (old, new, other) = (snapshot('1', 'a'), snapshot('1', 'b'), snapshot('2', 'a'));
+        assert_eq!(kinds(&old, &old), []);
+        assert_eq!(kinds(&old, &new), [ChangeKind::Modified]);
+        assert_eq!(kinds(&old, &other), [ChangeKind::Recast]);
+        assert!(under_other_keys(&old, &other) && !under_other_keys(&old, &new));
     }
 }

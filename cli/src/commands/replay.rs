@@ -126,7 +126,7 @@ impl<W: Write> Paper<W> {
         for row in line.changes.iter().chain(&line.moved) {
             let Row { section: _, part, key, kind, before, after, class: _ } = row;
             let key = output::printable(key.as_ref().map_or("-", ItemKey::as_str));
-            let (before, after) = (output::value(before.as_ref()), output::value(after.as_ref()));
+            let [before, after] = output::values(before.as_ref(), after.as_ref());
             let part = output::printable(part.as_str());
             writeln!(self.writer, "  {:8}  {part}  {key}  {before}  {after}", kind.as_str())?;
         }

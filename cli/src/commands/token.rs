@@ -41,6 +41,9 @@ pub(crate) enum Allowed {
     Metrics,
     /// Send cases, and nothing else.
     Cases,
+    /// Send change requests, and nothing else.
+    #[value(name = "change_requests")]
+    ChangeRequests,
     /// Approve, retire, manage tokens; and read.
     Admin,
 }
@@ -52,6 +55,7 @@ impl Allowed {
             Self::Read => Scope::Read,
             Self::Metrics => Scope::Metrics,
             Self::Cases => Scope::Cases,
+            Self::ChangeRequests => Scope::ChangeRequests,
             Self::Admin => Scope::Admin,
         }
     }
@@ -68,6 +72,7 @@ impl Row for TokenRecord {
             Scope::Read => "read",
             Scope::Metrics => "metrics",
             Scope::Cases => "cases",
+            Scope::ChangeRequests => "change_requests",
             Scope::Admin => "admin",
         };
         vec![

@@ -167,6 +167,7 @@ impl Row for CellBucket {
         "bucket", "service", "site", "category", "cases", "expected", "bound", "p", "alarm",
         "history",
     ];
+    const FIRST_LINE: usize = 5;
 
     fn cells(&self) -> Vec<String> {
         let number = |value: Option<f64>, digits: usize| {

@@ -16,8 +16,7 @@ pub(crate) struct Line {
     pub(crate) time: Option<Timestamp>,
     /// The files that git says differ from the first parent; renames are two files.
     pub(crate) files: Vec<PartName>,
-    /// What means something else than before, item by item, and `recast` where only our reading is
-    /// another.
+    /// What means something else than before, item by item.
     pub(crate) changes: Vec<Row>,
     /// Files whose bytes differ and whose meaning does not.
     pub(crate) cosmetic: Vec<PartName>,

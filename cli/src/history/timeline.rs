@@ -29,6 +29,19 @@ impl Seen {
         Known { seen: self.seen.as_deref(), read: self.read.as_deref() }
     }
 
+    /// The same, with its content as if `now`'s reader had read it. One program reads a whole
+    /// history, so where another format reads a file, its bytes or its kind made it: the items of
+    /// both say what changed, and to hold them apart would leave a gap in the history.
+    fn read_like(mut self, now: Option<&Part>) -> Self {
+        let reading = now.and_then(Part::observed).map(|observed| &observed.reading);
+        if let (Some(read), Some(reading)) = (&mut self.read, reading)
+            && read.reading != *reading
+        {
+            Rc::make_mut(read).reading = reading.clone();
+        }
+        self
+    }
+
     fn look(&mut self, part: Part) {
         self.unobserved = part.unobserved_reason();
         let Part::Observed(observed) = part else { return };
@@ -69,7 +82,7 @@ impl Timeline {
     pub(crate) fn step(&mut self, touched: Touched, line: &mut Line) {
         let Touched { name, now } = touched;
         line.files.push(name.clone());
-        let before = self.files.remove(&name).unwrap_or_default();
+        let before = self.files.remove(&name).unwrap_or_default().read_like(now.as_ref());
         let changes = diff(&name, before.known(), now.as_ref());
         let unknown = now.as_ref().and_then(Part::unobserved_reason);
         // What was unknown before cannot be compared, and that is all there is to say of it.
@@ -102,11 +115,10 @@ impl Timeline {
     /// When they do not, which is a bug of ours.
     pub(crate) fn verify(&self, touched: &Touched) -> anyhow::Result<()> {
         let Touched { name, now } = touched;
-        let before = self.files.get(name).cloned().unwrap_or_default();
+        let before = self.files.get(name).cloned().unwrap_or_default().read_like(now.as_ref());
         let changes = diff(name, before.known(), now.as_ref());
-        let recast = changes.iter().any(|change| change.kind == ChangeKind::Recast);
         let unknown = now.as_ref().is_some_and(|part| part.unobserved_reason().is_some());
-        if recast || unknown || before.unobserved.is_some() {
+        if unknown || before.unobserved.is_some() {
             return Ok(()); // The log says that it does not lead there.
         }
         let items = |part: Option<&Observed>| part.map(|p| p.items.clone()).unwrap_or_default();

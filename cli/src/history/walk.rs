@@ -12,6 +12,7 @@ use super::git::Repository;
 use super::log::Commit;
 use super::parts::{Claim, Parts};
 use super::timeline::Touched;
+use crate::eprintln_message;
 
 /// Which history is read, and how.
 #[derive(clap::Args)]
@@ -86,10 +87,15 @@ impl History {
         };
         let total = repository.count(&range)?;
         let parts = Parts::new(redactor, self.format, repository.blobs()?)?;
-        let prefix = self.path.map(|path| path.trim_matches('/').to_owned());
-        let prefix = prefix.filter(|path| !path.is_empty() && path != ".");
+        let prefix = self.path.map(|path| below_the_top(&path)).filter(|path| !path.is_empty());
         Ok(Walk { repository, range, prefix, parts, total })
     }
+}
+
+/// A path as git writes it, from `/etc`, `./etc/` or `etc//`.
+fn below_the_top(path: &str) -> String {
+    let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
+    names.collect::<Vec<_>>().join("/")
 }
 
 impl Walk {
@@ -105,6 +111,7 @@ impl Walk {
     pub(crate) fn run(&mut self, witness: &mut dyn Witness) -> anyhow::Result<()> {
         let mut log = self.repository.log(&self.range, self.prefix.as_deref())?;
         let mut last: Option<String> = None;
+        let mut none_touched = true;
         while let Some(commit) = log.next_commit()? {
             let Commit { id, time, parent, touched } = commit;
             match (last, parent) {
@@ -116,6 +123,7 @@ impl Walk {
                     self.range,
                 ),
             }
+            none_touched &= touched.is_empty();
             for (path, version) in touched {
                 let name = PartName::from_bytes(&path);
                 let now = version.map(|version| self.parts.read(&name, &version)).transpose()?;
@@ -123,6 +131,9 @@ impl Walk {
             }
             witness.committed(id.clone(), time)?;
             last = Some(id);
+        }
+        if let (true, Some(prefix)) = (none_touched && last.is_some(), &self.prefix) {
+            eprintln_message(&format!("no commit touches a file below {prefix:?}"));
         }
         Ok(())
     }

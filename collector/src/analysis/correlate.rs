@@ -24,7 +24,8 @@ mod compete;
 mod coverage;
 mod detectable;
 mod dispersion;
-pub mod e_process;
+mod e_process;
+mod early;
 mod effect;
 mod evaluate;
 mod evidence;
@@ -44,6 +45,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
+pub use score::expected_share;
 pub use settings::{Holiday, Settings};
 pub use verdict::{Controls, Placebo, Reason, Tier, Verdict};
 

@@ -33,7 +33,8 @@ pub const FULL_WEEKS: usize = 8;
 /// How counts are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// [`Method::Farrington`] where there is a full history, else [`Method::Ears`].
+    /// [`Method::Farrington`] where there is a full history, else [`Method::Ears`], hours by the
+    /// same hour of earlier days.
     Auto,
     /// By comparable buckets of past weeks or years.
     Farrington,
@@ -146,7 +147,8 @@ impl<'a> Judge<'a> {
         for (at, observed) in cell.counts.iter().enumerate() {
             let history = if at >= full { History::Full } else { History::Short };
             let found = match (self.settings.method, history) {
-                (Method::Ears, _) | (Method::Auto, History::Short) => self.ears(cell, at),
+                (Method::Ears, _) => self.ears(cell, at, 1),
+                (Method::Auto, History::Short) => self.ears(cell, at, self.rhythm()),
                 (Method::Auto | Method::Farrington, History::Full) => self.farrington(cell, at),
                 (Method::Farrington, History::Short) => None,
                 (Method::Cusum, _) => at.checked_sub(full).and_then(|at| {
@@ -161,9 +163,23 @@ impl<'a> Judge<'a> {
         rows
     }
 
-    fn ears(&self, cell: &Cell<'_>, at: usize) -> Option<Found> {
+    /// How many buckets lie between two that are alike: an hour is like the same hour of other
+    /// days, and not like the seven hours before it.
+    fn rhythm(&self) -> usize {
+        match self.settings.bucket {
+            Bucket::Hour => 24,
+            Bucket::Day | Bucket::Week => 1,
+        }
+    }
+
+    /// By every `step`-th bucket before.
+    fn ears(&self, cell: &Cell<'_>, at: usize, step: usize) -> Option<Found> {
         let settings = EarsSettings::new(EarsMethod::C2, self.settings.alpha);
-        let bound = ears::judge(&settings, &cell.counts, at)?;
+        let earliest = at.saturating_sub(step * settings.first());
+        let alike = cell.counts.get(earliest..=at)?.iter().rev().step_by(step);
+        let mut alike: Vec<u64> = alike.copied().collect();
+        alike.reverse();
+        let bound = ears::judge(&settings, &alike, alike.len() - 1)?;
         let observed = *cell.counts.get(at)? as f64;
         let varies = bound.deviation.powi(2) / bound.expected;
         Some(Found {

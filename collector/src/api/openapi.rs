@@ -86,6 +86,7 @@ fn scope(route: &Route) -> &'static str {
         Scope::Read => "read",
         Scope::Metrics => "metrics",
         Scope::Cases => "cases",
+        Scope::ChangeRequests => "change_requests",
         Scope::Admin => "admin",
     }
 }

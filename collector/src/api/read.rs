@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Shared};
 use crate::analysis::change::ChangeKind;
+use crate::analysis::classify::ChangeClass;
 use crate::analysis::finding::{FindingKind, Status};
 use crate::ingest::HostView;
 use crate::metrics;
@@ -180,6 +181,7 @@ struct ChangesQuery {
     source: Option<SourceName>,
     part: Option<PartName>,
     kind: Option<String>,
+    class: Option<String>,
     from: Option<String>,
     to: Option<String>,
     before: Option<i64>,
@@ -189,12 +191,13 @@ struct ChangesQuery {
 
 /// `GET /api/v1/changes`
 pub async fn changes(State(collector): Shared, uri: Uri) -> Answer {
-    let ChangesQuery { host, source, part, kind, from, to, before, limit } = query(&uri)?;
+    let ChangesQuery { host, source, part, kind, class, from, to, before, limit } = query(&uri)?;
     let filter = ChangeFilter {
         host,
         source,
         part,
         kinds: kind.map(|text| kinds(&text)).transpose()?.unwrap_or_default(),
+        classes: class.map(|text| classes(&text)).transpose()?.unwrap_or_default(),
         from: from.map(|text| moment(&text)).transpose()?,
         to: to.map(|text| moment(&text)).transpose()?,
         before: before.map(ChangeId),
@@ -227,6 +230,14 @@ fn kinds(text: &str) -> Result<Vec<ChangeKind>, Refusal> {
         found.ok_or_else(|| Refusal::malformed(format!("{word:?} is no kind of change")))
     };
     text.split(',').take(ChangeKind::ALL.len()).map(kind).collect()
+}
+
+fn classes(text: &str) -> Result<Vec<ChangeClass>, Refusal> {
+    let class = |word: &str| {
+        let found = ChangeClass::ALL.into_iter().find(|class| class.as_str() == word);
+        found.ok_or_else(|| Refusal::malformed(format!("{word:?} is no class of change")))
+    };
+    text.split(',').take(ChangeClass::ALL.len()).map(class).collect()
 }
 
 /// `GET /api/v1/changes/{id}`

@@ -155,12 +155,14 @@ pub struct BaseRate {
     pub rate: f64,
 }
 
+/// What was said last of each suspect, by its number.
+pub fn said_last(outcomes: &[OutcomeRecord]) -> BTreeMap<i64, &OutcomeRecord> {
+    outcomes.iter().map(|said| (said.suspect, said)).collect()
+}
+
 /// Base rates by sort of change and by tier, from what was said last of each suspect.
 pub fn base_rates(outcomes: &[OutcomeRecord]) -> (Vec<BaseRate>, Vec<BaseRate>) {
-    let mut last: BTreeMap<i64, &OutcomeRecord> = BTreeMap::new();
-    for said in outcomes {
-        last.insert(said.suspect, said);
-    }
+    let last = said_last(outcomes);
     let rates = |pick: fn(&OutcomeRecord) -> &str| {
         let mut counts: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
         for said in last.values() {
@@ -225,9 +227,9 @@ pub async fn volume(State(collector): Shared, uri: Uri) -> Answer {
     let by = by.as_deref().unwrap_or("service").split(',').map(cell_key);
     let by = by.collect::<Result<Vec<_>, _>>()?;
     let asked = VolumeAsked { service, site, bucket, by, from, to, until };
-    let mapper = collector.settings().config.mapper();
+    let (config, cached) = (collector.settings().config, collector.correlated.cases());
     let rows = read(&collector, move |store| {
-        volumes(store, mapper, &asked).map_err(|error| match error {
+        volumes((store, cached.as_deref()), &config, &asked).map_err(|error| match error {
             VolumesError::Store(error) => Refusal::from(error),
             VolumesError::Count(error) => Refusal::malformed(error),
         })

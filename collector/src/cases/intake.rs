@@ -1,24 +1,19 @@
 //! Cases one by one, as the collector keeps them: with their ids and without any free text.
 //!
 //! Only the fields of [`Field::ALL`] are looked at, under the names a source gives them. A word
-//! that looks like a person's mail address is left out and counted. A row that cannot be taken is
-//! refused by line, and the others are taken; whether that makes the reading a partial one is for
-//! the caller to say. Knows no store and no rule of what a word means.
+//! that looks like a person's mail address is left out and counted. Knows no store and no rule of
+//! what a word means.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 
 use jiff::tz::TimeZone;
-use serde::Deserializer;
-use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::ndjson::Lines;
-use super::refusal::{ReadError, Refusal, Refusals, Why};
-use super::rows::{Fields, Rows};
+use super::parse_moment;
+use super::records::{Record, Wanted, read_records};
+use super::refusal::{ReadError, Refusals, Why};
 use super::take::name;
-use super::{CHUNK_BYTES, parse_moment};
 
 /// What is kept of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -96,6 +91,9 @@ pub struct CaseForm {
     pub zone: TimeZone,
     /// What columns or members are called; others are called as [`Field::as_str`].
     pub columns: BTreeMap<Field, String>,
+    /// The last second in which a case can have been opened, since 1970, UTC: a typing mistake that
+    /// lies years ahead would hold up everything that waits until cases are known.
+    pub latest: i64,
 }
 
 impl CaseForm {
@@ -157,94 +155,58 @@ pub fn read_rows(
     form: &CaseForm,
     take: &mut dyn FnMut(CaseRow) -> bool,
 ) -> Result<Intake, ReadError> {
-    let mut reader = BufReader::with_capacity(CHUNK_BYTES, reader);
-    let start = reader.fill_buf().map_err(|source| ReadError::Input { line: 0, source })?;
-    let first = start.trim_ascii_start().first().copied();
-    let mut intake = Intake::default();
-    let mut desk = Desk { form, take, intake: &mut intake };
-    match first {
-        Some(b'[') => array(reader, &mut desk)?,
-        Some(b'{') => lines(reader, &mut desk)?,
-        Some(_) => table(reader, &mut desk)?,
-        None => {}
-    }
-    Ok(intake)
+    let wanted = Field::ALL.map(|field| Wanted {
+        name: field.as_str(),
+        column: form.column(field).to_owned(),
+        required: Field::REQUIRED.contains(&field),
+        list: false,
+    });
+    let mut personal = 0;
+    let came = read_records(reader, &wanted, &mut |record| {
+        let row = case(record, form, &mut personal)?;
+        Ok(take(row))
+    })?;
+    Ok(Intake { rows: came.rows, personal, refused: came.refused })
 }
 
-/// The largest JSON array, in bytes: it is read whole. Larger exports come a line an object.
-const ARRAY_BYTES: u64 = 64 * 1024 * 1024;
-
-struct Desk<'a> {
-    form: &'a CaseForm,
-    take: &'a mut dyn FnMut(CaseRow) -> bool,
-    intake: &'a mut Intake,
-}
-
-impl Desk<'_> {
-    /// Takes the case whose fields `value` gives. Says whether to go on.
-    fn row<'v>(
-        &mut self,
-        (line, columns): (u64, Option<&[Option<usize>]>),
-        value: impl Fn(Field) -> Result<std::borrow::Cow<'v, str>, Why>,
-    ) -> bool {
-        self.intake.rows += 1;
-        match self.case(value) {
-            Ok(row) => (self.take)(row),
-            Err((field, why)) => {
-                let place = Field::ALL.iter().position(|known| *known == field);
-                let column = columns.zip(place).and_then(|(all, place)| *all.get(place)?);
-                let column = column.map(|column| column + 1);
-                let name = Some(field.as_str());
-                self.intake.refused.push(Refusal { line, column, name, why });
-                true
-            }
+fn case(record: &Record<'_>, form: &CaseForm, personal: &mut u64) -> Result<CaseRow, (usize, Why)> {
+    let text = |field| record.text(field as usize).map_err(|why| (field as usize, why));
+    let moment = |field| {
+        let text = text(field)?;
+        let moment = |text: &str| parse_moment(text.as_bytes(), &form.zone);
+        let moment = (!text.is_empty()).then(|| moment(&text)).transpose();
+        moment.map_err(|why| (field as usize, why))
+    };
+    let past = |field| match moment(field)? {
+        Some(at) if at > form.latest => Err((field as usize, Why::Future)),
+        at => Ok(at),
+    };
+    let mut found = 0;
+    let mut word = |field| {
+        let text = text(field)?;
+        let word = name(text.as_bytes()).map_err(|why| (field as usize, why))?;
+        if names_a_person(word) {
+            found += 1;
+            return Ok(String::new());
         }
-    }
-
-    fn refuse(&mut self, line: u64, why: Why) {
-        self.intake.rows += 1;
-        self.intake.refused.push(Refusal { line, column: None, name: None, why });
-    }
-
-    fn case<'v>(
-        &mut self,
-        value: impl Fn(Field) -> Result<std::borrow::Cow<'v, str>, Why>,
-    ) -> Result<CaseRow, (Field, Why)> {
-        let text = |field| value(field).map_err(|why| (field, why));
-        let moment = |field| {
-            let text = text(field)?;
-            let zone = &self.form.zone;
-            let moment = |text: &str| parse_moment(text.as_bytes(), zone);
-            let moment = (!text.is_empty()).then(|| moment(&text)).transpose();
-            moment.map_err(|why| (field, why))
-        };
-        let mut personal = 0;
-        let mut word = |field| {
-            let text = text(field)?;
-            let word = name(text.as_bytes()).map_err(|why| (field, why))?;
-            if names_a_person(word) {
-                personal += 1;
-                return Ok(String::new());
-            }
-            Ok(word.to_owned())
-        };
-        let row = CaseRow {
-            id: word(Field::Id)?,
-            opened_at: moment(Field::OpenedAt)?.ok_or((Field::OpenedAt, Why::Empty))?,
-            recorded_at: moment(Field::RecordedAt)?,
-            resolved_at: moment(Field::ResolvedAt)?,
-            due_at: moment(Field::DueAt)?,
-            service: word(Field::Service)?,
-            site: word(Field::Site)?,
-            category: word(Field::Category)?,
-            team: word(Field::Team)?,
-            priority: word(Field::Priority)?,
-            status: word(Field::Status)?,
-            parent: word(Field::Parent)?,
-        };
-        self.intake.personal += personal;
-        if row.id.is_empty() { Err((Field::Id, Why::Empty)) } else { Ok(row) }
-    }
+        Ok(word.to_owned())
+    };
+    let row = CaseRow {
+        id: word(Field::Id)?,
+        opened_at: past(Field::OpenedAt)?.ok_or((Field::OpenedAt as usize, Why::Empty))?,
+        recorded_at: past(Field::RecordedAt)?,
+        resolved_at: past(Field::ResolvedAt)?,
+        due_at: moment(Field::DueAt)?,
+        service: word(Field::Service)?,
+        site: word(Field::Site)?,
+        category: word(Field::Category)?,
+        team: word(Field::Team)?,
+        priority: word(Field::Priority)?,
+        status: word(Field::Status)?,
+        parent: word(Field::Parent)?,
+    };
+    *personal += found;
+    if row.id.is_empty() { Err((Field::Id as usize, Why::Empty)) } else { Ok(row) }
 }
 
 /// Whether a word holds a mail address, which no service, site, category or team is.
@@ -255,141 +217,6 @@ fn names_a_person(word: &str) -> bool {
     })
 }
 
-fn table(reader: impl Read, desk: &mut Desk<'_>) -> Result<(), ReadError> {
-    let mut rows = Rows::new(reader);
-    let header = rows.next()?.and_then(|row| row.fields).ok_or(ReadError::NoHeader)?;
-    let width = header.len();
-    let columns = columns(header, desk.form)?;
-    while let Some(row) = rows.next()? {
-        let line = row.line;
-        let fields = match row.fields {
-            None => {
-                desk.refuse(line, Why::LongRow);
-                continue;
-            }
-            Some(fields) if fields.len() != width => {
-                desk.refuse(line, Why::Width { found: fields.len(), expected: width });
-                continue;
-            }
-            Some(fields) => fields,
-        };
-        let value = |field: Field| {
-            let place = Field::ALL.iter().position(|known| *known == field);
-            let place = place.and_then(|place| columns.get(place).copied().flatten());
-            let bytes = place.map_or(&[][..], |place| fields.at(place));
-            std::str::from_utf8(bytes).map(Into::into).map_err(|_| Why::NotUtf8)
-        };
-        if !desk.row((line, Some(&columns)), value) {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Where each field of [`Field::ALL`] stands.
-fn columns(header: Fields<'_>, form: &CaseForm) -> Result<Vec<Option<usize>>, ReadError> {
-    let mut columns = Vec::with_capacity(Field::ALL.len());
-    for field in Field::ALL {
-        let name = form.column(field).as_bytes();
-        let mut places = (0..header.len()).filter(|at| header.at(*at).eq_ignore_ascii_case(name));
-        let place = places.next();
-        if places.next().is_some() {
-            return Err(ReadError::Twice { column: field.as_str() });
-        }
-        if place.is_none() && Field::REQUIRED.contains(&field) {
-            let required = Field::REQUIRED.map(|field| form.column(field)).join(", ");
-            return Err(ReadError::Lacks { column: field.as_str(), required });
-        }
-        columns.push(place);
-    }
-    Ok(columns)
-}
-
-fn lines(reader: impl BufRead, desk: &mut Desk<'_>) -> Result<(), ReadError> {
-    let mut lines = Lines { reader, text: Vec::new(), line: 0 };
-    while let Some(line) = lines.next()? {
-        if line.text.trim_ascii().is_empty() {
-            continue;
-        }
-        if !line.whole {
-            desk.refuse(line.number, Why::LongRow);
-            continue;
-        }
-        match serde_json::from_slice(line.text) {
-            Ok(object @ Value::Object(_)) => {
-                let form = desk.form;
-                if !desk.row((line.number, None), |field| member(&object, form.column(field))) {
-                    break;
-                }
-            }
-            Ok(_) | Err(_) => desk.refuse(line.number, Why::NotJson),
-        }
-    }
-    Ok(())
-}
-
-fn array(mut reader: impl BufRead, desk: &mut Desk<'_>) -> Result<(), ReadError> {
-    let input = |source| ReadError::Input { line: 0, source };
-    let bytes = driftline_protocol::limits::read_bounded(&mut reader, ARRAY_BYTES);
-    let bytes = bytes.map_err(input)?;
-    let mut json = serde_json::Deserializer::from_slice(&bytes);
-    let read = json.deserialize_seq(Objects(desk)).and_then(|()| json.end());
-    read.map_err(|error| input(std::io::Error::other(error)))
-}
-
-/// The objects of an array, one at a time: as values they take a hundred times their bytes.
-struct Objects<'a, 'd>(&'a mut Desk<'d>);
-
-impl<'de> Visitor<'de> for Objects<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an array of cases")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut objects: A) -> Result<(), A::Error> {
-        let desk = self.0;
-        let (mut place, mut goes_on) = (0, true);
-        // An array has no lines of its own: its places, from 1, are told instead.
-        while let Some(object) = objects.next_element::<Value>()? {
-            place += 1;
-            let form = desk.form;
-            if !goes_on {
-                continue; // to the end, so that what is left is known to be JSON
-            } else if !object.is_object() {
-                desk.refuse(place, Why::NotJson);
-            } else {
-                goes_on = desk.row((place, None), |field| member(&object, form.column(field)));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The member `name` of an object, or the one a path of names with dots leads to, as text.
-fn member<'v>(object: &'v Value, name: &str) -> Result<std::borrow::Cow<'v, str>, Why> {
-    let found = object.get(name).or_else(|| {
-        name.contains('.').then(|| name.split('.').try_fold(object, |at, step| at.get(step)))?
-    });
-    text(found.unwrap_or(&Value::Null))
-}
-
-fn text(value: &Value) -> Result<std::borrow::Cow<'_, str>, Why> {
-    match value {
-        Value::Null => Ok("".into()),
-        Value::String(text) => Ok(text.trim().into()),
-        Value::Number(number) => Ok(number.to_string().into()),
-        Value::Bool(flag) => Ok(flag.to_string().into()),
-        // A reference with its name beside it, as some systems write them.
-        Value::Object(reference) => {
-            let shown = ["display_value", "name", "value"];
-            let shown = shown.iter().find_map(|name| reference.get(*name)?.as_str());
-            shown.map(Into::into).ok_or(Why::NotText)
-        }
-        Value::Array(_) => Err(Why::NotText),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,7 +224,7 @@ mod tests {
     fn form() -> CaseForm {
         let columns = [(Field::Id, "number"), (Field::Site, "location.name")];
         let columns = columns.map(|(field, name)| (field, name.to_owned())).into();
-        CaseForm { zone: TimeZone::UTC, columns }
+        CaseForm { zone: TimeZone::UTC, columns, latest: 1_900_000_000 }
     }
 
     fn read(text: &str) -> (Vec<CaseRow>, Result<Intake, ReadError>) {
@@ -445,15 +272,18 @@ mod tests {
     fn a_bad_row_is_named_and_the_others_are_taken() {
         let (rows, intake) = read(
             "number,opened_at,service,location.name\n,2026-11-22T13:00:00Z,voice,graz\n\
-             2,yesterday,voice,graz\n3,2026-11-22T13:00:00Z,voice,graz\n4\n",
+             2,yesterday,voice,graz\n3,2026-11-22T13:00:00Z,voice,graz\n4\n\
+             5,2036-11-22T13:00:00Z,voice,graz\n",
         );
         assert_eq!(rows, [row("3", "graz")]);
         let intake = intake.unwrap();
         let told: Vec<String> = intake.refused.first.iter().map(ToString::to_string).collect();
-        assert_eq!((intake.rows, intake.refused.total), (4, 3));
+        assert_eq!((intake.rows, intake.refused.total), (5, 4));
         assert_eq!(told[0], "line 2, column 1 (id): is empty");
         assert!(told[1].starts_with("line 3, column 2 (opened_at): is not a time"), "{told:?}");
         assert_eq!(told[2], "line 5: the row has 1 columns and the header 4");
+        let future = "line 6, column 2 (opened_at): lies more than a day in the future";
+        assert!(told[3].starts_with(future), "{told:?}");
     }
 
     #[test]

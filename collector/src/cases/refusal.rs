@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 
 use super::{CASES, CHANGES, NAME_BYTES, NAMES, REFUSALS, ROW_BYTES};
+use crate::change_requests::SCOPE_NAMES;
 
 /// One row that was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,9 @@ pub enum Why {
     /// A year that no case has.
     #[error("lies outside the years 1970 to 2199")]
     FarTime,
+    /// A case that nobody can have opened yet.
+    #[error("lies more than a day in the future; is its timezone the right one?")]
+    Future,
     /// Bytes that are no text.
     #[error("is not UTF-8")]
     NotUtf8,
@@ -84,6 +88,18 @@ pub enum Why {
     /// A line that is no JSON object.
     #[error("the line is not a JSON object")]
     NotJson,
+    /// A word of a closed list that is not in it.
+    #[error("is none of the words it may be; docs/changes.md lists them")]
+    NoWord,
+    /// A request that ends before it begins.
+    #[error("is not after its start")]
+    NotAfter,
+    /// A request that concerns nobody.
+    #[error("names no host, service, site, group, source, part or key, so it concerns nobody")]
+    NoScope,
+    /// More names than a request has.
+    #[error("names more than {SCOPE_NAMES} of them")]
+    ManyNames,
     /// A JSON value that is neither text nor a whole number.
     #[error("is neither a text nor a whole number")]
     NotText,

@@ -31,6 +31,9 @@ pub struct CaseSource {
     /// Where its times without an offset are local. Default UTC.
     #[serde(default = "utc", deserialize_with = "zone")]
     pub timezone: String,
+    /// The tokens that may post its cases, by name; one of the source's own name always may.
+    #[serde(default)]
+    pub tokens: Vec<String>,
     /// What its columns or members are called; a field that is not named is called as we call it.
     #[serde(default)]
     pub columns: BTreeMap<Field, String>,
@@ -168,12 +171,21 @@ impl Config {
             name: name.to_owned(),
             folder: None,
             timezone: utc(),
+            tokens: Vec::new(),
             columns: BTreeMap::new(),
         })
     }
 }
 
-fn utc() -> String {
+impl CaseSource {
+    /// Whether the token `name` may speak for this system: it is of the system's own name, or the
+    /// configuration says so.
+    pub fn takes_from(&self, name: &str) -> bool {
+        self.name == name || self.tokens.iter().any(|token| token == name)
+    }
+}
+
+pub(super) fn utc() -> String {
     "UTC".to_owned()
 }
 
@@ -184,7 +196,9 @@ pub fn is_source_name(name: &str) -> bool {
         && name.bytes().all(|byte| plain(byte) || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-fn source_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn source_name<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
     if is_source_name(&name) {
         return Ok(name);
@@ -193,7 +207,7 @@ fn source_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Stri
     Err(serde::de::Error::custom(format!("the case source {name:?} {rule}")))
 }
 
-fn zone<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn zone<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
     match jiff::tz::TimeZone::get(&name) {
         Ok(_) => Ok(name),

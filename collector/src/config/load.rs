@@ -12,8 +12,13 @@ use std::time::SystemTime;
 use driftline_protocol::limits;
 use serde::{Deserialize, Deserializer, de};
 
+use super::intent::{PartialClassification, WINDOWS_MOST, WindowRule};
 use super::rules::PartialRules;
-use super::{CaseMap, CaseSource, Config, GroupRule, HostRule, ParameterRule, ServicePath, Tls};
+use super::service_levels::PartialServiceLevels;
+use super::{
+    CaseMap, CaseSource, ChangeSource, Config, GroupRule, HostRule, ParameterRule, ServicePath,
+    SiteCalendar, Tls,
+};
 
 /// Where the configuration stands unless the command line says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/driftline/collector.toml";
@@ -57,56 +62,6 @@ pub enum ConfigError {
     TooMany(PathBuf),
 }
 
-/// Every field, as it begins its line in the sample file.
-#[cfg(test)]
-pub(super) const FIELDS: [&str; 45] = [
-    "listen =",
-    "public_url =",
-    "state_dir =",
-    "enrolment_secret_file =",
-    "heartbeat_seconds =",
-    "retention_days =",
-    "stale_seconds =",
-    "dormant_days =",
-    "[metrics]",
-    "per_host =",
-    "[tls]",
-    "cert_file =",
-    "key_file =",
-    "[[host]]",
-    "name =",
-    "kind =",
-    "site =",
-    "team =",
-    "service =",
-    "[[group]]",
-    "host =",
-    "[[service_path]]",
-    "groups =",
-    "sites =",
-    "[correlation]",
-    "every_seconds =",
-    "look_back_days =",
-    "window_hours =",
-    "wrong_claims_percent =",
-    "[[case_source]]",
-    "folder =",
-    "timezone =",
-    "columns =",
-    "[[case_map]]",
-    "source =",
-    "from_service =",
-    "from_site =",
-    "from_category =",
-    "category =",
-    "[rules]",
-    "packs =",
-    "off =",
-    "folder =",
-    "[[parameter]]",
-    "value =",
-];
-
 /// One file: whatever it leaves out stays as it was.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -138,7 +93,19 @@ struct Partial {
     #[serde(default)]
     case_map: Vec<CaseMap>,
     #[serde(default)]
+    calendar: Vec<SiteCalendar>,
+    #[serde(default)]
     correlation: PartialCorrelation,
+    #[serde(default)]
+    change_source: Vec<ChangeSource>,
+    #[serde(default, deserialize_with = "windows")]
+    change_window: Vec<WindowRule>,
+    #[serde(default, deserialize_with = "windows")]
+    blackout: Vec<WindowRule>,
+    #[serde(default)]
+    classification: PartialClassification,
+    #[serde(default)]
+    service_levels: PartialServiceLevels,
     #[serde(default)]
     rules: PartialRules,
     #[serde(default)]
@@ -313,7 +280,13 @@ fn merge(config: &mut Config, partial: Partial) {
         service_path,
         case_source,
         case_map,
+        calendar,
         correlation,
+        change_source,
+        change_window,
+        blackout,
+        classification,
+        service_levels,
         rules,
         parameter,
     } = partial;
@@ -332,6 +305,8 @@ fn merge(config: &mut Config, partial: Partial) {
     config.service_paths.extend(service_path);
     config.case_sources.extend(case_source);
     config.case_maps.extend(case_map);
+    config.calendars.extend(calendar);
+    service_levels.merge(&mut config.service_levels);
     let PartialCorrelation { every_seconds, look_back_days, window_hours, wrong_claims_percent } =
         correlation;
     set(&mut config.correlation.every_seconds, every_seconds);
@@ -339,6 +314,10 @@ fn merge(config: &mut Config, partial: Partial) {
     let window_hours = window_hours.and_then(|hours| u32::try_from(hours).ok());
     set(&mut config.correlation.window_hours, window_hours);
     set(&mut config.correlation.wrong_claims_percent, wrong_claims_percent);
+    config.change_sources.extend(change_source);
+    config.change_windows.extend(change_window.into_iter().map(|rule| rule.0));
+    config.blackouts.extend(blackout.into_iter().map(|rule| rule.0));
+    classification.merge(&mut config.classification);
     rules.merge(&mut config.rules);
     config.parameters.extend(parameter);
 }
@@ -349,7 +328,15 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn within<'de, D: Deserializer<'de>>(
+fn windows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<WindowRule>, D::Error> {
+    let all = Vec::<WindowRule>::deserialize(deserializer)?;
+    if all.len() <= WINDOWS_MOST {
+        return Ok(all);
+    }
+    Err(de::Error::custom(format!("there are more than {WINDOWS_MOST} windows of one kind")))
+}
+
+pub(super) fn within<'de, D: Deserializer<'de>>(
     deserializer: D,
     (name, range): (&str, RangeInclusive<u64>),
 ) -> Result<Option<u64>, D::Error> {

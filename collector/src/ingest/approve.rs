@@ -1,18 +1,20 @@
 //! What people decide about a host: its state is as it should be, it is out of service, it is back.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
-use driftline_protocol::ids::{Digest, HostId};
+use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::item::Items;
 use driftline_protocol::manifest::Manifest;
-use driftline_protocol::snapshot::Part;
+use driftline_protocol::snapshot::{Domain, Part};
 use driftline_protocol::wire::{ProblemCode, is_imported};
 
 use super::fleet::Host;
 use super::heartbeat::event;
-use super::{Approval, Context, Ingest, IngestError};
+use super::versions::bound_findings;
+use super::{Approval, Context, Ingest, IngestError, held};
 use crate::analysis::diff::is_of_the_file;
-use crate::analysis::drift::resolved;
+use crate::analysis::drift::{Desired, PartView, judge, resolved};
 use crate::analysis::finding::{Finding, FindingKind, Resolution};
 use crate::store::{Baseline, EventKind, PartRecord, Step, StoreError};
 
@@ -66,7 +68,7 @@ fn end_drifts(host: &mut Host, context: Context<'_>) -> Result<Vec<Finding>, Sto
 /// The newest state of each part in which most of it was seen: what is unobserved today was not
 /// agreed away.
 fn agreed(
-    parts: BTreeMap<driftline_protocol::ids::PartName, PartRecord>,
+    parts: BTreeMap<PartName, PartRecord>,
     context: Context<'_>,
 ) -> Result<Manifest, StoreError> {
     let mut manifest = BTreeMap::new();
@@ -127,10 +129,56 @@ pub(super) fn reinstate(
     if host.record.retired_at.take().is_none() {
         return Ok(Vec::new());
     }
-    let steps = vec![
+    let mut steps = vec![
         Step::Host(host.record.clone()),
         event(host, context, EventKind::Returned, format!("{id} is back in service")),
     ];
+    // Its drift ended with its retirement, and its agent tells only of what changes.
+    let findings = differing(host, context)?;
+    if !findings.is_empty() {
+        steps.push(Step::Findings(findings));
+    }
     ingest.unsettled(id, &steps);
+    steps.extend(held::rejudge(ingest, context, id)?);
     Ok(steps)
+}
+
+/// The drifts of a host that has none open, as it was last seen.
+fn differing(host: &mut Host, context: Context<'_>) -> Result<Vec<Finding>, IngestError> {
+    let id = host.record.id.clone();
+    let known = host.load(context.store)?;
+    let sections: Vec<(SourceName, Domain)> =
+        known.sections.iter().map(|(source, section)| (source.clone(), section.domain)).collect();
+    let mut agreed = context.store.baseline(&id)?.map(|b| b.sections).unwrap_or_default();
+    agreed.extend(host.pending.agreed.clone());
+    let mut findings = Vec::new();
+    for (source, domain) in sections {
+        let Some(Manifest(agreed)) = agreed.remove(&source) else { continue };
+        let parts = host.parts(context.store, &source)?;
+        let names: BTreeSet<&PartName> = agreed.keys().chain(parts.keys()).collect();
+        let load = |digest: Option<Digest>| {
+            let load = |digest: Digest| match host.pending.parts.get(&digest) {
+                Some(part) => Ok(Cow::Borrowed(&**part)),
+                None => held::stored(context.store, &digest),
+            };
+            digest.map(load).transpose()
+        };
+        for part in names {
+            let desired = load(agreed.get(part).copied())?;
+            let current = load(parts.get(part).map(|record| record.digest))?;
+            let view = PartView {
+                host: &id,
+                source: &source,
+                domain,
+                part,
+                desired: desired.as_deref().map_or(Desired::Absent, Desired::Part),
+                current: current.as_deref(),
+                now: context.now,
+            };
+            findings.extend(judge(&view, []));
+        }
+    }
+    bound_findings(&mut findings, 0);
+    host.load(context.store)?.note(&findings);
+    Ok(findings)
 }

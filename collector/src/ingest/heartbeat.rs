@@ -26,7 +26,8 @@ pub(super) fn heartbeat(
     caller: &HostId,
     heartbeat: &Heartbeat,
 ) -> Result<Decided<HeartbeatAnswer>, IngestError> {
-    if heartbeat.sections.len() > SECTIONS_PER_HOST {
+    let most = heartbeat.sections.len().max(heartbeat.status.over_budget.len());
+    if most > SECTIONS_PER_HOST {
         let detail = format!("more than {SECTIONS_PER_HOST} sections");
         return Err(IngestError::refused(ProblemCode::Malformed, detail));
     }
@@ -67,6 +68,7 @@ pub(super) fn is_routine(ingest: &Ingest, caller: &HostId, heartbeat: &Heartbeat
     });
     heartbeat.version <= PROTOCOL_VERSION
         && heartbeat.sections.len() <= SECTIONS_PER_HOST
+        && heartbeat.status.over_budget.len() <= SECTIONS_PER_HOST
         && host.record.retired_at.is_none()
         && heartbeat.incarnation == host.record.incarnation
         && host.presence.is_settled(heartbeat.session)

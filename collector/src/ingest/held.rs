@@ -195,7 +195,7 @@ pub fn is_judged_otherwise(
     Ok(false)
 }
 
-fn stored(store: &dyn Store, digest: &Digest) -> Loaded<'static> {
+pub(super) fn stored(store: &dyn Store, digest: &Digest) -> Loaded<'static> {
     let damaged = || StoreError::Damaged { what: format!("part {digest}") };
     store.part(digest)?.map(Cow::Owned).ok_or_else(damaged)
 }

@@ -3,6 +3,7 @@
 mod agent;
 mod exceptions;
 mod import;
+mod model;
 mod rules;
 
 use agent::{Agent, World, at, file, source};

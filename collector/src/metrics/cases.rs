@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{Page, View, number, seconds, table};
 use crate::analysis::correlate::Tier;
+use crate::analysis::service_levels::ServiceLevel;
 use crate::config::CaseSource;
 use crate::serve::correlation::Correlated;
 
 pub(super) fn about_cases(page: &mut Page, view: &View<'_>) {
     about_sources(page, view);
+    about_levels(page, view);
     let Some(correlated) = view.correlated else { return };
     page.one(&table::WATERMARK, seconds(correlated.watermark));
     page.one(&table::LAST_PASS, seconds(correlated.at));
@@ -36,6 +38,17 @@ fn about_sources(page: &mut Page, view: &View<'_>) {
         *least = least.min(through);
     }
     page.add(&table::CASE_SOURCE_GOOD, good.into_iter().map(|(name, at)| (vec![name], at)));
+}
+
+/// Desks that have any open case; all their levels, so that a breach ends as a zero.
+fn about_levels(page: &mut Page, view: &View<'_>) {
+    let samples = view.levels.iter().flat_map(|((service, team, priority), counts)| {
+        ServiceLevel::ALL.into_iter().zip(counts).map(move |(level, count)| {
+            let labels = vec![service.as_str(), team, priority, level.as_str()];
+            (labels, number(*count))
+        })
+    });
+    page.add(&table::CASES_OPEN, samples);
 }
 
 fn about_volume(page: &mut Page, correlated: &Correlated) {

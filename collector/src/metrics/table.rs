@@ -12,8 +12,10 @@ use driftline_protocol::snapshot::{Domain, Reason};
 use driftline_protocol::wire::{HostKind, ProblemCode};
 
 use crate::analysis::change::ChangeKind;
+use crate::analysis::classify::ChangeClass;
 use crate::analysis::correlate::Tier;
 use crate::analysis::finding::{FindingKind, Severity};
+use crate::analysis::service_levels::ServiceLevel;
 use crate::store::EventKind;
 
 /// One metric.
@@ -89,10 +91,24 @@ pub enum Label {
     CaseSite,
     /// A source of cases that the configuration names, or `other`.
     CaseSource,
+    /// A team that the configuration lists, or `other`.
+    CaseTeam,
+    /// A priority that the configuration lists, or `other`.
+    CasePriority,
+    /// Where an open case stands against its target.
+    Level,
     /// How far one may go with a suspect.
     Tier,
     /// `service` or `site`.
     CaseColumn,
+    /// What was meant by a change.
+    Class,
+    /// A window or blackout of the configuration.
+    Window,
+    /// `window` or `blackout`.
+    WindowKind,
+    /// A source of change requests that the configuration names, or `other`.
+    RequestSource,
 }
 
 /// The states of a host: heard lately, silent, long silent, retired by a person, known by an
@@ -100,15 +116,20 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 24] = [
+pub const SOURCES: [&str; 29] = [
     "accounts",
     "asterisk",
     "asterisk_running",
+    "audio",
     "browser_policy",
     "certificates",
+    "containers",
     "cron",
+    "desktop_uc_client",
+    "directory",
     "ejabberd",
     "files",
+    "firewall",
     "freeswitch",
     "freeswitch_running",
     "kamailio",
@@ -137,6 +158,9 @@ pub const STAGES: [&str; 3] = ["writer", "request", "upkeep"];
 /// The words of a case that must mean something here.
 pub const CASE_COLUMNS: [&str; 2] = ["service", "site"];
 
+/// The kinds of windows.
+pub const WINDOW_KINDS: [&str; 2] = ["window", "blackout"];
+
 /// The upper bounds of duration buckets, in seconds: around the aim of 50 ms, up to an agent's
 /// patience.
 pub const DURATION_BUCKETS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
@@ -148,16 +172,21 @@ impl Label {
             Self::Version => "version",
             Self::State => "state",
             Self::Domain => "domain",
-            Self::ChangeKind | Self::FindingKind | Self::Event | Self::HostKind => "kind",
+            Self::ChangeKind | Self::FindingKind | Self::Event => "kind",
+            Self::HostKind | Self::WindowKind => "kind",
+            Self::Class => "class",
+            Self::Window => "window",
             Self::Severity => "severity",
             Self::Host => "host",
-            Self::Source | Self::CaseSource => "source",
+            Self::Source | Self::CaseSource | Self::RequestSource => "source",
             Self::Reason => "reason",
             Self::Code => "code",
             Self::Route => "route",
             Self::Stage => "stage",
             Self::Site | Self::CaseSite => "site",
-            Self::Team => "team",
+            Self::Team | Self::CaseTeam => "team",
+            Self::CasePriority => "priority",
+            Self::Level => "level",
             Self::Service | Self::CaseService | Self::PathService => "service",
             Self::Hop => "hop",
             Self::Tier => "tier",
@@ -173,6 +202,11 @@ impl Label {
             Self::Service | Self::Url => 1,
             Self::CaseService | Self::CaseSite | Self::CaseSource => 1,
             Self::PathService | Self::Hop => 1,
+            Self::Window | Self::RequestSource => 1,
+            Self::WindowKind => WINDOW_KINDS.len(),
+            Self::Class => ChangeClass::ALL.len(),
+            Self::CaseTeam | Self::CasePriority => 1,
+            Self::Level => ServiceLevel::ALL.len(),
             Self::CaseColumn => CASE_COLUMNS.len(),
             Self::Tier => Tier::ALL.len(),
             Self::Host => return hosts,
@@ -205,7 +239,14 @@ impl Label {
             Self::CaseService => "a service of the configuration, or unmapped".into(),
             Self::CaseSite => "a site of the configuration, or unmapped".into(),
             Self::CaseSource => "from `[[case_source]]`, or other".into(),
+            Self::CaseTeam => "from `service_levels.teams`, or other".into(),
+            Self::CasePriority => "from `service_levels.priorities`, or other".into(),
+            Self::Level => list(&ServiceLevel::ALL, ServiceLevel::as_str),
             Self::CaseColumn => CASE_COLUMNS.join(", "),
+            Self::Class => list(&ChangeClass::ALL, ChangeClass::as_str),
+            Self::Window => "from `[[change_window]]` and `[[blackout]]`".into(),
+            Self::WindowKind => WINDOW_KINDS.join(", "),
+            Self::RequestSource => "from `[[change_source]]`, or other".into(),
             Self::Tier => list(&Tier::ALL, Tier::as_str),
             Self::Url => "from `public_url`, or the address listened on".into(),
             Self::State => HOST_STATES.join(", "),
@@ -253,12 +294,14 @@ pub fn reference_page() -> String {
     let each = worst_case(1) - fixed;
     let of_service = ALL.iter().filter(|metric| metric.labels.contains(&Label::CaseService));
     let service: u64 = of_service.map(|metric| metric.series(0)).sum();
+    let levels = ServiceLevel::ALL.len();
     let mut page = format!(
         "# Metrics of the collector\n\n\
          Generated from `collector/src/metrics/table.rs`; a test compares.\n\n\
          Worst case: {fixed} series + {each} for each host (none of these with \
-         `metrics.per_host = false`).\nOf cases this counts one service, one site and one source; \
-         each service of the configuration adds {service}, each of its sites one.\n\
+         `metrics.per_host = false`).\nOf cases this counts one service, one site, one source, one \
+         team and one priority; each service of the configuration adds {service}, each of its sites \
+         one,\neach pair of team and priority {levels} for each service.\n\
          Series of a host disappear when it is dormant or retired; \
          while it is dormant its last-report timestamp stays.\n"
     );
@@ -317,6 +360,8 @@ metrics! {
         "Section versions of a host that nobody can account for; must be 0";
     SOURCE_SUCCESS "source_success" Gauge [Host, Source]
         "Whether the last reading of a source came to its end";
+    SOURCE_OVER_BUDGET "source_over_budget" Gauge [Host, Source]
+        "Whether a source was stopped because its last pass passed its budget";
     SOURCE_READ "source_read_seconds" Gauge [Host, Source]
         "How long the last reading of a source took";
     PARTS_UNOBSERVED "parts_unobserved" Gauge [Host, Reason]
@@ -325,12 +370,24 @@ metrics! {
         "Files and tables of all hosts that cannot be read now, by reason";
     WATCH_LIMITED "watch_limited" Gauge [Host]
         "Whether an agent may watch no more, so that changes wait for its rescan";
+    AGENT_CPU "agent_cpu_seconds_total" Counter [Host]
+        "CPU time of a host's agent since it started";
+    AGENT_MEMORY "agent_memory_bytes" Gauge [Host]
+        "Memory that a host's agent holds";
+    AGENT_FILES "agent_open_files" Gauge [Host]
+        "Files that a host's agent has open";
     SPOOL_BYTES "spool_bytes" Gauge [Host]
         "Bytes that wait in the spool of a host's agent";
     SPOOL_LIMIT "spool_limit_bytes" Gauge [Host]
         "Bytes that the spool of a host's agent may hold";
     CHANGES "changes_total" Counter [Domain, ChangeKind]
         "Changes of items since the store was made, imports left out";
+    CLASSES "changes_classified_total" Counter [Domain, Class]
+        "Classes given to changes; one that is judged again counts again under its new class";
+    WINDOW_OPEN "change_window_open" Gauge [Window, WindowKind]
+        "Whether a change window or blackout is open now";
+    REQUEST_SOURCE_GOOD "change_source_last_good_timestamp_seconds" Gauge [RequestSource]
+        "When a source of change requests was last read whole; 0 before its first such reading";
     FINDINGS_OPEN "findings_open" Gauge [FindingKind, Domain, Severity]
         "Open findings of all hosts that no exception permits";
     FINDINGS_EXCEPTED "findings_excepted" Gauge [FindingKind, Domain, Severity]
@@ -371,8 +428,12 @@ metrics! {
         "Cases expected in that hour by the same hours of past weeks";
     CASES_BOUND "cases_bound" Gauge [CaseService]
         "The largest count of that hour that is no alarm; a quiet hour is above it once in 1000";
+    CASES_OPEN "cases_open" Gauge [CaseService, CaseTeam, CasePriority, Level]
+        "Open cases by where they stand against their targets, merged and child cases left out";
     CASES_UNMAPPED "cases_unmapped" Gauge [CaseColumn]
         "Cases of the look-back whose service or site the configuration does not name";
+    CASE_WORDS_LEFT_OUT "case_words_left_out_total" Counter []
+        "Words of cases left out because there were too many different ones, since the store was made";
     CASE_SOURCE_GOOD "case_source_last_good_timestamp_seconds" Gauge [CaseSource]
         "Up to when a source of cases told all it had; 0 before its first whole reading";
     SUSPECTS "suspects" Gauge [CaseService, Tier]

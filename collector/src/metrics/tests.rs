@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use driftline_protocol::wire::{AgentStatus, HostKind, SourceReading};
+use driftline_protocol::wire::{AgentStatus, Budget, HostKind, SourceReading, Usage};
 
 use super::*;
 use crate::ingest::SourceView;
@@ -28,7 +28,12 @@ fn host(last_seen: Timestamp) -> HostView {
         agent_version: "0.1.0".into(),
         open_drifts: None,
         open_deviations: None,
-        status: Some(AgentStatus { spool_bytes: 3, ..AgentStatus::default() }),
+        status: Some(AgentStatus {
+            spool_bytes: 3,
+            over_budget: [("files".parse().unwrap(), Budget::Cpu)].into(),
+            usage: Usage { cpu_ms: 1_500, memory_bytes: 15_000_000, open_files: 12 },
+            ..AgentStatus::default()
+        }),
         sources: [
             ("files".parse().unwrap(), source.clone()),
             ("evil_name".parse().unwrap(), source.clone()),
@@ -82,7 +87,13 @@ fn scrape(config: &Config) -> String {
     let view = View {
         correlated: Some(&correlated),
         probes: Vec::new(),
+        levels: &[(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])].into(),
         feeds: vec![feed("evil one", Some(at(-9))), feed("evil two", None)],
+        request_readings: vec![RequestReading {
+            source: "evil three".into(),
+            last_good: Some(at(-30)),
+            ..RequestReading::default()
+        }],
         now: at(1),
         config,
         url: "https://drift.example.org",
@@ -102,10 +113,17 @@ fn series(text: &str) -> u64 {
     text.lines().filter(|line| !line.starts_with('#')).count() as u64
 }
 
+/// One entry of each kind that has series of its own.
+fn config() -> Config {
+    let text = "[[host]]\nname='sbc-*'\nsite='graz'\n\
+        [[change_window]]\nname='night'\nstart='22:00'\nend='02:00'\n\
+        [[blackout]]\nname='night'\nfrom='2026-01-01T00:00'\nuntil='2026-01-02T00:00'";
+    crate::config::load::parse("t", text).unwrap()
+}
+
 #[test]
 fn the_exposition_is_golden() {
-    let config = crate::config::load::parse("t", "[[host]]\nname='sbc-*'\nsite='graz'").unwrap();
-    insta::assert_snapshot!(scrape(&config));
+    insta::assert_snapshot!(scrape(&config()));
 }
 
 #[test]
@@ -120,7 +138,7 @@ fn a_silent_host_keeps_only_its_last_report() {
 
 #[test]
 fn series_stay_below_the_worst_case() {
-    let mut config = Config::default();
+    let mut config = config();
     let shown = series(&scrape(&config));
     // Four hosts; all closed sets are full, and the histogram is not in this text.
     assert!(shown <= table::worst_case(4), "{shown} of {}", table::worst_case(4));
@@ -135,7 +153,7 @@ fn series_stay_below_the_worst_case() {
 
 #[test]
 fn every_metric_of_the_table_is_shown_and_well_named() {
-    let text = scrape(&Config::default());
+    let text = scrape(&config());
     let mut names = BTreeSet::new();
     for metric in table::ALL {
         assert!(names.insert(metric.name), "{} stands twice", metric.name);

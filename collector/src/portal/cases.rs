@@ -7,6 +7,7 @@ use super::case_chart::{self, Mark};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link, plain};
 use crate::analysis::cases::Exposure;
 use crate::analysis::correlate::Tier;
+use crate::analysis::service_levels::ServiceLevel;
 use crate::analysis::volume::{Bucket, CellKey};
 use crate::pass::volumes::{VolumeAsked, VolumesError, volumes};
 use crate::store::{FeedRecord, SuspectFilter, SuspectRecord};
@@ -37,8 +38,18 @@ struct Page {
     total: u64,
     above: Vec<Above>,
     suspects: Vec<SuspectRow>,
+    levels: Vec<LevelRow>,
     feeds: Vec<FeedRow>,
     known: Option<Moment>,
+}
+
+/// Open cases of one service, team and priority, in the order of [`ServiceLevel::ALL`].
+struct LevelRow {
+    service: String,
+    team: String,
+    priority: String,
+    counts: [u64; ServiceLevel::ALL.len()],
+    findings: String,
 }
 
 /// A stretch of time above its bound, as text beside the chart.
@@ -96,10 +107,14 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
     };
     // Without a service all cases are one series.
     let asked = if service.is_none() { VolumeAsked { by: Vec::new(), ..asked } } else { asked };
-    let rows = volumes(store, frame.mapper.clone(), &asked).map_err(|error| match error {
-        VolumesError::Store(error) => PageError::Store(error),
-        VolumesError::Count(_) => PageError::Query { field: "from", rule: "a time less long ago" },
-    })?;
+    let rows = volumes((store, frame.cases.as_deref()), &frame.config, &asked).map_err(
+        |error| match error {
+            VolumesError::Store(error) => PageError::Store(error),
+            VolumesError::Count(_) => {
+                PageError::Query { field: "from", rule: "a time less long ago" }
+            }
+        },
+    )?;
     let filter = SuspectFilter {
         service: service.clone(),
         from: Some(from),
@@ -109,7 +124,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
     };
     let suspects = store.suspects(&filter)?;
     let marks: Vec<Mark> = suspects.iter().map(mark).collect();
-    let mut services: Vec<String> = frame.mapper.services().map(str::to_owned).collect();
+    let mut services: Vec<String> = frame.config.mapper().services().map(str::to_owned).collect();
     services.sort();
     services.dedup();
     let above = rows.iter().filter(|row| row.alarm).map(|row| Above {
@@ -117,6 +132,16 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         observed: row.observed,
         expected: row.expected.map_or_else(|| "unknown".to_owned(), |e| format!("{e:.1}")),
     });
+    let of_service = |name: &str| service.as_ref().is_none_or(|service| service == name);
+    let levels = frame.levels.iter().filter(|((name, ..), _)| of_service(name));
+    let levels = levels.map(|((service, team, priority), counts)| LevelRow {
+        service: service.clone(),
+        team: team.clone(),
+        priority: priority.clone(),
+        counts: *counts,
+        findings: link::findings_of(service),
+    });
+    let levels = levels.collect();
     let page = Page {
         style: STYLE_PATH,
         services: services.into_iter().map(|s| (s.clone(), service.as_ref() == Some(&s))).collect(),
@@ -129,6 +154,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         chart: case_chart::draw(&rows, (from, seconds), &marks),
         above: above.collect(),
         suspects: suspects.iter().map(|suspect| row(suspect, frame)).collect(),
+        levels,
         feeds: store.case_feeds()?.into_iter().map(|feed| feed_row(feed, frame)).collect(),
         known: frame.cases_known.map(|known| Moment::new(known, frame.now)),
     };

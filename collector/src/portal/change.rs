@@ -4,8 +4,10 @@ use askama::Template;
 use driftline_protocol::item::{Item, ItemValue};
 
 use super::timeline::{Group, group};
-use super::value::{lines, readable_key};
+use super::value::{class_words, lines, readable_key};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH, link};
+use crate::analysis::classify::scope::Level;
+use crate::analysis::classify::{ChangeClass, Classified, Decision, Replaced, RuleKind};
 use crate::analysis::lines::{LineChange, line_diff};
 use crate::store::{ChangeFilter, ChangeId, ChangeRecord, MAX_LIMIT};
 
@@ -22,8 +24,29 @@ struct Page {
     kind: &'static str,
     at: Moment,
     generation: u64,
+    meant: Option<Meant>,
     rows: Vec<LineRow>,
     siblings: Vec<Group>,
+}
+
+/// What was meant by the change.
+struct Meant {
+    class: &'static str,
+    words: String,
+    says: String,
+    rule: &'static str,
+    name: String,
+    link: String,
+    level: &'static str,
+    at: Moment,
+    earlier: Vec<Before>,
+}
+
+/// What was held for it before.
+struct Before {
+    until: Moment,
+    words: String,
+    says: String,
 }
 
 struct LineRow {
@@ -51,10 +74,38 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, id: &str) -> Result<String
         kind: record.change.kind.as_str(),
         at: Moment::new(record.at, frame.now),
         generation: record.generation.0,
+        meant: record.classified.as_ref().map(|classified| meant(classified, frame)),
         rows: rows(&record),
         siblings: group(&siblings(store, &record)?, frame),
     };
     Ok(page.render()?)
+}
+
+fn meant(classified: &Classified, frame: &Frame) -> Meant {
+    let Decision { class, rule, name, level, says } = classified.decision.clone();
+    let link = match rule {
+        RuleKind::Request => link::request(&name),
+        RuleKind::Window | RuleKind::Blackout => "/requests".to_owned(),
+        RuleKind::Exception => format!("/exceptions#{name}"),
+        RuleKind::Past | RuleKind::Undone if !name.is_empty() => format!("/changes/{name}"),
+        RuleKind::Past | RuleKind::Undone | RuleKind::Package | RuleKind::Nothing => String::new(),
+    };
+    let before = |replaced: &Replaced| Before {
+        until: Moment::new(replaced.until, frame.now),
+        words: class_words(replaced.decision.class),
+        says: replaced.decision.says.clone(),
+    };
+    Meant {
+        class: class.map_or("unclassed", ChangeClass::as_str),
+        words: class_words(class),
+        says,
+        rule: rule.as_str(),
+        name,
+        link,
+        level: level.map_or("", Level::as_str),
+        at: Moment::new(classified.decided_at, frame.now),
+        earlier: classified.earlier.iter().map(before).collect(),
+    }
 }
 
 /// The other changes of the same version.

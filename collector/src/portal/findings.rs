@@ -45,6 +45,7 @@ pub(super) struct FindingRow {
 struct Page {
     style: &'static str,
     host: String,
+    service: String,
     all: bool,
     findings: Vec<FindingRow>,
 }
@@ -116,11 +117,40 @@ pub(super) fn page(
         limit: MAX_LIMIT,
         ..FindingFilter::default()
     };
+    let service = query.get("service").unwrap_or_default();
+    let found = if service.is_empty() {
+        store.findings(&filter)?
+    } else {
+        of_service(store, (service, frame), &filter)?
+    };
     let page = Page {
         style: STYLE_PATH,
         host: query.get("host").unwrap_or_default().to_owned(),
+        service: service.to_owned(),
         all,
-        findings: finding_rows(&store.findings(&filter)?, permits, frame)?,
+        findings: finding_rows(&found, permits, frame)?,
     };
     Ok(page.render()?)
+}
+
+/// What `filter` asks for on the hosts behind `service`: those whose groups its calls pass, and
+/// those that serve it where they stand.
+fn of_service(
+    store: &dyn Reader,
+    (service, frame): (&str, &Frame),
+    filter: &FindingFilter,
+) -> Result<Vec<FindingRecord>, PageError> {
+    let mut found = Vec::new();
+    for host in store.hosts()? {
+        let serves = frame.config.served(&frame.config.place(&host.id, host.kind));
+        let serves = serves.iter().any(|served| served.service.as_deref() == Some(service));
+        if !serves || filter.host.as_ref().is_some_and(|only| *only != host.id) {
+            continue;
+        }
+        found.extend(store.findings(&FindingFilter { host: Some(host.id), ..filter.clone() })?);
+        if found.len() >= MAX_LIMIT as usize {
+            break;
+        }
+    }
+    Ok(found)
 }

@@ -1,7 +1,8 @@
 //! One host: how it stands, what drifted, what it reports, what changed.
 
 use askama::Template;
-use driftline_protocol::ids::HostId;
+use driftline_protocol::ids::{HostId, SourceName};
+use driftline_protocol::wire::{AgentStatus, Budget, Usage};
 use jiff::SignedDuration;
 
 use super::findings::{FindingRow, finding_rows};
@@ -23,6 +24,8 @@ struct Page {
     kind: &'static str,
     state: &'static str,
     agent: String,
+    usage: Option<String>,
+    stopped: Vec<Stopped>,
     seen: Moment,
     enrolled: Moment,
     equality: &'static str,
@@ -33,6 +36,13 @@ struct Page {
     groups: Vec<Group>,
     timeline: String,
     events: Vec<(Moment, &'static str, String)>,
+}
+
+/// A source whose last pass passed its budget.
+struct Stopped {
+    source: String,
+    used: &'static str,
+    setting: &'static str,
 }
 
 struct Approval {
@@ -82,6 +92,8 @@ pub(super) fn page(
         kind: record.kind.as_str(),
         state: host_state(&record, frame),
         agent: record.agent_version.clone(),
+        usage: frame.agent.as_ref().map(usage),
+        stopped: frame.agent.iter().flat_map(|agent| &agent.over_budget).map(stopped).collect(),
         seen: Moment::new(record.last_seen, frame.now),
         enrolled: Moment::new(record.enrolled_at, frame.now),
         equality: equality(&record),
@@ -100,6 +112,25 @@ pub(super) fn page(
             .collect(),
     };
     Ok(page.render()?)
+}
+
+/// What the agent itself uses, for people.
+fn usage(agent: &AgentStatus) -> String {
+    let Usage { cpu_ms, memory_bytes, open_files } = agent.usage;
+    let megabytes = memory_bytes / 1_000_000;
+    format!(
+        "{megabytes} MB of memory, {} s of CPU time since it started, {open_files} open files",
+        cpu_ms / 1_000
+    )
+}
+
+fn stopped((source, budget): (&SourceName, &Budget)) -> Stopped {
+    let (used, setting) = match budget {
+        Budget::Cpu => ("more CPU time", "cpu_seconds"),
+        Budget::Memory => ("more memory", "memory_bytes"),
+        Budget::Reads => ("more reading", "read_bytes"),
+    };
+    Stopped { source: source.to_string(), used, setting }
 }
 
 /// What equal fingerprints on two hosts mean.

@@ -63,6 +63,11 @@ fn address<'a>(path: &str, fields: impl Iterator<Item = (&'a str, &'a str)>) -> 
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
+/// The open findings on the hosts behind a service.
+pub(super) fn findings_of(service: &str) -> String {
+    address("/findings", [("service", service)].into_iter())
+}
+
 /// The page of a host.
 pub(super) fn host(host: &HostId) -> String {
     format!("/hosts/{host}")
@@ -81,6 +86,12 @@ pub(super) fn part(host: &HostId, source: &SourceName, part: &PartName) -> Strin
 /// One change.
 pub(super) fn change(id: ChangeId) -> String {
     format!("/changes/{}", id.0)
+}
+
+/// One change request, by `source/id`.
+pub(super) fn request(name: &str) -> String {
+    let (source, id) = name.split_once('/').unwrap_or((name, ""));
+    address("/requests", [("source", source), ("id", id)].into_iter())
 }
 
 /// The timeline of one host.

@@ -3,8 +3,8 @@
 use askama::Template;
 
 use super::cases::{SuspectRow, row};
-use super::{Frame, PageError, Reader, STYLE_PATH};
-use crate::api::suspects::{BaseRate, base_rates};
+use super::{Frame, PageError, Reader, STYLE_PATH, calibration};
+use crate::api::suspects::{BaseRate, base_rates, said_last};
 use crate::store::SuspectFilter;
 
 #[derive(Template)]
@@ -15,6 +15,7 @@ struct Page {
     kind: String,
     rates: Vec<BaseRate>,
     tiers: Vec<BaseRate>,
+    calibration: String,
 }
 
 /// Draws the page.
@@ -26,13 +27,15 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, id: &str) -> Result<String
     let number = id.parse().map_err(|_| unknown())?;
     let filter = SuspectFilter { number: Some(number), limit: 1, ..SuspectFilter::default() };
     let suspect = store.suspects(&filter)?.pop().ok_or_else(unknown)?;
-    let (rates, tiers) = base_rates(&store.outcomes()?);
+    let outcomes = store.outcomes()?;
+    let (rates, tiers) = base_rates(&outcomes);
     let page = Page {
         style: STYLE_PATH,
         kind: suspect.kind.clone(),
         suspect: row(&suspect, frame),
         rates,
         tiers,
+        calibration: calibration::draw(said_last(&outcomes).into_values()),
     };
     Ok(page.render()?)
 }

@@ -9,18 +9,22 @@ use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::ledger::Chain;
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::{Content, Domain, Observed, Part, Reading, Reason};
-use driftline_protocol::wire::HostKind;
+use driftline_protocol::wire::{AgentStatus, Budget, HostKind, Usage};
 
 use super::*;
 use crate::analysis::cases::{Candidate, Exposure};
 use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
+use crate::analysis::classify::scope::{IntentScope, Level};
+use crate::analysis::classify::{ChangeClass, Classified, Decision, RuleKind};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
 use crate::analysis::rules::{Pack, RuleSet, shipped};
 use crate::standards::Standards;
 use crate::store::memory::Memory;
 use crate::store::{
-    Append, CaseFacts, CaseReading, CaseRecord, EventKind, EventRecord, HostRecord, NewPart,
-    Origin, Outcome, OutcomeRecord, Step, SuspectRecord, Unread, VersionRecord, VersionStep,
+    Append, CaseFacts, CaseReading, CaseRecord, ChangeId, EventKind, EventRecord, HostRecord,
+    Judgement, NewPart, Origin, Outcome, OutcomeRecord, Step, SuspectRecord, Unread, VersionRecord,
+    VersionStep,
 };
 
 /// Every pack that comes with the program.
@@ -40,10 +44,20 @@ fn frame() -> Frame {
         now: at("2026-11-22T12:00:00Z"),
         stale_after: SignedDuration::from_secs(180),
         dormant_after: SignedDuration::from_hours(720),
-        mapper: crate::config::load::parse("t", "[[host]]\nname='x'\nservice='voice'")
+        config: crate::config::load::parse("t", "[[host]]\nname='x'\nservice='voice'")
             .unwrap()
-            .mapper(),
+            .into(),
         cases_known: Some(at("2026-11-22T11:00:00Z")),
+        cases: None,
+        levels: [(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])]
+            .into_iter()
+            .collect::<ServiceLevels>()
+            .into(),
+        agent: Some(AgentStatus {
+            over_budget: [("files".parse().unwrap(), Budget::Reads)].into(),
+            usage: Usage { cpu_ms: 61_500, memory_bytes: 15_400_000, open_files: 12 },
+            ..AgentStatus::default()
+        }),
     }
 }
 
@@ -198,6 +212,33 @@ fn suspect() -> SuspectRecord {
     }
 }
 
+fn request() -> ChangeRequest {
+    ChangeRequest {
+        source: "itsm".into(),
+        id: HOSTILE.into(),
+        kind: RequestKind::Emergency,
+        approval: Approval::Requested,
+        start: at(EARLIER),
+        end: at("2026-11-22T13:00:00Z"),
+        scope: IntentScope { hosts: vec![HOSTILE.into()], ..IntentScope::default() },
+        url: "https://itsm.example/1".into(),
+        received_at: at(EARLIER),
+    }
+}
+
+fn judgement() -> Judgement {
+    let decision = |class| Decision {
+        class: Some(class),
+        rule: RuleKind::Request,
+        name: request().name(),
+        level: Some(Level::Host),
+        says: HOSTILE.into(),
+    };
+    let first = Classified::first(decision(ChangeClass::Unapproved), at(EARLIER));
+    let classified = first.again(decision(ChangeClass::OutOfScope), at(EARLIER)).unwrap();
+    Judgement { change: ChangeId(1), classified }
+}
+
 fn outcome() -> OutcomeRecord {
     OutcomeRecord {
         suspect: 1,
@@ -244,6 +285,8 @@ fn fleet() -> Memory {
             Step::CaseReading(reading()),
             Step::Suspects(vec![suspect()]),
             Step::Outcome(outcome()),
+            Step::ChangeRequests(vec![request()]),
+            Step::Judged(vec![judgement()]),
         ])
         .unwrap();
     store
@@ -299,20 +342,33 @@ fn a_service_path_shows_each_hop_with_its_hosts() {
 fn no_text_of_a_host_becomes_markup() {
     let store = fleet();
     let mut seen = 0;
-    let pages = ["/", "/hosts/sbc1", "/hosts/sbc1/files", "/timeline", "/findings", "/changes/1"];
-    for address in pages.into_iter().chain(["/cases", "/suspects/1"]) {
+    let pages = [
+        "/",
+        "/hosts/sbc1",
+        "/hosts/sbc1/files",
+        "/timeline",
+        "/findings",
+        "/changes/1",
+        "/requests",
+    ];
+    for address in pages.into_iter().chain(["/cases", "/suspects/1", "/requests"]) {
         let html = get(&store, address).unwrap();
         assert!(!html.contains("<script"), "{address} carries a script of the host");
         assert!(!html.contains(" style="), "{address} has an inline style");
         seen += usize::from(html.contains("&#60;script") || html.contains("&lt;script"));
     }
-    assert!(seen >= 7, "the hostile text is not on the pages at all");
+    assert!(seen >= 9, "the hostile text is not on the pages at all");
 }
 
 #[test]
 fn a_query_that_cannot_be_is_refused_with_what_it_should_be() {
     let store = fleet();
-    for address in ["/timeline?from=yesterday", "/timeline?kind=x", "/timeline?host=A%20B"] {
+    for address in [
+        "/timeline?from=yesterday",
+        "/timeline?kind=x",
+        "/timeline?class=x",
+        "/timeline?host=A%20B",
+    ] {
         assert!(matches!(get(&store, address), Err(PageError::Query { .. })), "{address}");
     }
     for address in ["/hosts/none", "/changes/99", "/hosts/sbc1/none", "/x"] {
@@ -350,6 +406,85 @@ fn cases_stand_beside_changes_with_their_evidence() {
         assert!(html.to_lowercase().contains(&text.to_lowercase()), "{text} is not on {html}");
     }
     assert!(get(&fleet(), "/cases?from=2026-11-22T10:00:00Z").unwrap().contains("No change of"));
+}
+
+/// Thirty hosts that nobody has agreed on and no rule looks at: each has an address of its own, a
+/// site's server and a file of its own; five are misconfigured, and one cannot be read at all.
+fn first_day() -> Memory {
+    const PLANTED: [(usize, usize, &str); 5] = [
+        (3, 0, "codec"),
+        (7, 2, "dscp"),
+        (12, 4, "dns"),
+        (20, 6, "PermitRootLogin"),
+        (29, 8, "ntp"),
+    ];
+    let mut store = Memory::new();
+    for number in 0..30_usize {
+        let id: HostId = format!("pbx-{number:02}").parse().unwrap();
+        let mut manifest = BTreeMap::new();
+        let mut kept = Vec::new();
+        for file in 0..10_usize {
+            let mut part = part("alike");
+            let Part::Observed(observed) = &mut part else { unreachable!() };
+            let mut say = |key: &str, value: String| {
+                observed.items.insert(ItemKey::of([key]), item(&value));
+            };
+            say("address", format!("192.0.2.{number}"));
+            say("server", if number < 10 { "north" } else { "south" }.to_owned());
+            say("version", if number.is_multiple_of(3) { "1.1" } else { "1.0" }.to_owned());
+            for (host, _, key) in PLANTED.into_iter().filter(|(_, place, _)| *place == file) {
+                say(key, if host == number { "wrong" } else { "right" }.to_owned());
+            }
+            if number == 5 && file == 0 {
+                part = Part::Unobserved(Reason::Denied);
+            }
+            let new = NewPart::new(part);
+            manifest.insert(PartName::from_bytes(format!("/etc/{file}").as_bytes()), *new.digest());
+            kept.push(new);
+        }
+        store.keep_parts(&kept, at(EARLIER)).unwrap();
+        let manifest = Manifest(manifest);
+        let mut step = version(1, &manifest, &manifest);
+        step.host = id.clone();
+        let host = HostRecord { id, ..record() };
+        store.apply(&[Step::Host(host), Step::Version(Box::new(step))]).unwrap();
+    }
+    store
+}
+
+#[test]
+fn on_the_first_day_what_is_misconfigured_stands_among_the_first_ten() {
+    let html = get(&first_day(), "/outliers").unwrap();
+    let rows: Vec<&str> = html.split("<tr><td>").skip(1).take(10).collect();
+    for (host, key) in [
+        ("pbx-03", "codec"),
+        ("pbx-07", "dscp"),
+        ("pbx-12", "dns"),
+        ("pbx-20", "PermitRootLogin"),
+        ("pbx-29", "ntp"),
+    ] {
+        let told = |row: &&str| row.contains(host) && row.contains(key) && row.contains("wrong");
+        assert!(rows.iter().any(|row| told(row)), "{key} of {host} is not among {rows:#?}");
+    }
+    assert!(!html.contains(">pbx-05<"), "what cannot be read is not odd");
+    assert!(get(&first_day(), "/outliers?host=pbx-07").unwrap().contains("dscp"));
+    let refused = get(&first_day(), "/outliers?group=none");
+    assert!(matches!(refused, Err(PageError::Query { field: "group", .. })));
+}
+
+#[test]
+fn a_change_says_what_was_meant_by_it_and_what_was_held_before() {
+    let html = get(&fleet(), "/changes/1").unwrap();
+    for text in ["out of scope", "Rule: request", "matched on the host", "unapproved"] {
+        assert!(html.contains(text), "{text} is not on {html}");
+    }
+    let found = |address: &str| get(&fleet(), address).unwrap().contains("/changes/1\"");
+    assert!(found("/timeline?class=out_of_scope") && !found("/timeline?class=expected"));
+    let requests = get(&fleet(), "/requests?source=itsm").unwrap();
+    for text in ["emergency", "requested", "https://itsm.example/1", "open"] {
+        assert!(requests.contains(text), "{text} is not on {requests}");
+    }
+    assert!(get(&fleet(), "/requests?id=none").unwrap().contains("No change request matches"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use driftline_protocol::ids::{HostId, PartName, SourceName};
 use super::value::Row;
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
 use crate::analysis::change::ChangeKind;
+use crate::analysis::classify::ChangeClass;
 use crate::store::{ChangeFilter, ChangeId, ChangeRecord, DEFAULT_LIMIT};
 
 /// Changes that one version brought to one part.
@@ -57,6 +58,7 @@ struct Page {
     from: String,
     to: String,
     kinds: Vec<(&'static str, bool)>,
+    classes: Vec<(&'static str, bool)>,
     groups: Vec<Group>,
     older: Option<String>,
 }
@@ -72,6 +74,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         source: query.id::<SourceName>("source", "the name of a source")?,
         part: query.id::<PartName>("part", "the name of a file or table")?,
         kinds: kinds(query)?,
+        classes: classes(query)?,
         from: query.moment("from")?,
         to: query.moment("to")?,
         before: query.id::<i64>("before", "the number of a change")?.map(ChangeId),
@@ -82,6 +85,8 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
     let last = changes.last().filter(|_| full);
     let chosen = query.get("kind").unwrap_or("semantic").to_owned();
     let kinds = ["semantic", "all"].into_iter().chain(ChangeKind::ALL.map(ChangeKind::as_str));
+    let chosen_class = query.get("class").unwrap_or("any").to_owned();
+    let classes = std::iter::once("any").chain(ChangeClass::ALL.map(ChangeClass::as_str));
     let page = Page {
         style: STYLE_PATH,
         host: field("host"),
@@ -90,10 +95,22 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         from: field("from"),
         to: field("to"),
         kinds: kinds.map(|kind| (kind, kind == chosen)).collect(),
+        classes: classes.map(|class| (class, class == chosen_class)).collect(),
         groups: group(&changes, frame),
         older: last.map(|change| query.with("/timeline", "before", &change.id.0.to_string())),
     };
     Ok(page.render()?)
+}
+
+/// The classes asked for; any unless the query says otherwise.
+fn classes(query: &Query) -> Result<Vec<ChangeClass>, PageError> {
+    let word = query.get("class").unwrap_or("any");
+    if word == "any" {
+        return Ok(Vec::new());
+    }
+    let found = ChangeClass::ALL.into_iter().find(|class| class.as_str() == word);
+    let rule = "any or a class of change, such as unauthorised";
+    found.map(|class| vec![class]).ok_or(PageError::Query { field: "class", rule })
 }
 
 /// The kinds asked for: what means something unless the query says otherwise.

@@ -3,6 +3,7 @@
 use driftline_protocol::item::{Item, ItemValue};
 
 use crate::analysis::change::ChangeKind;
+use crate::analysis::classify::ChangeClass;
 use crate::analysis::lines::{LineChange, line_diff};
 use crate::store::ChangeRecord;
 
@@ -90,6 +91,12 @@ pub(super) struct Row {
     pub before: String,
     /// The value after.
     pub after: String,
+    /// What was meant by it, as a name of the style sheet; empty where nobody judged it.
+    pub class: &'static str,
+    /// The same for people.
+    pub class_words: String,
+    /// Why, in a sentence.
+    pub because: String,
 }
 
 impl Row {
@@ -116,14 +123,24 @@ impl Row {
             | ChangeKind::Cosmetic
             | ChangeKind::Recast => sides(change.before.as_ref(), change.after.as_ref()),
         };
+        let decision = record.classified.as_ref().map(|classified| &classified.decision);
+        let class = decision.and_then(|decision| decision.class);
         Self {
             link: super::link::change(record.id),
             kind: change.kind.as_str(),
             key,
             before,
             after,
+            class: class.map_or("", ChangeClass::as_str),
+            class_words: class_words(class),
+            because: decision.map_or_else(String::new, |decision| decision.says.clone()),
         }
     }
+}
+
+/// A class as people read it.
+pub(super) fn class_words(class: Option<ChangeClass>) -> String {
+    class.map_or_else(|| "no class".to_owned(), |class| class.as_str().replace('_', " "))
 }
 
 /// Two values beside each other; of a text that no format claims, only the lines that differ.

@@ -6,40 +6,20 @@
 //! after a start everything is read once more, which changes nothing.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::fs::{Mode, OFlags};
 use tokio::sync::watch;
 
 use super::case_intake::{self, Taken};
+use super::folders::{LOOK_EVERY, SETTLED, Stamp, list, open, stamp_of};
 use super::state::Collector;
 use super::upkeep::goes_on;
 use crate::config::CaseSource;
 use crate::store::CaseReading;
 use crate::writer::WriteError;
-
-/// How often folders are looked at: cases are told in minutes, not in seconds.
-const LOOK_EVERY: Duration = Duration::from_secs(15);
-
-/// How long a file must have been left alone before it is read.
-const SETTLED: Duration = Duration::from_secs(2);
-
-/// The most files of one folder that are looked at, by name the last ones.
-const FILES: usize = 10_000;
-
-/// Which endings name a file of cases.
-const ENDINGS: [&str; 4] = ["csv", "json", "ndjson", "jsonl"];
-
-/// A file as it was when it was last read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    written: SystemTime,
-    bytes: u64,
-}
 
 /// What is known of the files of all folders.
 #[derive(Debug, Default)]
@@ -85,8 +65,7 @@ async fn look_at(
                 path.parent() != Some(folder) || files.iter().any(|(listed, _)| listed == path)
             });
             for (path, stamp) in files {
-                // A time to come is another clock's, not a file that is still being written.
-                if stamp.written.elapsed().unwrap_or(settled) < settled {
+                if stamp.is_fresh(settled) {
                     continue;
                 }
                 if known.files.get(&path).is_none_or(|(read, _)| *read != stamp) {
@@ -96,7 +75,7 @@ async fn look_at(
                     known.files.insert(path.clone(), (stamp.clone(), whole));
                 }
                 if let Some((stamp, wrong)) = known.files.get(&path) {
-                    through = through.max(Timestamp::try_from(stamp.written).ok());
+                    through = through.max(stamp.written());
                     problem = wrong.clone().unwrap_or(problem);
                 }
             }
@@ -139,48 +118,4 @@ async fn read(
     let problem = taken.problem().or(grew.then(|| "it was written while it was read".to_owned()));
     let problem = problem.map(|problem| format!("{name}: {problem}"));
     Ok((taken, problem))
-}
-
-/// Opens a regular file, whatever was put into its place since it was listed: a link leads nowhere
-/// and a pipe is not waited for.
-fn open(path: &Path) -> std::io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::RDONLY;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
-        return Err(std::io::Error::other("it is no regular file"));
-    }
-    Ok(file)
-}
-
-/// The files of cases in `folder` by name, and what was wrong with those left out.
-fn list(folder: &Path) -> std::io::Result<(Vec<(PathBuf, Stamp)>, String)> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if ENDINGS.contains(&ending) && !hidden {
-            paths.push(path);
-        }
-    }
-    paths.sort_unstable();
-    let first = paths.len().saturating_sub(FILES);
-    let mut problem = String::new();
-    if first > 0 {
-        problem = format!("{first} files beyond {FILES} are not read; move old ones away");
-    }
-    let mut files = Vec::new();
-    for path in paths.into_iter().skip(first) {
-        match fs::metadata(&path) {
-            Ok(_) => files.extend(stamp_of(&path).map(|stamp| (path, stamp))),
-            Err(error) => problem = format!("{}: {error}", path.display()),
-        }
-    }
-    Ok((files, problem))
-}
-
-/// When a regular file was written and how large it is.
-fn stamp_of(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    Some(Stamp { written: metadata.modified().ok()?, bytes: metadata.len() })
 }

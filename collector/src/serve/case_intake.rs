@@ -21,6 +21,9 @@ use crate::writer::WriteError;
 /// How many cases are made durable together: some milliseconds of the writer.
 const GROUP: usize = 500;
 
+/// So far ahead of our clock a case may be opened: a day, for clocks and zones that are wrong.
+const FUTURE_SECONDS: i64 = 24 * 3_600;
+
 /// How many groups wait between reader and writer.
 const WAITING: usize = 2;
 
@@ -61,7 +64,8 @@ pub async fn take(
     let (send, mut groups) = mpsc::channel::<Vec<CaseRow>>(WAITING);
     // The configuration was checked; a zone that vanished since is taken for UTC.
     let zone = TimeZone::get(&source.timezone).unwrap_or(TimeZone::UTC);
-    let form = CaseForm { zone, columns: source.columns.clone() };
+    let latest = Timestamp::now().as_second() + FUTURE_SECONDS;
+    let form = CaseForm { zone, columns: source.columns.clone(), latest };
     let reading = tokio::task::spawn_blocking(move || {
         let mut group = Vec::with_capacity(GROUP);
         let read = read_rows(reader, &form, &mut |row| {

@@ -15,9 +15,10 @@ use super::state::Collector;
 use super::upkeep::goes_on;
 use crate::analysis::cases::Stream;
 use crate::analysis::volume::{self, Bucket, Buckets, CellKey, Method, VolumeSettings};
-use crate::config::{Config, Mapper};
+use crate::config::Config;
 use crate::ingest::{Context, Decided};
-use crate::pass::{self, PassInput, Prepared};
+use crate::pass::levels::{ServiceLevels, UNMAPPED, service_levels};
+use crate::pass::{self, Cached, PassInput, Prepared};
 use crate::store::{MAX_LIMIT, PassRecord, Step, StoreError, SuspectFilter, SuspectRecord, Totals};
 use crate::writer::{Reads, WriteError};
 
@@ -26,9 +27,6 @@ const GROUP: usize = 200;
 
 /// The chance that a quiet hour of a service is above its bound: once in six weeks.
 pub const ALPHA: f64 = 0.001;
-
-/// The label of services and sites that the configuration does not name.
-pub const UNMAPPED: &str = "unmapped";
 
 /// What the newest pass came to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,16 +51,40 @@ pub struct Correlated {
 
 /// What is known of the newest pass; empty before the first.
 #[derive(Debug, Default)]
-pub struct Latest(Mutex<Option<Arc<Correlated>>>);
+pub struct Latest {
+    pass: Held<Option<Arc<Correlated>>>,
+    cases: Held<Option<Arc<Cached>>>,
+    levels: Held<Arc<ServiceLevels>>,
+}
 
 impl Latest {
     /// What the newest pass came to.
     pub fn get(&self) -> Option<Arc<Correlated>> {
+        self.pass.get()
+    }
+
+    /// The cases the newest pass read, so that pages need not read them again.
+    pub fn cases(&self) -> Option<Arc<Cached>> {
+        self.cases.get()
+    }
+
+    /// Where open cases stood a moment ago.
+    pub fn levels(&self) -> Arc<ServiceLevels> {
+        self.levels.get()
+    }
+}
+
+/// A value that one task sets and others take.
+#[derive(Debug, Default)]
+struct Held<T>(Mutex<T>);
+
+impl<T: Clone> Held<T> {
+    fn get(&self) -> T {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, correlated: Correlated) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(correlated));
+    fn set(&self, value: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = value;
     }
 }
 
@@ -107,19 +129,22 @@ async fn once(collector: &Arc<Collector>, last: &mut Option<Given>) -> Result<()
     let before = last.take();
     let made = tokio::task::spawn_blocking(move || {
         let given = given(&*store, &config)?;
+        let levels = service_levels(&*store, &config, Timestamp::now())?;
         if before.as_ref() == Some(&given) {
-            return Ok((given, None));
+            return Ok((given, levels, None));
         }
-        Ok::<_, StoreError>((given, make(&*store, &config)?))
+        Ok::<_, StoreError>((given, levels, make(&*store, &config)?))
     });
     let made = made.await.map_err(|_| {
         collector.live.count_panic("upkeep");
         PassError::Broke
     })?;
-    let (given, made) = made?;
-    if let Some(Made { correlated, pass, said, gone }) = made {
+    let (given, levels, made) = made?;
+    collector.correlated.levels.set(Arc::new(levels));
+    if let Some(Made { correlated, cached, pass, said, gone }) = made {
         keep(collector, pass, (said, gone)).await?;
-        collector.correlated.set(correlated);
+        collector.correlated.pass.set(Some(Arc::new(correlated)));
+        collector.correlated.cases.set(Some(Arc::new(cached)));
     }
     *last = Some(given);
     Ok(())
@@ -139,6 +164,7 @@ fn given(store: &dyn Reads, config: &Arc<Config>) -> Result<Given, StoreError> {
 /// What a pass came to, to be kept.
 struct Made {
     correlated: Correlated,
+    cached: Cached,
     pass: PassRecord,
     /// What is new.
     said: Vec<SuspectRecord>,
@@ -170,7 +196,8 @@ fn make(store: &dyn Reads, config: &Config) -> Result<Option<Made>, StoreError> 
     let input = serde_json::to_value(&prepared.input).unwrap_or_default();
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let pass = PassRecord { number, at: correlated.at, input, took_ms };
-    Ok(Some(Made { correlated, pass, said, gone }))
+    let cached = Cached { stream, from: prepared.input.from, mapper: prepared.input.mapper };
+    Ok(Some(Made { correlated, cached, pass, said, gone }))
 }
 
 async fn keep(
@@ -223,18 +250,15 @@ fn sum_up(stream: &Stream, prepared: &Prepared, began: Instant) -> Correlated {
         took: began.elapsed().as_secs_f64(),
         left_out: prepared.left_out,
         opened,
-        volumes: volumes(stream, mapper, *watermark),
+        volumes: volumes(stream, &prepared.input),
         suspects: BTreeMap::new(),
         unmapped,
     }
 }
 
 /// The expected count and the bound of each configured service in the hour before `watermark`.
-fn volumes(
-    stream: &Stream,
-    mapper: &Mapper,
-    watermark: Timestamp,
-) -> BTreeMap<String, (Option<f64>, Option<f64>)> {
+fn volumes(stream: &Stream, input: &PassInput) -> BTreeMap<String, (Option<f64>, Option<f64>)> {
+    let PassInput { mapper, watermark, days_off, .. } = input;
     let settings = VolumeSettings {
         bucket: Bucket::Hour,
         by: vec![CellKey::Service],
@@ -242,9 +266,9 @@ fn volumes(
         alpha: ALPHA,
         zone: TimeZone::UTC,
         until: Some(watermark.as_second()),
-        holidays: Vec::new(),
+        holidays: days_off.clone(),
     };
-    let hour = watermark.checked_sub(SignedDuration::from_hours(1)).unwrap_or(watermark);
+    let hour = watermark.checked_sub(SignedDuration::from_hours(1)).unwrap_or(*watermark);
     let buckets = Buckets::of(stream, &settings);
     // More services than rows allow have no bound rather than a wrong one.
     let cells = volume::count(stream, &settings, &buckets).unwrap_or_default();

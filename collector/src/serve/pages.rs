@@ -50,8 +50,10 @@ fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
     let correlated = collector.correlated.get();
     let view = View {
         correlated: correlated.as_deref(),
+        levels: &collector.correlated.levels(),
         feeds: collector.read.case_feeds()?,
         probes: probes(collector, &fleet)?,
+        request_readings: collector.request_readings.all(),
         now,
         config: &settings.config,
         url: &collector.url(),

@@ -8,6 +8,8 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
+use driftline_protocol::ids::HostId;
+use driftline_protocol::wire::AgentStatus;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::Refusal;
@@ -29,7 +31,10 @@ pub(super) fn router() -> Router<Arc<Collector>> {
         .route("/hosts/{host}/{source}", get(page))
         .route("/timeline", get(page))
         .route("/changes/{id}", get(page))
+        .route("/requests", get(page))
         .route("/findings", get(page))
+        .route("/outliers", get(page))
+        .route("/rollouts", get(page))
         .route("/exceptions", get(page))
         .route("/cases", get(page))
         .route("/suspects/{number}", get(page).post(say))
@@ -49,15 +54,18 @@ async fn style() -> impl IntoResponse {
 async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<Response, Refusal> {
     collector.person(&headers, Scope::Read)?;
     let settings = collector.settings();
-    let config = settings.config;
+    let config = Arc::clone(&settings.config);
     let frame = Frame {
         now: Timestamp::now(),
         stale_after: signed(config.stale()),
         dormant_after: signed(config.dormant()),
-        mapper: config.mapper(),
+        config,
         cases_known: collector.correlated.get().map(|latest| latest.watermark),
+        cases: collector.correlated.cases(),
+        levels: collector.correlated.levels(),
+        agent: agent(&collector, uri.path()).await?,
     };
-    let counts = uri.path() == "/cases";
+    let counts = matches!(uri.path(), "/cases" | "/outliers" | "/rollouts");
     let turn = if counts { suspects::COUNTING.acquire().await.ok() } else { None };
     let drawn = tokio::task::spawn_blocking(move || {
         let query = Query::parse(uri.query().unwrap_or_default());
@@ -70,6 +78,13 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
         Ok(html) => (StatusCode::OK, security(), Html(html)).into_response(),
         Err(error) => refused(&error),
     })
+}
+
+/// How the agent of the host fares whose page is at `path`; nothing for any other page.
+async fn agent(collector: &Collector, path: &str) -> Result<Option<AgentStatus>, Refusal> {
+    let id = path.strip_prefix("/hosts/").and_then(|id| id.parse::<HostId>().ok());
+    let Some(id) = id else { return Ok(None) };
+    Ok(collector.fleet().await?.hosts.remove(&id).and_then(|host| host.status))
 }
 
 /// What a person says of a suspect, by the form of its page.

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::answer::Refusal;
 use super::body::Budget;
 use super::correlation::Latest;
+use super::request_intake::Readings;
 use crate::auth::{EnrolmentSecret, Keys, Person, browser};
 use crate::config::Config;
 use crate::ingest::{Context, FleetView, Ingest};
@@ -39,6 +40,8 @@ pub struct Collector {
     pub ingest_duration: Histogram,
     /// What the newest correlation pass came to.
     pub correlated: Latest,
+    /// How the newest readings of change requests went.
+    pub request_readings: Readings,
     /// The address listened on.
     pub address: SocketAddr,
     /// Whether connections are encrypted.
@@ -92,6 +95,7 @@ impl Collector {
             ingest_duration: Histogram::with_opts(options)
                 .expect("the table's names are valid and its buckets grow; a test reads them"),
             correlated: Latest::default(),
+            request_readings: Readings::default(),
             address,
             tls: settings.config.tls.is_some(),
             settings: RwLock::new(settings),
@@ -181,7 +185,7 @@ impl Collector {
         let public = self.settings().config.public_url.clone();
         browser::check_name(headers, self.address, public.as_deref())
             .map_err(Refusal::malformed)?;
-        Ok(Person { name: "loopback".into() })
+        Ok(Person { name: "loopback".into(), is_local: true })
     }
 
     /// The person who may change something.
@@ -194,12 +198,13 @@ impl Collector {
         browser::check_change(headers, public.as_deref()).map_err(Refusal::malformed)?;
         Ok(person)
     }
-    /// The system that may send cases.
+
+    /// The system that may send what `scope` says.
     ///
     /// # Errors
-    /// As [`Collector::person`] with the scope `cases`, and what [`browser::check_import`] refuses.
-    pub fn case_system(&self, headers: &HeaderMap) -> Result<Person, Refusal> {
-        let person = self.person(headers, Scope::Cases)?;
+    /// As [`Collector::person`], and what [`browser::check_import`] refuses.
+    pub fn system(&self, headers: &HeaderMap, scope: Scope) -> Result<Person, Refusal> {
+        let person = self.person(headers, scope)?;
         let public = self.settings().config.public_url.clone();
         browser::check_import(headers, public.as_deref()).map_err(Refusal::malformed)?;
         Ok(person)

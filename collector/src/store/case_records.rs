@@ -230,6 +230,27 @@ pub struct CountedCase<'a> {
     pub category: &'a str,
 }
 
+/// One case that somebody is still to do something about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenCase<'a> {
+    /// The source.
+    pub source: &'a str,
+    /// When it was opened, in seconds since 1970, UTC.
+    pub opened_at: i64,
+    /// When it must be resolved, in seconds since 1970, UTC.
+    pub due_at: Option<i64>,
+    /// The service, as its system writes it.
+    pub service: &'a str,
+    /// The site, as its system writes it.
+    pub site: &'a str,
+    /// The category, as its system writes it.
+    pub category: &'a str,
+    /// Who works on it.
+    pub team: &'a str,
+    /// How urgent it is.
+    pub priority: &'a str,
+}
+
 /// What pages, commands and the engine ask about cases.
 pub trait ReadCases: Send + Sync {
     /// Cases, newest opened first, then by number.
@@ -245,6 +266,14 @@ pub trait ReadCases: Send + Sync {
         of: (Timestamp, CasesKnown),
         limit: u64,
         take: &mut dyn FnMut(CountedCase<'_>),
+    ) -> Result<(), StoreError>;
+
+    /// Gives each case that counts once and is still open to `take`, those that must be resolved
+    /// first before the others, at most `limit`.
+    fn each_open_case(
+        &self,
+        limit: u64,
+        take: &mut dyn FnMut(OpenCase<'_>),
     ) -> Result<(), StoreError>;
 
     /// How far the knowledge of cases has come.

@@ -47,11 +47,13 @@ pub enum EventKind {
     ExceptionEnded,
     /// A person said what a suspect is.
     Judged,
+    /// A change request that came late had changes judged again.
+    Reclassified,
 }
 
 impl EventKind {
     /// Every kind, in the order of the metric reference.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Enrolled,
         Self::Cloned,
         Self::RolledBack,
@@ -65,6 +67,7 @@ impl EventKind {
         Self::ExceptionMade,
         Self::ExceptionEnded,
         Self::Judged,
+        Self::Reclassified,
     ];
 
     /// The word used in metrics, code and talk.
@@ -83,6 +86,7 @@ impl EventKind {
             Self::ExceptionMade => "exception_made",
             Self::ExceptionEnded => "exception_ended",
             Self::Judged => "judged",
+            Self::Reclassified => "reclassified",
         }
     }
 }

@@ -6,6 +6,7 @@
 mod cases;
 mod exceptions;
 mod findings;
+mod intent;
 mod suspects;
 
 use std::cmp::Reverse;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 
 use super::records::*;
 use super::{Append, Cursor, NewPart, ORPHAN_GRACE, ReadHistory, ReadState, StoreError};
+use crate::analysis::classify::ChangeClass;
 use crate::analysis::exceptions::Exception;
 use crate::analysis::finding::{Finding, FindingId, Status};
 
@@ -41,6 +43,7 @@ struct State {
     totals: Totals,
     cases: cases::Cases,
     exceptions: exceptions::Exceptions,
+    intent: intent::Intent,
     suspects: suspects::Suspects,
 }
 
@@ -112,6 +115,11 @@ impl Append for Memory {
                     state.suspects.keep_pass(pass);
                 }
                 Step::Outcome(outcome) => state.suspects.say(outcome),
+                Step::ChangeRequests(all) => all.iter().for_each(|one| state.intent.keep(one)),
+                Step::Reconsidered(all) => {
+                    all.iter().for_each(|one| state.intent.reconsidered(*one));
+                }
+                Step::Judged(all) => all.iter().for_each(|one| state.judge(one)),
             }
         }
         Ok(new)
@@ -134,6 +142,7 @@ impl Append for Memory {
         state.expire_events(before, &mut left);
         state.cases.expire(before, &mut left);
         state.suspects.expire(before, &mut left);
+        state.intent.expire(before, &mut left);
         state.expire_versions(before, &mut left);
         state.expire_parts(now, &mut left);
         Ok(u64::from(limit) - left)
@@ -190,8 +199,12 @@ impl State {
                     generation: step.version.generation,
                     at: step.version.corrected_at,
                     change: change.clone(),
+                    classified: None,
                 },
             );
+            if change.kind.is_semantic() && step.version.origin != Origin::Import {
+                self.intent.unjudged.insert(id);
+            }
             if step.version.origin != Origin::Import {
                 *self.totals.changes.entry((step.version.domain, change.kind)).or_default() += 1;
             }
@@ -236,6 +249,7 @@ impl State {
         old.sort();
         for (_, id) in take(old, left) {
             self.changes.remove(&id);
+            self.intent.unjudged.remove(&id);
         }
     }
 
@@ -446,11 +460,17 @@ impl State {
     }
 }
 
+fn class_of(record: &ChangeRecord) -> Option<ChangeClass> {
+    record.classified.as_ref().and_then(|classified| classified.decision.class)
+}
+
 fn asked_for(filter: &ChangeFilter, record: &ChangeRecord) -> bool {
     filter.host.as_ref().is_none_or(|host| *host == record.host)
         && filter.source.as_ref().is_none_or(|source| *source == record.source)
         && filter.part.as_ref().is_none_or(|part| *part == record.change.part)
         && (filter.kinds.is_empty() || filter.kinds.contains(&record.change.kind))
+        && (filter.classes.is_empty()
+            || class_of(record).is_some_and(|class| filter.classes.contains(&class)))
         && filter.from.is_none_or(|from| record.at >= from)
         && filter.to.is_none_or(|to| record.at < to)
 }

@@ -15,8 +15,11 @@ use serde::{Deserialize, Serialize};
 use super::Cursor;
 use super::case_records::{CaseReading, CaseRecord};
 pub use super::event_records::{EventKind, EventRecord};
+use super::intent_records::Judgement;
 use super::suspect_records::{OutcomeRecord, PassRecord, SuspectRecord};
 use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::classify::request::ChangeRequest;
+use crate::analysis::classify::{ChangeClass, Classified};
 use crate::analysis::finding::{Finding, FindingKind, Severity};
 
 /// One indivisible step of the store.
@@ -65,6 +68,12 @@ pub enum Step {
     Pass(Box<PassRecord>, Vec<String>),
     /// A person said what a suspect is.
     Outcome(OutcomeRecord),
+    /// Change requests were received: one that says nothing new changes nothing.
+    ChangeRequests(Vec<ChangeRequest>),
+    /// Changes were judged again for these requests, each with the revision that was looked at.
+    Reconsidered(Vec<(i64, i64)>),
+    /// Changes were judged.
+    Judged(Vec<Judgement>),
 }
 
 /// A section version, checked and compared, ready to be made durable.
@@ -221,6 +230,9 @@ pub struct ChangeRecord {
     pub at: Timestamp,
     /// What.
     pub change: Change,
+    /// What was meant by it, once that was judged; comments, re-readings and imports are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classified: Option<Classified>,
 }
 
 /// Which changes are asked for; every field narrows.
@@ -234,6 +246,8 @@ pub struct ChangeFilter {
     pub part: Option<PartName>,
     /// Of these kinds; empty means all.
     pub kinds: Vec<ChangeKind>,
+    /// Of these classes; empty means all, those without one too.
+    pub classes: Vec<ChangeClass>,
     /// At or after.
     pub from: Option<Timestamp>,
     /// Before.
@@ -361,6 +375,8 @@ pub enum Scope {
     Metrics,
     /// Send cases.
     Cases,
+    /// Send change requests.
+    ChangeRequests,
     /// Approve, retire, manage tokens; and read.
     Admin,
 }
@@ -420,6 +436,8 @@ impl SectionRecord {
 pub struct Totals {
     /// Changes by domain and kind, imports left out.
     pub changes: BTreeMap<(Domain, ChangeKind), u64>,
+    /// Classes given to changes, by domain; a change that is judged again counts again.
+    pub classes: BTreeMap<(Domain, ChangeClass), u64>,
     /// Events by kind.
     pub events: BTreeMap<EventKind, u64>,
     /// Distinct parts kept.
@@ -428,6 +446,8 @@ pub struct Totals {
     pub versions: u64,
     /// Cases ever kept.
     pub cases: u64,
+    /// Words of cases left out because there were too many different ones.
+    pub case_words_left_out: u64,
     /// Bytes of the store on disk; 0 in memory.
     pub bytes: u64,
 }

@@ -47,6 +47,17 @@ CREATE TABLE change (
     item_key TEXT,
     before_item,
     after_item
+, class TEXT DEFAULT '', because);
+CREATE TABLE change_request (
+    number INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    id TEXT NOT NULL,
+    starts_at INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    look_from INTEGER,
+    look_to INTEGER,
+    body NOT NULL
 );
 CREATE TABLE correlation_pass (number INTEGER PRIMARY KEY, body NOT NULL);
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -182,10 +193,16 @@ CREATE TABLE version (
     PRIMARY KEY (host, source, ordinal)
 ) WITHOUT ROWID;
 CREATE INDEX case_by_opening ON support_case (opened_at);
+CREATE INDEX case_open ON support_case (due_at, id) WHERE status IN ('open', 'pending') AND parent = '';
 CREATE INDEX case_past_by_case ON case_past (of_case, id);
+CREATE INDEX change_by_class ON change (class, at) WHERE class <> '';
 CREATE INDEX change_by_host ON change (host, at);
 CREATE INDEX change_by_source ON change (source, at);
 CREATE INDEX change_by_time ON change (at);
+CREATE INDEX change_request_by_end ON change_request (ends_at);
+CREATE UNIQUE INDEX change_request_by_id ON change_request (source, id);
+CREATE INDEX change_request_to_look ON change_request (number) WHERE look_from IS NOT NULL;
+CREATE INDEX change_unjudged ON change (id) WHERE class IS NULL;
 CREATE INDEX event_by_host ON event (host, at);
 CREATE INDEX event_by_time ON event (at);
 CREATE INDEX finding_by_time ON finding (is_open, first_seen);

@@ -11,6 +11,7 @@ mod exceptions;
 mod expire;
 mod findings;
 mod history;
+mod intent;
 mod names;
 mod pool;
 mod state;

@@ -6,10 +6,13 @@
 //! FreeSWITCH, Kamailio and stock Linux hosts. Wrong either way hurts: a missed name leaks, a wrong
 //! one hides a setting.
 
+mod harmless;
+
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
 
+pub(super) use self::harmless::is_harmless;
 use crate::item::{ItemKey, ItemValue};
 
 /// Words that, at the end of a name, name a secret.
@@ -30,6 +33,7 @@ const SECRET_WORDS: &[&str] = &[
     "pass",
     "passwd",
     "password",
+    "pepper",
     "pin",
     "pincode",
     "preshared",
@@ -98,6 +102,7 @@ const KEY_KINDS: &[&str] = &[
     "nonce",
     "preshared",
     "pre",
+    "priv",
     "private",
     "secret",
     "session",
@@ -138,7 +143,8 @@ const FORMS: &[&str] = &[
 ];
 
 /// Names of collections each of whose members is a secret.
-const COLLECTIONS: &[&str] = &["credentials", "passwords", "secrets", "tokens"];
+const COLLECTIONS: &[&str] =
+    &["apikeys", "communities", "credentials", "passwords", "secrets", "tokens"];
 
 /// Words at the end of a name of a setting that stands inside such a collection.
 const SETTING_WORDS: &[&str] = &[
@@ -161,43 +167,6 @@ const SETTING_WORDS: &[&str] = &[
 /// Segments under which a pair `name`/`value` keeps its value.
 const VALUE_SEGMENTS: &[&str] = &["content", "data", "default", "val", "value"];
 
-/// Values that show a setting where a secret might stand: yes-or-no words.
-const SWITCHES: &[&str] = &[
-    "yes",
-    "no",
-    "true",
-    "false",
-    "on",
-    "off",
-    "enabled",
-    "disabled",
-    "none",
-    "null",
-    "nil",
-    "undef",
-    "undefined",
-    "*",
-    "!",
-];
-
-/// Folders in which a path begins that stands where a secret might: a file to read it from.
-const FOLDERS: &[&str] = &[
-    "/bin/", "/dev/", "/etc/", "/home/", "/opt/", "/proc/", "/root/", "/run/", "/sbin/", "/srv/",
-    "/tmp/", "/usr/", "/var/", "file:/", "http://", "https://", "~/",
-];
-
-/// How names of files end that hold a key or a certificate. What follows `private_key =` is then
-/// the file, whose change matters, and not what stands in it.
-const KEY_FILES: &[&str] =
-    &[".asc", ".cer", ".crt", ".der", ".gpg", ".jks", ".key", ".keytab", ".p12", ".pem", ".pfx"];
-
-/// Services of `nsswitch.conf`, which has a database `passwd`.
-const NAME_SERVICES: &[&str] =
-    &["compat", "db", "files", "ldap", "nis", "nisplus", "sss", "systemd", "winbind"];
-
-/// First words after `Pin:` in the preferences of apt.
-const APT_PINS: &[&str] = &["origin", "release", "version"];
-
 /// Every name of a secret holds one of these, whatever its case: what holds none needs no closer
 /// look.
 const MARKS: &[&str] = &[
@@ -209,6 +178,7 @@ const MARKS: &[&str] = &[
     "cred",
     "key",
     "pass",
+    "pepper",
     "pin",
     "preshared",
     "psk",
@@ -216,6 +186,7 @@ const MARKS: &[&str] = &[
     "salt",
     "secret",
     "seed",
+    "stringdata",
     "token",
     "code",
     // Names that decide what inside their value is a secret.
@@ -296,7 +267,10 @@ fn word_closely_names_secret(name: &str) -> bool {
     {
         return false;
     }
-    if matches!(name, "_auth" | "a1-hash" | "a1_hash" | "LOGGED_IN_KEY" | "LOGGED_IN_SALT") {
+    if matches!(name, "_auth" | "LOGGED_IN_KEY" | "LOGGED_IN_SALT" | "TicketSalt")
+        || name.ends_with("a1-hash")
+        || name.ends_with("a1_hash")
+    {
         return true;
     }
     let words = words(name);
@@ -321,7 +295,13 @@ fn word_closely_names_secret(name: &str) -> bool {
 
 /// Whether `name` is one of a collection whose members are secrets.
 pub(super) fn is_collection(name: &str) -> bool {
-    words(name).last().is_some_and(|word| COLLECTIONS.contains(&word.as_str()))
+    // The texts of a Secret of Kubernetes.
+    name == "stringData"
+        || match &words(name)[..] {
+            [.., kind, keys] if keys == "keys" => KEY_KINDS.contains(&kind.as_str()),
+            [.., last] => COLLECTIONS.contains(&last.as_str()),
+            [] => false,
+        }
 }
 
 /// Whether the last word of `name` says that it is a setting of something secret.
@@ -334,76 +314,6 @@ fn is_harmless_name(name: &str) -> bool {
     HARMLESS_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Whether `value` under a name of a secret plainly is none: a switch, a reference, a file to read
-/// it from, a service of names.
-pub(super) fn is_harmless(name: &str, value: &str) -> bool {
-    let first = value.split([' ', '\t']).next().unwrap_or_default();
-    let one_of = |list: &[&str]| list.iter().any(|word| word.eq_ignore_ascii_case(first));
-    is_reference(value)
-        || FOLDERS.iter().any(|folder| first.starts_with(folder))
-        || is_key_file(value)
-        || (first.trim_end_matches([',', ';']) == value.trim_end_matches([',', ';'])
-            && SWITCHES.contains(&first.trim_end_matches([',', ';']).to_ascii_lowercase().as_str()))
-        || (name.eq_ignore_ascii_case("pin") && first != value && one_of(APT_PINS))
-        || value.starts_with("# ")
-        || is_port(first)
-        || (name == "PWD" && value.starts_with('/'))
-        || (name == "passwd" && value.split([' ', '\t']).all(is_name_service))
-        // Tags of sudoers(5).
-        || (name.ends_with("PASSWD") && first.trim_end_matches(',') == "ALL")
-        || (name.to_ascii_lowercase().ends_with("community") && is_route_community(value))
-}
-
-/// Whether a value names another place that holds the secret: `${DB_PASSWORD}`, `$DB_PASSWORD`,
-/// `{{ db_password }}`, `%(db_password)s`, `!secret db_password`.
-fn is_reference(value: &str) -> bool {
-    let inside = |open: &str, close: &str| {
-        value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
-    };
-    let name = |name: &str| {
-        let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        !name.is_empty() && name.chars().all(fits)
-    };
-    let shell = |name: &str| {
-        let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-        name.chars().all(fits) && may_name_secret(name)
-    };
-    inside("${", "}").is_some_and(name)
-        || inside("{{", "}}").is_some_and(|inner| name(inner.trim()))
-        || inside("%(", ")s").is_some_and(name)
-        || inside("<", ">").is_some_and(name)
-        || value.strip_prefix("!secret ").is_some_and(name)
-        || value.strip_prefix('$').is_some_and(shell)
-}
-
-/// Whether a value is the path of a file that holds a key or a certificate.
-fn is_key_file(value: &str) -> bool {
-    let value = value.trim_end_matches([',', ';']);
-    let path = |c: char| c.is_ascii_alphanumeric() || "/._-$()".contains(c);
-    KEY_FILES.iter().any(|end| value.strip_suffix(end).is_some_and(|stem| !stem.is_empty()))
-        && value.chars().all(path)
-}
-
-/// Whether a value is a port of `/etc/services`, where programs have such names.
-fn is_port(value: &str) -> bool {
-    value.split_once('/').is_some_and(|(port, protocol)| {
-        port.bytes().all(|byte| byte.is_ascii_digit()) && matches!(protocol, "tcp" | "udp" | "sctp")
-    })
-}
-
-/// Communities of routes that have a name, and what is done with them.
-const ROUTE_COMMUNITIES: &[&str] =
-    &["additive", "delete", "internet", "local-as", "no-advertise", "no-export"];
-
-/// Whether a value is the community of a route, which is public: `65000:100`.
-fn is_route_community(value: &str) -> bool {
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    value.split([' ', ',']).all(|word| {
-        ROUTE_COMMUNITIES.contains(&word)
-            || word.split_once(':').is_some_and(|(system, value)| number(system) && number(value))
-    })
-}
-
 fn all_harmless(name: &str, value: &ItemValue) -> bool {
     match value {
         ItemValue::Nothing | ItemValue::Flag(_) | ItemValue::Fingerprint(_) => true,
@@ -411,10 +321,6 @@ fn all_harmless(name: &str, value: &ItemValue) -> bool {
         ItemValue::Text(text) => is_harmless(name, text),
         ItemValue::List(values) => values.iter().all(|value| all_harmless(name, value)),
     }
-}
-
-fn is_name_service(word: &str) -> bool {
-    NAME_SERVICES.contains(&word) || (word.starts_with('[') && word.ends_with(']'))
 }
 
 fn is_secret_word(word: &str) -> bool {

@@ -504,3 +504,19 @@ fn a_key_that_was_too_long_ends_in_a_keyed_digest() {
     assert_ne!(one, other, "the digest does not depend on the key");
     assert_eq!(one, shown(&Redactor::new([1; 32])));
 }
+
+#[test]
+fn a_sealed_part_is_sent_as_it_was_sealed_and_only_under_its_seal() {
+    let redactor = Redactor::new([7; 32]);
+    let part = redactor.redact(RawPart::Unobserved(Reason::Denied));
+    let (digest, sealed) = redactor.seal(&part);
+    let sent = redactor.to_send(sealed.as_bytes()).unwrap();
+    assert_eq!(serde_json::to_vec(&sent).unwrap(), canonical::encode(part.get()));
+    assert_eq!(sent.digest(), digest);
+    for at in 0..sealed.as_bytes().len() {
+        let mut bent = sealed.as_bytes().to_vec();
+        bent[at] ^= 1;
+        assert!(matches!(redactor.to_send(&bent), Err(SealError::Mismatch)), "byte {at}");
+    }
+    assert!(Redactor::new([8; 32]).to_send(sealed.as_bytes()).is_err());
+}

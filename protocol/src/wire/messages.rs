@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Digest, Generation, HostId, Incarnation, KeyId, SessionId, SourceName};
 use crate::ledger::{Account, Chain};
 use crate::manifest::ManifestDelta;
-use crate::redact::Redacted;
+use crate::redact::Unsealed;
 use crate::snapshot::{Domain, Part, Reason};
 
 /// Asks for an identity, once in the life of an agent's state.
@@ -163,6 +163,41 @@ pub struct AgentStatus {
     /// Whether the configuration on disk could not be used, so that the one before it runs on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub config_refused: bool,
+    /// Sources that were stopped because their last pass passed its budget, and which budget.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub over_budget: BTreeMap<SourceName, Budget>,
+    /// What the agent itself uses.
+    #[serde(default, skip_serializing_if = "Usage::is_untold")]
+    pub usage: Usage,
+}
+
+/// What one pass of one source may use up; a closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// CPU time.
+    Cpu,
+    /// Memory.
+    Memory,
+    /// Bytes read from files.
+    Reads,
+}
+
+/// What an agent itself uses; all 0 where an older one does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// CPU time since it started, in milliseconds.
+    pub cpu_ms: u64,
+    /// Memory it holds, in bytes.
+    pub memory_bytes: u64,
+    /// Files it has open.
+    pub open_files: u64,
+}
+
+impl Usage {
+    fn is_untold(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -201,7 +236,7 @@ pub struct Held {
 
 /// Parts that a report will refer to.
 ///
-/// `P` is a [`Redacted`] part on the agent's side and a plain [`Part`] on the collector's.
+/// `P` is an [`Unsealed`] part on the agent's side and a plain [`Part`] on the collector's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartsUpload<P = Part> {
     /// [`super::PROTOCOL_VERSION`] of the sender.
@@ -367,8 +402,8 @@ impl ProblemCode {
     }
 }
 
-/// A report as an agent may send it: its parts have passed the redactor.
-pub type OutgoingReport = Report<Redacted<Part>>;
+/// A report as an agent may send it: a redactor sealed its parts.
+pub type OutgoingReport = Report<Unsealed>;
 
-/// An upload as an agent may send it: its parts have passed the redactor.
-pub type OutgoingParts = PartsUpload<Redacted<Part>>;
+/// An upload as an agent may send it: a redactor sealed its parts.
+pub type OutgoingParts = PartsUpload<Unsealed>;

@@ -12,12 +12,14 @@
 
 mod alert;
 mod bad_input;
+mod budget;
 mod cases;
 mod disk;
 mod durable;
 mod git;
 mod identity;
 mod import;
+mod intent;
 mod kamailio;
 mod killing;
 #[cfg(feature = "mutants")]

@@ -9,7 +9,7 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::MUTANT;
 
 /// A program, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 25] = [
+const MUTANTS: [Mutant; 29] = [
     // Invariant 5: acknowledge only after durable.
     (
         COLLECTOR,
@@ -38,6 +38,14 @@ const MUTANTS: [Mutant; 25] = [
     ),
     // An exception ends when it says.
     (COLLECTOR, "exceptions_never_expire", "rules::an_exception_is_over_when_it_says"),
+    // What was meant by a change.
+    (COLLECTOR, "every_request_is_approved", "intent::a_request_nobody_approved_expects_nothing"),
+    (COLLECTOR, "blackouts_do_not_count", "intent::a_blackout_counts_before_a_request"),
+    (
+        COLLECTOR,
+        "one_turn_is_flapping",
+        "intent::a_value_that_came_back_once_is_reverted_and_not_yet_noise",
+    ),
     // Invariant 3: cosmetic is not drift.
     (
         COLLECTOR,
@@ -62,6 +70,11 @@ const MUTANTS: [Mutant; 25] = [
         AGENT,
         "open_whatever_is_there",
         "bad_input::what_is_no_ordinary_file_neither_blocks_nor_grows",
+    ),
+    (
+        AGENT,
+        "budgets_without_end",
+        "budget::a_source_over_its_budget_is_stopped_named_and_takes_nothing_away",
     ),
     // Invariant 2: only redacted data leaves the host.
     (AGENT, "redact_nothing", "secrets::a_password_stays_on_its_host"),

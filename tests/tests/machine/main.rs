@@ -14,6 +14,7 @@
 
 mod apply;
 mod canary;
+mod day;
 mod disks;
 #[cfg(feature = "mutants")]
 mod mutants;

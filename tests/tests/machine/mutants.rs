@@ -4,9 +4,11 @@
 use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::AGENT;
 
-const MUTANTS: [Mutant; 1] = [
+const MUTANTS: [Mutant; 2] = [
     // Invariant 2: only redacted data leaves the host.
     (AGENT, "redact_nothing", "canary::no_planted_secret_is_found_in_any_output"),
+    // What a network hands out is nobody's change.
+    (AGENT, "networks_configure", "day::a_day_changes_nothing"),
 ];
 
 #[test]

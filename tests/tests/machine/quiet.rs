@@ -16,10 +16,17 @@ use super::pair::{Pair, Who};
 const SILENCE: Duration = Duration::from_secs(7);
 
 /// What the jobs write to besides `/etc`; copied, since they are to leave the machine alone.
-const PLACES: [&str; 6] =
-    ["etc", "var/lib/dpkg", "var/lib/apt", "var/lib/logrotate", "var/cache/apt", "usr/lib/systemd"];
+const PLACES: [&str; 7] = [
+    "etc",
+    "var/lib/dpkg",
+    "var/lib/apt",
+    "var/lib/logrotate",
+    "var/cache/apt",
+    "usr/lib/systemd",
+    "usr/share/polkit-1",
+];
 
-fn copy_machine(tree: &Path) -> anyhow::Result<()> {
+pub(super) fn copy_machine(tree: &Path) -> anyhow::Result<()> {
     for place in PLACES {
         let inside = tree.join(place);
         std::fs::create_dir_all(&inside)?;
@@ -37,7 +44,7 @@ fn copy_machine(tree: &Path) -> anyhow::Result<()> {
 }
 
 /// Runs what cron would run tonight, without network, in the agent's own namespace. Says what ran.
-fn nightly(pair: &Pair) -> anyhow::Result<Vec<&'static str>> {
+pub(super) fn nightly(pair: &Pair) -> anyhow::Result<Vec<&'static str>> {
     let pid = pair.pid(Who::Agent)?;
     let jobs = [
         ("/usr/sbin/logrotate", "logrotate -f /etc/logrotate.conf"),
@@ -59,7 +66,12 @@ fn nightly(pair: &Pair) -> anyhow::Result<Vec<&'static str>> {
 }
 
 fn silent(pair: &mut Pair, what: &str) -> anyhow::Result<()> {
-    wait::while_quiet(SILENCE, || {
+    silent_for(SILENCE, pair, what)
+}
+
+/// Fails as soon as a change of meaning is told within `span`.
+pub(super) fn silent_for(span: Duration, pair: &mut Pair, what: &str) -> anyhow::Result<()> {
+    wait::while_quiet(span, || {
         let changes = pair.semantic()?;
         Ok((changes > 0.5).then(|| {
             let rows = pair.changes().unwrap_or_default();
@@ -75,8 +87,9 @@ fn nightly_jobs_and_restarts_change_nothing() -> anyhow::Result<()> {
     }
     let mut pair = Pair::new()?;
     copy_machine(&pair.tree())?;
-    pair.binds = PLACES.to_vec();
-    pair.binds.push("var/log");
+    // What is not on this machine cannot be laid over.
+    let is_here = |place: &&str| Path::new("/").join(place).is_dir();
+    pair.binds = PLACES.into_iter().chain(["var/log"]).filter(is_here).collect();
     pair.configure_agent("\"files\", \"packages\", \"services\", \"accounts\", \"login_policy\"")?;
     std::fs::write(pair.tree().join("etc/first.conf"), "first = marker-first\n")?;
     pair.start(Who::Collector)?;

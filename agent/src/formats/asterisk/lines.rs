@@ -76,18 +76,26 @@ fn without_comments(line: &str, depth: &mut usize) -> String {
 }
 
 /// Whether the first lines of a file may be of this syntax: a section, a comment with `;`, a
-/// variable or a directive comes first. Lines with `#` may stand above, as a generator's note
-/// does, where a comment with `;` follows: Asterisk skips them with a warning.
-pub(super) fn begins_like_a_document(head: &str) -> bool {
+/// variable or a directive comes first. Lines with `#` may stand above, as the note of a generator
+/// does: Asterisk skips them with a warning. What follows them must then be a section, and where
+/// the file's place does not say that it is Asterisk's, `ours`, a comment with `;` too.
+pub(in super::super) fn begins_like_a_document(head: &str, ours: bool) -> bool {
     let lines = || head.lines().map(trim).filter(|line| !line.is_empty());
     let Some(first) = lines().next() else { return true };
-    if first.starts_with('#') {
-        let directive = ["#include", "#tryinclude", "#exec"].iter().any(|d| first.starts_with(d));
-        let next = lines().find(|line| !line.starts_with('#')).unwrap_or_default();
-        let commented = lines().any(|line| line.starts_with(';'));
-        return directive || (next.starts_with([';', '[']) && commented);
+    let note = |line: &&str| line.starts_with('#') && !is_directive(line);
+    if note(&first) {
+        let next = lines().find(|line| !note(line)).unwrap_or_default();
+        let commented = || lines().any(|line| line.starts_with(';'));
+        let begins = next.starts_with([';', '[']) || is_directive(next);
+        return begins && (ours || commented());
     }
-    first.starts_with([';', '[']) || first.contains('=')
+    is_directive(first) || first.starts_with([';', '[']) || first.contains('=')
+}
+
+/// Whether a line that begins with `#` tells Asterisk's reader to go on elsewhere.
+pub(in super::super) fn is_directive(line: &str) -> bool {
+    let word = line.split([' ', '\t', '"', '<']).next().unwrap_or_default();
+    ["#include", "#tryinclude", "#exec"].iter().any(|name| word.eq_ignore_ascii_case(name))
 }
 
 /// Whether the first lines hold what only Asterisk writes: `=>`, a template, its own name.

@@ -118,3 +118,19 @@ fn its_files_are_known_by_name_and_by_what_they_hold() {
         assert_eq!(claiming(path, head.as_bytes()).unwrap().name, name, "{path}");
     }
 }
+
+#[test]
+fn the_pin_of_a_conference_stands_behind_its_name() {
+    let conference = |data: &str| format!("<action application='conference' data='{data}'/>");
+    for (data, expected) in [
+        ("1@default", "1@default"),
+        ("1@default+4321", "1@default pin=4321"),
+        ("1@default+4321+flags{mute}", "1@default+flags{mute} pin=4321"),
+        ("1@default+flags{mute}", "1@default+flags{mute}"),
+        ("1@default++flags{mute}", "1@default++flags{mute}"),
+        ("1@default+${pin}", "1@default+${pin}"),
+    ] {
+        let expected = format!("action/conference = \"{expected}\" [0]");
+        check(&FORMAT, &conference(data), &[&expected]);
+    }
+}

@@ -38,6 +38,13 @@ fn comments_blanks_continuations_and_spellings_of_yes_mean_nothing() {
     let dressed = "# x\n\n [Service]\r\n; y\nExecStart = /bin/a \\\n# inside\n\
     b\n\tRemainAfterExit = on\nnonsense\n";
     assert_eq!(items(plain.as_bytes()), items(dressed.as_bytes()));
+    let plain = "[Service]\nExecStart=/bin/a -f x 'b  c' \"d  e\" f\\  g\n";
+    let dressed = "[Service]\nExecStart=/bin/a \\\n    -f\tx 'b  c'   \"d  e\" f\\  g\n";
+    assert_eq!(items(plain.as_bytes()), items(dressed.as_bytes()));
+    check(
+        plain,
+        &[r#"Service/ExecStart = {"list":[{"text":"/bin/a -f x 'b  c' \"d  e\" f\\  g"}]}"#],
+    );
 }
 
 #[test]

@@ -296,7 +296,13 @@ fn a_file_is_claimed_by_its_place_its_name_and_its_first_lines() {
         ("/etc/logger.conf", "[loggers]\nkeys=root\n", "ini"),
         ("/samples/dbsep.conf.sample", "# c\n", "asterisk_tools"),
         ("/etc/asterisk/pjsip_more.conf", "#include \"a\"\n", "asterisk"),
-        ("/etc/foo.conf.sample", "# c\n[a]\n", "text"),
+        ("/etc/asterisk/manager.conf", "#tryinclude a.conf\n[general]\n", "asterisk"),
+        ("/etc/asterisk/pjsip.conf", "#exec /bin/x\n", "asterisk"),
+        ("/etc/asterisk/pjsip.conf", "# Ansible managed\n[a]\ntype=aor\n", "asterisk"),
+        ("/etc/asterisk/queues.conf", "# Managed\n\n#include a.conf\n", "asterisk"),
+        ("/etc/asterisk/other.conf", "# a tool\nA=b\n", "asterisk_tools"),
+        ("/etc/fail2ban/filter.d/asterisk.conf", "# Filter\n[A]\nb=c\n", "ini"),
+        ("/etc/foo.conf.sample", "# c\n[a]\n", "commented"),
         ("/etc/php.conf", "[a]\nb=c\n", "ini"),
     ] {
         assert_eq!(claiming(path, head.as_bytes()).unwrap().name, name, "{path} {head:?}");

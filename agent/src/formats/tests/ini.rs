@@ -26,9 +26,11 @@ fn a_file_that_begins_with_a_section_is_claimed() {
     for (path, head, name) in [
         ("/etc/NetworkManager/NetworkManager.conf", "# c\n\n[main]\n", "ini"),
         ("/etc/gitconfig", "[user]\n", "ini"),
-        ("/etc/x.conf", "key = [1]\n", "text"),
-        ("/etc/x.conf", "[\"a\", 1]\n", "text"),
-        ("/etc/x.conf", "[[table]]\n", "text"),
+        ("/etc/x.conf", "key = [1]\n", "commented"),
+        ("/etc/x.ini", "; c\nkey = 1\n[a]\nb=2\n", "ini"),
+        ("/etc/x.ini", "some words\n", "text"),
+        ("/etc/x.conf", "[\"a\", 1]\n", "commented"),
+        ("/etc/x.conf", "[[table]]\n", "commented"),
     ] {
         assert_eq!(claiming(path, head.as_bytes()).unwrap().name, name, "{path} {head:?}");
     }

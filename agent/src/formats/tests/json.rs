@@ -56,3 +56,27 @@ fn a_million_keys_and_deep_nesting_are_too_large() {
     let deep = "[".repeat(100);
     assert_eq!((FORMAT.read)(deep.as_bytes()), Err(FormatError::TooLarge));
 }
+
+#[test]
+fn a_member_says_what_its_value_is() {
+    // Two of one name, so that no element has a key of its own.
+    check(
+        &FORMAT,
+        r#"[{"name": "DB_PASS", "value": "x7"}, {"name": "DB_PASS", "value": "x8"}, 1,
+            {"key": "token", "val": "x9"}, {"name": "token", "value": false},
+            {"name": "size", "value": "x"}]"#,
+        &[
+            r#"0/name = "DB_PASS""#,
+            r#"0/value = "x7" secret"#,
+            r#"1/name = "DB_PASS""#,
+            r#"1/value = "x8" secret"#,
+            "2 = 1",
+            r#"3/key = "token""#,
+            r#"3/val = "x9" secret"#,
+            r#"4/name = "token""#,
+            "4/value = false",
+            r#"5/name = "size""#,
+            r#"5/value = "x""#,
+        ],
+    );
+}

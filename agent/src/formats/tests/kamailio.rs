@@ -243,7 +243,7 @@ fn a_file_is_claimed_by_its_place_its_name_and_its_first_lines() {
         ("/srv/sip/proxy.cfg", "# c\nloadmodule \"tm.so\"\n", "kamailio"),
         ("/srv/sip/proxy.cfg", "# OpenSIPS\nloadmodule \"tm.so\"\n", "opensips"),
         ("/srv/sip/tls.cfg", "[server:default]\n", "kamailio_tls"),
-        ("/etc/haproxy/haproxy.cfg", "global\n", "text"),
+        ("/etc/haproxy/haproxy.cfg", "global\n", "commented"),
         ("/etc/a.cfg", "[a]\n", "ini"),
     ] {
         assert_eq!(claiming(path, head.as_bytes()).unwrap().name, name, "{path} {head:?}");

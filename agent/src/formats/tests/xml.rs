@@ -1,6 +1,6 @@
 //! XML in general.
 
-use super::super::xml::FORMAT;
+use super::super::{claiming, xml::FORMAT};
 use super::{check, check_differs, check_same};
 
 #[test]
@@ -62,4 +62,44 @@ fn entities_that_grow_are_not_followed() {
         check(&FORMAT, text, &["error: content passes a bound of number or depth"]);
     }
     check(&FORMAT, "<a>&b;</a>", &["error: line 1: this is no well-formed XML"]);
+}
+
+#[test]
+fn an_element_may_say_what_the_next_one_holds() {
+    check(
+        &FORMAT,
+        "<d><key>Password</key><string>x7</string><key>Label</key><string>a</string>\
+        <p><name>db.password</name><type>t</type><value>x8</value></p>\
+        <q><param-name>pin</param-name><param-value>12</param-value></q>\
+        <key>Token</key><true/></d>",
+        &[
+            "d = nothing [0]",
+            r#"d/key = "Password" [1]"#,
+            r#"d/key/#2 = "Label" [3]"#,
+            r#"d/key/#3 = "Token" [12]"#,
+            "d/p = nothing [5]",
+            r#"d/p/name = "db.password" [6]"#,
+            r#"d/p/type = "t" [7]"#,
+            r#"d/p/value = "x8" [8] secret"#,
+            "d/q = nothing [9]",
+            r#"d/q/param-name = "pin" [10]"#,
+            r#"d/q/param-value = "12" [11] secret"#,
+            r#"d/string = "x7" [2] secret"#,
+            r#"d/string/#2 = "a" [4]"#,
+            "d/true = nothing [13]",
+        ],
+    );
+}
+
+#[test]
+fn a_file_says_itself_that_it_is_xml() {
+    for (head, name) in [
+        ("<?xml version='1.0'?><a/>", "xml"),
+        ("\u{feff}<?xml version='1.0'?><a/>", "xml"),
+        ("<!DOCTYPE busconfig SYSTEM 'x'>\n<busconfig/>", "xml"),
+        ("<!DOCTYPE html><p>", "commented"),
+        ("<a/>", "commented"),
+    ] {
+        assert_eq!(claiming("/etc/x.conf", head.as_bytes()).unwrap().name, name, "{head}");
+    }
 }

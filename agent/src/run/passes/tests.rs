@@ -3,6 +3,7 @@
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawPart, Redactor};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -52,6 +53,29 @@ impl Source for Broken {
     }
 }
 
+/// Reads a file of twice its budget again and again, and then says something.
+struct Greedy;
+
+impl Source for Greedy {
+    fn name(&self) -> SourceName {
+        "greedy".parse().unwrap()
+    }
+
+    fn domain(&self) -> Domain {
+        Domain::Config
+    }
+
+    fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
+        for _ in 0..3 {
+            drop(machine.read("/large".as_ref(), 1 << 20));
+        }
+        let read = machine.read("/large".as_ref(), 1 << 20);
+        assert!(read.is_err() || mutant::active(Mutant::BudgetsWithoutEnd));
+        sink.seen("whole".parse().unwrap(), RawPart::Unobserved(Reason::Denied));
+        Ok(())
+    }
+}
+
 /// A reading thread over a spool of its own.
 struct Bench {
     spool: Spool,
@@ -84,7 +108,8 @@ impl Bench {
             })
         };
         let sources: Vec<Box<dyn Source>> =
-            vec![Box::new(Fifo(fifo.clone())), Box::new(Broken(Arc::default()))];
+            vec![Box::new(Fifo(fifo.clone())), Box::new(Broken(Arc::default())), Box::new(Greedy)];
+        std::fs::write(folder.path().join("large"), [b'x'; 2_000]).unwrap();
         let passes = Passes::new(Setting {
             sources,
             make: Box::new(make),
@@ -93,6 +118,7 @@ impl Bench {
             // Failures are tried again after this at the latest, so the tests need not wait.
             rescan_ms: 500,
             patience: Patience { still_ms: 100, whole_ms: 60_000 },
+            budgets: Budgets { read_bytes: 1_000, ..Budgets::default() },
             news: Arc::default(),
             vitals: vitals.clone(),
             stop: Arc::clone(&stop),
@@ -193,5 +219,16 @@ fn a_source_that_broke_is_made_anew_and_counted() {
         }
     });
     assert!(bench.vitals.restarts() >= 1);
+    bench.stop();
+}
+
+#[test]
+fn a_source_that_costs_too_much_is_stopped_named_and_left_alone_for_its_interval() {
+    let mut bench = Bench::new();
+    let stopped = BTreeMap::from([(Reason::TooLarge, 1)]);
+    bench.wait_for("the stop", |bench| bench.unobserved("greedy") == stopped);
+    let over = BTreeMap::from([("greedy".parse().unwrap(), Budget::Reads)]);
+    bench.wait_for("its name", |bench| bench.vitals.over_budget() == over);
+    bench.wait_for("the other source", |bench| bench.unobserved("broken").len() == 1);
     bench.stop();
 }

@@ -21,8 +21,10 @@ const COMBINED: &str = concat!(
 
 pub(in crate::sources) fn fixture() -> Fixture {
     Fixture {
-        source: || Box::new(Certificates::new()),
-        recast: || Box::new(Certificates { version: VERSION + 1, ..Certificates::new() }),
+        source: || Box::new(Certificates::new(&[]).unwrap()),
+        recast: || {
+            Box::new(Certificates { version: VERSION + 1, ..Certificates::new(&[]).unwrap() })
+        },
         tree: vec![
             (BUNDLES[0], 0o644, ROOT),
             ("/etc/haproxy/site.pem", 0o600, COMBINED),
@@ -164,7 +166,7 @@ fn a_host_that_loses_its_roots_reads_every_chain_again() {
         ..Default::default()
     };
     let machine = Machine::open(root.path(), Redactor::new([1; 32])).unwrap().with_seam(seam);
-    let mut source = Certificates::new();
+    let mut source = Certificates::new(&[]).unwrap();
     let mut pass = || {
         let mut kept = Kept::default();
         source.read(&machine, &mut kept).unwrap();
@@ -281,5 +283,40 @@ fn read_any(bytes: &[u8]) -> Option<RawItems> {
     match pem::certificates(bytes) {
         Ok(Found::Certificates(_)) => read(bytes, None).ok(),
         Ok(Found::SomethingElse) | Err(_) => None,
+    }
+}
+
+#[test]
+fn a_site_names_more_places_and_a_place_no_longer_named_is_not_gone() {
+    let more = ["/opt/pbx/tls/*.pem".to_owned()];
+    let source = Certificates::new(&more).unwrap();
+    let part: PartName = "/opt/pbx/tls/sip.pem".parse().unwrap();
+    assert!(source.covers(&part) && source.covers(&part_name("trust_store")));
+    assert!(!Certificates::new(&[]).unwrap().covers(&part));
+    assert!(Certificates::new(&["[".to_owned()]).is_err());
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("opt/pbx/tls");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("sip.pem"), include_str!("samples/leaf.pem")).unwrap();
+    let machine = Machine::open(root.path(), Redactor::new([1; 32])).unwrap();
+    let found = |source: &Certificates| source.files(&machine, &mut Deaf);
+    assert_eq!(found(&source).len(), 1);
+    assert!(found(&Certificates::new(&[]).unwrap()).is_empty());
+}
+
+/// A sink for looks that are not about what is said.
+struct Deaf;
+
+impl Sink for Deaf {
+    fn seen(&mut self, part: PartName, _raw: RawPart) -> crate::sources::Receipt {
+        panic!("{part} is said")
+    }
+
+    fn same(&mut self, part: &PartName, _receipt: &crate::sources::Receipt) -> Carry {
+        panic!("{part} is said to be the same")
+    }
+
+    fn blind(&mut self, place: &PartName, reason: Reason) {
+        panic!("{place} is blind: {reason}")
     }
 }

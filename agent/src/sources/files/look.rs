@@ -130,7 +130,7 @@ impl<'a> Looker<'a> {
         let mut stat = *stat;
         let mut reason = Reason::Changing;
         for _ in 0..READINGS {
-            match self.machine.read(named.path, limits::FILE_BYTES) {
+            match self.machine.read_found(named.path, limits::FILE_BYTES) {
                 // Another file, or a link to one, may stand there since we looked.
                 Ok(Some(content)) if same_file(&content.stat, &stat) => {
                     return Looked::File { stat: content.stat, bytes: content.bytes };

@@ -33,12 +33,24 @@ pub const EXCLUDE: &[&str] = &[
     "/etc/.updated",
     "/etc/udev/hwdb.bin",
     "/etc/fake-hwclock.data",
-    // The copies and locks of the tools that edit accounts (passwd(5), subuid(5)); what they edit
-    // is
-    // read, and each edit would show twice.
-    "/etc/{passwd,group,shadow,gshadow,subuid,subgid}{-,+,.lock}",
+    // The copies and locks of the tools that edit accounts (passwd(5), subuid(5), vipw(8)); what
+    // they edit is read, and each edit would show twice.
+    "/etc/{passwd,group,shadow,gshadow,subuid,subgid}{-,+,.lock,.edit}",
     "/etc/lvm/{archive,backup,cache}/**",
+    "/etc/lvm/devices/backup/**",
     "/etc/cups/subscriptions.conf*",
+    // What cupsd keeps of the file before.
+    "/etc/cups/*.O",
+    // Profiles are told by `network`, which knows a person's own from the host's.
+    "/etc/NetworkManager/system-connections/**",
+    // What DHCP and VPN clients put aside while they are connected; what they wrote instead is
+    // read.
+    "/etc/resolv.conf.{dhclient-new*,vpnbackup,bak,tmp,tp}",
+    "/etc/resolv.pre-tailscale-backup.conf",
+    "/etc/.resolv.conf.*",
+    // The state of sound cards and of OpenVPN's connections.
+    "/etc/asound.state",
+    "/etc/openvpn/**/{*status*.log,ipp.txt}",
     // What editors leave while somebody types.
     "*.swp",
     "*.swo",
@@ -81,8 +93,6 @@ pub const WITHHOLD: &[&str] = &[
     "/etc/{ntp,chrony}.keys",
     "psk.txt",
     "*.psk",
-    // Numbers and PINs in positions that no text pattern can know.
-    "/etc/asterisk/{voicemail,agents,meetme}.conf",
     "/etc/NetworkManager/system-connections/*",
 ];
 
@@ -166,6 +176,11 @@ mod tests {
             "/etc/gshadow-",
             "/etc/subuid-",
             "/etc/group.lock",
+            "/etc/resolv.conf.dhclient-new.812",
+            "/etc/resolv.pre-tailscale-backup.conf",
+            "/etc/openvpn/server/openvpn-status.log",
+            "/etc/NetworkManager/system-connections/cafe.nmconnection",
+            "/etc/cups/printers.conf.O",
             "/etc/a/.b.swp",
             "/etc/x~",
             "/etc/.git/HEAD",
@@ -194,6 +209,7 @@ mod tests {
             "/etc/exim4/passwd.client",
             "/etc/chrony/chrony.keys",
             "/etc/ntp.keys",
+            "/etc/NetworkManager/system-connections/office",
             "/etc/wpa/psk.txt",
             "/etc/iwd/home.psk",
             "/etc/davfs2/secrets",
@@ -202,7 +218,6 @@ mod tests {
             "/etc/pw.kdbx",
             "/etc/wireguard/wg0.conf",
             "/etc/rsyncd.secrets",
-            "/etc/asterisk/voicemail.conf",
         ] {
             assert!(scope().withholds(path), "{path} is read");
         }

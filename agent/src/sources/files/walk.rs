@@ -19,6 +19,7 @@ use rustix::fs::{FileType, Stat};
 
 use super::cache::{Cache, Known};
 use super::look::{Look, Looked, Looker, Named};
+use crate::formats::written::is_by_stand_in;
 use crate::machine::{Directory, same_file};
 use crate::sources::stamp::{Print, is_racy};
 use crate::sources::{Carry, Sink};
@@ -211,6 +212,9 @@ impl<'a> Walk<'a> {
         let look = match self.looker.look(named, stat) {
             Ok(Looked::Gone) => return,
             Ok(Looked::Done(look)) => look,
+            Ok(Looked::File { bytes, .. }) if is_by_stand_in(named.part.as_str(), &bytes) => {
+                return self.sink.blind(named.part, Reason::Changing);
+            }
             Ok(Looked::File { stat, bytes }) => {
                 let raw = self.looker.redactor().raw_digest(&bytes);
                 if let Some(known) = known.filter(|known| self.proved_by_bytes(known, raw, &stat))

@@ -16,16 +16,19 @@ fn answers(request: &str) -> String {
         "api version short" => body("1.10.11\n"),
         "api uptime s" => body("3600\n"),
         "api show modules as json" => body(
-            "{\"row_count\": 2, \"rows\": [{\"ikey\": \"mod_sofia\"}, {\"ikey\": \"mod_dptools\"}]}",
+            "{\"row_count\": 2, \"rows\": [{\"ikey\": \"mod_sofia\"},\
+             {\"ikey\": \"mod_dptools\"}]}",
         ),
         "api sofia xmlstatus" => body(
-            "<?xml version=\"1.0\"?>\n<profiles>\n<profile><name>internal</name><type>profile</type>\
+            "<?xml version=\"1.0\"?>\n<profiles>\n<profile><name>internal</name>\
+             <type>profile</type>\
              <data>sip:mod_sofia@192.0.2.1:5060</data><state>RUNNING (3)</state></profile>\n\
              <alias><name>192.0.2.1</name><type>alias</type></alias>\n</profiles>\n",
         ),
         "api sofia xmlstatus gateway" => body(
             "<?xml version=\"1.0\"?>\n<gateways>\n<gateway><name>carrier</name>\
-             <state>FAIL_WAIT</state><status>DOWN</status><password>canary-Fs2</password></gateway>\n\
+             <state>FAIL_WAIT</state><status>DOWN</status>\
+             <password>canary-Fs2</password></gateway>\n\
              <gateway><name>second</name><state>TRYING</state><status>UP</status></gateway>\n\
              </gateways>\n",
         ),
@@ -34,7 +37,8 @@ fn answers(request: &str) -> String {
              global_codec_prefs=PCMA\n",
         ),
         "api callcenter_config queue list" => body(
-            "name|strategy|max_wait_time|calls_answered\nsales@default|longest-idle-agent|60|91\n+OK\n",
+            "name|strategy|max_wait_time|calls_answered\n\
+             sales@default|longest-idle-agent|60|91\n+OK\n",
         ),
         other if other.starts_with("auth ") => {
             "Content-Type: command/reply\nReply-Text: -ERR invalid\n\n".into()

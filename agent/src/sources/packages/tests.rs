@@ -10,6 +10,9 @@ Status: install ok installed
 Architecture: amd64
 Multi-Arch: foreign
 Version: 5.2.15-2+b7
+Conffiles:
+ /etc/bash.bashrc 89269e1298235f1b12b4c16e4065ad0d
+ /etc/skel/.profile f4e81ade7d6f9fb342541152d08e7a97 obsolete
 Description: GNU Bourne Again SHell
  Version: not this one
  .
@@ -63,6 +66,8 @@ fn a_package_is_its_version_and_whatever_is_unusual_about_it() {
         &[
             ("asterisk:amd64/hold", ItemValue::Flag(true)),
             ("asterisk:amd64/version", text("1:20.5.0~dfsg-1")),
+            ("bash:amd64/conffile/~1etc~1bash.bashrc", ItemValue::Flag(true)),
+            ("bash:amd64/conffile/~1etc~1skel~1.profile", ItemValue::Flag(true)),
             ("bash:amd64/version", text("5.2.15-2+b7")),
             ("exim4-base:amd64/status", text("deinstall ok config-files")),
             ("exim4-base:amd64/version", text("4.96-15")),
@@ -134,7 +139,86 @@ fn this_machine_has_the_packages_that_dpkg_query_lists() {
     assert_eq!(ours, listed);
 }
 
+fn header(fields: &[(u32, &[u8])]) -> Vec<u8> {
+    let mut data = Vec::new();
+    let mut entries = Vec::new();
+    for (tag, value) in fields {
+        let kind = if *tag == 1003 { 4 } else { 6 };
+        let offset = u32::try_from(data.len()).unwrap();
+        entries.extend([*tag, kind, offset, 1].map(u32::to_be_bytes).concat());
+        data.extend_from_slice(value);
+    }
+    let sizes = [fields.len(), data.len()].map(|size| u32::try_from(size).unwrap().to_be_bytes());
+    [sizes.concat(), entries, data].concat()
+}
+
+fn rpm_tree() -> (tempfile::TempDir, std::path::PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("usr/lib/sysimage/rpm");
+    std::fs::create_dir_all(&folder).unwrap();
+    (root, folder)
+}
+
+fn rpm(root: &Path) -> Result<Vec<String>, crate::sources::table::Trouble> {
+    let machine = Machine::open(root, driftline_protocol::redact::Redactor::new([1; 32])).unwrap();
+    let items = rpm::installed(&mut Look::new(&machine))?.unwrap_or_default();
+    Ok(items.iter().map(|(key, item)| format!("{key} {:?}", item.value)).collect())
+}
+
+#[test]
+fn a_database_of_rpm_gives_the_version_of_each_package() {
+    use crate::sources::table::Trouble;
+    let (root, folder) = rpm_tree();
+    assert_eq!(rpm(root.path()).unwrap(), Vec::<String>::new());
+    let path = folder.join("rpmdb.sqlite");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    let table = "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB NOT NULL)";
+    database.execute(table, []).unwrap();
+    let text = |name: &'static [u8], version: &'static [u8], epoch: Option<u32>| {
+        let epoch = epoch.map(u32::to_be_bytes);
+        let mut fields: Vec<(u32, &[u8])> =
+            vec![(1000, name), (1001, version), (1002, b"1.el9\0"), (1022, b"x86_64\0")];
+        fields.extend(epoch.as_ref().map(|bytes| (1003, bytes.as_slice())));
+        header(&fields)
+    };
+    for blob in [
+        text(b"bash\0", b"5.1\0", None),
+        text(b"bind\0", b"9.16\0", Some(32)),
+        text(b"kernel\0", b"5.14\0", None),
+        text(b"kernel\0", b"5.15\0", None),
+        header(&[(1000, b"gpg-pubkey\0"), (1001, b"8483c65d\0"), (1002, b"5ccc5b19\0")]),
+    ] {
+        database.execute("INSERT INTO Packages (blob) VALUES (?1)", [blob]).unwrap();
+    }
+    drop(database);
+    assert_eq!(
+        rpm(root.path()).unwrap(),
+        [
+            "bash.x86_64/version Text(\"5.1-1.el9\")",
+            "bind.x86_64/version Text(\"32:9.16-1.el9\")",
+            "gpg-pubkey/version Text(\"8483c65d-5ccc5b19\")",
+            "kernel.x86_64/version Set({Text(\"5.14-1.el9\"), Text(\"5.15-1.el9\")})",
+        ]
+    );
+    std::fs::write(folder.join("rpmdb.sqlite-wal"), "x").unwrap();
+    assert_eq!(rpm(root.path()), Err(Trouble::Unread(Reason::Changing)));
+    let (root, folder) = rpm_tree();
+    std::fs::write(folder.join("Packages.db"), "RpmP").unwrap();
+    assert_eq!(rpm(root.path()), Err(Trouble::Unread(Reason::Unsupported)));
+}
+
 proptest::proptest! {
+    #[test]
+    fn any_bytes_are_a_package_of_rpm_or_none(
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
+        entries in 0_u8..4,
+    ) {
+        rpm::package(&bytes);
+        let counted = [&[0, 0, 0, entries], bytes.as_slice()].concat();
+        rpm::package(&counted);
+    }
+
+
     #[test]
     fn any_bytes_give_items_or_malformed(
         bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),

@@ -38,6 +38,7 @@ const TREE: &[(&str, u32, &str)] = &[
     ),
     ("/etc/systemd/system/application.service", 0, "-> /usr/lib/systemd/system/app.service"),
     ("/etc/systemd/system/gone.service", 0, "-> /dev/null"),
+    ("/etc/systemd/system/lost.service", 0, "-> /usr/lib/systemd/system/never.service"),
     ("/usr/lib/systemd/system/gone.service", 0o644, "[Service]\nExecStart=/bin/gone\n"),
     (
         "/usr/lib/systemd/system/idle.service",
@@ -139,6 +140,7 @@ fn drop_ins_add_up_in_the_order_systemd_reads_them() {
         ("app.service", "Service/ExecStart", Some(r#"{"list":[{"text":"/bin/c"}]}"#)),
         ("app.service", "wanted_by", Some(r#"{"set":[{"text":"multi-user.target.wants"}]}"#)),
         ("application.service", "alias", Some("app.service")),
+        ("lost.service", "enablement", Some("bad")),
         ("plain-job.service", "Service/User", Some("all")),
         ("tty@.service", "instances", Some(r#"{"set":[{"text":"tty@1.service"}]}"#)),
         ("gone.service", "Service/ExecStart", None),

@@ -125,3 +125,32 @@ fn a_clock_that_is_not_set_yet_is_unobserved_and_not_wrong() {
     check(&[runs, (UPTIME, "120.5 1.0\n")], state, &["Unread(Changing)"]);
     check(&[runs, (UPTIME, "90000.5 1.0\n")], state, &["synchronised = Flag(false)"]);
 }
+
+#[test]
+fn chronyd_is_asked_one_question_and_only_its_answer_is_believed() {
+    let question = chronyd::question(7);
+    assert_eq!(
+        (question.len(), &question[..12]),
+        (104, &[6, 1, 0, 0, 0, 33, 0, 0, 0, 0, 0, 7][..])
+    );
+    let reply = |leap: u8| {
+        let mut reply = vec![0; 104];
+        reply[..8].copy_from_slice(&[6, 2, 0, 0, 0, 33, 0, 5]);
+        (reply[19], reply[55]) = (7, leap);
+        reply
+    };
+    assert_eq!(chronyd::answer(&reply(0), 7), Some(true));
+    assert_eq!(chronyd::answer(&reply(3), 7), Some(false));
+    assert_eq!(chronyd::answer(&reply(0), 8), None, "an answer to somebody else");
+    assert_eq!(chronyd::answer(&reply(0)[..50], 7), None);
+    assert_eq!(chronyd::answer(&question, 7), None);
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_an_answer_or_none(
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..120),
+    ) {
+        chronyd::answer(&bytes, 7);
+    }
+}

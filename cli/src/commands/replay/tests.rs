@@ -375,6 +375,35 @@ fn nothing_that_a_repository_names_is_run() {
 }
 
 #[test]
+fn a_file_that_becomes_another_says_what_it_held_and_holds() {
+    let made = Made::new();
+    symlink("x.conf", made.path().join("b.conf")).unwrap();
+    made.commit(1, &[("a.conf", "x\n")]);
+    fs::remove_file(made.path().join("b.conf")).unwrap();
+    made.commit(2, &[("a.conf", "[s]\nk=v\n"), ("b.conf", "now a file\n")]);
+    let lines = made.replay(&[]);
+    let expected = [
+        "removed a.conf lines [\"x\"] -",
+        "added a.conf s/k - \"v\"",
+        "added b.conf lines - [\"now a file\"]",
+        "modified b.conf @mode \"0777\" \"0644\"",
+        "removed b.conf @target \"x.conf\" -",
+        "modified b.conf @type \"link\" \"file\"",
+    ];
+    assert_eq!(said(&lines[1]), expected);
+}
+
+#[test]
+fn a_path_may_be_written_as_shells_complete_it() {
+    let made = Made::new();
+    made.commit(1, &[("etc/a", "1\n"), ("b", "1\n")]);
+    for path in ["etc", "etc/", "/etc", "./etc", "./etc//", "etc/./a"] {
+        assert_eq!(made.replay(&["--path", path])[0]["files"], json!(["etc/a"]), "{path}");
+    }
+    assert_eq!(made.replay(&["--path", "."])[0]["files"], json!(["b", "etc/a"]));
+}
+
+#[test]
 fn a_person_may_say_what_format_files_are_in() {
     let made = Made::new();
     made.commit(1, &[("x.rules", "a = 1\nb = 2\n")]);

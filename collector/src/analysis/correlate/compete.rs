@@ -9,6 +9,7 @@
 use driftline_protocol::mutant::{self, Mutant};
 
 use super::coverage::WEEK;
+use super::early;
 use super::evaluate::{Depth, Evaluation, Scope, evaluate};
 use super::exposure::{Reach, window_hours};
 use super::lens::Effect;
@@ -36,6 +37,8 @@ pub(super) struct Judged<'a> {
     pub(super) explained_away: bool,
     /// Changes it cannot be told from.
     pub(super) twins: Vec<String>,
+    /// While its window is open: the e-value of the cases so far.
+    pub(super) so_far: Option<f64>,
 }
 
 /// Judges the changes of one service.
@@ -71,13 +74,14 @@ pub(super) fn judge<'a>(scope: &Scope<'_>, candidates: &[&'a Candidate]) -> Vec<
     let named = |places: &[usize]| -> Vec<String> {
         places.iter().filter_map(|place| Some(candidates.get(*place)?.id.clone())).collect()
     };
-    candidates
+    changes
         .iter()
         .zip(hours)
         .zip(judged.zip(twins))
-        .map(|((candidate, window_hours), ((outcome, explained_away), twins))| Judged {
-            candidate,
+        .map(|((change, window_hours), ((outcome, explained_away), twins))| Judged {
+            candidate: change.candidate,
             window_hours,
+            so_far: change.so_far(scope, &outcome),
             outcome,
             explained_away,
             twins: named(&twins),
@@ -113,6 +117,12 @@ impl Change<'_> {
     fn evaluate(&self, scope: &Scope<'_>, how: (&[&Effect], Depth)) -> Outcome {
         let reach = self.reach.as_ref().map_err(|reason| *reason)?;
         evaluate(scope, (self.candidate, reach), how)
+    }
+
+    /// The e-value of the cases so far, where `outcome` is that the window is open.
+    fn so_far(&self, scope: &Scope<'_>, outcome: &Outcome) -> Option<f64> {
+        let open = matches!(outcome, Err(Reason::WindowOpen));
+        self.reach.as_ref().ok().filter(|_| open).and_then(|reach| early::e_value(scope, reach))
     }
 
     /// The sites it reached and for how long.

@@ -10,7 +10,7 @@ const RATIOS: [f64; 4] = [1.5, 2.0, 3.0, 5.0];
 
 /// The evidence so far.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EProcess {
+pub(super) struct EProcess {
     share: f64,
     dispersion: f64,
     logs: [f64; RATIOS.len()],
@@ -19,24 +19,24 @@ pub struct EProcess {
 impl EProcess {
     /// Nothing seen. `share` is the exposed share of cases before the change, between 0 and 1
     /// exclusive; `dispersion` is at least 1.
-    pub fn new(share: f64, dispersion: f64) -> Self {
+    pub(super) fn new(share: f64, dispersion: f64) -> Self {
         Self { share, dispersion: dispersion.max(1.0), logs: [0.0; RATIOS.len()] }
     }
 
     /// Takes a case from an exposed site.
-    pub fn exposed(&mut self) {
+    pub(super) fn exposed(&mut self) {
         let share = self.share;
         self.step(|risen| risen / share);
     }
 
     /// Takes a case from an unexposed site.
-    pub fn unexposed(&mut self) {
+    pub(super) fn unexposed(&mut self) {
         let share = self.share;
         self.step(|risen| (1.0 - risen) / (1.0 - share));
     }
 
     /// The e-value: a claim at level `alpha` is allowed as soon as it reaches `1 / alpha`.
-    pub fn value(&self) -> f64 {
+    pub(super) fn value(&self) -> f64 {
         self.logs.iter().map(|log| log.exp()).sum::<f64>() / RATIOS.len() as f64
     }
 

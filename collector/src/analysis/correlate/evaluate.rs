@@ -10,7 +10,7 @@ use super::cohort::together;
 use super::coverage::Coverage;
 use super::detectable::{Design, detectable_ratio};
 use super::effect::{self, Table};
-use super::evidence::evidence;
+use super::evidence::{Witnesses, evidence};
 use super::exposure::Reach;
 use super::lag;
 use super::lens::{Effect, Index, Lens};
@@ -100,8 +100,13 @@ impl Holidays {
         self.0.iter().any(|(_, start, end)| *start < to && *end > from)
     }
 
+    /// The sites that have no day off of their own in any window of `reach`.
+    pub(super) fn working<'a>(&'a self, reach: &'a Reach) -> impl Iterator<Item = usize> + 'a {
+        (0..reach.wave_of.len()).filter(|site| !self.at_site(*site, reach))
+    }
+
     /// Whether `site` alone has a day off in any window of `reach`; one for all cancels.
-    pub(super) fn at_site(&self, site: usize, reach: &Reach) -> bool {
+    fn at_site(&self, site: usize, reach: &Reach) -> bool {
         let last = reach.waves.last().copied().unwrap_or(0) + reach.window;
         let off = |(of, start, end): &(Option<usize>, i64, i64)| {
             *of == Some(site) && *start < last && *end > reach.first()
@@ -179,7 +184,9 @@ pub(super) fn evaluate(
     let (evaluation, waves) = if tables.is_empty() || mutant::active(Mutant::CorrelateNoControls) {
         (without_controls(&panel, &reached)?, complete)
     } else {
-        let exposed = Exposed { panel: &panel, reached: &reached, tables, seed };
+        let sites = scope.holidays.working(reach);
+        let witnesses = Witnesses::of(sites, &panel.shape, (reach, lens));
+        let exposed = Exposed { panel: &panel, reached: &reached, witnesses, tables, seed };
         (with_controls(scope, &exposed, depth), waves)
     };
     let evaluation = Evaluation { cases: panel.plain(&waves, (reach, lens)), ..evaluation };
@@ -200,12 +207,13 @@ fn before(panel: &Panel, reached: &[Vec<f32>]) -> f64 {
 struct Exposed<'a> {
     panel: &'a Panel,
     reached: &'a [Vec<f32>],
+    witnesses: Witnesses,
     tables: Vec<Table>,
     seed: [&'a str; 2],
 }
 
 fn with_controls(scope: &Scope<'_>, exposed: &Exposed<'_>, depth: Depth) -> Evaluation {
-    let Exposed { panel, reached, tables, seed } = exposed;
+    let Exposed { panel, reached, witnesses, tables, seed } = exposed;
     let common = randomise::common_dispersion(panel, seed);
     let dispersion = if mutant::active(Mutant::CorrelateNoDispersion) {
         1.0
@@ -226,7 +234,7 @@ fn with_controls(scope: &Scope<'_>, exposed: &Exposed<'_>, depth: Depth) -> Eval
         standard_error: (variance * dispersion).sqrt(),
         dispersion,
         llr: effect::likelihood_ratio(tables, dispersion),
-        evidence: evidence(panel, randomise::halves_dispersion(panel).max(1.0)),
+        evidence: evidence(witnesses, panel, randomise::halves_dispersion(panel).max(1.0)),
         p_model: 1.0,
         p: 1.0,
         attainable: 0.0,

@@ -12,17 +12,28 @@
 //! uncertain (gamma). Everything is tempered by one dispersion for all changes of a service and an
 //! hour, so that ranks do not depend on whose past happened to be quiet. More cases at exposed
 //! sites never make it less: nothing but the cases themselves depends on them.
+//!
+//! Every site with any past takes part, also those with too few cases to be drawn into cohorts:
+//! one of them says nothing, but where a service has many they are a good part of its cases, and
+//! only what all of them did together counts here. Cases of one site and hour come in clumps that
+//! are one incident told many times; beyond what a doubled working hour would bring they are not
+//! counted, more strictly than for the size of the effect, which must not be made smaller.
 
+use super::coverage::{DAY, WEEK};
 use super::dispersion::Sums;
-use super::panel::{Panel, Shape};
+use super::exposure::Reach;
+use super::lens::Lens;
+use super::panel::{self, Panel, Shape};
 
 /// Sizes of rises that are averaged over.
 const RISES: [f64; 4] = [1.5, 2.0, 3.0, 5.0];
-/// Days of history whose other hours help to say what is usual.
-const RECENT_DAYS: usize = 28;
-/// What those days weigh beside the reference weeks, in proportion to the share of hours they have
-/// in common: a window of a week has no other hours.
-const OTHER_HOURS: f64 = 2.0;
+/// What four weeks of other hours weigh beside the reference weeks, in proportion to the share of
+/// hours they have in common: a window of a week has no other hours.
+const OTHER_HOURS: f64 = 5.0;
+/// Days of other hours that this weight is meant for.
+const FOUR_WEEKS: f64 = 28.0;
+/// Of one hour at one site this many working hours' cases count, and two more.
+const CLUMP: f64 = 2.0;
 /// Share of windows in which all sites may do what they never did.
 const UNLIKE: f64 = 0.3;
 /// Shocks for all are looked at up to this factor's logarithm, both ways, in these steps.
@@ -52,10 +63,11 @@ impl Side {
 }
 
 /// The logarithm of the mean likelihood ratio of a rise against none.
-pub(super) fn evidence(panel: &Panel, dispersion: f64) -> f64 {
-    let shock = shock_variance(&panel.shape, panel.shape.history(&panel.total));
+pub(super) fn evidence(witnesses: &Witnesses, panel: &Panel, dispersion: f64) -> f64 {
+    let shape = &panel.shape;
+    let shock = shock_variance(shape, shape.history(&panel.total));
     let sides: Vec<[Side; 2]> =
-        panel.shape.complete().into_iter().map(|wave| sides(panel, wave)).collect();
+        shape.complete().into_iter().map(|wave| witnesses.sides(shape, wave)).collect();
     let likelihood = |rise: f64| -> f64 {
         sides.iter().map(|sides| averaged(sides, rise, (shock, dispersion))).sum()
     };
@@ -90,30 +102,89 @@ fn averaged([exposed, others]: &[Side; 2], rise: f64, (shock, dispersion): (f64,
     log_sum(&terms)
 }
 
-/// The exposed sites of `wave`, and its clean controls.
-fn sides(panel: &Panel, wave: usize) -> [Side; 2] {
-    let shape = &panel.shape;
-    let recent = |numbers: &[f32]| -> f64 {
-        shape.history(numbers).iter().take(RECENT_DAYS).map(|cases| f64::from(*cases)).sum()
-    };
-    let in_common = shape.before(&panel.total, wave) / recent(&panel.total).max(1.0);
-    let weight = OTHER_HOURS * in_common;
-    let weeks = shape.weeks.len() as f64;
-    let clean = shape.clean.get(wave).and_then(Option::as_deref).unwrap_or_default();
-    let mut sides = [Side::default(); 2];
-    let [exposed, others] = &mut sides;
-    for row in &panel.rows {
-        let side = match row.wave {
-            Some(own) if own == wave => &mut *exposed,
-            Some(other) if !clean.contains(&other) => continue,
-            Some(_) | None => &mut *others,
-        };
-        let before = shape.before(&row.numbers, wave) + weight * in_common * recent(&row.numbers);
-        side.seen += shape.after(&row.numbers, wave);
-        side.expected += before / (1.0 + weight) / weeks;
-        side.rests_on += before;
+/// What one site has to say.
+#[derive(Clone, Debug)]
+struct Witness {
+    /// The wave that reached it.
+    wave: Option<usize>,
+    /// Cases on all days of history.
+    history: f64,
+    /// For each wave the cases in its window, and in its reference weeks.
+    cases: Vec<(f64, f64)>,
+}
+
+/// All sites with a past, and what they counted together.
+#[derive(Clone, Debug)]
+pub(super) struct Witnesses {
+    sites: Vec<Witness>,
+    history: f64,
+    before: Vec<f64>,
+}
+
+impl Witnesses {
+    /// Counts the sites in `of`, as `panel` counts its own but without clumps.
+    pub(super) fn of(
+        of: impl Iterator<Item = usize>,
+        shape: &Shape,
+        (reach, lens): (&Reach, Lens<'_>),
+    ) -> Self {
+        let sites: Vec<Witness> = of
+            .map(|site| Witness::of(site, shape, (reach, lens)))
+            .filter(|witness| witness.history > 0.0)
+            .collect();
+        let history = sites.iter().map(|witness| witness.history).sum();
+        let before = |wave: usize| sites.iter().filter_map(|w| Some(w.cases.get(wave)?.1)).sum();
+        let before = (0..shape.waves).map(before).collect();
+        Self { sites, history, before }
     }
-    sides
+
+    /// The sites that `wave` exposed, and its clean controls.
+    fn sides(&self, shape: &Shape, wave: usize) -> [Side; 2] {
+        let all_before = self.before.get(wave).copied().unwrap_or(0.0);
+        let in_common = all_before / self.history.max(1.0);
+        let weight = OTHER_HOURS * in_common * shape.days as f64 / FOUR_WEEKS;
+        let weeks = shape.weeks.len() as f64;
+        let clean = shape.clean.get(wave).and_then(Option::as_deref).unwrap_or_default();
+        let mut sides = [Side::default(); 2];
+        let [exposed, others] = &mut sides;
+        for witness in &self.sites {
+            let side = match witness.wave {
+                Some(own) if own == wave => &mut *exposed,
+                Some(other) if !clean.contains(&other) => continue,
+                Some(_) | None => &mut *others,
+            };
+            let (seen, before) = witness.cases.get(wave).copied().unwrap_or_default();
+            let before = before + weight * in_common * witness.history;
+            side.seen += seen;
+            side.expected += before / (1.0 + weight) / weeks;
+            side.rests_on += before;
+        }
+        sides
+    }
+}
+
+impl Witness {
+    fn of(site: usize, shape: &Shape, (reach, lens): (&Reach, Lens<'_>)) -> Self {
+        let end = reach.first();
+        let past = (end - shape.days as i64 * DAY, end);
+        let wave = reach.wave_of.get(site).copied().flatten();
+        let cases = lens.plain(site, past.0, past.1);
+        if cases == 0 {
+            return Self { wave, history: 0.0, cases: Vec::new() };
+        }
+        let most = CLUMP * panel::working_hour(cases, shape.days) + 2.0;
+        let count = |from: i64, to: i64| f64::from(lens.count(site, (from, to), most));
+        let window = |start: i64| count(start, start + reach.window);
+        let wave_cases = |start: &i64| {
+            let before = shape.weeks.iter().map(|back| window(start - back * WEEK)).sum();
+            (window(*start), before)
+        };
+        Self {
+            wave,
+            history: count(past.0, past.1),
+            cases: reach.waves.iter().map(wave_cases).collect(),
+        }
+    }
 }
 
 /// How much the logarithm of what all sites do varies from window to window, beyond chance.

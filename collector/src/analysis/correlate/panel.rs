@@ -61,9 +61,19 @@ pub(super) struct Panel {
 impl Panel {
     /// Counts what `reach` asks for, or says why that cannot be done.
     pub(super) fn of(scope: &Scope<'_>, reach: &Reach, lens: Lens<'_>) -> Result<Self, Reason> {
+        let panel = Self::open(scope, reach, lens)?;
+        if panel.shape.complete().is_empty() {
+            return Err(Reason::WindowOpen);
+        }
+        Ok(panel)
+    }
+
+    /// The same, whether or not any window is over.
+    pub(super) fn open(scope: &Scope<'_>, reach: &Reach, lens: Lens<'_>) -> Result<Self, Reason> {
         let shape = Shape::of(scope, reach)?;
-        let mut rows: Vec<Row> = (0..reach.wave_of.len())
-            .filter(|site| !scope.holidays.at_site(*site, reach))
+        let mut rows: Vec<Row> = scope
+            .holidays
+            .working(reach)
             .map(|site| shape.row(site, reach, lens))
             .filter(|row| row.size >= MIN_CASES)
             .collect();
@@ -111,9 +121,6 @@ impl Shape {
             .map(|start| (start + reach.window <= scope.coverage.complete).then_some(*start))
             .map(|start| start.map(|start| later(&reach.waves, start + reach.window)))
             .collect();
-        if clean.iter().all(Option::is_none) {
-            return Err(Reason::WindowOpen);
-        }
         let window_days = ((reach.window + DAY - 1) / DAY) as usize;
         let days = MAX_DAYS.min((past / DAY) as usize);
         Ok(Self { waves: reach.waves.len(), days, window_days, weeks, clean })
@@ -167,8 +174,13 @@ impl Shape {
 /// How many cases of one hour count at a site with `cases` in `days`: what a fivefold rise of its
 /// usual working hour would hardly exceed. The rest is one incident told many times.
 fn most_an_hour(cases: usize, days: usize) -> f64 {
-    let working = WORKING_SHARE * cases as f64 / (24 * days.max(1)) as f64;
-    5.0 * working + 4.0 * (5.0 * working).sqrt() + 3.0
+    let risen = 5.0 * working_hour(cases, days);
+    risen + 4.0 * risen.sqrt() + 3.0
+}
+
+/// What a site with `cases` in `days` usually has in one working hour.
+pub(super) fn working_hour(cases: usize, days: usize) -> f64 {
+    WORKING_SHARE * cases as f64 / (24 * days.max(1)) as f64
 }
 
 /// The latest weeks before the first wave that were read and have no holiday, newest first.

@@ -151,6 +151,21 @@ fn what_cannot_be_said_has_a_reason() {
 }
 
 #[test]
+fn before_the_window_is_over_only_a_clear_rise_is_possible() {
+    let at = START + (WEEKS * 7 - 4) * DAY + 8 * HOUR;
+    let candidate = Candidate { at, window_hours: Some(168), ..change("c", &EXPOSED) };
+    let check = |world: &World, tier: Tier| {
+        let verdict = one(world, candidate.clone());
+        assert_eq!((verdict.tier, verdict.reason), (tier, Some(Reason::WindowOpen)));
+        assert_eq!((verdict.score, verdict.p_value, verdict.q_value), (None, None, None));
+    };
+    for seed in 0..10 {
+        check(&World::new(&format!("early {seed}"), 24), Tier::Undetermined);
+    }
+    check(&World::new("early", 24).raise(&EXPOSED, (at, at + 4 * DAY), 4), Tier::Possible);
+}
+
+#[test]
 fn one_site_of_six_can_never_be_more_than_possible() {
     let world = World::new("few", 6).raise(&[2], WINDOW, 6);
     let verdict = one(&world, change("c", &[2]));

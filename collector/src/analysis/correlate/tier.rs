@@ -7,6 +7,7 @@
 use driftline_protocol::mutant::{self, Mutant};
 
 use super::compete::Judged;
+use super::early;
 use super::evaluate::Evaluation;
 use super::placebo::is_nothing_new;
 use super::score::score;
@@ -34,11 +35,15 @@ pub(super) fn decide(judged: Vec<Judged<'_>>, settings: &Settings) -> Vec<Verdic
     } else {
         benjamini_hochberg(&tested).into_iter()
     };
-    let decide = |judged: Judged<'_>| {
+    let so_far: Vec<Option<f64>> = judged.iter().map(|judged| judged.so_far).collect();
+    let early = early::claims(&so_far, settings.q);
+    let decide = |(judged, early): (Judged<'_>, bool)| {
         let q = with_controls(&judged).and_then(|_| adjusted.next());
-        verdict(judged, q, settings)
+        let verdict = verdict(judged, q, settings);
+        // The window is open, and that is still its reason; only the tier says that there is a rise.
+        if early { Verdict { tier: Tier::Possible, ..verdict } } else { verdict }
     };
-    judged.into_iter().map(decide).collect()
+    judged.into_iter().zip(early).map(decide).collect()
 }
 
 fn with_controls<'a>(judged: &'a Judged<'_>) -> Option<&'a Evaluation> {

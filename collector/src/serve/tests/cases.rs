@@ -90,7 +90,10 @@ async fn only_the_scope_for_cases_brings_cases() {
     {
         assert_eq!(world.post("/api/v1/cases", token, &body).await.status(), expect);
     }
+    let other = world.post("/api/v1/cases?source=hr", &tokens[0], &body).await;
+    assert_eq!(other.status(), StatusCode::BAD_REQUEST, "it speaks for no other system");
     let kept = memory.cases(&Default::default()).unwrap();
+    assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].source, "desk", "the token names the source");
     let form = world.client.post(format!("{}/api/v1/cases", world.url));
     let form = form.header("content-type", "text/plain").body("{}");

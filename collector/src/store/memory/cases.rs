@@ -105,6 +105,31 @@ impl ReadCases for Memory {
         Ok(())
     }
 
+    fn each_open_case(
+        &self,
+        limit: u64,
+        take: &mut dyn FnMut(OpenCase<'_>),
+    ) -> Result<(), StoreError> {
+        let state = self.read();
+        let open = |case: &&CaseRecord| case.facts.status.is_open() && case.facts.parent.is_empty();
+        let mut found: Vec<_> = state.cases.by_number.values().filter(open).collect();
+        found.sort_by_key(|case| (case.facts.due_at.is_none(), case.facts.due_at, case.number));
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        for case in found {
+            take(OpenCase {
+                source: &case.source,
+                opened_at: case.opened_at.as_second(),
+                due_at: case.facts.due_at.map(Timestamp::as_second),
+                service: &case.facts.service,
+                site: &case.facts.site,
+                category: &case.facts.category,
+                team: &case.facts.team,
+                priority: &case.facts.priority,
+            });
+        }
+        Ok(())
+    }
+
     fn cases_known(&self) -> Result<CasesKnown, StoreError> {
         let state = self.read();
         let last = |last: Option<i64>| last.unwrap_or_default();

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Reader;
 use super::codec::{At, Bits, Word, at, bits, word};
-use super::write::Batch;
+use super::write::{Batch, CASE_WORDS};
 use crate::store::case_records::*;
 use crate::store::{Cursor, StoreError, effective_limit};
 
@@ -23,7 +23,8 @@ const FACTS: &str = "service, site, category, team, priority, status, resolved_a
 
 /// Keeps one case: makes it, or replaces what may change of it.
 pub(super) fn keep_case(batch: &mut Batch<'_>, case: &CaseRecord) -> rusqlite::Result<()> {
-    let source = batch.word(&case.source)?;
+    // A source is never left out: cases of two would be taken for those of one.
+    let source = batch.names.words.number(batch.db, &case.source)?;
     let new = facts_row(batch, &case.facts)?;
     let mut find = batch.db.prepare_cached(&format!(
         "SELECT id, {FACTS} FROM support_case WHERE source = ?1 AND case_id = ?2"
@@ -144,10 +145,29 @@ pub(super) fn note_reading(batch: &Batch<'_>, reading: &CaseReading) -> rusqlite
 
 /// Removes the oldest cases from before `before`, at most `left`; says how many went.
 pub(super) fn remove_cases(
-    batch: &Batch<'_>,
+    batch: &mut Batch<'_>,
     before: Timestamp,
     left: u64,
 ) -> rusqlite::Result<u64> {
+    let gone = remove_oldest_cases(batch, before, left)?;
+    // Looking for words that nothing says any more reads all cases, so it waits until it is worth it.
+    if gone > 0 && batch.counted("case_words")? >= CASE_WORDS / 2 {
+        let unsaid = batch.db.execute(UNSAID, [])?;
+        batch.count("case_words", -i64::try_from(unsaid).unwrap_or(0));
+        batch.names.words.clear();
+    }
+    Ok(gone)
+}
+
+/// Words that no case and no past of a case says.
+const UNSAID: &str = "DELETE FROM case_word WHERE id NOT IN (
+         SELECT source FROM support_case UNION SELECT service FROM support_case
+         UNION SELECT site FROM support_case UNION SELECT category FROM support_case
+         UNION SELECT team FROM support_case UNION SELECT priority FROM support_case
+         UNION SELECT service FROM case_past UNION SELECT site FROM case_past
+         UNION SELECT category FROM case_past)";
+
+fn remove_oldest_cases(batch: &Batch<'_>, before: Timestamp, left: u64) -> rusqlite::Result<u64> {
     let mut remove = batch.db.prepare_cached(
         "DELETE FROM support_case WHERE id IN
              (SELECT id FROM support_case WHERE opened_at < ?1 ORDER BY opened_at, id LIMIT ?2)
@@ -223,6 +243,19 @@ const COUNTED: &str = "SELECT c.source, c.opened_at, c.recorded_at,
      WHERE c.opened_at >= ?1 AND c.id <= ?2 AND coalesce(p.parent, c.parent) = ''
      ORDER BY c.opened_at DESC LIMIT ?4";
 
+/// Every case that counts once and is open; the index of the same condition holds only these.
+const OPEN: &str = "SELECT source, opened_at, due_at, service, site, category, team, priority
+     FROM support_case WHERE status IN ('open', 'pending') AND parent = ''
+     ORDER BY due_at IS NULL, due_at, id LIMIT ?1";
+
+/// The name of the word whose number stands at `index`.
+fn name<'w>(words: &'w [(i64, String)], row: &Row<'_>, index: usize) -> rusqlite::Result<&'w str> {
+    let number: i64 = row.get(index)?;
+    let word = words.binary_search_by_key(&number, |(number, _)| *number);
+    let word = word.ok().and_then(|place| words.get(place));
+    Ok(word.map_or("", |(_, name)| name.as_str()))
+}
+
 impl ReadCases for Reader {
     fn cases(&self, filter: &CaseFilter) -> Result<Vec<CaseRecord>, StoreError> {
         self.pool.read("cases", |db| {
@@ -257,12 +290,7 @@ impl ReadCases for Reader {
     ) -> Result<(), StoreError> {
         self.pool.read("the cases of an evaluation", |db| {
             let words = all_words(db)?;
-            let word = |row: &Row<'_>, index: usize| {
-                let number: i64 = row.get(index)?;
-                let word = words.binary_search_by_key(&number, |(number, _)| *number);
-                let word = word.ok().and_then(|place| words.get(place));
-                Ok::<_, rusqlite::Error>(word.map_or("", |(_, name)| name.as_str()))
-            };
+            let word = |row: &Row<'_>, index: usize| name(&words, row, index);
             let mut find = db.prepare_cached(COUNTED)?;
             let values = params![At(from), known.case, known.update, Bits(limit)];
             let mut rows = find.query(values)?;
@@ -274,6 +302,32 @@ impl ReadCases for Reader {
                     service: word(row, 3)?,
                     site: word(row, 4)?,
                     category: word(row, 5)?,
+                });
+            }
+            Ok(())
+        })
+    }
+
+    fn each_open_case(
+        &self,
+        limit: u64,
+        take: &mut dyn FnMut(OpenCase<'_>),
+    ) -> Result<(), StoreError> {
+        self.pool.read("open cases", |db| {
+            let words = all_words(db)?;
+            let word = |row: &Row<'_>, index: usize| name(&words, row, index);
+            let mut find = db.prepare_cached(OPEN)?;
+            let mut rows = find.query([Bits(limit)])?;
+            while let Some(row) = rows.next()? {
+                take(OpenCase {
+                    source: word(row, 0)?,
+                    opened_at: at(row, 1)?.as_second(),
+                    due_at: maybe(row, 2)?.map(Timestamp::as_second),
+                    service: word(row, 3)?,
+                    site: word(row, 4)?,
+                    category: word(row, 5)?,
+                    team: word(row, 6)?,
+                    priority: word(row, 7)?,
                 });
             }
             Ok(())

@@ -10,6 +10,7 @@ use rusqlite::params;
 
 use super::cases::remove_cases;
 use super::codec::{At, Bits};
+use super::intent::remove_requests;
 use super::suspects::remove_suspects;
 use super::write::{Batch, Place};
 use crate::store::ORPHAN_GRACE;
@@ -37,6 +38,7 @@ pub(super) fn expire(batch: &mut Batch<'_>, pass: &Pass) -> rusqlite::Result<(u6
     gone += remove_oldest(batch, "event", pass, limit - gone)?;
     gone += remove_cases(batch, pass.before, limit - gone)?;
     gone += remove_suspects(batch, pass.before, limit - gone)?;
+    gone += remove_requests(batch, pass.before, limit - gone)?;
     gone += remove_versions(batch, pass, limit - gone)?;
     let (parts, next) = sweep_parts(batch, pass, limit - gone)?;
     Ok((gone + parts, next))

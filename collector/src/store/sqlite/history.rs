@@ -16,12 +16,13 @@ use super::codec::{At, Values, at, bits, json, name, word};
 use super::names::{self, FIND_HOST, FIND_PART, FIND_SOURCE};
 use super::{Reader, beside};
 use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::classify::ChangeClass;
 use crate::store::records::*;
 use crate::store::{Cursor, ReadHistory, StoreError};
 
-const CHANGE: &str =
+pub(super) const CHANGE: &str =
     "SELECT c.id, h.name, s.name, c.domain, c.generation, c.at, p.name, c.item_key,
-         c.kind, c.before_item, c.after_item
+         c.kind, c.before_item, c.after_item, c.because
      FROM change c
      JOIN host_name h ON h.id = c.host
      JOIN source_name s ON s.id = c.source
@@ -131,10 +132,16 @@ fn add_total(totals: &mut Totals, name: &str, value: u64) {
         ["parts"] => totals.parts = value,
         ["versions"] => totals.versions = value,
         ["cases"] => totals.cases = value,
+        ["case_words_left_out"] => totals.case_words_left_out = value,
         ["changes", domain, kind] => {
             let domain = Domain::ALL.into_iter().find(|d| d.as_str() == *domain);
             let kind = ChangeKind::ALL.into_iter().find(|k| k.as_str() == *kind);
             totals.changes.extend(domain.zip(kind).map(|of| (of, value)));
+        }
+        ["classes", domain, class] => {
+            let domain = Domain::ALL.into_iter().find(|d| d.as_str() == *domain);
+            let class = ChangeClass::ALL.into_iter().find(|c| c.as_str() == *class);
+            totals.classes.extend(domain.zip(class).map(|of| (of, value)));
         }
         ["events", kind] => {
             let kind = EventKind::ALL.into_iter().find(|k| k.as_str() == *kind);
@@ -180,7 +187,13 @@ pub(super) fn compose(
         terms.add(&older, before.0.into());
         terms.close();
     }
-    terms.add_kinds(&filter.kinds);
+    let kinds = ChangeKind::ALL.into_iter().filter(|kind| filter.kinds.contains(kind));
+    terms.add_words("c.kind", kinds.map(ChangeKind::as_str));
+    if !filter.classes.is_empty() {
+        let classes = ChangeClass::ALL.into_iter().filter(|class| filter.classes.contains(class));
+        terms.add_words("c.class", classes.map(ChangeClass::as_str));
+        terms.text.push_str(" AND c.class <> ''"); // said aloud, so that its index serves
+    }
     let limit = i64::from(effective_limit(filter.limit));
     Ok(Some(terms.finish(limit)))
 }
@@ -203,12 +216,11 @@ impl Terms {
         self.text.push(')');
     }
 
-    fn add_kinds(&mut self, kinds: &[ChangeKind]) {
-        let wanted: Vec<_> = ChangeKind::ALL.into_iter().filter(|k| kinds.contains(k)).collect();
-        let Some((first, rest)) = wanted.split_first() else { return };
-        self.add("c.kind IN (", first.as_str().to_owned().into());
-        for kind in rest {
-            self.values.push(kind.as_str().to_owned().into());
+    fn add_words(&mut self, column: &str, mut words: impl Iterator<Item = &'static str>) {
+        let Some(first) = words.next() else { return };
+        self.add(&format!("{column} IN ("), first.to_owned().into());
+        for word in words {
+            self.values.push(word.to_owned().into());
             self.text.push_str(&format!(", ?{}", self.values.len()));
         }
         self.close();
@@ -243,7 +255,7 @@ fn manifest(
     rows.collect::<Result<BTreeMap<_, _>, _>>().map(Manifest)
 }
 
-fn change_record(row: &Row<'_>) -> rusqlite::Result<ChangeRecord> {
+pub(super) fn change_record(row: &Row<'_>) -> rusqlite::Result<ChangeRecord> {
     let key: Option<super::codec::Key> = row.get(7)?;
     Ok(ChangeRecord {
         id: ChangeId(row.get(0)?),
@@ -259,6 +271,7 @@ fn change_record(row: &Row<'_>) -> rusqlite::Result<ChangeRecord> {
             before: json(row, 9)?,
             after: json(row, 10)?,
         },
+        classified: json(row, 11)?,
     })
 }
 

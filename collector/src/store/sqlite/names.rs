@@ -63,18 +63,36 @@ impl Kind {
 
     /// The number of `name`, which gets one if it has none.
     pub(super) fn number(&mut self, db: &Connection, name: &str) -> rusqlite::Result<i64> {
-        if let Some(number) = self.known.get(name) {
-            return Ok(*number);
+        if let Some(number) = self.found(db, name)? {
+            return Ok(number);
         }
-        let number = match find(db, self.find, name)? {
-            Some(number) => number,
-            None => db.prepare_cached(self.add)?.query_row([name], |row| row.get(0))?,
-        };
+        let number = db.prepare_cached(self.add)?.query_row([name], |row| row.get(0))?;
+        self.remember(name, number);
+        Ok(number)
+    }
+
+    /// The number of `name`, if it has one.
+    pub(super) fn found(&mut self, db: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+        if let Some(number) = self.known.get(name) {
+            return Ok(Some(*number));
+        }
+        let number = find(db, self.find, name)?;
+        if let Some(number) = number {
+            self.remember(name, number);
+        }
+        Ok(number)
+    }
+
+    fn remember(&mut self, name: &str, number: i64) {
         if self.known.len() >= REMEMBERED {
             self.known.clear();
         }
         self.known.insert(name.into(), number);
-        Ok(number)
+    }
+
+    /// Forgets what it has met, since some of it was taken away.
+    pub(super) fn clear(&mut self) {
+        self.known.clear();
     }
 }
 

@@ -20,6 +20,9 @@ use tempfile::TempDir;
 use super::{Reader, Writer, beside, open};
 use crate::analysis::cases::{Candidate, Exposure};
 use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
+use crate::analysis::classify::scope::{IntentScope, Level};
+use crate::analysis::classify::{ChangeClass, Classified, Decision, RuleKind};
 use crate::analysis::correlate::Tier;
 use crate::analysis::exceptions::{Ended, Exception, ExceptionScope};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Resolution, Severity, Status};
@@ -275,6 +278,43 @@ fn cases() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn request(id: u8, (start, hours): (i64, i64), approved: bool) -> ChangeRequest {
+    ChangeRequest {
+        source: "itsm".into(),
+        id: format!("CHG{id}"),
+        kind: RequestKind::Normal,
+        approval: if approved { Approval::Approved } else { Approval::Requested },
+        start: second(start),
+        end: second(start + hours),
+        scope: IntentScope { hosts: vec!["h*".into()], ..IntentScope::default() },
+        url: String::new(),
+        received_at: second(start - hours),
+    }
+}
+
+fn judgement(change: i64, class: Option<usize>, at: i64) -> Judgement {
+    let decision = Decision {
+        class: class.map(|class| ChangeClass::ALL[class]),
+        rule: RuleKind::Request,
+        name: "itsm/CHG1".into(),
+        level: Some(Level::Host),
+        says: "because".into(),
+    };
+    Judgement { change: ChangeId(change), classified: Classified::first(decision, second(at)) }
+}
+
+fn intents() -> impl Strategy<Value = Step> {
+    let one = (0..3u8, (0..20i64, 1..9i64), any::<bool>());
+    let judged = (0..30i64, proptest::option::of(0..10usize), 0..20i64);
+    prop_oneof![
+        vec(one.prop_map(|(id, span, approved)| request(id, span, approved)), 1..3)
+            .prop_map(Step::ChangeRequests),
+        vec((1..4i64, 1..4i64), 1..3).prop_map(Step::Reconsidered),
+        vec(judged.prop_map(|(change, class, at)| judgement(change, class, at)), 1..6)
+            .prop_map(Step::Judged),
+    ]
+}
+
 fn suspect(key: u8, at: i64, pass: i64, tier: usize) -> SuspectRecord {
     let tier = Tier::ALL[tier];
     let evidence = serde_json::json!({
@@ -371,6 +411,7 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => cases(),
         1 => (0..3u8, 0..20i64).prop_map(|(name, at)| Step::Exception(exception(name, at))),
         2 => suspect_steps(),
+        3 => intents(),
         1 => (0..3u8).prop_map(|name| Step::Token(token(name))),
         1 => (0..3u8).prop_map(|name| Step::RemoveToken(format!("t{name}"))),
         1 => (proptest::option::of(0..2usize), 0..20i64)
@@ -461,6 +502,7 @@ fn everything<S: Reads>(store: &S) -> Vec<String> {
     all.extend(all_cases(store));
     all.push(format!("{:#?}", store.exceptions().unwrap()));
     all.extend(all_suspects(store));
+    all.extend(all_intents(store));
     for index in 0..HOSTS.len() {
         let host = host(index);
         all.push(format!("{:#?}", store.host(&host).unwrap()));
@@ -524,6 +566,9 @@ fn all_cases(store: &impl ReadCases) -> Vec<String> {
     let mut counts = store.case_counts(second(4)).unwrap();
     counts.sort();
     all.push(format!("{counts:?}"));
+    let mut open = Vec::new();
+    store.each_open_case(7, &mut |case| open.push(format!("{case:?}"))).unwrap();
+    all.push(format!("open {open:#?}"));
     for update in 0..=known.update {
         let mut counted = Vec::new();
         let of = (second(3), CasesKnown { update, case: known.case - 1 });
@@ -531,6 +576,24 @@ fn all_cases(store: &impl ReadCases) -> Vec<String> {
         counted.sort();
         all.push(format!("at {update}: {counted:#?}"));
     }
+    all
+}
+
+fn all_intents(store: &impl ReadIntent) -> Vec<String> {
+    let none = RequestFilter::default;
+    let after = Some(Cursor { at: second(9), number: 2 });
+    let filters = [
+        none(),
+        RequestFilter { id: Some("CHG1".into()), source: Some("itsm".into()), ..none() },
+        RequestFilter { from: Some(second(5)), to: Some(second(12)), ..none() },
+        RequestFilter { after, limit: 1, ..none() },
+    ];
+    let mut all: Vec<String> = filters
+        .iter()
+        .map(|filter| format!("{filter:?}: {:#?}", store.change_requests(filter).unwrap()))
+        .collect();
+    all.push(format!("{:#?}", store.to_reconsider(2).unwrap()));
+    all.push(format!("{:#?}", store.unjudged(4).unwrap()));
     all
 }
 
@@ -547,6 +610,8 @@ fn filters() -> Vec<ChangeFilter> {
         ChangeFilter { kinds: vec![ChangeKind::Added, ChangeKind::Moved], ..none() },
         ChangeFilter { before: Some(ChangeId(4)), host: Some(host(0)), ..none() },
         ChangeFilter { before: Some(ChangeId(7)), limit: 2, ..none() },
+        ChangeFilter { classes: vec![ChangeClass::Expected], ..none() },
+        ChangeFilter { classes: ChangeClass::ALL[2..].to_vec(), host: Some(host(0)), ..none() },
     ]
 }
 
@@ -1033,4 +1098,21 @@ fn a_case_sent_again_is_the_same_case_and_what_was_known_before_can_be_had_again
     site(before);
     site(place.reader.cases_known().unwrap());
     assert_eq!(sites, ["graz", "linz"]);
+}
+
+#[test]
+fn beyond_their_bound_new_words_of_cases_are_left_out_and_counted() {
+    let mut place = Place::new();
+    let one = |id: u8, word: u8| Step::Cases(vec![case((0, id, 5, 9), (word, 0, false))]);
+    place.writer.apply(&[one(1, 1)]).unwrap();
+    let full = "UPDATE counter SET value = 200000 WHERE name = 'case_words'";
+    assert_eq!(place.writer.db.execute(full, []).unwrap(), 1);
+    place.writer.apply(&[one(2, 2), one(3, 1)]).unwrap();
+    let found = place.reader.cases(&CaseFilter::default()).unwrap();
+    let services: BTreeMap<_, _> =
+        found.iter().map(|case| (case.id.as_str(), case.facts.service.as_str())).collect();
+    let expect = [("INC1", "service 1"), ("INC2", ""), ("INC3", "service 1")];
+    assert_eq!(services, expect.into(), "the cases themselves are kept");
+    // Service, site and priority of the second case were new.
+    assert_eq!(place.reader.totals().unwrap().case_words_left_out, 3);
 }

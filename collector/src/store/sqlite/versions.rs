@@ -319,10 +319,12 @@ impl Batch<'_> {
         (version, change): (&VersionRecord, &Change),
     ) -> rusqlite::Result<()> {
         let part = self.part(&change.part)?;
+        // What nobody will judge has no class from the beginning; all else waits for one.
+        let judged = change.kind.is_semantic() && version.origin != Origin::Import;
         let mut write = self.db.prepare_cached(
             "INSERT INTO change (id, host, source, part, at, generation, domain, kind, item_key,
-                 before_item, after_item)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 before_item, after_item, class)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?;
         write.execute(params![
             id,
@@ -336,6 +338,7 @@ impl Batch<'_> {
             change.key.as_ref().map(|key| key.as_str()),
             change.before.as_ref().map(Json),
             change.after.as_ref().map(Json),
+            (!judged).then_some(""),
         ])?;
         Ok(())
     }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::codec::{At, Bits, Doing, Json, Word};
 use super::names::Names;
-use super::{Writer, cases, exceptions, expire, suspects};
+use super::{Writer, cases, exceptions, expire, intent, suspects};
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
 use crate::store::{Append, NewPart, StoreError};
@@ -90,6 +90,10 @@ impl Writer {
         done.doing(|| what)
     }
 }
+
+/// The most different words of cases that are kept: all of them are read for every count. A column
+/// with more of them holds numbers or sentences and was mapped by mistake.
+pub(super) const CASE_WORDS: i64 = 200_000;
 
 /// One transaction at work.
 pub(super) struct Batch<'a> {
@@ -207,8 +211,25 @@ impl Batch<'_> {
         self.names.hosts.number(self.db, host.as_str())
     }
 
+    /// The number of a word of a case. Beyond [`CASE_WORDS`] a new word is left out and counted: the
+    /// case is kept, and says nothing there.
     pub(super) fn word(&mut self, word: &str) -> rusqlite::Result<i64> {
+        if let Some(number) = self.names.words.found(self.db, word)? {
+            return Ok(number);
+        }
+        if !word.is_empty() && self.counted("case_words")? >= CASE_WORDS {
+            self.count("case_words_left_out", 1);
+            return self.word("");
+        }
+        self.count("case_words", 1);
         self.names.words.number(self.db, word)
+    }
+
+    /// A sum that outlives restarts, with what this transaction adds to it.
+    pub(super) fn counted(&self, name: &str) -> rusqlite::Result<i64> {
+        let mut find = self.db.prepare_cached("SELECT value FROM counter WHERE name = ?1")?;
+        let kept: Option<i64> = find.query_row([name], |row| row.get(0)).optional()?;
+        Ok(kept.unwrap_or(0) + self.counts.get(name).copied().unwrap_or(0))
     }
 
     pub(super) fn part(&mut self, part: &PartName) -> rusqlite::Result<i64> {
@@ -248,6 +269,13 @@ impl Batch<'_> {
                 suspects::keep_pass(self, pass)
             }
             Step::Outcome(outcome) => suspects::keep_outcome(self, outcome),
+            Step::ChangeRequests(all) => {
+                all.iter().try_for_each(|one| intent::keep_request(self, one))
+            }
+            Step::Reconsidered(all) => {
+                all.iter().try_for_each(|one| intent::reconsidered(self, *one))
+            }
+            Step::Judged(all) => all.iter().try_for_each(|one| intent::judge(self, one)),
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, FindOverlappingIter};
 
 use super::super::key_names;
-use super::scanner::ACCOUNTS;
+use super::scanner::{ACCOUNTS, calls};
 use super::{phrases, programs, shapes};
 
 /// Marks beside names of secrets, programs, directives and tokens.
@@ -28,6 +28,8 @@ const SIGNS: &[&str] = &[
     "{pbkdf2",
     "{argon2",
     "{bcrypt",
+    "{plain}",
+    "{clear",
     "bearer",
     "{secret",
     "<<<",
@@ -71,6 +73,7 @@ static FINDER: LazyLock<Option<Finder>> = LazyLock::new(|| {
     let marks = anywhere
         .chain(SIGNS.iter().map(|sign| Mark::anywhere(*sign)))
         .chain(shapes::prefixes().map(Mark::anywhere))
+        .chain(calls::NAMES.iter().map(|(name, _)| Mark::word(name)))
         .chain(ACCOUNTS.iter().map(|name| Mark::word(name)))
         .chain(phrases::marks())
         .chain(programs::marks());

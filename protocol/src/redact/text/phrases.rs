@@ -12,6 +12,7 @@
 //! | `**` | up to [`SKIPPED`] words |
 //! | `#` | a number, or nothing: how the value is written |
 //! | `!` | a word that names a secret |
+//! | `hdr(!)` | a word in whose brackets one stands, or `Authorization` |
 //! | `§` | the secret |
 //! | `:§`, `>§` … | a word in which the secret follows this sign |
 //! | `$`, `$$` | the end of the line, with a semicolon before it or without |
@@ -19,10 +20,13 @@
 //! Invariant: a pattern looks at most [`NEAR_BYTES`] ahead, so a line of first words costs a
 //! constant for each.
 
+mod tables;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use self::tables::{COMMANDS, DIRECTIVES};
 use super::super::key_names::{is_harmless, may_name_secret, word_names_secret};
 use super::marks::Mark;
 use super::values::is_blank;
@@ -33,161 +37,6 @@ const SKIPPED: usize = 12;
 
 /// How far a pattern looks ahead, in bytes; no directive of the table is longer.
 const NEAR_BYTES: usize = 512;
-
-/// Patterns of directives, tried at the beginning of a line.
-const DIRECTIVES: &[&str] = &[
-    // Network gear: IOS and its kin, JunOS, VyOS, FortiOS, RouterOS.
-    "snmp-server community §",
-    "snmp-server host * traps|informs version 1|2c §",
-    "snmp-server host * version 1|2c §",
-    "snmp-server host * traps|informs § $",
-    "snmp-server host * § $",
-    "snmp-server user ** auth md5|sha* §",
-    "snmp-server user ** priv aes|des|3des # §",
-    "enable secret|password # § $",
-    "enable secret|password level # # §",
-    "username * ** secret|password # §",
-    "neighbor * password ?encrypted # §",
-    "tacacs-server|radius-server key # §",
-    "tacacs-server|radius-server ** key # §",
-    "server-private * ** key # §",
-    "key-string ?password # § $",
-    "key # § $$",
-    "key ascii-text|hexadecimal|config-key|clear-text # § $",
-    "key ENC §",
-    "crypto isakmp|keyring key # §",
-    "pre-shared-key local|remote|ascii-text|hexadecimal # §",
-    "pre-shared-key address ** key # §",
-    "pre-shared-key # § $",
-    "authentication-key * md5|sha*|cmac* # §",
-    "ntp authentication-key * md5|sha*|cmac* # §",
-    "authentication-key # § $",
-    "ip ospf|eigrp|rip authentication-key # §",
-    "ip|ipv6|ospf|area ** message-digest-key * md5 # §",
-    "ospf|ip message-digest-key * md5 # §",
-    "isis password §",
-    "area-password|domain-password §",
-    "ip rip authentication string §",
-    "standby|vrrp|glbp * authentication md5 key-string # §",
-    "standby|vrrp|glbp * authentication text § $",
-    "standby|vrrp|glbp * authentication § $",
-    "ppp chap|pap password # §",
-    "ppp pap sent-username * password # §",
-    "wpa-psk ascii|hex # §",
-    "security ** set-key ascii|hex # §",
-    "encryption ** key * size * # § ?transmit-key",
-    "ip ftp|http|sftp|rcmd ** password # §",
-    "tunnel key § $",
-    "l2tp ** password # §",
-    "password|secret # § $$",
-    "set ** psksecret|passwd|password|key|community|auth-pwd|priv-pwd ENC §",
-    "set psksecret|passwd|password|key|auth-pwd|priv-pwd § $",
-    "set community § $",
-    "set ** snmp community § ?authorization",
-    "set ** pre-shared-key|pre-shared-secret ascii-text|hexadecimal §",
-    "set ** authentication-key|pre-shared-secret|encrypted-password|plaintext-password § $",
-    "set ** secret|password § $",
-    "/snmp community ** name=§",
-    // snmpd.conf(5), snmptrapd.conf(5)
-    "rocommunity*|rwcommunity* §",
-    "com2sec* -Cn * * * §",
-    "com2sec* * * §",
-    "trapcommunity §",
-    "trapsink|trap2sink|informsink * §",
-    "createUser -e * * MD5|SHA* § ?AES*|DES",
-    "createUser * MD5|SHA* § ?AES*|DES",
-    "createUser ** AES*|DES §",
-    "proxy ** -c §",
-    "authcommunity * §",
-    "community § $",
-    "community § ro|rw|{|authorization|view",
-    "defaultCommunity § $",
-    // Redis, HAProxy, nginx, Apache
-    "masterauth|requirepass § $",
-    "sentinel auth-pass * §",
-    "sentinel sentinel-pass § $",
-    "user * ** >§",
-    "user * ** #§",
-    "acl setuser ** >§",
-    "rename-command * § $",
-    "stats auth :§",
-    "user * insecure-password|password §",
-    "http-request|http-response set-header|add-header authorization Basic\\|Bearer\\|Token\\ §",
-    "http-request|http-response set-header|add-header ! §",
-    "*_set_header|add_header|*_param|SetEnv|setenv ! §",
-    "RequestHeader|Header set|add|append ! §",
-    "set -x|-gx|-Ux ! §",
-    "set|setenv ! § $",
-    "if ($http_*token|($http_*key =|==|!= §",
-    // Installers, boot loaders
-    "rootpw ?--plaintext|--iscrypted § $",
-    "d-i * password ?again §",
-    "password_pbkdf2 * §",
-    "password --md5|--encrypted §",
-    "* */* password §",
-    // Mail, VPN, wireless, names
-    "poll ** password|pass §",
-    "default login ** password §",
-    "machine ** password §",
-    "* : PSK|EAP|XAUTH|PIN §",
-    "%any : PSK|EAP|XAUTH §",
-    ": PSK|EAP|XAUTH|PIN §",
-    ": RSA|ECDSA|P12|PKCS8 * §",
-    "IPSec secret §",
-    "IPSec obfuscated secret §",
-    "Xauth password §",
-    "Xauth obfuscated password §",
-    "wireless-key s:§",
-    "wireless-key|wpa-psk|wpa-password § $",
-    "auth_str § $",
-    "AuthInfo:* ** P:§",
-    "AuthInfo:* ** P=§",
-    "O AuthInfo: ** P:§",
-];
-
-/// Patterns of commands, tried wherever their first word stands.
-const COMMANDS: &[&str] = &[
-    "sentinel auth-pass * §",
-    "htpasswd -b*|-cb*|-nb*|-bc*|-cB*|-Bb*|-nB*|-bn* * * § $",
-    "htpasswd -nb*|-nbB|-nbm|-bn* * §",
-    "htdigest -c * * * §",
-    "mosquitto_passwd -b * * §",
-    "mysqladmin ** password §",
-    "rabbitmqctl add_user|change_password * §",
-    "isql * * § $",
-    "sqlplus|impdp|expdp|exp|imp|sqlldr ?-* /§",
-    "rman target /§",
-    "smbclient //* §",
-    "net user * § /add",
-    "neo4j-admin ** set-initial-password §",
-    "vault login § $",
-    "wpa_passphrase * §",
-    "nmcli ** password §",
-    "nmcli ** *psk|*password §",
-    "iwconfig * key s:§",
-    "iwconfig * key § $",
-    "iw ** key 0:§",
-    "ipmitool ** user set password * §",
-    "kamctl|opensipsctl|kamcmd add|passwd * §",
-    "rclone config ** *secret*|*pass|*token §",
-    "aws configure set *secret*|*token* §",
-    "virsh secret-set-value ** --base64 §",
-    "virsh secret-set-value * §",
-    "racadm set *password §",
-    "addprinc|cpw|change_password ** -pw §",
-    "kadmin|kadmin.local ** -pw §",
-    "vncpasswd|gh|saslpasswd2|smbpasswd|passwd|kinit ** <<< §",
-    "chpasswd ** <<< :§",
-    "echo|printf ** :§ | chpasswd",
-    "<<< :§ $",
-    "swaks|sipp ** -ap|--auth-password §",
-    "sendemail ** -xp §",
-    "nodetool ** -pw §",
-    "ktpass ** /pass §",
-    "x11vnc|tightvncserver|vncserver ** -passwd|-storepasswd §",
-    "setpassword|set-password * §",
-    "useradd|usermod ** -p §",
-];
 
 /// One word of a pattern.
 enum Element {
@@ -201,6 +50,8 @@ enum Element {
     Several,
     /// A word that names a secret.
     Name,
+    /// A word that ends like this one, before brackets in which a header of a secret is named.
+    Header(&'static str),
     /// The secret, behind this sign in its word where one is given.
     Secret(&'static str),
     /// The end of the line, and whether a semicolon may stand there.
@@ -249,7 +100,7 @@ pub(super) fn marks() -> impl Iterator<Item = Mark> {
     let marked = |word: &&str| may_name_secret(word);
     let sure = move |pattern: &&Pattern| {
         pattern.iter().any(|element| match element {
-            Element::Name => true,
+            Element::Name | Element::Header(_) => true,
             Element::Literal(words) => words.iter().all(marked),
             Element::Optional(_)
             | Element::Number
@@ -269,6 +120,7 @@ pub(super) fn marks() -> impl Iterator<Item = Mark> {
             | Element::Any
             | Element::Several
             | Element::Name
+            | Element::Header(_)
             | Element::Secret(_)
             | Element::End(_) => None,
         });
@@ -343,6 +195,7 @@ impl Element {
             "**" => Self::Several,
             "#" => Self::Number,
             "!" => Self::Name,
+            _ if word.ends_with("(!)") => Self::Header(word.trim_end_matches("(!)")),
             "$" => Self::End(Semicolon::May),
             "$$" => Self::End(Semicolon::MayNot),
             _ => match (word.strip_suffix('§'), word.strip_prefix('?')) {
@@ -378,6 +231,9 @@ impl Matcher<'_> {
         match element {
             Element::Any => !is_option(shown) && self.matches(rest, next, found),
             Element::Name => word_names_secret(shown) && self.matches(rest, next, found),
+            Element::Header(of) => {
+                header(shown, of).is_some_and(is_of_secret) && self.matches(rest, next, found)
+            }
             Element::Literal(words) => {
                 (is_one_of(words, shown) || is_one_of(words, base_name(shown)))
                     && self.matches(rest, next, found)
@@ -430,6 +286,17 @@ impl Matcher<'_> {
     }
 }
 
+/// The header that `req.hdr(NAME,1)` asks for, where the function ends in `of`.
+fn header<'a>(word: &'a str, of: &str) -> Option<&'a str> {
+    let (function, name) = word.split_once('(')?;
+    let name = name.split([',', ')']).next().unwrap_or_default();
+    function.ends_with(of).then_some(name)
+}
+
+fn is_of_secret(header: &str) -> bool {
+    word_names_secret(header) || header.to_ascii_lowercase().ends_with("authorization")
+}
+
 fn is_option(word: &str) -> bool {
     word.len() > 1 && word.starts_with('-')
 }
@@ -465,9 +332,14 @@ fn is_one_of(patterns: &[&str], word: &str) -> bool {
     patterns.iter().any(|pattern| is_like(pattern, word))
 }
 
-/// Whether `word` is like `pattern`, in which a star stands for any text; letters of any case.
+/// Whether `word` is like `pattern`, in which a star stands for any text; letters of any case but
+/// in options.
 fn is_like(pattern: &str, word: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else {
+        // Options differ by their case: `-a SHA -A X`.
+        if pattern.starts_with('-') {
+            return pattern == word;
+        }
         return pattern.eq_ignore_ascii_case(word);
     };
     let starts = word.get(..before.len()).is_some_and(|start| start.eq_ignore_ascii_case(before));

@@ -6,6 +6,7 @@
 //! of programs say by `programs`.
 
 mod blocks;
+pub(super) mod calls;
 mod keywords;
 mod markup;
 mod users;
@@ -20,7 +21,7 @@ use self::keywords::Word;
 use self::markup::{NAME_ATTRIBUTES, VALUE_ATTRIBUTES};
 use super::super::key_names::{is_collection, is_harmless, word_names_secret};
 use super::marks::Marks;
-use super::values::{Place, Reach, Separator, argument, in_name, separator, tail, value};
+use super::values::{Place, Reach, Separator, argument, compared, in_name, separator, tail, value};
 use super::words::is_sentence;
 use super::{phrases, programs, shapes};
 
@@ -234,9 +235,16 @@ impl<'a> Scanner<'a> {
         if let Some(after) = self.element(at, end, name) {
             return after;
         }
+        if name == "sofia"
+            && let Some(end) = self.dialled(end)
+        {
+            return end;
+        }
+        self.called(name, end);
         let separator = match separator(self.text, end) {
             Separator::None if self.call || name.starts_with("--") => argument(self.text, end),
-            known @ (Separator::Assigns(_) | Separator::Blank(_) | Separator::None) => known,
+            Separator::None => compared(self.text, at..end),
+            known @ (Separator::Assigns(_) | Separator::Blank(_)) => known,
         };
         self.call |= CALLS.contains(&name) && tail(self.text, end).trim_start().starts_with('(');
         match separator {
@@ -262,12 +270,16 @@ impl<'a> Scanner<'a> {
             self.open_block(name);
         }
         if is_collection(plain)
-            && let Some(after) = self.flow_list(from)
+            && let Some(after) = self.flow_list(plain, from)
         {
             return after;
         }
         if word_names_secret(plain_name(name)) {
             return self.named_secret(name, from, reach);
+        }
+        // dracut.cmdline(7): `netroot=iscsi:user:password@host::port:lun:target`.
+        if plain.ends_with("root") && tail(self.text, from).starts_with("iscsi:") {
+            return self.account(from + "iscsi:".len());
         }
         if NAME_ATTRIBUTES.contains(&plain) {
             return self.name_attribute(from);
@@ -309,7 +321,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// `tokens: [a, b]`, where the name is a collection's.
-    fn flow_list(&mut self, from: usize) -> Option<usize> {
+    fn flow_list(&mut self, name: &str, from: usize) -> Option<usize> {
         let near = self.near(from);
         let list = near.line_tail(from).strip_prefix('[')?;
         let end = list.find(']').unwrap_or(list.len());
@@ -317,7 +329,7 @@ impl<'a> Scanner<'a> {
         for member in list.get(..end)?.split(',') {
             let bare = member.trim_matches([' ', '\t', '"', '\'']);
             let blanks = member.len() - member.trim_start_matches([' ', '\t', '"', '\'']).len();
-            if !is_harmless("", bare) {
+            if !is_harmless(name, bare) {
                 self.hide(start + blanks..start + blanks + bare.len());
             }
             start += member.len() + 1;

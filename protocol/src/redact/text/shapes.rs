@@ -146,7 +146,8 @@ pub(super) fn prefixes() -> impl Iterator<Item = String> {
     tokens.chain(hashes).chain(["eyJ".to_owned()])
 }
 
-/// The length of the password hash that `text` begins with, if it does: `$6$…` or `{SSHA}…`.
+/// The length of the password hash that `text` begins with, if it does: `$6$…`, `{SSHA}…`, or what
+/// stands in its place, `{PLAIN}…`.
 pub(super) fn password_hash(text: &str) -> Option<usize> {
     let hashed = |c: char| c.is_ascii_alphanumeric() || "./$=,+-*".contains(c);
     let body = match text.strip_prefix('$') {
@@ -156,6 +157,11 @@ pub(super) fn password_hash(text: &str) -> Option<usize> {
         }
         None => {
             let (scheme, body) = split_soon(text.strip_prefix('{')?, '}')?;
+            if matches!(scheme, "PLAIN" | "CLEAR" | "CLEARTEXT") {
+                let end = |c: char| c.is_whitespace() || matches!(c, ':' | '"' | '\'' | ',' | '{');
+                let length = body.find(end).unwrap_or(body.len());
+                return (length > 0).then_some(text.len() - body.len() + length);
+            }
             let known = ["SHA", "MD5", "CRYPT", "PBKDF2", "ARGON2", "BCRYPT"]
                 .iter()
                 .any(|known| scheme.to_ascii_uppercase().contains(known));

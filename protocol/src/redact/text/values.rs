@@ -11,6 +11,9 @@ const QUOTED_BYTES: usize = 8 * 1024;
 /// How far a name after a separator is looked for, in bytes.
 const NAME_BYTES: usize = 64;
 
+/// How far a text that a variable is held against is looked for, in bytes.
+const COMPARED_BYTES: usize = 16;
+
 /// The most closing brackets that are taken from the end of a value.
 const CLOSERS: usize = 4;
 
@@ -99,6 +102,27 @@ pub(super) fn separator(text: &str, at: usize) -> Separator {
         return Separator::Assigns(offset(spaced));
     }
     if after.len() == rest.len() { Separator::Blank(offset(spaced)) } else { Separator::None }
+}
+
+/// What follows the name of a variable, `span`, where it is held against a text:
+/// `"${PIN}" = "X"`, `$hdr(X-Token) != "X"`.
+pub(super) fn compared(text: &str, span: Range<usize>) -> Separator {
+    let rest = tail(text, span.end);
+    let near = rest.get(..rest.floor_char_boundary(COMPARED_BYTES)).unwrap_or(rest);
+    let before = text.get(..span.start).unwrap_or_default();
+    // `ENV{NAME}="X"` sets rather than compares.
+    if near.starts_with('}') && !before.ends_with("${") {
+        return Separator::None;
+    }
+    let closed = near.trim_start_matches(['}', ')', ']', '"', '\'']);
+    let spaced = closed.trim_start_matches(is_blank);
+    let signs = spaced.len() - spaced.trim_start_matches(['!', '=']).len();
+    if !(1..=3).contains(&signs) || closed.len() + CLOSERS < near.len() {
+        return Separator::None;
+    }
+    let value = spaced.get(signs..).unwrap_or_default().trim_start_matches(is_blank);
+    let literal = value.strip_prefix(['"', '\'']).is_some_and(|text| !text.starts_with('$'));
+    if literal { Separator::Assigns(span.end + near.len() - value.len()) } else { Separator::None }
 }
 
 /// What follows the name that ends at `at` among the arguments of a call: the next argument.

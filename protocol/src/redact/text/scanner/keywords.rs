@@ -2,7 +2,7 @@
 //! `requirepass X`, `--password X`, `Authorization: Bearer X`.
 
 use super::super::super::key_names::{is_harmless, word_names_secret};
-use super::super::values::{Place, Reach, is_blank, value};
+use super::super::values::{Place, Reach, is_blank, tail, value};
 use super::super::words::is_plain_prose;
 use super::{Scanner, plain_name};
 
@@ -57,6 +57,13 @@ impl Scanner<'_> {
             let token = self.text.get(range.clone()).unwrap_or_default();
             let likely = token.len() >= BARE_TOKEN_CHARACTERS
                 && token.contains(|c: char| c.is_ascii_digit());
+            // `"Bearer X"`: a text of a scheme and one word.
+            let quote = self.place.open.filter(|open| {
+                let before = self.text.get(..from).unwrap_or_default().trim_end_matches(is_blank);
+                let before = before.get(..before.len() - name.len()).unwrap_or_default();
+                before.ends_with(*open) && tail(self.text, range.end).starts_with(*open)
+            });
+            let likely = likely || (quote.is_some() && !is_variable(token));
             return likely.then(|| self.hide_to(range));
         }
         if !word_names_secret(plain_name(name)) {
@@ -86,6 +93,11 @@ impl Scanner<'_> {
             _ => None,
         }
     }
+}
+
+/// Whether a word is a variable, or a place to be filled.
+fn is_variable(word: &str) -> bool {
+    word.starts_with(['$', '%', '{', '<'])
 }
 
 /// Whether a word is another option, or what a shell does with the command.

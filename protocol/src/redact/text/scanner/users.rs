@@ -52,6 +52,16 @@ impl Scanner<'_> {
         self.hide_to(from + colon + 1..from + at)
     }
 
+    /// The password in a dial string of FreeSWITCH, `sofia/profile/user:password@host`, whose first
+    /// word ends at `end`.
+    pub(super) fn dialled(&mut self, end: usize) -> Option<usize> {
+        let profile = self.near(end).line_tail(end).strip_prefix('/')?;
+        let address = profile.split_once('/')?.1;
+        let bare = ["sip:", "sips:"].iter().find_map(|scheme| address.strip_prefix(scheme));
+        let bare = bare.unwrap_or(address);
+        Some(self.user_info(self.near(end).line_end - bare.len()))
+    }
+
     /// Where the next `@` stands; each is searched for once, however often it is asked for.
     pub(super) fn next_at(&mut self, from: usize) -> usize {
         if !(self.at_sign.start..=self.at_sign.end).contains(&from) {

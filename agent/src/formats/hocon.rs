@@ -1,0 +1,328 @@
+//! JSON as people write it: HOCON of programs on the JVM, and what PipeWire reads.
+//!
+//! Both leave out the outer braces, most quotes and commas, take `=` for `:`, and know comments
+//! with `#`. HOCON (its specification in the `config` repository of Lightbend) takes a dot in a key
+//! for a step, an object set twice for the sum of both, and text to the end of its line. PipeWire
+//! (pipewire.conf(5), "SPA-JSON") takes a blank for the end of a value. Substitutions `${…}` and
+//! includes are kept as they are written. How objects and arrays become keys, `tree` says.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::str::Chars;
+
+use driftline_protocol::item::ItemValue;
+use driftline_protocol::limits;
+use driftline_protocol::redact::RawItems;
+
+use super::lines::{decode, scalar};
+use super::tree::{self, NAMES, Value};
+use super::{Format, FormatError};
+
+/// HOCON.
+pub static FORMAT: Format = Format {
+    name: "hocon",
+    version: 1,
+    ordered: "arrays keep their order; members of objects have none",
+    claims: |path, _| {
+        path.ends_with(".hocon") || (path.starts_with("/etc/jitsi/") && path.ends_with(".conf"))
+    },
+    read: |bytes| read(bytes, Dialect::Hocon),
+};
+
+/// PipeWire's and WirePlumber's configuration.
+pub static PIPEWIRE: Format = Format {
+    name: "pipewire",
+    version: 1,
+    ordered: "arrays keep their order; members of objects have none",
+    claims: |path, _| {
+        ["/pipewire/", "/wireplumber/"].iter().any(|folder| path.contains(folder))
+            && path.ends_with(".conf")
+    },
+    read: |bytes| read(bytes, Dialect::PipeWire),
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Hocon,
+    PipeWire,
+}
+
+struct Reader<'a> {
+    rest: Peekable<Chars<'a>>,
+    line: u32,
+    dialect: Dialect,
+    /// Values that may still be made.
+    left: usize,
+}
+
+fn read(bytes: &[u8], dialect: Dialect) -> Result<RawItems, FormatError> {
+    let text = decode(bytes);
+    let left = limits::ITEMS_PER_PART;
+    let mut reader = Reader { rest: text.chars().peekable(), line: 1, dialect, left };
+    reader.skip();
+    let braced = reader.rest.next_if_eq(&'{').is_some();
+    let value = reader.object(if braced { Some('}') } else { None }, 0)?;
+    reader.skip();
+    match reader.rest.peek() {
+        None => tree::items(value, NAMES),
+        Some(_) => Err(reader.wrong("something stands after the end")),
+    }
+}
+
+impl Reader<'_> {
+    fn wrong(&self, what: &'static str) -> FormatError {
+        FormatError::malformed(self.line, what)
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let next = self.rest.next();
+        self.line += u32::from(next == Some('\n'));
+        next
+    }
+
+    /// Whether a comment begins here.
+    fn is_comment(&self) -> bool {
+        let mut ahead = self.rest.clone();
+        match ahead.next() {
+            Some('#') => true,
+            Some('/') => self.dialect == Dialect::Hocon && ahead.next() == Some('/'),
+            _ => false,
+        }
+    }
+
+    /// Passes over blanks, line ends, commas and comments.
+    fn skip(&mut self) {
+        loop {
+            if self.is_comment() {
+                while self.rest.next_if(|next| *next != '\n').is_some() {}
+            } else if self.rest.peek().is_some_and(|next| next.is_whitespace() || *next == ',') {
+                self.next();
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn spend(&mut self, depth: usize) -> Result<(), FormatError> {
+        if depth > limits::NESTING || self.left == 0 {
+            return Err(FormatError::TooLarge);
+        }
+        self.left -= 1;
+        Ok(())
+    }
+
+    fn object(&mut self, end: Option<char>, depth: usize) -> Result<Value, FormatError> {
+        self.spend(depth)?;
+        let mut members = BTreeMap::new();
+        loop {
+            self.skip();
+            match (self.rest.peek(), end) {
+                (None, None) => return Ok(Value::Object(members)),
+                (None, Some(_)) => return Err(self.wrong("a brace is not closed")),
+                (Some(next), Some(end)) if *next == end => {
+                    self.next();
+                    return Ok(Value::Object(members));
+                }
+                (Some(_), _) => {
+                    let path = self.key()?;
+                    let (value, adds) = self.member(depth)?;
+                    put(&mut members, &path, value, adds);
+                }
+            }
+        }
+    }
+
+    /// The steps of a key.
+    fn key(&mut self) -> Result<Vec<String>, FormatError> {
+        let mut path = vec![String::new()];
+        let mut quoted = false;
+        while let Some(next) = self.rest.peek().copied() {
+            match next {
+                '"' => {
+                    quoted = true;
+                    let text = self.string()?;
+                    path.last_mut().into_iter().for_each(|step| step.push_str(&text));
+                }
+                '.' if self.dialect == Dialect::Hocon => {
+                    self.next();
+                    path.push(String::new());
+                }
+                '=' | ':' | '{' | '\n' | '}' | ']' | '[' | ',' | '+' => break,
+                other => {
+                    self.next();
+                    path.last_mut().into_iter().for_each(|step| step.push(other));
+                }
+            }
+        }
+        let path: Vec<String> = path.iter().map(|step| step.trim().to_owned()).collect();
+        if !quoted && path.iter().any(String::is_empty) {
+            return Err(self.wrong("a member without a name"));
+        }
+        Ok(path)
+    }
+
+    /// The value of a member, and whether it adds to what the member holds.
+    fn member(&mut self, depth: usize) -> Result<(Value, bool), FormatError> {
+        let adds = self.rest.next_if_eq(&'+').is_some();
+        match self.rest.peek() {
+            Some('=' | ':') => {
+                self.next();
+            }
+            Some('{') if !adds => {}
+            _ => return Err(self.wrong("a member needs `=`")),
+        }
+        Ok((self.value(depth + 1)?, adds))
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value, FormatError> {
+        while self.rest.peek().is_some_and(|next| next.is_whitespace()) {
+            self.next();
+        }
+        match self.rest.peek() {
+            Some('{') => {
+                self.next();
+                self.object(Some('}'), depth)
+            }
+            Some('[') => {
+                self.next();
+                self.array(depth)
+            }
+            _ => self.scalar(depth),
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Value, FormatError> {
+        self.spend(depth)?;
+        let mut elements = Vec::new();
+        loop {
+            self.skip();
+            match self.rest.peek() {
+                None => return Err(self.wrong("a bracket is not closed")),
+                Some(']') => {
+                    self.next();
+                    return Ok(Value::Array(elements));
+                }
+                Some('}' | ':' | '=') => return Err(self.wrong("an array holds values")),
+                Some(_) => elements.push(self.value(depth + 1)?),
+            }
+        }
+    }
+
+    /// Text with or without quotes, to the end of the value.
+    fn scalar(&mut self, depth: usize) -> Result<Value, FormatError> {
+        self.spend(depth)?;
+        let mut text = String::new();
+        let mut quotes = 0;
+        while let Some(next) = self.rest.peek().copied() {
+            let ends = match next {
+                '\n' | ',' | '}' | ']' => true,
+                blank if blank.is_whitespace() => self.dialect == Dialect::PipeWire,
+                _ => self.is_comment(),
+            };
+            if ends {
+                break;
+            }
+            match next {
+                '"' => {
+                    quotes += 1;
+                    text.push_str(&self.string()?);
+                }
+                '$' => self.substitution(&mut text),
+                other => {
+                    self.next();
+                    text.push(other);
+                }
+            }
+        }
+        if quotes > 0 {
+            return Ok(Value::Scalar(ItemValue::text(text.trim_end())));
+        }
+        Ok(Value::Scalar(match text.trim() {
+            "" => return Err(self.wrong("a value is missing")),
+            "true" => ItemValue::Flag(true),
+            "false" => ItemValue::Flag(false),
+            "null" => ItemValue::Nothing,
+            other => scalar(other),
+        }))
+    }
+
+    /// `${path}` as it stands.
+    fn substitution(&mut self, text: &mut String) {
+        text.extend(self.next());
+        if self.rest.peek() != Some(&'{') {
+            return;
+        }
+        while let Some(next) = self.rest.next_if(|next| *next != '\n') {
+            text.push(next);
+            if next == '}' {
+                return;
+            }
+        }
+    }
+
+    /// A string in quotes, or in three of them.
+    fn string(&mut self) -> Result<String, FormatError> {
+        self.next();
+        let mut ahead = self.rest.clone();
+        if (ahead.next(), ahead.next()) == (Some('"'), Some('"')) {
+            self.next();
+            self.next();
+            return self.long_string();
+        }
+        let mut text = String::new();
+        loop {
+            match self.next() {
+                None => return Err(self.wrong("a string is not closed")),
+                Some('"') => return Ok(text),
+                Some('\\') => match self.next() {
+                    Some('n') => text.push('\n'),
+                    Some('t') => text.push('\t'),
+                    Some(other) => text.push(other),
+                    None => return Err(self.wrong("a string is not closed")),
+                },
+                Some(other) => text.push(other),
+            }
+        }
+    }
+
+    fn long_string(&mut self) -> Result<String, FormatError> {
+        let mut text = String::new();
+        while let Some(next) = self.next() {
+            text.push(next);
+            if text.ends_with("\"\"\"") && self.rest.peek() != Some(&'"') {
+                text.truncate(text.len() - 3);
+                return Ok(text);
+            }
+        }
+        Err(self.wrong("a string is not closed"))
+    }
+}
+
+/// Puts `value` at `path`: objects are added up, and anything else takes the place.
+fn put(members: &mut BTreeMap<String, Value>, path: &[String], value: Value, adds: bool) {
+    let Some((first, rest)) = path.split_first() else { return };
+    if !rest.is_empty() {
+        let inner = members.entry(first.clone()).or_insert_with(|| Value::Object(BTreeMap::new()));
+        if !matches!(inner, Value::Object(_)) {
+            *inner = Value::Object(BTreeMap::new());
+        }
+        if let Value::Object(inner) = inner {
+            put(inner, rest, value, adds);
+        }
+        return;
+    }
+    match (members.get_mut(first), value) {
+        (Some(Value::Object(before)), Value::Object(now)) => {
+            for (name, value) in now {
+                put(before, &[name], value, false);
+            }
+        }
+        (Some(Value::Array(before)), value) if adds => before.push(value),
+        (_, value) if adds => {
+            members.insert(first.clone(), Value::Array(vec![value]));
+        }
+        (_, value) => {
+            members.insert(first.clone(), value);
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Containers that are meant to stay: their image and how they are run.
+//!
+//! A part for each container of Docker that has a restart policy, under its name, from the state
+//! below `/var/lib/docker/containers`. Containers without one are jobs: they come and go all day
+//! and are left out, and so is what differs each time one is made from the same words: ids,
+//! addresses, times, whether it runs now. One that is made anew under its name from the same
+//! image is the same. Values of the environment are secrets, whatever they are called. Where
+//! Podman keeps containers in a database of its own, `podman` is unobserved (`unsupported`); its
+//! units and quadlets are told by `services` and `files`. The command and its arguments keep
+//! their order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use driftline_protocol::canonical::scope_digest;
+use driftline_protocol::ids::{PartName, SourceName};
+use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::limits;
+use driftline_protocol::redact::{RawItem, RawItems, RawPart};
+use driftline_protocol::snapshot::{Domain, Reading, Reason};
+use serde::Deserialize;
+
+use crate::formats::Malformed;
+use crate::machine::Machine;
+use crate::sources::look::{Look, Memory};
+use crate::sources::table::say;
+use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
+
+/// Raised whenever the same files give other items.
+const VERSION: u32 = 1;
+
+const DOCKER: &str = "/var/lib/docker/containers";
+
+/// Where Podman keeps what it knows, by its version.
+const PODMAN: [&str; 2] =
+    ["/var/lib/containers/storage/libpod/bolt_state.db", "/var/lib/containers/storage/db.sql"];
+
+/// The most containers of one host that are looked at.
+const CONTAINERS: usize = 4_096;
+
+/// The source; see the page's head.
+pub struct Containers {
+    version: u32,
+    memory: Memory,
+    /// What the part of each folder is called; nothing for a job.
+    named: BTreeMap<PathBuf, Option<PartName>>,
+}
+
+impl Containers {
+    /// A source that remembers nothing yet.
+    pub fn new() -> Self {
+        Self { version: VERSION, memory: Memory::default(), named: BTreeMap::new() }
+    }
+}
+
+impl Default for Containers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// `config.v2.json`, as far as it matters here.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct State {
+    name: String,
+    #[serde(default)]
+    image: String,
+    config: Config,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    #[serde(default)]
+    image: String,
+    #[serde(default)]
+    user: String,
+    cmd: Option<Vec<String>>,
+    entrypoint: Option<Vec<String>>,
+    env: Option<Vec<String>>,
+}
+
+/// `hostconfig.json`, likewise.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Host {
+    restart_policy: Option<Restart>,
+    #[serde(default)]
+    privileged: bool,
+    #[serde(default)]
+    readonly_rootfs: bool,
+    #[serde(default)]
+    network_mode: String,
+    #[serde(default)]
+    pid_mode: String,
+    #[serde(default)]
+    memory: i64,
+    binds: Option<Vec<String>>,
+    cap_add: Option<Vec<String>>,
+    cap_drop: Option<Vec<String>>,
+    security_opt: Option<Vec<String>>,
+    port_bindings: Option<BTreeMap<String, Option<Vec<Binding>>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Restart {
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Binding {
+    #[serde(default, rename = "HostIp")]
+    ip: String,
+    #[serde(default, rename = "HostPort")]
+    port: String,
+}
+
+impl Source for Containers {
+    fn name(&self) -> SourceName {
+        source_name("containers")
+    }
+
+    fn domain(&self) -> Domain {
+        Domain::Config
+    }
+
+    fn manual(&self) -> Manual {
+        Manual {
+            parts: "`docker/NAME` for each container of Docker with a restart policy; `podman`, \
+                unobserved, where Podman keeps containers. Jobs without a restart policy are left \
+                out, and so is what each start makes anew",
+            ordered: "the command and its arguments",
+            version: self.version,
+        }
+    }
+
+    fn watched(&self) -> Vec<PathBuf> {
+        vec![DOCKER.into()]
+    }
+
+    fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
+        match machine.entries(Path::new(DOCKER)) {
+            Err(reason) => sink.blind(&part_name("docker"), reason),
+            Ok(entries) => {
+                let folders = entries.unwrap_or_default().into_iter().take(CONTAINERS);
+                let folders = folders.map(|entry| Path::new(DOCKER).join(entry.name));
+                self.docker(folders.collect(), (machine, sink));
+            }
+        }
+        for path in PODMAN {
+            let reason = match machine.stat(Path::new(path)) {
+                Ok(None) => continue,
+                Ok(Some(_)) => Reason::Unsupported,
+                Err(reason) => reason,
+            };
+            sink.seen(part_name("podman"), RawPart::Unobserved(reason));
+            break;
+        }
+        Ok(())
+    }
+}
+
+impl Containers {
+    fn docker(&mut self, folders: BTreeSet<PathBuf>, (machine, sink): (&Machine, &mut dyn Sink)) {
+        let before = std::mem::take(&mut self.named);
+        let mut said = BTreeSet::new();
+        for folder in folders {
+            let known = before.get(&folder).cloned().flatten();
+            if let Some(name) = &known
+                && self.memory.carry(name, machine, sink) == Carry::Carried
+            {
+                said.insert(name.clone());
+                self.named.insert(folder, known);
+                continue;
+            }
+            let mut look = Look::new(machine);
+            let told = match self.container(&mut look, &folder, known.as_ref()) {
+                Ok(told) => told,
+                // Nobody knows its name, so it may be any.
+                Err(reason) => {
+                    sink.blind(&part_name("docker"), reason);
+                    continue;
+                }
+            };
+            let name = told.as_ref().map(|(name, _)| name.clone());
+            self.named.insert(folder, name);
+            let Some((name, part)) = told else { continue };
+            // Two folders of one name are one container that is being replaced.
+            if said.insert(name.clone()) {
+                self.memory.say((name, part), look, sink);
+            }
+        }
+        self.memory.retain(|name| said.contains(name));
+    }
+
+    /// The part of the container in `folder`; nothing for a job. One that does not parse keeps the
+    /// name under which it was `known`.
+    fn container(
+        &self,
+        look: &mut Look<'_>,
+        folder: &Path,
+        known: Option<&PartName>,
+    ) -> Result<Option<(PartName, RawPart)>, Reason> {
+        let state = look.read(&folder.join("config.v2.json"), limits::FILE_BYTES)?;
+        let host = look.read(&folder.join("hostconfig.json"), limits::FILE_BYTES)?;
+        let (Some(state), Some(host)) = (state, host) else { return Ok(None) };
+        let scope = scope_digest([""; 0]);
+        let reading = Reading { parser: "docker".into(), version: self.version, scope };
+        let malformed = |error: serde_json::Error| {
+            let line = u32::try_from(error.line()).unwrap_or(u32::MAX);
+            Err(Malformed { line, what: "no state of a container" })
+        };
+        let state = match (serde_json::from_slice::<State>(&state.bytes), known) {
+            (Ok(state), _) => state,
+            (Err(error), Some(name)) => {
+                return Ok(Some((name.clone(), look.part(reading, malformed(error)))));
+            }
+            (Err(_), None) => return Err(Reason::Malformed),
+        };
+        let name = format!("docker/{}", state.name.trim_start_matches('/'));
+        let name = PartName::from_bytes(name.as_bytes());
+        let host = match serde_json::from_slice::<Host>(&host.bytes) {
+            Ok(host) => host,
+            Err(error) => return Ok(Some((name, look.part(reading, malformed(error))))),
+        };
+        // The bytes hold ids, addresses and times.
+        look.without_bytes();
+        let restart = host.restart_policy.as_ref().map_or("", |policy| policy.name.as_str());
+        if matches!(restart, "" | "no") {
+            return Ok(None);
+        }
+        let items = items(&state, &host, restart);
+        Ok(Some((name, look.part(reading, Ok(items)))))
+    }
+}
+
+fn items(state: &State, host: &Host, restart: &str) -> RawItems {
+    let mut items = RawItems::new();
+    let texts = [
+        ("image", state.config.image.as_str()),
+        ("image_id", &state.image),
+        ("user", &state.config.user),
+        ("restart", restart),
+        ("network", &host.network_mode),
+        ("pid", &host.pid_mode),
+    ];
+    for (key, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+        say(&mut items, [key], ItemValue::text(text));
+    }
+    say(&mut items, ["privileged"], ItemValue::Flag(host.privileged));
+    say(&mut items, ["read_only"], ItemValue::Flag(host.readonly_rootfs));
+    if host.memory > 0 {
+        say(&mut items, ["memory_bytes"], ItemValue::Integer(host.memory));
+    }
+    let sets = [
+        ("binds", &host.binds),
+        ("cap_add", &host.cap_add),
+        ("cap_drop", &host.cap_drop),
+        ("security_opt", &host.security_opt),
+    ];
+    for (key, all) in sets {
+        let set: BTreeSet<_> = all.iter().flatten().map(ItemValue::text).collect();
+        if !set.is_empty() {
+            say(&mut items, [key], ItemValue::Set(set));
+        }
+    }
+    for (key, all) in [("command", &state.config.cmd), ("entrypoint", &state.config.entrypoint)] {
+        if let Some(words) = all {
+            say(&mut items, [key], ItemValue::List(words.iter().map(ItemValue::text).collect()));
+        }
+    }
+    for (port, bindings) in host.port_bindings.iter().flatten() {
+        let bound = bindings.iter().flatten().map(|to| format!("{}:{}", to.ip, to.port));
+        let bound = bound.map(ItemValue::Text).collect();
+        say(&mut items, ["ports", port], ItemValue::Set(bound));
+    }
+    for pair in state.config.env.iter().flatten() {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let key = ItemKey::of(["environment", name]);
+        items.insert(key, RawItem::secret(ItemValue::text(value)));
+    }
+    items
+}
+
+#[cfg(test)]
+pub(in crate::sources) mod tests;

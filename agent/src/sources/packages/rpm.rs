@@ -1,0 +1,121 @@
+//! Packages that rpm has installed, from its database in SQLite.
+//!
+//! The table `Packages` holds a header a row (`lib/header.c` of rpm): the number of its entries,
+//! the bytes of its data, the entries of four numbers each, then the data; all in network order.
+//! A database with a write-ahead log has words that are not in the file yet, and is `changing`;
+//! one in Berkeley DB or NDB is `unsupported`. Keys are `name.arch/version`, with the epoch where
+//! there is one; several versions of one package, as kernels have, are a set.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use driftline_protocol::item::ItemValue;
+use driftline_protocol::redact::RawItems;
+use driftline_protocol::snapshot::Reason;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::sources::look::Look;
+use crate::sources::table::{Trouble, say};
+
+/// Where the database stands, newer first.
+const FOLDERS: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
+
+/// The databases, whose change wakes the source.
+pub(super) const DATABASES: [&str; 2] =
+    ["/usr/lib/sysimage/rpm/rpmdb.sqlite", "/var/lib/rpm/rpmdb.sqlite"];
+
+/// Databases of other kinds: NDB, Berkeley DB.
+const OTHERS: [&str; 2] = ["Packages.db", "Packages"];
+
+/// The largest database that is read, in bytes. A desktop with 3,000 packages has 300 MB.
+const DATABASE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// The largest header, in bytes (`HEADER_DATA_MAX` in rpm is 256 MiB; a kernel's has 5).
+const HEADER_BYTES: usize = 64 * 1024 * 1024;
+
+/// The most entries a header may have (`HEADER_TAGS_MAX`).
+const ENTRIES: usize = 65_535;
+
+const NAME: u32 = 1000;
+const VERSION: u32 = 1001;
+const RELEASE: u32 = 1002;
+const EPOCH: u32 = 1003;
+const ARCH: u32 = 1022;
+
+/// The version of each package; nothing where rpm keeps none.
+pub(super) fn installed(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
+    for folder in FOLDERS {
+        let path = Path::new(folder).join("rpmdb.sqlite");
+        look.rely(&path)?;
+        let log = look.machine().stat_followed(&path.with_file_name("rpmdb.sqlite-wal"))?;
+        if let Some(file) = look.machine().held(&path, DATABASE_BYTES)? {
+            if log.is_some_and(|log| log.st_size > 0) {
+                return Err(Trouble::Unread(Reason::Changing));
+            }
+            // By its descriptor, so that the file that is read is the one that was looked at.
+            let place = format!("file:/proc/self/fd/{}?immutable=1", file.as_raw_fd());
+            return packages(&place).map(Some);
+        }
+        for other in OTHERS {
+            let other = Path::new(folder).join(other);
+            if look.machine().stat_followed(&other)?.is_some() {
+                look.rely(&other)?;
+                return Err(Trouble::Unread(Reason::Unsupported));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn packages(place: &str) -> Result<RawItems, Trouble> {
+    let failed = |_| Trouble::Unread(Reason::Failed);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(place, flags).map_err(failed)?;
+    let mut statement = database.prepare("SELECT blob FROM Packages").map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    let mut versions: BTreeMap<String, BTreeSet<ItemValue>> = BTreeMap::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let blob = row.get_ref(0).map_err(failed)?.as_blob().unwrap_or_default();
+        let (name, version) = package(blob).ok_or(Trouble::Unread(Reason::Malformed))?;
+        versions.entry(name).or_default().insert(ItemValue::Text(version));
+    }
+    let mut items = RawItems::new();
+    for (name, mut all) in versions {
+        let only = if all.len() == 1 { all.pop_first() } else { None };
+        say(&mut items, [&name, "version"], only.unwrap_or(ItemValue::Set(all)));
+    }
+    Ok(items)
+}
+
+/// `name.arch` and `epoch:version-release` of a header.
+pub(super) fn package(header: &[u8]) -> Option<(String, String)> {
+    const FIRST: usize = 8;
+    const ENTRY: usize = 16;
+    let entries = usize::try_from(number(header, 0)?).ok().filter(|n| *n <= ENTRIES)?;
+    let data = header.get(FIRST + entries * ENTRY..).filter(|data| data.len() <= HEADER_BYTES)?;
+    let mut found: BTreeMap<u32, &[u8]> = BTreeMap::new();
+    for entry in header.get(FIRST..FIRST + entries * ENTRY)?.chunks_exact(ENTRY) {
+        let (tag, offset) = (number(entry, 0)?, number(entry, 8)?);
+        if [NAME, VERSION, RELEASE, EPOCH, ARCH].contains(&tag) {
+            found.insert(tag, data.get(usize::try_from(offset).ok()?..)?);
+        }
+    }
+    let text = |tag| {
+        let bytes = found.get(&tag)?.split(|byte| *byte == 0).next()?;
+        std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty())
+    };
+    let name = match text(ARCH) {
+        Some(arch) => format!("{}.{arch}", text(NAME)?),
+        None => text(NAME)?.to_owned(), // a public key that is trusted
+    };
+    let epoch = found.get(&EPOCH).and_then(|bytes| number(bytes, 0));
+    let epoch = epoch.map(|epoch| format!("{epoch}:")).unwrap_or_default();
+    Some((name, format!("{epoch}{}-{}", text(VERSION)?, text(RELEASE)?)))
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+}

@@ -1,0 +1,456 @@
+//! Which class a change gets, told from the words of the design and not from the code.
+
+use driftline_protocol::ids::{HostId, PartName, SourceName};
+use driftline_protocol::item::{Item, ItemKey, ItemValue};
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+
+use super::past::{TURNS_LEARNED, Turn};
+use super::request::{Approval, RequestKind};
+use super::scope::IntentScope;
+use super::transaction::Transactions;
+use super::window::When;
+use super::*;
+use crate::analysis::change::ChangeKind;
+use crate::config::Place;
+use crate::config::load::parse;
+
+const SPANS: Spans = Spans {
+    slack: SignedDuration::from_mins(15),
+    early: SignedDuration::from_hours(24),
+    late: SignedDuration::from_hours(24),
+    emergency: SignedDuration::from_hours(12),
+    revert: SignedDuration::from_hours(168),
+};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A change of `codec` in a file of sbc-1 in Vienna, which serves voice, at `at`.
+struct World {
+    host: HostId,
+    place: Place,
+    source: SourceName,
+    part: PartName,
+    key: ItemKey,
+    at: Timestamp,
+}
+
+impl World {
+    fn new(moment: &str) -> Self {
+        Self {
+            host: "sbc-1".parse().unwrap(),
+            place: Place {
+                site: "vienna".into(),
+                service: "voice".into(),
+                groups: vec!["edge".into()],
+                ..Place::default()
+            },
+            source: "files".parse().unwrap(),
+            part: "/etc/sip.conf".parse().unwrap(),
+            key: ItemKey::of(["codec"]),
+            at: at(moment),
+        }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            host: &self.host,
+            place: &self.place,
+            source: &self.source,
+            part: &self.part,
+            key: Some(&self.key),
+            kind: ChangeKind::Modified,
+            at: self.at,
+        }
+    }
+}
+
+fn scope(fields: &[(&str, &str)]) -> IntentScope {
+    let mut scope = IntentScope::default();
+    for (field, word) in fields {
+        let list = match *field {
+            "host" => &mut scope.hosts,
+            "service" => &mut scope.services,
+            "site" => &mut scope.sites,
+            "group" => &mut scope.groups,
+            "source" => &mut scope.sources,
+            "part" => &mut scope.parts,
+            _ => &mut scope.keys,
+        };
+        list.push((*word).to_owned());
+    }
+    scope
+}
+
+/// From 22:00 to 23:00.
+fn request(id: &str, fields: &[(&str, &str)]) -> ChangeRequest {
+    ChangeRequest {
+        source: "itsm".into(),
+        id: id.into(),
+        kind: RequestKind::Normal,
+        approval: Approval::Approved,
+        start: at("2026-11-28T22:00:00Z"),
+        end: at("2026-11-28T23:00:00Z"),
+        scope: scope(fields),
+        url: String::new(),
+        received_at: at("2026-11-01T00:00:00Z"),
+    }
+}
+
+fn intent(requests: &[ChangeRequest]) -> Intent<'_> {
+    Intent { requests, windows: &[], blackouts: &[], exceptions: &[], spans: SPANS, told: true }
+}
+
+fn class_of(moment: &str, requests: &[ChangeRequest]) -> (ChangeClass, String, Option<Level>) {
+    let world = World::new(moment);
+    let decision = classify(&world.subject(), (&intent(requests), &Past::default()), None);
+    (decision.class.unwrap(), decision.name, decision.level)
+}
+
+use ChangeClass::*;
+
+#[test]
+fn a_request_is_held_against_scope_and_time() {
+    let inside = "2026-11-28T22:30:00Z";
+    for (moment, fields, expect) in [
+        (inside, &[("host", "sbc-*")][..], (Expected, Some(Level::Host))),
+        (inside, &[("service", "voice")], (Expected, Some(Level::Service))),
+        (inside, &[("site", "vienna")], (Expected, Some(Level::Place))),
+        (inside, &[("group", "edge")], (Expected, Some(Level::Place))),
+        (inside, &[("site", "graz"), ("group", "edge")], (Expected, Some(Level::Place))),
+        (inside, &[("key", "codec")], (Expected, Some(Level::Item))),
+        (inside, &[("host", "sbc-1"), ("part", "/etc/*")], (Expected, Some(Level::Item))),
+        // Minutes beside it are inside it; beyond them it is early or late; beyond a day nothing.
+        ("2026-11-28T21:46:00Z", &[("host", "sbc-1")], (Expected, Some(Level::Host))),
+        ("2026-11-28T21:44:00Z", &[("host", "sbc-1")], (Early, Some(Level::Host))),
+        ("2026-11-28T23:14:00Z", &[("host", "sbc-1")], (Expected, Some(Level::Host))),
+        ("2026-11-28T23:16:00Z", &[("host", "sbc-1")], (Late, Some(Level::Host))),
+        ("2026-11-27T21:00:00Z", &[("host", "sbc-1")], (Unauthorised, None)),
+        ("2026-11-30T00:00:00Z", &[("host", "sbc-1")], (Unauthorised, None)),
+        // Another item or another host of the same service is beside it.
+        (inside, &[("host", "sbc-1"), ("key", "allow")], (OutOfScope, None)),
+        (inside, &[("host", "sbc-2"), ("service", "voice")], (OutOfScope, None)),
+        (inside, &[("host", "sbc-2"), ("site", "vienna")], (OutOfScope, None)),
+        (inside, &[("service", "fax"), ("site", "vienna")], (OutOfScope, None)),
+        ("2026-11-28T23:16:00Z", &[("host", "sbc-1"), ("key", "allow")], (Unauthorised, None)),
+        (inside, &[("host", "sbc-2")], (Unauthorised, None)),
+        (inside, &[("key", "allow")], (Unauthorised, None)),
+        (inside, &[], (Unauthorised, None)),
+    ] {
+        let (class, name, level) = class_of(moment, &[request("CHG1", fields)]);
+        assert_eq!((class, level), expect, "{moment} {fields:?}");
+        assert_eq!(name.is_empty(), class == Unauthorised, "{moment} {fields:?}");
+    }
+}
+
+#[test]
+fn only_what_was_approved_is_expected() {
+    let inside = "2026-11-28T22:30:00Z";
+    for approval in [Approval::Requested, Approval::Rejected] {
+        let one = ChangeRequest { approval, ..request("CHG1", &[("host", "sbc-1")]) };
+        assert_eq!(class_of(inside, std::slice::from_ref(&one)).0, Unapproved);
+        assert_eq!(class_of("2026-11-28T23:30:00Z", &[one]).0, Unauthorised);
+        let beside =
+            ChangeRequest { approval, ..request("CHG1", &[("host", "sbc-1"), ("key", "x")]) };
+        assert_eq!(class_of(inside, &[beside]).0, Unauthorised);
+    }
+}
+
+#[test]
+fn an_emergency_may_be_written_down_afterwards() {
+    let one = |approval| ChangeRequest {
+        kind: RequestKind::Emergency,
+        approval,
+        ..request("EMG1", &[("host", "sbc-1")])
+    };
+    for (moment, approval, expect) in [
+        ("2026-11-28T22:30:00Z", Approval::Approved, Emergency),
+        ("2026-11-28T10:30:00Z", Approval::Requested, Emergency),
+        ("2026-11-28T09:30:00Z", Approval::Approved, Unauthorised),
+        ("2026-11-28T23:30:00Z", Approval::Approved, Unauthorised),
+        ("2026-11-28T22:30:00Z", Approval::Rejected, Unapproved),
+    ] {
+        assert_eq!(class_of(moment, &[one(approval)]).0, expect, "{moment} {approval:?}");
+    }
+}
+
+#[test]
+fn of_several_requests_the_one_that_says_most_for_the_change_is_named() {
+    let inside = "2026-11-28T22:30:00Z";
+    let all = [
+        request("BESIDE", &[("host", "sbc-1"), ("key", "allow")]),
+        ChangeRequest { approval: Approval::Requested, ..request("ASKED", &[("key", "codec")]) },
+        request("SITE", &[("site", "vienna")]),
+        request("HOST", &[("host", "sbc-1")]),
+    ];
+    let mut some: Vec<ChangeRequest> = Vec::new();
+    for (one, expect) in all.into_iter().zip([
+        (OutOfScope, "itsm/BESIDE"),
+        (Unapproved, "itsm/ASKED"),
+        (Expected, "itsm/SITE"),
+        (Expected, "itsm/HOST"),
+    ]) {
+        some.insert(0, one);
+        let (class, name, _) = class_of(inside, &some);
+        assert_eq!((class, name.as_str()), expect);
+        some.reverse();
+        assert_eq!(class_of(inside, &some).1, name, "the order says something");
+        some.reverse();
+    }
+}
+
+fn windows(text: &str) -> (Vec<Window>, Vec<Window>) {
+    let config = parse("t", text).unwrap();
+    (config.change_windows, config.blackouts)
+}
+
+#[test]
+fn a_window_expects_and_a_blackout_forbids_all_but_an_emergency() {
+    let (open, closed) = windows(
+        "[[change_window]]\nname = 'night'\nstart = '22:00'\nend = '02:00'\nhosts = ['sbc-*']\n\
+         [[blackout]]\nname = 'freeze'\nfrom = '2026-11-28T22:00'\nuntil = '2026-11-29T00:00'\n",
+    );
+    let class = |moment: &str, requests: &[ChangeRequest], blackouts: &[Window]| {
+        let world = World::new(moment);
+        let intent = Intent { windows: &open, blackouts, ..intent(requests) };
+        let decision = classify(&world.subject(), (&intent, &Past::default()), None);
+        (decision.class.unwrap(), decision.rule, decision.name)
+    };
+    let (night, freeze) = ("night".to_owned(), "freeze".to_owned());
+    let expected = (Expected, RuleKind::Window, night);
+    let forbidden = (Unauthorised, RuleKind::Blackout, freeze);
+    for moment in ["2026-11-28T22:30:00Z", "2026-11-28T01:59:00Z", "2026-11-28T02:10:00Z"] {
+        assert_eq!(class(moment, &[], &[]), expected, "{moment}");
+    }
+    assert_eq!(class("2026-11-28T12:00:00Z", &[], &[]).0, Unauthorised);
+    let inside = "2026-11-28T22:30:00Z";
+    assert_eq!(class(inside, &[], &closed), forbidden);
+    let approved = request("CHG1", &[("host", "sbc-1")]);
+    assert_eq!(class(inside, std::slice::from_ref(&approved), &closed), forbidden);
+    let emergency = ChangeRequest { kind: RequestKind::Emergency, ..approved };
+    assert_eq!(class(inside, &[emergency], &closed).0, Emergency);
+    // No slack: the first moment of a blackout is the first of it.
+    assert_eq!(class("2026-11-28T21:59:59Z", &[], &closed).0, Expected);
+}
+
+#[test]
+fn where_nobody_tells_of_intent_nothing_is_unauthorised() {
+    let world = World::new("2026-11-28T22:30:00Z");
+    let silent = Intent { told: false, ..intent(&[]) };
+    let decision = classify(&world.subject(), (&silent, &Past::default()), None);
+    assert_eq!((decision.class, decision.rule), (None, RuleKind::Nothing));
+}
+
+#[test]
+fn an_exception_counts_at_the_time_of_the_change() {
+    let exception = Exception {
+        name: "trial".into(),
+        scope: crate::analysis::exceptions::ExceptionScope {
+            host: Some("sbc-*".into()),
+            ..Default::default()
+        },
+        owner: "voice".into(),
+        reason: "because".into(),
+        made_by: "ada".into(),
+        made_at: at("2026-11-01T00:00:00Z"),
+        expires_at: at("2026-11-28T22:00:00Z"),
+        zone: "UTC".into(),
+        ended: None,
+    };
+    for (moment, expect) in
+        [("2026-11-28T21:59:00Z", Excepted), ("2026-11-28T22:00:00Z", Unauthorised)]
+    {
+        let world = World::new(moment);
+        let all = [exception.clone()];
+        let intent = Intent { exceptions: &all, ..intent(&[]) };
+        let decision = classify(&world.subject(), (&intent, &Past::default()), None);
+        assert_eq!(decision.class, Some(expect), "{moment}");
+    }
+}
+
+fn item(text: &str) -> Item {
+    Item { value: ItemValue::text(text), rank: None }
+}
+
+/// The turns of an item whose values were `values`, a minute apart, newest first.
+fn turns<'a>(values: &'a [Item], class: Option<ChangeClass>) -> Vec<Turn<'a>> {
+    let turn = |(number, pair): (usize, &'a [Item])| Turn {
+        number: number as i64,
+        at: at("2026-11-28T12:00:00Z") + SignedDuration::from_mins(number as i64),
+        kind: ChangeKind::Modified,
+        before: pair.first(),
+        after: pair.get(1),
+        class,
+    };
+    let mut turns: Vec<Turn<'a>> = values.windows(2).enumerate().map(turn).collect();
+    turns.reverse();
+    turns
+}
+
+#[test]
+fn a_value_that_went_back_closes_what_it_undoes_unless_that_was_intended() {
+    for (values, class, expect) in [
+        (&["a", "b", "a"][..], Some(Unauthorised), &[0][..]),
+        (&["a", "b", "c", "a"], None, &[1, 0]),
+        (&["a", "b", "c", "b"], Some(Late), &[1]),
+        (&["a", "b", "c"], Some(Unauthorised), &[]),
+        (&["a", "b", "a"], Some(Expected), &[]),
+        (&["a", "b", "a"], Some(Emergency), &[]),
+        (&["a", "b"], None, &[]),
+    ] {
+        let items: Vec<Item> = values.iter().map(|value| item(value)).collect();
+        let past = Past::new(turns(&items, class), SPANS.revert);
+        assert_eq!(past.undone(), expect, "{values:?} {class:?}");
+    }
+    let items = ["a", "b", "a"].map(item);
+    let late = Past::new(turns(&items, None), SignedDuration::from_secs(59));
+    assert!(late.undone().is_empty(), "too late to be an undoing");
+}
+
+#[test]
+fn flapping_is_learned_above_nine_in_ten_and_never_while_a_request_is_open() {
+    let flips = |many: usize| -> Vec<Item> {
+        (0..=many).map(|turn| item(if turn % 2 == 0 { "a" } else { "b" })).collect()
+    };
+    // The first change brings a new value; each after it is a turn.
+    let enough = flips(TURNS_LEARNED + 2);
+    let world = World::new("2026-11-28T22:30:00Z");
+    let class = |items: &[Item], requests: &[ChangeRequest]| {
+        let past = Past::new(turns(items, Some(Unauthorised)), SPANS.revert);
+        classify(&world.subject(), (&intent(requests), &past), None)
+    };
+    let learned = class(&enough, &[]);
+    assert_eq!(learned.class, Some(Flapping));
+    assert!(learned.says.contains("9 changes in a row"), "{}", learned.says);
+    assert!(learned.says.contains("90 %"), "10 of 11 is above it: {}", learned.says);
+    assert_eq!(class(&flips(TURNS_LEARNED + 1), &[]).class, Some(Reverted));
+    let open =
+        ChangeRequest { approval: Approval::Requested, ..request("CHG1", &[("host", "sbc-1")]) };
+    assert_ne!(class(&enough, &[open]).class, Some(Flapping));
+    let mut new = enough;
+    new.push(item("c"));
+    assert_eq!(class(&new, &[]).class, Some(Unauthorised), "a new value is no noise");
+    new.push(item("a"));
+    assert_ne!(class(&new, &[]).class, Some(Flapping), "one new value begins the count anew");
+}
+
+#[test]
+fn dpkg_explains_upgrades_and_the_files_of_packages() {
+    let moment = at("2026-11-28T06:25:00Z");
+    let mut dpkg = Transactions::default();
+    let (old, new) = (item("1:9.2-2"), item("1:9.2-3"));
+    let version = ItemKey::of(["openssh-server:amd64", "version"]);
+    dpkg.add((7, moment, ChangeKind::Modified), Some(&version), (Some(&old), Some(&new)));
+    let installed = ItemKey::of(["nmap:amd64", "version"]);
+    dpkg.add((9, moment, ChangeKind::Added), Some(&installed), (None, Some(&new)));
+    let conffile = ItemKey::of(["openssh-server:amd64", "conffile", "/etc/ssh/sshd_config"]);
+    let flag = ItemValue::Flag(true);
+    dpkg.owned_by([(&conffile, &flag)].into_iter());
+    let explained = |source: &str, part: &str, key: ItemKey, minutes: i64| {
+        let world = World {
+            source: source.parse().unwrap(),
+            part: part.parse().unwrap(),
+            key,
+            at: moment + SignedDuration::from_mins(minutes),
+            ..World::new("2026-11-28T06:25:00Z")
+        };
+        dpkg.explain(&world.subject())
+    };
+    let port = || ItemKey::of(["Port"]);
+    let file = explained("files", "/etc/ssh/sshd_config", port(), 3).unwrap();
+    assert_eq!(file.name, "dpkg 7");
+    assert!(file.says.contains("openssh-server:amd64 1:9.2-2 to 1:9.2-3"), "{}", file.says);
+    assert!(file.says.contains("nmap:amd64 1:9.2-3 installed"), "{}", file.says);
+    assert!(explained("files", "/etc/ssh/sshd_config", port(), 16).is_none(), "another time");
+    assert!(explained("files", "/etc/ssh/other", port(), 0).is_none(), "another file");
+    assert!(explained("packages", "dpkg", version.clone(), 0).is_some());
+    let status = ItemKey::of(["openssh-server:amd64", "status"]);
+    assert!(explained("packages", "dpkg", status, 0).is_some(), "half-way states belong to it");
+    let hold = ItemKey::of(["openssh-server:amd64", "hold"]);
+    assert!(explained("packages", "dpkg", hold, 0).is_none(), "a hold is a decision");
+    assert!(explained("packages", "dpkg", installed, 0).is_none(), "so is installing");
+}
+
+#[test]
+fn what_replaced_a_decision_is_told_and_bounded() {
+    let decision = |number: usize| Decision {
+        class: Some(Unauthorised),
+        rule: RuleKind::Nothing,
+        name: number.to_string(),
+        level: None,
+        says: "x".into(),
+    };
+    let mut classified = Classified::first(decision(0), Timestamp::UNIX_EPOCH);
+    assert_eq!(classified.again(decision(0), Timestamp::MAX), None);
+    for number in 1..20 {
+        let now = Timestamp::from_second(number as i64).unwrap();
+        classified = classified.again(decision(number), now).unwrap();
+    }
+    assert_eq!(classified.earlier.len(), EARLIER_MOST);
+    assert_eq!(classified.earlier[0].decision, decision(18));
+    assert_eq!(classified.earlier[0].until, classified.decided_at);
+}
+
+/// Whether a window is open, by walking the wall clock minute by minute from each beginning.
+fn open_by_hand(window: &Window, moment: Timestamp) -> bool {
+    let When::Recurring { days, weeks, start, end, from, until } = &window.when else {
+        unreachable!()
+    };
+    let today = moment.to_zoned(window.zone.clone()).date();
+    (-2..=1).any(|shift| {
+        let day = today + jiff::Span::new().days(shift);
+        let week = (day.day() + 6) / 7;
+        let last = (day + jiff::Span::new().days(7)).month() != day.month();
+        let fits = (days.is_empty() || days.contains(&day.weekday()))
+            && (weeks.is_empty() || weeks.iter().any(|w| *w == week || (*w == -1 && last)))
+            && from.is_none_or(|from| day >= from)
+            && until.is_none_or(|until| day <= until);
+        let over = if end > start { day } else { day + jiff::Span::new().days(1) };
+        let moment_of = |wall| window.zone.to_zoned(wall).unwrap().timestamp();
+        fits && moment_of(day.to_datetime(*start)) <= moment
+            && moment < moment_of(over.to_datetime(*end))
+    })
+}
+
+proptest! {
+    /// Month ends, leap days and the two days a year on which clocks are put.
+    #[test]
+    fn a_window_is_open_when_its_wall_clock_says_so(
+        days in proptest::collection::vec(0..7i8, 0..3),
+        weeks in proptest::collection::vec(prop_oneof![1..6i8, Just(-1i8)], 0..3),
+        start in 0..1440i64,
+        end in 0..1440i64,
+        bounded in any::<bool>(),
+        second in 1_700_000_000i64..1_900_000_000,
+        zone in prop_oneof![Just("Europe/Vienna"), Just("UTC"), Just("America/New_York"),
+            Just("Australia/Lord_Howe"), Just("Pacific/Apia")],
+    ) {
+        let midnight = jiff::civil::Time::midnight();
+        let time = |minutes: i64| midnight + SignedDuration::from_mins(minutes);
+        let weekday = |day: i8| jiff::civil::Weekday::from_monday_zero_offset(day).unwrap();
+        let when = When::Recurring {
+            days: days.into_iter().map(weekday).collect(),
+            weeks,
+            start: time(start),
+            end: time(end),
+            from: bounded.then(|| "2024-02-29".parse().unwrap()),
+            until: bounded.then(|| "2028-03-31".parse().unwrap()),
+        };
+        let scope = IntentScope::default();
+        let window =
+            Window { name: "w".into(), scope, when, zone: TimeZone::get(zone).unwrap() };
+        let moment = Timestamp::from_second(second).unwrap();
+        let open = window.is_open(moment, SignedDuration::ZERO);
+        prop_assert_eq!(open, open_by_hand(&window, moment));
+        if let Some(next) = window.next(moment) {
+            prop_assert!(moment < next.end);
+            // Where a gap of the clock swallows a window, its stretch is empty and never open.
+            let empty = next.start >= next.end;
+            prop_assert!(empty || window.is_open(next.start, SignedDuration::ZERO));
+        } else {
+            prop_assert!(!open);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Change requests in and out, and when changes may and must not be made.
+
+use std::io::{Cursor as Bytes, Read};
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::Uri;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::read::{moment, next_page, place, query, read};
+use super::{Answer, Shared};
+use crate::auth::Person;
+use crate::config::ChangeSource;
+use crate::config::cases::is_source_name;
+use crate::serve::answer::{self, Refusal};
+use crate::serve::body::Class;
+use crate::serve::request_intake;
+use crate::store::{RequestFilter, effective_limit};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceQuery {
+    source: Option<String>,
+}
+
+/// `POST /api/v1/change-requests`
+pub async fn take(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    request: Request,
+) -> Answer {
+    let SourceQuery { source } = query(request.uri())?;
+    let name = source.unwrap_or(person.name);
+    if !is_source_name(&name) {
+        let rule = "must be 1 to 63 of a-z, 0-9, '.', '_' and '-'";
+        return Err(Refusal::malformed(format!("the name of a source {rule}")));
+    }
+    let config = collector.settings().config;
+    let known = config.change_sources.iter().find(|source| source.name == name);
+    let source = known.cloned().unwrap_or_else(|| ChangeSource::named(&name));
+    let (head, body) = request.into_parts();
+    let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
+    let (bytes, _share) = received.split();
+    let reader: Box<dyn Read + Send> = Box::new(Bytes::new(bytes));
+    let taken = request_intake::take(&collector, &source, reader).await?;
+    collector.request_readings.note(taken.reading(&name, Timestamp::now()));
+    if let Some(error) = &taken.broken {
+        return Err(Refusal::malformed(error));
+    }
+    let refused = &taken.came.refused;
+    let first: Vec<String> = refused.first.iter().map(ToString::to_string).collect();
+    Ok(answer::json(&json!({
+        "source": name,
+        "taken": taken.came.rows - refused.total,
+        "refused": { "total": refused.total, "first": first },
+    })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestsQuery {
+    source: Option<String>,
+    id: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    after: Option<String>,
+    #[serde(default)]
+    limit: u32,
+}
+
+/// `GET /api/v1/change-requests`
+pub async fn requests(State(collector): Shared, uri: Uri) -> Answer {
+    let RequestsQuery { source, id, from, to, after, limit } = query(&uri)?;
+    let filter = RequestFilter {
+        source,
+        id,
+        from: from.map(|text| moment(&text)).transpose()?,
+        to: to.map(|text| moment(&text)).transpose()?,
+        after: after.map(|text| place(&text)).transpose()?,
+        limit,
+    };
+    let found = read(&collector, move |store| Ok(store.change_requests(&filter)?)).await?;
+    let full = found.len() >= effective_limit(limit) as usize;
+    let next = found.last().filter(|_| full);
+    let next = next.map(|last| next_page(&uri, ("after", &last.place().to_string())));
+    Ok(answer::json(&json!({ "requests": found, "next": next })))
+}
+
+/// `GET /api/v1/change-requests/sources`
+pub async fn sources(State(collector): Shared) -> Answer {
+    Ok(answer::json(&json!({ "sources": collector.request_readings.all() })))
+}
+
+/// `GET /api/v1/change-windows`
+pub async fn windows(State(collector): Shared) -> Answer {
+    let windows = collector.settings().config.windows_at(Timestamp::now());
+    Ok(answer::json(&json!({ "windows": windows })))
+}

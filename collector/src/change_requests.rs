@@ -1,0 +1,291 @@
+//! Change requests as other systems export them: files read into what the analysis takes.
+//!
+//! The same three forms as of cases, and the same care: only the fields of [`Field::ALL`] are
+//! looked at, so no summary and no name of a person is ever kept. A request that cannot be taken is
+//! refused by line and the others are taken. It does not know where a file lies.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
+use crate::analysis::classify::scope::IntentScope;
+use crate::cases::{Came, NAME_BYTES, ReadError, Record, Wanted, Why, parse_moment, read_records};
+
+/// The most names in one list of a request's scope: each change is held against every one.
+pub const SCOPE_NAMES: usize = 500;
+
+/// The longest address of a request, in bytes.
+const URL_BYTES: usize = 2_048;
+
+/// What is kept of a change request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    /// Its name in its system.
+    Id,
+    /// Normal, standard or emergency.
+    Kind,
+    /// Whether it may be done.
+    Approval,
+    /// When it begins.
+    Start,
+    /// When it ends.
+    End,
+    /// Where people read it.
+    Url,
+    /// The hosts it names.
+    Hosts,
+    /// The services it names.
+    Services,
+    /// The sites it names.
+    Sites,
+    /// The groups it names.
+    Groups,
+    /// The sources it names.
+    Sources,
+    /// The files and tables it names.
+    Parts,
+    /// The items it names.
+    Keys,
+}
+
+impl Field {
+    /// Every field there is.
+    pub const ALL: [Self; 13] = [
+        Self::Id,
+        Self::Kind,
+        Self::Approval,
+        Self::Start,
+        Self::End,
+        Self::Url,
+        Self::Hosts,
+        Self::Services,
+        Self::Sites,
+        Self::Groups,
+        Self::Sources,
+        Self::Parts,
+        Self::Keys,
+    ];
+
+    /// Its name in a column map, and what its column is called unless one says otherwise.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Kind => "kind",
+            Self::Approval => "approval",
+            Self::Start => "start",
+            Self::End => "end",
+            Self::Url => "url",
+            Self::Hosts => "hosts",
+            Self::Services => "services",
+            Self::Sites => "sites",
+            Self::Groups => "groups",
+            Self::Sources => "sources",
+            Self::Parts => "parts",
+            Self::Keys => "keys",
+        }
+    }
+
+    fn is_required(self) -> bool {
+        matches!(self, Self::Id | Self::Approval | Self::Start | Self::End)
+    }
+
+    fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::Hosts
+                | Self::Services
+                | Self::Sites
+                | Self::Groups
+                | Self::Sources
+                | Self::Parts
+                | Self::Keys
+        )
+    }
+}
+
+/// How the requests of one source are written, and when they came.
+#[derive(Clone, Debug)]
+pub struct RequestForm {
+    /// The system they come from.
+    pub source: String,
+    /// Where times without an offset are local.
+    pub zone: TimeZone,
+    /// What columns or members are called; others are called as [`Field::as_str`].
+    pub columns: BTreeMap<Field, String>,
+    /// When they were received.
+    pub now: Timestamp,
+}
+
+/// Gives every change request of `reader` to `take`, which ends the reading with `false`.
+///
+/// # Errors
+/// [`ReadError`] when nothing more can be said of what is left; requests before it were taken.
+pub fn read_requests(
+    reader: impl Read,
+    form: &RequestForm,
+    take: &mut dyn FnMut(ChangeRequest) -> bool,
+) -> Result<Came, ReadError> {
+    let wanted = Field::ALL.map(|field| Wanted {
+        name: field.as_str(),
+        column: form.columns.get(&field).map_or(field.as_str(), String::as_str).to_owned(),
+        required: field.is_required(),
+        list: field.is_list(),
+    });
+    read_records(reader, &wanted, &mut |record| {
+        let request = request(record, form).map_err(|(field, why)| (field as usize, why))?;
+        Ok(take(request))
+    })
+}
+
+type Wrong = (Field, Why);
+
+fn request(record: &Record<'_>, form: &RequestForm) -> Result<ChangeRequest, Wrong> {
+    let text = |field: Field| record.text(field as usize).map_err(|why| (field, why));
+    let short = |field: Field, most: usize| {
+        let text = text(field)?;
+        if text.len() > most { Err((field, Why::LongName)) } else { Ok(text.into_owned()) }
+    };
+    let moment = |field: Field| {
+        let text = text(field)?;
+        if text.is_empty() {
+            return Err((field, Why::Empty));
+        }
+        let seconds = parse_moment(text.as_bytes(), &form.zone).map_err(|why| (field, why))?;
+        Timestamp::from_second(seconds).map_err(|_| (field, Why::FarTime))
+    };
+    let id = short(Field::Id, NAME_BYTES)?;
+    if id.is_empty() {
+        return Err((Field::Id, Why::Empty));
+    }
+    let (kind, approval) = (text(Field::Kind)?, text(Field::Approval)?);
+    let (start, end) = (moment(Field::Start)?, moment(Field::End)?);
+    if end <= start {
+        return Err((Field::End, Why::NotAfter));
+    }
+    let list = |field: Field| names(&text(field)?).map_err(|why| (field, why));
+    let scope = IntentScope {
+        hosts: list(Field::Hosts)?,
+        services: list(Field::Services)?,
+        sites: list(Field::Sites)?,
+        groups: list(Field::Groups)?,
+        sources: list(Field::Sources)?,
+        parts: list(Field::Parts)?,
+        keys: list(Field::Keys)?,
+    };
+    if scope.lists().into_iter().all(|(_, list)| list.is_empty()) {
+        return Err((Field::Hosts, Why::NoScope));
+    }
+    // Only what a browser may be led to; anything else is no address of a request.
+    let url = short(Field::Url, URL_BYTES)?;
+    let web = url.starts_with("https://") || url.starts_with("http://");
+    Ok(ChangeRequest {
+        source: form.source.clone(),
+        id,
+        kind: RequestKind::meant_by(&kind).ok_or((Field::Kind, Why::NoWord))?,
+        approval: Approval::meant_by(&approval).ok_or((Field::Approval, Why::NoWord))?,
+        start,
+        end,
+        scope,
+        url: if web { url } else { String::new() },
+        received_at: form.now,
+    })
+}
+
+/// The names of a list, which commas, semicolons or line ends separate.
+fn names(text: &str) -> Result<Vec<String>, Why> {
+    let names = text.split([',', ';', '\n']).map(str::trim).filter(|name| !name.is_empty());
+    let mut all = Vec::new();
+    for name in names {
+        if name.len() > NAME_BYTES {
+            return Err(Why::LongName);
+        }
+        if all.len() == SCOPE_NAMES {
+            return Err(Why::ManyNames);
+        }
+        all.push(name.to_owned());
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Vec<ChangeRequest>, Result<Came, ReadError>) {
+        let columns = [(Field::Id, "number"), (Field::Hosts, "cmdb_ci")];
+        let form = RequestForm {
+            source: "itsm".into(),
+            zone: TimeZone::get("Europe/Vienna").unwrap(),
+            columns: columns.map(|(field, name)| (field, name.to_owned())).into(),
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let mut all = Vec::new();
+        let came = read_requests(text.as_bytes(), &form, &mut |request| {
+            all.push(request);
+            true
+        });
+        (all, came)
+    }
+
+    #[test]
+    fn all_three_forms_say_the_same() {
+        let object = "{\"number\":\"CHG1\",\"approval\":\"Approved\",\"kind\":\"Emergency\",\
+            \"start\":\"2026-11-28 22:00:00\",\"end\":\"2026-11-28T22:00:00Z\",\
+            \"cmdb_ci\":[\"sbc-1\",\"sbc-2\"],\"short_description\":\"Ada calls\",\
+            \"url\":\"https://itsm.example/CHG1\"}";
+        let table = "number,approval,kind,start,end,cmdb_ci,short_description,url\n\
+            CHG1,approved,emergency,2026-11-28 22:00:00,2026-11-28T22:00:00Z,\
+            \"sbc-1, sbc-2\",Ada calls,https://itsm.example/CHG1\n";
+        let expect = ChangeRequest {
+            source: "itsm".into(),
+            id: "CHG1".into(),
+            kind: RequestKind::Emergency,
+            approval: Approval::Approved,
+            start: "2026-11-28T21:00:00Z".parse().unwrap(),
+            end: "2026-11-28T22:00:00Z".parse().unwrap(),
+            scope: IntentScope {
+                hosts: vec!["sbc-1".into(), "sbc-2".into()],
+                ..IntentScope::default()
+            },
+            url: "https://itsm.example/CHG1".into(),
+            received_at: Timestamp::UNIX_EPOCH,
+        };
+        for text in [table.to_owned(), format!("{object}\n"), format!("[{object}]")] {
+            let (all, came) = read(&text);
+            assert_eq!(all, std::slice::from_ref(&expect), "{text}");
+            assert_eq!((came.as_ref().unwrap().rows, came.unwrap().refused.total), (1, 0));
+        }
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_is_refused_by_line_and_column() {
+        let header = "number,approval,start,end,cmdb_ci\n";
+        let (day, next) = ("2026-11-28 00:00:00", "2026-11-29 00:00:00");
+        for (row, expect) in [
+            (format!(",approved,{day},{next},a"), "line 2, column 1 (id): is empty"),
+            (format!("1,perhaps,{day},{next},a"), "line 2, column 2 (approval): is none of"),
+            (format!("1,approved,soon,{next},a"), "line 2, column 3 (start): is not a time"),
+            (format!("1,approved,{day},{day},a"), "line 2, column 4 (end): is not after"),
+            (format!("1,approved,{day},{next}, ;"), "line 2, column 5 (hosts): names no host"),
+        ] {
+            let (all, came) = read(&format!("{header}{row}\n"));
+            let told = came.unwrap().refused.first[0].to_string();
+            assert!(all.is_empty() && told.starts_with(expect), "{told}");
+        }
+        let lacks = read("number,start,end\n").1.unwrap_err().to_string();
+        assert!(lacks.contains("must name number, approval, start, end"), "{lacks}");
+    }
+
+    #[test]
+    fn an_address_leads_to_the_web_or_nowhere() {
+        let row = "number,approval,start,end,cmdb_ci,url\n\
+            1,,2026-11-28 00:00:00,2026-11-29 00:00:00,a,javascript:alert(1)\n";
+        let (all, _) = read(row);
+        assert_eq!((all[0].url.as_str(), all[0].approval), ("", Approval::Requested));
+    }
+}

@@ -1,0 +1,261 @@
+//! Passes over the store in memory: what is judged, when it is judged again, and what is told.
+
+use driftline_protocol::ids::{Digest, Generation, Incarnation};
+use driftline_protocol::item::ItemValue;
+use driftline_protocol::ledger::Chain;
+use driftline_protocol::manifest::ManifestDelta;
+use driftline_protocol::snapshot::Domain;
+use driftline_protocol::wire::HostKind;
+
+use super::*;
+use crate::analysis::change::Change;
+use crate::analysis::classify::request::{Approval, RequestKind};
+use crate::analysis::classify::scope::IntentScope;
+use crate::config::load::parse;
+use crate::store::memory::Memory;
+use crate::store::{
+    Append, HostRecord, Origin, ReadHistory, ReadIntent, VersionRecord, VersionStep,
+};
+
+const CONFIG: &str = "[[host]]\nname = 'sbc-*'\nsite = 'vienna'\nservice = 'voice'\n\
+    [[change_source]]\nname = 'itsm'\n";
+
+struct World {
+    store: Memory,
+    config: Config,
+    generation: u64,
+}
+
+fn at(minute: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + minute * 60).unwrap()
+}
+
+fn text(value: &str) -> driftline_protocol::item::Item {
+    driftline_protocol::item::Item { value: ItemValue::text(value), rank: None }
+}
+
+impl World {
+    fn new(config: &str) -> Self {
+        let mut store = Memory::new();
+        let host = HostRecord {
+            id: "sbc-1".parse().unwrap(),
+            kind: HostKind::Uc,
+            incarnation: Incarnation([1; 16]),
+            token: [0; 32],
+            enrolled_at: at(0),
+            last_seen: at(0),
+            agent_version: "1".into(),
+            key: None,
+            site_key: false,
+            retired_at: None,
+        };
+        store.apply(&[Step::Host(host)]).unwrap();
+        Self { store, config: parse("t", config).unwrap(), generation: 0 }
+    }
+
+    /// One change of `key` in `part` of `source`, `minute` minutes after the beginning.
+    fn change(
+        &mut self,
+        (source, part, key): (&str, &str, ItemKey),
+        minute: i64,
+        (before, after): (&str, &str),
+    ) {
+        self.generation += 1;
+        let source: SourceName = source.parse().unwrap();
+        let change = Change {
+            part: part.parse().unwrap(),
+            key: Some(key),
+            kind: ChangeKind::Modified,
+            before: Some(text(before)),
+            after: Some(text(after)),
+        };
+        let step = VersionStep {
+            host: "sbc-1".parse().unwrap(),
+            version: VersionRecord {
+                source: source.clone(),
+                domain: Domain::Config,
+                generation: Generation(self.generation),
+                digest: Digest([0; 32]),
+                observed_at: at(minute),
+                received_at: at(minute),
+                corrected_at: at(minute),
+                uncertainty_ms: 0,
+                coalesced: 0,
+                expired: 0,
+                origin: Origin::Agent,
+            },
+            chain: Chain::start(&source),
+            delta: ManifestDelta { base: None, set: [].into(), unset: [].into() },
+            unobserved: [].into(),
+            changes: vec![change],
+            findings: Vec::new(),
+        };
+        self.store.apply(&[Step::Version(Box::new(step))]).unwrap();
+    }
+
+    fn edit(&mut self, minute: i64, values: (&str, &str)) {
+        self.change(("files", "/etc/sip.conf", ItemKey::of(["codec"])), minute, values);
+    }
+
+    fn request(&mut self, approval: Approval, minutes: (i64, i64)) {
+        let request = ChangeRequest {
+            source: "itsm".into(),
+            id: "CHG1".into(),
+            kind: RequestKind::Normal,
+            approval,
+            start: at(minutes.0),
+            end: at(minutes.1),
+            scope: IntentScope { hosts: vec!["sbc-*".into()], ..IntentScope::default() },
+            url: String::new(),
+            received_at: at(0),
+        };
+        self.store.apply(&[Step::ChangeRequests(vec![request])]).unwrap();
+    }
+
+    /// Judges until there is nothing left; gives what each change is, oldest first.
+    fn judged(&mut self) -> Vec<Option<ChangeClass>> {
+        for round in 0.. {
+            let new = judge(&self.store, &self.config, at(100_000)).unwrap();
+            self.store.apply(&new.steps).unwrap();
+            let judged = judge_again(&self.store, &self.config, at(100_000)).unwrap();
+            if new.steps.is_empty() && judged.steps.is_empty() {
+                break;
+            }
+            assert!(round < 20, "judging never ends: {:?}", judged.steps);
+            self.store.apply(&judged.steps).unwrap();
+        }
+        assert!(self.store.unjudged(1).unwrap().is_empty());
+        let mut all = self.store.changes(&ChangeFilter::default()).unwrap();
+        all.sort_by_key(|record| record.id);
+        all.iter().map(|r| r.classified.as_ref().unwrap().decision.class).collect()
+    }
+
+    fn earlier(&self, id: i64) -> Vec<Option<ChangeClass>> {
+        let record = self.store.change(ChangeId(id)).unwrap().unwrap();
+        let earlier = record.classified.unwrap().earlier;
+        earlier.iter().map(|replaced| replaced.decision.class).collect()
+    }
+}
+
+use ChangeClass::{Early, Expected, Flapping, Reverted, Unapproved, Unauthorised};
+
+#[test]
+fn a_request_that_comes_late_has_what_it_covers_judged_again_and_says_so() {
+    let mut world = World::new(CONFIG);
+    world.edit(10, ("a", "b"));
+    world.edit(5_000, ("b", "c"));
+    assert_eq!(world.judged(), [Some(Unauthorised), Some(Unauthorised)]);
+    world.request(Approval::Requested, (0, 60));
+    assert_eq!(world.judged(), [Some(Unapproved), Some(Unauthorised)]);
+    world.request(Approval::Approved, (0, 60));
+    assert_eq!(world.judged(), [Some(Expected), Some(Unauthorised)]);
+    assert_eq!(world.earlier(1), [Some(Unapproved), Some(Unauthorised)]);
+    let events = world.store.events(None, 0).unwrap();
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!(events[0].detail, "request itsm/CHG1: 1 changes were judged again");
+    // Sent again it says nothing new.
+    world.request(Approval::Approved, (0, 60));
+    world.judged();
+    assert_eq!(world.store.events(None, 0).unwrap().len(), 2);
+    // Moved away, what it covered is no longer covered.
+    world.request(Approval::Approved, (600, 660));
+    assert_eq!(world.judged(), [Some(Early), Some(Unauthorised)]);
+    let totals = world.store.totals().unwrap().classes;
+    assert_eq!(totals[&(Domain::Config, Unauthorised)], 2);
+    assert_eq!(totals[&(Domain::Config, Expected)], 1);
+}
+
+#[test]
+fn a_change_near_two_new_requests_is_judged_once() {
+    let mut world = World::new(CONFIG);
+    world.edit(10, ("a", "b"));
+    assert_eq!(world.judged(), [Some(Unauthorised)]);
+    let other = |id: &str| ChangeRequest {
+        source: "itsm".into(),
+        id: id.into(),
+        kind: RequestKind::Normal,
+        approval: Approval::Approved,
+        start: at(0),
+        end: at(60),
+        scope: IntentScope { sites: vec!["vienna".into()], ..IntentScope::default() },
+        url: String::new(),
+        received_at: at(0),
+    };
+    world.store.apply(&[Step::ChangeRequests(vec![other("CHG1"), other("CHG2")])]).unwrap();
+    assert_eq!(world.judged(), [Some(Expected)]);
+    assert_eq!(world.earlier(1).len(), 1);
+    assert_eq!(world.store.totals().unwrap().classes[&(Domain::Config, Expected)], 1);
+}
+
+#[test]
+fn a_value_that_went_back_closes_the_change_it_undoes() {
+    let mut world = World::new(CONFIG);
+    world.edit(10, ("a", "b"));
+    assert_eq!(world.judged(), [Some(Unauthorised)]);
+    world.edit(20, ("b", "a"));
+    assert_eq!(world.judged(), [Some(Reverted), Some(Reverted)]);
+    assert_eq!(world.earlier(1), [Some(Unauthorised)]);
+    // A request for the first makes the second an undoing of what was approved.
+    world.request(Approval::Approved, (10, 11));
+    world.config =
+        parse("t", &format!("{CONFIG}[classification]\nslack_minutes = 1\nlate_hours = 0"))
+            .unwrap();
+    assert_eq!(world.judged(), [Some(Expected), Some(Unauthorised)]);
+}
+
+#[test]
+fn both_of_one_pass_are_judged_in_their_order() {
+    let mut world = World::new(CONFIG);
+    world.edit(10, ("a", "b"));
+    world.edit(20, ("b", "a"));
+    world.edit(30, ("a", "c"));
+    assert_eq!(world.judged(), [Some(Reverted), Some(Reverted), Some(Unauthorised)]);
+}
+
+#[test]
+fn a_value_that_alternates_is_noise_from_the_eleventh_change_on() {
+    let mut world = World::new(CONFIG);
+    for turn in 0..13 {
+        let (before, after) = if turn % 2 == 0 { ("a", "b") } else { ("b", "a") };
+        world.edit(10 * turn, (before, after));
+        world.judged();
+    }
+    let all = world.judged();
+    let first = all.iter().position(|class| *class == Some(Flapping));
+    assert_eq!(first, Some(10), "{all:?}");
+    assert!(all[10..].iter().all(|class| *class == Some(Flapping)), "{all:?}");
+    assert!(all[..10].iter().all(|class| *class == Some(Reverted)), "{all:?}");
+}
+
+#[test]
+fn dpkg_explains_a_file_whichever_of_the_two_is_told_first() {
+    let version = || ("packages", "dpkg", ItemKey::of(["sip:all", "version"]));
+    let list = || ("packages", "dpkg", ItemKey::of(["sip:all", "conffile", "/etc/sip.conf"]));
+    for package_first in [true, false] {
+        let mut world = World::new(CONFIG);
+        if !package_first {
+            world.edit(10, ("a", "b"));
+            assert_eq!(world.judged(), [Some(Unauthorised)]);
+        }
+        world.change(version(), 11, ("1", "2"));
+        world.change(list(), 11, ("x", "y"));
+        if package_first {
+            world.edit(12, ("a", "b"));
+        }
+        assert!(world.judged().iter().all(|class| *class == Some(Expected)), "{package_first}");
+        world.config.classification.packages = false;
+        world.edit(13, ("b", "d"));
+        assert_eq!(world.judged().last(), Some(&Some(Unauthorised)));
+    }
+}
+
+#[test]
+fn a_site_that_tells_of_no_intent_has_no_unauthorised_changes() {
+    let mut world = World::new("");
+    world.edit(10, ("a", "b"));
+    assert_eq!(world.judged(), [None]);
+    world.request(Approval::Approved, (0, 60));
+    assert_eq!(world.judged(), [Some(Expected)]);
+    world.edit(5_000, ("b", "c"));
+    assert_eq!(world.judged(), [Some(Expected), Some(Unauthorised)]);
+}

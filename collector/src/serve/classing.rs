@@ -1,0 +1,63 @@
+//! Has changes judged beside the requests: on a thread for blocking work, one pass at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::state::Collector;
+use super::upkeep::goes_on;
+use crate::classing::{Judged, judge, judge_again};
+use crate::config::Config;
+use crate::ingest::{Context, Decided};
+use crate::store::StoreError;
+use crate::writer::Reads;
+
+/// How long the judge rests when nothing is left: a person who has just made a change looks at it
+/// a moment later.
+const REST: Duration = Duration::from_secs(1);
+
+/// Judges until the collector stops: what is new, and then what requests say anew, in turns, so
+/// that neither waits for the end of the other.
+pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<()>) {
+    let mut wait = REST;
+    while goes_on(&mut stopped, wait).await {
+        let new = once(&collector, judge).await;
+        let again = once(&collector, judge_again).await;
+        wait = if new || again { Duration::ZERO } else { REST };
+    }
+}
+
+/// What one pass looks at.
+type Pass = fn(&dyn Reads, &Config, Timestamp) -> Result<Judged, StoreError>;
+
+/// One pass. Says whether there is more to do at once.
+async fn once(collector: &Arc<Collector>, pass: Pass) -> bool {
+    let (store, config) = (Arc::clone(&collector.read), collector.settings().config);
+    let judged = tokio::task::spawn_blocking(move || pass(&*store, &config, Timestamp::now()));
+    let Judged { steps, more } = match judged.await {
+        Ok(Ok(judged)) => judged,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "changes could not be judged; tried again");
+            return false;
+        }
+        Err(_) => {
+            collector.live.count_panic("upkeep");
+            tracing::error!("judging changes broke; this is a bug, please report it");
+            return false;
+        }
+    };
+    if steps.is_empty() {
+        return false;
+    }
+    let decide =
+        move |_: &mut _, _: Context<'_>| Ok(Decided { answer: (), parts: Vec::new(), steps });
+    match collector.writer.ask(decide).await {
+        Ok(()) => more,
+        Err(error) => {
+            tracing::warn!(%error, "what changes were judged to be was not kept; tried again");
+            false
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The one door change requests come through, whether they are posted or lie in a folder.
+//!
+//! As with cases, rows are read on a thread for blocking work and kept in groups. How the newest
+//! reading of each source went is in memory only: after a start everything is read once more.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::state::Collector;
+use crate::analysis::classify::request::ChangeRequest;
+use crate::cases::{Came, ReadError};
+use crate::change_requests::{RequestForm, read_requests};
+use crate::config::ChangeSource;
+use crate::ingest::Decided;
+use crate::store::Step;
+use crate::writer::WriteError;
+
+/// How many requests are made durable together: some milliseconds of the writer.
+const GROUP: usize = 500;
+
+/// How many groups wait between reader and writer.
+const WAITING: usize = 2;
+
+/// The most sources whose readings are remembered: those posted under other names are more than
+/// anybody has.
+const SOURCES_MOST: usize = 1_000;
+
+/// How the newest reading of a source went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestReading {
+    /// The source.
+    pub source: String,
+    /// When it was read last.
+    pub at: Timestamp,
+    /// When it was last read to the end and taken whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<Timestamp>,
+    /// How many requests there were, those refused among them.
+    pub rows: u64,
+    /// How many were refused.
+    pub refused: u64,
+    /// What was wrong, in a sentence; empty when nothing was.
+    pub problem: String,
+}
+
+/// How the newest readings went, by source.
+#[derive(Debug, Default)]
+pub struct Readings(Mutex<BTreeMap<String, RequestReading>>);
+
+impl Readings {
+    /// All of them, by source.
+    pub fn all(&self) -> Vec<RequestReading> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Notes one; says whether it tells of something else than the one before.
+    pub fn note(&self, mut reading: RequestReading) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = all.get(&reading.source);
+        if before.is_none() && all.len() >= SOURCES_MOST {
+            return false;
+        }
+        let news = before.is_none_or(|before| before.problem != reading.problem);
+        let good = reading.problem.is_empty().then_some(reading.at);
+        reading.last_good = good.or(before.and_then(|before| before.last_good));
+        all.insert(reading.source.clone(), reading);
+        news
+    }
+}
+
+/// What a reading came to.
+#[derive(Debug)]
+pub struct Taken {
+    /// What was read.
+    pub came: Came,
+    /// Why nothing could be read after that, if so.
+    pub broken: Option<ReadError>,
+}
+
+impl Taken {
+    /// What was wrong, in a sentence; nothing when it was read to the end and taken whole.
+    pub fn problem(&self) -> Option<String> {
+        let refused = &self.came.refused;
+        let first = refused.first.first().map(|first| {
+            format!("{} of {} requests refused; {first}", refused.total, self.came.rows)
+        });
+        let broken = self.broken.as_ref().map(|error| {
+            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+            format!("{error}{}", cause.unwrap_or_default())
+        });
+        broken.or(first)
+    }
+
+    /// The same as a reading of `source`.
+    pub fn reading(&self, source: &str, now: Timestamp) -> RequestReading {
+        RequestReading {
+            source: source.to_owned(),
+            at: now,
+            last_good: None,
+            rows: self.came.rows,
+            refused: self.came.refused.total,
+            problem: self.problem().unwrap_or_default(),
+        }
+    }
+}
+
+/// Keeps every change request of `reader`, which `source` wrote.
+///
+/// # Errors
+/// [`WriteError`] when the store would not take them; some may have been kept, and taking them
+/// again changes nothing.
+pub async fn take(
+    collector: &Arc<Collector>,
+    source: &ChangeSource,
+    reader: impl Read + Send + 'static,
+) -> Result<Taken, WriteError> {
+    let (send, mut groups) = mpsc::channel::<Vec<ChangeRequest>>(WAITING);
+    let form = RequestForm {
+        source: source.name.clone(),
+        // The configuration was checked; a zone that vanished since is taken for UTC.
+        zone: TimeZone::get(&source.timezone).unwrap_or(TimeZone::UTC),
+        columns: source.columns.clone(),
+        now: Timestamp::now(),
+    };
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut group = Vec::with_capacity(GROUP);
+        let read = read_requests(reader, &form, &mut |request| {
+            group.push(request);
+            group.len() < GROUP || send.blocking_send(std::mem::take(&mut group)).is_ok()
+        });
+        // A receiver that is gone has its error already.
+        send.blocking_send(group).ok();
+        read
+    });
+    while let Some(group) = groups.recv().await {
+        if group.is_empty() {
+            continue;
+        }
+        let steps = vec![Step::ChangeRequests(group)];
+        let decide = move |_: &mut _, _: crate::ingest::Context<'_>| {
+            Ok(Decided { answer: (), parts: Vec::new(), steps })
+        };
+        collector.writer.ask(decide).await?;
+    }
+    match reading.await.map_err(|_| WriteError::Failed)? {
+        Ok(came) => Ok(Taken { came, broken: None }),
+        Err(error) => Ok(Taken { came: Came::default(), broken: Some(error) }),
+    }
+}

@@ -1,0 +1,23 @@
+//! Any bytes give the formats of documents and of packet filters items within bounds, or an error.
+#![no_main]
+
+use driftline_agent::formats::{hocon, nftables, plist, properties, registry};
+use driftline_protocol::limits;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    for format in [
+        &hocon::FORMAT,
+        &hocon::PIPEWIRE,
+        &nftables::NFT,
+        &nftables::IPTABLES,
+        &plist::FORMAT,
+        &properties::FORMAT,
+        &registry::FORMAT,
+    ] {
+        if let Ok(items) = (format.read)(bytes) {
+            assert!(items.len() <= limits::ITEMS_PER_PART, "{}", format.name);
+            assert!(items.keys().all(|key| !key.is_attribute()), "{}", format.name);
+        }
+    }
+});

@@ -1,0 +1,131 @@
+//! What was meant by a change, through the real programs: requests by folder, webhook and command,
+//! windows, blackouts, and noise.
+
+use std::path::Path;
+
+use driftline_tests::fleet::Fleet;
+use driftline_tests::http;
+use driftline_tests::wait::{self, PATIENCE};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{HOST, small_tree};
+
+fn fleet(config: &str) -> anyhow::Result<(Fleet, std::path::PathBuf)> {
+    let mut fleet = Fleet::start_with(config)?;
+    let root = small_tree(fleet.folder())?;
+    fleet.add_agent(HOST, &root, &["/etc/**"])?;
+    fleet.wait_for(HOST, "marker-first")?;
+    Ok((fleet, root))
+}
+
+fn save(root: &Path, value: &str) -> anyhow::Result<()> {
+    Ok(std::fs::write(root.join("etc/app.conf"), format!("first = {value}\n"))?)
+}
+
+/// The newest change of an item with its class, once that is `class`.
+fn expect(fleet: &mut Fleet, value: &str, class: &str) -> anyhow::Result<Value> {
+    wait::until(&format!("{value} is {class}"), PATIENCE, || {
+        fleet.check_alive()?;
+        let page = format!("/api/v1/changes?host={HOST}&kind=modified&limit=20");
+        let page = http::get_ok(fleet.address(), &page)?.json()?;
+        let changes = page["changes"].as_array().cloned().unwrap_or_default();
+        let of = |change: &Value| change["change"]["after"].to_string().contains(value);
+        let found = changes.into_iter().find(of);
+        Ok(found.filter(|change| change["classified"]["class"] == class))
+    })
+}
+
+fn request(id: &str, approval: &str, (from, to): (i64, i64)) -> Value {
+    let at = |minutes: i64| (Timestamp::now() + SignedDuration::from_mins(minutes)).to_string();
+    json!({ "id": id, "approval": approval, "start": at(from), "end": at(to), "hosts": [HOST] })
+}
+
+fn post(fleet: &Fleet, body: &Value) -> anyhow::Result<()> {
+    let json = [("Content-Type", "application/json")];
+    let path = "/api/v1/change-requests?source=itsm";
+    let answer = http::post(fleet.address(), path, &json, &serde_json::to_vec(body)?)?;
+    anyhow::ensure!(answer.status == 200, "{}", answer.text());
+    Ok(())
+}
+
+#[test]
+fn a_request_nobody_approved_expects_nothing() -> anyhow::Result<()> {
+    let (mut fleet, root) = fleet("[[change_source]]\nname = 'itsm'\n")?;
+    save(&root, "marker-second")?;
+    expect(&mut fleet, "marker-second", "unauthorised")?;
+    post(&fleet, &request("CHG1", "requested", (-30, 30)))?;
+    expect(&mut fleet, "marker-second", "unapproved")?;
+    // Approved afterwards, what it covers is judged again, and what it was stays to be read.
+    post(&fleet, &request("CHG1", "approved", (-30, 30)))?;
+    let change = expect(&mut fleet, "marker-second", "expected")?;
+    let classified = &change["classified"];
+    assert_eq!(classified["name"], "itsm/CHG1");
+    assert_eq!(classified["earlier"][0]["class"], "unapproved");
+    assert_eq!(classified["earlier"][1]["class"], "unauthorised");
+    let page = http::get_ok(fleet.address(), &format!("/changes/{}", change["id"]))?.text();
+    assert!(page.contains("itsm/CHG1") && page.contains("Judged otherwise before"), "{page}");
+    let expected = fleet.metric("driftline_changes_classified_total", &["class=\"expected\""])?;
+    assert!((expected - 1.0).abs() < f64::EPSILON, "{expected}");
+    Ok(())
+}
+
+#[test]
+fn a_request_in_a_folder_is_read_and_its_mistakes_are_told() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = format!(
+        "[[change_source]]\nname = 'itsm'\nfolder = '{}'\ncolumns = {{ id = 'number' }}\n",
+        folder.path().display()
+    );
+    let at = |minutes: i64| (Timestamp::now() + SignedDuration::from_mins(minutes)).to_string();
+    let rows = format!(
+        "number,approval,start,end,hosts\nCHG7,approved,{},{},{HOST}\nCHG8,approved,soon,,x\n",
+        at(-60),
+        at(60)
+    );
+    std::fs::write(folder.path().join("export.csv"), rows)?;
+    let (mut fleet, root) = fleet(&config)?;
+    save(&root, "marker-second")?;
+    let change = expect(&mut fleet, "marker-second", "expected")?;
+    assert_eq!(change["classified"]["name"], "itsm/CHG7");
+    let sources = http::get_ok(fleet.address(), "/api/v1/change-requests/sources")?.json()?;
+    let problem = sources["sources"][0]["problem"].as_str().unwrap_or_default().to_owned();
+    assert!(problem.contains("export.csv: 1 of 2 requests refused; line 3"), "{sources}");
+    Ok(())
+}
+
+#[test]
+fn a_blackout_counts_before_a_request() -> anyhow::Result<()> {
+    let (mut fleet, root) = fleet(
+        "[[change_window]]\nname = 'always'\nstart = '00:00'\nend = '00:00'\n\
+         [[blackout]]\nname = 'freeze'\nstart = '00:00'\nend = '00:00'\nparts = ['*/app.conf']\n",
+    )?;
+    post(&fleet, &request("CHG1", "approved", (-30, 30)))?;
+    save(&root, "marker-second")?;
+    let change = expect(&mut fleet, "marker-second", "unauthorised")?;
+    assert_eq!(change["classified"]["rule"], "blackout");
+    std::fs::write(root.join("etc/other.conf"), "first = marker-other\n")?;
+    fleet.wait_for(HOST, "marker-other")?;
+    std::fs::write(root.join("etc/other.conf"), "first = marker-third\n")?;
+    let change = expect(&mut fleet, "marker-third", "expected")?;
+    assert_eq!(change["classified"]["rule"], "request", "the window alone would do as well");
+    let open = fleet.metric("driftline_change_window_open", &["window=\"freeze\""])?;
+    assert!((open - 1.0).abs() < f64::EPSILON, "{open}");
+    Ok(())
+}
+
+#[test]
+fn a_value_that_came_back_once_is_reverted_and_not_yet_noise() -> anyhow::Result<()> {
+    let (mut fleet, root) = fleet("[[change_source]]\nname = 'itsm'\n")?;
+    save(&root, "marker-second")?;
+    expect(&mut fleet, "marker-second", "unauthorised")?;
+    save(&root, "marker-first")?;
+    expect(&mut fleet, "marker-first", "reverted")?;
+    let undone = expect(&mut fleet, "marker-second", "reverted")?;
+    assert_eq!(undone["classified"]["earlier"][0]["class"], "unauthorised");
+    save(&root, "marker-second")?;
+    expect(&mut fleet, "marker-second", "reverted")?;
+    save(&root, "marker-third")?;
+    expect(&mut fleet, "marker-third", "unauthorised")?;
+    Ok(())
+}
