@@ -325,6 +325,20 @@ fn every_link_of_every_page_leads_to_a_page() {
 }
 
 #[test]
+fn a_service_path_shows_each_hop_with_its_hosts() {
+    let text = "[[group]]\nname='edge'\nhost='sbc*'\n[[service_path]]\nservice='voice'\n\
+        groups=['edge', 'core']\nsites=['*']\n";
+    let config = std::sync::Arc::new(crate::config::load::parse("t", text).unwrap());
+    let standards = Standards { config, ..Standards::default() };
+    let store = fleet();
+    let html =
+        respond((&store, &standards), &frame(), "/service-paths", &Query::parse("")).unwrap();
+    for expected in ["1 hosts, 1 open", "not probed", "/hosts/sbc1", "No host is in this group"] {
+        assert!(html.contains(expected), "{expected} is not on the page: {html}");
+    }
+}
+
+#[test]
 fn no_text_of_a_host_becomes_markup() {
     let store = fleet();
     let mut seen = 0;
