@@ -15,6 +15,8 @@ use driftline_protocol::limits;
 use driftline_protocol::wire::HostKind;
 use serde::{Deserialize, Serialize};
 
+use crate::{control, probes};
+
 pub use sample::sample;
 
 use crate::budget::Budgets;
@@ -61,6 +63,10 @@ pub struct Config {
     pub sources: Sources,
     /// Which files are read.
     pub files: Files,
+    /// Which servers are asked what is running.
+    pub runtime: control::Config,
+    /// What this host depends on and is asked whether it answers.
+    pub probes: probes::Config,
     /// Where certificates are looked for.
     pub certificates: Certificates,
     /// What one pass of one source may use up.
@@ -111,6 +117,8 @@ impl Default for Config {
             spool_limit_bytes: 256 * 1024 * 1024,
             sources: Sources::default(),
             files: Files::default(),
+            runtime: control::Config::default(),
+            probes: probes::Config::default(),
             certificates: Certificates::default(),
             budget: Budgets::default(),
         }
@@ -210,6 +218,9 @@ impl Config {
         if !(60..=86_400).contains(&self.sources.rescan_seconds) {
             let what = format!("{} seconds", self.sources.rescan_seconds);
             return out("sources.rescan_seconds", what, "from 60 to 86400");
+        }
+        if let Some((key, what, hint)) = self.runtime.mistake().or_else(|| self.probes.mistake()) {
+            return out(key, what, hint);
         }
         self.check_budget()?;
         if !self.state_dir.is_absolute() {
@@ -329,6 +340,11 @@ mod tests {
             ("kind = 'toaster'\n", "agent.toml, line 1: unknown variant"),
             ("heartbeat_seconds = 1\n", "heartbeat_seconds: 1 seconds"),
             ("state_dir = 'here'\n", "state_dir: here"),
+            ("[runtime]\nevery_seconds = 0\n", "runtime.every_seconds: 0 seconds"),
+            (
+                "[runtime]\nkamailio = { http = { address = '192.0.2.1:80', path = '/RPC' } }\n",
+                "runtime.kamailio: 192.0.2.1:80",
+            ),
             ("[budget]\nread_bytes = 1\n", "budget.read_bytes: 1"),
         ] {
             let error = load(&[("agent.toml", text)]).unwrap_err();

@@ -1,9 +1,10 @@
 //! Reads one host, and keeps what it saw until it is delivered.
 //!
 //! Data goes down this page: a trigger ([`schedule`], [`watch`]) wakes the [`sources`], which read
-//! the [`machine`] and ask the kernel over [`netlink`], with the help of [`formats`] and
-//! [`content`]; [`assemble`] passes each part through the redactor and compares it with the last
-//! pass; what is new waits in the [`spool`] until [`transport`] has an acknowledgement for it.
+//! the [`machine`], ask the kernel over [`netlink`] and servers over [`control`], and say what
+//! [`probes`] found, with the help of [`formats`] and [`content`]; [`assemble`] passes each part
+//! through the redactor and compares it with the last pass; what is new waits in the [`spool`]
+//! until [`transport`] has an acknowledgement for it.
 //!
 //! The agent only reads. It spawns no process, writes nothing outside its state folder, opens no
 //! port and takes no orders except its own configuration file.
@@ -13,6 +14,12 @@ pub mod budget;
 pub mod machine;
 
 pub mod netlink;
+
+pub mod control;
+
+pub mod clock;
+
+pub mod probes;
 
 pub mod formats;
 
@@ -27,8 +34,6 @@ pub mod assemble;
 pub mod watch;
 
 pub mod schedule;
-
-pub mod clock;
 
 pub mod transport;
 

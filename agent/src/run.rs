@@ -116,7 +116,10 @@ pub struct Controls {
 async fn swap(old: Config, next: Config, vitals: &Vitals) -> anyhow::Result<(Config, Parts)> {
     match open_aside(&next).await {
         Ok(parts) => {
-            let scope = old.files != next.files || old.sources.enable != next.sources.enable;
+            let scope = old.files != next.files
+                || old.runtime != next.runtime
+                || old.probes != next.probes
+                || old.sources.enable != next.sources.enable;
             tracing::info!(scope_changed = scope, "configuration was replaced");
             Ok((next, parts))
         }
@@ -322,6 +325,7 @@ pub fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
     };
     let chosen = sources::Chosen { files: &files, certificates: &config.certificates.include };
     let mut sources = sources::all(&chosen).context("[files] or [certificates]")?;
+    sources.extend(sources::running(&config.runtime, &config.probes));
     if let Some(enabled) = &config.sources.enable {
         let known: BTreeSet<SourceName> = sources.iter().map(|source| source.name()).collect();
         for name in enabled {

@@ -6,11 +6,13 @@
 //! its success.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use driftline_protocol::ids::{Digest, PartName, SourceName};
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reason};
 
+use crate::control;
 use crate::machine::Machine;
 use crate::sources::glob::GlobError;
 
@@ -50,6 +52,14 @@ pub mod audio;
 
 pub mod origins;
 
+pub mod kamailio_running;
+
+pub mod asterisk_running;
+
+pub mod freeswitch_running;
+
+pub mod probes;
+
 pub mod files;
 
 pub mod glob;
@@ -58,9 +68,13 @@ mod each;
 
 mod include;
 
+mod loaded;
+
 mod look;
 
 mod precedence;
+
+mod running;
 
 mod settings;
 
@@ -83,7 +97,7 @@ pub struct Chosen<'a> {
     pub certificates: &'a [String],
 }
 
-/// Every source, in the order a reader meets their sections.
+/// Every source that reads files and the kernel, in the order a reader meets their sections.
 ///
 /// # Errors
 /// [`GlobError`] for the first text of `chosen` that is no pattern.
@@ -114,6 +128,24 @@ pub fn all(chosen: &Chosen<'_>) -> Result<Vec<Box<dyn Source>>, GlobError> {
     Ok(sources)
 }
 
+/// Every source that asks a server what is running, and the one that says what others answered;
+/// but for Kamailio those that are configured.
+pub fn running(config: &control::Config, asked: &crate::probes::Config) -> Vec<Box<dyn Source>> {
+    let every = Duration::from_secs(config.every_seconds);
+    let mut sources: Vec<Box<dyn Source>> =
+        vec![Box::new(kamailio_running::KamailioRunning::new(config.kamailio.as_ref(), every))];
+    if let Some(login) = &config.asterisk {
+        sources.push(Box::new(asterisk_running::AsteriskRunning::new(login, every)));
+    }
+    if let Some(login) = &config.freeswitch {
+        sources.push(Box::new(freeswitch_running::FreeSwitchRunning::new(login, every)));
+    }
+    if !asked.targets.is_empty() {
+        sources.push(Box::new(probes::Probes::new(asked)));
+    }
+    sources
+}
+
 /// Every source as it is where nothing is chosen.
 #[cfg(test)]
 fn defaults() -> Vec<Box<dyn Source>> {
@@ -138,6 +170,12 @@ pub trait Source: Send {
     /// means everything below it.
     fn watched(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    /// How often it is read although nothing has changed, where no file tells of a change; the
+    /// configured interval where it says nothing.
+    fn every(&self) -> Option<Duration> {
+        None
     }
 
     /// Whether this source, as it is configured now, looks at `part` if it is there.

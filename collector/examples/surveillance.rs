@@ -13,11 +13,24 @@ use anyhow::{Context, bail, ensure};
 use driftline_collector::analysis::volume::cusum::{CusumBound, CusumSettings, cusum};
 use driftline_collector::analysis::volume::ears::{EarsMethod, EarsSettings, ears};
 use driftline_collector::analysis::volume::farrington::{
-    Bound, FarringtonSettings, Threshold, farrington,
+    Bound, Calendar, FarringtonSettings, Threshold, farrington,
 };
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
 
 /// How far apart two bounds may be, as a part of either, and still be the same.
 const SAME: f64 = 1e-6;
+
+/// Weeks of R that are told by their number and not by a day have numbers below this.
+const FIRST_DAY: i32 = 1_000;
+
+/// The counts of a series, week by week.
+#[derive(Default)]
+struct Series {
+    /// The first day of its first week, where R knows days: it then compares by dates.
+    first: Option<Date>,
+    counts: Vec<u64>,
+}
 
 /// What R said of one week.
 struct Said {
@@ -55,8 +68,8 @@ fn main() -> anyhow::Result<()> {
     let (series, said) = (series(Path::new(&folder))?, said(Path::new(&folder))?);
     let mut table: BTreeMap<&str, Agreement> = BTreeMap::new();
     for ((name, method), weeks) in &said {
-        let counts = series.get(name).with_context(|| format!("no series {name}"))?;
-        let ours = ours(method, counts, weeks)?;
+        let series = series.get(name).with_context(|| format!("no series {name}"))?;
+        let ours = ours(method, series, weeks)?;
         let agreement = table.entry(method).or_default();
         weeks.iter().for_each(|week| agreement.add(week, ours.get(&week.at)));
     }
@@ -107,10 +120,13 @@ impl Agreement {
 }
 
 /// The weeks of a series as our method of this name judges them, by their places.
-fn ours(method: &str, counts: &[u64], weeks: &[Said]) -> anyhow::Result<BTreeMap<usize, Ours>> {
+fn ours(method: &str, series: &Series, weeks: &[Said]) -> anyhow::Result<BTreeMap<usize, Ours>> {
+    let Series { first, counts } = series;
     let by_years = |settings: FarringtonSettings| {
+        let calendar = first.map_or(settings.calendar, |first| Calendar::Weeks { first });
+        let settings = FarringtonSettings { calendar, ..settings };
         let judged = farrington(&settings, counts).into_iter();
-        // Where too few cases were seen for any alarm R gives no bound, or 0 for the method of 1996.
+        // With too few cases for any alarm R gives no bound, or 0 for the method of 1996.
         let none = (settings.seasons == 1).then_some(0.0);
         let bound = move |one: Bound| {
             let bound = if one.enough { one.upper } else { none };
@@ -150,10 +166,15 @@ fn ours(method: &str, counts: &[u64], weeks: &[Said]) -> anyhow::Result<BTreeMap
     }
 }
 
-fn series(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u64>>> {
-    let mut all: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+fn series(folder: &Path) -> anyhow::Result<BTreeMap<String, Series>> {
+    let mut all: BTreeMap<String, Series> = BTreeMap::new();
     each(&folder.join("surveillance_series.csv"), &mut |field| {
-        all.entry(field("series")?.to_owned()).or_default().push(field("observed")?.parse()?);
+        let series = all.entry(field("series")?.to_owned()).or_default();
+        let epoch: i32 = field("epoch")?.parse()?;
+        if series.counts.is_empty() && epoch >= FIRST_DAY {
+            series.first = Some(date(1970, 1, 1).checked_add(epoch.days())?);
+        }
+        series.counts.push(field("observed")?.parse()?);
         Ok(())
     })?;
     Ok(all)

@@ -25,6 +25,7 @@ mod heartbeat;
 mod held;
 mod import;
 mod parts;
+mod running;
 mod versions;
 mod view;
 

@@ -25,6 +25,8 @@ pub mod portal;
 
 pub mod metrics;
 
+pub mod probed;
+
 pub mod auth;
 
 pub mod tls;

@@ -7,6 +7,7 @@
 mod cases;
 mod intent;
 pub mod live;
+mod probes;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric as Sample, MetricFamil
 
 use crate::analysis::change::ChangeKind;
 use crate::analysis::finding::{FindingKind, Severity};
+use crate::analysis::probes::Probe;
 use crate::config::Config;
 use crate::ingest::{FleetView, HostView, Liveness};
 use crate::pass::levels::ServiceLevels;
@@ -56,6 +58,8 @@ pub struct View<'a> {
     pub levels: &'a ServiceLevels,
     /// Where cases come from.
     pub feeds: Vec<FeedRecord>,
+    /// What the probes of hosts that speak found last.
+    pub probes: Vec<Probe>,
     /// How the newest readings of change requests went.
     pub request_readings: Vec<RequestReading>,
     /// Whether the newest configuration is in use.
@@ -82,6 +86,7 @@ pub fn families(view: &View<'_>) -> Vec<MetricFamily> {
     about_requests(&mut page, view.live);
     about_fleet(&mut page, view);
     cases::about_cases(&mut page, view);
+    probes::about_probes(&mut page, view);
     intent::about_intent(&mut page, view);
     if view.config.metrics.per_host {
         about_each_host(&mut page, view);

@@ -1,5 +1,5 @@
 //! The pages people read: overview, host, part, timeline, change, change requests, findings,
-//! rollouts, outliers, rules, exceptions, cases, suspect.
+//! rollouts, outliers, rules, exceptions, service paths, cases, suspect.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
@@ -22,6 +22,7 @@ mod plain;
 mod requests;
 mod rollouts;
 mod rules;
+mod service_paths;
 mod suspect;
 mod timeline;
 mod value;
@@ -122,6 +123,7 @@ pub fn respond(
         ["exceptions"] => exceptions::page(store, frame),
         ["cases"] => cases::page(store, frame, query),
         ["suspects", id] => suspect::page(store, frame, id),
+        ["service-paths"] => service_paths::page((store, standards), frame),
         ["rules"] => rules::page(&standards.rules, frame),
         _ => Err(PageError::NotFound { what: "page" }),
     }

@@ -20,6 +20,9 @@ pub struct ItemKey(Box<str>);
 /// How many digits the digest of a key that was too long has.
 const DIGEST_DIGITS: usize = 64;
 
+/// What the keys of [`ItemKey::momentary`] begin with.
+const MOMENTARY: &str = "@now/";
+
 /// A text that cannot be a key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("item key of {0} bytes must have 1 to {limit} bytes", limit = limits::ITEM_KEY_BYTES)]
@@ -61,6 +64,19 @@ impl ItemKey {
         self.0.as_bytes().first() == Some(&b'@')
     }
 
+    /// The key of something that is so at this moment, such as when a service started or which file
+    /// it was started from: evidence for a discrepancy, and by itself no change and no drift.
+    /// Segments as in [`ItemKey::of`].
+    pub fn momentary<S: AsRef<str>>(segments: impl IntoIterator<Item = S>) -> Self {
+        Self::bounded(format!("{MOMENTARY}{}", Self::of(segments)))
+    }
+
+    /// The segments behind [`ItemKey::momentary`]; `None` for any other key.
+    pub fn of_the_moment(&self) -> Option<impl Iterator<Item = String>> {
+        let rest = self.0.strip_prefix(MOMENTARY)?;
+        Some(rest.split('/').map(unescaped))
+    }
+
     /// The key as text, escaped.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -68,10 +84,7 @@ impl ItemKey {
 
     /// The segments, unescaped, outermost first.
     pub fn segments(&self) -> impl Iterator<Item = String> {
-        self.0.split('/').map(|segment| match segment.contains('~') {
-            true => segment.replace("~2", "@").replace("~1", "/").replace("~0", "~"),
-            false => segment.to_owned(),
-        })
+        self.0.split('/').map(unescaped)
     }
 
     /// The beginning and the digest of a key that was too long; the digest is of what the key was,
@@ -93,6 +106,13 @@ impl ItemKey {
             key.push_str(&digest);
         }
         Self(key.into())
+    }
+}
+
+fn unescaped(segment: &str) -> String {
+    match segment.contains('~') {
+        true => segment.replace("~2", "@").replace("~1", "/").replace("~0", "~"),
+        false => segment.to_owned(),
     }
 }
 
@@ -206,6 +226,14 @@ mod tests {
             assert_eq!(key.segments().collect::<Vec<_>>(), segments, "{key}");
             assert!(!key.is_attribute(), "{key} passes for an attribute");
         }
+    }
+
+    #[test]
+    fn what_is_so_at_this_moment_has_keys_of_its_own() {
+        let key = ItemKey::momentary(["loaded", "/etc/k.cfg"]);
+        assert_eq!(key.of_the_moment().unwrap().collect::<Vec<_>>(), ["loaded", "/etc/k.cfg"]);
+        assert!(key.is_attribute());
+        assert!(ItemKey::of(["@now", "x"]).of_the_moment().is_none(), "content cannot make one");
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub enum Mutant {
     NoPortalAddress,
     /// Collector. *Unobserved is not absent*: rules take what was not read for what is not there.
     RulesTakeUnreadForAbsent,
+    /// Collector. *Unobserved is not absent*: a file that was not read counts as empty when a server
+    /// is held against it.
+    DiscrepanciesTakeUnreadForAbsent,
     /// Collector. *An exception ends when it says*: what is over permits as if it were not.
     ExceptionsNeverExpire,
     /// Agent. *Acknowledge only after durable*: a version counts as delivered when it is sent.
@@ -78,7 +81,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -88,6 +91,7 @@ impl Mutant {
         Self::IgnoreSessions,
         Self::NoPortalAddress,
         Self::RulesTakeUnreadForAbsent,
+        Self::DiscrepanciesTakeUnreadForAbsent,
         Self::ExceptionsNeverExpire,
         Self::ForgetVersionBeforeAcknowledgement,
         Self::KeepSpoolInMemory,
@@ -125,6 +129,7 @@ impl Mutant {
             Self::IgnoreSessions => "ignore_sessions",
             Self::NoPortalAddress => "no_portal_address",
             Self::RulesTakeUnreadForAbsent => "rules_take_unread_for_absent",
+            Self::DiscrepanciesTakeUnreadForAbsent => "discrepancies_take_unread_for_absent",
             Self::ExceptionsNeverExpire => "exceptions_never_expire",
             Self::ForgetVersionBeforeAcknowledgement => "forget_version_before_acknowledgement",
             Self::KeepSpoolInMemory => "keep_spool_in_memory",

@@ -143,7 +143,7 @@ impl Sealed {
     }
 }
 
-/// A part that a redactor of ours sealed, as it goes on the wire: its canonical bytes, which are the
+/// A part that a redactor of ours sealed, as it goes on the wire: its canonical bytes, which are
 /// JSON of a part. Nothing was decoded to make it, and nothing is encoded to send it.
 #[derive(Clone, Debug)]
 pub struct Unsealed(Box<RawValue>);

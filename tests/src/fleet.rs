@@ -108,6 +108,7 @@ impl Fleet {
             include: include.iter().map(ToString::to_string).collect(),
             spool_bytes: 64 * 1024 * 1024,
             host: host.to_string(),
+            kamailio: None,
         };
         self.add_agent_with(settings)
     }

@@ -14,6 +14,8 @@ pub mod wait;
 
 pub mod http;
 
+pub mod kamailio;
+
 pub mod programs;
 
 pub mod process;

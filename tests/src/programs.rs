@@ -60,6 +60,8 @@ pub struct AgentSettings {
     pub spool_bytes: u64,
     /// The name it asks for.
     pub host: String,
+    /// The control socket of a Kamailio that it asks every second, beside reading files.
+    pub kamailio: Option<PathBuf>,
 }
 
 /// Seconds between heartbeats in a test fleet: the fewest that both programs accept.
@@ -72,10 +74,17 @@ pub fn agent_config(
     collector: SocketAddr,
     secret: &Path,
 ) -> String {
-    let AgentSettings { root, include, spool_bytes, host } = settings;
+    let AgentSettings { root, include, spool_bytes, host, kamailio } = settings;
     // The agent always reads `/`; a test's tree is a place in it, and nothing else is in scope.
     let include: Vec<String> =
         include.iter().map(|glob| format!("{}{glob}", root.display())).collect();
+    let (enable, runtime) = match kamailio {
+        Some(socket) => (
+            "\"files\", \"kamailio_running\"",
+            format!("[runtime]\nevery_seconds = 1\nkamailio = {{ socket = {socket:?} }}\n"),
+        ),
+        None => ("\"files\"", String::new()),
+    };
     format!(
         "collector = \"http://{collector}\"\n\
          enrolment_secret_file = {secret:?}\n\
@@ -84,10 +93,11 @@ pub fn agent_config(
          heartbeat_seconds = {HEARTBEAT_SECONDS}\n\
          spool_limit_bytes = {spool_bytes}\n\
          [sources]\n\
-         enable = [\"files\"]\n\
+         enable = [{enable}]\n\
          rescan_seconds = 60\n\
          [files]\n\
-         include = {include:?}\n"
+         include = {include:?}\n\
+         {runtime}"
     )
 }
 

@@ -112,6 +112,49 @@ const FIELDS: &[Field] = &[
         "[\"/opt/pbx/etc/licence.key\"]",
     ),
     field(
+        "runtime",
+        "every_seconds",
+        "How often the servers of this host are asked what is running, in seconds, from 1 to 3600.",
+        "30",
+    ),
+    field(
+        "runtime",
+        "kamailio",
+        "Where Kamailio answers: the datagram socket of its module jsonrpcs, or its module xhttp\n\
+         on this host: { http = { address = \"127.0.0.1:5060\", path = \"/RPC\" } }.\n\
+         Default: /run/kamailio/kamailio_rpc.sock, where there is one.",
+        "{ socket = \"/run/kamailio/kamailio_rpc.sock\" }",
+    ),
+    field(
+        "runtime",
+        "asterisk",
+        "Where the manager interface of Asterisk answers, and who asks; a user with\n\
+         read = system,reporting and write = system,reporting is enough. Default: nobody asks.",
+        "{ address = \"127.0.0.1:5038\", user = \"driftline\", \
+         secret_file = \"/etc/driftline/asterisk.secret\" }",
+    ),
+    field(
+        "runtime",
+        "freeswitch",
+        "Where the event socket of FreeSWITCH answers. Default: nobody asks.",
+        "{ address = \"127.0.0.1:8021\", secret_file = \"/etc/driftline/freeswitch.secret\" }",
+    ),
+    field(
+        "probes",
+        "every_seconds",
+        "How often each target is asked whether it answers, in seconds, from 5 to 3600.",
+        "60",
+    ),
+    field(
+        "probes",
+        "targets",
+        "What this host depends on, at most 64. service and hop are a service path of the\n\
+         collector and a group on it; kind is sip_udp, sip_tcp, sip_tls, tcp or tls. With\n\
+         ca_file the chain and the name of a certificate are judged. Default: nobody is asked.",
+        "[{ service = \"voice\", hop = \"carrier\", kind = \"sip_udp\", \
+         address = \"sip.example.org:5060\" }]",
+    ),
+    field(
         "certificates",
         "include",
         "Files that are looked into for certificates, beside those below /etc.",

@@ -89,8 +89,12 @@ pub(super) struct Passes {
 impl Passes {
     pub(super) fn new(mut setting: Setting) -> Self {
         let sources = std::mem::take(&mut setting.sources);
+        let interval_ms = |source: &dyn Source| {
+            let every = source.every().map(|every| u64::try_from(every.as_millis()));
+            every.and_then(Result::ok).unwrap_or(setting.rescan_ms)
+        };
         let names: Vec<_> =
-            sources.iter().map(|source| (source.name(), setting.rescan_ms)).collect();
+            sources.iter().map(|source| (source.name(), interval_ms(source.as_ref()))).collect();
         // The key id differs between hosts that have their own key; the random spread makes up for
         // the rest.
         let seed = seed(&setting.machine);

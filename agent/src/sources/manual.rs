@@ -51,7 +51,12 @@ fn compare(name: &str, text: &str) {
 #[test]
 fn the_page_of_sources_is_what_the_code_says() {
     let mut page = SOURCES.to_owned();
-    for source in super::defaults() {
+    let reading = super::defaults();
+    let everything = "[runtime.asterisk]\naddress = '127.0.0.1:1'\nsecret_file = '/s'\n\
+        [runtime.freeswitch]\naddress = '127.0.0.1:1'\nsecret_file = '/s'\n[[probes.targets]]\n\
+        service = 's'\nhop = 'h'\nkind = 'tcp'\naddress = 'a:1'\n";
+    let config: crate::config::Config = toml::from_str(everything).unwrap();
+    for source in reading.into_iter().chain(super::running(&config.runtime, &config.probes)) {
         let (name, manual) = (source.name(), source.manual());
         assert!(!manual.parts.is_empty() && !manual.ordered.is_empty(), "{name} says nothing");
         let version = match manual.version {

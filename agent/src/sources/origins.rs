@@ -36,6 +36,7 @@ use crate::sources::{Carry, Manual, Sink, Source, include, source_name};
 
 pub use asterisk::PRODUCT as ASTERISK;
 pub use freeswitch::PRODUCT as FREESWITCH;
+pub(super) use kamailio::{Files as ScriptFiles, script};
 pub use kamailio::{KAMAILIO, OPENSIPS};
 pub use xmpp::{EJABBERD, PROSODY};
 

@@ -63,7 +63,9 @@ enum Side {
 impl Side {
     fn of(self, items: &Items) -> impl Iterator<Item = (&ItemKey, &Item)> {
         let attributes = matches!(self, Self::Attributes);
-        items.iter().filter(move |(key, _)| is_of_the_file(key) == attributes)
+        // What is so at this moment is evidence for discrepancies, and by itself no change.
+        let steady = items.iter().filter(|(key, _)| key.of_the_moment().is_none());
+        steady.filter(move |(key, _)| is_of_the_file(key) == attributes)
     }
 }
 
@@ -93,6 +95,7 @@ impl Maker<'_> {
             return after
                 .items
                 .iter()
+                .filter(|(key, _)| key.of_the_moment().is_none())
                 .map(|(key, item)| self.item(key, None, Some(item)))
                 .collect();
         };

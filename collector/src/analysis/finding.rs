@@ -25,9 +25,17 @@ pub struct FindingId {
     pub key: Option<ItemKey>,
     /// What kind of finding.
     pub kind: FindingKind,
-    /// The rule that is not met; `None` for a drift and for malformed content.
+    /// The rule that is not met, or the kind of discrepancy; `None` for a drift and for malformed
+    /// content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<RuleName>,
+}
+
+impl FindingId {
+    /// Whether a rule opened it.
+    pub fn is_of_a_rule(&self) -> bool {
+        self.kind == FindingKind::Deviation && self.rule.is_some()
+    }
 }
 
 /// Names one rule for ever, such as `sshd-root-login`: 1 to 63 of `a-z`, `0-9` and `-`.
@@ -76,6 +84,8 @@ pub enum FindingKind {
     Drift,
     /// A rule not met; needs no earlier state.
     Deviation,
+    /// Two places disagree about the same thing: disk and running state.
+    Discrepancy,
 }
 
 /// How bad it is; a closed list, so it can be a metric label.
@@ -140,13 +150,14 @@ pub enum Resolution {
 
 impl FindingKind {
     /// Every kind, in the order of the metric reference.
-    pub const ALL: [Self; 2] = [Self::Drift, Self::Deviation];
+    pub const ALL: [Self; 3] = [Self::Drift, Self::Deviation, Self::Discrepancy];
 
     /// The word used in metrics, code and talk.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Drift => "drift",
             Self::Deviation => "deviation",
+            Self::Discrepancy => "discrepancy",
         }
     }
 }

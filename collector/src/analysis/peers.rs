@@ -207,7 +207,8 @@ fn items(seen: Seen<'_>) -> Option<impl Iterator<Item = (&ItemKey, &ItemValue)>>
     match seen {
         Seen::Lacks | Seen::Has(Part::Unobserved(_)) => None,
         Seen::Has(Part::Observed(observed)) => {
-            Some(observed.items.iter().map(|(key, item)| (key, &item.value)))
+            let steady = observed.items.iter().filter(|(key, _)| key.of_the_moment().is_none());
+            Some(steady.map(|(key, item)| (key, &item.value)))
         }
     }
 }

@@ -66,6 +66,7 @@ impl Taker<'_> {
             all.after.remove(name);
         }
         self.judge_missing(fitting, &mut all);
+        self.hold_against_disk(fitting, &mut all)?;
         let unread = all.after.values().filter(|r| fitting.version.delta.set.contains_key(&r.part));
         let unread = unread.filter_map(|record| Some((record.part.clone(), record.unread?)));
         all.unobserved = unread.collect();

@@ -85,7 +85,7 @@ impl<'a> Bench<'a> {
     ) -> Result<Judged, StoreError> {
         let of = |part: &PartName| -> Vec<&Finding> {
             let of_part = |f: &&Finding| f.id.source == *section.source && f.id.part == *part;
-            open.values().filter(|f| f.id.rule.is_some()).filter(of_part).collect()
+            open.values().filter(|f| f.id.is_of_a_rule()).filter(of_part).collect()
         };
         let rules = self.standards.rules.of(section.source);
         let looks = |target: &Target, part: &PartName| {
@@ -93,7 +93,7 @@ impl<'a> Bench<'a> {
         };
         let found: BTreeSet<&PartName> = open
             .keys()
-            .filter(|id| id.rule.is_some() && id.source == *section.source)
+            .filter(|id| id.is_of_a_rule() && id.source == *section.source)
             .map(|id| &id.part)
             .collect();
         let mut all = Judged::default();

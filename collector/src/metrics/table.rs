@@ -81,6 +81,10 @@ pub enum Label {
     Service,
     /// From the configuration; one value.
     Url,
+    /// A service of a configured path, or `other`.
+    PathService,
+    /// A group of that path, or `other`.
+    Hop,
     /// A service that cases are counted for; from the configuration, or `unmapped`.
     CaseService,
     /// A site that cases are counted for; from the configuration, or `unmapped`.
@@ -112,9 +116,10 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 25] = [
+pub const SOURCES: [&str; 29] = [
     "accounts",
     "asterisk",
+    "asterisk_running",
     "audio",
     "browser_policy",
     "certificates",
@@ -126,7 +131,9 @@ pub const SOURCES: [&str; 25] = [
     "files",
     "firewall",
     "freeswitch",
+    "freeswitch_running",
     "kamailio",
+    "kamailio_running",
     "kernel_policy",
     "listeners",
     "login_policy",
@@ -134,6 +141,7 @@ pub const SOURCES: [&str; 25] = [
     "opensips",
     "os",
     "packages",
+    "probes",
     "prosody",
     "services",
     "time_sync",
@@ -179,7 +187,8 @@ impl Label {
             Self::Team | Self::CaseTeam => "team",
             Self::CasePriority => "priority",
             Self::Level => "level",
-            Self::Service | Self::CaseService => "service",
+            Self::Service | Self::CaseService | Self::PathService => "service",
+            Self::Hop => "hop",
             Self::Tier => "tier",
             Self::CaseColumn => "column",
             Self::Url => "url",
@@ -192,6 +201,7 @@ impl Label {
             Self::Version | Self::HostKind | Self::Site | Self::Team => 1,
             Self::Service | Self::Url => 1,
             Self::CaseService | Self::CaseSite | Self::CaseSource => 1,
+            Self::PathService | Self::Hop => 1,
             Self::Window | Self::RequestSource => 1,
             Self::WindowKind => WINDOW_KINDS.len(),
             Self::Class => ChangeClass::ALL.len(),
@@ -224,6 +234,8 @@ impl Label {
             Self::Version => "the collector's version".into(),
             Self::Host => "every host that enrolled and is not retired".into(),
             Self::Site | Self::Team | Self::Service => "from `[[host]]`, or empty".into(),
+            Self::PathService => "a service of `[[service_path]]`, or other".into(),
+            Self::Hop => "a group of that path, or other".into(),
             Self::CaseService => "a service of the configuration, or unmapped".into(),
             Self::CaseSite => "a site of the configuration, or unmapped".into(),
             Self::CaseSource => "from `[[case_source]]`, or other".into(),
@@ -288,8 +300,8 @@ pub fn reference_page() -> String {
          Generated from `collector/src/metrics/table.rs`; a test compares.\n\n\
          Worst case: {fixed} series + {each} for each host (none of these with \
          `metrics.per_host = false`).\nOf cases this counts one service, one site, one source, one \
-         team and one priority; each service of the configuration adds {service}, each of its sites \
-         one,\neach pair of team and priority {levels} for each service.\n\
+         team and one priority; each service of the configuration adds {service}, each of its \
+         sites one,\neach pair of team and priority {levels} for each service.\n\
          Series of a host disappear when it is dormant or retired; \
          while it is dormant its last-report timestamp stays.\n"
     );
@@ -421,7 +433,7 @@ metrics! {
     CASES_UNMAPPED "cases_unmapped" Gauge [CaseColumn]
         "Cases of the look-back whose service or site the configuration does not name";
     CASE_WORDS_LEFT_OUT "case_words_left_out_total" Counter []
-        "Words of cases left out because there were too many different ones, since the store was made";
+        "Words of cases left out because there were too many of them, since the store was made";
     CASE_SOURCE_GOOD "case_source_last_good_timestamp_seconds" Gauge [CaseSource]
         "Up to when a source of cases told all it had; 0 before its first whole reading";
     SUSPECTS "suspects" Gauge [CaseService, Tier]
@@ -434,6 +446,14 @@ metrics! {
         "How long the engine took for that";
     PASS_LEFT_OUT "correlation_left_out" Gauge []
         "Changes left out of that pass because there were too many";
+    PROBE_ANSWERED "probe_answered_ratio" Gauge [PathService, Hop]
+        "Of the targets of a hop that hosts probe, how many answer";
+    PROBE_ROUND_TRIP "probe_round_trip_seconds" Gauge [PathService, Hop]
+        "The longest round trip among the targets of a hop";
+    PROBE_LOSS "probe_loss_ratio" Gauge [PathService, Hop]
+        "The largest share of tries without an answer among the targets of a hop";
+    PROBE_EXPIRY "probe_certificate_expiry_timestamp_seconds" Gauge [PathService, Hop]
+        "When the first certificate of the targets of a hop ends";
     RELOAD_SUCCESS "reload_success" Gauge []
         "Whether the newest configuration is in use; 0 after a reload that was refused";
     RELOAD_TIME "reload_last_success_timestamp_seconds" Gauge []

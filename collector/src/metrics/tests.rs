@@ -86,6 +86,7 @@ fn scrape(config: &Config) -> String {
     };
     let view = View {
         correlated: Some(&correlated),
+        probes: Vec::new(),
         levels: &[(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])].into(),
         feeds: vec![feed("evil one", Some(at(-9))), feed("evil two", None)],
         request_readings: vec![RequestReading {

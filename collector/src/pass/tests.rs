@@ -287,3 +287,35 @@ fn the_delay_is_what_most_cases_took() {
     assert_eq!(delay(&loaded), SignedDuration::from_mins(95), "old cases say nothing of delays");
     assert_eq!(delay(&vec![-5; 60]), SignedDuration::ZERO);
 }
+
+#[test]
+fn open_cases_are_counted_by_service_team_and_priority_and_none_makes_series_of_its_own() {
+    let level = |number: i64, facts: CaseFacts| {
+        let service = if number == 4 { "Fax" } else { "Telephony" };
+        CaseRecord { facts: CaseFacts { service: service.into(), ..facts }, ..case(number, 0, 1) }
+    };
+    let due = |day: i64| Some(at(day * DAY));
+    let team = |team: &str| CaseFacts { team: team.into(), ..CaseFacts::default() };
+    let cases = vec![
+        level(0, CaseFacts { due_at: due(90), priority: "P1".into(), ..team("UC-Ops") }),
+        level(1, CaseFacts { due_at: due(70), ..team("somebody") }),
+        level(2, CaseFacts { due_at: due(59), ..team("somebody else") }),
+        level(3, CaseFacts { due_at: due(59), status: CaseStatus::Resolved, ..team("uc-ops") }),
+        level(4, team("uc-ops")),
+        level(5, CaseFacts { parent: "INC0".into(), ..team("uc-ops") }),
+    ];
+    let mut memory = Memory::new();
+    memory.apply(&[Step::Cases(cases)]).unwrap();
+    let teams = "[service_levels]\nteams = ['uc-ops']\npriorities = ['p1']";
+    let config = parse("t", &format!("{CONFIG}\n{teams}")).unwrap();
+    let counted = levels::service_levels(&memory, &config, now()).unwrap();
+    let desk = |service: &str, team: &str, priority: &str| {
+        (service.to_owned(), team.to_owned(), priority.to_owned())
+    };
+    let expect = [
+        (desk("unmapped", "uc-ops", "other"), [0, 0, 0, 1]),
+        (desk("voice", "other", "other"), [0, 1, 1, 0]),
+        (desk("voice", "uc-ops", "p1"), [1, 0, 0, 0]),
+    ];
+    assert_eq!(counted, expect.into());
+}

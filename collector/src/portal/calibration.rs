@@ -48,9 +48,10 @@ pub(super) fn draw<'a>(said: impl Iterator<Item = &'a OutcomeRecord>) -> String 
         put(
             &mut svg,
             format_args!(
-                "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{WIDTH}\"/><text class=\"tick\" x=\"{:.1}\" \
-                 y=\"{:.1}\" text-anchor=\"end\">{}%</text><text class=\"tick\" x=\"{x:.1}\" \
-                 y=\"{:.1}\" text-anchor=\"middle\">{share}</text>",
+                "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{WIDTH}\"/>\
+                 <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}%</text>\
+                 <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" \
+                 text-anchor=\"middle\">{share}</text>",
                 LEFT - 6.0,
                 y + 4.0,
                 tenth * 10,

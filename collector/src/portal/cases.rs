@@ -9,6 +9,7 @@ use crate::analysis::cases::Exposure;
 use crate::analysis::correlate::Tier;
 use crate::analysis::service_levels::ServiceLevel;
 use crate::analysis::volume::{Bucket, CellKey};
+use crate::pass::levels::Desk;
 use crate::pass::volumes::{VolumeAsked, VolumesError, volumes};
 use crate::store::{FeedRecord, SuspectFilter, SuspectRecord};
 
@@ -132,18 +133,9 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         observed: row.observed,
         expected: row.expected.map_or_else(|| "unknown".to_owned(), |e| format!("{e:.1}")),
     });
-    let of_service = |name: &str| service.as_ref().is_none_or(|service| service == name);
-    let levels = frame.levels.iter().filter(|((name, ..), _)| of_service(name));
-    let levels = levels.map(|((service, team, priority), counts)| LevelRow {
-        service: service.clone(),
-        team: team.clone(),
-        priority: priority.clone(),
-        counts: *counts,
-        findings: link::findings_of(service),
-    });
-    let levels = levels.collect();
     let page = Page {
         style: STYLE_PATH,
+        levels: level_rows(frame, service.as_deref()),
         services: services.into_iter().map(|s| (s.clone(), service.as_ref() == Some(&s))).collect(),
         service: service.unwrap_or_default(),
         site: site.unwrap_or_default(),
@@ -154,11 +146,24 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         chart: case_chart::draw(&rows, (from, seconds), &marks),
         above: above.collect(),
         suspects: suspects.iter().map(|suspect| row(suspect, frame)).collect(),
-        levels,
         feeds: store.case_feeds()?.into_iter().map(|feed| feed_row(feed, frame)).collect(),
         known: frame.cases_known.map(|known| Moment::new(known, frame.now)),
     };
     Ok(page.render()?)
+}
+
+/// Where open cases stand, of `only` this service where one is asked for.
+fn level_rows(frame: &Frame, only: Option<&str>) -> Vec<LevelRow> {
+    let wanted = frame.levels.iter().filter(|((name, ..), _)| only.is_none_or(|only| only == name));
+    let row =
+        |((service, team, priority), counts): (&Desk, &[u64; ServiceLevel::ALL.len()])| LevelRow {
+            service: service.clone(),
+            team: team.clone(),
+            priority: priority.clone(),
+            counts: *counts,
+            findings: link::findings_of(service),
+        };
+    wanted.map(row).collect()
 }
 
 fn mark(suspect: &SuspectRecord) -> Mark {

@@ -248,7 +248,7 @@ fn outcome() -> OutcomeRecord {
         reason: HOSTILE.into(),
         kind: "files".into(),
         tier: "supported".into(),
-        score: None,
+        score: Some(0.87),
     }
 }
 
@@ -325,6 +325,20 @@ fn every_link_of_every_page_leads_to_a_page() {
 }
 
 #[test]
+fn a_service_path_shows_each_hop_with_its_hosts() {
+    let text = "[[group]]\nname='edge'\nhost='sbc*'\n[[service_path]]\nservice='voice'\n\
+        groups=['edge', 'core']\nsites=['*']\n";
+    let config = std::sync::Arc::new(crate::config::load::parse("t", text).unwrap());
+    let standards = Standards { config, ..Standards::default() };
+    let store = fleet();
+    let html =
+        respond((&store, &standards), &frame(), "/service-paths", &Query::parse("")).unwrap();
+    for expected in ["1 hosts, 1 open", "not probed", "/hosts/sbc1", "No host is in this group"] {
+        assert!(html.contains(expected), "{expected} is not on the page: {html}");
+    }
+}
+
+#[test]
 fn no_text_of_a_host_becomes_markup() {
     let store = fleet();
     let mut seen = 0;
@@ -388,6 +402,8 @@ fn cases_stand_beside_changes_with_their_evidence() {
         "That is 2.5 times as many; with 95 % confidence between 1.4 and 4.4 times.",
         "never read to its end",
         "confirmed by ada",
+        "open cases and their targets",
+        "href=\"/findings?service=voice\"",
     ] {
         assert!(html.to_lowercase().contains(&text.to_lowercase()), "{text} is not on {html}");
     }
@@ -471,6 +487,26 @@ fn a_change_says_what_was_meant_by_it_and_what_was_held_before() {
         assert!(requests.contains(text), "{text} is not on {requests}");
     }
     assert!(get(&fleet(), "/requests?id=none").unwrap().contains("No change request matches"));
+}
+
+#[test]
+fn findings_of_a_service_are_those_of_the_hosts_behind_it() {
+    let store = fleet();
+    let config = "[[host]]\nname='sbc1'\nservice='voice'\n[[host]]\nname='*'\nservice='queues'";
+    let config = crate::config::load::parse("t", config).unwrap();
+    let frame = Frame { config: config.into(), ..frame() };
+    let shown = |service: &str| {
+        let query = Query::parse(&format!("service={service}"));
+        findings::page((&store, &Standards::default()), &frame, &query).unwrap()
+    };
+    assert!(shown("voice").contains("/hosts/sbc1"));
+    assert!(shown("queues").contains("Nothing is open."));
+}
+
+#[test]
+fn a_suspect_shows_what_people_said_by_score() {
+    let html = get(&fleet(), "/suspects/1").unwrap();
+    assert!(html.contains("share confirmed by score, of 1 suspects"), "{html}");
 }
 
 #[test]

@@ -18,10 +18,12 @@ use prometheus::core::Collector as _;
 use super::answer::Refusal;
 use super::portal;
 use super::state::Collector;
-use crate::ingest::FleetView;
+use crate::analysis::probes::{PROBES, Probe};
+use crate::ingest::{FleetView, Liveness};
 use crate::metrics::{self, View};
 use crate::permits::Permits;
 use crate::portal::PageError;
+use crate::probed;
 use crate::store::Scope;
 
 type Shared = State<Arc<Collector>>;
@@ -50,6 +52,7 @@ fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
         correlated: correlated.as_deref(),
         levels: &collector.correlated.levels(),
         feeds: collector.read.case_feeds()?,
+        probes: probes(collector, &fleet)?,
         request_readings: collector.request_readings.all(),
         now,
         config: &settings.config,
@@ -67,6 +70,20 @@ fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
         tracing::error!(%error, "rendering the metrics failed");
         Refusal::failed()
     })
+}
+
+/// What the probes of hosts that speak found last; what a silent one found is old.
+fn probes(collector: &Collector, fleet: &FleetView) -> Result<Vec<Probe>, Refusal> {
+    let settings = collector.settings();
+    let now = Timestamp::now();
+    let mut all = Vec::new();
+    for (id, host) in &fleet.hosts {
+        let asks = host.sources.keys().any(|source| source.as_str() == PROBES);
+        if asks && metrics::liveness(host, &settings.config, now) == Liveness::Alive {
+            all.extend(probed::of_host(&*collector.read, id)?);
+        }
+    }
+    Ok(all)
 }
 
 /// `GET /-/healthy`: the process answers.

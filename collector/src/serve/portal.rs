@@ -38,6 +38,7 @@ pub(super) fn router() -> Router<Arc<Collector>> {
         .route("/exceptions", get(page))
         .route("/cases", get(page))
         .route("/suspects/{number}", get(page).post(say))
+        .route("/service-paths", get(page))
         .route("/rules", get(page))
 }
 

@@ -73,6 +73,7 @@ fn a_clone_is_told_and_both_are_known() -> anyhow::Result<()> {
         include: vec!["/etc/**".into()],
         spool_bytes: 64 * 1024 * 1024,
         host: "copy".into(),
+        kamailio: None,
     };
     fleet.take(HOST)?.kill9()?;
     copy(&fleet.state(HOST), &fleet.state("copy"))?;

@@ -20,6 +20,7 @@ mod git;
 mod identity;
 mod import;
 mod intent;
+mod kamailio;
 mod killing;
 #[cfg(feature = "mutants")]
 mod mutants;

@@ -9,7 +9,7 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::MUTANT;
 
 /// A program, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 28] = [
+const MUTANTS: [Mutant; 29] = [
     // Invariant 5: acknowledge only after durable.
     (
         COLLECTOR,
@@ -30,6 +30,11 @@ const MUTANTS: [Mutant; 28] = [
         COLLECTOR,
         "rules_take_unread_for_absent",
         "rules::a_rule_judges_what_was_read_and_nothing_else",
+    ),
+    (
+        COLLECTOR,
+        "discrepancies_take_unread_for_absent",
+        "kamailio::what_runs_is_held_against_what_is_written",
     ),
     // An exception ends when it says.
     (COLLECTOR, "exceptions_never_expire", "rules::an_exception_is_over_when_it_says"),

@@ -129,7 +129,9 @@ fn broken(rules: &RuleSet, path: &str, text: &str) -> BTreeSet<String> {
 fn every_rule_about_voice_fires_over_a_file_and_not_over_its_cure() {
     let (name, text) = shipped::PACKS.iter().find(|(name, _)| *name == "voice").unwrap();
     let pack = shipped::pack(name, text).unwrap();
-    let all: BTreeSet<String> = pack.rules.iter().map(|rule| rule.name.to_string()).collect();
+    // What is running is asked of real servers: see `kamailio`.
+    let of_files = pack.rules.iter().filter(|rule| rule.target.source.as_str() == "files");
+    let all: BTreeSet<String> = of_files.map(|rule| rule.name.to_string()).collect();
     let rules = RuleSet::new(vec![pack], &[], Vec::new());
     let mut fired = BTreeSet::new();
     for (path, bad, expected, good) in FILES {

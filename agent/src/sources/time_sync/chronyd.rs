@@ -38,13 +38,22 @@ const NOT_SYNCHRONISED: u16 = 3;
 pub(super) fn is_synchronised() -> Result<bool, Reason> {
     // Whoever answers must have seen the number; another program's port may be bound to ours.
     let sequence = u32::from_be_bytes(*b"drft");
-    let reply = ask(&question(sequence)).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Reason::TimedOut,
-        io::ErrorKind::ConnectionRefused => Reason::Unsupported,
-        io::ErrorKind::PermissionDenied => Reason::Denied,
-        _ => Reason::Failed,
-    })?;
+    let reply = ask(&question(sequence)).map_err(|error| why(&error))?;
     answer(&reply, sequence).ok_or(Reason::Unsupported)
+}
+
+/// Why nobody answered.
+fn why(error: &io::Error) -> Reason {
+    let is = |kinds: &[io::ErrorKind]| kinds.contains(&error.kind());
+    if is(&[io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut]) {
+        Reason::TimedOut
+    } else if is(&[io::ErrorKind::ConnectionRefused]) {
+        Reason::Unsupported // `cmdport 0`
+    } else if is(&[io::ErrorKind::PermissionDenied]) {
+        Reason::Denied
+    } else {
+        Reason::Failed
+    }
 }
 
 fn ask(question: &[u8]) -> io::Result<Vec<u8>> {

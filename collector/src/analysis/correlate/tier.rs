@@ -40,7 +40,7 @@ pub(super) fn decide(judged: Vec<Judged<'_>>, settings: &Settings) -> Vec<Verdic
     let decide = |(judged, early): (Judged<'_>, bool)| {
         let q = with_controls(&judged).and_then(|_| adjusted.next());
         let verdict = verdict(judged, q, settings);
-        // The window is open, and that is still its reason; only the tier says that there is a rise.
+        // The window is still open, as its reason says; only the tier tells of a rise.
         if early { Verdict { tier: Tier::Possible, ..verdict } } else { verdict }
     };
     judged.into_iter().zip(early).map(decide).collect()

@@ -55,7 +55,7 @@ fn check(domain: Domain, desired: Desired<'_>, story: &[(Option<Part>, &[&str])]
         }
         let key = |id: &FindingId| match id.kind {
             FindingKind::Drift => id.key.as_ref().map_or("part", ItemKey::as_str).to_owned(),
-            FindingKind::Deviation => "malformed".to_owned(),
+            FindingKind::Deviation | FindingKind::Discrepancy => "malformed".to_owned(),
         };
         let keys: Vec<String> = open.keys().map(key).collect();
         assert_eq!(keys, *expected, "after observation {index}, {current:?}");

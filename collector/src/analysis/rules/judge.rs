@@ -41,7 +41,7 @@ pub fn judge<'a>(
 ) -> Judged {
     let mut open: BTreeMap<FindingId, &Finding> = open
         .into_iter()
-        .filter(|finding| finding.id.rule.is_some() && view.holds(&finding.id))
+        .filter(|finding| finding.id.is_of_a_rule() && view.holds(&finding.id))
         .map(|finding| (finding.id.clone(), finding))
         .collect();
     let mut judged = Judged::default();

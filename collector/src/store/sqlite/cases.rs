@@ -150,7 +150,7 @@ pub(super) fn remove_cases(
     left: u64,
 ) -> rusqlite::Result<u64> {
     let gone = remove_oldest_cases(batch, before, left)?;
-    // Looking for words that nothing says any more reads all cases, so it waits until it is worth it.
+    // Looking for words that nothing says any more reads all cases: not before it is worth it.
     if gone > 0 && batch.counted("case_words")? >= CASE_WORDS / 2 {
         let unsaid = batch.db.execute(UNSAID, [])?;
         batch.count("case_words", -i64::try_from(unsaid).unwrap_or(0));

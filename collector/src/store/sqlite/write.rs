@@ -211,8 +211,8 @@ impl Batch<'_> {
         self.names.hosts.number(self.db, host.as_str())
     }
 
-    /// The number of a word of a case. Beyond [`CASE_WORDS`] a new word is left out and counted: the
-    /// case is kept, and says nothing there.
+    /// The number of a word of a case. Beyond [`CASE_WORDS`] a new word is left out and counted:
+    /// the case is kept, and says nothing there.
     pub(super) fn word(&mut self, word: &str) -> rusqlite::Result<i64> {
         if let Some(number) = self.names.words.found(self.db, word)? {
             return Ok(number);

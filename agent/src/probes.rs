@@ -1,0 +1,313 @@
+//! Asks what this host depends on whether it answers: the only thing here that leaves the host
+//! beside the report, and off unless the configuration names what is asked.
+//!
+//! A thread of its own asks one target after the other, so that a dead one holds up nothing else;
+//! the source [`crate::sources::probes`] says what came of it. A target is asked [`TRIES`] times in
+//! a turn, each within [`PATIENCE`], and turns come no more often than the configuration's bound.
+
+mod sip;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+
+/// How often a target is asked in one turn.
+pub const TRIES: u32 = 3;
+
+/// How long one answer may take.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The most targets of one host; more is the business of a monitoring system.
+pub const TARGETS: usize = 64;
+
+/// Everything that is asked; see the sample configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How often each target is asked, in seconds.
+    pub every_seconds: u64,
+    /// What is asked; nothing unless it is said.
+    pub targets: Vec<Target>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { every_seconds: 60, targets: Vec::new() }
+    }
+}
+
+/// One thing that is asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The service whose path it is on.
+    pub service: String,
+    /// The group of that path that it belongs to.
+    pub hop: String,
+    /// How it is asked.
+    pub kind: Kind,
+    /// Name or address, and port.
+    pub address: String,
+    /// The name its certificate must have; that of the address where nothing is said.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Certificates its own must lead to, in PEM form; without them only its dates are looked at.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How a target is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// SIP OPTIONS in a datagram.
+    SipUdp,
+    /// SIP OPTIONS over TCP.
+    SipTcp,
+    /// SIP OPTIONS over TLS; its certificate is judged as well.
+    SipTls,
+    /// Whether a connection is accepted.
+    Tcp,
+    /// Whether a TLS handshake succeeds, and its certificate.
+    Tls,
+}
+
+impl Kind {
+    /// The word of the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SipUdp => "sip_udp",
+            Self::SipTcp => "sip_tcp",
+            Self::SipTls => "sip_tls",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+impl Config {
+    /// The first thing of it that cannot be: its key, what it is, and what to write instead.
+    pub fn mistake(&self) -> Option<(&'static str, String, &'static str)> {
+        if !(5..=3_600).contains(&self.every_seconds) {
+            let what = format!("{} seconds", self.every_seconds);
+            return Some(("probes.every_seconds", what, "from 5 to 3600"));
+        }
+        if self.targets.len() > TARGETS {
+            let what = format!("{} targets", self.targets.len());
+            return Some(("probes.targets", what, "at most 64"));
+        }
+        let port = |target: &&Target| {
+            let port = target.address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+            !matches!(port, Some(Ok(1..)))
+        };
+        let found = self.targets.iter().find(port)?;
+        Some(("probes.targets", found.address.clone(), "a name or address with its port"))
+    }
+}
+
+/// What became of one turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// When it ended.
+    pub at: Timestamp,
+    /// Whether anything answered.
+    pub answer: Answer,
+    /// The status code of the last answer, of SIP.
+    pub code: Option<u16>,
+    /// The median time an answer took.
+    pub round_trip: Option<Duration>,
+    /// Of a hundred tries, how many had no answer.
+    pub loss_percent: u32,
+    /// What is to be said of its certificate, of TLS.
+    pub certificate: Option<Certificate>,
+}
+
+/// Whether anything answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It did.
+    Answered,
+    /// Nothing came in time.
+    Silent,
+    /// It was refused, or broken off.
+    Refused,
+    /// The name is not known.
+    Unknown,
+}
+
+impl Answer {
+    /// The word of items.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Silent => "silent",
+            Self::Refused => "refused",
+            Self::Unknown => "name_unknown",
+        }
+    }
+}
+
+/// What is to be said of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// `valid`, or what is wrong: `expired`, `not_yet_valid`, `wrong_name`, `untrusted`, `refused`.
+    pub verdict: &'static str,
+    /// When it ends, in seconds of the wall clock.
+    pub expires: i64,
+}
+
+/// One try that was answered.
+struct Reply {
+    took: Duration,
+    code: Option<u16>,
+    certificate: Option<Certificate>,
+}
+
+/// What came of each target, by its place in the configuration.
+type Outcomes = BTreeMap<usize, Outcome>;
+
+/// The thread that asks. It ends with its handle, within one try.
+pub struct Stage {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    outcomes: Mutex<Outcomes>,
+    ends: Mutex<bool>,
+    called: Condvar,
+}
+
+impl Shared {
+    /// Waits, and says whether the stage has ended meanwhile.
+    fn rest(&self, span: Duration) -> bool {
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let rested = self.called.wait_timeout_while(ends, span, |ends| !*ends);
+        *rested.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl Stage {
+    /// Begins to ask.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(config: &Config) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (theirs, config) = (Arc::clone(&shared), config.clone());
+        let thread = std::thread::Builder::new().name("probe".into()).spawn(move || {
+            let every = Duration::from_secs(config.every_seconds);
+            loop {
+                let began = Instant::now();
+                for (place, target) in config.targets.iter().enumerate() {
+                    let Some(outcome) = turn(target, &theirs) else { return };
+                    let mut all = theirs.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.insert(place, outcome);
+                }
+                if theirs.rest(every.saturating_sub(began.elapsed()).max(PAUSE)) {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// What came of each target so far.
+    pub fn outcomes(&self) -> BTreeMap<usize, Outcome> {
+        self.shared.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        *self.shared.ends.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.called.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that probes broke off");
+        }
+    }
+}
+
+/// Asks one target; `None` when the stage ends meanwhile.
+fn turn(target: &Target, shared: &Shared) -> Option<Outcome> {
+    let mut replies = Vec::new();
+    let mut answer = Answer::Answered;
+    for n in 0..TRIES {
+        if n > 0 && shared.rest(PAUSE) {
+            return None;
+        }
+        match ask(target) {
+            Ok(reply) => replies.push(reply),
+            Err(failure) => answer = failure,
+        }
+    }
+    let mut took: Vec<Duration> = replies.iter().map(|reply| reply.took).collect();
+    took.sort_unstable();
+    let answered = u32::try_from(replies.len()).unwrap_or(TRIES);
+    let last = replies.pop();
+    Some(Outcome {
+        at: clock::wall(),
+        answer: if last.is_some() { Answer::Answered } else { answer },
+        code: last.as_ref().and_then(|reply| reply.code),
+        round_trip: took.get(took.len() / 2).copied(),
+        loss_percent: (TRIES - answered) * 100 / TRIES,
+        certificate: last.and_then(|reply| reply.certificate),
+    })
+}
+
+/// One try.
+fn ask(target: &Target) -> Result<Reply, Answer> {
+    let found = target.address.to_socket_addrs().map_err(|_| Answer::Unknown)?;
+    let address = found.into_iter().next().ok_or(Answer::Unknown)?;
+    let began = Instant::now();
+    let plain = |code| Reply { took: began.elapsed(), code, certificate: None };
+    match target.kind {
+        Kind::SipUdp => sip::over_udp(target, address).map(Some).map(plain),
+        Kind::Tcp => dial(address).map(|_| plain(None)),
+        Kind::SipTcp => {
+            let mut stream = dial(address)?;
+            sip::over_stream(target, "TCP", &mut stream, began).map(Some).map(plain)
+        }
+        Kind::Tls => {
+            let (_, certificate) = tls::shake_hands(target, dial(address)?)?;
+            Ok(Reply { certificate: Some(certificate), ..plain(None) })
+        }
+        Kind::SipTls => {
+            let (mut stream, certificate) = tls::shake_hands(target, dial(address)?)?;
+            let code = sip::over_stream(target, "TLS", &mut stream, began)?;
+            Ok(Reply { certificate: Some(certificate), ..plain(Some(code)) })
+        }
+    }
+}
+
+fn dial(address: SocketAddr) -> Result<TcpStream, Answer> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|e| failure(&e))?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(|e| failure(&e))?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(|e| failure(&e))?;
+    Ok(stream)
+}
+
+/// What an error of a socket says of the target.
+fn failure(error: &io::Error) -> Answer {
+    let late = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+    if late { Answer::Silent } else { Answer::Refused }
+}
+
+#[cfg(test)]
+mod tests;

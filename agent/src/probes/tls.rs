@@ -1,0 +1,139 @@
+//! A TLS handshake that is brought to its end whatever the certificate, so that what is wrong with
+//! it can be said. Nothing secret is ever sent through it.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme, StreamOwned,
+};
+use x509_parser::parse_x509_certificate;
+
+use super::{Answer, Certificate, Target, failure};
+
+/// The largest file of certificates, in certificates.
+const ROOTS: usize = 1_000;
+
+/// Shakes hands, and says what is to be said of the certificate.
+pub(super) fn shake_hands(
+    target: &Target,
+    stream: TcpStream,
+) -> Result<(StreamOwned<ClientConnection, TcpStream>, Certificate), Answer> {
+    let host = target.address.rsplit_once(':').map_or("", |(host, _)| host);
+    let host = target.name.as_deref().unwrap_or(host.trim_matches(['[', ']']));
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| Answer::Unknown)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let judge = Arc::new(Judge {
+        strict: strict(target, &provider),
+        provider: Arc::clone(&provider),
+        seen: Mutex::new(None),
+    });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| Answer::Refused)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&judge) as Arc<dyn ServerCertVerifier>)
+        .with_no_client_auth();
+    let mut connection =
+        ClientConnection::new(Arc::new(config), name).map_err(|_| Answer::Refused)?;
+    let mut stream = stream;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream).map_err(|e| failure(&e))?;
+    }
+    let seen = judge.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok((StreamOwned::new(connection, stream), seen.ok_or(Answer::Refused)?))
+}
+
+/// What judges a chain, where the configuration says what it must lead to.
+fn strict(target: &Target, provider: &Arc<CryptoProvider>) -> Option<Arc<WebPkiServerVerifier>> {
+    let mut file = BufReader::new(File::open(target.ca_file.as_ref()?).ok()?);
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_pemfile::certs(&mut file).flatten().take(ROOTS));
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().ok()
+}
+
+/// Takes every certificate, and notes what is wrong with it.
+#[derive(Debug)]
+struct Judge {
+    strict: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+    seen: Mutex<Option<Certificate>>,
+}
+
+impl ServerCertVerifier for Judge {
+    fn verify_server_cert(
+        &self,
+        end: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let (_, parsed) = parse_x509_certificate(end)
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let (from, expires) =
+            (parsed.validity().not_before.timestamp(), parsed.validity().not_after.timestamp());
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let judged = self
+            .strict
+            .as_ref()
+            .map(|strict| strict.verify_server_cert(end, between, name, ocsp, now));
+        let verdict = match judged {
+            _ if seconds > expires => "expired",
+            _ if seconds < from => "not_yet_valid",
+            None | Some(Ok(_)) => "valid",
+            Some(Err(Error::InvalidCertificate(error))) => of(&error),
+            Some(Err(_)) => "refused",
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = Some(Certificate { verdict, expires });
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        end: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let all = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, end, signed, all)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        end: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let all = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, end, signed, all)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// What is wrong, in one word.
+#[allow(clippy::wildcard_enum_match_arm, reason = "what rustls learns to say later is refused too")]
+fn of(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "not_yet_valid"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "wrong_name"
+        }
+        CertificateError::UnknownIssuer => "untrusted",
+        _ => "refused",
+    }
+}
