@@ -27,9 +27,10 @@ pub fn of_host(store: &dyn Reads, host: &HostId) -> Result<Vec<Probe>, StoreErro
 
 /// The names of service and hop as labels may have them: those of a configured path, or `other`.
 pub fn labels<'a>(config: &'a Config, probe: &Probe) -> (&'a str, &'a str) {
-    let path = config.service_paths.iter().find(|path| {
-        path.service == probe.service && path.groups.iter().any(|group| *group == probe.hop)
-    });
+    let path = config
+        .service_paths
+        .iter()
+        .find(|path| path.service == probe.service && path.groups.contains(&probe.hop));
     let Some(path) = path else { return (OTHER, OTHER) };
     let hop = path.groups.iter().find(|group| **group == probe.hop);
     (path.service.as_str(), hop.map_or(OTHER, String::as_str))

@@ -9,9 +9,16 @@ use driftline_protocol::snapshot::{Domain, Part};
 use super::consequences::Consequences;
 use super::fleet::Parts;
 use super::versions::{Fitting, Taker};
-use crate::analysis::discrepancy::{self, FILES, Mover, RUNNING, judge};
+use crate::analysis::discrepancy::{self, FILES, Judged, Mover, RUNNING, judge};
 use crate::analysis::drift::{Desired, PartView};
 use crate::store::{Origin, StoreError};
+
+impl Consequences {
+    fn compared(&mut self, judged: Judged) {
+        self.findings.extend(judged.findings);
+        self.dropped += judged.dropped;
+    }
+}
 
 /// A running section and the files it is held against.
 struct Both<'a> {
@@ -41,7 +48,7 @@ impl Taker<'_> {
             for name in names {
                 let new = fitting.begins || !fitting.before.contains_key(name);
                 let mover = if new { Mover::Unknown } else { Mover::Running };
-                self.hold(fitting, &both, (name, mover), all)?;
+                all.compared(self.hold(fitting, &both, (name, mover))?);
             }
         } else if source.as_str() == FILES {
             let files = all.after.clone();
@@ -51,7 +58,7 @@ impl Taker<'_> {
                 let (source, domain) = (&running, Domain::Runtime);
                 let both = Both { source, domain, parts: &parts, files: &files };
                 for name in parts.keys() {
-                    self.hold(fitting, &both, (name, mover), all)?;
+                    all.compared(self.hold(fitting, &both, (name, mover))?);
                 }
             }
         }
@@ -64,8 +71,7 @@ impl Taker<'_> {
         fitting: &Fitting,
         both: &Both<'_>,
         (name, mover): (&PartName, Mover),
-        all: &mut Consequences,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Judged, StoreError> {
         let current = match both.parts.get(name) {
             Some(record) => Some(self.part(&record.digest)?),
             None => None,
@@ -73,7 +79,7 @@ impl Taker<'_> {
         let named = current.as_deref().map(discrepancy::files_of).unwrap_or_default();
         let is_new = |file: &PartName| fitting.changed.iter().any(|(changed, _)| changed == file);
         if fitting.version.source.as_str() == FILES && !named.iter().any(is_new) {
-            return Ok(());
+            return Ok(Judged::default());
         }
         let mut disk: BTreeMap<PartName, Cow<'_, Part>> = BTreeMap::new();
         for file in named {
@@ -94,10 +100,7 @@ impl Taker<'_> {
         };
         let known = self.host.known();
         let open = known.into_iter().flat_map(|known| known.of_part(host, both.source, name));
-        let judged = judge(&view, &disk, mover, open);
-        all.findings.extend(judged.findings);
-        all.dropped += judged.dropped;
-        Ok(())
+        Ok(judge(&view, &disk, mover, open))
     }
 
     /// The newest parts of a section; none where it was never said.
