@@ -466,7 +466,7 @@ fn on_the_first_day_what_is_misconfigured_stands_among_the_first_ten() {
         ("pbx-29", "ntp"),
     ] {
         let told = |row: &&str| row.contains(host) && row.contains(key) && row.contains("wrong");
-        assert!(rows.iter().any(|row| told(row)), "{key} of {host} is not among {rows:#?}");
+        assert!(rows.iter().any(told), "{key} of {host} is not among {rows:#?}");
     }
     assert!(!html.contains(">pbx-05<"), "what cannot be read is not odd");
     assert!(get(&first_day(), "/outliers?host=pbx-07").unwrap().contains("dscp"));

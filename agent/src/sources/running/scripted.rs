@@ -102,7 +102,12 @@ fn serve(mut stream: &TcpStream, transcript: &Transcript, fault: Fault) -> std::
                     stream.write_all(half.repeat((1 << 20) / half.len() + 1).as_slice())?;
                 }
             }
-            _ => stream.write_all(bytes)?,
+            Fault::None
+            | Fault::Dumb
+            | Fault::Stalls
+            | Fault::Trickles
+            | Fault::HangsUp
+            | Fault::Floods => stream.write_all(bytes)?,
         }
     }
 }

@@ -392,12 +392,12 @@ fn part(sight: &Sight) -> Part {
 
 fn value(item: Option<&driftline_protocol::item::Item>) -> Value {
     use driftline_protocol::item::ItemValue;
-    item.map(|item| match &item.value {
-        ItemValue::Integer(number) => *number,
-        other => {
-            assert_eq!(*other, ItemValue::Flag(true), "only a whole file is there or not");
-            -1
+    item.map(|item| {
+        if let ItemValue::Integer(number) = item.value {
+            return number;
         }
+        assert_eq!(item.value, ItemValue::Flag(true), "only a whole file is there or not");
+        -1
     })
 }
 
