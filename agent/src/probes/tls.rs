@@ -133,7 +133,8 @@ fn of(error: &CertificateError) -> &'static str {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "wrong_name"
         }
-        CertificateError::UnknownIssuer => "untrusted",
+        // Also one that names a trusted issuer and was not signed by it.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => "untrusted",
         _ => "refused",
     }
 }

@@ -45,6 +45,22 @@ fn host(last_seen: Timestamp) -> HostView {
     }
 }
 
+/// A probe of a path that nobody configured.
+fn probe() -> Probe {
+    Probe {
+        service: "evil".into(),
+        hop: "evil".into(),
+        target: "sip_tls evil:5061".into(),
+        answer: "answered".into(),
+        code: Some(200),
+        round_trip: Some(0.012),
+        loss: 0.0,
+        certificate: Some("valid".into()),
+        expires: Some(at(86_400)),
+        at: Some(at(-5)),
+    }
+}
+
 fn scrape(config: &Config) -> String {
     let live = Live::default();
     let retired = HostView { liveness: Liveness::Retired, ..host(at(0)) };
@@ -86,7 +102,7 @@ fn scrape(config: &Config) -> String {
     };
     let view = View {
         correlated: Some(&correlated),
-        probes: Vec::new(),
+        probes: vec![probe()],
         levels: &[(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])].into(),
         feeds: vec![feed("evil one", Some(at(-9))), feed("evil two", None)],
         request_readings: vec![RequestReading {
