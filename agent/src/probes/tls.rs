@@ -133,7 +133,8 @@ fn of(error: &CertificateError) -> &'static str {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "wrong_name"
         }
-        CertificateError::UnknownIssuer => "untrusted",
+        // Not signed by whom we trust under that name is not signed by whom we trust.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => "untrusted",
         _ => "refused",
     }
 }
