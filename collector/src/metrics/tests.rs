@@ -45,6 +45,22 @@ fn host(last_seen: Timestamp) -> HostView {
     }
 }
 
+/// A hop that no configuration names.
+fn probe() -> Probe {
+    Probe {
+        service: "evil four".into(),
+        hop: "evil five".into(),
+        target: "sip_tls:192.0.2.7:5061".into(),
+        answer: "answered".into(),
+        code: Some(200),
+        round_trip: Some(0.012),
+        loss: 0.25,
+        certificate: Some("valid".into()),
+        expires: Some(at(86_400)),
+        at: Some(at(0)),
+    }
+}
+
 fn scrape(config: &Config) -> String {
     let live = Live::default();
     let retired = HostView { liveness: Liveness::Retired, ..host(at(0)) };
@@ -86,18 +102,7 @@ fn scrape(config: &Config) -> String {
     };
     let view = View {
         correlated: Some(&correlated),
-        probes: vec![Probe {
-            service: "evil four".into(),
-            hop: "evil five".into(),
-            target: "sip_tls:192.0.2.7:5061".into(),
-            answer: "answered".into(),
-            code: Some(200),
-            round_trip: Some(0.012),
-            loss: 0.25,
-            certificate: Some("valid".into()),
-            expires: Some(at(86_400)),
-            at: Some(at(0)),
-        }],
+        probes: vec![probe()],
         levels: &[(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])].into(),
         feeds: vec![feed("evil one", Some(at(-9))), feed("evil two", None)],
         request_readings: vec![RequestReading {
