@@ -28,8 +28,8 @@ pub enum Mutant {
     NoPortalAddress,
     /// Collector. *Unobserved is not absent*: rules take what was not read for what is not there.
     RulesTakeUnreadForAbsent,
-    /// Collector. *Unobserved is not absent*: a file that was not read counts as empty when a server
-    /// is held against it.
+    /// Collector. *Unobserved is not absent*: a file that was not read counts as empty when a
+    /// server is held against it.
     DiscrepanciesTakeUnreadForAbsent,
     /// Collector. *An exception ends when it says*: what is over permits as if it were not.
     ExceptionsNeverExpire,

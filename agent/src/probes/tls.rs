@@ -133,7 +133,7 @@ fn of(error: &CertificateError) -> &'static str {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "wrong_name"
         }
-        // Also one that names a trusted issuer and was not signed by it.
+        // Not signed by whom we trust under that name is not signed by whom we trust.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => "untrusted",
         _ => "refused",
     }

@@ -300,8 +300,9 @@ pub fn reference_page() -> String {
          Generated from `collector/src/metrics/table.rs`; a test compares.\n\n\
          Worst case: {fixed} series + {each} for each host (none of these with \
          `metrics.per_host = false`).\nOf cases this counts one service, one site, one source, one \
-         team and one priority; each service of the configuration adds {service}, each of its \
-         sites one,\neach pair of team and priority {levels} for each service.\n\
+         team and one priority, of probes one hop; each service of the configuration adds \
+         {service}, each of its sites one,\neach pair of team and priority {levels} for each \
+         service, and each hop of a path four.\n\
          Series of a host disappear when it is dormant or retired; \
          while it is dormant its last-report timestamp stays.\n"
     );

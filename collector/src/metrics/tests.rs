@@ -45,19 +45,19 @@ fn host(last_seen: Timestamp) -> HostView {
     }
 }
 
-/// A probe of a path that nobody configured.
+/// A hop that no configuration names.
 fn probe() -> Probe {
     Probe {
-        service: "evil".into(),
-        hop: "evil".into(),
-        target: "sip_tls evil:5061".into(),
+        service: "evil four".into(),
+        hop: "evil five".into(),
+        target: "sip_tls:192.0.2.7:5061".into(),
         answer: "answered".into(),
         code: Some(200),
         round_trip: Some(0.012),
-        loss: 0.0,
+        loss: 0.25,
         certificate: Some("valid".into()),
         expires: Some(at(86_400)),
-        at: Some(at(-5)),
+        at: Some(at(0)),
     }
 }
 
