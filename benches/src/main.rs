@@ -33,6 +33,9 @@ enum Command {
         /// Where the table is written; only printed when absent.
         #[arg(long)]
         out: Option<PathBuf>,
+        /// A page whose table of what has a bar is written anew.
+        #[arg(long)]
+        readme: Option<PathBuf>,
         /// Short runs, to see that everything works.
         #[arg(long)]
         quick: bool,
@@ -93,12 +96,17 @@ enum Kind {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Run { programs, out, quick, groups } => {
+        Command::Run { programs, out, readme, quick, groups } => {
             let depth = if quick { Depth::Quick } else { Depth::Full };
             let rows = run(&Site::new(&programs)?, depth, &groups)?;
             let page = page(&rows, depth);
             println!("{page}");
             out.map(|out| std::fs::write(out, page)).transpose().context("writing the table")?;
+            if let Some(readme) = readme {
+                let shown = std::fs::read_to_string(&readme).context("reading the page")?;
+                let shown = table::put_into(&shown, &rows)?;
+                std::fs::write(readme, shown).context("writing the page")?;
+            }
         }
         Command::Trials(trials) => {
             let page = trials::page(&trials, &|part| println!("{part}"))?;

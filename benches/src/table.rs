@@ -1,5 +1,7 @@
 //! What was measured, as a table a person reads.
 
+use anyhow::Context;
+
 /// One measured number beside its peer's and the bar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -75,6 +77,22 @@ pub fn markdown(rows: &[Row]) -> String {
     text
 }
 
+/// Between these two lines a page shows what was measured; see [`put_into`].
+pub const MARKS: [&str; 2] = ["<!-- measured -->", "<!-- end of what was measured -->"];
+
+/// Puts the rows that have a bar between the [`MARKS`] of `page`.
+///
+/// # Errors
+/// When the page has no such marks.
+pub fn put_into(page: &str, rows: &[Row]) -> anyhow::Result<String> {
+    let [begin, end] = MARKS;
+    let (before, rest) = page.split_once(begin).context("the page has no place for a table")?;
+    let (_, after) = rest.split_once(end).context("the page's table has no end")?;
+    let barred = rows.iter().filter(|row| row.reached != Reached::NoBar).cloned();
+    let table = markdown(&barred.collect::<Vec<_>>());
+    Ok(format!("{before}{begin}\n{table}{end}{after}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +113,17 @@ mod tests {
              | hash pass, s | 0.2 | integrit 0.1 | 2.00 | ≤ 1× | yes |\n"
         ));
         assert!(text.lines().all(|line| line.matches('|').count() == 7));
+    }
+
+    #[test]
+    fn a_page_shows_the_rows_that_have_a_bar_and_keeps_the_rest() {
+        let page = format!("a\n{}\n| old |\n{}\nb\n", MARKS[0], MARKS[1]);
+        let row = |reached| Row { reached, ..Row::failed("x") };
+        let rows = [row(Reached::NoBar), row(Reached::No)];
+        let shown = put_into(&page, &rows).unwrap();
+        assert!(shown.starts_with("a\n") && shown.ends_with("-->\nb\n"), "{shown}");
+        assert_eq!(shown.matches("could not be measured").count(), 1);
+        assert_eq!(put_into(&shown, &rows).unwrap(), shown);
+        assert!(put_into("no marks", &rows).is_err());
     }
 }

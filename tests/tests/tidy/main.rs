@@ -30,13 +30,14 @@ use tree::{Offence, Tree};
 type Check = fn(&Tree) -> Vec<Offence>;
 
 /// Every check, in the order a reader meets them.
-const CHECKS: [Check; 18] = [
+const CHECKS: [Check; 19] = [
     pages::long_file,
     pages::wide_line,
     pages::no_header,
     pages::leftover,
     pages::sleeping_test,
     pages::unnamed_module,
+    pages::unmeasured_row,
     crates::arrows,
     crates::versions_in_one_place,
     crates::pure_headers,

@@ -125,6 +125,8 @@ fn every_page_offence_is_found() {
     check("leftover", append("README.md", ["TO", "DO: write\n"].concat()));
     check("sleeping_test", append(code, ["#[cfg(test)]\nthread::sle", "ep(x);\n"].concat()));
     check("unnamed_module", add("agent/src/sources/stray.rs", "//! Stray.\n"));
+    let claimed = "<!-- measured -->\n| ours | best |\n<!-- end of what was measured -->\n";
+    check("unmeasured_row", append("README.md", claimed));
 }
 
 #[test]

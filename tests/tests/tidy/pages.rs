@@ -1,6 +1,8 @@
 //! How pages read: size, width, first line, leftovers, and files nobody names. Reads lines, not
 //! grammar.
 
+use std::collections::BTreeSet;
+
 use super::tree::{Offence, Tree, stem};
 
 const FILE_LINES: usize = 500;
@@ -74,6 +76,24 @@ pub(crate) fn leftover(tree: &Tree) -> Vec<Offence> {
         }));
     }
     offences
+}
+
+/// What README says was measured stands in the results of the same run.
+pub(crate) fn unmeasured_row(tree: &Tree) -> Vec<Offence> {
+    let results = tree.get("benches/RESULTS.md").unwrap_or_default();
+    let measured: BTreeSet<&str> = results.lines().collect();
+    let rows = tree.get("README.md").unwrap_or_default().lines().zip(1..);
+    rows.skip_while(|(line, _)| *line != "<!-- measured -->")
+        .take_while(|(line, _)| *line != "<!-- end of what was measured -->")
+        .filter(|(line, _)| line.starts_with('|') && !measured.contains(line))
+        .map(|(line, number)| Offence {
+            check: "unmeasured_row",
+            place: format!("README.md:{number}"),
+            what: line.into(),
+            why: "a number that no run printed is a claim",
+            cure: "run benches/run, which writes both pages",
+        })
+        .collect()
 }
 
 fn written(tree: &Tree) -> impl Iterator<Item = (String, &str)> {
