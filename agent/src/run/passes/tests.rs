@@ -212,9 +212,10 @@ fn a_source_that_broke_is_made_anew_and_counted() {
     bench.wait_for("the new source", |bench| {
         let read = bench.unobserved("broken") == healed;
         read || {
-            let failed = BTreeMap::from([(Reason::Failed, 1)]);
+            // On a busy machine the patience of a test can end first; the source heals all the same.
             let now = bench.unobserved("broken");
-            assert!(now.is_empty() || now == failed || now == healed, "{now:?}");
+            let meanwhile = [Reason::Failed, Reason::TimedOut].map(|why| BTreeMap::from([(why, 1)]));
+            assert!(now.is_empty() || meanwhile.contains(&now) || now == healed, "{now:?}");
             false
         }
     });
