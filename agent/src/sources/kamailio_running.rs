@@ -12,7 +12,7 @@
 //! is trying again is still used, and counts as active. Which file a part is to be held against
 //! stands under `@now/file`, and when the server started under `@now/started`; neither is a change.
 //! Kamailio does not tell its routes and parameters, so for the script as a whole it is told from
-//! times and from what it said when it was loaded: see [`super::loaded`].
+//! times and from what it said when it was loaded: see `loaded`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
