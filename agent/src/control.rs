@@ -258,6 +258,11 @@ impl Config {
             let what = format!("{} seconds", self.every_seconds);
             return Some(("runtime.every_seconds", what, "from 1 to 3600"));
         }
+        if let Some(Kamailio::Http { path, .. }) = &self.kamailio
+            && (!path.starts_with('/') || path.bytes().any(|byte| !byte.is_ascii_graphic()))
+        {
+            return Some(("runtime.kamailio", path.clone(), "a path such as /RPC, without blanks"));
+        }
         let http = match &self.kamailio {
             Some(Kamailio::Http { address, .. }) => Some(*address),
             Some(Kamailio::Socket(_)) | None => None,

@@ -15,7 +15,7 @@ use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
 use crate::analysis::classify::scope::IntentScope;
 use crate::cases::{Came, NAME_BYTES, ReadError, Record, Wanted, Why, parse_moment, read_records};
 
-/// The most names in one list of a request's scope: each change is held against every one.
+/// The most names in a request's scope, over all its lists: each change is held against every one.
 pub const SCOPE_NAMES: usize = 500;
 
 /// The longest address of a request, in bytes.
@@ -177,8 +177,11 @@ fn request(record: &Record<'_>, form: &RequestForm) -> Result<ChangeRequest, Wro
         parts: list(Field::Parts)?,
         keys: list(Field::Keys)?,
     };
-    if scope.lists().into_iter().all(|(_, list)| list.is_empty()) {
-        return Err((Field::Hosts, Why::NoScope));
+    // Over all lists together: each change is held against each name of each request.
+    match scope.lists().into_iter().map(|(_, list)| list.len()).sum() {
+        0 => return Err((Field::Hosts, Why::NoScope)),
+        1..=SCOPE_NAMES => {}
+        _ => return Err((Field::Hosts, Why::ManyNames)),
     }
     // Only what a browser may be led to; anything else is no address of a request.
     let url = short(Field::Url, URL_BYTES)?;

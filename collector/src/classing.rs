@@ -354,6 +354,9 @@ impl Bench {
             for other in undone.into_iter().map(ChangeId) {
                 let found = self.records.iter().find(|((_, id), _)| *id == other);
                 let found = found.map(|(key, record)| (*key, record.classified.clone()));
+                // What was made when nothing may be stays that, however soon it was undone.
+                let forbidden = |before: &Classified| before.decision.rule == RuleKind::Blackout;
+                let found = found.filter(|(_, before)| !before.as_ref().is_some_and(forbidden));
                 if let Some((key, before)) = found {
                     self.decide((other, key), (before, undone_by(id.0)), (now, &mut done));
                 }

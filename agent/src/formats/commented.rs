@@ -87,6 +87,7 @@ const COPIES: &[&str] = &[".default", ".dist", ".example", ".sample"];
 /// `#!`, which names a program or a version.
 const DIRECTIVES: &[&str] = &[
     "!",
+    "clear",
     "define",
     "elif",
     "else",
@@ -162,8 +163,11 @@ fn meaning(line: &str) -> Option<String> {
     let bare = line.trim_start_matches(BLANKS);
     let comment = match bare.strip_prefix('#') {
         Some(rest) => !is_directive(rest),
-        // A lone semicolon ends a statement of nginx; words behind one are a comment of OpenVPN.
-        None => bare.strip_prefix(';').is_some_and(|rest| !rest.is_empty()),
+        // A lone semicolon ends a statement of nginx, and what ends as a statement is one; other
+        // words behind it are a comment of OpenVPN.
+        None => bare
+            .strip_prefix(';')
+            .is_some_and(|rest| !rest.is_empty() && !rest.ends_with([';', '{', '}'])),
     };
     if comment {
         return None;

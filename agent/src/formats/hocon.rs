@@ -125,7 +125,8 @@ impl Reader<'_> {
                 }
                 (Some(_), _) => {
                     let path = self.key()?;
-                    let (value, adds) = self.member(depth)?;
+                    // Each step of a key is an object of its own when it is put there.
+                    let (value, adds) = self.member(depth + path.len().saturating_sub(1))?;
                     put(&mut members, &path, value, adds);
                 }
             }

@@ -104,9 +104,16 @@ fn read_nft(bytes: &[u8]) -> Result<RawItems, FormatError> {
 
 impl Script {
     fn open(&mut self) {
+        // Below a chain or a set nothing has a heading; looking for one at each brace would cost
+        // the square of a statement.
+        let within = matches!(self.blocks.last(), Some(Block::Chain { .. } | Block::Object { .. }));
+        if self.depth > 0 || within {
+            self.depth += 1;
+            self.statement.push('{');
+            return;
+        }
         let heading = words(&self.statement).collect::<Vec<_>>().join(" ");
         let block = match self.blocks.last() {
-            _ if self.depth > 0 => None,
             None => heading.starts_with("table ").then(|| Block::Table(heading.clone())),
             Some(Block::Table(table)) => Some(match first_word(&heading).0 {
                 "chain" => Block::Chain { table: table.clone(), chain: heading.clone() },

@@ -2,10 +2,11 @@
 //! it can be said. Nothing secret is ever sent through it.
 
 use std::fs::File;
-use std::io::BufReader;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use driftline_protocol::limits;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -16,10 +17,13 @@ use rustls::{
 };
 use x509_parser::parse_x509_certificate;
 
-use super::{Answer, Certificate, Target, failure};
+use super::{Answer, Certificate, PATIENCE, Target, failure};
 
-/// The largest file of certificates, in certificates.
-const ROOTS: usize = 1_000;
+/// The largest file of certificates, in bytes: a system's whole trust store has a quarter of it.
+const ROOTS_BYTES: u64 = 1024 * 1024;
+
+/// How long a whole handshake may take: a peer that sends a byte now and then is silent.
+const HANDSHAKE: Duration = PATIENCE.saturating_mul(3);
 
 /// Shakes hands, and says what is to be said of the certificate.
 pub(super) fn shake_hands(
@@ -32,6 +36,7 @@ pub(super) fn shake_hands(
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let judge = Arc::new(Judge {
         strict: strict(target, &provider),
+        wanted: target.ca_file.is_some(),
         provider: Arc::clone(&provider),
         seen: Mutex::new(None),
     });
@@ -44,8 +49,18 @@ pub(super) fn shake_hands(
     let mut connection =
         ClientConnection::new(Arc::new(config), name).map_err(|_| Answer::Refused)?;
     let mut stream = stream;
-    while connection.is_handshaking() {
-        connection.complete_io(&mut stream).map_err(|e| failure(&e))?;
+    let began = Instant::now();
+    while connection.is_handshaking() || connection.wants_write() {
+        if began.elapsed() > HANDSHAKE {
+            return Err(Answer::Silent);
+        }
+        if connection.wants_write() {
+            connection.write_tls(&mut stream).map_err(|e| failure(&e))?;
+        } else if connection.read_tls(&mut stream).map_err(|e| failure(&e))? == 0 {
+            return Err(Answer::Refused);
+        } else {
+            connection.process_new_packets().map_err(|_| Answer::Refused)?;
+        }
     }
     let seen = judge.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok((StreamOwned::new(connection, stream), seen.ok_or(Answer::Refused)?))
@@ -53,9 +68,13 @@ pub(super) fn shake_hands(
 
 /// What judges a chain, where the configuration says what it must lead to.
 fn strict(target: &Target, provider: &Arc<CryptoProvider>) -> Option<Arc<WebPkiServerVerifier>> {
-    let mut file = BufReader::new(File::open(target.ca_file.as_ref()?).ok()?);
+    let path = target.ca_file.as_ref()?;
+    // Opening a FIFO would wait for whoever writes to it.
+    let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file());
+    let mut file = is_file.then(|| File::open(path).ok()).flatten()?;
+    let bytes = limits::read_bounded(&mut file, ROOTS_BYTES).ok()?;
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_pemfile::certs(&mut file).flatten().take(ROOTS));
+    roots.add_parsable_certificates(rustls_pemfile::certs(&mut &*bytes).flatten());
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().ok()
 }
 
@@ -63,6 +82,8 @@ fn strict(target: &Target, provider: &Arc<CryptoProvider>) -> Option<Arc<WebPkiS
 #[derive(Debug)]
 struct Judge {
     strict: Option<Arc<WebPkiServerVerifier>>,
+    /// Whether the configuration says what a chain must lead to.
+    wanted: bool,
     provider: Arc<CryptoProvider>,
     seen: Mutex<Option<Certificate>>,
 }
@@ -88,6 +109,8 @@ impl ServerCertVerifier for Judge {
         let verdict = match judged {
             _ if seconds > expires => "expired",
             _ if seconds < from => "not_yet_valid",
+            // What cannot be read proves nothing, least of all that all is well.
+            None if self.wanted => "unjudged",
             None | Some(Ok(_)) => "valid",
             Some(Err(Error::InvalidCertificate(error))) => of(&error),
             Some(Err(_)) => "refused",

@@ -114,6 +114,8 @@ impl Source for KamailioRunning {
             Ok(called) => called,
             Err(reason) => return self.silent(machine, reason, sink),
         };
+        // Who has answered once and is silent now has stopped, and was not removed.
+        self.expected = true;
         let started = self.start(machine, &mut client);
         let script = script(machine, &mut client, &arguments);
         let list = script.as_ref().ok().and_then(|(_, list)| list.clone());
@@ -138,7 +140,8 @@ impl Source for KamailioRunning {
 impl KamailioRunning {
     /// Nobody answers: what was known is unobserved, as long as a Kamailio is installed.
     fn silent(&self, machine: &Machine, reason: Reason, sink: &mut dyn Sink) -> Result<(), Reason> {
-        let there = |path: &Path| machine.stat_followed(path).is_ok_and(|stat| stat.is_some());
+        // What may not be looked at may be there.
+        let there = |path: &Path| !matches!(machine.stat_followed(path), Ok(None));
         if self.expected || there(Path::new(SOCKET)) {
             return Err(reason);
         }

@@ -249,10 +249,11 @@ pub fn classify(
     let approves =
         believed.as_ref().is_some_and(|b| b.decision.class.is_some_and(ChangeClass::is_intended));
     let open = request::is_open(subject, intent.requests, &intent.spans);
-    if let Some(decision) = past.flapping().filter(|_| !open) {
+    // Before noise: nothing makes a change in a blackout ordinary.
+    if let Some(decision) = blackout(subject, intent, believed.as_ref()) {
         return decision;
     }
-    if let Some(decision) = blackout(subject, intent, believed.as_ref()) {
+    if let Some(decision) = past.flapping().filter(|_| !open) {
         return decision;
     }
     let near = match believed {

@@ -32,7 +32,7 @@ pub async fn take(
     request: Request,
 ) -> Answer {
     let SourceQuery { source } = query(request.uri())?;
-    let name = source.unwrap_or(person.name);
+    let name = source.unwrap_or_else(|| person.name.clone());
     if !is_source_name(&name) {
         let rule = "must be 1 to 63 of a-z, 0-9, '.', '_' and '-'";
         return Err(Refusal::malformed(format!("the name of a source {rule}")));
@@ -40,6 +40,12 @@ pub async fn take(
     let config = collector.settings().config;
     let known = config.change_sources.iter().find(|source| source.name == name);
     let source = known.cloned().unwrap_or_else(|| ChangeSource::named(&name));
+    if !(person.is_local || source.takes_from(&person.name)) {
+        let held = format!("the token {} may not speak for the source {name}", person.name);
+        return Err(Refusal::malformed(format!(
+            "{held}; `tokens` of its [[change_source]] says who"
+        )));
+    }
     let (head, body) = request.into_parts();
     let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
     let (bytes, _share) = received.split();

@@ -34,15 +34,30 @@ pub struct ChangeSource {
     /// Where its times without an offset are local. Default UTC.
     #[serde(default = "utc", deserialize_with = "zone")]
     pub timezone: String,
+    /// The tokens that may post its requests, by name; one of the source's own name always may.
+    #[serde(default)]
+    pub tokens: Vec<String>,
     /// What its columns or members are called; a field that is not named is called as we call it.
     #[serde(default)]
     pub columns: BTreeMap<Field, String>,
 }
 
 impl ChangeSource {
+    /// Whether the token `name` may speak for this system: it is of the system's own name, or the
+    /// configuration says so. A request permits changes, so nobody approves in another's name.
+    pub fn takes_from(&self, name: &str) -> bool {
+        self.name == name || self.tokens.iter().any(|token| token == name)
+    }
+
     /// The source `name` when nothing is said of it.
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), folder: None, timezone: utc(), columns: BTreeMap::new() }
+        Self {
+            name: name.to_owned(),
+            folder: None,
+            timezone: utc(),
+            tokens: Vec::new(),
+            columns: BTreeMap::new(),
+        }
     }
 }
 

@@ -214,7 +214,8 @@ fn a_source_that_broke_is_made_anew_and_counted() {
         read || {
             // On a busy machine the patience of a test can end first; the source heals all the same.
             let now = bench.unobserved("broken");
-            let meanwhile = [Reason::Failed, Reason::TimedOut].map(|why| BTreeMap::from([(why, 1)]));
+            let meanwhile =
+                [Reason::Failed, Reason::TimedOut].map(|why| BTreeMap::from([(why, 1)]));
             assert!(now.is_empty() || meanwhile.contains(&now) || now == healed, "{now:?}");
             false
         }

@@ -45,8 +45,10 @@ fn lists(table: &str, stat: &Stat) -> bool {
         // One that waits has `->` before its kind, and holds nothing.
         let [_, _, _, "WRITE", _, file, ..] = words.as_slice() else { return false };
         file.rsplit_once(':').is_some_and(|(on, inode)| {
-            // On btrfs and overlays the table names another device than stat(2), of no major.
-            inode == stat.st_ino.to_string() && (on == device || on.starts_with("00:"))
+            // On btrfs and overlays the table names another device than stat(2), of no major, as
+            // stat's is. Elsewhere anybody can lock a file of that number in a tmpfs of theirs.
+            let alike = major(stat.st_dev) == 0 && on.starts_with("00:");
+            inode == stat.st_ino.to_string() && (on == device || alike)
         })
     })
 }
@@ -63,7 +65,7 @@ mod tests {
         let (inode, next) = (stat.st_ino, stat.st_ino + 1);
         for (line, held) in [
             (format!("1: POSIX  ADVISORY  WRITE 812 {device}:{inode} 0 EOF"), true),
-            (format!("1: POSIX  ADVISORY  WRITE 812 00:2a:{inode} 0 EOF"), true),
+            (format!("1: POSIX  ADVISORY  WRITE 812 00:2a:{inode} 0 EOF"), major(stat.st_dev) == 0),
             (format!("1: POSIX  ADVISORY  READ 812 {device}:{inode} 0 EOF"), false),
             (format!("1: -> POSIX  ADVISORY  WRITE 812 {device}:{inode} 0 EOF"), false),
             (format!("1: POSIX  ADVISORY  WRITE 812 {device}:{next} 0 EOF"), false),

@@ -105,7 +105,7 @@ impl<'a> Past<'a> {
                 turns = 0;
             }
         }
-        let enough = if mutant::active(Mutant::OneTurnIsFlapping) { 1 } else { TURNS_LEARNED };
+        let enough = if mutant::active(Mutant::OneTurnIsFlapping) { 0 } else { TURNS_LEARNED };
         (turns > enough).then(|| {
             let turns = turns - 1; // those before this one, from which it was expected
             let percent = 100 * (turns + 1) / (turns + 2);

@@ -153,9 +153,19 @@ impl IntentScope {
     /// What it names, in words.
     pub fn words(&self) -> String {
         let lists = self.lists().into_iter().filter(|(_, list)| !list.is_empty());
-        let lists: Vec<String> =
-            lists.map(|(name, list)| format!("{name} {}", list.join(", "))).collect();
+        let lists: Vec<String> = lists.map(|(name, list)| shown(name, list)).collect();
         if lists.is_empty() { "everything".to_owned() } else { lists.join("; ") }
+    }
+}
+
+/// How many names of a list are said: the sentence is kept with every change it is about.
+const SHOWN: usize = 3;
+
+fn shown(name: &str, list: &[String]) -> String {
+    let first = list.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match list.len().saturating_sub(SHOWN) {
+        0 => format!("{name} {first}"),
+        more => format!("{name} {first} and {more} more"),
     }
 }
 
