@@ -212,7 +212,7 @@ fn a_source_that_broke_is_made_anew_and_counted() {
     bench.wait_for("the new source", |bench| {
         let read = bench.unobserved("broken") == healed;
         read || {
-            // On a busy machine the patience of a test can end first; the source heals all the same.
+            // A busy machine can end the patience of a test first; the source heals all the same.
             let now = bench.unobserved("broken");
             let meanwhile =
                 [Reason::Failed, Reason::TimedOut].map(|why| BTreeMap::from([(why, 1)]));
