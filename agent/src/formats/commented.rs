@@ -229,6 +229,9 @@ mod tests {
              zone  \"a\" {};\n/* g\n",
         );
         check_differs(&SLASHED, "a \"//b\";\n", "a \"//c\";\n");
+        check_differs(&SLASHED, "x \"y\";\n", "x \"y\";\n#clear x;\n");
+        check_differs(&FORMAT, "root /srv\n", "root /srv\n; autoindex on;\n");
+        check_same(&FORMAT, "dev tun\n", ";dev tap\n; a word on it\ndev tun\n");
         check_differs(&SLASHED, "a; // b\n", "a; // c\n");
         check_differs(&FORMAT, "//server/share\n", "//server/other\n");
     }

@@ -144,6 +144,10 @@ fn a_certificate_is_judged_and_the_handshake_ends_all_the_same() {
     assert_eq!(verdict(good, "sip.example.com", Some(&ca)).verdict, "wrong_name");
     assert_eq!(verdict(good, "sip.example.org", Some(&old_ca)).verdict, "untrusted");
     assert_eq!(verdict(good, "sip.example.com", None).verdict, "valid", "only dates are looked at");
+    let gone = tempfile::NamedTempFile::new().unwrap();
+    std::fs::remove_file(gone.path()).unwrap();
+    let unread = verdict(good, "sip.example.org", Some(&gone));
+    assert_eq!(unread.verdict, "unjudged", "what cannot be read says nothing is well");
     let expired = verdict(old, "sip.example.org", Some(&old_ca));
     assert_eq!((expired.verdict, expired.expires), ("expired", 1_609_459_200));
     assert_eq!(verdict(old, "sip.example.org", None).verdict, "expired");

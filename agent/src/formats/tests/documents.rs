@@ -177,3 +177,9 @@ fn a_property_list_is_a_tree() {
     let secret = "<plist><dict><key>Password</key><string>canary-12aa</string></dict></plist>";
     leaks(&plist::FORMAT, secret, "canary-12aa");
 }
+
+#[test]
+fn a_key_of_a_hundred_thousand_steps_is_refused_and_ends_nothing() {
+    let deep = format!("{}a = 1\n", "a.".repeat(100_000));
+    assert!((hocon::FORMAT.read)(deep.as_bytes()).is_err());
+}

@@ -87,3 +87,11 @@ fn saved_rules_are_told_without_their_counters() {
         check(&IPTABLES, text, &[error]);
     }
 }
+
+#[test]
+fn a_megabyte_of_braces_costs_no_more_than_its_length() {
+    let braces = "{".repeat(1 << 20);
+    for script in [braces.clone(), format!("table inet t {{ chain c {{ x {braces}")] {
+        assert!((NFT.read)(script.as_bytes()).is_err());
+    }
+}

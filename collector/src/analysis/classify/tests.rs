@@ -326,6 +326,13 @@ fn flapping_is_learned_above_nine_in_ten_and_never_while_a_request_is_open() {
     assert!(learned.says.contains("9 changes in a row"), "{}", learned.says);
     assert!(learned.says.contains("90 %"), "10 of 11 is above it: {}", learned.says);
     assert_eq!(class(&flips(TURNS_LEARNED + 1), &[]).class, Some(Reverted));
+    let (_, closed) = windows(
+        "[[blackout]]\nname = 'freeze'\nfrom = '2026-11-28T22:00'\nuntil = '2026-11-29T00:00'\n",
+    );
+    let forbidden = Intent { blackouts: &closed, ..intent(&[]) };
+    let past = Past::new(turns(&enough, Some(Unauthorised)), SPANS.revert);
+    let decision = classify(&world.subject(), (&forbidden, &past), None);
+    assert_eq!(decision.class, Some(Unauthorised), "no noise in a blackout");
     let open =
         ChangeRequest { approval: Approval::Requested, ..request("CHG1", &[("host", "sbc-1")]) };
     assert_ne!(class(&enough, &[open]).class, Some(Flapping));
@@ -453,4 +460,13 @@ proptest! {
             prop_assert!(!open);
         }
     }
+}
+
+#[test]
+fn a_scope_says_a_few_of_its_names_and_how_many_more() {
+    let hosts = (0..500).map(|n| format!("host-{n}")).collect();
+    let scope = IntentScope { hosts, keys: vec!["codec".into()], ..IntentScope::default() };
+    let words = scope.words();
+    assert!(words.contains("host-0, host-1, host-2 and 497 more"), "{words}");
+    assert!(words.ends_with("codec"), "{words}");
 }

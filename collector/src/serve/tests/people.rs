@@ -195,3 +195,30 @@ async fn json_of(world: &World, path: &str) -> Value {
     assert_eq!(status, StatusCode::OK, "{path}: {text}");
     serde_json::from_str(&text).unwrap()
 }
+
+#[tokio::test]
+async fn a_token_approves_in_no_other_systems_name() {
+    let memory = Memory::new();
+    let (token, record) =
+        auth::make("itsm", Scope::ChangeRequests, 1, jiff::Timestamp::now()).unwrap();
+    memory.clone().apply(&[Step::Token(record)]).unwrap();
+    let named = |config: &mut Config| {
+        let shared = crate::config::ChangeSource::named("shared");
+        config.change_sources =
+            vec![crate::config::ChangeSource { tokens: vec!["itsm".into()], ..shared }];
+    };
+    let world = World::with(memory.clone(), || memory, named).await;
+    let body = json!({
+        "id": "CHG1", "approval": "approved", "hosts": ["sbc-1"],
+        "start": "2026-11-28T20:00:00Z", "end": "2026-11-28T22:00:00Z",
+    });
+    for (source, expect) in [
+        ("", StatusCode::OK),
+        ("?source=itsm", StatusCode::OK),
+        ("?source=shared", StatusCode::OK),
+        ("?source=hr", StatusCode::BAD_REQUEST),
+    ] {
+        let path = format!("/api/v1/change-requests{source}");
+        assert_eq!(world.post(&path, &token, &body).await.status(), expect, "{source}");
+    }
+}
