@@ -8,7 +8,7 @@
 mod sip;
 mod tls;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
@@ -113,8 +113,25 @@ impl Config {
             let port = target.address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
             !matches!(port, Some(Ok(1..)))
         };
-        let found = self.targets.iter().find(port)?;
-        Some(("probes.targets", found.address.clone(), "a name or address with its port"))
+        if let Some(found) = self.targets.iter().find(port) {
+            return Some((
+                "probes.targets",
+                found.address.clone(),
+                "a name or address with its port",
+            ));
+        }
+        // Twice the same would be one part, and one address asked as often as there are targets.
+        let place = |target: &Target| {
+            (
+                target.service.clone(),
+                target.hop.clone(),
+                target.kind.as_str(),
+                target.address.clone(),
+            )
+        };
+        let mut seen = BTreeSet::new();
+        let again = self.targets.iter().find(|target| !seen.insert(place(target)))?;
+        Some(("probes.targets", again.address.clone(), "each target of a hop once"))
     }
 }
 

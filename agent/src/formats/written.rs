@@ -6,8 +6,8 @@
 //! items nor as a digest. So the snapshot says who writes it, and that a person, or another
 //! program, took it over is a change.
 //!
-//! A writer is known by what it says of itself in a comment of the file, or by a path that only
-//! it writes. A line that a person added below such a comment is not seen: the next lease wipes
+//! A writer is known by what it says of itself in a comment the file begins with, or by a path that
+//! only it writes. A line that a person added below such a comment is not seen: the next lease wipes
 //! it out.
 //!
 //! A VPN client that puts its own file in the place while it is connected is a stand-in
@@ -79,8 +79,11 @@ pub fn is_by_stand_in(path: &str, bytes: &[u8]) -> bool {
         && comments(&decode(bytes)).any(says)
 }
 
+/// The comments a file begins with: a program says there that it writes it, and such words further
+/// down are somebody's, who would hide with them what the file says.
 fn comments(text: &str) -> impl Iterator<Item = String> {
-    text.lines().filter(|line| line.starts_with(['#', ';'])).map(str::to_ascii_lowercase)
+    let is_comment = |line: &&str| line.trim().is_empty() || line.starts_with(['#', ';']);
+    text.lines().take_while(is_comment).map(str::to_ascii_lowercase)
 }
 
 /// The program that rewrites the file at `path`, which begins with `head`.

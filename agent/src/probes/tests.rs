@@ -174,3 +174,11 @@ fn a_stage_asks_in_turns_and_ends_with_its_handle() {
     drop(stage);
     assert!(ends.elapsed() < Duration::from_secs(10), "the stage outlives its handle");
 }
+
+#[test]
+fn the_same_target_twice_is_a_mistake() {
+    let twice = vec![target(Kind::Tcp, 5060), target(Kind::Tcp, 5060)];
+    let config = |targets| Config { targets, ..Config::default() };
+    assert!(config(twice).mistake().is_some());
+    assert!(config(vec![target(Kind::Tcp, 5060), target(Kind::Tcp, 5061)]).mistake().is_none());
+}

@@ -83,9 +83,9 @@ impl Taker<'_> {
         }
         let mut disk: BTreeMap<PartName, Cow<'_, Part>> = BTreeMap::new();
         for file in named {
-            if let Some(record) = both.files.get(&file) {
-                disk.insert(file, self.part(&record.digest)?);
-            }
+            // A file nobody reads may say anything, so nothing is to be said of the whole.
+            let Some(record) = both.files.get(&file) else { return Ok(Judged::default()) };
+            disk.insert(file, self.part(&record.digest)?);
         }
         let disk = disk.iter().map(|(name, part)| (name.clone(), &**part)).collect();
         let host = &self.host.record.id;
