@@ -6,9 +6,9 @@
 //! items nor as a digest. So the snapshot says who writes it, and that a person, or another
 //! program, took it over is a change.
 //!
-//! A writer is known by what it says of itself in a comment the file begins with, or by a path that
-//! only it writes. A line that a person added below such a comment is not seen: the next lease wipes
-//! it out.
+//! A writer is known by what it says of itself in a comment the file begins with, or by a path
+//! that only it writes. A line that a person added below such a comment is not seen: the next
+//! lease wipes it out.
 //!
 //! A VPN client that puts its own file in the place while it is connected is a stand-in
 //! ([`is_by_stand_in`]): the file that belongs there is unobserved until the client puts it back,
