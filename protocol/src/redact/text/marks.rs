@@ -16,6 +16,7 @@ use super::{phrases, programs, shapes};
 
 /// Marks beside names of secrets, programs, directives and tokens.
 const SIGNS: &[&str] = &[
+    "netroot=",
     "-----begin",
     "://",
     "@",
