@@ -12,10 +12,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Config, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::mailbox::{Listener, Mailbox};
 use crate::machine::Directory;
+
+/// What the kernel is asked to tell. Opening and writing are left out: every program that starts
+/// opens files of `/etc`, our own reading opens all of them, and each would wake a thread to be
+/// thrown away. A written file is told of once it is closed.
+const KINDS: EventKindMask = EventKindMask::CREATE
+    .union(EventKindMask::REMOVE)
+    .union(EventKindMask::MODIFY_META)
+    .union(EventKindMask::MODIFY_NAME)
+    .union(EventKindMask::ACCESS_CLOSE);
 
 /// How long the end of `notify`'s thread is waited for.
 const END_LIMIT: Duration = Duration::from_secs(1);
@@ -40,7 +49,8 @@ pub(super) enum Attempt {
 impl Kernel {
     /// Tells `mailbox` what happens in directories watched from now on.
     pub(super) fn new(mailbox: Arc<Mailbox>) -> notify::Result<Self> {
-        let notify = notify::recommended_watcher(Listener(Arc::clone(&mailbox)))?;
+        let config = Config::default().with_event_kinds(KINDS);
+        let notify = RecommendedWatcher::new(Listener(Arc::clone(&mailbox)), config)?;
         let kernel = Self { notify: Some(notify), mailbox };
         if kernel.mailbox.is_closed() {
             return Err(notify::Error::generic("the thread of notify did not start"));
