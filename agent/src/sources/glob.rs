@@ -16,7 +16,16 @@ const ALTERNATIVES: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob {
     /// What its braces stand for.
-    alternatives: Vec<Vec<Segment>>,
+    alternatives: Vec<Alternative>,
+}
+
+/// One text without braces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Alternative {
+    /// The names before the first wildcard, as a path; empty where there is none. Every path that
+    /// is meant begins with it, so most are refused by one comparison.
+    root: Box<str>,
+    segments: Box<[Segment]>,
 }
 
 /// Why a text is not a pattern.
@@ -67,26 +76,27 @@ impl Glob {
             let anywhere = (!spelled.starts_with('/')).then_some(Segment::Any);
             let names = spelled.split('/').filter(|name| !name.is_empty());
             let segments: Result<Vec<_>, _> = names.map(Segment::new).collect();
-            alternatives.push(anywhere.into_iter().chain(segments.map_err(error)?).collect());
+            let segments = anywhere.into_iter().chain(segments.map_err(error)?);
+            alternatives.push(Alternative::of(segments.collect()));
         }
         Ok(Self { alternatives })
     }
 
-    /// Whether the path is one of those meant.
+    /// Whether the path is one of those meant; a path has one slash before each name.
     pub fn matches(&self, path: &str) -> bool {
-        self.alternatives.iter().any(|segments| match segments.as_slice() {
+        self.alternatives.iter().any(|one| match &*one.segments {
             // Most exclusions are a name at any depth; looking at the last segment is enough.
             [Segment::Any, name] if *name != Segment::Any => {
                 name.matches(path.rsplit('/').next().unwrap_or_default())
             }
-            segments => matches_all(segments, segments_of(path)),
+            segments => path.starts_with(&*one.root) && matches_all(segments, segments_of(path)),
         })
     }
 
     /// Whether a path below `directory` could be one of those meant.
     pub fn reaches_below(&self, directory: &str) -> bool {
-        self.alternatives.iter().any(|segments| {
-            let mut segments = segments.iter();
+        self.alternatives.iter().any(|one| {
+            let mut segments = one.segments.iter();
             for name in segments_of(directory) {
                 match segments.next() {
                     Some(Segment::Any) => return true,
@@ -101,15 +111,23 @@ impl Glob {
     /// The directories or files from which everything meant can be reached: what stands before the
     /// first wildcard.
     pub fn roots(&self) -> impl Iterator<Item = String> {
-        self.alternatives.iter().map(|segments| {
-            let mut root = String::new();
-            for segment in segments {
-                let Segment::Literal(name) = segment else { break };
-                root.push('/');
-                root.push_str(name);
-            }
-            if root.is_empty() { "/".into() } else { root }
-        })
+        let root = |one: &Alternative| match &*one.root {
+            "" => "/".into(),
+            root => root.to_owned(),
+        };
+        self.alternatives.iter().map(root)
+    }
+}
+
+impl Alternative {
+    fn of(segments: Vec<Segment>) -> Self {
+        let mut root = String::new();
+        for segment in &segments {
+            let Segment::Literal(name) = segment else { break };
+            root.push('/');
+            root.push_str(name);
+        }
+        Self { root: root.into(), segments: segments.into() }
     }
 }
 
