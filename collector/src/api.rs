@@ -16,6 +16,7 @@ pub mod read;
 pub mod rollouts;
 mod routes;
 pub mod rules;
+mod speaker;
 pub mod suspects;
 
 use std::sync::Arc;
