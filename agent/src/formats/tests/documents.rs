@@ -36,10 +36,9 @@ extra += one
         "include \"b.conf\" # first\na { include required(file(\"c, d.conf\")), x = 1 }\n\
          include url(\"e\")\nincludes = 2",
         &[
-            "a/include/0 = \"required(file(\\\"c, d.conf\\\"))\" @0",
+            "a/include = [\"required(file(\\\"c, d.conf\\\"))\"]",
             "a/x = 1",
-            "include/0 = \"\\\"b.conf\\\"\" @0",
-            "include/1 = \"url(\\\"e\\\")\" @1",
+            "include = [\"\\\"b.conf\\\"\", \"url(\\\"e\\\")\"]",
             "includes = 2",
         ],
     );
