@@ -2,6 +2,7 @@
 
 use super::host::{Cell, DPKG, Happening, Place, Role, file, package};
 use super::intent::{DAY, HOUR, MINUTE, Request};
+use super::people;
 use super::plan::Planner;
 use super::text;
 use super::truth::{Expect, Truth};
@@ -126,10 +127,18 @@ fn roll(planner: &mut Planner, way: Way) {
             }
             0.04..0.08 => {
                 let late = to + planner.minutes(90, 20 * 60);
+                if people::is_open(way.role, late, planner.size.days) {
+                    rollout.stragglers += 1;
+                    continue;
+                }
                 (late, truth("a straggler of a rollout, after its end", "late"))
             }
             0.08..0.11 => {
                 let early = from - planner.minutes(90, 20 * 60);
+                if people::is_open(way.role, early, planner.size.days) {
+                    rollout.stragglers += 1;
+                    continue; // then it is another window's
+                }
                 (early, truth("a host before its rollout begins", "early"))
             }
             0.11..0.14 => {

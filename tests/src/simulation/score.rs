@@ -250,6 +250,12 @@ impl Score {
         Share::of(self.units.iter().filter(of).map(|unit| unit.right))
     }
 
+    /// Of the stories `which` picks, the share of which the right thing was said.
+    pub fn told(&self, which: impl Fn(&str) -> bool) -> Share {
+        let told = self.units.iter().filter(|unit| which(unit.seen.truth.story));
+        Share::of(told.map(|unit| unit.right))
+    }
+
     /// Of what is said to be of `class`, the share that is; what may be either does not count.
     pub fn precision(&self, class: &str) -> Share {
         let says = |unit: &&Unit| {

@@ -15,8 +15,8 @@ use driftline_collector::rollouts::{Rollout, rollouts};
 use driftline_collector::standards::Standards;
 use driftline_collector::store::sqlite::{self, Reader, Writer};
 use driftline_collector::store::{
-    Append as _, ChangeFilter, ChangeRecord, FindingFilter, FindingRecord, MAX_LIMIT, NewPart,
-    ReadFindings as _, ReadHistory as _, Step, backup,
+    Append as _, ChangeFilter, ChangeRecord, EventKind, FindingFilter, FindingRecord, MAX_LIMIT,
+    NewPart, ReadFindings as _, ReadHistory as _, Step, backup,
 };
 use driftline_protocol::ids::{HostId, Incarnation, SourceName};
 use driftline_protocol::wire::{
@@ -228,6 +228,21 @@ impl Collector {
         let (writer, reader) = sqlite::open(&self.path)?;
         self.ingest = Self::ingest(&self.config, &writer, &reader)?;
         self.store = Some((writer, reader));
+        Ok(())
+    }
+
+    /// That what befell the fleet was told: copies, and the store that was put back; and that no
+    /// version of a section is unaccounted for.
+    pub(crate) fn check(&self, copies: u64) -> anyhow::Result<()> {
+        let events = self.reader()?.totals()?.events;
+        let told = |kind| events.get(&kind).copied().unwrap_or(0);
+        let cloned = told(EventKind::Cloned);
+        ensure!(cloned == copies, "{copies} copies, told of {cloned}");
+        ensure!(told(EventKind::StoreRestored) > 0, "nobody was told of the restored store");
+        for (host, view) in self.ingest.view(self.clock()).hosts {
+            let unexplained: u64 = view.sources.values().map(|source| source.imbalance).sum();
+            ensure!(unexplained == 0, "{host}: {unexplained} versions unaccounted for");
+        }
         Ok(())
     }
 

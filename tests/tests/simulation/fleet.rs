@@ -34,6 +34,8 @@ struct World {
     backed_up: Vec<u64>,
     judged: i64,
     number: usize,
+    /// How many hosts were copied.
+    copies: u64,
 }
 
 /// Plays `plan`; gives what it came to.
@@ -50,6 +52,7 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<Score> {
         backed_up: Vec::new(),
         judged: 0,
         number: 0,
+        copies: 0,
     };
     world.first_day(hosts)?;
     let mut day = 0;
@@ -64,8 +67,9 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<Score> {
         world.collector.now = world.collector.now.max(action.at);
         world.play(action.at, action.what)?;
     }
-    world.collector.now = size.days * DAY;
+    world.every_heartbeat(size.days * DAY)?;
     world.judge()?;
+    world.collector.check(world.copies)?;
     world.compare(&rollouts, size.days)
 }
 
@@ -264,6 +268,7 @@ impl World {
                 if matches!(self.collector.hear(agent)?, Err(ProblemCode::Clone)) {
                     let asked = (copy.host.name.as_str(), copy.host.role.kind());
                     let of = Some(copy.id.clone());
+                    self.copies += 1;
                     return self.collector.enrol(asked, (copy.incarnation, of)).map(drop);
                 }
             }

@@ -20,12 +20,17 @@
 mod agent;
 mod collector;
 mod fleet;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod reading;
+
+use std::sync::OnceLock;
 
 use driftline_tests::programs::count;
 use driftline_tests::simulation::plan::{Size, plan};
-use driftline_tests::simulation::score::Score;
+use driftline_tests::simulation::score::{CLASSES, Score};
 use driftline_tests::simulation::truth::Noise;
+use driftline_tests::trials::measure::Share;
 
 /// The bar of precision and recall, for each class.
 const BAR: f64 = 0.95;
@@ -33,27 +38,96 @@ const BAR: f64 = 0.95;
 /// The most things a day for a person to look at.
 const THINGS_A_DAY: f64 = 15.0;
 
-/// Runs the worlds the environment asks for.
-fn run(size: Size, seeds: u64) -> Score {
-    let number = |name: &str, default: u64| count(name, default).unwrap();
-    let size = Size {
-        hosts: number("DRIFTLINE_FLEET_HOSTS", size.hosts as u64) as usize,
-        days: number("DRIFTLINE_FLEET_DAYS", size.days as u64) as i64,
-    };
-    let first = number("DRIFTLINE_SEED", 4_217);
-    let mut score = Score::default();
-    for seed in first..first + number("DRIFTLINE_FLEET_SEEDS", seeds) {
-        eprintln!("DRIFTLINE_SEED={seed}, {} hosts over {} days", size.hosts, size.days);
-        score.add(fleet::run(plan(size, seed)).unwrap());
-    }
-    eprintln!("{}", score.text());
-    score
+/// Classes whose precision is not there yet, and noise that opens findings still. The bars stand: a
+/// run by hand is held to them, and what is met leaves the lists.
+const PRECISION_NOT_YET: [&str; 4] = ["out_of_scope", "unapproved", "emergency", "excepted"];
+const NOISE_NOT_YET: [Noise; 2] = [Noise::Volatile, Noise::Routine];
+
+/// Whether somebody asked for fleets of another size, and so for every bar.
+fn by_hand() -> bool {
+    std::env::var_os("DRIFTLINE_FLEET_HOSTS").is_some()
+}
+
+/// What each test sees of the worlds the environment asks for; six small ones by default, whose
+/// seeds are the same for all runs, since a share has a spread.
+fn score() -> &'static Score {
+    static SCORE: OnceLock<Score> = OnceLock::new();
+    SCORE.get_or_init(|| {
+        #[cfg(feature = "mutants")]
+        driftline_protocol::mutant::check().unwrap();
+        let number = |name: &str, default: u64| count(name, default).unwrap();
+        let size = Size {
+            hosts: usize::try_from(number("DRIFTLINE_FLEET_HOSTS", 60)).unwrap(),
+            days: i64::try_from(number("DRIFTLINE_FLEET_DAYS", 14)).unwrap(),
+        };
+        let first = number("DRIFTLINE_SEED", 4_217);
+        let mut score = Score::default();
+        for seed in first..first + number("DRIFTLINE_FLEET_SEEDS", 6) {
+            eprintln!("DRIFTLINE_SEED={seed}, {} hosts over {} days", size.hosts, size.days);
+            score.add(fleet::run(plan(size, seed)).unwrap());
+        }
+        eprintln!("{}", score.text());
+        eprintln!("missed: {:#?}", score.missed(BAR, THINGS_A_DAY));
+        score
+    })
+}
+
+#[track_caller]
+fn reaches(share: Share, what: &str) {
+    assert!(share.of > 0, "there is no {what}");
+    assert!(share.value() >= BAR, "{what}: {}", share.text());
 }
 
 #[test]
-fn the_worlds_bars() {
-    let score = run(Size { hosts: 60, days: 14 }, 1);
-    let missed = score.missed(BAR, THINGS_A_DAY);
-    eprintln!("missed: {missed:#?}");
-    assert_eq!(score.noise_findings(Noise::Cosmetic), 0);
+fn what_is_of_a_class_is_said_to_be() {
+    for class in CLASSES {
+        reaches(score().recall(class), class);
+    }
+}
+
+#[test]
+fn what_is_said_to_be_of_a_class_is() {
+    for class in CLASSES {
+        if by_hand() || !PRECISION_NOT_YET.contains(&class) {
+            reaches(score().precision(class), class);
+        }
+    }
+}
+
+#[test]
+fn what_is_read_otherwise_is_no_change() {
+    let read = |story: &str| story.starts_with("a newer reader");
+    reaches(score().told(read), "newer reader");
+    assert_eq!(score().noise_findings(Noise::Recast), 0);
+}
+
+#[test]
+fn a_request_speaks_of_what_it_names() {
+    reaches(score().recall("out_of_scope"), "out of scope");
+    reaches(score().precision("expected"), "expected");
+}
+
+#[test]
+fn what_packages_bring_is_nobodys_deed() {
+    reaches(score().told(|story| story == "packages brought up to date"), "package");
+    reaches(score().told(|story| story == "a package brings its file"), "package's file");
+}
+
+#[test]
+fn noise_opens_no_finding() {
+    for noise in Noise::ALL {
+        if by_hand() || !NOISE_NOT_YET.contains(&noise) {
+            assert_eq!(score().noise_findings(noise), 0, "{}", noise.as_str());
+        }
+    }
+}
+
+#[test]
+fn every_change_is_somebodys() {
+    assert!(score().strays.is_empty(), "{:?}", score().strays.first());
+}
+
+#[test]
+fn a_day_has_few_things_to_look_at() {
+    assert!(score().things_a_day() <= THINGS_A_DAY, "{}", score().things_a_day());
 }
