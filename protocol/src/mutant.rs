@@ -75,13 +75,19 @@ pub enum Mutant {
     BlackoutsDoNotCount,
     /// Collector. *Noise is learned, not guessed*: a value that came back once is flapping.
     OneTurnIsFlapping,
+    /// Collector. *Seeing differently is not change*: what a newer reader says otherwise is a change.
+    RecastIsAChange,
+    /// Collector. *A request speaks of what it names*: it covers whatever happens in its time.
+    RequestsCoverEverything,
+    /// Collector. *What packages bring is nobody's deed*: dpkg's work explains nothing.
+    PackagesExplainNothing,
     /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
     EveryChangeIsSupported,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -114,6 +120,9 @@ impl Mutant {
         Self::EveryRequestIsApproved,
         Self::BlackoutsDoNotCount,
         Self::OneTurnIsFlapping,
+        Self::RecastIsAChange,
+        Self::RequestsCoverEverything,
+        Self::PackagesExplainNothing,
         Self::EveryChangeIsSupported,
     ];
 
@@ -152,6 +161,9 @@ impl Mutant {
             Self::EveryRequestIsApproved => "every_request_is_approved",
             Self::BlackoutsDoNotCount => "blackouts_do_not_count",
             Self::OneTurnIsFlapping => "one_turn_is_flapping",
+            Self::RecastIsAChange => "recast_is_a_change",
+            Self::RequestsCoverEverything => "requests_cover_everything",
+            Self::PackagesExplainNothing => "packages_explain_nothing",
             Self::EveryChangeIsSupported => "every_change_is_supported",
         }
     }

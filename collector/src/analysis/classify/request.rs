@@ -205,6 +205,7 @@ fn of_one(
         request.approval == Approval::Approved || mutant::active(Mutant::EveryRequestIsApproved);
     let level = match request.scope.fit(subject) {
         Fit::Covers(level) => level,
+        _ if mutant::active(Mutant::RequestsCoverEverything) => Level::Place,
         // One that names nothing was refused at the door; it covers nothing.
         Fit::Everything | Fit::Elsewhere => return None,
         Fit::Beside => {

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::scope::Subject;
@@ -100,6 +101,9 @@ impl Transactions {
 
     /// The transaction that brought `subject`, if one did.
     pub fn explain(&self, subject: &Subject<'_>) -> Option<Explained> {
+        if mutant::active(Mutant::PackagesExplainNothing) {
+            return None;
+        }
         let together = || {
             let near = |step: &&Step| step.at.duration_since(subject.at).abs() <= TOGETHER;
             self.steps.iter().filter(near)
