@@ -7,15 +7,13 @@
 //! panics when it is, and so it does when it is dropped.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::mailbox::{Listener, Mailbox};
-use crate::machine::Directory;
 
 /// How long the end of `notify`'s thread is waited for.
 const END_LIMIT: Duration = Duration::from_secs(1);
@@ -94,9 +92,4 @@ pub(super) fn attempt(error: &notify::Error) -> Attempt {
         | notify::ErrorKind::WatchNotFound
         | notify::ErrorKind::InvalidConfig(_) => Attempt::Refused,
     }
-}
-
-/// Where an open directory stands, as the kernel names it: no link is on the way.
-pub(super) fn place_of(directory: &Directory) -> io::Result<PathBuf> {
-    std::fs::read_link(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd()))
 }
