@@ -165,7 +165,7 @@ mod tests {
         assert!(now.memory_bytes > 1 << 20, "{now:?}");
         assert!(now.cpu_ms >= before.cpu_ms);
         // Other tests open and close files meanwhile.
-        assert!(now.open_files > 3, "{now:?}");
+        assert!(now.open_files > 3 || cfg!(windows), "{now:?}");
         drop(file);
     }
 }

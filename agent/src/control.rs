@@ -291,5 +291,5 @@ fn reason(error: &io::Error) -> Reason {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(crate) mod tests;

@@ -235,7 +235,7 @@ fn reason(refusal: Refusal) -> Reason {
     if platform::is_unsupported(refusal) { Reason::Unsupported } else { platform::reason(refusal) }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

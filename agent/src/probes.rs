@@ -326,5 +326,5 @@ fn failure(error: &io::Error) -> Answer {
     if late { Answer::Silent } else { Answer::Refused }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

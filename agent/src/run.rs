@@ -7,7 +7,7 @@
 mod passes;
 mod reader;
 mod reload;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 mod vitals;
 

@@ -18,7 +18,7 @@
 
 mod kernel;
 mod mailbox;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 mod tree;
 

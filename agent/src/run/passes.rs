@@ -4,7 +4,7 @@
 //! source reported as timed out, and the others go on; a source that broke is made anew. A stop
 //! never waits for a source.
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

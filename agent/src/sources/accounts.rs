@@ -267,5 +267,5 @@ fn resolved(file: &Path, included: &str) -> Result<PathBuf, Reason> {
     Ok(include::beside(directory, included).into())
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

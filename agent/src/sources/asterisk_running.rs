@@ -149,5 +149,5 @@ fn queues(rows: &[Message]) -> RawItems {
     items
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

@@ -122,5 +122,5 @@ fn cards(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     Ok(Some(items))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

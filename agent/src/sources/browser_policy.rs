@@ -147,5 +147,5 @@ fn firefox(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     Ok(None)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

@@ -274,5 +274,5 @@ fn is_link_to_a_root(machine: &Machine, path: &Path) -> bool {
             .is_some_and(|target| ROOTS.iter().any(|root| target.starts_with(root.as_bytes())))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

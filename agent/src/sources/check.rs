@@ -17,10 +17,7 @@ use driftline_protocol::snapshot::{Content, Part, Reason};
 use crate::machine::{Machine, Seam};
 use crate::platform::System;
 use crate::sources::{Carry, Receipt, Sink, Source};
-use crate::sources::{accounts, audio, browser_policy, certificates, containers, cron};
-use crate::sources::{desktop_uc_client, directory, files, firewall, kernel_policy};
-use crate::sources::{listeners, login_policy, network, origins, os, packages};
-use crate::sources::{services, time_sync, windows};
+use crate::sources::{files, os, windows};
 
 /// What the checks need to know of one source.
 pub(crate) struct Fixture {
@@ -104,11 +101,27 @@ impl Sink for Recording {
 
 /// The one table: a row for every source, in the order of [`super::all`].
 fn fixtures(system: System) -> Vec<Fixture> {
-    if system == System::Windows {
-        let mut fixtures = windows::tests::fixtures();
-        fixtures.push(files::windows::fixture());
-        return fixtures;
+    match system {
+        System::Unix => of_unix(),
+        System::Windows => {
+            let mut fixtures = windows::tests::fixtures();
+            fixtures.push(files::windows::fixture());
+            fixtures
+        }
     }
+}
+
+/// Its trees have links and modes, which only a Unix can make.
+#[cfg(not(unix))]
+fn of_unix() -> Vec<Fixture> {
+    Vec::new()
+}
+
+#[cfg(unix)]
+fn of_unix() -> Vec<Fixture> {
+    use crate::sources::{accounts, audio, browser_policy, certificates, containers, cron};
+    use crate::sources::{desktop_uc_client, directory, firewall, kernel_policy, listeners};
+    use crate::sources::{login_policy, network, origins, packages, services, time_sync};
     vec![
         os::tests::fixture(),
         packages::tests::fixture(),

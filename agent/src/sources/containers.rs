@@ -285,5 +285,5 @@ fn items(state: &State, host: &Host, restart: &str) -> RawItems {
     items
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

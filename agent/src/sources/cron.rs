@@ -163,5 +163,5 @@ fn access(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     Ok((!items.is_empty()).then_some(items))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

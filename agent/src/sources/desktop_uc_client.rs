@@ -259,5 +259,5 @@ fn people(machine: &Machine) -> Result<Vec<(String, PathBuf)>, Reason> {
     Ok(people)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

@@ -175,5 +175,5 @@ fn words(value: Option<&ItemValue>) -> BTreeSet<ItemValue> {
     names.map(ItemValue::text).collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

@@ -18,7 +18,7 @@
 mod cache;
 mod look;
 pub mod scope;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;
 mod walk;
 #[cfg(test)]

@@ -115,5 +115,5 @@ impl Source for Firewall {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

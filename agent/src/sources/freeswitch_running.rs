@@ -210,5 +210,5 @@ fn queues(text: String) -> RawItems {
     items
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

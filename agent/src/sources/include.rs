@@ -66,7 +66,7 @@ pub(super) fn beside(directory: &Path, path: &str) -> String {
     format!("{}/{path}", directory.display())
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

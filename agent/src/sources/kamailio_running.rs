@@ -368,5 +368,5 @@ fn registered(answer: Value) -> RawItems {
     items
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

@@ -94,5 +94,5 @@ impl Source for KernelPolicy {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

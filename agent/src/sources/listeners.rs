@@ -232,5 +232,5 @@ fn tables(look: &mut Look<'_>, transport: Transport) -> Result<Option<Vec<Listen
     Ok(all)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

@@ -91,7 +91,7 @@ impl Loaded {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

@@ -165,5 +165,5 @@ impl Walk<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

@@ -107,5 +107,5 @@ impl Network {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

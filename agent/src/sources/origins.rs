@@ -240,5 +240,5 @@ fn texts(value: &ItemValue) -> BTreeSet<String> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

@@ -225,5 +225,5 @@ fn memory_mib(text: &str) -> Option<i64> {
     Some(steps * MEMORY_STEP_MIB)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

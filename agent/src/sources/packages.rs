@@ -228,5 +228,5 @@ impl<'a> Stanza<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

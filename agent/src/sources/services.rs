@@ -199,5 +199,5 @@ fn hash(value: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

@@ -130,5 +130,5 @@ fn uptime(look: &mut Look<'_>) -> Result<Option<u64>, Trouble> {
     Ok(text.split('.').next().and_then(|seconds| seconds.parse().ok()))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(in crate::sources) mod tests;

@@ -52,7 +52,7 @@ fn lists(table: &str, stat: &Stat) -> bool {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
