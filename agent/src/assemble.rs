@@ -26,7 +26,7 @@ use driftline_protocol::wire::{Budget, SourceReading};
 use jiff::Timestamp;
 
 use self::assembler::{Assembled, Assembler};
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(crate) use self::memory::Memory;
 pub use self::printed::print;
 use crate::machine::Machine;

@@ -103,7 +103,7 @@ impl Meter {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(crate) fn take_bytes_read(&self) -> u64 {
         self.bytes.swap(0, Ordering::Relaxed)
     }

@@ -116,7 +116,7 @@ impl Machine {
     }
 
     /// Bytes read since this was last asked.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(crate) fn take_bytes_read(&self) -> u64 {
         self.meter.take_bytes_read()
     }

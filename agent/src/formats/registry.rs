@@ -54,14 +54,13 @@ fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
     Ok(items.finish())
 }
 
-/// The key at `path` as an export of it says.
-pub(crate) fn key(bytes: &[u8], path: &str) -> Result<Key, FormatError> {
+/// The key at `path` as an export of it says, and so many steps below it.
+pub(crate) fn key(bytes: &[u8], path: &str, steps: usize) -> Result<Key, FormatError> {
     let (mut all, mut budget) = (Key::default(), Budget::default());
     lines(bytes, |number, line| match line {
         Line::Key(name) => {
-            let depth = name.split('\\').count() - 1;
-            budget.key(depth).map_err(|_| FormatError::TooLarge)?;
-            at(&mut all, path, name);
+            budget.key().map_err(|_| FormatError::TooLarge)?;
+            at(&mut all, (path, steps), name);
             Ok(())
         }
         Line::Gone(_) => Ok(()),
@@ -69,7 +68,7 @@ pub(crate) fn key(bytes: &[u8], path: &str) -> Result<Key, FormatError> {
             let value = kept(data).ok_or_else(|| FormatError::malformed(number, KIND))?;
             budget.value(name.len() + data.len()).map_err(|_| FormatError::TooLarge)?;
             let name = if name == DEFAULT { String::new() } else { name };
-            if let Some(key) = at(&mut all, path, key) {
+            if let Some(key) = at(&mut all, (path, steps), key) {
                 key.values.insert(name, value);
             }
             Ok(())
@@ -78,13 +77,17 @@ pub(crate) fn key(bytes: &[u8], path: &str) -> Result<Key, FormatError> {
     Ok(all)
 }
 
-/// The key `name` below `path`, made where it is not there; nothing where it is elsewhere.
-fn at<'a>(mut key: &'a mut Key, path: &str, name: &str) -> Option<&'a mut Key> {
+/// The key `name` below `path`, made where it is not there; nothing where it is elsewhere or deeper.
+fn at<'a>(mut key: &'a mut Key, (path, steps): (&str, usize), name: &str) -> Option<&'a mut Key> {
     let (above, below) = name.split_at_checked(path.len())?;
     if !above.eq_ignore_ascii_case(path) || !(below.is_empty() || below.starts_with('\\')) {
         return None;
     }
-    for step in below.split('\\').skip(1) {
+    let below = below.split('\\').skip(1);
+    if below.clone().count() > steps {
+        return None;
+    }
+    for step in below {
         key = key.keys.entry(step.to_owned()).or_default();
     }
     Some(key)

@@ -81,7 +81,7 @@ impl Vitals {
         self.inner.turned_ms.store(0, Ordering::Relaxed);
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(super) fn turned_ms(&self) -> u64 {
         self.inner.turned_ms.load(Ordering::Relaxed)
     }

@@ -151,6 +151,7 @@ pub fn passing_redactor() -> Result<Redactor, StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(unix)]
     use std::fs;
     #[cfg(unix)]
     use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -30,7 +30,7 @@ use super::{Manual, Sink, Source, source_name};
 use crate::formats::registry;
 use crate::machine::Machine;
 use crate::platform;
-use crate::registry::Key;
+use crate::registry::{DEPTH, Key};
 
 /// How often the registry is asked: nobody tells of its changes.
 const EVERY: Duration = Duration::from_secs(300);
@@ -110,11 +110,11 @@ const fn manual(parts: &'static str) -> Manual {
     Manual { parts, ordered: "lists of texts", version: 1 }
 }
 
-/// The key at `path` of `HKEY_LOCAL_MACHINE`; nothing where it is not.
-fn key(look: &mut Look<'_>, path: &str) -> Result<Option<Key>, Trouble> {
+/// The key at `path` of `HKEY_LOCAL_MACHINE`, and so many steps below it; nothing where it is not.
+fn key(look: &mut Look<'_>, path: &str, steps: usize) -> Result<Option<Key>, Trouble> {
     let path = format!("{}\\{path}", crate::registry::HIVE);
     if look.machine().is_running() {
-        let key = platform::read_key(&path)?;
+        let key = platform::read_key(&path, steps)?;
         if let Some(key) = &key {
             // The registry keeps no bytes of a whole key; what it says stands for them.
             look.told(path.as_ref(), format!("{key:?}").as_bytes());
@@ -125,7 +125,7 @@ fn key(look: &mut Look<'_>, path: &str) -> Result<Option<Key>, Trouble> {
     file.extend(path.split('\\'));
     file.as_mut_os_string().push(".reg");
     let Some(content) = look.read(&file, EXPORT_BYTES)? else { return Ok(None) };
-    Ok(Some(registry::key(&content.bytes, &path)?))
+    Ok(Some(registry::key(&content.bytes, &path, steps)?))
 }
 
 /// All values at and below keys, each key with the name that its items begin with; nothing where
@@ -134,7 +134,7 @@ fn trees(look: &mut Look<'_>, keys: &[(&str, &str)]) -> Result<Option<RawItems>,
     let mut items = RawItems::new();
     let mut found = false;
     for (name, path) in keys {
-        let Some(key) = key(look, path)? else { continue };
+        let Some(key) = key(look, path, DEPTH)? else { continue };
         found = true;
         let begin = if name.is_empty() { Vec::new() } else { vec![*name] };
         tree(&mut items, &begin, &key);

@@ -141,7 +141,7 @@ impl Mailbox {
     }
 
     /// As long as it is held `notify` waits, as a test may want.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(super) fn hold(&self) -> impl Sized + '_ {
         self.state()
     }

@@ -200,7 +200,7 @@ pub fn refusal(number: i32) -> Errno {
 ///
 /// # Errors
 /// [`Reason::Unsupported`], always.
-pub fn read_key(_path: &str) -> Result<Option<Key>, Reason> {
+pub fn read_key(_path: &str, _steps: usize) -> Result<Option<Key>, Reason> {
     Err(Reason::Unsupported)
 }
 

@@ -9,36 +9,38 @@ use winreg::{RegKey, RegValue};
 use super::{Refusal, reason};
 use crate::registry::{Budget, HIVE, Key, Value};
 
-/// What stands at and below a key of `HKEY_LOCAL_MACHINE`; `None` where there is none.
+/// What stands at a key of `HKEY_LOCAL_MACHINE`, and so many steps below it; `None` where there is
+/// none.
 ///
 /// # Errors
 /// [`Reason::Denied`] where one key of them may not be read, [`Reason::TooLarge`] beyond the bounds
 /// of [`Budget`], [`Reason::Unsupported`] for another hive.
-pub fn read_key(path: &str) -> Result<Option<Key>, Reason> {
+pub fn read_key(path: &str, steps: usize) -> Result<Option<Key>, Reason> {
     let inside = path.strip_prefix(HIVE).and_then(|rest| rest.strip_prefix('\\'));
     let inside = inside.ok_or(Reason::Unsupported)?;
     // A program of 32 bits would be shown another half of the registry.
     let flags = KEY_READ | KEY_WOW64_64KEY;
     match RegKey::predef(HKEY_LOCAL_MACHINE).open_subkey_with_flags(inside, flags) {
-        Ok(opened) => read(&opened, &mut Budget::default(), 0).map(Some),
+        Ok(opened) => read(&opened, &mut Budget::default(), steps).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error)),
     }
 }
 
-fn read(opened: &RegKey, budget: &mut Budget, depth: usize) -> Result<Key, Reason> {
-    budget.key(depth)?;
+fn read(opened: &RegKey, budget: &mut Budget, steps: usize) -> Result<Key, Reason> {
+    budget.key()?;
     let mut key = Key::default();
     for value in opened.enum_values() {
         let (name, value) = value.map_err(failed)?;
         budget.value(name.len() + value.bytes.len())?;
         key.values.insert(name, said(&value));
     }
+    let Some(steps) = steps.checked_sub(1) else { return Ok(key) };
     for name in opened.enum_keys() {
         let name = name.map_err(failed)?;
         let below = opened.open_subkey_with_flags(&name, KEY_READ | KEY_WOW64_64KEY);
         match below {
-            Ok(below) => key.keys.insert(name, read(&below, budget, depth + 1)?),
+            Ok(below) => key.keys.insert(name, read(&below, budget, steps)?),
             // It went while its kin were read; the next pass says so.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(error)),

@@ -41,7 +41,7 @@ const DATA_OF_GROUP: usize = 0x34;
 const SHORT: Malformed = Malformed { line: 0, what: "an account that ends too early" };
 
 fn users(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
-    let Some(all) = key(look, USERS)? else { return Ok(None) };
+    let Some(all) = key(look, USERS, 1)? else { return Ok(None) };
     let mut items = RawItems::new();
     for (number, user) in accounts(&all) {
         let v = user.bytes("V").ok_or(SHORT)?;
@@ -69,7 +69,7 @@ fn groups(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let mut items = RawItems::new();
     let mut found = false;
     for path in GROUPS {
-        let Some(all) = key(look, path)? else { continue };
+        let Some(all) = key(look, path, 1)? else { continue };
         found = true;
         for (number, group) in accounts(&all) {
             let c = group.bytes("C").ok_or(SHORT)?;

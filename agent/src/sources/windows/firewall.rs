@@ -37,7 +37,7 @@ const OF_PROFILE: [&str; 6] = [
 ];
 
 fn firewall(look: &mut Look<'_>, path: &str) -> Result<Option<RawItems>, Trouble> {
-    let Some(policy) = key(look, path)? else { return Ok(None) };
+    let Some(policy) = key(look, path, 1)? else { return Ok(None) };
     let mut items = RawItems::new();
     for profile in PROFILES {
         let Some(key) = policy.below(&[profile]) else { continue };

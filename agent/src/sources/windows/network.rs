@@ -47,7 +47,7 @@ const RESOLUTION: [(&str, &str); 2] = [
 ];
 
 fn tcpip(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
-    let Some(parameters) = key(look, TCPIP)? else { return Ok(None) };
+    let Some(parameters) = key(look, TCPIP, 2)? else { return Ok(None) };
     // Leases are renewed all day.
     look.without_bytes();
     let mut items = RawItems::new();
@@ -70,7 +70,7 @@ fn proxy(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let mut items = RawItems::new();
     let mut found = false;
     for (name, path) in PROXY {
-        let Some(key) = key(look, path)? else { continue };
+        let Some(key) = key(look, path, 0)? else { continue };
         found = true;
         chosen(&mut items, &[name], &key, &NAMES);
     }

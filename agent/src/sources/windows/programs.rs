@@ -25,7 +25,7 @@ fn programs(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let mut all: BTreeMap<(String, &str), BTreeSet<ItemValue>> = BTreeMap::new();
     let mut found = false;
     for list in LISTS {
-        let Some(list) = key(look, list)? else { continue };
+        let Some(list) = key(look, list, 1)? else { continue };
         found = true;
         for program in list.keys.values() {
             // Parts of others, which the settings do not show either.

@@ -24,7 +24,7 @@ const STARTS: [&str; 5] = ["boot", "system", "automatic", "manual", "disabled"];
 
 fn services(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     const NAMES: [&str; 4] = ["ImagePath", "ObjectName", "DelayedAutostart", "DependOnService"];
-    let Some(all) = key(look, r"SYSTEM\CurrentControlSet\Services")? else { return Ok(None) };
+    let Some(all) = key(look, r"SYSTEM\CurrentControlSet\Services", 2)? else { return Ok(None) };
     // The key holds counters and caches of services as well, which change by themselves.
     look.without_bytes();
     let mut items = RawItems::new();

@@ -37,7 +37,7 @@ fn identity(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
 
 /// Those of a key's own values that `names` lists. Its bytes hold more, which changes by itself.
 fn picked(look: &mut Look<'_>, path: &str, names: &[&str]) -> Result<Option<RawItems>, Trouble> {
-    let Some(key) = key(look, path)? else { return Ok(None) };
+    let Some(key) = key(look, path, 0)? else { return Ok(None) };
     let mut items = RawItems::new();
     chosen(&mut items, &[], &key, names);
     look.without_bytes();

@@ -44,7 +44,7 @@ const CERTIFICATE: u32 = 32;
 const DIGITS: usize = 16;
 
 fn store(look: &mut Look<'_>, path: &str) -> Result<Option<RawItems>, Trouble> {
-    let Some(store) = key(look, path)? else { return Ok(None) };
+    let Some(store) = key(look, path, 2)? else { return Ok(None) };
     let mut items = RawItems::new();
     let certificates = store.below(&["Certificates"]).map(|key| &key.keys);
     for key in certificates.into_iter().flatten().map(|(_, key)| key) {
