@@ -312,7 +312,7 @@ mod tests {
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
         }
-        let place = format!("{}/", folder.path().display());
+        let place = format!("{}{}", folder.path().display(), std::path::MAIN_SEPARATOR);
         Config::load(&folder.path().join("agent.toml"))
             .map_err(|error| error.to_string().replace(&place, ""))
     }

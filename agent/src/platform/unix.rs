@@ -6,7 +6,7 @@ mod sockets;
 
 pub use own::{
     boot_name, files_of_owner, folder_of_owner, host_name, is_for_others, monotonic_ms, open_files,
-    process_cpu_ms, resident_bytes, sync_folder, thread_cpu_ms,
+    path_example, process_cpu_ms, resident_bytes, sync_folder, thread_cpu_ms,
 };
 pub use place::{
     DENIED, Directory, Root, TIMED_OUT, attributes, is_absent, opened_path, path_bytes, place_of,

@@ -28,6 +28,11 @@ pub fn boot_name() -> Option<String> {
     Some(String::from_utf8_lossy(&read.ok()?).trim().to_owned())
 }
 
+/// An example of the sample configuration as this system writes paths.
+pub fn path_example(example: &str) -> String {
+    example.to_owned()
+}
+
 /// What the host calls itself.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

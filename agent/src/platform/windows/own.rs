@@ -20,6 +20,18 @@ pub fn boot_name() -> Option<String> {
     None
 }
 
+/// An example of the sample configuration as this system writes paths: beside the configuration, in
+/// quotes that leave backslashes alone.
+pub fn path_example(example: &str) -> String {
+    let mut pieces = example.split("\"/etc/driftline/");
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        text.push_str(r"'C:\Program Files\Driftline\");
+        text.push_str(&piece.replacen('"', "'", 1));
+    }
+    text.replace("\"/var/lib/driftline/agent\"", &format!("'{}'", super::STATE_FOLDER))
+}
+
 /// What the host calls itself.
 pub fn host_name() -> String {
     sysinfo::System::host_name().unwrap_or_default()
