@@ -26,7 +26,8 @@ use driftline_protocol::wire::{Budget, SourceReading};
 use jiff::Timestamp;
 
 use self::assembler::{Assembled, Assembler};
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(crate) use self::memory::Memory;
 pub use self::printed::print;
 use crate::machine::Machine;

@@ -103,7 +103,8 @@ impl Meter {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    #[cfg(all(test, unix))]
+    #[cfg(test)]
+    #[cfg(unix)]
     pub(crate) fn take_bytes_read(&self) -> u64 {
         self.bytes.swap(0, Ordering::Relaxed)
     }

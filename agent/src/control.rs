@@ -291,5 +291,6 @@ fn reason(error: &io::Error) -> Reason {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(crate) mod tests;

@@ -116,7 +116,8 @@ impl Machine {
     }
 
     /// Bytes read since this was last asked.
-    #[cfg(all(test, unix))]
+    #[cfg(test)]
+    #[cfg(unix)]
     pub(crate) fn take_bytes_read(&self) -> u64 {
         self.meter.take_bytes_read()
     }

@@ -235,7 +235,8 @@ fn reason(refusal: Refusal) -> Reason {
     if platform::is_unsupported(refusal) { Reason::Unsupported } else { platform::reason(refusal) }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

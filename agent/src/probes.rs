@@ -326,5 +326,6 @@ fn failure(error: &io::Error) -> Answer {
     if late { Answer::Silent } else { Answer::Refused }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

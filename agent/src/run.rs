@@ -7,7 +7,8 @@
 mod passes;
 mod reader;
 mod reload;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 mod vitals;
 

@@ -18,7 +18,8 @@
 
 mod kernel;
 mod mailbox;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 mod tree;
 

@@ -4,7 +4,8 @@
 //! source reported as timed out, and the others go on; a source that broke is made anew. A stop
 //! never waits for a source.
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

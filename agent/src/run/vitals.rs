@@ -81,7 +81,8 @@ impl Vitals {
         self.inner.turned_ms.store(0, Ordering::Relaxed);
     }
 
-    #[cfg(all(test, unix))]
+    #[cfg(test)]
+    #[cfg(unix)]
     pub(super) fn turned_ms(&self) -> u64 {
         self.inner.turned_ms.load(Ordering::Relaxed)
     }

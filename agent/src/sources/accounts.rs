@@ -267,5 +267,6 @@ fn resolved(file: &Path, included: &str) -> Result<PathBuf, Reason> {
     Ok(include::beside(directory, included).into())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -149,5 +149,6 @@ fn queues(rows: &[Message]) -> RawItems {
     items
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -122,5 +122,6 @@ fn cards(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     Ok(Some(items))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

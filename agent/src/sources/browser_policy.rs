@@ -147,5 +147,6 @@ fn firefox(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     Ok(None)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -169,7 +169,7 @@ impl Certificates {
         trust: &mut Trust,
         (machine, sink): (&Machine, &mut dyn Sink),
     ) -> PartName {
-        let name = PartName::from_bytes(&path_bytes(path.as_ref()));
+        let name = PartName::from_bytes(&path_bytes(path));
         if self.memory.carry(&name, machine, sink) == Carry::Carried {
             return name;
         }
@@ -231,7 +231,7 @@ impl Certificates {
     }
 
     fn place(&self, machine: &Machine, path: &Path, entry: &Entry) -> Place {
-        let name = PartName::from_bytes(&path_bytes(path.as_ref()));
+        let name = PartName::from_bytes(&path_bytes(path));
         let name = name.as_str();
         if self.scope.excludes(name) {
             return Place::Nothing;
@@ -274,5 +274,6 @@ fn is_link_to_a_root(machine: &Machine, path: &Path) -> bool {
             .is_some_and(|target| ROOTS.iter().any(|root| target.starts_with(root.as_bytes())))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -285,5 +285,6 @@ fn items(state: &State, host: &Host, restart: &str) -> RawItems {
     items
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -163,5 +163,6 @@ fn access(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     Ok((!items.is_empty()).then_some(items))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -259,5 +259,6 @@ fn people(machine: &Machine) -> Result<Vec<(String, PathBuf)>, Reason> {
     Ok(people)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

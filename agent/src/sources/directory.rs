@@ -175,5 +175,6 @@ fn words(value: Option<&ItemValue>) -> BTreeSet<ItemValue> {
     names.map(ItemValue::text).collect()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

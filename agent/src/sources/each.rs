@@ -29,7 +29,7 @@ pub(super) fn file(
     memory: &mut Memory,
     (machine, sink): (&Machine, &mut dyn Sink),
 ) -> Option<PartName> {
-    let name = PartName::from_bytes(&path_bytes(path.as_ref()));
+    let name = PartName::from_bytes(&path_bytes(path));
     if memory.carry(&name, machine, sink) == Carry::Carried {
         return Some(name);
     }

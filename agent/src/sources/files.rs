@@ -18,7 +18,8 @@
 mod cache;
 mod look;
 pub mod scope;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;
 mod walk;
 #[cfg(test)]

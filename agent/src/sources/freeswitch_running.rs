@@ -210,5 +210,6 @@ fn queues(text: String) -> RawItems {
     items
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -66,7 +66,8 @@ pub(super) fn beside(directory: &Path, path: &str) -> String {
     format!("{}/{path}", directory.display())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -297,7 +297,7 @@ fn dispatcher(found: &Result<Option<Vec<Destination>>, Reason>, list: Option<&Pa
     }
     let mut items = (DISPATCHER.read)(lines.as_bytes()).map_err(|error| error.reason())?;
     if let Some(list) = list {
-        let name = PartName::from_bytes(&path_bytes(list.as_ref()));
+        let name = PartName::from_bytes(&path_bytes(list));
         let name = RawItem::plain(ItemValue::text(name.as_str()));
         items.insert(ItemKey::momentary(["file"]), name);
     }
@@ -368,5 +368,6 @@ fn registered(answer: Value) -> RawItems {
     items
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -94,5 +94,6 @@ impl Source for KernelPolicy {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

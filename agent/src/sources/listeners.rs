@@ -232,5 +232,6 @@ fn tables(look: &mut Look<'_>, transport: Transport) -> Result<Option<Vec<Listen
     Ok(all)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

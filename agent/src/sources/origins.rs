@@ -240,5 +240,6 @@ fn texts(value: &ItemValue) -> BTreeSet<String> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

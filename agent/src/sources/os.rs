@@ -225,5 +225,6 @@ fn memory_mib(text: &str) -> Option<i64> {
     Some(steps * MEMORY_STEP_MIB)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -199,5 +199,6 @@ fn hash(value: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -130,5 +130,6 @@ fn uptime(look: &mut Look<'_>) -> Result<Option<u64>, Trouble> {
     Ok(text.split('.').next().and_then(|seconds| seconds.parse().ok()))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -141,7 +141,8 @@ impl Mailbox {
     }
 
     /// As long as it is held `notify` waits, as a test may want.
-    #[cfg(all(test, unix))]
+    #[cfg(test)]
+    #[cfg(unix)]
     pub(super) fn hold(&self) -> impl Sized + '_ {
         self.state()
     }

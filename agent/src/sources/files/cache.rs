@@ -60,7 +60,8 @@ impl Cache {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 impl Cache {
     /// All that is known, for tests that bend the times.
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Known> {

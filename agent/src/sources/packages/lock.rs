@@ -52,7 +52,8 @@ fn lists(table: &str, stat: &Stat) -> bool {
     })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
