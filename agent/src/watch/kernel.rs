@@ -7,15 +7,13 @@
 //! panics when it is, and so it does when it is dropped.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{Config, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::mailbox::{Listener, Mailbox};
-use crate::machine::Directory;
 
 /// What the kernel is asked to tell. Opening and writing are left out: every program that starts
 /// opens files of `/etc`, our own reading opens all of them, and each would wake a thread to be
@@ -104,9 +102,4 @@ pub(super) fn attempt(error: &notify::Error) -> Attempt {
         | notify::ErrorKind::WatchNotFound
         | notify::ErrorKind::InvalidConfig(_) => Attempt::Refused,
     }
-}
-
-/// Where an open directory stands, as the kernel names it: no link is on the way.
-pub(super) fn place_of(directory: &Directory) -> io::Result<PathBuf> {
-    std::fs::read_link(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd()))
 }
