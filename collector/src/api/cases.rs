@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::read::{moment, next_page, place, query, read};
-use super::{Answer, Shared};
+use super::{Answer, Shared, may_speak};
 use crate::auth::Person;
 use crate::config::cases::is_source_name;
 use crate::config::{Mapper, Words};
@@ -41,12 +41,7 @@ pub async fn take(
         return Err(Refusal::malformed(format!("the name of a source {rule}")));
     }
     let source = collector.settings().config.case_source(&name);
-    if !(person.is_local || source.takes_from(&person.name)) {
-        let held = format!("the token {} may not speak for the source {name}", person.name);
-        return Err(Refusal::malformed(format!(
-            "{held}; `tokens` of its [[case_source]] says who"
-        )));
-    }
+    may_speak(&person, ("case_source", &name), source.takes_from(&person.name))?;
     let (head, body) = request.into_parts();
     let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
     let (bytes, _share) = received.split();

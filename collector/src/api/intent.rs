@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::read::{moment, next_page, place, query, read};
-use super::{Answer, Shared};
+use super::{Answer, Shared, may_speak};
 use crate::auth::Person;
 use crate::config::ChangeSource;
 use crate::config::cases::is_source_name;
@@ -40,12 +40,7 @@ pub async fn take(
     let config = collector.settings().config;
     let known = config.change_sources.iter().find(|source| source.name == name);
     let source = known.cloned().unwrap_or_else(|| ChangeSource::named(&name));
-    if !(person.is_local || source.takes_from(&person.name)) {
-        let held = format!("the token {} may not speak for the source {name}", person.name);
-        return Err(Refusal::malformed(format!(
-            "{held}; `tokens` of its [[change_source]] says who"
-        )));
-    }
+    may_speak(&person, ("change_source", &name), source.takes_from(&person.name))?;
     let (head, body) = request.into_parts();
     let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
     let (bytes, _share) = received.split();
