@@ -89,10 +89,10 @@ struct FeedRow {
 /// [`PageError::Query`] for a field that cannot be, [`PageError::Store`] when the store fails.
 pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<String, PageError> {
     let until = frame.cases_known.unwrap_or(frame.now);
-    let to = query.moment("to")?.unwrap_or(until).min(until);
+    let to = query.moment("to", frame.now)?.unwrap_or(until).min(until);
     let back = |by| to.checked_sub(by).unwrap_or(Timestamp::UNIX_EPOCH);
     let week = SignedDuration::from_hours(7 * 24);
-    let from = query.moment("from")?.unwrap_or(back(week)).max(back(LONGEST));
+    let from = query.moment("from", frame.now)?.unwrap_or(back(week)).max(back(LONGEST));
     let hourly = to.duration_since(from) <= HOURLY;
     let (bucket, seconds) = if hourly { (Bucket::Hour, 3_600) } else { (Bucket::Day, 86_400) };
     let given = |field: &str| query.get(field).map(str::to_owned);

@@ -40,8 +40,8 @@ struct Row {
 /// # Errors
 /// [`PageError::Query`] for a field that cannot be, [`PageError::Store`] when the store fails.
 pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<String, PageError> {
-    let to = query.moment("to")?.unwrap_or(frame.now);
-    let from = query.moment("from")?;
+    let to = query.moment("to", frame.now)?.unwrap_or(frame.now);
+    let from = query.moment("from", frame.now)?;
     let from = from.unwrap_or_else(|| to.checked_sub(LOOK_BACK).unwrap_or(to));
     let (found, left_out) = rollouts(store, (from, to), SHOWN)?;
     let page = Page {

@@ -377,6 +377,14 @@ fn a_query_that_cannot_be_is_refused_with_what_it_should_be() {
 }
 
 #[test]
+fn a_form_takes_a_day_and_a_time_back_from_now() {
+    let store = fleet();
+    let (early, late) = ("from=2026-11-22&to=%2B1h", "from=-10m");
+    assert!(get(&store, &format!("/timeline?{early}")).unwrap().contains("/hosts/sbc1"));
+    assert!(get(&store, &format!("/timeline?{late}")).unwrap().contains("No change matches."));
+}
+
+#[test]
 fn grafana_may_link_with_milliseconds() {
     let store = fleet();
     let html = get(&store, "/timeline?from=1795347000000&to=1795347000001").unwrap();
@@ -501,6 +509,23 @@ fn findings_of_a_service_are_those_of_the_hosts_behind_it() {
     };
     assert!(shown("voice").contains("/hosts/sbc1"));
     assert!(shown("queues").contains("Nothing is open."));
+}
+
+#[test]
+fn pages_say_the_kind_and_place_that_the_configuration_gives() {
+    let store = fleet();
+    let text = "[[host]]\nname='sbc*'\nkind='cloud'\nsite='vienna'\nteam='edge'\nservice='voice'";
+    let config = crate::config::load::parse("t", text).unwrap();
+    let frame = Frame { config: config.into(), ..frame() };
+    let shown = |path: &str| {
+        let standards = Standards::default();
+        respond((&store, &standards), &frame, path, &Query::parse("")).unwrap()
+    };
+    assert!(shown("/").contains(">cloud</td>"), "{}", shown("/"));
+    let page = shown("/hosts/sbc1");
+    for told in ["<dd>cloud</dd>", "<dd>vienna</dd>", "<dd>edge</dd>", ">voice</a></dd>"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
 }
 
 #[test]
