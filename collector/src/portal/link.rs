@@ -53,6 +53,12 @@ impl Query {
         text.parse().map(Some).map_err(|_| PageError::Query { field, rule })
     }
 
+    /// The address of this view without one field.
+    pub fn without(&self, path: &str, field: &str) -> String {
+        let fields = self.0.iter().filter(|(name, _)| *name != field);
+        address(path, fields.map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
     /// The address of this view with one field replaced.
     pub fn with(&self, path: &str, field: &str, value: &str) -> String {
         let mut fields = self.0.clone();
