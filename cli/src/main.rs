@@ -141,7 +141,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Retire(which) => which.retire(&client()?).await,
         Command::Reinstate(which) => which.reinstate(&client()?).await,
         Command::Token(token) => token.run(&client()?, output).await,
-        Command::Doctor => commands::doctor::run(&client()?).await,
+        Command::Doctor => commands::doctor::run(&client()?, output).await,
         Command::Diff(diff) => diff.run(client, output).await,
         Command::Replay(replay) => replay.run(cli.output),
         Command::Import(import) => import.run(client()?, output).await,

@@ -75,6 +75,8 @@ pub struct Person {
     pub name: String,
     /// Whether this is somebody on this machine, without any token.
     pub is_local: bool,
+    /// Whether the token is of the scope `admin`.
+    pub is_admin: bool,
 }
 
 /// Everybody who has a token, in memory.
@@ -158,16 +160,23 @@ impl Keys {
     /// The person whose token these headers carry, if it allows `wanted` at `now`.
     pub fn person(&self, headers: &HeaderMap, wanted: Scope, now: Timestamp) -> Option<Person> {
         let token = bearer(headers).map(str::to_owned).or_else(|| browser::password(headers))?;
-        self.allows(&token, wanted, now).map(|name| Person { name, is_local: false })
+        let held = self.held(&token, wanted, now)?;
+        let is_admin = held.scope == Scope::Admin;
+        Some(Person { name: held.name, is_local: false, is_admin })
     }
 
     /// The name of `token`, if it allows `wanted` at `now`.
     pub fn allows(&self, token: &str, wanted: Scope, now: Timestamp) -> Option<String> {
+        Some(self.held(token, wanted, now)?.name)
+    }
+
+    /// What is known of `token`, if it allows `wanted` at `now`.
+    fn held(&self, token: &str, wanted: Scope, now: Timestamp) -> Option<TokenRecord> {
         let hash = hash(token);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let held = known.tokens.get(&hash)?;
         let allowed = held.scope == wanted || (held.scope == Scope::Admin && admin_may(wanted));
-        (same(&held.hash, &hash) && allowed && now < held.expires_at).then(|| held.name.clone())
+        (same(&held.hash, &hash) && allowed && now < held.expires_at).then(|| held.clone())
     }
 
     /// Whether any token lets a person in at `now`.

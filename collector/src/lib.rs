@@ -47,4 +47,6 @@ pub mod analysis;
 
 pub mod store;
 
+pub mod moment;
+
 pub mod telemetry;

@@ -9,13 +9,14 @@
 #![deny(clippy::disallowed_methods, reason = "the same store and moment give the same pass")]
 
 pub mod levels;
+pub mod unmapped;
 pub mod volumes;
 
 use std::collections::BTreeMap;
 
 use driftline_protocol::ids::HostId;
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::wire::HostKind;
+use driftline_protocol::wire::{HostKind, is_imported};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,8 @@ use crate::analysis::change_sets::{ChangeSet, ChangeSets, Seen};
 use crate::analysis::correlate::{Holiday, Settings, Tier, Verdict, correlate};
 use crate::config::{Config, Mapper, Words};
 use crate::store::{
-    CasesKnown, ChangeFilter, Evidence, FeedRecord, MAX_LIMIT, StoreError, SuspectRecord,
+    CasesKnown, ChangeFilter, ChangeRecord, Evidence, FeedRecord, MAX_LIMIT, StoreError,
+    SuspectRecord,
 };
 use crate::writer::Reads;
 
@@ -161,7 +163,9 @@ pub fn prepare(
     let back = |from: Timestamp, by| from.checked_sub(by).unwrap_or(Timestamp::UNIX_EPOCH);
     let hours = i64::try_from(settings.look_back_days * 24).unwrap_or(i64::MAX);
     let since = back(watermark, SignedDuration::from_hours(hours));
-    let (sets, mut left_out) = change_sets(store, (back(since, MARGIN), watermark))?;
+    // A history was imported for its own sake: its times are commits', not observations.
+    let seen = |record: &ChangeRecord| !is_imported(&record.source);
+    let (sets, mut left_out) = change_sets(store, (back(since, MARGIN), watermark), seen)?;
     let kinds: BTreeMap<HostId, HostKind> =
         store.hosts()?.into_iter().map(|host| (host.id, host.kind)).collect();
     let mut by_id = BTreeMap::new();
@@ -189,14 +193,15 @@ pub fn prepare(
     Ok(Some(Prepared { input, sets: by_id, left_out, since }))
 }
 
-/// The change sets among what meant something between two moments, and how many changes were left
-/// out.
+/// The change sets among what meant something between two moments and is `wanted`, and how many
+/// changes were left out.
 ///
 /// # Errors
 /// [`StoreError`].
 pub fn change_sets(
     store: &dyn Reads,
     (from, to): (Timestamp, Timestamp),
+    wanted: impl Fn(&ChangeRecord) -> bool,
 ) -> Result<(Vec<ChangeSet>, u64), StoreError> {
     let mut sets = ChangeSets::default();
     let mut filter = ChangeFilter {
@@ -209,7 +214,7 @@ pub fn change_sets(
     let mut read = 0;
     loop {
         let page = store.changes(&filter)?;
-        for record in &page {
+        for record in page.iter().filter(|record| wanted(record)) {
             sets.add(&Seen {
                 number: record.id.0,
                 host: &record.host,

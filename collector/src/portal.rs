@@ -53,6 +53,12 @@ pub const STYLE: &str = include_str!("../assets/portal.css");
 /// Where the style sheet lies; the version in it makes it cacheable for ever.
 pub const STYLE_PATH: &str = concat!("/assets/portal-", env!("CARGO_PKG_VERSION"), ".css");
 
+/// The icon of the pages, served under [`ICON_PATH`].
+pub const ICON: &str = include_str!("../assets/icon.svg");
+
+/// Where browsers look for the icon, whether a page names it or not.
+pub const ICON_PATH: &str = "/favicon.ico";
+
 /// What every page knows besides the store.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -129,17 +135,28 @@ pub fn respond(
     }
 }
 
-/// The page that says why there is no page.
-pub fn error_page(error: &PageError) -> String {
+/// The page that says why there is no page; `asked` is the path and the query that were asked for.
+pub fn error_page(error: &PageError, asked: (&str, &Query)) -> String {
     #[derive(Template)]
     #[template(path = "error.html")]
     struct Page<'a> {
         style: &'static str,
+        heading: &'static str,
         message: &'a str,
+        /// The page asked for without the field that cannot be; the others stay as they were.
+        again: Option<String>,
     }
     let message = error.to_string();
+    let (heading, again) = match error {
+        PageError::NotFound { .. } => ("There is nothing to show here", None),
+        PageError::Query { field, .. } => {
+            ("One field cannot be read", Some(asked.1.without(asked.0, field)))
+        }
+        PageError::Store(_) | PageError::Template(_) => ("The page cannot be drawn", None),
+    };
+    let page = Page { style: STYLE_PATH, heading, message: &message, again };
     // A page this plain cannot fail to draw; if it ever does, its text still reaches the reader.
-    Page { style: STYLE_PATH, message: &message }.render().unwrap_or(message)
+    page.render().unwrap_or(message)
 }
 
 /// A moment as people read it, and as machines do.

@@ -28,7 +28,7 @@ pub const NAMED: usize = 20;
 /// A pause this long ends a wave.
 const WAVE: SignedDuration = SignedDuration::from_hours(1);
 
-/// One change on one host or more.
+/// The same change on several hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
     /// The number of its first change.
@@ -43,8 +43,11 @@ pub struct Rollout {
     pub changes: u64,
     /// When its first host was reached.
     pub from: Timestamp,
-    /// When its last host was reached.
+    /// When its last change was seen.
     pub to: Timestamp,
+    /// How many items changed on each host.
+    #[serde(default)]
+    pub items: u64,
     /// The classes of its first changes, each once.
     pub classes: Vec<String>,
     /// Hosts that were reached.
@@ -76,6 +79,11 @@ pub struct Wave {
 }
 
 impl Rollout {
+    /// How many items changed beside the first.
+    pub fn more_items(&self) -> u64 {
+        self.items.saturating_sub(1)
+    }
+
     /// Hosts it can reach: those it did, and those that are still as before.
     pub fn all(&self) -> usize {
         self.reached.count + self.stragglers.count
@@ -95,8 +103,8 @@ impl<'a> FromIterator<&'a HostId> for Hosts {
     }
 }
 
-/// The rollouts that reached a host between two moments, the newest first, at most `most`; and
-/// whether changes were left out because there were too many.
+/// The rollouts that reached several hosts between two moments, the newest first, at most `most`;
+/// and whether changes were left out because there were too many.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -105,8 +113,9 @@ pub fn rollouts(
     between: (Timestamp, Timestamp),
     most: usize,
 ) -> Result<(Vec<Rollout>, bool), StoreError> {
-    let (mut sets, left_out) = change_sets(store, between)?;
-    sets.sort_by_key(|set| std::cmp::Reverse((last(set), set.number)));
+    let (mut sets, left_out) = change_sets(store, between, |_| true)?;
+    sets.retain(|set| set.hosts.len() > 1);
+    sets.sort_by_key(|set| std::cmp::Reverse((set.last, set.number)));
     sets.truncate(most);
     let mut fleet = Fleet::load(store)?;
     let mut all = Vec::with_capacity(sets.len());
@@ -116,10 +125,6 @@ pub fn rollouts(
         all.push(fleet.rollout(store, &set, &first)?);
     }
     Ok((all, left_out > 0))
-}
-
-fn last(set: &ChangeSet) -> Timestamp {
-    set.hosts.last().map_or(Timestamp::UNIX_EPOCH, |(_, at)| *at)
 }
 
 /// The hosts as they are now, read as far as anybody asked.
@@ -158,7 +163,8 @@ impl Fleet {
             item: first.change.key.clone(),
             changes: set.total,
             from: set.at(),
-            to: last(set),
+            to: set.last,
+            items: (set.total / set.hosts.len().max(1) as u64).max(1),
             classes: classes.into_iter().collect(),
             reached: set.hosts.iter().map(|(host, _)| host).collect(),
             stragglers: as_before.iter().filter(|host| !reached.contains(host)).collect(),

@@ -18,11 +18,16 @@ use super::mailbox::{Listener, Mailbox};
 /// What the kernel is asked to tell. Opening and writing are left out: every program that starts
 /// opens files of `/etc`, our own reading opens all of them, and each would wake a thread to be
 /// thrown away. A written file is told of once it is closed.
-const KINDS: EventKindMask = EventKindMask::CREATE
-    .union(EventKindMask::REMOVE)
-    .union(EventKindMask::MODIFY_META)
-    .union(EventKindMask::MODIFY_NAME)
-    .union(EventKindMask::ACCESS_CLOSE);
+///
+/// Only inotify tells of closing; elsewhere a write is told by itself, and opening never is.
+const KINDS: EventKindMask = {
+    let kinds = EventKindMask::CREATE
+        .union(EventKindMask::REMOVE)
+        .union(EventKindMask::MODIFY_META)
+        .union(EventKindMask::MODIFY_NAME)
+        .union(EventKindMask::ACCESS_CLOSE);
+    if cfg!(target_os = "linux") { kinds } else { kinds.union(EventKindMask::MODIFY_DATA) }
+};
 
 /// How long the end of `notify`'s thread is waited for.
 const END_LIMIT: Duration = Duration::from_secs(1);

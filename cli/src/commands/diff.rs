@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use driftline_collector::analysis::change::{Change, ChangeKind};
 use driftline_collector::analysis::diff::{Known, diff};
 use driftline_protocol::ids::{KeyId, PartName, SourceName};
@@ -18,6 +18,7 @@ use driftline_protocol::wire::SNAPSHOT_VERSION;
 use serde::Serialize;
 
 use crate::client::Client;
+use crate::moment;
 use crate::output::{self, Output, Row};
 use crate::{Verdict, eprintln_message};
 
@@ -27,9 +28,10 @@ const SNAPSHOT_BYTES: u64 = 512 * 1024 * 1024;
 /// Compares two snapshots.
 #[derive(clap::Args)]
 pub(crate) struct Diff {
-    /// The earlier one: a snapshot file, or HOST@TIME of a collector.
+    /// The earlier one: a snapshot file, or HOST@TIME of a collector; TIME is 2026-11-22T13:00:00Z,
+    /// 2026-11-22 13:00, 2026-11-22 (all UTC) or back from now: -2h.
     before: String,
-    /// The later one: a snapshot file, or HOST@TIME of a collector.
+    /// The later one, in the same forms.
     after: String,
     /// Exit with 1 when anything but comments and white space differs.
     #[arg(long)]
@@ -98,8 +100,9 @@ async fn load(
     let path = Path::new(side);
     match side.split_once('@') {
         Some((host, time)) if !path.exists() => {
+            let at = moment::argument(time).map_err(|forms| anyhow!("{time:?} {forms}"))?;
             let path = format!("/api/v1/hosts/{host}/snapshot");
-            let snapshot: Snapshot = client()?.get(&path, &[("at", time)]).await?;
+            let snapshot: Snapshot = client()?.get(&path, &[("at", &at)]).await?;
             // Comparing with nothing would say "no difference" about a time nobody saw.
             anyhow::ensure!(!snapshot.sections.is_empty(), "{host} was not observed at {time}");
             Ok(snapshot)

@@ -1,55 +1,205 @@
 //! `driftline doctor`: what stands in the way of a healthy collector, and what to do about it.
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use crate::client::Client;
-use crate::output;
+use crate::output::{self, Output, Row};
 use crate::{Verdict, commands};
+
+/// The most words of cases that are named: the commonest.
+const WORDS: usize = 5;
+
+/// One thing that is not as it should be.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Obstacle {
+    /// `host`, `cases`, `change_requests` or `fleet`.
+    about: &'static str,
+    /// Which host or source; empty where it is about none.
+    name: String,
+    /// What is wrong, and what to do.
+    says: String,
+}
+
+impl Row for Obstacle {
+    const NAME: &'static str = "obstacle";
+    const WHOLE: usize = 2;
+    const HEADINGS: &'static [&'static str] = &["about", "name", "says"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.about.to_owned(), self.name.clone(), self.says.clone()]
+    }
+}
+
+/// How the newest reading of a source of cases or change requests went.
+#[derive(Deserialize)]
+struct Reading {
+    source: String,
+    problem: String,
+}
+
+#[derive(Deserialize)]
+struct Unmapped {
+    column: String,
+    source: String,
+    word: String,
+    cases: u64,
+}
 
 /// Runs the command: one line for each thing that is not as it should be, exit code 1 when there is
 /// any.
-pub(crate) async fn run(client: &Client) -> anyhow::Result<Verdict> {
+pub(crate) async fn run(client: &Client, output: Output) -> anyhow::Result<Verdict> {
+    let mut found = hosts(client).await?;
+    for (about, list) in
+        [("cases", "cases/sources"), ("change_requests", "change-requests/sources")]
+    {
+        let readings: Vec<Reading> = client.list(list, &[]).await?;
+        found.extend(readings.into_iter().filter_map(|reading| refused(about, reading)));
+    }
+    found.extend(words(client.list("cases/unmapped", &[]).await?));
+    if output == Output::Table {
+        let line = |one: &Obstacle| {
+            let name = if one.name.is_empty() { String::new() } else { format!("{}: ", one.name) };
+            format!("{name}{}\n", output::printable(&one.says))
+        };
+        let text: String = found.iter().map(line).collect();
+        output::write(if found.is_empty() { "nothing stands in the way\n" } else { &text })?;
+    } else {
+        output::print(output, &found)?;
+    }
+    Ok(if found.is_empty() { Verdict::Fine } else { Verdict::Found })
+}
+
+/// What is wrong with hosts.
+async fn hosts(client: &Client) -> anyhow::Result<Vec<Obstacle>> {
     let hosts = commands::hosts::all(client).await?;
-    let mut lines = Vec::new();
+    let mut found = Vec::new();
     if hosts.is_empty() {
-        lines.push("no host has enrolled: start an agent with this collector's address".to_owned());
+        let says = "no host has enrolled: start an agent with this collector's address".to_owned();
+        found.push(Obstacle { about: "fleet", name: String::new(), says });
     }
     for host in &hosts {
+        let name = host.host.to_string();
+        let mut lines = Vec::new();
         if !["alive", "retired", "imported"].contains(&host.state.as_str()) {
             let since = output::moment(host.last_seen);
+            let state = &host.state;
             lines.push(format!(
-                "{} is {}, last heard {since}: see `journalctl -u driftline-agent` there",
-                host.host, host.state
+                "is {state}, last heard {since}: see `journalctl -u driftline-agent` there"
             ));
         }
-        let path = format!("/api/v1/hosts/{}", host.host);
-        let shown: serde_json::Value = client.get(&path, &[]).await?;
-        lines.extend(sources(host.host.as_str(), &shown));
+        let shown: Value = client.get(&format!("/api/v1/hosts/{name}"), &[]).await?;
+        lines.extend(sources(&shown));
+        let about = "host";
+        found.extend(lines.into_iter().map(|says| Obstacle { about, name: name.clone(), says }));
     }
-    let text: String = lines.iter().map(|line| line.clone() + "\n").collect();
-    output::write(if lines.is_empty() { "nothing stands in the way\n" } else { &text })?;
-    Ok(if lines.is_empty() { Verdict::Fine } else { Verdict::Found })
+    Ok(found)
 }
 
 /// What is wrong with the sources of one host.
-fn sources(host: &str, shown: &serde_json::Value) -> Vec<String> {
+fn sources(shown: &Value) -> Vec<String> {
     let mut lines = Vec::new();
-    let sources = shown.get("sources").and_then(serde_json::Value::as_object);
+    let sources = shown.get("sources").and_then(Value::as_object);
     for (source, state) in sources.into_iter().flatten() {
-        if state.get("success").and_then(serde_json::Value::as_bool) == Some(false) {
-            lines.push(format!("{host}: source {source} failed at its last reading"));
+        if state.get("success").and_then(Value::as_bool) == Some(false) {
+            lines.push(format!("source {source} failed at its last reading"));
         }
-        if state.get("imbalance").and_then(serde_json::Value::as_u64).unwrap_or(0) > 0 {
-            lines.push(format!(
-                "{host}: versions of {source} are missing; the ledger says how many"
-            ));
+        if state.get("imbalance").and_then(Value::as_u64).unwrap_or(0) > 0 {
+            lines.push(format!("versions of {source} are missing; the ledger says how many"));
         }
-        let unobserved = state.get("unobserved").and_then(serde_json::Value::as_object);
+        let unobserved = state.get("unobserved").and_then(Value::as_object);
         for (reason, count) in unobserved.into_iter().flatten() {
             // Secrets as a whole are withheld on purpose; everything else somebody may want to
             // mend.
-            if reason != "withheld" {
-                lines.push(format!("{host}: {count} parts of {source} are unobserved: {reason}"));
+            if reason == "withheld" {
+                continue;
             }
+            let count = count.as_u64().unwrap_or_default();
+            let parts = if count == 1 { "part" } else { "parts" };
+            let are = if count == 1 { "is" } else { "are" };
+            let why = because(source, reason);
+            lines.push(format!("{count} {parts} of {source} {are} unobserved: {reason}{why}"));
         }
     }
     lines
+}
+
+/// What to look at, where the source and the reason tell.
+fn because(source: &str, reason: &str) -> String {
+    match (source.strip_suffix("_running"), reason) {
+        (Some(server), "failed" | "timed_out") => format!(
+            " ({server} did not answer: start it, say in the agent's configuration where it \
+             listens, or leave {source} out of [sources] enable)"
+        ),
+        (_, "denied") => {
+            " (the agent may not read it: give its user the right, or leave it out)".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// What was not taken of the newest reading of a source.
+fn refused(about: &'static str, reading: Reading) -> Option<Obstacle> {
+    let Reading { source, problem } = reading;
+    let what = if about == "cases" { "cases" } else { "change requests" };
+    let says = format!("not all its {what} were taken: {problem}");
+    (!problem.is_empty()).then_some(Obstacle { about, name: source, says })
+}
+
+/// The words of cases that mean nothing by the configuration, in a line for each column.
+fn words(unmapped: Vec<Unmapped>) -> Vec<Obstacle> {
+    let of = |column: &str| {
+        let all: Vec<&Unmapped> = unmapped.iter().filter(|word| word.column == column).collect();
+        let first = all.iter().take(WORDS).map(|word| match word.word.as_str() {
+            "" => format!("none at all ({} cases of {})", word.cases, word.source),
+            text => format!("{text:?} ({} cases of {})", word.cases, word.source),
+        });
+        let first: Vec<String> = first.collect();
+        let more = all.len().saturating_sub(WORDS);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let says = format!(
+            "{column}s of cases that mean nothing here: {}{more}; [[case_map]] says what they are",
+            first.join(", ")
+        );
+        (!all.is_empty()).then_some(Obstacle { about: "cases", name: String::new(), says })
+    };
+    ["service", "site"].into_iter().filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_what_to_do() {
+        let shown = json!({ "sources": {
+            "files": { "success": true, "unobserved": { "withheld": 2, "denied": 1 } },
+            "kamailio_running": { "unobserved": { "failed": 7 } },
+        }});
+        let lines = sources(&shown);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].starts_with("1 part of files is unobserved: denied (the agent may"));
+        assert!(lines[1].starts_with("7 parts of kamailio_running are unobserved: failed (kamail"));
+    }
+
+    #[test]
+    fn refused_rows_and_words_without_meaning_stand_in_the_way() {
+        let reading = |problem: &str| Reading { source: "desk".into(), problem: problem.into() };
+        assert_eq!(refused("cases", reading("")), None);
+        let found = refused("change_requests", reading("line 2: is empty")).unwrap();
+        assert_eq!(found.says, "not all its change requests were taken: line 2: is empty");
+        let word = |column: &str, word: &str| Unmapped {
+            column: column.into(),
+            source: "desk".into(),
+            word: word.into(),
+            cases: 3,
+        };
+        let told = words(vec![word("service", "Fax"), word("service", "")]);
+        assert_eq!(told.len(), 1);
+        let expect = "services of cases that mean nothing here: \"Fax\" (3 cases of desk), none at \
+                      all (3 cases of desk)";
+        assert!(told[0].says.starts_with(expect), "{}", told[0].says);
+        assert!(words(Vec::new()).is_empty());
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use driftline_collector::config::ShownWindow;
 use driftline_collector::store::RequestRecord;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -48,7 +49,8 @@ pub(crate) enum RequestCommand {
 pub(crate) struct Add {
     /// Its id.
     id: String,
-    /// When it begins: 2026-11-22T13:00:00Z, 2026-11-22, or back from now: -2h.
+    /// When it begins: 2026-11-22T13:00:00Z, 2026-11-22 13:00, 2026-11-22 (all UTC), or from now:
+    /// +2h, -2h.
     #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
     start: String,
     /// When it ends, in the same forms.
@@ -158,6 +160,11 @@ impl Add {
     async fn run(self, client: &Client) -> anyhow::Result<()> {
         let Self { id, start, end, kind, approval, hosts, services, sites, groups, .. } = self;
         let Self { parts, keys, source, .. } = self;
+        let moments = start.parse::<Timestamp>().ok().zip(end.parse().ok());
+        anyhow::ensure!(
+            moments.is_none_or(|(start, end): (_, Timestamp)| start < end),
+            "the end {end} is not after the start {start}; 2h means two hours ago, +2h in two hours"
+        );
         let body = json!({
             "id": id, "start": start, "end": end, "kind": kind, "approval": approval,
             "hosts": hosts, "services": services, "sites": sites, "groups": groups,

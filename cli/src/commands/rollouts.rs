@@ -27,11 +27,16 @@ impl Row for Rollout {
     const NAME: &'static str = "rollout in this time";
     const WHOLE: usize = 5;
     const HEADINGS: &'static [&'static str] =
-        &["change", "last", "hosts", "waves", "class", "part", "item", "not yet", "went back"];
+        &["change", "last", "hosts", "by wave", "class", "part", "item", "not yet", "went back"];
     const FIRST_LINE: usize = 5;
 
     fn cells(&self) -> Vec<String> {
         let waves: Vec<String> = self.waves.iter().map(|wave| wave.hosts.to_string()).collect();
+        let more = match self.more_items() {
+            0 => String::new(),
+            1 => " and 1 more item".to_owned(),
+            more => format!(" and {more} more items"),
+        };
         let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         vec![
             self.number.to_string(),
@@ -40,7 +45,7 @@ impl Row for Rollout {
             waves.join("+"),
             or_none(self.classes.join("+")),
             output::printable(&self.parts.join(", ")),
-            output::printable(self.item.as_ref().map_or("-", ItemKey::as_str)),
+            output::printable(self.item.as_ref().map_or("-", ItemKey::as_str)) + &more,
             or_none(names(&self.stragglers)),
             or_none(names(&self.went_back)),
         ]

@@ -55,6 +55,8 @@ pub struct ChangeSet {
     pub total: u64,
     /// Each host with the time it was reached, earliest first.
     pub hosts: Vec<(HostId, Timestamp)>,
+    /// When the last of its changes was seen.
+    pub last: Timestamp,
 }
 
 impl ChangeSet {
@@ -163,6 +165,7 @@ fn split(source: &SourceName, part: &PartName, units: Vec<(HostId, Unit)>) -> Ve
                 set.hosts.push((host.clone(), unit.at));
                 set.changes.extend(unit.changes);
                 set.total += unit.total;
+                set.last = set.last.max(unit.at);
             }
             None => {
                 reached.clear();
@@ -173,6 +176,7 @@ fn split(source: &SourceName, part: &PartName, units: Vec<(HostId, Unit)>) -> Ve
                     changes: unit.changes,
                     total: unit.total,
                     hosts: vec![(host.clone(), unit.at)],
+                    last: unit.at,
                 });
             }
         }
@@ -202,6 +206,7 @@ fn merge(rollouts: Vec<ChangeSet>) -> Vec<ChangeSet> {
                     last.parts.extend(set.parts);
                     last.changes.extend(set.changes);
                     last.total += set.total;
+                    last.last = last.last.max(set.last);
                 }
                 None => kept.push(set),
             }
@@ -299,6 +304,19 @@ mod tests {
             &[("a", 0, "files", "/x", 1, "opus"), ("a", 30, "packages", "sip", 1, "2.0")],
             &[(1, "files", &["a"], 1), (2, "packages", &["a"], 1)],
         );
+    }
+
+    #[test]
+    fn a_set_lasts_until_the_last_of_its_changes() {
+        let rows = [
+            ("a", 0, "files", "/x", 1, "opus"),
+            ("b", 1, "files", "/x", 1, "opus"),
+            ("a", 9, "files", "/y", 2, "g722"),
+            ("b", 10, "files", "/y", 2, "g722"),
+        ];
+        let found = sets(&rows);
+        assert_eq!((found.len(), found[0].total), (1, 4), "{found:?}");
+        assert_eq!(found[0].last, Timestamp::from_second(600).unwrap());
     }
 
     #[test]

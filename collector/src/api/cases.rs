@@ -1,13 +1,11 @@
 //! Cases in and out: what case systems post, and what is known of cases.
 
-use std::collections::BTreeMap;
 use std::io::{Cursor as Bytes, Read};
-use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::Uri;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -16,10 +14,10 @@ use super::speaker::speaks_for;
 use super::{Answer, Shared};
 use crate::auth::Person;
 use crate::config::{Mapper, Words};
+use crate::pass;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::body::Class;
 use crate::serve::case_intake;
-use crate::serve::state::Collector;
 use crate::store::{CaseFilter, CaseReading, CaseRecord, effective_limit};
 
 /// `POST /api/v1/cases`
@@ -137,59 +135,16 @@ pub async fn cases(State(collector): Shared, uri: Uri) -> Answer {
     Ok(answer::json(&json!({ "cases": found, "next": next })))
 }
 
-/// How far back words are looked at for those that mean nothing here, in hours: four weeks.
-const UNMAPPED_HOURS: i64 = 28 * 24;
-
 /// The most words told as unmapped.
 const UNMAPPED: usize = 1_000;
 
-/// Words that mean nothing by the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Unmapped {
-    /// `service` or `site`.
-    pub column: &'static str,
-    /// The source.
-    pub source: String,
-    /// The word.
-    pub word: String,
-    /// How many cases of the last four weeks have it.
-    pub cases: u64,
-}
-
-/// The words of the last four weeks that are no name of the configuration, the commonest first.
-///
-/// # Errors
-/// A [`Refusal`] when the store cannot be read.
-pub async fn unmapped_words(collector: &Arc<Collector>) -> Result<Vec<Unmapped>, Refusal> {
-    let mapper = collector.settings().config.mapper();
-    read(collector, move |store| {
-        let now = Timestamp::now();
-        let from = now.checked_sub(SignedDuration::from_hours(UNMAPPED_HOURS)).unwrap_or(now);
-        let mut counts: BTreeMap<(&'static str, String, String), u64> = BTreeMap::new();
-        for count in store.case_counts(from)? {
-            let words =
-                Words { service: count.service, site: count.site, category: count.category };
-            let mapped = mapper.map(&count.source, &words);
-            let unknown = [
-                ("service", words.service, mapper.knows_service(&mapped.service)),
-                ("site", words.site, mapper.knows_site(&mapped.site)),
-            ];
-            for (column, word, _) in unknown.into_iter().filter(|(_, _, known)| !known) {
-                *counts.entry((column, count.source.clone(), word)).or_default() += count.cases;
-            }
-        }
-        let unmapped = |((column, source, word), cases)| Unmapped { column, source, word, cases };
-        let mut all: Vec<Unmapped> = counts.into_iter().map(unmapped).collect();
-        all.sort_by_key(|word| std::cmp::Reverse(word.cases));
-        all.truncate(UNMAPPED);
-        Ok(all)
-    })
-    .await
-}
-
 /// `GET /api/v1/cases/unmapped`
 pub async fn unmapped(State(collector): Shared) -> Answer {
-    Ok(answer::json(&json!({ "unmapped": unmapped_words(&collector).await? })))
+    let mapper = collector.settings().config.mapper();
+    let words = read(&collector, move |store| {
+        Ok(pass::unmapped::unmapped(store, &mapper, Timestamp::now(), UNMAPPED)?)
+    });
+    Ok(answer::json(&json!({ "unmapped": words.await? })))
 }
 
 /// `GET /api/v1/cases/sources`

@@ -385,11 +385,10 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
     query.map(|query| query.0).map_err(|error| Refusal::malformed(error.body_text()))
 }
 
-/// A time as people and Grafana write it: RFC 3339, or milliseconds since 1970.
+/// A time as people and Grafana write it.
 pub(super) fn moment(text: &str) -> Result<Timestamp, Refusal> {
-    let by_number = text.parse().ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    by_number.or_else(|| text.parse().ok()).ok_or_else(|| {
-        let shown: String = text.chars().take(40).collect();
-        Refusal::malformed(format!("{shown:?} is neither an RFC 3339 time nor epoch milliseconds"))
+    crate::moment::parse(text, Timestamp::now()).ok_or_else(|| {
+        let (shown, forms): (String, _) = (text.chars().take(40).collect(), crate::moment::FORMS);
+        Refusal::malformed(format!("{shown:?} is not {forms}, nor milliseconds since 1970"))
     })
 }

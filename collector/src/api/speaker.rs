@@ -42,7 +42,8 @@ impl Spoken for ChangeSource {
 
 /// The source that `uri` names, or else the one named like the token of `person`, as `look_up`
 /// finds it, if `person` may speak for it: the token is of the source's own name, or the
-/// configuration says so. A request permits changes, so nobody speaks in another's name.
+/// configuration says so. A request permits changes, so nobody else speaks in another's name but
+/// who administers the collector, and could let any token.
 ///
 /// # Errors
 /// A [`Refusal`] for a name that no source can have, and for a token that may not.
@@ -57,12 +58,13 @@ pub(super) fn speaks_for<S: Spoken>(
         return Err(Refusal::malformed(format!("the name of a source {SOURCE_NAME_RULE}")));
     }
     let source = look_up(&name);
-    if person.is_local || person.name == name || source.tokens().contains(&person.name) {
+    let token = &person.name;
+    if person.is_local || person.is_admin || *token == name || source.tokens().contains(token) {
         return Ok(source);
     }
+    let table = S::TABLE;
     Err(Refusal::malformed(format!(
-        "the token {} may not speak for the source {name}; `tokens` of its [[{}]] says who",
-        person.name,
-        S::TABLE
+        "the token {token} may not speak for the source {name}: make a token named {name}, or add \
+         [[{table}]] name = \"{name}\" tokens = [\"{token}\"] to the collector's configuration"
     )))
 }

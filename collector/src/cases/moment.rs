@@ -1,9 +1,9 @@
 //! Times as case systems write them.
 //!
 //! `2026-11-22T13:00:00Z` (RFC 3339, with any offset and with fractions of a second, which are
-//! dropped) and `2026-11-22 13:00:00`, which says no offset and is read in a given zone. Written by
-//! hand because a million of them are read before anything else can begin. It does not guess at any
-//! other form: a day and a month that are swapped would be a wrong answer, not an error.
+//! dropped) and `2026-11-22 13:00:00`, which says no offset and is read in a given zone; either may
+//! leave out the seconds, as spreadsheets do. Written by hand because a million of them are read
+//! before anything else can begin. It does not guess at any other form: a day and a month that are swapped would be a wrong answer, not an error.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -22,9 +22,12 @@ const YEARS: std::ops::RangeInclusive<i64> = 1970..=2199;
 /// # Errors
 /// [`Why::NotATime`] or [`Why::FarTime`].
 pub fn parse_moment(text: &[u8], zone: &TimeZone) -> Result<i64, Why> {
-    let (stamp, rest) = text.split_at_checked(19).ok_or(Why::NotATime)?;
+    let to_the_second = text.get(16) == Some(&b':');
+    let length = if to_the_second { 19 } else { 16 };
+    let (stamp, rest) = text.split_at_checked(length).ok_or(Why::NotATime)?;
     let parts = Parts::of(stamp).ok_or(Why::NotATime)?;
-    let offset = offset(fraction(rest).ok_or(Why::NotATime)?).ok_or(Why::NotATime)?;
+    let rest = if to_the_second { fraction(rest).ok_or(Why::NotATime)? } else { rest };
+    let offset = offset(rest).ok_or(Why::NotATime)?;
     if !YEARS.contains(&parts.year) {
         return Err(Why::FarTime);
     }
@@ -52,7 +55,12 @@ impl Parts {
         else {
             return None;
         };
-        let [h1, h2, b':', m1, m2, b':', s1, s2] = rest else { return None };
+        let [h1, h2, b':', m1, m2, seconds @ ..] = rest else { return None };
+        let second = match seconds {
+            [] => 0,
+            [b':', s1, s2] => pair(*s1, *s2)?,
+            _ => return None,
+        };
         let year = pair(*y1, *y2)? * 100 + pair(*y3, *y4)?;
         let parts = Self {
             year,
@@ -60,7 +68,7 @@ impl Parts {
             day: pair(*d1, *d2)?,
             hour: pair(*h1, *h2)?,
             minute: pair(*m1, *m2)?,
-            second: pair(*s1, *s2)?,
+            second,
         };
         let valid = (1..=12).contains(&parts.month)
             && (1..=days(year, parts.month)).contains(&parts.day)

@@ -42,7 +42,7 @@ pub enum Why {
     #[error("is empty")]
     Empty,
     /// No time in either of the two forms.
-    #[error("is not a time such as 2026-11-22T13:00:00Z or 2026-11-22 13:00:00")]
+    #[error("is not a time such as 2026-11-22T13:00:00Z or 2026-11-22 13:00")]
     NotATime,
     /// A year that no case has.
     #[error("lies outside the years 1970 to 2199")]

@@ -49,11 +49,16 @@ fn a_time_is_read_in_either_form_and_in_no_other() {
     check("2026-11-22T13:00:00+01:00", Ok(1_795_348_800));
     check("2026-11-22t12:00:00.123456z", Ok(1_795_348_800));
     check("2016-12-31T23:59:60Z", Ok(1_483_228_800));
+    check("2026-11-22 12:00", Ok(1_795_348_800));
+    check("2026-11-22T13:00+01:00", Ok(1_795_348_800));
     for text in [
         "",
         "yesterday",
         "2026-11-22",
-        "2026-11-22T12:00",
+        "2026-11-22T12:0",
+        "2026-11-22T12:00.5",
+        "2026-11-22T12:00:5",
+        "2026-11-22T24:00",
         "2026-02-29T00:00:00Z",
         "2026-13-01T00:00:00Z",
         "2026-01-00T00:00:00Z",
@@ -76,6 +81,7 @@ fn a_time_without_offset_is_local_to_the_zone() {
         assert_eq!(found, parse_moment(utc.as_bytes(), &TimeZone::UTC).unwrap(), "{text}");
     };
     check("2026-07-01 12:00:00", "2026-07-01T10:00:00Z");
+    check("2026-07-01 12:00", "2026-07-01T10:00:00Z");
     check("2026-01-01 12:00:00", "2026-01-01T11:00:00Z");
     check("2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z");
     // The hour that is there twice is its first, the one that is not there comes after the gap.
@@ -110,7 +116,7 @@ fn a_bad_row_is_named_and_counted_and_the_others_are_taken() {
     );
     assert_eq!(read.stream.cases.len(), 2);
     assert_eq!((read.rows, read.refused.total), (7, 5));
-    let time = "is not a time such as 2026-11-22T13:00:00Z or 2026-11-22 13:00:00";
+    let time = "is not a time such as 2026-11-22T13:00:00Z or 2026-11-22 13:00";
     let site = "holds a space or an @, which separate names in a file of changes";
     assert_eq!(
         refusals(&read.refused),

@@ -181,6 +181,19 @@ fn a_rise_at_the_sites_a_rollout_reached_is_supported_and_comes_first() {
 }
 
 #[test]
+fn an_imported_history_is_never_a_suspect() {
+    let mut steps = rollout();
+    for step in &mut steps {
+        if let Step::Version(step) = step {
+            step.version.source = "imported_files".parse().unwrap();
+        }
+    }
+    let risen = Step::Cases(cases(3, |site| site < 4));
+    let (_, prepared, found) = said(&[steps, vec![risen, whole()]].concat());
+    assert!(prepared.input.candidates.is_empty() && found.is_empty(), "{found:#?}");
+}
+
+#[test]
 fn the_same_rise_everywhere_is_nobodys() {
     let risen = Step::Cases(cases(3, |_| true));
     let (_, _, found) = said(&[rollout(), vec![risen, whole()]].concat());

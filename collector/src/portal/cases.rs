@@ -10,11 +10,15 @@ use crate::analysis::correlate::Tier;
 use crate::analysis::service_levels::ServiceLevel;
 use crate::analysis::volume::{Bucket, CellKey};
 use crate::pass::levels::Desk;
+use crate::pass::unmapped::{Unmapped, unmapped};
 use crate::pass::volumes::{VolumeAsked, VolumesError, volumes};
 use crate::store::{FeedRecord, SuspectFilter, SuspectRecord};
 
 /// How many suspects the page shows: the best of them.
 const SUSPECTS: u32 = 50;
+
+/// The most words that mean nothing here that the page shows: the commonest of them.
+const UNMAPPED: usize = 20;
 
 /// The longest stretch of hours; a longer one is shown by days.
 const HOURLY: SignedDuration = SignedDuration::from_hours(8 * 24);
@@ -41,15 +45,18 @@ struct Page {
     suspects: Vec<SuspectRow>,
     levels: Vec<LevelRow>,
     feeds: Vec<FeedRow>,
+    /// Why nothing is held against changes, where nothing is.
+    waiting: String,
+    unmapped: Vec<Unmapped>,
     known: Option<Moment>,
 }
 
-/// Open cases of one service, team and priority, in the order of [`ServiceLevel::ALL`].
+/// Open cases of one service, team and priority, each level by its heading.
 struct LevelRow {
     service: String,
     team: String,
     priority: String,
-    counts: [u64; ServiceLevel::ALL.len()],
+    counts: Vec<(&'static str, u64)>,
     findings: String,
 }
 
@@ -89,10 +96,10 @@ struct FeedRow {
 /// [`PageError::Query`] for a field that cannot be, [`PageError::Store`] when the store fails.
 pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<String, PageError> {
     let until = frame.cases_known.unwrap_or(frame.now);
-    let to = query.moment("to")?.unwrap_or(until).min(until);
+    let to = query.moment("to", frame.now)?.unwrap_or(until).min(until);
     let back = |by| to.checked_sub(by).unwrap_or(Timestamp::UNIX_EPOCH);
     let week = SignedDuration::from_hours(7 * 24);
-    let from = query.moment("from")?.unwrap_or(back(week)).max(back(LONGEST));
+    let from = query.moment("from", frame.now)?.unwrap_or(back(week)).max(back(LONGEST));
     let hourly = to.duration_since(from) <= HOURLY;
     let (bucket, seconds) = if hourly { (Bucket::Hour, 3_600) } else { (Bucket::Day, 86_400) };
     let given = |field: &str| query.get(field).map(str::to_owned);
@@ -124,6 +131,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         ..SuspectFilter::default()
     };
     let suspects = store.suspects(&filter)?;
+    let feeds = store.case_feeds()?;
     let marks: Vec<Mark> = suspects.iter().map(mark).collect();
     let mut services: Vec<String> = frame.config.mapper().services().map(str::to_owned).collect();
     services.sort();
@@ -146,7 +154,9 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         chart: case_chart::draw(&rows, (from, seconds), &marks),
         above: above.collect(),
         suspects: suspects.iter().map(|suspect| row(suspect, frame)).collect(),
-        feeds: store.case_feeds()?.into_iter().map(|feed| feed_row(feed, frame)).collect(),
+        waiting: waiting(&feeds),
+        unmapped: unmapped(store, &frame.config.mapper(), frame.now, UNMAPPED)?,
+        feeds: feeds.into_iter().map(|feed| feed_row(feed, frame)).collect(),
         known: frame.cases_known.map(|known| Moment::new(known, frame.now)),
     };
     Ok(page.render()?)
@@ -160,10 +170,35 @@ fn level_rows(frame: &Frame, only: Option<&str>) -> Vec<LevelRow> {
             service: service.clone(),
             team: team.clone(),
             priority: priority.clone(),
-            counts: *counts,
+            counts: ServiceLevel::ALL.map(heading).into_iter().zip(*counts).collect(),
             findings: link::findings_of(service),
         };
     wanted.map(row).collect()
+}
+
+/// What the column of a level is called.
+fn heading(level: ServiceLevel) -> &'static str {
+    match level {
+        ServiceLevel::Due => "In time",
+        ServiceLevel::AtRisk => "At risk",
+        ServiceLevel::Breached => "Breached",
+        ServiceLevel::NoTarget => "No target",
+    }
+}
+
+/// Why nothing is held against changes yet.
+fn waiting(feeds: &[FeedRecord]) -> String {
+    let unread = feeds.iter().find(|feed| feed.last_good.is_none());
+    match (feeds, unread) {
+        ([], _) => "No source of cases is known yet, so nothing is held against changes. A \
+                    [[case_source]] folder or POST /api/v1/cases brings them."
+            .to_owned(),
+        (_, Some(feed)) => format!(
+            "The source {} has never been read to its end, so nothing is held against changes yet.",
+            feed.source
+        ),
+        (_, None) => "The first comparison with changes comes within a minute.".to_owned(),
+    }
 }
 
 fn mark(suspect: &SuspectRecord) -> Mark {

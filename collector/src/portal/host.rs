@@ -9,6 +9,7 @@ use super::findings::{FindingRow, finding_rows};
 use super::timeline::{Group, group};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, host_state, link};
 use crate::analysis::change::ChangeKind;
+use crate::config::Place;
 use crate::permits::Permits;
 use crate::standards::Standards;
 use crate::store::{ChangeFilter, FindingFilter, HostRecord, MAX_LIMIT};
@@ -21,7 +22,8 @@ const RECENT: u32 = 30;
 struct Page {
     style: &'static str,
     name: String,
-    kind: &'static str,
+    place: Place,
+    findings_of: String,
     state: &'static str,
     agent: String,
     usage: Option<String>,
@@ -86,10 +88,12 @@ pub(super) fn page(
         ..FindingFilter::default()
     };
     let events = store.events(Some(&id), RECENT)?.into_iter();
+    let place = frame.config.place(&id, record.kind);
     let page = Page {
         style: STYLE_PATH,
         name: id.to_string(),
-        kind: record.kind.as_str(),
+        findings_of: link::findings_of(&place.service),
+        place,
         state: host_state(&record, frame),
         agent: record.agent_version.clone(),
         usage: frame.agent.as_ref().map(usage),

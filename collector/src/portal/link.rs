@@ -6,6 +6,7 @@ use driftline_protocol::ids::{HostId, PartName, SourceName};
 use jiff::Timestamp;
 
 use super::PageError;
+use crate::moment;
 use crate::store::ChangeId;
 
 /// The fields of a query, decoded.
@@ -25,16 +26,18 @@ impl Query {
         self.0.get(field).map(String::as_str)
     }
 
-    /// A moment: RFC 3339, or milliseconds since 1970 as Grafana writes them into links.
+    /// A moment as people type it at `now`, and as Grafana writes it into links.
     ///
     /// # Errors
-    /// [`PageError::Query`] when it is neither.
-    pub fn moment(&self, field: &'static str) -> Result<Option<Timestamp>, PageError> {
+    /// [`PageError::Query`] when it is none.
+    pub fn moment(
+        &self,
+        field: &'static str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, PageError> {
         let Some(text) = self.get(field) else { return Ok(None) };
-        let milliseconds = || Timestamp::from_millisecond(text.parse().ok()?).ok();
-        let moment = text.parse().ok().or_else(milliseconds);
-        let rule = "a time such as 2026-11-22T13:00:00Z, or milliseconds since 1970";
-        moment.map(Some).ok_or(PageError::Query { field, rule })
+        let moment = moment::parse(text, now);
+        moment.map(Some).ok_or(PageError::Query { field, rule: moment::FORMS })
     }
 
     /// Any id.
@@ -48,6 +51,12 @@ impl Query {
     ) -> Result<Option<T>, PageError> {
         let Some(text) = self.get(field) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| PageError::Query { field, rule })
+    }
+
+    /// The address of this view without one field.
+    pub fn without(&self, path: &str, field: &str) -> String {
+        let fields = self.0.iter().filter(|(name, _)| *name != field);
+        address(path, fields.map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
     /// The address of this view with one field replaced.

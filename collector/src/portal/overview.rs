@@ -69,7 +69,7 @@ pub(super) fn page(
     let rows = hosts.iter().map(|host| HostRow {
         name: host.id.to_string(),
         link: link::host(&host.id),
-        kind: host.kind.as_str(),
+        kind: frame.config.place(&host.id, host.kind).kind.as_str(),
         state: host_state(host, frame),
         seen: Moment::new(host.last_seen, frame.now),
         open: on(&host.id),

@@ -27,6 +27,7 @@ struct Row {
     rollout: Rollout,
     link: String,
     item: String,
+    more: String,
     parts: String,
     from: Moment,
     to: Moment,
@@ -40,8 +41,8 @@ struct Row {
 /// # Errors
 /// [`PageError::Query`] for a field that cannot be, [`PageError::Store`] when the store fails.
 pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<String, PageError> {
-    let to = query.moment("to")?.unwrap_or(frame.now);
-    let from = query.moment("from")?;
+    let to = query.moment("to", frame.now)?.unwrap_or(frame.now);
+    let from = query.moment("from", frame.now)?;
     let from = from.unwrap_or_else(|| to.checked_sub(LOOK_BACK).unwrap_or(to));
     let (found, left_out) = rollouts(store, (from, to), SHOWN)?;
     let page = Page {
@@ -59,6 +60,11 @@ fn row(rollout: Rollout, frame: &Frame) -> Row {
     Row {
         link: format!("/changes/{}", rollout.number),
         item: rollout.item.as_ref().map_or_else(|| "the whole part".to_owned(), readable_key),
+        more: match rollout.more_items() {
+            0 => String::new(),
+            1 => "and 1 more item".to_owned(),
+            more => format!("and {more} more items"),
+        },
         parts: rollout.parts.join(", "),
         from: Moment::new(rollout.from, frame.now),
         to: Moment::new(rollout.to, frame.now),

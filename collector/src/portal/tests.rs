@@ -314,8 +314,8 @@ fn every_link_of_every_page_leads_to_a_page() {
     while let Some(address) = todo.pop() {
         let address = address.split('#').next().unwrap_or_default().to_owned();
         let elsewhere = address.starts_with("https://");
-        if address.is_empty() || elsewhere || address == STYLE_PATH || !done.insert(address.clone())
-        {
+        let asset = [STYLE_PATH, ICON_PATH].contains(&address.as_str());
+        if address.is_empty() || elsewhere || asset || !done.insert(address.clone()) {
             continue;
         }
         let html = get(&store, &address).unwrap_or_else(|e| panic!("{address} leads nowhere: {e}"));
@@ -374,6 +374,62 @@ fn a_query_that_cannot_be_is_refused_with_what_it_should_be() {
     for address in ["/hosts/none", "/changes/99", "/hosts/sbc1/none", "/x"] {
         assert!(matches!(get(&store, address), Err(PageError::NotFound { .. })), "{address}");
     }
+}
+
+#[test]
+fn a_field_that_cannot_be_read_leaves_the_others_as_they_were() {
+    let query = Query::parse("host=sbc1&from=soon");
+    let error = get(&fleet(), "/timeline?host=sbc1&from=soon").unwrap_err();
+    let html = error_page(&error, ("/timeline", &query));
+    assert!(html.contains("One field cannot be read"), "{html}");
+    assert!(html.contains("href=\"/timeline?host=sbc1\""), "{html}");
+}
+
+#[test]
+fn the_navigation_marks_the_page_one_is_on() {
+    for path in ["/", "/cases", "/rollouts", "/rules", "/outliers", "/service-paths"] {
+        let html = get(&fleet(), path).unwrap();
+        let marked = format!("<a href=\"{path}\" aria-current=\"page\">");
+        assert_eq!(html.matches("aria-current").count(), 1, "{path}");
+        assert!(html.contains(&marked), "{path}");
+    }
+}
+
+#[test]
+fn every_cell_of_a_table_names_its_column() {
+    let paths = ["/", "/hosts/sbc1", "/hosts/sbc1/files", "/timeline", "/cases", "/requests"];
+    for path in paths {
+        let html = get(&fleet(), path).unwrap();
+        let cells = html.matches("<td").count();
+        assert!(cells > 0, "{path} has no table");
+        assert_eq!(
+            html.matches("<td data-label=").count() + html.matches("\" data-label=").count(),
+            cells,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn before_the_first_comparison_the_page_says_what_is_waited_for() {
+    let shown = |store: &Memory| {
+        let frame = Frame { cases_known: None, ..frame() };
+        cases::page(store, &frame, &Query::parse("")).unwrap()
+    };
+    assert!(shown(&Memory::new()).contains("No source of cases is known yet"));
+    let mut store = fleet();
+    assert!(shown(&store).contains("The source desk has never been read to its end"));
+    let whole = CaseReading { good_through: Some(at(EARLIER)), ..reading() };
+    store.apply(&[Step::CaseReading(whole)]).unwrap();
+    assert!(shown(&store).contains("The first comparison with changes comes within a minute."));
+}
+
+#[test]
+fn a_form_takes_a_day_and_a_time_back_from_now() {
+    let store = fleet();
+    let (early, late) = ("from=2026-11-22&to=%2B1h", "from=-10m");
+    assert!(get(&store, &format!("/timeline?{early}")).unwrap().contains("/hosts/sbc1"));
+    assert!(get(&store, &format!("/timeline?{late}")).unwrap().contains("No change matches."));
 }
 
 #[test]
@@ -457,7 +513,7 @@ fn first_day() -> Memory {
 #[test]
 fn on_the_first_day_what_is_misconfigured_stands_among_the_first_ten() {
     let html = get(&first_day(), "/outliers").unwrap();
-    let rows: Vec<&str> = html.split("<tr><td>").skip(1).take(10).collect();
+    let rows: Vec<&str> = html.split("<tr><td ").skip(1).take(10).collect();
     for (host, key) in [
         ("pbx-03", "codec"),
         ("pbx-07", "dscp"),
@@ -501,6 +557,23 @@ fn findings_of_a_service_are_those_of_the_hosts_behind_it() {
     };
     assert!(shown("voice").contains("/hosts/sbc1"));
     assert!(shown("queues").contains("Nothing is open."));
+}
+
+#[test]
+fn pages_say_the_kind_and_place_that_the_configuration_gives() {
+    let store = fleet();
+    let text = "[[host]]\nname='sbc*'\nkind='cloud'\nsite='vienna'\nteam='edge'\nservice='voice'";
+    let config = crate::config::load::parse("t", text).unwrap();
+    let frame = Frame { config: config.into(), ..frame() };
+    let shown = |path: &str| {
+        let standards = Standards::default();
+        respond((&store, &standards), &frame, path, &Query::parse("")).unwrap()
+    };
+    assert!(shown("/").contains(">cloud</td>"), "{}", shown("/"));
+    let page = shown("/hosts/sbc1");
+    for told in ["<dd>cloud</dd>", "<dd>vienna</dd>", "<dd>edge</dd>", ">voice</a></dd>"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
 }
 
 #[test]

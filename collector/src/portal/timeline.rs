@@ -75,8 +75,8 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         part: query.id::<PartName>("part", "the name of a file or table")?,
         kinds: kinds(query)?,
         classes: classes(query)?,
-        from: query.moment("from")?,
-        to: query.moment("to")?,
+        from: query.moment("from", frame.now)?,
+        to: query.moment("to", frame.now)?,
         before: query.id::<i64>("before", "the number of a change")?.map(ChangeId),
         limit: DEFAULT_LIMIT,
     };

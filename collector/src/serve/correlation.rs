@@ -25,6 +25,10 @@ use crate::writer::{Reads, WriteError};
 /// How many suspects are made durable together.
 const GROUP: usize = 200;
 
+/// How often is looked while no pass came to anything: the first cases of a new source wait no
+/// longer, and a look that finds nothing new costs a few rows.
+const UNTIL_THE_FIRST: Duration = Duration::from_secs(20);
+
 /// The chance that a quiet hour of a service is above its bound: once in six weeks.
 pub const ALPHA: f64 = 0.001;
 
@@ -105,11 +109,13 @@ pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<
     };
     // The first soon after the start, so that pages need not wait for the second.
     let mut wait = every(&collector).min(Duration::from_secs(5));
+    let soon = |collector: &Collector| every(collector).min(UNTIL_THE_FIRST);
     while goes_on(&mut stopped, wait).await {
         if let Err(error) = once(&collector, &mut last).await {
             tracing::warn!(%error, "changes could not be held against cases; tried again");
         }
-        wait = every(&collector);
+        let came = collector.correlated.get().is_some();
+        wait = if came { every(&collector) } else { soon(&collector) };
     }
 }
 

@@ -22,7 +22,7 @@ use crate::analysis::probes::{PROBES, Probe};
 use crate::ingest::{FleetView, Liveness};
 use crate::metrics::{self, View};
 use crate::permits::Permits;
-use crate::portal::PageError;
+use crate::portal::{PageError, Query};
 use crate::probed;
 use crate::store::Scope;
 
@@ -107,7 +107,8 @@ pub async fn nothing(headers: HeaderMap, uri: Uri) -> Response<Body> {
     let accepted = headers.get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
     let by_a_person = accepted.is_some_and(|accepted| accepted.contains("text/html"));
     if by_a_person && !uri.path().starts_with("/api/") {
-        let mut page = portal::refused(&PageError::NotFound { what: "page" });
+        let mut page =
+            portal::refused(&PageError::NotFound { what: "page" }, ("/", &Query::default()));
         page.extensions_mut().insert(ProblemCode::NotFound);
         return page;
     }

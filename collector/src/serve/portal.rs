@@ -26,6 +26,7 @@ type Shared = State<Arc<Collector>>;
 pub(super) fn router() -> Router<Arc<Collector>> {
     Router::new()
         .route(portal::STYLE_PATH, get(style))
+        .route(portal::ICON_PATH, get(icon))
         .route("/", get(page))
         .route("/hosts/{host}", get(page))
         .route("/hosts/{host}/{source}", get(page))
@@ -51,6 +52,15 @@ async fn style() -> impl IntoResponse {
     (headers, portal::STYLE)
 }
 
+async fn icon() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "image/svg+xml"),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, portal::ICON)
+}
+
 async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<Response, Refusal> {
     collector.person(&headers, Scope::Read)?;
     let settings = collector.settings();
@@ -70,13 +80,14 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
     let drawn = tokio::task::spawn_blocking(move || {
         let query = Query::parse(uri.query().unwrap_or_default());
         let source = (&*collector.read, &*settings.standards);
-        portal::respond(source, &frame, uri.path(), &query)
+        let drawn = portal::respond(source, &frame, uri.path(), &query);
+        drawn.map_err(|error| refused(&error, (uri.path(), &query)))
     });
     let drawn = drawn.await;
     drop(turn);
     Ok(match drawn.map_err(|_| Refusal::failed())? {
         Ok(html) => (StatusCode::OK, security(), Html(html)).into_response(),
-        Err(error) => refused(&error),
+        Err(refused) => refused,
     })
 }
 
@@ -111,8 +122,8 @@ async fn say(
 }
 
 /// The page that says why there is no page.
-pub(super) fn refused(error: &PageError) -> Response {
-    (status(error), security(), Html(portal::error_page(error))).into_response()
+pub(super) fn refused(error: &PageError, asked: (&str, &Query)) -> Response {
+    (status(error), security(), Html(portal::error_page(error, asked))).into_response()
 }
 
 fn status(error: &PageError) -> StatusCode {

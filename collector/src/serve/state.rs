@@ -185,7 +185,7 @@ impl Collector {
         let public = self.settings().config.public_url.clone();
         browser::check_name(headers, self.address, public.as_deref())
             .map_err(Refusal::malformed)?;
-        Ok(Person { name: "loopback".into(), is_local: true })
+        Ok(Person { name: "loopback".into(), is_local: true, is_admin: false })
     }
 
     /// The person who may change something.

@@ -201,7 +201,8 @@ async fn a_token_approves_in_no_other_systems_name() {
     let memory = Memory::new();
     let (token, record) =
         auth::make("itsm", Scope::ChangeRequests, 1, jiff::Timestamp::now()).unwrap();
-    memory.clone().apply(&[Step::Token(record)]).unwrap();
+    let (admin, of_admin) = auth::make("boss", Scope::Admin, 1, jiff::Timestamp::now()).unwrap();
+    memory.clone().apply(&[Step::Token(record), Step::Token(of_admin)]).unwrap();
     let named = |config: &mut Config| {
         let shared = crate::config::ChangeSource::named("shared");
         config.change_sources =
@@ -220,5 +221,12 @@ async fn a_token_approves_in_no_other_systems_name() {
     ] {
         let path = format!("/api/v1/change-requests{source}");
         assert_eq!(world.post(&path, &token, &body).await.status(), expect, "{source}");
+    }
+    let refused = world.post("/api/v1/change-requests?source=hr", &token, &body).await;
+    let told = refused.text().await.unwrap();
+    assert!(told.contains("make a token named hr, or add [[change_source]] name"), "{told}");
+    for source in ["?source=cli", "?source=shared"] {
+        let path = format!("/api/v1/change-requests{source}");
+        assert_eq!(world.post(&path, &admin, &body).await.status(), StatusCode::OK, "{source}");
     }
 }
