@@ -142,7 +142,8 @@ impl Keys {
                 | Step::Outcome(_)
                 | Step::ChangeRequests(_)
                 | Step::Reconsidered(_)
-                | Step::Judged(_) => {}
+                | Step::Judged(_)
+                | Step::Weighed(_) => {}
             }
         }
     }

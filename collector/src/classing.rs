@@ -46,7 +46,8 @@ const PAST: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// The most changes of one host that are looked at as the past, the newest ones.
 const PAST_MOST: usize = 20_000;
 
-const SEMANTIC: [ChangeKind; 4] =
+/// The kinds of changes that mean something.
+pub(crate) const SEMANTIC: [ChangeKind; 4] =
     [ChangeKind::Added, ChangeKind::Removed, ChangeKind::Modified, ChangeKind::Moved];
 
 /// What one pass came to.
@@ -169,7 +170,7 @@ fn judge_all(
 }
 
 /// Whether the site tells of intent at all.
-fn is_told(store: &dyn Reads, config: &Config) -> Result<bool, StoreError> {
+pub(crate) fn is_told(store: &dyn Reads, config: &Config) -> Result<bool, StoreError> {
     let configured = !config.change_windows.is_empty()
         || !config.blackouts.is_empty()
         || !config.change_sources.is_empty();
@@ -414,4 +415,4 @@ fn keeps(before: &Decision, next: &Decision) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

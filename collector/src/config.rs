@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     /// Every field, as it begins its line in the sample file.
-    const FIELDS: [&str; 70] = [
+    const FIELDS: [&str; 71] = [
         "listen =",
         "public_url =",
         "state_dir =",
@@ -248,6 +248,7 @@ mod tests {
         "late_hours =",
         "emergency_hours =",
         "revert_days =",
+        "settle_hours =",
         "packages =",
         "[[change_source]]",
         "[[change_window]]",

@@ -31,6 +31,8 @@ pub mod auth;
 
 pub mod tls;
 
+pub mod weighing;
+
 pub mod classing;
 
 pub mod pass;

@@ -75,13 +75,17 @@ pub enum Mutant {
     BlackoutsDoNotCount,
     /// Collector. *Noise is learned, not guessed*: a value that came back once is flapping.
     OneTurnIsFlapping,
+    /// Collector. *Drift that was meant wakes nobody*: whatever opened a drift, it asks for somebody.
+    DriftIsAlwaysLoud,
+    /// Collector. *Drift that nobody meant wakes somebody*: the first change explains what follows.
+    OldIntentExplainsNewDrift,
     /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
     EveryChangeIsSupported,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -114,6 +118,8 @@ impl Mutant {
         Self::EveryRequestIsApproved,
         Self::BlackoutsDoNotCount,
         Self::OneTurnIsFlapping,
+        Self::DriftIsAlwaysLoud,
+        Self::OldIntentExplainsNewDrift,
         Self::EveryChangeIsSupported,
     ];
 
@@ -152,6 +158,8 @@ impl Mutant {
             Self::EveryRequestIsApproved => "every_request_is_approved",
             Self::BlackoutsDoNotCount => "blackouts_do_not_count",
             Self::OneTurnIsFlapping => "one_turn_is_flapping",
+            Self::DriftIsAlwaysLoud => "drift_is_always_loud",
+            Self::OldIntentExplainsNewDrift => "old_intent_explains_new_drift",
             Self::EveryChangeIsSupported => "every_change_is_supported",
         }
     }

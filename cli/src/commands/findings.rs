@@ -1,6 +1,6 @@
 //! `driftline findings`: what is open. Asked with `--check`, something open is exit code 1.
 
-use driftline_collector::analysis::finding::Status;
+use driftline_collector::analysis::finding::FindingKind;
 use driftline_collector::store::FindingRecord;
 use driftline_protocol::item::ItemKey;
 use serde::{Deserialize, Serialize};
@@ -15,30 +15,37 @@ pub(crate) struct Findings {
     /// Only of this host.
     #[arg(long, default_value = "")]
     host: String,
-    /// Those that ended, and those an exception permits, as well.
+    /// Those that ended, those an exception permits, and what was meant or is noise, as well.
     #[arg(long)]
     all: bool,
+    /// Only of these classes, separated by commas, such as expected,flapping; those that were meant
+    /// or are noise as well.
+    #[arg(long, default_value = "")]
+    class: String,
     /// Exit with 1 when anything is open.
     #[arg(long)]
     check: bool,
 }
 
-/// A finding, and the exception that permits it.
+/// A finding, what was meant by it, and the exception that permits it.
 #[derive(Serialize, Deserialize)]
 struct Shown {
     #[serde(flatten)]
     record: FindingRecord,
+    class: String,
+    /// Whether somebody should look at it.
+    asks: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     excepted_by: Option<String>,
 }
 
 impl Row for Shown {
     const NAME: &'static str = "finding is open";
-    const WHOLE: usize = 3;
+    const WHOLE: usize = 4;
     const HEADINGS: &'static [&'static str] =
-        &["severity", "kind", "host", "part", "item", "agreed", "now", "since"];
+        &["severity", "kind", "class", "host", "part", "item", "agreed", "now", "since"];
 
-    const FIRST_LINE: usize = 4;
+    const FIRST_LINE: usize = 5;
 
     fn cells(&self) -> Vec<String> {
         let finding = &self.record.finding;
@@ -47,6 +54,10 @@ impl Row for Shown {
             match &finding.id.rule {
                 Some(rule) => rule.to_string(),
                 None => finding.id.kind.as_str().to_owned(),
+            },
+            match finding.id.kind {
+                FindingKind::Drift => self.class.clone(),
+                FindingKind::Deviation | FindingKind::Discrepancy => "-".to_owned(),
             },
             finding.id.host.to_string(),
             output::printable(finding.id.part.as_str()),
@@ -62,20 +73,31 @@ impl Findings {
     /// Runs the command.
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
         let open = if self.all { "false" } else { "true" };
-        let query = [("host", self.host.as_str()), ("open", open), ("limit", "10000")];
+        let mut query = vec![("host", self.host.as_str()), ("open", open), ("limit", "10000")];
+        if !self.class.is_empty() {
+            query.push(("class", &self.class));
+        }
         let mut findings: Vec<Shown> = client.list("findings", &query).await?;
-        let open = |shown: &Shown| shown.record.finding.status == Status::Open;
-        let found = findings.iter().any(|shown| open(shown) && shown.excepted_by.is_none());
-        if !self.all {
-            let before = findings.len();
-            findings.retain(|shown| shown.excepted_by.is_none());
-            let permitted = before - findings.len();
-            if permitted > 0 {
-                let text = format!("{permitted} more are permitted by exceptions; see --all");
-                eprintln_message(&text);
+        let found = findings.iter().any(|shown| shown.asks);
+        if !self.all && self.class.is_empty() {
+            let permitted = leave_out(&mut findings, |shown| shown.excepted_by.is_some());
+            let quiet = leave_out(&mut findings, |shown| !shown.asks);
+            for (many, why) in
+                [(permitted, "are permitted by exceptions"), (quiet, "were meant or are noise")]
+            {
+                if many > 0 {
+                    eprintln_message(&format!("{many} more {why}; see --all"));
+                }
             }
         }
         output::print(output, &findings)?;
         Ok(if self.check && found { Verdict::Found } else { Verdict::Fine })
     }
+}
+
+/// Leaves out what `is_out`; says how many that were.
+fn leave_out(findings: &mut Vec<Shown>, is_out: impl Fn(&Shown) -> bool) -> usize {
+    let before = findings.len();
+    findings.retain(|shown| !is_out(shown));
+    before - findings.len()
 }

@@ -21,6 +21,7 @@ pub mod past;
 pub mod request;
 pub mod scope;
 pub mod transaction;
+pub mod weigh;
 pub mod window;
 
 #[cfg(test)]
@@ -94,6 +95,12 @@ impl ChangeClass {
             Self::Reverted => "reverted",
             Self::Flapping => "flapping",
         }
+    }
+
+    /// Whether a drift it led to is nobody's to look at: it was meant, or it is noise. What an
+    /// exception permitted is not among them, since an exception ends.
+    pub fn is_quiet(self) -> bool {
+        matches!(self, Self::Expected | Self::Emergency | Self::Flapping)
     }
 
     /// Whether somebody who may say so wanted it.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::{Answer, Shared};
 use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::ChangeClass;
+use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::{FindingKind, Status};
 use crate::ingest::HostView;
 use crate::metrics;
@@ -253,6 +254,7 @@ pub async fn change(State(collector): Shared, Path(id): Path<String>) -> Answer 
 struct FindingsQuery {
     host: Option<HostId>,
     kind: Option<FindingKind>,
+    class: Option<String>,
     #[serde(default)]
     open: bool,
     after: Option<String>,
@@ -262,9 +264,10 @@ struct FindingsQuery {
 
 /// `GET /api/v1/findings`
 pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
-    let FindingsQuery { host, kind, open, after, limit } = query(&uri)?;
+    let FindingsQuery { host, kind, class, open, after, limit } = query(&uri)?;
     let after = after.map(|text| place(&text)).transpose()?;
-    let filter = FindingFilter { host, kind, open_only: open, number: None, after, limit };
+    let classes = class.map(|text| finding_classes(&text)).transpose()?.unwrap_or_default();
+    let filter = FindingFilter { host, kind, open_only: open, classes, number: None, after, limit };
     let standards = collector.settings().standards;
     let findings = read(&collector, move |store| {
         known_if_named(store, filter.host.as_ref())?;
@@ -278,11 +281,22 @@ pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
     Ok(answer::json(&json!({ "findings": findings, "more": full, "next": next })))
 }
 
-/// A finding and the exception that permits it.
+fn finding_classes(text: &str) -> Result<Vec<FindingClass>, Refusal> {
+    let class = |word: &str| {
+        let found = FindingClass::all().find(|class| class.as_str() == word);
+        found.ok_or_else(|| Refusal::malformed(format!("{word:?} is no class of a finding")))
+    };
+    text.split(',').take(FindingClass::COUNT).map(class).collect()
+}
+
+/// A finding, its class in a word, and the exception that permits it.
 #[derive(Serialize)]
 struct PermittedFinding {
     #[serde(flatten)]
     record: FindingRecord,
+    class: &'static str,
+    /// Whether somebody should look: it is open, not permitted, neither meant nor noise.
+    asks: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     excepted_by: Option<String>,
 }
@@ -297,7 +311,9 @@ fn permitted(
         let open = record.finding.status == Status::Open;
         let by = if open { permits.of(&record.finding)? } else { None };
         let excepted_by = by.map(|exception| exception.name.clone());
-        all.push(PermittedFinding { record, excepted_by });
+        let class = record.class();
+        let asks = open && excepted_by.is_none() && !class.is_quiet();
+        all.push(PermittedFinding { record, class: class.as_str(), asks, excepted_by });
     }
     Ok(all)
 }

@@ -147,6 +147,7 @@ pub const ROUTES: &[Route] = &[
         query: &[
             HOST,
             ("kind", "drift or deviation"),
+            ("class", "only of these classes, separated by commas; none and unjudged as well"),
             ("open", "true: only those that hold"),
             AFTER,
             LIMIT,

@@ -3,12 +3,13 @@
 use askama::Template;
 use driftline_protocol::ids::HostId;
 
-use super::value::{readable_key, sides};
+use super::value::{class_words, readable_key, sides};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
+use crate::analysis::classify::weigh::{FindingClass, Meant};
 use crate::analysis::finding::{Finding, Resolution, Status};
 use crate::permits::Permits;
 use crate::standards::Standards;
-use crate::store::{FindingFilter, FindingRecord, MAX_LIMIT};
+use crate::store::{ChangeId, FindingFilter, FindingRecord, MAX_LIMIT};
 
 /// One finding as a row of a table.
 pub(super) struct FindingRow {
@@ -38,6 +39,22 @@ pub(super) struct FindingRow {
     pub since: Moment,
     /// Open, or how it ended.
     pub status: String,
+    /// What was meant by the change that led to it, once that was judged.
+    pub meant: Option<MeantRow>,
+    /// What is looked at last: what was meant or is noise, and then what somebody permits.
+    pub rank: u8,
+}
+
+/// What was meant by the change that led to a finding.
+pub(super) struct MeantRow {
+    /// Its class, of the style sheet too.
+    pub class: &'static str,
+    /// The same in words for people.
+    pub words: String,
+    /// The rule that gave the class, in a sentence.
+    pub because: String,
+    /// That change's page; empty where none is on record.
+    pub change_link: String,
 }
 
 #[derive(Template)]
@@ -64,11 +81,11 @@ pub(super) fn finding_rows(
         let open = record.finding.status == Status::Open;
         if let Some(by) = permits.of(&record.finding)?.filter(|_| open) {
             row.status = format!("excepted by {}", by.name);
+            row.rank = 2;
         }
         rows.push(row);
     }
-    // What somebody permitted stands behind what nobody did.
-    rows.sort_by_key(|row| row.status.starts_with("excepted"));
+    rows.sort_by_key(|row| row.rank);
     Ok(rows)
 }
 
@@ -97,6 +114,18 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
             Status::Resolved { by: Resolution::Withdrawn, .. } => "rule withdrawn",
         }
         .to_owned(),
+        meant: record.meant.as_ref().map(|meant| meant_row(meant, record.class())),
+        rank: u8::from(record.class().is_quiet()),
+    }
+}
+
+fn meant_row(meant: &Meant, class: FindingClass) -> MeantRow {
+    let change = meant.change.map(|number| link::change(ChangeId(number)));
+    MeantRow {
+        class: meant.decision.class.map_or("unclassed", |_| class.as_str()),
+        words: class_words(meant.decision.class),
+        because: meant.decision.says.clone(),
+        change_link: change.unwrap_or_default(),
     }
 }
 

@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::records::{ChangeId, ChangeRecord};
+use super::records::{ChangeId, ChangeRecord, FindingRecord};
 use super::{Cursor, StoreError};
 use crate::analysis::classify::Classified;
 use crate::analysis::classify::request::ChangeRequest;
+use crate::analysis::classify::weigh::Meant;
+use crate::analysis::finding::FindingId;
 
 /// A change request as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +67,17 @@ pub struct Judgement {
     pub classified: Classified,
 }
 
+/// What one open drift was found to be made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weighing {
+    /// The drift.
+    pub finding: FindingId,
+    /// Since when it was open as it was looked at; one that opened anew since then is not meant.
+    pub opened: Timestamp,
+    /// What it is; `None` leaves it as it is, until a change of it is judged.
+    pub meant: Option<Meant>,
+}
+
 /// What pages, queries and the judging of changes ask about intent.
 pub trait ReadIntent: Send + Sync {
     /// Change requests, the one that ends last first, then by number.
@@ -78,4 +91,8 @@ pub trait ReadIntent: Send + Sync {
 
     /// Changes that nobody has judged yet, by number.
     fn unjudged(&self, limit: u32) -> Result<Vec<ChangeRecord>, StoreError>;
+
+    /// Open drift that is to be weighed: it opened, or a change of its part was judged, since it
+    /// was, or it was noise that ends by `now`. By number.
+    fn to_weigh(&self, now: Timestamp, limit: u32) -> Result<Vec<FindingRecord>, StoreError>;
 }

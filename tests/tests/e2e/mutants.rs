@@ -9,7 +9,7 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::MUTANT;
 
 /// A program, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 29] = [
+const MUTANTS: [Mutant; 31] = [
     // Invariant 5: acknowledge only after durable.
     (
         COLLECTOR,
@@ -45,6 +45,16 @@ const MUTANTS: [Mutant; 29] = [
         COLLECTOR,
         "one_turn_is_flapping",
         "intent::a_value_that_came_back_once_is_reverted_and_not_yet_noise",
+    ),
+    (
+        COLLECTOR,
+        "drift_is_always_loud",
+        "intent::drift_asks_for_a_person_only_where_nobody_meant_it",
+    ),
+    (
+        COLLECTOR,
+        "old_intent_explains_new_drift",
+        "intent::drift_asks_for_a_person_only_where_nobody_meant_it",
     ),
     // Invariant 3: cosmetic is not drift.
     (

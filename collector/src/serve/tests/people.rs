@@ -1,5 +1,7 @@
 //! What people and foreign pages meet.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -52,11 +54,22 @@ async fn a_drift_from_an_approved_state_is_told_everywhere_alike() {
     assert_eq!(findings["findings"].as_array().unwrap().len(), 1);
     let number = &findings["findings"][0]["number"];
     let one: Value = json_of(&world, &format!("/api/v1/findings/{number}")).await;
-    assert_eq!(one, findings["findings"][0]);
-    let (_, text) = world.get("/metrics").await;
-    let open = text.lines().filter(|line| line.starts_with("driftline_drift_open{host=\"sbc-1\""));
-    let open: f64 = open.map(|l| l.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum();
-    assert_eq!(open, 1.0);
+    assert_eq!((&one["number"], &one["host"]), (number, &findings["findings"][0]["host"]));
+    // It counts once its change was judged, and has a class of its own until then.
+    let counted = async {
+        loop {
+            let (_, text) = world.get("/metrics").await;
+            let sum = |of: &str| -> f64 {
+                let lines = text.lines().filter(|line| line.starts_with(of));
+                lines.map(|l| l.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+            };
+            assert_eq!(sum("driftline_drift_by_class{"), 1.0);
+            if sum("driftline_drift_open{host=\"sbc-1\"") == 1.0 {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), counted).await.expect("drift is judged");
     let snapshot: Value = json_of(&world, "/api/v1/hosts/sbc-1/snapshot").await;
     assert!(snapshot.to_string().contains("opus"), "{snapshot}");
 }

@@ -22,6 +22,7 @@ use crate::analysis::cases::{Candidate, Exposure};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
 use crate::analysis::classify::scope::{IntentScope, Level};
+use crate::analysis::classify::weigh::{FindingClass, Meant};
 use crate::analysis::classify::{ChangeClass, Classified, Decision, RuleKind};
 use crate::analysis::correlate::Tier;
 use crate::analysis::exceptions::{Ended, Exception, ExceptionScope};
@@ -312,7 +313,22 @@ fn intents() -> impl Strategy<Value = Step> {
         vec((1..4i64, 1..4i64), 1..3).prop_map(Step::Reconsidered),
         vec(judged.prop_map(|(change, class, at)| judgement(change, class, at)), 1..6)
             .prop_map(Step::Judged),
+        vec(weighings(), 1..6).prop_map(Step::Weighed),
     ]
+}
+
+fn weighings() -> impl Strategy<Value = Weighing> {
+    let meant = (proptest::option::of(0..10usize), proptest::option::of(0..20i64));
+    let of = (0..2usize, 0..3usize, 0..1u8, 0..20i64);
+    (of, proptest::option::of(meant)).prop_map(|(of, meant)| Weighing {
+        finding: finding(of).id,
+        opened: second(of.3),
+        meant: meant.map(|(class, settles)| Meant {
+            decision: judgement(1, class, 1).classified.decision,
+            change: Some(1),
+            settles_at: settles.map(second),
+        }),
+    })
 }
 
 fn suspect(key: u8, at: i64, pass: i64, tier: usize) -> SuspectRecord {
@@ -594,6 +610,7 @@ fn all_intents(store: &impl ReadIntent) -> Vec<String> {
         .collect();
     all.push(format!("{:#?}", store.to_reconsider(2).unwrap()));
     all.push(format!("{:#?}", store.unjudged(4).unwrap()));
+    all.push(format!("{:#?}", store.to_weigh(second(9), 100).unwrap()));
     all
 }
 
@@ -623,6 +640,10 @@ fn finding_filters() -> Vec<FindingFilter> {
         FindingFilter { host: Some(host(1)), ..none() },
         FindingFilter { kind: Some(FindingKind::Deviation), open_only: true, ..none() },
         FindingFilter { number: Some(2), ..none() },
+        FindingFilter {
+            classes: vec![FindingClass::Unjudged, FindingClass::Of(ChangeClass::Early)],
+            ..none()
+        },
         FindingFilter { after: Some(Cursor { at: second(9), number: 2 }), ..none() },
     ]
 }
