@@ -10,6 +10,7 @@ pub(crate) mod exception;
 pub(crate) mod findings;
 pub(crate) mod host;
 pub(crate) mod hosts;
+pub(crate) mod ignores;
 pub(crate) mod import;
 mod input;
 pub(crate) mod outliers;

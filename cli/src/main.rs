@@ -57,6 +57,8 @@ enum Command {
     Suspects(commands::suspects::Suspects),
     /// List the rules hosts are held to.
     Rules,
+    /// List what asks for nobody: items that change by themselves, and everyday work.
+    Ignores,
     /// List what is odd among hosts that should be alike; needs no baseline and no rule.
     Outliers(commands::outliers::Outliers),
     /// Agree to the present state of a host.
@@ -136,6 +138,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Request(command) => command.run(&client()?, output).await,
         Command::Suspects(suspects) => suspects.run(&client()?, output).await,
         Command::Rules => commands::rules::run(&client()?, output).await,
+        Command::Ignores => commands::ignores::run(&client()?, output).await,
         Command::Outliers(outliers) => outliers.run(&client()?, output).await,
         Command::Baseline(baseline) => baseline.run(&client()?).await,
         Command::Retire(which) => which.retire(&client()?).await,

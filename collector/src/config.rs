@@ -6,6 +6,7 @@
 
 pub mod calendars;
 pub mod cases;
+pub mod ignores;
 pub mod intent;
 pub mod load;
 pub mod place;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::analysis::classify::ignore::Ignore;
 use crate::analysis::classify::window::Window;
 
 pub use calendars::SiteCalendar;
@@ -75,6 +77,8 @@ pub struct Config {
     pub change_windows: Vec<Window>,
     /// When changes must not be made.
     pub blackouts: Vec<Window>,
+    /// The site's own list of what asks for nobody.
+    pub ignores: Vec<Ignore>,
     /// How changes are classified.
     pub classification: ClassificationConfig,
     /// How open cases are held against their targets.
@@ -146,6 +150,7 @@ impl Default for Config {
             change_sources: Vec::new(),
             change_windows: Vec::new(),
             blackouts: Vec::new(),
+            ignores: Vec::new(),
             classification: ClassificationConfig::default(),
             service_levels: ServiceLevelConfig::default(),
             rules: RulesConfig::default(),
@@ -195,7 +200,7 @@ mod tests {
     use super::*;
 
     /// Every field, as it begins its line in the sample file.
-    const FIELDS: [&str; 71] = [
+    const FIELDS: [&str; 76] = [
         "listen =",
         "public_url =",
         "state_dir =",
@@ -250,6 +255,7 @@ mod tests {
         "revert_days =",
         "settle_hours =",
         "packages =",
+        "shipped_ignores =",
         "[[change_source]]",
         "[[change_window]]",
         "days =",
@@ -261,6 +267,10 @@ mod tests {
         "[[blackout]]",
         "from =",
         "until =",
+        "[[ignore]]",
+        "as =",
+        "reason =",
+        "kinds =",
         "[rules]",
         "packs =",
         "off =",
@@ -290,7 +300,7 @@ mod tests {
         assert_eq!(everything.service_paths.len(), 1);
         assert_eq!(everything.parameters.len(), 1);
         assert_eq!((everything.change_windows.len(), everything.blackouts.len()), (1, 1));
-        assert_eq!(everything.change_sources.len(), 1);
+        assert_eq!((everything.change_sources.len(), everything.ignores.len()), (1, 1));
         assert!(examples.len() > 6);
     }
 

@@ -48,7 +48,7 @@ pub fn weigh_due(store: &dyn Reads, config: &Config, now: Timestamp) -> Result<J
         let led = Leading::load(store, (&host, &drifts))?;
         weighings.extend(drifts.iter().map(|drift| led.weighing(drift, settling)));
     }
-    Ok(Judged { steps: vec![Step::Weighed(weighings)], more })
+    Ok(Judged { steps: vec![Step::Weighed(weighings)], more, left_out: false })
 }
 
 /// The changes of one host that may have led to its drifts, by part and item, the newest first.

@@ -79,13 +79,15 @@ pub enum Mutant {
     DriftIsAlwaysLoud,
     /// Collector. *Drift that nobody meant wakes somebody*: the first change explains what follows.
     OldIntentExplainsNewDrift,
+    /// Collector. *A list leaves out what it names*: whatever happens to the item is left out.
+    ListsCoverEveryKind,
     /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
     EveryChangeIsSupported,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -120,6 +122,7 @@ impl Mutant {
         Self::OneTurnIsFlapping,
         Self::DriftIsAlwaysLoud,
         Self::OldIntentExplainsNewDrift,
+        Self::ListsCoverEveryKind,
         Self::EveryChangeIsSupported,
     ];
 
@@ -160,6 +163,7 @@ impl Mutant {
             Self::OneTurnIsFlapping => "one_turn_is_flapping",
             Self::DriftIsAlwaysLoud => "drift_is_always_loud",
             Self::OldIntentExplainsNewDrift => "old_intent_explains_new_drift",
+            Self::ListsCoverEveryKind => "lists_cover_every_kind",
             Self::EveryChangeIsSupported => "every_change_is_supported",
         }
     }

@@ -141,6 +141,15 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::Get,
+        path: "/api/v1/ignores",
+        scope: Scope::Read,
+        summary: "What asks for nobody, by the site's list and the shipped one, with why",
+        query: &[],
+        body: &[],
+        handler: || get(intent::ignores),
+    },
+    Route {
+        method: Method::Get,
         path: "/api/v1/findings",
         scope: Scope::Read,
         summary: "Findings, newest first",

@@ -81,6 +81,8 @@ pub struct ClassificationConfig {
     /// Whether upgrades by dpkg, and the configuration files of packages, are expected. Default
     /// true.
     pub packages: bool,
+    /// Whether the list of what asks for nobody that comes with the program counts. Default true.
+    pub shipped_ignores: bool,
 }
 
 impl Default for ClassificationConfig {
@@ -93,6 +95,7 @@ impl Default for ClassificationConfig {
             revert_days: 7,
             settle_hours: 24,
             packages: true,
+            shipped_ignores: true,
         }
     }
 }
@@ -133,6 +136,7 @@ pub(super) struct PartialClassification {
     #[serde(default, deserialize_with = "settle")]
     settle_hours: Option<u64>,
     packages: Option<bool>,
+    shipped_ignores: Option<bool>,
 }
 
 impl PartialClassification {
@@ -146,6 +150,7 @@ impl PartialClassification {
             revert_days: self.revert_days.unwrap_or(before.revert_days),
             settle_hours: self.settle_hours.unwrap_or(before.settle_hours),
             packages: self.packages.unwrap_or(before.packages),
+            shipped_ignores: self.shipped_ignores.unwrap_or(before.shipped_ignores),
         };
     }
 }

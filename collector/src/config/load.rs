@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use driftline_protocol::limits;
 use serde::{Deserialize, Deserializer, de};
 
+use super::ignores::{self, IgnoreRule};
 use super::intent::{PartialClassification, WINDOWS_MOST, WindowRule};
 use super::rules::PartialRules;
 use super::service_levels::PartialServiceLevels;
@@ -102,6 +103,8 @@ struct Partial {
     change_window: Vec<WindowRule>,
     #[serde(default, deserialize_with = "windows")]
     blackout: Vec<WindowRule>,
+    #[serde(default, deserialize_with = "ignores::bounded")]
+    ignore: Vec<IgnoreRule>,
     #[serde(default)]
     classification: PartialClassification,
     #[serde(default)]
@@ -285,6 +288,7 @@ fn merge(config: &mut Config, partial: Partial) {
         change_source,
         change_window,
         blackout,
+        ignore,
         classification,
         service_levels,
         rules,
@@ -317,6 +321,7 @@ fn merge(config: &mut Config, partial: Partial) {
     config.change_sources.extend(change_source);
     config.change_windows.extend(change_window.into_iter().map(|rule| rule.0));
     config.blackouts.extend(blackout.into_iter().map(|rule| rule.0));
+    config.ignores.extend(ignore.into_iter().map(|rule| rule.0));
     classification.merge(&mut config.classification);
     rules.merge(&mut config.rules);
     config.parameters.extend(parameter);

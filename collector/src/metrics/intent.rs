@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use driftline_protocol::snapshot::Domain;
 
-use super::{Page, View, number, seconds, table};
+use super::{Page, View, load, number, seconds, table};
 use crate::analysis::classify::ChangeClass;
 use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::FindingKind;
@@ -33,6 +33,8 @@ pub(super) fn about_intent(page: &mut Page, view: &View<'_>) {
         &table::WINDOW_OPEN,
         open.map(|((name, kind), open)| (vec![name, kind], f64::from(u8::from(open)))),
     );
+    page.one(&table::REQUESTS_LEFT_OUT, load(&view.live.requests_left_out));
+    page.one(&table::REQUESTS_REFUSED, load(&view.live.requests_refused));
     about_sources(page, view);
 }
 

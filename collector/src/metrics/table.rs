@@ -396,6 +396,10 @@ metrics! {
         "Whether a change window or blackout is open now";
     REQUEST_SOURCE_GOOD "change_source_last_good_timestamp_seconds" Gauge [RequestSource]
         "When a source of change requests was last read whole; 0 before its first such reading";
+    REQUESTS_LEFT_OUT "change_requests_left_out_total" Counter []
+        "Passes that held changes against fewer requests than there were, since the start";
+    REQUESTS_REFUSED "change_requests_refused_total" Counter []
+        "Change requests refused because their source has too many, since the start";
     FINDINGS_OPEN "findings_open" Gauge [FindingKind, Domain, Severity]
         "Open findings of all hosts that no exception permits, neither meant nor noise";
     FINDINGS_EXCEPTED "findings_excepted" Gauge [FindingKind, Domain, Severity]

@@ -2,6 +2,7 @@
 //! blocking work, one pass at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -39,7 +40,7 @@ type Pass = fn(&dyn Reads, &Config, Timestamp) -> Result<Judged, StoreError>;
 async fn once(collector: &Arc<Collector>, pass: Pass) -> bool {
     let (store, config) = (Arc::clone(&collector.read), collector.settings().config);
     let judged = tokio::task::spawn_blocking(move || pass(&*store, &config, Timestamp::now()));
-    let Judged { steps, more } = match judged.await {
+    let Judged { steps, more, left_out } = match judged.await {
         Ok(Ok(judged)) => judged,
         Ok(Err(error)) => {
             tracing::warn!(%error, "changes could not be judged; tried again");
@@ -51,6 +52,10 @@ async fn once(collector: &Arc<Collector>, pass: Pass) -> bool {
             return false;
         }
     };
+    if left_out {
+        tracing::warn!("more change requests than changes are held against; the last ones count");
+        collector.live.requests_left_out.fetch_add(1, Ordering::Relaxed);
+    }
     if steps.is_empty() {
         return false;
     }

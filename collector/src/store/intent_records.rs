@@ -86,6 +86,9 @@ pub trait ReadIntent: Send + Sync {
     /// [`StoreError`], as for all of these.
     fn change_requests(&self, filter: &RequestFilter) -> Result<Vec<RequestRecord>, StoreError>;
 
+    /// How many change requests of a source are kept.
+    fn count_requests(&self, source: &str) -> Result<u64, StoreError>;
+
     /// Requests that say something new since [`super::Step::Reconsidered`], by number.
     fn to_reconsider(&self, limit: u32) -> Result<Vec<Reconsider>, StoreError>;
 

@@ -166,3 +166,26 @@ fn drift_asks_for_a_person_only_where_nobody_meant_it() -> anyhow::Result<()> {
         Ok((drift(&fleet)? == (1.0, 0.0)).then_some(()))
     })
 }
+
+#[test]
+fn a_list_leaves_out_what_it_names() -> anyhow::Result<()> {
+    let (mut fleet, root) = fleet(
+        "[[change_source]]\nname = 'itsm'\n\
+         [[ignore]]\nname = 'counters'\nreason = 'counts calls'\nparts = ['*/counter.conf']\n\
+         [[ignore]]\nname = 'adds'\nas = 'routine'\nreason = 'the desk adds them'\n\
+         parts = ['*/app.conf']\nkinds = ['added']\n",
+    )?;
+    std::fs::write(root.join("etc/counter.conf"), "calls = marker-none\n")?;
+    fleet.wait_for(HOST, "marker-none")?;
+    std::fs::write(root.join("etc/counter.conf"), "calls = marker-many\n")?;
+    let change = expect(&mut fleet, "marker-many", "volatile")?;
+    assert_eq!(change["classified"]["name"], "counters");
+    save(&root, "marker-second")?;
+    expect(&mut fleet, "marker-second", "unauthorised")?;
+    // Counted, and on a page with its reason.
+    let volatile = fleet.metric("driftline_changes_classified_total", &["class=\"volatile\""])?;
+    assert!(volatile >= 1.0, "{volatile}");
+    let page = http::get_ok(fleet.address(), "/requests")?.text();
+    assert!(page.contains("counts calls") && page.contains("certbot-renewal"), "{page}");
+    Ok(())
+}

@@ -1,7 +1,5 @@
 //! What people and foreign pages meet.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::*;
@@ -56,20 +54,9 @@ async fn a_drift_from_an_approved_state_is_told_everywhere_alike() {
     let one: Value = json_of(&world, &format!("/api/v1/findings/{number}")).await;
     assert_eq!((&one["number"], &one["host"]), (number, &findings["findings"][0]["host"]));
     // It counts once its change was judged, and has a class of its own until then.
-    let counted = async {
-        loop {
-            let (_, text) = world.get("/metrics").await;
-            let sum = |of: &str| -> f64 {
-                let lines = text.lines().filter(|line| line.starts_with(of));
-                lines.map(|l| l.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
-            };
-            assert_eq!(sum("driftline_drift_by_class{"), 1.0);
-            if sum("driftline_drift_open{host=\"sbc-1\"") == 1.0 {
-                break;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), counted).await.expect("drift is judged");
+    let open = "driftline_drift_open{host=\"sbc-1\",domain=\"config\",severity=\"info\"} 1";
+    world.until("/metrics", open).await;
+    world.until("/metrics", "driftline_drift_by_class{domain=\"config\",class=\"none\"} 1").await;
     let snapshot: Value = json_of(&world, "/api/v1/hosts/sbc-1/snapshot").await;
     assert!(snapshot.to_string().contains("opus"), "{snapshot}");
 }

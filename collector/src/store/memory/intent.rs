@@ -120,6 +120,12 @@ impl ReadIntent for Memory {
         Ok(found)
     }
 
+    fn count_requests(&self, source: &str) -> Result<u64, StoreError> {
+        let state = self.read();
+        let of_source = state.intent.requests.values();
+        Ok(of_source.filter(|kept| kept.record.request.source == source).count() as u64)
+    }
+
     fn to_reconsider(&self, limit: u32) -> Result<Vec<Reconsider>, StoreError> {
         let state = self.read();
         let reconsider = |kept: &Kept| {

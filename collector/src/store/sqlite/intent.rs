@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Reader;
-use super::codec::{At, Bits, Json, at};
+use super::codec::{At, Bits, Json, at, bits};
 use super::findings::{FINDING, finding_record};
 use super::history::{CHANGE, change_record};
 use super::write::{Batch, keyed};
@@ -149,6 +149,13 @@ impl ReadIntent for Reader {
                 effective_limit(filter.limit),
             ];
             find.query_map(values, request_record)?.collect()
+        })
+    }
+
+    fn count_requests(&self, source: &str) -> Result<u64, StoreError> {
+        self.pool.read("the number of change requests", |db| {
+            let count = "SELECT count(*) FROM change_request WHERE source = ?1";
+            db.prepare_cached(count)?.query_row([source], |row| bits(row, 0))
         })
     }
 

@@ -306,7 +306,7 @@ fn judgement(change: i64, class: Option<usize>, at: i64) -> Judgement {
 
 fn intents() -> impl Strategy<Value = Step> {
     let one = (0..3u8, (0..20i64, 1..9i64), any::<bool>());
-    let judged = (0..30i64, proptest::option::of(0..10usize), 0..20i64);
+    let judged = (0..30i64, proptest::option::of(0..12usize), 0..20i64);
     prop_oneof![
         vec(one.prop_map(|(id, span, approved)| request(id, span, approved)), 1..3)
             .prop_map(Step::ChangeRequests),
@@ -608,6 +608,7 @@ fn all_intents(store: &impl ReadIntent) -> Vec<String> {
         .iter()
         .map(|filter| format!("{filter:?}: {:#?}", store.change_requests(filter).unwrap()))
         .collect();
+    all.push(format!("{:#?}", store.count_requests("itsm").unwrap()));
     all.push(format!("{:#?}", store.to_reconsider(2).unwrap()));
     all.push(format!("{:#?}", store.unjudged(4).unwrap()));
     all.push(format!("{:#?}", store.to_weigh(second(9), 100).unwrap()));
