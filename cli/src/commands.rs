@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod act;
 pub(crate) mod baseline;
 pub(crate) mod cases;
 pub(crate) mod changes;

@@ -45,6 +45,9 @@ enum Command {
     Rollouts(commands::rollouts::Rollouts),
     /// List open drift and deviations.
     Findings(commands::findings::Findings),
+    /// Acknowledge or assign a finding, write a note to it, or read its log.
+    #[command(subcommand)]
+    Finding(commands::act::FindingCommand),
     /// List cases, newest opened first.
     Cases(commands::cases::Cases),
     /// Permit findings to be for a while, with owner, reason and end.
@@ -133,6 +136,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Changes(changes) => changes.run(&client()?, output).await,
         Command::Rollouts(rollouts) => rollouts.run(&client()?, output).await,
         Command::Findings(findings) => findings.run(&client()?, output).await,
+        Command::Finding(command) => command.run(&client()?, output).await,
         Command::Cases(cases) => cases.run(&client()?, output).await,
         Command::Exception(command) => command.run(&client()?, output).await,
         Command::Request(command) => command.run(&client()?, output).await,

@@ -143,6 +143,7 @@ impl Keys {
                 | Step::ChangeRequests(_)
                 | Step::Reconsidered(_)
                 | Step::Judged(_)
+                | Step::Act(_)
                 | Step::Weighed(_) => {}
             }
         }

@@ -9,6 +9,7 @@ pub mod cases;
 pub mod ignores;
 pub mod intent;
 pub mod load;
+pub mod owners;
 pub mod place;
 pub mod rules;
 pub mod service_levels;
@@ -25,6 +26,7 @@ use crate::analysis::classify::window::Window;
 pub use calendars::SiteCalendar;
 pub use cases::{CaseMap, CaseSource, Mapper, Words};
 pub use intent::{ChangeSource, ClassificationConfig, ShownWindow};
+pub use owners::OwnerRule;
 pub use place::{GroupRule, HostRule, Place, Served, ServicePath};
 pub use rules::{ParameterRule, RulesConfig};
 pub use service_levels::ServiceLevelConfig;
@@ -59,6 +61,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// Where hosts belong; the first entry that matches decides.
     pub hosts: Vec<HostRule>,
+    /// Who answers for findings; the last entry that fits counts.
+    pub owners: Vec<OwnerRule>,
     /// Groups of hosts; a host may be in many.
     pub groups: Vec<GroupRule>,
     /// Which groups a service's calls pass, and the sites they serve.
@@ -141,6 +145,7 @@ impl Default for Config {
             tls: None,
             metrics: MetricsConfig { per_host: true },
             hosts: Vec::new(),
+            owners: Vec::new(),
             groups: Vec::new(),
             service_paths: Vec::new(),
             case_sources: Vec::new(),
@@ -200,7 +205,7 @@ mod tests {
     use super::*;
 
     /// Every field, as it begins its line in the sample file.
-    const FIELDS: [&str; 76] = [
+    const FIELDS: [&str; 80] = [
         "listen =",
         "public_url =",
         "state_dir =",
@@ -220,6 +225,10 @@ mod tests {
         "site =",
         "team =",
         "service =",
+        "[[owner]]",
+        "chain =",
+        "hours =",
+        "scope =",
         "[[group]]",
         "host =",
         "[[service_path]]",
@@ -296,6 +305,7 @@ mod tests {
         let everything = load::parse("sample", &text.join("\n")).unwrap();
         assert!(everything.tls.is_some() && everything.stale_seconds.is_some());
         assert_eq!((everything.hosts.len(), everything.groups.len()), (1, 1));
+        assert_eq!(everything.owners.len(), 1);
         assert_eq!((everything.case_sources.len(), everything.case_maps.len()), (1, 1));
         assert_eq!(everything.service_paths.len(), 1);
         assert_eq!(everything.parameters.len(), 1);

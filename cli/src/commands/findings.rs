@@ -1,7 +1,7 @@
 //! `driftline findings`: what is open. Asked with `--check`, something open is exit code 1.
 
 use driftline_collector::analysis::finding::FindingKind;
-use driftline_collector::store::FindingRecord;
+use driftline_collector::store::{FindingRecord, Handled};
 use driftline_protocol::item::ItemKey;
 use serde::{Deserialize, Serialize};
 
@@ -37,19 +37,28 @@ struct Shown {
     asks: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     excepted_by: Option<String>,
+    owner: String,
+    #[serde(flatten)]
+    handled: Handled,
 }
 
 impl Row for Shown {
     const NAME: &'static str = "finding is open";
-    const WHOLE: usize = 4;
-    const HEADINGS: &'static [&'static str] =
-        &["severity", "kind", "class", "host", "part", "item", "agreed", "now", "since"];
+    const WHOLE: usize = 6;
+    const HEADINGS: &'static [&'static str] = &[
+        "number", "severity", "kind", "class", "owner", "host", "part", "item", "agreed", "now",
+        "since",
+    ];
 
-    const FIRST_LINE: usize = 5;
+    const FIRST_LINE: usize = 7;
 
     fn cells(&self) -> Vec<String> {
         let finding = &self.record.finding;
+        // Whoever it was given to comes before whoever owns it by the configuration.
+        let owner = self.handled.assigned_to.as_ref().unwrap_or(&self.owner);
+        let seen = if self.handled.acknowledged_by.is_some() { " (seen)" } else { "" };
         vec![
+            self.record.number.to_string(),
             finding.severity.as_str().to_owned(),
             match &finding.id.rule {
                 Some(rule) => rule.to_string(),
@@ -59,6 +68,7 @@ impl Row for Shown {
                 FindingKind::Drift => self.class.clone(),
                 FindingKind::Deviation | FindingKind::Discrepancy => "-".to_owned(),
             },
+            output::printable(&format!("{owner}{seen}")),
             finding.id.host.to_string(),
             output::printable(finding.id.part.as_str()),
             output::printable(finding.id.key.as_ref().map_or("-", ItemKey::as_str)),

@@ -21,12 +21,13 @@ use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::{FindingKind, Status};
 use crate::ingest::HostView;
 use crate::metrics;
+use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
 use crate::store::{
     ChangeFilter, ChangeId, Cursor, EventFilter, EventRecord, FindingFilter, FindingRecord,
-    effective_limit,
+    Handled, effective_limit,
 };
 use crate::writer::Reads;
 
@@ -272,7 +273,9 @@ pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
     let findings = read(&collector, move |store| {
         known_if_named(store, filter.host.as_ref())?;
         let found = store.findings(&filter)?;
-        permitted(found, Permits::at(store, &standards, Timestamp::now())?)
+        let now = Timestamp::now();
+        let permits = Permits::at(store, &standards, now)?;
+        permitted(found, (permits, Owners::at(store, &standards, now)))
     });
     let findings = findings.await?;
     let full = findings.len() >= effective_limit(limit) as usize;
@@ -299,12 +302,16 @@ struct PermittedFinding {
     asks: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     excepted_by: Option<String>,
+    /// Who answers for it; empty when nobody does.
+    owner: String,
+    #[serde(flatten)]
+    handled: Handled,
 }
 
 /// Says of each open finding whether an exception permits it now.
 fn permitted(
     found: Vec<FindingRecord>,
-    mut permits: Permits<'_>,
+    (mut permits, mut owners): (Permits<'_>, Owners<'_>),
 ) -> Result<Vec<PermittedFinding>, Refusal> {
     let mut all = Vec::with_capacity(found.len());
     for record in found {
@@ -313,7 +320,9 @@ fn permitted(
         let excepted_by = by.map(|exception| exception.name.clone());
         let class = record.class();
         let asks = open && excepted_by.is_none() && !class.is_quiet();
-        all.push(PermittedFinding { record, class: class.as_str(), asks, excepted_by });
+        let (owner, handled) = owners.of(&record)?;
+        let class = class.as_str();
+        all.push(PermittedFinding { record, class, asks, excepted_by, owner, handled });
     }
     Ok(all)
 }
@@ -326,7 +335,9 @@ pub async fn finding(State(collector): Shared, Path(number): Path<String>) -> An
     let standards = collector.settings().standards;
     let findings = read(&collector, move |store| {
         let found = store.findings(&filter)?;
-        permitted(found, Permits::at(store, &standards, Timestamp::now())?)
+        let now = Timestamp::now();
+        let permits = Permits::at(store, &standards, now)?;
+        permitted(found, (permits, Owners::at(store, &standards, now)))
     });
     Ok(answer::json(findings.await?.first().ok_or_else(missing)?))
 }

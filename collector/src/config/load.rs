@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::ignores::{self, IgnoreRule};
 use super::intent::{PartialClassification, WINDOWS_MOST, WindowRule};
+use super::owners::{self, OwnerRule};
 use super::rules::PartialRules;
 use super::service_levels::PartialServiceLevels;
 use super::{
@@ -85,6 +86,8 @@ struct Partial {
     metrics: PartialMetrics,
     #[serde(default)]
     host: Vec<HostRule>,
+    #[serde(default, deserialize_with = "owners::bounded")]
+    owner: Vec<OwnerRule>,
     #[serde(default)]
     group: Vec<GroupRule>,
     #[serde(default)]
@@ -279,6 +282,7 @@ fn merge(config: &mut Config, partial: Partial) {
         tls,
         metrics: PartialMetrics { per_host },
         host,
+        owner,
         group,
         service_path,
         case_source,
@@ -305,6 +309,7 @@ fn merge(config: &mut Config, partial: Partial) {
     config.stale_seconds = stale_seconds.or(config.stale_seconds);
     config.tls = tls.or(config.tls.take());
     config.hosts.extend(host);
+    config.owners.extend(owner);
     config.groups.extend(group);
     config.service_paths.extend(service_path);
     config.case_sources.extend(case_source);

@@ -7,6 +7,7 @@ use super::value::{class_words, readable_key, sides};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
 use crate::analysis::classify::weigh::{FindingClass, Meant};
 use crate::analysis::finding::{Finding, Resolution, Status};
+use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
 use crate::store::{ChangeId, FindingFilter, FindingRecord, MAX_LIMIT};
@@ -41,6 +42,8 @@ pub(super) struct FindingRow {
     pub status: String,
     /// What was meant by the change that led to it, once that was judged.
     pub meant: Option<MeantRow>,
+    /// Who answers for it, and whether somebody has said so.
+    pub owner: String,
     /// What is looked at last: what was meant or is noise, and then what somebody permits.
     pub rank: u8,
 }
@@ -70,7 +73,7 @@ struct Page {
 /// Rows for `records`, worst and oldest first.
 pub(super) fn finding_rows(
     records: &[FindingRecord],
-    mut permits: Permits<'_>,
+    (mut permits, mut owners): (Permits<'_>, Owners<'_>),
     frame: &Frame,
 ) -> Result<Vec<FindingRow>, PageError> {
     let mut records: Vec<&FindingRecord> = records.iter().collect();
@@ -78,6 +81,11 @@ pub(super) fn finding_rows(
     let mut rows = Vec::with_capacity(records.len());
     for record in records {
         let mut row = row(record, frame);
+        let (owner, handled) = owners.of(record)?;
+        row.owner = handled.assigned_to.unwrap_or(owner);
+        if let Some(by) = handled.acknowledged_by {
+            row.owner = format!("{} (seen by {by})", row.owner);
+        }
         let open = record.finding.status == Status::Open;
         if let Some(by) = permits.of(&record.finding)?.filter(|_| open) {
             row.status = format!("excepted by {}", by.name);
@@ -115,6 +123,7 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
         }
         .to_owned(),
         meant: record.meant.as_ref().map(|meant| meant_row(meant, record.class())),
+        owner: String::new(),
         rank: u8::from(record.class().is_quiet()),
     }
 }
@@ -139,6 +148,7 @@ pub(super) fn page(
     query: &Query,
 ) -> Result<String, PageError> {
     let permits = Permits::at(store, standards, frame.now)?;
+    let owners = Owners::at(store, standards, frame.now);
     let all = query.get("status") == Some("all");
     let filter = FindingFilter {
         host: query.id::<HostId>("host", "the name of a host")?,
@@ -157,7 +167,7 @@ pub(super) fn page(
         host: query.get("host").unwrap_or_default().to_owned(),
         service: service.to_owned(),
         all,
-        findings: finding_rows(&found, permits, frame)?,
+        findings: finding_rows(&found, (permits, owners), frame)?,
     };
     Ok(page.render()?)
 }

@@ -19,7 +19,7 @@ use driftline_protocol::snapshot::Part;
 use jiff::Timestamp;
 
 use super::records::*;
-use super::{Append, Cursor, NewPart, ORPHAN_GRACE, ReadHistory, ReadState, StoreError};
+use super::{ActRecord, Append, Cursor, NewPart, ORPHAN_GRACE, ReadHistory, ReadState, StoreError};
 use crate::analysis::classify::ChangeClass;
 use crate::analysis::exceptions::Exception;
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Status};
@@ -45,6 +45,8 @@ struct State {
     exceptions: exceptions::Exceptions,
     intent: intent::Intent,
     suspects: suspects::Suspects,
+    /// In the order in which they were done.
+    acts: Vec<ActRecord>,
 }
 
 #[derive(Debug)]
@@ -120,6 +122,7 @@ impl Append for Memory {
                     all.iter().for_each(|one| state.intent.reconsidered(*one));
                 }
                 Step::Judged(all) => all.iter().for_each(|one| state.judge(one)),
+                Step::Act(act) => state.acts.push(act.clone()),
                 Step::Weighed(all) => all.iter().for_each(|one| state.weigh(one)),
             }
         }

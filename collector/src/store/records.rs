@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Cursor;
+use super::act_records::ActRecord;
 use super::case_records::{CaseReading, CaseRecord};
 pub use super::event_records::{EventKind, EventRecord};
 use super::intent_records::{Judgement, Weighing};
@@ -75,6 +76,8 @@ pub enum Step {
     Reconsidered(Vec<(i64, i64)>),
     /// Changes were judged; open drift of their items is to be weighed again.
     Judged(Vec<Judgement>),
+    /// A person did something about a finding; lines are only ever added.
+    Act(ActRecord),
     /// Open drift was weighed.
     Weighed(Vec<Weighing>),
 }

@@ -8,7 +8,7 @@ use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use super::Memory;
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
-use crate::store::{ReadFindings, StoreError};
+use crate::store::{ActRecord, ReadActs, ReadFindings, StoreError};
 
 impl ReadFindings for Memory {
     fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError> {
@@ -74,5 +74,13 @@ impl ReadFindings for Memory {
 
     fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
         Ok(self.read().tokens.values().cloned().collect())
+    }
+}
+
+impl ReadActs for Memory {
+    fn acts(&self, finding: i64, limit: u32) -> Result<Vec<ActRecord>, StoreError> {
+        let state = self.read();
+        let of_finding = state.acts.iter().rev().filter(|act| act.finding == finding);
+        Ok(of_finding.take(effective_limit(limit) as usize).cloned().collect())
     }
 }

@@ -13,7 +13,7 @@ use super::write::keyed;
 use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::FindingId;
 use crate::store::records::*;
-use crate::store::{ReadFindings, StoreError};
+use crate::store::{ActRecord, ReadActs, ReadFindings, StoreError};
 
 pub(super) const FINDING: &str = "SELECT f.number, f.body, f.openings, f.because FROM finding f";
 
@@ -137,6 +137,27 @@ impl ReadFindings for Reader {
                 "SELECT name, scope, hash, created_at, expires_at FROM token ORDER BY name",
             )?;
             find.query_map([], token_record)?.collect()
+        })
+    }
+}
+
+impl ReadActs for Reader {
+    fn acts(&self, finding: i64, limit: u32) -> Result<Vec<ActRecord>, StoreError> {
+        self.pool.read("the log of a finding", |db| {
+            let mut find = db.prepare_cached(
+                "SELECT finding, at, who, act, text FROM finding_act WHERE finding = ?1
+                 ORDER BY id DESC LIMIT ?2",
+            )?;
+            let act = |row: &Row<'_>| {
+                Ok(ActRecord {
+                    finding: row.get(0)?,
+                    at: at(row, 1)?,
+                    who: row.get(2)?,
+                    act: word(row, 3)?,
+                    text: row.get(4)?,
+                })
+            };
+            find.query_map(params![finding, effective_limit(limit)], act)?.collect()
         })
     }
 }

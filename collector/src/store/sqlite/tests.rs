@@ -314,6 +314,13 @@ fn intents() -> impl Strategy<Value = Step> {
         vec(judged.prop_map(|(change, class, at)| judgement(change, class, at)), 1..6)
             .prop_map(Step::Judged),
         vec(weighings(), 1..6).prop_map(Step::Weighed),
+        (1..4i64, 0..20i64, 0..3usize).prop_map(|(finding, at, act)| Step::Act(ActRecord {
+            finding,
+            at: second(at),
+            who: "ada".into(),
+            act: crate::store::Act::ALL[act],
+            text: format!("at {at}"),
+        })),
     ]
 }
 
@@ -595,7 +602,7 @@ fn all_cases(store: &impl ReadCases) -> Vec<String> {
     all
 }
 
-fn all_intents(store: &impl ReadIntent) -> Vec<String> {
+fn all_intents(store: &impl Reads) -> Vec<String> {
     let none = RequestFilter::default;
     let after = Some(Cursor { at: second(9), number: 2 });
     let filters = [
@@ -610,6 +617,7 @@ fn all_intents(store: &impl ReadIntent) -> Vec<String> {
         .collect();
     all.push(format!("{:#?}", store.count_requests("itsm").unwrap()));
     all.push(format!("{:#?}", store.to_reconsider(2).unwrap()));
+    all.push(format!("{:#?}", store.acts(2, 3).unwrap()));
     all.push(format!("{:#?}", store.unjudged(4).unwrap()));
     all.push(format!("{:#?}", store.to_weigh(second(9), 100).unwrap()));
     all

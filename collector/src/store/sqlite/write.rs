@@ -14,7 +14,7 @@ use super::names::Names;
 use super::{Writer, cases, exceptions, expire, intent, suspects};
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
-use crate::store::{Append, NewPart, StoreError};
+use crate::store::{ActRecord, Append, NewPart, StoreError};
 
 impl Append for Writer {
     fn write(
@@ -276,6 +276,7 @@ impl Batch<'_> {
                 all.iter().try_for_each(|one| intent::reconsidered(self, *one))
             }
             Step::Judged(all) => all.iter().try_for_each(|one| intent::judge(self, one)),
+            Step::Act(act) => self.note_act(act),
             Step::Weighed(all) => all.iter().try_for_each(|one| intent::weigh(self, one)),
         }
     }
@@ -414,6 +415,15 @@ impl Batch<'_> {
         )?;
         let (created, expires) = (At(token.created_at), At(token.expires_at));
         replace.execute(params![token.name, Word(token.scope), token.hash, created, expires])?;
+        Ok(())
+    }
+
+    fn note_act(&self, act: &ActRecord) -> rusqlite::Result<()> {
+        let mut note = self.db.prepare_cached(
+            "INSERT INTO finding_act (finding, at, who, act, text) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        let ActRecord { finding, at, who, act, text } = act;
+        note.execute(params![finding, At(*at), who, act.as_str(), text])?;
         Ok(())
     }
 
