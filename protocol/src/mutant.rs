@@ -75,7 +75,7 @@ pub enum Mutant {
     BlackoutsDoNotCount,
     /// Collector. *Noise is learned, not guessed*: a value that came back once is flapping.
     OneTurnIsFlapping,
-    /// Collector. *Drift that was meant wakes nobody*: whatever opened a drift, it asks for somebody.
+    /// Collector. *Drift that was meant wakes nobody*: whatever opened it, it asks for somebody.
     DriftIsAlwaysLoud,
     /// Collector. *Drift that nobody meant wakes somebody*: the first change explains what follows.
     OldIntentExplainsNewDrift,

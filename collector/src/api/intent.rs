@@ -60,7 +60,11 @@ pub async fn take(
     Ok(answer::json(&json!({
         "source": name,
         "taken": taken.came.rows - refused.total - taken.too_many,
-        "refused": { "total": refused.total + taken.too_many, "too_many": taken.too_many, "first": first },
+        "refused": {
+            "total": refused.total + taken.too_many,
+            "too_many": taken.too_many,
+            "first": first,
+        },
     })))
 }
 

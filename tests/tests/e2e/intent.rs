@@ -138,7 +138,9 @@ fn drift(fleet: &Fleet) -> anyhow::Result<(f64, f64)> {
 
 #[test]
 fn drift_asks_for_a_person_only_where_nobody_meant_it() -> anyhow::Result<()> {
-    let (mut fleet, root) = fleet("[[change_source]]\nname = 'itsm'\n")?;
+    let exact = "[[change_source]]\nname = 'itsm'\n\
+        [classification]\nslack_minutes = 0\nlate_hours = 0\n";
+    let (mut fleet, root) = fleet(exact)?;
     let body = br#"{ "reason": "as built" }"#;
     let json = [("Content-Type", "application/json")];
     let path = format!("/api/v1/hosts/{HOST}/baseline");
@@ -157,8 +159,13 @@ fn drift_asks_for_a_person_only_where_nobody_meant_it() -> anyhow::Result<()> {
     assert_eq!((&finding["asks"], &finding["meant"]["name"]), (&json!(false), &json!("itsm/CHG1")));
     let portal = http::get_ok(fleet.address(), &format!("/hosts/{HOST}"))?.text();
     assert!(portal.contains("class expected"), "{portal}");
-    // The request is over, and somebody edits the same item once more.
-    post(&fleet, &request("CHG1", "approved", (-3000, -2000)))?;
+    // The request is over in a moment, and somebody edits the same item once more.
+    let end = Timestamp::now() + SignedDuration::from_secs(2);
+    let mut ends = request("CHG1", "approved", (-30, 30));
+    ends["end"] = json!(end.to_string());
+    post(&fleet, &ends)?;
+    wait::until("the request is over", PATIENCE, || Ok((Timestamp::now() > end).then_some(())))?;
+    assert_eq!(drift(&fleet)?, (0.0, 1.0), "what it covered is expected still");
     save(&root, "marker-third")?;
     expect(&mut fleet, "marker-third", "unauthorised")?;
     wait::until("the drift asks for a person", PATIENCE, || {

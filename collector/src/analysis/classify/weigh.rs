@@ -12,7 +12,7 @@
 //!
 //! | class | asks for a person | why |
 //! |---|---|---|
-//! | expected, emergency | no | the request, window or transaction is named; the baseline is behind |
+//! | expected, emergency | no | request, window or transaction is named; the baseline is behind |
 //! | flapping | no | the next turn is known; it is told once the value stays |
 //! | volatile, routine | no | a list names it, with its reason |
 //! | early, late, out_of_scope, unapproved | yes | somebody asked, and not for this |

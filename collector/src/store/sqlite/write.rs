@@ -345,8 +345,8 @@ impl Batch<'_> {
         let mut note = self.db.prepare_cached(
             "INSERT INTO finding (host, source, part, item_key, kind, is_open, first_seen, openings,
                  body, domain, severity, class, to_weigh)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?8, ?9, ?10, iif(?5 = 'drift', 'unjudged', 'none'),
-                 ?6 AND ?5 = 'drift')
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?8, ?9, ?10,
+                 iif(?5 = 'drift', 'unjudged', 'none'), ?6 AND ?5 = 'drift')
              ON CONFLICT (host, source, part, item_key, kind) DO UPDATE SET
                  openings = openings + (?6 > is_open), is_open = ?6, first_seen = ?7, body = ?8,
                  domain = ?9, severity = ?10,
