@@ -81,6 +81,12 @@ pub enum Mutant {
     RequestsCoverEverything,
     /// Collector. *What packages bring is nobody's deed*: dpkg's work explains nothing.
     PackagesExplainNothing,
+    /// Collector. *Drift that was meant wakes nobody*: whatever opened it, it asks for somebody.
+    DriftIsAlwaysLoud,
+    /// Collector. *Drift that nobody meant wakes somebody*: the first change explains what follows.
+    OldIntentExplainsNewDrift,
+    /// Collector. *A list leaves out what it names*: whatever happens to the item is left out.
+    ListsCoverEveryKind,
     /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
     EveryChangeIsSupported,
 }
@@ -123,6 +129,9 @@ impl Mutant {
         Self::RecastIsAChange,
         Self::RequestsCoverEverything,
         Self::PackagesExplainNothing,
+        Self::DriftIsAlwaysLoud,
+        Self::OldIntentExplainsNewDrift,
+        Self::ListsCoverEveryKind,
         Self::EveryChangeIsSupported,
     ];
 
@@ -164,6 +173,9 @@ impl Mutant {
             Self::RecastIsAChange => "recast_is_a_change",
             Self::RequestsCoverEverything => "requests_cover_everything",
             Self::PackagesExplainNothing => "packages_explain_nothing",
+            Self::DriftIsAlwaysLoud => "drift_is_always_loud",
+            Self::OldIntentExplainsNewDrift => "old_intent_explains_new_drift",
+            Self::ListsCoverEveryKind => "lists_cover_every_kind",
             Self::EveryChangeIsSupported => "every_change_is_supported",
         }
     }

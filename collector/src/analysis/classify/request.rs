@@ -240,7 +240,9 @@ fn rank(class: ChangeClass) -> u8 {
         | ChangeClass::Unauthorised
         | ChangeClass::Excepted
         | ChangeClass::Reverted
-        | ChangeClass::Flapping => 4,
+        | ChangeClass::Flapping
+        | ChangeClass::Volatile
+        | ChangeClass::Routine => 4,
     }
 }
 
@@ -262,7 +264,9 @@ fn says(request: &ChangeRequest, class: ChangeClass, level: Option<Level>) -> St
         | ChangeClass::Unauthorised
         | ChangeClass::Excepted
         | ChangeClass::Reverted
-        | ChangeClass::Flapping => {
+        | ChangeClass::Flapping
+        | ChangeClass::Volatile
+        | ChangeClass::Routine => {
             format!("{approval} request {name}, {span}, names its {on}")
         }
     }
