@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use driftline_protocol::ids::{HostId, PartName, SourceName};
 use driftline_protocol::item::ItemKey;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::analysis::classify::weigh::{Led, Meant, Settling, weigh};
 use crate::classing::{Judged, SEMANTIC, is_told};
@@ -27,6 +27,10 @@ const DRIFTS_MOST: u32 = 1_000;
 /// what its newer changes say.
 const CHANGES_MOST: usize = 20_000;
 
+/// How far behind the opening of a drift later changes may seem to lie: times are corrected as well
+/// as can be told, and what came later is told by the order in which it came.
+const APART: SignedDuration = SignedDuration::from_hours(24);
+
 /// Weighs what is due at `now`.
 ///
 /// # Errors
@@ -38,7 +42,7 @@ pub fn weigh_due(store: &dyn Reads, config: &Config, now: Timestamp) -> Result<J
         return Ok(Judged::default());
     }
     let after = config.classification.settled();
-    let settling = Settling { now, after, told: is_told(store, config)? };
+    let told = is_told(store, config)?;
     let mut by_host: BTreeMap<HostId, Vec<FindingRecord>> = BTreeMap::new();
     for record in due {
         by_host.entry(record.finding.id.host.clone()).or_default().push(record);
@@ -46,7 +50,10 @@ pub fn weigh_due(store: &dyn Reads, config: &Config, now: Timestamp) -> Result<J
     let mut weighings = Vec::new();
     for (host, drifts) in by_host {
         let led = Leading::load(store, (&host, &drifts))?;
-        weighings.extend(drifts.iter().map(|drift| led.weighing(drift, settling)));
+        weighings.extend(drifts.iter().map(|drift| {
+            let opened = drift.finding.first_seen;
+            led.weighing(drift, Settling { now, after, told, opened })
+        }));
     }
     Ok(Judged { steps: vec![Step::Weighed(weighings)], more, left_out: false })
 }
@@ -69,10 +76,11 @@ impl Leading {
             .map(|drift| (drift.finding.id.source.clone(), drift.finding.id.part.clone()))
             .map(|part| (part, BTreeMap::new()))
             .collect();
+        let first = drifts.iter().map(|drift| drift.finding.first_seen).min();
         let mut filter = ChangeFilter {
             host: Some(host.clone()),
             kinds: SEMANTIC.to_vec(),
-            from: drifts.iter().map(|drift| drift.finding.first_seen).min(),
+            from: first.map(|first| first.checked_sub(APART).unwrap_or(Timestamp::MIN)),
             limit: MAX_LIMIT,
             ..ChangeFilter::default()
         };
@@ -116,12 +124,14 @@ impl Leading {
             // A part that changed as a whole changed each of its items; a part that came or went is
             // what each of its items is.
             let key = if id.key.is_some() { None } else { key.as_ref() };
-            let since = records.iter().filter(|record| record.at >= drift.finding.first_seen);
-            all.entry(key).or_default().extend(since);
+            all.entry(key).or_default().extend(records);
         }
         let mut meant: Option<Meant> = None;
-        for records in all.values_mut().filter(|records| !records.is_empty()) {
-            records.sort_by_key(|record| std::cmp::Reverse((record.at, record.id)));
+        for records in all.values_mut() {
+            since(records, drift.finding.first_seen);
+            if records.is_empty() {
+                continue;
+            }
             let waits = |record: &&ChangeRecord| {
                 record.classified.is_none() && record.id.0 >= self.unjudged_from
             };
@@ -140,6 +150,16 @@ impl Leading {
         }
         Some(meant.unwrap_or_else(|| weigh(&[], settling)))
     }
+}
+
+/// Leaves of `records` those from the opening of a drift at `opened` on, the newest first. They
+/// stand in the order in which they came: a clock that went back makes no change an earlier one.
+fn since(records: &mut Vec<&ChangeRecord>, opened: Timestamp) {
+    let opening = records.iter().filter(|record| record.at == opened).map(|record| record.id);
+    let later = records.iter().filter(|record| record.at > opened).map(|record| record.id);
+    let first = opening.min().or(later.min());
+    records.retain(|record| first.is_some_and(|first| record.id >= first));
+    records.sort_by_key(|record| std::cmp::Reverse(record.id));
 }
 
 #[cfg(test)]

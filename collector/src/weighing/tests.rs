@@ -137,6 +137,21 @@ fn noise_is_quiet_until_it_settles() {
 }
 
 #[test]
+fn a_clock_that_goes_back_makes_no_change_an_earlier_one() {
+    let mut world = World::new(CONFIG);
+    world.request(Approval::Approved, (100, 160));
+    world.config.classification.slack_minutes = 0;
+    world.config.classification.early_hours = 0;
+    world.drifting(120, ("a", "b"));
+    assert_eq!(world.weighed(121), of(Expected));
+    // It came later, by a clock that says earlier.
+    let since = at(120);
+    world.findings = vec![Finding { first_seen: since, ..drift(90, "c") }];
+    world.edit(90, ("b", "c"));
+    assert_eq!(world.weighed(122), of(Unauthorised));
+}
+
+#[test]
 fn drift_whose_change_waits_for_its_judge_waits_as_well() {
     let mut world = World::new(CONFIG);
     world.drifting(10, ("a", "b"));

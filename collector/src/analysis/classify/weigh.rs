@@ -106,6 +106,8 @@ pub struct Settling {
     pub after: SignedDuration,
     /// Whether the site tells of intent at all: only then can a change be unauthorised.
     pub told: bool,
+    /// When the drift opened: noise explains it only where its opening is on record.
+    pub opened: Timestamp,
 }
 
 /// What `changes`, the newest first, make of the drift that the last of them opened.
@@ -130,13 +132,19 @@ pub fn weigh(changes: &[Led<'_>], settling: Settling) -> Meant {
                 put_back = put_back.or(Some(led));
             }
             (Some(ChangeClass::Reverted), _) => {}
-            (Some(ChangeClass::Flapping), _) if led.number != opening.number => {}
-            (Some(ChangeClass::Flapping), _) => return noise(led, newest.at, settling),
+            (Some(ChangeClass::Flapping), _) => {
+                if led.number == opening.number && led.at == settling.opened {
+                    return noise(led, newest.at, settling);
+                }
+            }
             (None | Some(_), _) => return Meant::by(led),
         }
     }
     // What was put back is what stood before the drift opened: an agreement was undone.
-    Meant::by(put_back.unwrap_or(opening))
+    match put_back {
+        Some(led) => Meant::by(led),
+        None => untold("the change that opened it is not on record"),
+    }
 }
 
 /// A drift that one turn of an alternating value opened; `last` is its newest turn.
@@ -200,7 +208,8 @@ mod tests {
             .collect();
         led.reverse();
         let after = SignedDuration::from_hours(24);
-        let meant = weigh(&led, Settling { now: at(hour), after, told: true });
+        let opened = at(1);
+        let meant = weigh(&led, Settling { now: at(hour), after, told: true, opened });
         assert_eq!((meant.decision.class, meant.change.unwrap_or(0)), expect, "{changes:?}");
     }
 
@@ -241,6 +250,15 @@ mod tests {
         check(&[TURN, TURN, TURN], 27, (Some(Unauthorised), 1));
         check(&[NOBODY, TURN, TURN], 4, (Some(Unauthorised), 1));
         check(&[REQUEST, TURN, TURN], 4, (Some(Expected), 1));
+    }
+
+    #[test]
+    fn noise_whose_opening_is_not_on_record_explains_nothing() {
+        let turn = decision(TURN.0, TURN.1, TURN.2);
+        let led = [Led { number: 7, at: at(2), decision: &turn }];
+        let after = SignedDuration::from_hours(24);
+        let meant = weigh(&led, Settling { now: at(3), after, told: true, opened: at(1) });
+        assert_eq!(FindingClass::of(Some(&meant)), FindingClass::Untold);
     }
 
     #[test]
