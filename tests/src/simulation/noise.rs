@@ -80,7 +80,7 @@ fn comment(planner: &mut Planner, week: i64) {
     let (place, happening, story) = if planner.random.chance(0.3) {
         (file(SSHD), Happening::Reordered, "lines whose order means nothing")
     } else {
-        let place = file(*planner.random.pick::<&'static str>(&COMMENTED));
+        let place = file(planner.random.pick::<&'static str>(&COMMENTED));
         (place, Happening::Comment(planner.number()), "a comment")
     };
     if is_alone(planner, &Deed { host, place, at }) {
@@ -102,7 +102,7 @@ fn failed_read(planner: &mut Planner, week: i64) {
     let (host, at) = some_time(planner, week);
     let role = planner.role(host);
     let parts: Vec<&'static str> = text::files(role).map(|(part, _)| part).collect();
-    let place = file(*planner.random.pick::<&'static str>(&parts));
+    let place = file(planner.random.pick::<&'static str>(&parts));
     let until = at + planner.minutes(5, 30 * 60);
     let ours = [CHRONY, SSHD, text::RSYSLOG, text::DISPATCHER];
     let deed = Deed { host, place, at };

@@ -85,7 +85,8 @@ const EVERYWHERE: [(&str, &str); 8] = [
 const OF_SERVERS: [(&str, &str); 3] = [
     (
         SUDOERS,
-        "Defaults use_pty\n%ops ALL=(ALL:ALL) ALL\nbackup ALL=(root) NOPASSWD: /usr/bin/rsync\n",
+        "Defaults use_pty\n%ops ALL=(ALL:ALL) ALL\n\
+         backup ALL=(root) NOPASSWD: /usr/bin/rsync\n",
     ),
     (
         BACKUP,
@@ -104,8 +105,8 @@ const OF_PROXIES: [(&str, &str); 2] = [
     (
         KAMAILIO,
         "debug=2\nchildren=8\nlisten=udp:10.1.0.1:5060\nloadmodule \"dispatcher.so\"\n\
-         modparam(\"dispatcher\", \"ds_ping_interval\", 30)\nrequest_route {\n\tds_select_dst(1, 4);\n\
-         \tt_relay();\n}\n",
+         modparam(\"dispatcher\", \"ds_ping_interval\", 30)\n\
+         request_route {\n\tds_select_dst(1, 4);\n\tt_relay();\n}\n",
     ),
 ];
 
@@ -130,7 +131,8 @@ const OF_LAPTOPS: [(&str, &str); 2] = [
     ),
     (
         NETWORK,
-        "[main]\nplugins=ifupdown,keyfile\ndns=default\n\n[device]\nwifi.scan-rand-mac-address=yes\n",
+        "[main]\nplugins=ifupdown,keyfile\ndns=default\n\n\
+         [device]\nwifi.scan-rand-mac-address=yes\n",
     ),
 ];
 

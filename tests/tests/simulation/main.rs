@@ -38,9 +38,9 @@ const BAR: f64 = 0.95;
 /// The most things a day for a person to look at.
 const THINGS_A_DAY: f64 = 15.0;
 
-/// Classes whose precision is not there yet in the small worlds (in the whole one `early` and `late`
-/// lack it too), and noise that opens findings still. The bars stand: a run by hand is held to
-/// them, and what is met leaves the lists.
+/// Classes whose precision is not there yet in the small worlds (in the whole one `early` and
+/// `late` lack it too), and noise that opens findings still. The bars stand: a run by hand is held
+/// to them, and what is met leaves the lists.
 const PRECISION_NOT_YET: [&str; 4] = ["out_of_scope", "unapproved", "emergency", "excepted"];
 const NOISE_NOT_YET: [Noise; 2] = [Noise::Volatile, Noise::Routine];
 
