@@ -75,7 +75,7 @@ pub enum Mutant {
     BlackoutsDoNotCount,
     /// Collector. *Noise is learned, not guessed*: a value that came back once is flapping.
     OneTurnIsFlapping,
-    /// Collector. *Seeing differently is not change*: what a newer reader says otherwise is a change.
+    /// Collector. *Seeing differently is not change*: what a newer reader says is a change.
     RecastIsAChange,
     /// Collector. *A request speaks of what it names*: it covers whatever happens in its time.
     RequestsCoverEverything,

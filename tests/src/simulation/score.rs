@@ -419,8 +419,8 @@ mod tests {
         assert_eq!(hits(score.precision("late")), (1, 3), "one of nothing counts against it");
         assert_eq!(hits(score.recall("early")), (0, 1));
         assert_eq!(score.strays.len(), 1);
-        assert!((score.things_a_day() - 1.0).abs() < f64::EPSILON, "two values, two days");
-        assert_eq!(score.missed(0.9, 0.5).len(), 5);
+        assert!((score.things_a_day() - 0.5).abs() < f64::EPSILON, "one value, two days");
+        assert_eq!(score.missed(0.9, 0.4).len(), 5);
     }
 
     #[test]
