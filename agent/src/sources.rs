@@ -100,7 +100,8 @@ pub struct Chosen<'a> {
     pub certificates: &'a [String],
 }
 
-/// Every source of `system` that reads files, the kernel and the registry, in the order a reader meets their sections.
+/// Every source of `system` that reads files, the kernel and the registry, in the order a reader
+/// meets their sections.
 ///
 /// # Errors
 /// [`GlobError`] for the first text of `chosen` that is no pattern.

@@ -77,7 +77,8 @@ pub(crate) fn key(bytes: &[u8], path: &str, steps: usize) -> Result<Key, FormatE
     Ok(all)
 }
 
-/// The key `name` below `path`, made where it is not there; nothing where it is elsewhere or deeper.
+/// The key `name` below `path`, made where it is not there; nothing where it is elsewhere or
+/// deeper.
 fn at<'a>(mut key: &'a mut Key, (path, steps): (&str, usize), name: &str) -> Option<&'a mut Key> {
     let (above, below) = name.split_at_checked(path.len())?;
     if !above.eq_ignore_ascii_case(path) || !(below.is_empty() || below.starts_with('\\')) {

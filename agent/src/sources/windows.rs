@@ -40,13 +40,13 @@ const EXPORT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A source made of tables of the registry.
 pub struct Registry {
-    told: &'static Told,
+    told: &'static Product,
     version: u32,
     memory: Memory,
 }
 
-/// What such a source is.
-struct Told {
+/// What of Windows such a source tells.
+struct Product {
     name: &'static str,
     domain: Domain,
     manual: Manual,
@@ -54,7 +54,7 @@ struct Told {
 }
 
 /// Every such source, in the order of their sections.
-const ALL: [&Told; 10] = [
+const ALL: [&Product; 10] = [
     &settings::OS,
     &programs::PACKAGES,
     &services::SERVICES,
@@ -73,7 +73,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
 }
 
 impl Registry {
-    fn new(told: &'static Told) -> Self {
+    fn new(told: &'static Product) -> Self {
         Self { told, version: told.manual.version, memory: Memory::default() }
     }
 }

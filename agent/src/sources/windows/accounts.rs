@@ -11,11 +11,11 @@ use driftline_protocol::item::ItemValue;
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Domain;
 
-use super::{Look, Told, Trouble, kept, key, manual, say};
+use super::{Look, Product, Trouble, kept, key, manual, say};
 use crate::formats::Malformed;
 use crate::registry::{Key, wide};
 
-pub(super) const ACCOUNTS: Told = Told {
+pub(super) const ACCOUNTS: Product = Product {
     name: "accounts",
     domain: Domain::Identity,
     manual: manual("`users`, `groups` (members by their security identifiers)"),
@@ -110,7 +110,7 @@ fn members(c: &[u8]) -> Option<BTreeSet<ItemValue>> {
     Some(members)
 }
 
-/// The security identifier at the beginning ([MS-DTYP] 2.4.2.2), and what follows it.
+/// The security identifier at the beginning (MS-DTYP 2.4.2.2), and what follows it.
 fn identifier(bytes: &[u8]) -> Option<(String, &[u8])> {
     let [revision, count] = *bytes.first_chunk::<2>()?;
     let authority = bytes.get(2..8)?.iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte));

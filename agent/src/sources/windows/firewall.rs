@@ -1,7 +1,7 @@
 //! The firewall: its profiles, and each rule by its name, as local settings and policies have them.
 //!
-//! A rule stands as `v2.31|Action=Allow|Active=TRUE|Dir=In|LPort=5061|…` ([MS-FASP] 2.2.19). A field
-//! that comes more than once is a set.
+//! A rule stands as `v2.31|Action=Allow|Active=TRUE|Dir=In|LPort=5061|…` (MS-FASP 2.2.19). A
+//! field that comes more than once is a set.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use driftline_protocol::item::ItemValue;
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Domain;
 
-use super::{Look, Told, Trouble, chosen, kept, key, manual, say};
+use super::{Look, Product, Trouble, chosen, kept, key, manual, say};
 use crate::registry::{Key, Value};
 
-pub(super) const FIREWALL: Told = Told {
+pub(super) const FIREWALL: Product = Product {
     name: "firewall",
     domain: Domain::Policy,
     manual: manual("`local`, `policy`: profiles, and each rule with its fields"),

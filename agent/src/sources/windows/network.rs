@@ -4,9 +4,9 @@
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Domain;
 
-use super::{Look, Told, Trouble, chosen, kept, key, manual, trees};
+use super::{Look, Product, Trouble, chosen, kept, key, manual, trees};
 
-pub(super) const NETWORK: Told = Told {
+pub(super) const NETWORK: Product = Product {
     name: "network",
     domain: Domain::Config,
     manual: manual(

@@ -6,9 +6,9 @@ use driftline_protocol::item::ItemValue;
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Domain;
 
-use super::{Look, Told, Trouble, kept, key, manual, say};
+use super::{Look, Product, Trouble, kept, key, manual, say};
 
-pub(super) const PACKAGES: Told = Told {
+pub(super) const PACKAGES: Product = Product {
     name: "packages",
     domain: Domain::Config,
     manual: manual("`programs`, of the whole host, in 64 and 32 bits"),

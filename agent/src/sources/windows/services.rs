@@ -4,9 +4,9 @@ use driftline_protocol::item::ItemValue;
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Domain;
 
-use super::{Look, Told, Trouble, chosen, kept, key, manual, say};
+use super::{Look, Product, Trouble, chosen, kept, key, manual, say};
 
-pub(super) const SERVICES: Told = Told {
+pub(super) const SERVICES: Product = Product {
     name: "services",
     domain: Domain::Config,
     manual: manual("`services`, drivers too: how each starts, its program and account"),

@@ -1,12 +1,12 @@
-//! Settings and policies that are told as they stand: the release, what runs at login, what browsers
-//! and clients of unified communications are told by administrators.
+//! Settings and policies that are told as they stand: the release, what runs at login, what
+//! browsers and clients of unified communications are told by administrators.
 
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Domain;
 
-use super::{Look, Told, Trouble, chosen, kept, key, manual, trees};
+use super::{Look, Product, Trouble, chosen, kept, key, manual, trees};
 
-pub(super) const OS: Told = Told {
+pub(super) const OS: Product = Product {
     name: "os",
     domain: Domain::Config,
     manual: manual("`release`, `identity`"),
@@ -44,7 +44,7 @@ fn picked(look: &mut Look<'_>, path: &str, names: &[&str]) -> Result<Option<RawI
     Ok(Some(items))
 }
 
-pub(super) const REGISTRY: Told = Told {
+pub(super) const REGISTRY: Product = Product {
     name: "registry",
     domain: Domain::Policy,
     manual: manual(
@@ -100,7 +100,7 @@ fn lsa(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     picked(look, r"SYSTEM\CurrentControlSet\Control\Lsa", &NAMES)
 }
 
-pub(super) const BROWSER_POLICY: Told = Told {
+pub(super) const BROWSER_POLICY: Product = Product {
     name: "browser_policy",
     domain: Domain::Policy,
     manual: manual(
@@ -117,7 +117,7 @@ pub(super) const BROWSER_POLICY: Told = Told {
     ],
 };
 
-pub(super) const DESKTOP_UC_CLIENT: Told = Told {
+pub(super) const DESKTOP_UC_CLIENT: Product = Product {
     name: "desktop_uc_client",
     domain: Domain::Config,
     manual: manual(

@@ -7,12 +7,12 @@ use driftline_protocol::item::ItemValue;
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Domain;
 
-use super::{Look, Told, Trouble, kept, key, manual, say};
+use super::{Look, Product, Trouble, kept, key, manual, say};
 use crate::formats::Malformed;
 use crate::registry::Key;
 use crate::sources::certificates::facts;
 
-pub(super) const CERTIFICATES: Told = Told {
+pub(super) const CERTIFICATES: Product = Product {
     name: "certificates",
     domain: Domain::Config,
     manual: manual(

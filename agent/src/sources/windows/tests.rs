@@ -149,7 +149,8 @@ pub(in crate::sources) fn fixtures() -> Vec<Fixture> {
         row!(settings::OS, [
             ("SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion",
              "SOFTWARE/Microsoft/Windows NT/CurrentVersion",
-             "\"ProductName\"=\"Windows 10 Pro\"\r\n\"UBR\"=dword:00000001\r\n\"InstallTime\"=hex(b):01,00,00,00,00,00,00,00\r\n"),
+             "\"ProductName\"=\"Windows 10 Pro\"\r\n\"UBR\"=dword:00000001\r\n\
+              \"InstallTime\"=hex(b):01,00,00,00,00,00,00,00\r\n"),
             ("SYSTEM\\CurrentControlSet\\Control\\ComputerName\\ComputerName",
              "SYSTEM/CurrentControlSet/Control/ComputerName/ComputerName",
              "\"ComputerName\"=\"DESK1\"\r\n"),
@@ -165,7 +166,8 @@ pub(in crate::sources) fn fixtures() -> Vec<Fixture> {
         row!(services::SERVICES, [
             ("SYSTEM\\CurrentControlSet\\Services\\Spooler",
              "SYSTEM/CurrentControlSet/Services",
-             "\"Type\"=dword:10\r\n\"Start\"=dword:2\r\n\"ImagePath\"=\"spool.exe --password=canary-77a1\"\r\n"),
+             "\"Type\"=dword:10\r\n\"Start\"=dword:2\r\n\
+              \"ImagePath\"=\"spool.exe --password=canary-77a1\"\r\n"),
         ], "services": "SYSTEM/CurrentControlSet/Services",
         export!("SYSTEM\\CurrentControlSet\\Services\\Spooler",
             "\"Type\"=dword:10\r\n\"Start\"=dword:4\r\n"), Some("canary-77a1")),
@@ -190,11 +192,14 @@ pub(in crate::sources) fn fixtures() -> Vec<Fixture> {
         export!("SOFTWARE\\Policies\\Google\\Chrome", "\"ShowHomeButton\"=dword:1\r\n"),
         Some("canary-21c0")),
         row!(firewall::FIREWALL, [
-            ("SYSTEM\\CurrentControlSet\\Services\\SharedAccess\\Parameters\\FirewallPolicy\\FirewallRules",
+            ("SYSTEM\\CurrentControlSet\\Services\\SharedAccess\\Parameters\\FirewallPolicy\\\
+              FirewallRules",
              "SYSTEM/CurrentControlSet/Services/SharedAccess/Parameters/FirewallPolicy",
-             "\"SIP\"=\"v2.31|Action=Allow|Active=TRUE|Dir=In|LPort=5060|LPort=5061|Name=SIP|\"\r\n"),
+             "\"SIP\"=\"v2.31|Action=Allow|Active=TRUE|Dir=In|LPort=5060|LPort=5061|\
+              Name=SIP|\"\r\n"),
         ], "local": "SYSTEM/CurrentControlSet/Services/SharedAccess/Parameters/FirewallPolicy",
-        export!("SYSTEM\\CurrentControlSet\\Services\\SharedAccess\\Parameters\\FirewallPolicy\\FirewallRules",
+        export!("SYSTEM\\CurrentControlSet\\Services\\SharedAccess\\Parameters\\FirewallPolicy\\\
+            FirewallRules",
             "\"SIP\"=\"v2.31|Action=Block|\"\r\n"), None),
         row!(settings::DESKTOP_UC_CLIENT, [
             ("SOFTWARE\\Policies\\Zoom\\Zoom Meetings\\General", "SOFTWARE/Policies/Zoom",
@@ -202,7 +207,8 @@ pub(in crate::sources) fn fixtures() -> Vec<Fixture> {
             ("SOFTWARE\\Microsoft\\Teams", "SOFTWARE/Microsoft/Teams",
              "\"disableAutoUpdate\"=dword:1\r\n"),
         ], "zoom": "SOFTWARE/Policies/Zoom",
-        export!("SOFTWARE\\Policies\\Zoom\\Zoom Meetings\\General", "\"ForceLoginWithSSO\"=dword:1\r\n"),
+        export!("SOFTWARE\\Policies\\Zoom\\Zoom Meetings\\General",
+            "\"ForceLoginWithSSO\"=dword:1\r\n"),
         Some("canary-90b3")),
         row!(settings::REGISTRY, [
             ("SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run",
@@ -230,7 +236,7 @@ fn said(fixture: &Fixture, read: Reader) -> Vec<String> {
     items.iter().map(|(key, item)| format!("{key} = {:?}", item.value)).collect()
 }
 
-fn row_of(told: &Told) -> Fixture {
+fn row_of(told: &Product) -> Fixture {
     fixtures().into_iter().find(|row| (row.source)().name().as_str() == told.name).unwrap()
 }
 
