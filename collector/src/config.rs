@@ -11,6 +11,7 @@ pub mod load;
 pub mod place;
 pub mod rules;
 pub mod service_levels;
+mod warnings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
