@@ -37,7 +37,7 @@ pub(crate) enum RequestCommand {
         #[arg(long, default_value = "")]
         id: String,
         /// At most this many.
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
     },
     /// List when changes may and must not be made.

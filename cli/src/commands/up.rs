@@ -30,8 +30,12 @@ pub(crate) struct Up {
     #[arg(long)]
     data: Option<PathBuf>,
     /// Where the portal listens. Beyond loopback it is served over TLS and needs a token.
-    #[arg(long, default_value = "127.0.0.1:9470")]
+    #[arg(long, default_value = "127.0.0.1:9470", value_parser = address)]
     listen: SocketAddr,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be ADDRESS:PORT, such as 127.0.0.1:9471".to_owned())
 }
 
 /// What is ready before anything runs.
