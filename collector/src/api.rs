@@ -16,6 +16,7 @@ pub mod read;
 pub mod rollouts;
 mod routes;
 pub mod rules;
+mod speaker;
 pub mod suspects;
 
 use std::sync::Arc;
@@ -30,7 +31,6 @@ use axum::routing::{MethodRouter, get};
 
 pub use routes::ROUTES;
 
-use crate::auth::Person;
 use crate::serve::answer::Refusal;
 use crate::serve::state::Collector;
 use crate::store::Scope;
@@ -97,19 +97,6 @@ async fn check(
             next.run(request).await
         }
     }
-}
-
-/// Whether `person` may speak for the source `name`; `listed` says that the configuration, or the
-/// source's own name, lets the token. Who administers the collector could let any token.
-fn may_speak(person: &Person, (table, name): (&str, &str), listed: bool) -> Result<(), Refusal> {
-    if person.is_local || person.is_admin || listed {
-        return Ok(());
-    }
-    let token = &person.name;
-    Err(Refusal::malformed(format!(
-        "the token {token} may not speak for the source {name}: make a token named {name}, or add \
-         [[{table}]] name = \"{name}\" tokens = [\"{token}\"] to the collector's configuration"
-    )))
 }
 
 #[cfg(test)]

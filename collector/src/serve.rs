@@ -171,7 +171,7 @@ pub async fn start(
     reload::spawn(&mut tasks, &collector, (config_file, tls.clone()), &stopped)?;
     let url = collector.url();
     tracing::info!(%address, url, "the collector listens");
-    for warning in collector.settings().config.warnings() {
+    for warning in collector.settings().config.warnings(Timestamp::now()) {
         tracing::warn!("{warning}");
     }
     watchdog::spawn(&mut tasks, &collector, &stopped);

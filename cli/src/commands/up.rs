@@ -152,6 +152,9 @@ fn prepare(data: &Path, listen: SocketAddr) -> anyhow::Result<Prepared> {
     if !listen.ip().is_loopback() {
         let open = authority::open_door(data, &collector)?;
         collector.tls = Some(open.tls);
+        // Nobody elsewhere reaches "every address", so links need a name.
+        let name = authority::host_name().filter(|_| listen.ip().is_unspecified());
+        collector.public_url = name.map(|name| format!("https://{name}:{}", listen.port()));
         agent.ca_file = Some(open.ca_file.clone());
         access = access.with(open.token_file.clone(), open.ca_file.clone());
         eprintln_message(&format!(

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::read::{moment, next_page, place, query, read};
-use super::{Answer, Shared, may_speak};
+use super::speaker::speaks_for;
+use super::{Answer, Shared};
 use crate::auth::Person;
-use crate::config::cases::is_source_name;
 use crate::config::{Mapper, Words};
 use crate::pass;
 use crate::serve::answer::{self, Refusal};
@@ -20,26 +20,14 @@ use crate::serve::body::Class;
 use crate::serve::case_intake;
 use crate::store::{CaseFilter, CaseReading, CaseRecord, effective_limit};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SourceQuery {
-    source: Option<String>,
-}
-
 /// `POST /api/v1/cases`
 pub async fn take(
     State(collector): Shared,
     Extension(person): Extension<Person>,
     request: Request,
 ) -> Answer {
-    let SourceQuery { source } = query(request.uri())?;
-    let name = source.unwrap_or_else(|| person.name.clone());
-    if !is_source_name(&name) {
-        let rule = "must be 1 to 63 of a-z, 0-9, '.', '_' and '-'";
-        return Err(Refusal::malformed(format!("the name of a source {rule}")));
-    }
-    let source = collector.settings().config.case_source(&name);
-    may_speak(&person, ("case_source", &name), source.takes_from(&person.name))?;
+    let config = collector.settings().config;
+    let source = speaks_for(request.uri(), &person, |name| config.case_source(name))?;
     let (head, body) = request.into_parts();
     let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
     let (bytes, _share) = received.split();
@@ -49,14 +37,14 @@ pub async fn take(
     let kept = intake.rows.saturating_sub(intake.refused.total);
     let now = Timestamp::now();
     let reading = CaseReading {
-        source: name.clone(),
+        source: source.name.clone(),
         at: now,
         good_through: problem.is_none().then_some(now),
         rows: intake.rows,
         refused: intake.refused.total,
         problem: problem.clone().unwrap_or_default(),
     };
-    let configured = collector.settings().config.case_sources.iter().any(|s| s.name == name);
+    let configured = config.case_sources.iter().any(|s| s.name == source.name);
     // A mistyped name that sent nothing is no source that correlation should wait for.
     if problem.is_none() || kept > 0 || configured {
         case_intake::note(&collector, reading).await?;

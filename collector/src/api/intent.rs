@@ -10,20 +10,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::read::{moment, next_page, place, query, read};
-use super::{Answer, Shared, may_speak};
+use super::speaker::speaks_for;
+use super::{Answer, Shared};
 use crate::auth::Person;
 use crate::config::ChangeSource;
-use crate::config::cases::is_source_name;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::body::Class;
 use crate::serve::request_intake;
 use crate::store::{RequestFilter, effective_limit};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SourceQuery {
-    source: Option<String>,
-}
 
 /// `POST /api/v1/change-requests`
 pub async fn take(
@@ -31,29 +25,24 @@ pub async fn take(
     Extension(person): Extension<Person>,
     request: Request,
 ) -> Answer {
-    let SourceQuery { source } = query(request.uri())?;
-    let name = source.unwrap_or_else(|| person.name.clone());
-    if !is_source_name(&name) {
-        let rule = "must be 1 to 63 of a-z, 0-9, '.', '_' and '-'";
-        return Err(Refusal::malformed(format!("the name of a source {rule}")));
-    }
     let config = collector.settings().config;
-    let known = config.change_sources.iter().find(|source| source.name == name);
-    let source = known.cloned().unwrap_or_else(|| ChangeSource::named(&name));
-    may_speak(&person, ("change_source", &name), source.takes_from(&person.name))?;
+    let source = speaks_for(request.uri(), &person, |name| {
+        let known = config.change_sources.iter().find(|source| source.name == name);
+        known.cloned().unwrap_or_else(|| ChangeSource::named(name))
+    })?;
     let (head, body) = request.into_parts();
     let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
     let (bytes, _share) = received.split();
     let reader: Box<dyn Read + Send> = Box::new(Bytes::new(bytes));
     let taken = request_intake::take(&collector, &source, reader).await?;
-    collector.request_readings.note(taken.reading(&name, Timestamp::now()));
+    collector.request_readings.note(taken.reading(&source.name, Timestamp::now()));
     if let Some(error) = &taken.broken {
         return Err(Refusal::malformed(error));
     }
     let refused = &taken.came.refused;
     let first: Vec<String> = refused.first.iter().map(ToString::to_string).collect();
     Ok(answer::json(&json!({
-        "source": name,
+        "source": source.name,
         "taken": taken.came.rows - refused.total,
         "refused": { "total": refused.total, "first": first },
     })))

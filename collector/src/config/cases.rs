@@ -177,19 +177,14 @@ impl Config {
     }
 }
 
-impl CaseSource {
-    /// Whether the token `name` may speak for this system: it is of the system's own name, or the
-    /// configuration says so.
-    pub fn takes_from(&self, name: &str) -> bool {
-        self.name == name || self.tokens.iter().any(|token| token == name)
-    }
-}
-
 pub(super) fn utc() -> String {
     "UTC".to_owned()
 }
 
-/// Whether `name` may name a source of cases.
+/// What [`is_source_name`] asks for, in words.
+pub const SOURCE_NAME_RULE: &str = "must be 1 to 63 of a-z, 0-9, '.', '_' and '-'";
+
+/// Whether `name` may name a source of cases or of change requests.
 pub fn is_source_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     (1..=63).contains(&name.len())
@@ -203,8 +198,7 @@ pub(super) fn source_name<'de, D: serde::Deserializer<'de>>(
     if is_source_name(&name) {
         return Ok(name);
     }
-    let rule = "must be 1 to 63 of a-z, 0-9, '.', '_' and '-'";
-    Err(serde::de::Error::custom(format!("the case source {name:?} {rule}")))
+    Err(serde::de::Error::custom(format!("the source {name:?} {SOURCE_NAME_RULE}")))
 }
 
 pub(super) fn zone<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -268,7 +262,7 @@ mod tests {
     #[test]
     fn a_source_that_cannot_be_is_refused_by_line() {
         for (text, expect) in [
-            ("[[case_source]]\nname = 'Desk 1'", "t:2: the case source \"Desk 1\" must be 1 to 63"),
+            ("[[case_source]]\nname = 'Desk 1'", "t:2: the source \"Desk 1\" must be 1 to 63"),
             ("[[case_source]]\nname='d'\ntimezone='Mars'", "t:3: timezone \"Mars\" is not known"),
             ("[[case_source]]\nname='d'\n[case_source.columns]\nbody='b'", "unknown variant"),
         ] {

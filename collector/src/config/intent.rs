@@ -43,12 +43,6 @@ pub struct ChangeSource {
 }
 
 impl ChangeSource {
-    /// Whether the token `name` may speak for this system: it is of the system's own name, or the
-    /// configuration says so. A request permits changes, so nobody approves in another's name.
-    pub fn takes_from(&self, name: &str) -> bool {
-        self.name == name || self.tokens.iter().any(|token| token == name)
-    }
-
     /// The source `name` when nothing is said of it.
     pub fn named(name: &str) -> Self {
         Self {
@@ -195,7 +189,7 @@ impl<'de> Deserialize<'de> for WindowRule {
 fn window(written: Written) -> Result<Window, String> {
     let Written { name, days, weeks, start, end, timezone, from, until, .. } = written;
     if !super::cases::is_source_name(&name) {
-        return Err(format!("the name {name:?} must be 1 to 63 of a-z, 0-9, '.', '_' and '-'"));
+        return Err(format!("the name {name:?} {}", super::cases::SOURCE_NAME_RULE));
     }
     let zone = TimeZone::get(&timezone).map_err(|_| format!("timezone {timezone:?} is unknown"))?;
     let when = match (start, end) {

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::Config;
+use crate::tls;
 
 impl Config {
-    /// What somebody should look at, each in a sentence.
-    pub fn warnings(&self) -> Vec<String> {
+    /// What somebody should look at `now`, each in a sentence.
+    pub fn warnings(&self, now: Timestamp) -> Vec<String> {
         let mut all = Vec::new();
         let known = |group: &String| self.groups.iter().any(|known| known.name == *group);
         for path in &self.service_paths {
@@ -31,6 +34,12 @@ impl Config {
                 self.listen
             ));
         }
+        let ended = self.tls.as_ref().and_then(tls::ends).filter(|ends| *ends <= now);
+        all.extend(ended.map(|ends| {
+            format!(
+                "the certificate of [tls] ended at {ends}, so nobody who checks it will connect"
+            )
+        }));
         all
     }
 }
@@ -46,6 +55,9 @@ fn missing(folder: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
+    use crate::config::Tls;
     use crate::config::load::parse;
 
     #[test]
@@ -58,11 +70,26 @@ mod tests {
              [[change_source]]\nname = 'itsm'\nfolder = {:?}\n",
             folder.path()
         );
-        let told = parse("t", &text).unwrap().warnings();
+        let now = Timestamp::now();
+        let told = parse("t", &text).unwrap().warnings(now);
         assert_eq!(told.len(), 3, "{told:#?}");
         assert!(told[0].contains("passes the group \"nosuch\""), "{}", told[0]);
         assert!(told[1].starts_with("[[case_source]] desk: folder /nowhere"), "{}", told[1]);
         assert!(told[2].contains("public_url is not set"), "{}", told[2]);
-        assert!(parse("t", "").unwrap().warnings().is_empty());
+        assert!(parse("t", "").unwrap().warnings(now).is_empty());
+    }
+
+    #[test]
+    fn a_certificate_that_has_ended_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(&cert, made.cert.pem()).unwrap();
+        let mut config = parse("t", "").unwrap();
+        config.tls = Some(Tls { cert_file: cert, key_file: key });
+        let ends = crate::tls::ends(config.tls.as_ref().unwrap()).unwrap();
+        let before = ends.checked_sub(jiff::SignedDuration::from_secs(1)).unwrap();
+        assert!(config.warnings(before).is_empty());
+        assert!(config.warnings(ends)[0].starts_with("the certificate of [tls] ended at"));
     }
 }

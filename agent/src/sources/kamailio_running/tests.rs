@@ -1,18 +1,17 @@
 //! A Kamailio of the test's own that answers from a table, and may misbehave.
 
-use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use driftline_protocol::redact::{RawPart, Redactor};
+use driftline_protocol::redact::Redactor;
 use driftline_protocol::snapshot::Part;
 use serde_json::json;
 
 use super::*;
 use crate::control;
-use crate::sources::{Carry, Receipt};
+use crate::sources::running::scripted::Heard;
 
 /// How the server misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,31 +116,6 @@ fn answer(method: &str, params: &Value, script: &str) -> Option<Value> {
     })
 }
 
-#[derive(Default)]
-struct Heard {
-    parts: BTreeMap<String, Part>,
-    blind: Vec<String>,
-}
-
-impl Sink for Heard {
-    fn seen(&mut self, part: PartName, raw: RawPart) -> Receipt {
-        let redactor = Redactor::new([7; 32]);
-        let redacted = redactor.redact(raw);
-        let (digest, _) = redactor.seal(&redacted);
-        let receipt = Receipt { digest, unobserved: redacted.get().unobserved_reason() };
-        self.parts.insert(part.to_string(), redacted.into_inner());
-        receipt
-    }
-
-    fn same(&mut self, _: &PartName, _: &Receipt) -> Carry {
-        Carry::ReadAgain
-    }
-
-    fn blind(&mut self, place: &PartName, _: Reason) {
-        self.blind.push(place.to_string());
-    }
-}
-
 fn source(place: Kamailio) -> KamailioRunning {
     KamailioRunning::new(Some(&place), Duration::from_secs(30))
 }
@@ -164,18 +138,13 @@ fn with(fault: Fault) -> (Result<(), Reason>, Heard) {
     read(&mut source(Kamailio::Socket(socket)))
 }
 
-fn shown(part: &Part) -> Vec<String> {
-    let Part::Observed(observed) = part else { return vec![format!("{part:?}")] };
-    observed.items.iter().map(|(key, item)| format!("{key} {:?}", item.value)).collect()
-}
-
 #[test]
 fn an_answer_becomes_items_that_hold_still() {
     let (result, heard) = with(Fault::None);
     assert_eq!(result, Ok(()));
     let names: Vec<&str> = heard.parts.keys().map(String::as_str).collect();
     assert_eq!(names, PARTS);
-    let destinations = shown(&heard.parts["destinations"]);
+    let destinations = heard.shown("destinations");
     assert_eq!(
         destinations,
         [
@@ -185,7 +154,7 @@ fn an_answer_becomes_items_that_hold_still() {
             "1/sip:192.0.2.9 Text(\"active\")",
         ]
     );
-    let dispatcher = shown(&heard.parts["dispatcher"]).join("\n");
+    let dispatcher = heard.shown("dispatcher").join("\n");
     for line in [
         "@now/file Text(\"/d.list\")",
         "1/sip:192.0.2.7/flags Integer(0)",
@@ -196,9 +165,9 @@ fn an_answer_becomes_items_that_hold_still() {
     ] {
         assert!(dispatcher.contains(line), "{line} is not in\n{dispatcher}");
     }
-    assert_eq!(shown(&heard.parts["registrations"]), ["location Text(\"some\")"]);
-    assert_eq!(shown(&heard.parts["settings"])[1], "debug Integer(2)");
-    let all: Vec<String> = heard.parts.values().flat_map(shown).collect();
+    assert_eq!(heard.shown("registrations"), ["location Text(\"some\")"]);
+    assert_eq!(heard.shown("settings")[1], "debug Integer(2)");
+    let all: Vec<String> = heard.parts.keys().flat_map(|part| heard.shown(part)).collect();
     assert!(!all.join("\n").contains("canary-Pw5"), "{all:#?}");
 }
 
