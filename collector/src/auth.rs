@@ -2,9 +2,8 @@
 //!
 //! Only blake3 of a token is ever held. Tokens have 256 random bits, so a plain hash is enough and
 //! a look-up by hash tells nothing; the comparison that decides is constant-time all the same.
-//! Refusals look alike whatever was wrong with a token that does not count. What a browser may be tricked into (a foreign page, a
-//! re-bound name) is refused in
-//! [`browser`].
+//! Refusals look alike whatever was wrong with a token that does not count. What a browser may be
+//! tricked into (a foreign page, a re-bound name) is refused in [`browser`].
 
 pub mod browser;
 

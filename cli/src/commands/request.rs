@@ -163,8 +163,8 @@ impl Add {
         let moments = start.parse::<Timestamp>().ok().zip(end.parse().ok());
         anyhow::ensure!(
             moments.is_none_or(|(start, end): (_, Timestamp)| start < end),
-            "it would end at {end}, which is not after its start; 2h means two hours ago, and +2h in \
-             two hours"
+            "it would end at {end}, which is not after its start; 2h means two hours ago, and +2h \
+             in two hours"
         );
         let body = json!({
             "id": id, "start": start, "end": end, "kind": kind, "approval": approval,

@@ -48,9 +48,10 @@ fn operation(route: &Route) -> Value {
         json!({ "name": name, "in": "query", "description": meaning, "schema": text })
     });
     let parameters: Vec<Value> = in_path.chain(in_query).collect();
+    let scope = route.scope.as_str();
     let mut operation = json!({
         "summary": route.summary,
-        "description": format!("Needs a token of scope `{}`; none on loopback.", route.scope.as_str()),
+        "description": format!("Needs a token of scope `{scope}`; none on loopback."),
         "security": [{ "token": [] }],
         "parameters": parameters,
         "responses": {

@@ -42,7 +42,8 @@ impl Spoken for ChangeSource {
 
 /// The source that `uri` names, or else the one named like the token of `person`, as `look_up`
 /// finds it, if `person` may speak for it: the token is of the source's own name or of
-/// the scope `admin`, or the configuration says so. A request permits changes, so nobody speaks in another's name.
+/// the scope `admin`, or the configuration says so. A request permits changes, so nobody else
+/// speaks in another's name.
 ///
 /// # Errors
 /// A [`Refusal`] for a name that no source can have, and for a token that may not.

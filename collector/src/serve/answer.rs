@@ -1,8 +1,8 @@
 //! How answers and refusals look on the wire.
 //!
 //! A refusal is a [`Problem`] with the status its code stands for. Which secret or name was wrong
-//! is never told; whoever holds a token that counts learns which scope it lacks. Refusals are counted once, where they leave ([`ProblemCode`] rides along as
-//! an extension).
+//! is never told; whoever holds a token that counts learns which scope it lacks. Refusals are
+//! counted once, where they leave ([`ProblemCode`] rides along as an extension).
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
