@@ -112,6 +112,8 @@ pub struct Transport<D> {
     session: SessionId,
     exchange: Exchange,
     watching: Watching,
+    /// Whether the last request failed, so that its end is told once.
+    failing: bool,
 }
 
 impl<D: Deliver + Clone + Send + 'static> Transport<D> {
@@ -131,7 +133,8 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         let needed = identity.token.is_none().then_some(Proof::Secret);
         let exchange = Exchange::new(needed, settings.heartbeat_ms, clock::monotonic_ms());
         let session = SessionId(session);
-        Ok(Self { collector, spool, settings, session, exchange, watching })
+        let failing = false;
+        Ok(Self { collector, spool, settings, session, exchange, watching, failing })
     }
 
     /// Sends until `stop` says so. `news` is notified whenever a version has been added.
@@ -178,10 +181,12 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         if let Next::Rest { until_ms } = next {
             return Some(Duration::from_millis(until_ms.saturating_sub(now).max(1)));
         }
-        let answer = match self.send(next).await {
-            Ok(answer) => answer,
-            Err(error) => failed(next, &error),
-        };
+        let sent = self.send(next).await;
+        if self.failing && sent.is_ok() {
+            tracing::info!("the collector answers again");
+        }
+        self.failing = sent.is_err();
+        let answer = sent.unwrap_or_else(|error| failed(next, &error));
         let at = Moment { now_ms: clock::monotonic_ms(), chance: chance() };
         let effects = self.exchange.answered(answer, at);
         for effect in effects {
@@ -397,7 +402,7 @@ fn named(versions: &[SectionVersion]) -> Vec<Digest> {
 
 /// What a failed request means for the exchange, logged once.
 fn failed(next: Next, error: &TransportError) -> Answer {
-    tracing::warn!(request = ?next, error = chain(error), "request failed");
+    tracing::warn!(request = next.as_str(), error = chain(error), "request failed");
     match error {
         TransportError::Request(RequestError::Refused { problem, retry_after_ms }) => {
             Answer::Refused { code: problem.code, retry_after_ms: *retry_after_ms }

@@ -23,15 +23,26 @@ pub(crate) struct Address {
         long,
         global = true,
         env = "DRIFTLINE_COLLECTOR",
-        default_value = "http://127.0.0.1:9470"
+        default_value = "http://127.0.0.1:9470",
+        help_heading = "Options of every command"
     )]
     collector: String,
     /// A file that holds a token with the scope `read`, or `admin` for commands that change
     /// something.
-    #[arg(long, global = true, env = "DRIFTLINE_TOKEN_FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "DRIFTLINE_TOKEN_FILE",
+        help_heading = "Options of every command"
+    )]
     token_file: Option<PathBuf>,
     /// A file with the certificate authority of the collector, where the system does not know it.
-    #[arg(long, global = true, env = "DRIFTLINE_CA_FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "DRIFTLINE_CA_FILE",
+        help_heading = "Options of every command"
+    )]
     ca_file: Option<PathBuf>,
 }
 
@@ -69,9 +80,10 @@ impl Client {
         let mut builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
         if let Some(path) = &address.ca_file {
             let pem = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-            let certificate = reqwest::Certificate::from_pem(&pem)
-                .with_context(|| format!("{} holds no certificate", path.display()))?;
-            builder = builder.tls_certs_only([certificate]);
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
+            let none = || format!("{} holds no certificate in PEM form", path.display());
+            anyhow::ensure!(!certificates.is_empty(), none());
+            builder = builder.tls_certs_only(certificates);
         }
         let token = match &address.token_file {
             None => None,
@@ -82,6 +94,10 @@ impl Client {
             }
         };
         let base = address.collector.trim_end_matches('/').to_owned();
+        anyhow::ensure!(
+            base.starts_with("http://") || base.starts_with("https://"),
+            "the collector's address {base:?} must begin with http:// or https://"
+        );
         Ok(Self { http: builder.build()?, base, token })
     }
 
@@ -201,6 +217,14 @@ impl Client {
             Err(error) if is_of_a_certificate(&error) => {
                 return Err(error).with_context(|| self.untrusted());
             }
+            Err(error) if mentions(&error, &["corrupt message", "InvalidContentType"]) => {
+                let text = format!("no TLS is spoken at {}; try http://", self.base);
+                return Err(error).context(text);
+            }
+            Err(error) if mentions(&error, &["invalid HTTP version", "message is incomplete"]) => {
+                let text = format!("no HTTP is spoken at {}; try https://", self.base);
+                return Err(error).context(text);
+            }
             sent => sent.with_context(asking)?,
         };
         let status = answer.status();
@@ -220,9 +244,15 @@ impl Client {
 }
 
 fn is_of_a_certificate(error: &reqwest::Error) -> bool {
+    mentions(error, &["invalid peer certificate"])
+}
+
+/// Whether an error or one of its causes has one of `words`; TLS and HTTP tell no other way.
+fn mentions(error: &reqwest::Error, words: &[&str]) -> bool {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
-        if error.to_string().contains("invalid peer certificate") {
+        let text = error.to_string();
+        if words.iter().any(|word| text.contains(word)) {
             return true;
         }
         cause = error.source();

@@ -23,8 +23,8 @@ use output::Output;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How to print what was found; a table, and of a replay NDJSON, where nothing is said.
-    #[arg(long, global = true, value_enum)]
+    /// How to print what was found; default: table (replay: ndjson).
+    #[arg(long, global = true, value_enum, help_heading = "Options of every command")]
     output: Option<Output>,
     #[command(flatten)]
     collector: client::Address,
@@ -155,19 +155,45 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Correlate(correlate) => correlate.run(output),
         Command::Volume(volume) => volume.run(output),
         Command::Completions { shell } => {
-            let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "driftline", &mut std::io::stdout());
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "driftline", &mut text);
+            output::write(&String::from_utf8(text)?)?;
             Ok(Verdict::Fine)
         }
         Command::Man => {
-            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+            output::write(&manual()?)?;
             Ok(Verdict::Fine)
         }
     }
+}
+
+/// The manual page. There is one for all commands, so it refers to no pages of single ones.
+fn manual() -> anyhow::Result<String> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+    let mut text = String::from_utf8(text)?;
+    for command in Cli::command().get_subcommands().map(clap::Command::get_name).chain(["help"]) {
+        let escaped = command.replace('-', "\\-");
+        let page = format!("driftline\\-{escaped}(1)");
+        text = text.replace(&page, &format!("driftline {escaped} \\-\\-help"));
+    }
+    Ok(text)
 }
 
 /// Says something to the person, where it does not mix with data.
 #[allow(clippy::print_stderr, reason = "messages of a command belong on stderr")]
 fn eprintln_message(text: &str) {
     eprintln!("driftline: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_refers_to_no_page_that_nobody_makes() {
+        let text = manual().unwrap();
+        let pages = text.matches("(1)").count();
+        assert!(pages == 0 && text.contains("driftline up \\-\\-help"), "{text}");
+    }
 }

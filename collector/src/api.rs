@@ -32,7 +32,6 @@ use axum::routing::{MethodRouter, get};
 
 pub use routes::ROUTES;
 
-use crate::auth::Person;
 use crate::serve::answer::Refusal;
 use crate::serve::state::Collector;
 use crate::store::Scope;

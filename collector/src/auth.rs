@@ -2,9 +2,8 @@
 //!
 //! Only blake3 of a token is ever held. Tokens have 256 random bits, so a plain hash is enough and
 //! a look-up by hash tells nothing; the comparison that decides is constant-time all the same.
-//! Refusals look alike whatever was wrong. What a browser may be tricked into (a foreign page, a
-//! re-bound name) is refused in
-//! [`browser`].
+//! Refusals look alike whatever was wrong with a token that does not count. What a browser may be
+//! tricked into (a foreign page, a re-bound name) is refused in [`browser`].
 
 pub mod browser;
 
@@ -77,6 +76,17 @@ pub struct Person {
     pub is_local: bool,
     /// Whether the token is of the scope `admin`.
     pub is_admin: bool,
+}
+
+/// What somebody who is not let in holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// No token.
+    None,
+    /// A token that is not known, or has expired.
+    Unknown,
+    /// A token that counts, by name, of another scope.
+    Other(String, Scope),
 }
 
 /// Everybody who has a token, in memory.
@@ -165,6 +175,18 @@ impl Keys {
         let held = self.held(&token, wanted, now)?;
         let is_admin = held.scope == Scope::Admin;
         Some(Person { name: held.name, is_local: false, is_admin })
+    }
+
+    /// What the headers of a request that is not let in carry at `now`.
+    pub fn what_is_held(&self, headers: &HeaderMap, now: Timestamp) -> Held {
+        let token = bearer(headers).map(str::to_owned).or_else(|| browser::password(headers));
+        let Some(token) = token else { return Held::None };
+        let hash = hash(&token);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        match known.tokens.get(&hash).filter(|held| same(&held.hash, &hash)) {
+            Some(held) if now < held.expires_at => Held::Other(held.name.clone(), held.scope),
+            Some(_) | None => Held::Unknown,
+        }
     }
 
     /// The name of `token`, if it allows `wanted` at `now`.

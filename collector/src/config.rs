@@ -13,6 +13,7 @@ pub mod owners;
 pub mod place;
 pub mod rules;
 pub mod service_levels;
+mod warnings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

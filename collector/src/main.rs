@@ -158,6 +158,9 @@ fn obey(file: &Path, command: Command) -> anyhow::Result<()> {
             let config = load::load(file)?;
             serve::check(&config)?;
             Standards::load(&Arc::new(config.clone()))?;
+            for warning in config.warnings(Timestamp::now()) {
+                eprintln!("warning: {warning}");
+            }
             println!("{} is fine: listens on {}", file.display(), config.listen);
             Ok(())
         }

@@ -139,7 +139,11 @@ pub async fn start(
     let tls = tls.map(RustlsConfig::from_config);
     refuse_locked_doors(&config, &keys)?;
     let listener = TcpListener::bind(config.listen).with_context(|| {
-        format!("listening on {}; is another collector running?", config.listen)
+        format!(
+            "listening on {}; is another collector running? `listen` of the configuration, or \
+             `--listen` of `driftline up`, chooses another address",
+            config.listen
+        )
     })?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -167,6 +171,9 @@ pub async fn start(
     reload::spawn(&mut tasks, &collector, (config_file, tls.clone()), &stopped)?;
     let url = collector.url();
     tracing::info!(%address, url, "the collector listens");
+    for warning in collector.settings().config.warnings(Timestamp::now()) {
+        tracing::warn!("{warning}");
+    }
     watchdog::spawn(&mut tasks, &collector, &stopped);
     let task = tokio::spawn(async move {
         let result = listen(&collector, (listener, tls), shutdown).await;

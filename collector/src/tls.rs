@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use driftline_protocol::limits;
+use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -74,6 +75,14 @@ pub fn load(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
         .map_err(unusable)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// When the certificate of `tls` ends; `None` where that cannot be read.
+pub fn ends(tls: &Tls) -> Option<Timestamp> {
+    let pem = read(&tls.cert_file).ok()?;
+    let der = CertificateDer::pem_slice_iter(&pem).find_map(Result::ok)?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TlsError> {

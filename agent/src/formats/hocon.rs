@@ -157,7 +157,9 @@ impl Reader<'_> {
         if !INCLUDED.contains(&named) {
             return None;
         }
-        (0.."include".len()).for_each(|_| drop(self.next()));
+        for _ in 0.."include".len() {
+            self.next();
+        }
         let (mut what, mut quoted) = (String::new(), false);
         while let Some(next) = self.rest.peek().copied() {
             if next == '\n' || (!quoted && (matches!(next, ',' | '}') || self.is_comment())) {

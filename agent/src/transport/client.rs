@@ -56,7 +56,7 @@ pub enum ClientError {
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The collector could not be reached, or broke off.
-    #[error("asking the collector")]
+    #[error("asking the collector{}", advice(.0))]
     Network(#[source] reqwest::Error),
     /// The answer passes its bound or is not what it should be.
     #[error("the collector's answer: {0}")]
@@ -147,6 +147,33 @@ impl Collector {
         Err(RequestError::Refused { problem, retry_after_ms })
     }
 }
+
+/// What to look at, where the error tells: what TLS and HTTP say of themselves helps nobody who
+/// does not know both.
+fn advice(error: &reqwest::Error) -> &'static str {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        let known = ADVICE.iter().find(|(word, _)| text.contains(word));
+        if let Some((_, advice)) = known {
+            return advice;
+        }
+        cause = error.source();
+    }
+    ""
+}
+
+/// What libraries say, and what somebody can do about it.
+const ADVICE: [(&str, &str); 5] = [
+    (
+        "UnknownIssuer",
+        " (its certificate is signed by nobody this host trusts; `ca_file` names the authority)",
+    ),
+    ("not valid for name", " (its certificate is for another name; use one that is in it)"),
+    ("certificate expired", " (its certificate has expired, or this host's clock is wrong)"),
+    ("corrupt message", " (no TLS is spoken there; does the collector speak TLS on this port?)"),
+    ("invalid HTTP version", " (no HTTP is spoken there; does the collector want https?)"),
+];
 
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);

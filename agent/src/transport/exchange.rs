@@ -64,6 +64,19 @@ pub enum Next {
     },
 }
 
+impl Next {
+    /// What it is called in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enrol(_) => "enrol",
+            Self::Heartbeat => "heartbeat",
+            Self::Parts => "parts",
+            Self::Report => "report",
+            Self::Rest { .. } => "rest",
+        }
+    }
+}
+
 /// What an enrolment is proved by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {

@@ -23,7 +23,7 @@ pub(crate) struct Cases {
     #[arg(long, value_parser = moment::argument, allow_hyphen_values = true)]
     to: Option<String>,
     /// At most this many.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 }
 
@@ -33,6 +33,7 @@ impl Row for ShownCase {
     const HEADINGS: &'static [&'static str] = &[
         "opened", "case", "source", "service", "site", "category", "priority", "status", "mapped",
     ];
+    const FIRST_LINE: usize = 5;
 
     fn cells(&self) -> Vec<String> {
         let word = |word: &str| {

@@ -40,7 +40,7 @@ pub(crate) struct Changes {
     #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
     to: Option<String>,
     /// At most this many.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 }
 

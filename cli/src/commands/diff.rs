@@ -3,7 +3,7 @@
 //! A side is the file that `driftline-agent snapshot` wrote, or `host@time` for what a collector
 //! knows. What either side could not observe is listed on stderr and compared with nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 
@@ -176,13 +176,22 @@ fn under_other_keys(before: &Snapshot, after: &Snapshot) -> bool {
     old.is_disjoint(&new) && !old.is_empty() && !new.is_empty()
 }
 
+/// Says what of a side is compared with nothing: the part where it is one, else how many.
 fn report_unobserved(side: &str, snapshot: &Snapshot) {
+    let mut unobserved: BTreeMap<(&SourceName, String), Vec<&PartName>> = BTreeMap::new();
     for (source, section) in &snapshot.sections {
         for (name, part) in &section.parts {
             if let Some(reason) = part.unobserved_reason() {
-                eprintln_message(&format!("{side}: {source} {name} is unobserved: {reason}"));
+                unobserved.entry((source, reason.to_string())).or_default().push(name);
             }
         }
+    }
+    for ((source, reason), parts) in unobserved {
+        let what = match parts.as_slice() {
+            [one] => format!("{source} {one} is"),
+            several => format!("{} parts of {source} are", several.len()),
+        };
+        eprintln_message(&format!("{side}: {what} unobserved: {reason}"));
     }
 }
 

@@ -2,10 +2,13 @@
 
 use driftline_collector::analysis::exceptions::{Exception, ExceptionScope, Standing};
 use driftline_collector::analysis::finding::{FindingKind, RuleName};
+use driftline_collector::config::place::matches;
 use driftline_protocol::ids::SourceName;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::hosts;
 use crate::client::Client;
 use crate::output::{self, Output, Row};
 use crate::{Verdict, eprintln_message};
@@ -95,7 +98,7 @@ impl Row for Shown {
             Standing::Expired => "expired",
             Standing::Ended => "ended",
         };
-        let scope = serde_json::to_string(&self.exception.scope).unwrap_or_default();
+        let scope = words(&self.exception.scope);
         vec![
             output::printable(&self.exception.name),
             standing.to_owned(),
@@ -105,6 +108,15 @@ impl Row for Shown {
             output::printable(&self.exception.reason),
         ]
     }
+}
+
+/// What is permitted, field by field.
+fn words(scope: &ExceptionScope) -> String {
+    // The fields that are not given are no members.
+    let fields = serde_json::to_value(scope).unwrap_or_default();
+    let fields = fields.as_object().into_iter().flatten();
+    let said = fields.filter_map(|(name, value)| Some(format!("{name} {}", value.as_str()?)));
+    said.collect::<Vec<_>>().join(", ")
 }
 
 impl ExceptionCommand {
@@ -128,6 +140,7 @@ impl ExceptionCommand {
 impl Add {
     async fn run(self, client: &Client) -> anyhow::Result<()> {
         let Self { name, host, group, site, kind, rule, source, part, key, .. } = self;
+        let pattern = host.clone();
         let scope = ExceptionScope { host, group, site, kind, rule, source, part, key };
         let Self { owner, reason, expires, zone, .. } = self;
         let body = json!({
@@ -136,7 +149,19 @@ impl Add {
         });
         let made: Value = client.post("/api/v1/exceptions", &body).await?;
         let until = made.get("expires_at").and_then(Value::as_str).unwrap_or_default();
+        let until = match expires.trim().parse::<Date>() {
+            Ok(day) if expires.trim().len() == 10 => format!("the end of {day} {zone}"),
+            Ok(_) | Err(_) => until.to_owned(),
+        };
         eprintln_message(&format!("{name} counts until {until}"));
+        let hosts = hosts::all(client).await?;
+        if let Some(pattern) =
+            pattern.filter(|p| !hosts.iter().any(|h| matches(p, h.host.as_str())))
+        {
+            eprintln_message(&format!(
+                "no host is known that {pattern:?} means; is it written right?"
+            ));
+        }
         Ok(())
     }
 }

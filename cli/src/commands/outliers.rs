@@ -18,7 +18,7 @@ pub(crate) struct Outliers {
     #[arg(long)]
     host: Option<String>,
     /// At most this many.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 }
 

@@ -37,7 +37,7 @@ pub(crate) enum RequestCommand {
         #[arg(long, default_value = "")]
         id: String,
         /// At most this many.
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
     },
     /// List when changes may and must not be made.
@@ -163,7 +163,8 @@ impl Add {
         let moments = start.parse::<Timestamp>().ok().zip(end.parse().ok());
         anyhow::ensure!(
             moments.is_none_or(|(start, end): (_, Timestamp)| start < end),
-            "the end {end} is not after the start {start}; 2h means two hours ago, +2h in two hours"
+            "it would end at {end}, which is not after its start; 2h means two hours ago, and +2h \
+             in two hours"
         );
         let body = json!({
             "id": id, "start": start, "end": end, "kind": kind, "approval": approval,

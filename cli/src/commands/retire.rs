@@ -23,8 +23,13 @@ impl Which {
 
     /// Lets a retired host report again.
     pub(crate) async fn reinstate(self, client: &Client) -> anyhow::Result<Verdict> {
-        let _: Value =
-            client.post(&format!("/api/v1/hosts/{}/reinstate", self.host), &json!({})).await?;
+        let path = format!("/api/v1/hosts/{}", self.host);
+        let shown: Value = client.get(&path, &[]).await?;
+        if shown.get("state").and_then(Value::as_str) != Some("retired") {
+            eprintln_message(&format!("{} is not retired, so nothing was changed", self.host));
+            return Ok(Verdict::Fine);
+        }
+        let _: Value = client.post(&format!("{path}/reinstate"), &json!({})).await?;
         eprintln_message(&format!("{} may report again", self.host));
         Ok(Verdict::Fine)
     }

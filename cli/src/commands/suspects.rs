@@ -17,7 +17,7 @@ pub(crate) struct Suspects {
     #[arg(long, default_value = "")]
     tier: String,
     /// At most this many.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Say that this suspect, by its number, is right: the change and the rise belong together.
     #[arg(long, value_name = "NUMBER", conflicts_with = "reject")]

@@ -30,8 +30,12 @@ pub(crate) struct Up {
     #[arg(long)]
     data: Option<PathBuf>,
     /// Where the portal listens. Beyond loopback it is served over TLS and needs a token.
-    #[arg(long, default_value = "127.0.0.1:9470")]
+    #[arg(long, default_value = "127.0.0.1:9470", value_parser = address)]
     listen: SocketAddr,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be ADDRESS:PORT, such as 127.0.0.1:9471".to_owned())
 }
 
 /// What is ready before anything runs.
@@ -148,6 +152,9 @@ fn prepare(data: &Path, listen: SocketAddr) -> anyhow::Result<Prepared> {
     if !listen.ip().is_loopback() {
         let open = authority::open_door(data, &collector)?;
         collector.tls = Some(open.tls);
+        // Nobody elsewhere reaches "every address", so links need a name.
+        let name = authority::host_name().filter(|_| listen.ip().is_unspecified());
+        collector.public_url = name.map(|name| format!("https://{name}:{}", listen.port()));
         agent.ca_file = Some(open.ca_file.clone());
         access = access.with(open.token_file.clone(), open.ca_file.clone());
         eprintln_message(&format!(

@@ -26,6 +26,9 @@ pub(crate) struct Volume {
     /// The columns that make a cell, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "service,site,category")]
     by: Vec<Key>,
+    /// Print every bucket in the table, and not only those above their bound.
+    #[arg(long)]
+    all: bool,
     /// How counts are judged.
     #[arg(long, value_enum, default_value_t = Judging::Auto)]
     method: Judging,
@@ -96,7 +99,9 @@ impl Volume {
         let mut judge = Judge::new(&settings);
         match output {
             Output::Table | Output::Json => {
-                let rows: Vec<_> = cells.iter().flat_map(|cell| judge.cell(cell)).collect();
+                let wanted = |row: &CellBucket| self.all || output == Output::Json || row.alarm;
+                let rows = cells.iter().flat_map(|cell| judge.cell(cell)).filter(wanted);
+                let rows: Vec<_> = rows.collect();
                 output::print(output, &rows)?;
             }
             Output::Ndjson => write_lines(cells.iter().map(|cell| judge.cell(cell)))?,
@@ -161,7 +166,7 @@ fn write_lines(cells: impl Iterator<Item = Vec<CellBucket>>) -> anyhow::Result<(
 }
 
 impl Row for CellBucket {
-    const NAME: &'static str = "case";
+    const NAME: &'static str = "count is above its bound; --all lists every bucket";
     const WHOLE: usize = 1;
     const HEADINGS: &'static [&'static str] = &[
         "bucket", "service", "site", "category", "cases", "expected", "bound", "p", "alarm",
@@ -183,7 +188,7 @@ impl Row for CellBucket {
             number(self.expected, 1),
             number(self.bound, 1),
             number(self.p_value, 4),
-            if self.alarm { "alarm" } else { "-" }.to_owned(),
+            if self.alarm { "yes" } else { "-" }.to_owned(),
             self.history.as_str().to_owned(),
         ]
     }

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::{Method, ROUTES, Route};
-use crate::store::Scope;
 
 /// The OpenAPI 3.1 description of every route.
 pub(super) fn openapi() -> Value {
@@ -49,9 +48,10 @@ fn operation(route: &Route) -> Value {
         json!({ "name": name, "in": "query", "description": meaning, "schema": text })
     });
     let parameters: Vec<Value> = in_path.chain(in_query).collect();
+    let scope = route.scope.as_str();
     let mut operation = json!({
         "summary": route.summary,
-        "description": format!("Needs a token of scope `{}`; none on loopback.", scope(route)),
+        "description": format!("Needs a token of scope `{scope}`; none on loopback."),
         "security": [{ "token": [] }],
         "parameters": parameters,
         "responses": {
@@ -78,15 +78,4 @@ fn body(route: &Route) -> Option<Value> {
         .collect();
     let schema = json!({ "type": "object", "properties": fields });
     Some(json!({ "content": { "application/json": { "schema": schema } } }))
-}
-
-fn scope(route: &Route) -> &'static str {
-    match route.scope {
-        Scope::Enrol => "enrol",
-        Scope::Read => "read",
-        Scope::Metrics => "metrics",
-        Scope::Cases => "cases",
-        Scope::ChangeRequests => "change_requests",
-        Scope::Admin => "admin",
-    }
 }

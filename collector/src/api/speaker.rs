@@ -41,9 +41,9 @@ impl Spoken for ChangeSource {
 }
 
 /// The source that `uri` names, or else the one named like the token of `person`, as `look_up`
-/// finds it, if `person` may speak for it: the token is of the source's own name, or the
-/// configuration says so. A request permits changes, so nobody else speaks in another's name but
-/// who administers the collector, and could let any token.
+/// finds it, if `person` may speak for it: the token is of the source's own name or of
+/// the scope `admin`, or the configuration says so. A request permits changes, so nobody else
+/// speaks in another's name.
 ///
 /// # Errors
 /// A [`Refusal`] for a name that no source can have, and for a token that may not.
@@ -59,7 +59,9 @@ pub(super) fn speaks_for<S: Spoken>(
     }
     let source = look_up(&name);
     let token = &person.name;
-    if person.is_local || person.is_admin || *token == name || source.tokens().contains(token) {
+    let listed = *token == name || source.tokens().contains(token);
+    // Who administers the collector could let any token.
+    if person.is_local || person.is_admin || listed {
         return Ok(source);
     }
     let table = S::TABLE;

@@ -3,7 +3,8 @@
 //! `2026-11-22T13:00:00Z` (RFC 3339, with any offset and with fractions of a second, which are
 //! dropped) and `2026-11-22 13:00:00`, which says no offset and is read in a given zone; either may
 //! leave out the seconds, as spreadsheets do. Written by hand because a million of them are read
-//! before anything else can begin. It does not guess at any other form: a day and a month that are swapped would be a wrong answer, not an error.
+//! before anything else can begin. It does not guess at any other form: a day and a month that are
+//! swapped would be a wrong answer, not an error.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;

@@ -1,8 +1,8 @@
 //! How answers and refusals look on the wire.
 //!
-//! A refusal is a [`Problem`] with the status its code stands for; which token, secret or name was
-//! wrong is never told. Refusals are counted once, where they leave ([`ProblemCode`] rides along as
-//! an extension).
+//! A refusal is a [`Problem`] with the status its code stands for. Which secret or name was wrong
+//! is never told; whoever holds a token that counts learns which scope it lacks. Refusals are
+//! counted once, where they leave ([`ProblemCode`] rides along as an extension).
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -10,7 +10,8 @@ use axum::response::IntoResponse;
 use driftline_protocol::wire::{Problem, ProblemCode};
 use serde::Serialize;
 
-use crate::store::StoreError;
+use crate::auth::Held;
+use crate::store::{Scope, StoreError};
 use crate::writer::WriteError;
 
 /// The longest time to stay away when busy, in seconds; each sender draws its own below it, so that
@@ -35,6 +36,25 @@ impl Refusal {
             ProblemCode::Unauthorised,
             "not allowed; `driftline-collector token create` makes tokens, agents enrol for theirs",
         )
+    }
+
+    /// The answer to a person whose token does not let in: what its holder may know anyway.
+    pub fn of_token(held: &Held, wanted: Scope) -> Self {
+        let wanted = wanted.as_str();
+        let detail = match held {
+            Held::None => format!(
+                "no token was sent, and this needs one of the scope {wanted}; \
+                 `driftline-collector token create` makes it, --token-file FILE sends it"
+            ),
+            Held::Unknown => "the token is not known here, or has expired; \
+                 `driftline-collector token create` makes another"
+                .to_owned(),
+            Held::Other(name, scope) => format!(
+                "the token {name} has the scope {}, and this needs the scope {wanted}",
+                scope.as_str()
+            ),
+        };
+        Self::new(ProblemCode::Unauthorised, detail)
     }
 
     /// Too much to do.

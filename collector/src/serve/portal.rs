@@ -81,14 +81,14 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
         let query = Query::parse(uri.query().unwrap_or_default());
         let source = (&*collector.read, &*settings.standards);
         let drawn = portal::respond(source, &frame, uri.path(), &query);
-        drawn.map_err(|error| refused(&error, (uri.path(), &query)))
+        match drawn {
+            Ok(html) => (StatusCode::OK, security(), Html(html)).into_response(),
+            Err(error) => refused(&error, (uri.path(), &query)),
+        }
     });
     let drawn = drawn.await;
     drop(turn);
-    Ok(match drawn.map_err(|_| Refusal::failed())? {
-        Ok(html) => (StatusCode::OK, security(), Html(html)).into_response(),
-        Err(refused) => refused,
-    })
+    drawn.map_err(|_| Refusal::failed())
 }
 
 /// How the agent of the host fares whose page is at `path`; nothing for any other page.

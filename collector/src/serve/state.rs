@@ -15,7 +15,7 @@ use super::answer::Refusal;
 use super::body::Budget;
 use super::correlation::Latest;
 use super::request_intake::Readings;
-use crate::auth::{EnrolmentSecret, Keys, Person, browser};
+use crate::auth::{EnrolmentSecret, Held, Keys, Person, browser};
 use crate::config::Config;
 use crate::ingest::{Context, FleetView, Ingest};
 use crate::metrics::live::Live;
@@ -172,15 +172,15 @@ impl Collector {
     /// On loopback nobody needs a token; one that is given must be right all the same.
     ///
     /// # Errors
-    /// The one refusal for whoever is not let in; another when a foreign page or a proxy is behind
-    /// it.
+    /// What lacks of the token; another refusal when a foreign page or a proxy is behind it.
     pub fn person(&self, headers: &HeaderMap, scope: Scope) -> Result<Person, Refusal> {
         if headers.contains_key(axum::http::header::AUTHORIZATION) {
-            let person = self.keys.person(headers, scope, Timestamp::now());
-            return person.ok_or_else(Refusal::unauthorised);
+            let now = Timestamp::now();
+            let refused = || Refusal::of_token(&self.keys.what_is_held(headers, now), scope);
+            return self.keys.person(headers, scope, now).ok_or_else(refused);
         }
         if !self.address.ip().is_loopback() {
-            return Err(Refusal::unauthorised());
+            return Err(Refusal::of_token(&Held::None, scope));
         }
         let public = self.settings().config.public_url.clone();
         browser::check_name(headers, self.address, public.as_deref())

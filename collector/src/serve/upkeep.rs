@@ -92,7 +92,8 @@ pub fn lock(config: &Config) -> anyhow::Result<Lock> {
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Lock { _file: file, store: folder.join(STORE_FILE) }),
         Err(Errno::WOULDBLOCK) => bail!(
-            "a collector or a restore is using {}; stop it first, or set another state_dir",
+            "a collector or a restore is using {}; stop it first, or choose another folder \
+             (`state_dir` of the configuration, `--data` of `driftline up`)",
             folder.display()
         ),
         Err(error) => Err(error).with_context(|| format!("locking {}", path.display())),

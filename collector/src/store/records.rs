@@ -402,6 +402,20 @@ pub enum Scope {
     Admin,
 }
 
+impl Scope {
+    /// Its name in the API and in what people are told.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enrol => "enrol",
+            Self::Read => "read",
+            Self::Metrics => "metrics",
+            Self::Cases => "cases",
+            Self::ChangeRequests => "change_requests",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 impl PartRecord {
     /// The record of `part` after it was reported as `digest`; `previous` is what was known of it.
     ///

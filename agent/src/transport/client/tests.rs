@@ -147,6 +147,27 @@ async fn a_certificate_for_another_name_is_refused() {
 }
 
 #[tokio::test]
+async fn what_tls_and_http_say_comes_with_what_to_do() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (encrypted, plain) = (
+        Server::start(Some(&ours), answer("200 OK", "", b"7")),
+        Server::start(None, answer("200 OK", "", b"7")),
+    );
+    let (right, wrong) = (ours.file(), theirs.file());
+    for (address, ca, expect) in [
+        (format!("https://localhost:{}", encrypted.port), wrong.path(), "`ca_file` names"),
+        (format!("https://127.0.0.1:{}", encrypted.port), right.path(), "for another name"),
+        (format!("https://localhost:{}", plain.port), right.path(), "no TLS is spoken there"),
+        (format!("http://localhost:{}", encrypted.port), right.path(), "no HTTP is spoken there"),
+    ] {
+        let collector = Collector::new(&address, Some(ca)).unwrap();
+        let error = post(&collector).await.unwrap_err();
+        let text = crate::transport::chain(&error);
+        assert!(error.to_string().contains(expect), "{address}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     install();
     let elsewhere = Server::start(None, answer("200 OK", "", b"7"));

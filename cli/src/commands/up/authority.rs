@@ -100,7 +100,8 @@ fn certificates(door: &OpenDoor, listen: SocketAddr) -> anyhow::Result<()> {
     keep(&door.tls.key_file, key.serialize_pem().as_bytes())
 }
 
-fn host_name() -> Option<String> {
+/// What this machine calls itself; the certificate holds it too.
+pub(super) fn host_name() -> Option<String> {
     let name = rustix::system::uname().nodename().to_str().ok()?.to_owned();
     (!name.is_empty()).then_some(name)
 }

@@ -165,13 +165,22 @@ async fn a_token_works_until_it_is_removed() {
     let with =
         |path: &str| world.client.get(format!("{}{path}", world.url)).bearer_auth(token).send();
     assert_eq!(with("/metrics").await.unwrap().status(), StatusCode::OK);
-    assert_eq!(with("/api/v1/hosts").await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let small = with("/api/v1/hosts").await.unwrap();
+    assert_eq!(small.status(), StatusCode::UNAUTHORIZED);
+    let told = small.text().await.unwrap();
+    assert!(
+        told.contains("grafana has the scope metrics, and this needs the scope read"),
+        "{told}"
+    );
     let listed = world.get("/api/v1/tokens").await.1;
     assert!(listed.contains("grafana") && !listed.contains(token), "{listed}");
     let gone = world.client.delete(format!("{url}/grafana"));
     let gone = gone.header("content-type", "application/json").send().await.unwrap();
     assert_eq!(gone.status(), StatusCode::OK);
-    assert_eq!(with("/metrics").await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let gone = with("/metrics").await.unwrap();
+    assert_eq!(gone.status(), StatusCode::UNAUTHORIZED);
+    let told = gone.text().await.unwrap();
+    assert!(told.contains("not known here, or has expired"), "{told}");
 }
 
 #[tokio::test]
@@ -203,6 +212,8 @@ async fn an_open_address_needs_tls_and_a_token() {
     let url = format!("https://localhost:{}/api/v1/hosts", running.address.port());
     let without = client.get(&url).send().await.unwrap();
     assert_eq!(without.status(), StatusCode::UNAUTHORIZED);
+    let told = without.text().await.unwrap();
+    assert!(told.contains("no token was sent"), "{told}");
     let bearer = client.get(&url).bearer_auth(&token).send().await.unwrap();
     assert_eq!(bearer.status(), StatusCode::OK);
     let basic = client.get(&url).basic_auth("anybody", Some(&token)).send().await.unwrap();
