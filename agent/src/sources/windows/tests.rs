@@ -145,6 +145,10 @@ fn certificates_row() -> Fixture {
 
 /// A row for every source, in the order of [`ALL`].
 pub(in crate::sources) fn fixtures() -> Vec<Fixture> {
+    system_rows().into_iter().chain(policy_rows()).collect()
+}
+
+fn system_rows() -> Vec<Fixture> {
     vec![
         row!(settings::OS, [
             ("SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion",
@@ -183,6 +187,11 @@ pub(in crate::sources) fn fixtures() -> Vec<Fixture> {
         ], "tcpip": "SYSTEM/CurrentControlSet/Services/Tcpip/Parameters",
         export!("SYSTEM\\CurrentControlSet\\Services\\Tcpip\\Parameters",
             "\"SearchList\"=\"other\"\r\n"), Some("canary-5d20")),
+    ]
+}
+
+fn policy_rows() -> Vec<Fixture> {
+    vec![
         row!(settings::BROWSER_POLICY, [
             ("SOFTWARE\\Policies\\Google\\Chrome", "SOFTWARE/Policies/Google/Chrome",
              "\"ProxyServer\"=\"http://u:canary-21c0@p:3128\"\r\n"),

@@ -1,5 +1,6 @@
 //! The same acts against the model and the file, compared by everything that can be read.
 
+use super::steps::Act;
 use super::steps::*;
 use super::*;
 
