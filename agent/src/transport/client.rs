@@ -164,10 +164,15 @@ fn advice(error: &reqwest::Error) -> &'static str {
 }
 
 /// What libraries say, and what somebody can do about it.
-const ADVICE: [(&str, &str); 5] = [
+const ADVICE: [(&str, &str); 6] = [
     (
         "UnknownIssuer",
         " (its certificate is signed by nobody this host trusts; `ca_file` names the authority)",
+    ),
+    // An authority of the same name, such as that of a quick start before it was made anew.
+    (
+        "BadSignature",
+        " (its certificate is signed by another authority than that in `ca_file`, of the same name)",
     ),
     ("not valid for name", " (its certificate is for another name; use one that is in it)"),
     ("certificate expired", " (its certificate has expired, or this host's clock is wrong)"),

@@ -20,9 +20,14 @@ struct Authority {
 
 impl Authority {
     fn new() -> Self {
+        Self::named("an authority")
+    }
+
+    fn named(name: &str) -> Self {
         install();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
@@ -148,7 +153,8 @@ async fn a_certificate_for_another_name_is_refused() {
 
 #[tokio::test]
 async fn what_tls_and_http_say_comes_with_what_to_do() {
-    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ours, theirs) = (Authority::new(), Authority::named("another"));
+    let same_name = Authority::new().file();
     let (encrypted, plain) = (
         Server::start(Some(&ours), answer("200 OK", "", b"7")),
         Server::start(None, answer("200 OK", "", b"7")),
@@ -156,6 +162,7 @@ async fn what_tls_and_http_say_comes_with_what_to_do() {
     let (right, wrong) = (ours.file(), theirs.file());
     for (address, ca, expect) in [
         (format!("https://localhost:{}", encrypted.port), wrong.path(), "`ca_file` names"),
+        (format!("https://localhost:{}", encrypted.port), same_name.path(), "of the same name"),
         (format!("https://127.0.0.1:{}", encrypted.port), right.path(), "for another name"),
         (format!("https://localhost:{}", plain.port), right.path(), "no TLS is spoken there"),
         (format!("http://localhost:{}", encrypted.port), right.path(), "no HTTP is spoken there"),
