@@ -170,10 +170,7 @@ const ADVICE: [(&str, &str); 6] = [
         " (its certificate is signed by nobody this host trusts; `ca_file` names the authority)",
     ),
     // An authority of the same name, such as that of a quick start before it was made anew.
-    (
-        "BadSignature",
-        " (its certificate is signed by another authority than that in `ca_file`, of the same name)",
-    ),
+    ("BadSignature", " (its certificate is of another authority of the same name as in `ca_file`)"),
     ("not valid for name", " (its certificate is for another name; use one that is in it)"),
     ("certificate expired", " (its certificate has expired, or this host's clock is wrong)"),
     ("corrupt message", " (no TLS is spoken there; does the collector speak TLS on this port?)"),

@@ -176,7 +176,11 @@ async fn what_tls_and_http_say_comes_with_what_to_do() {
     let (right, wrong) = (ours.file(), theirs.file());
     for (address, ca, expect) in [
         (format!("https://localhost:{}", encrypted.port), wrong.path(), "`ca_file` names"),
-        (format!("https://localhost:{}", encrypted.port), same_name.path(), "of the same name"),
+        (
+            format!("https://localhost:{}", encrypted.port),
+            same_name.path(),
+            "another authority of the same name",
+        ),
         (format!("https://127.0.0.1:{}", encrypted.port), right.path(), "for another name"),
         (format!("https://localhost:{}", plain), right.path(), "no TLS is spoken there"),
         (format!("http://localhost:{}", encrypted.port), right.path(), "no HTTP is spoken there"),
