@@ -27,6 +27,7 @@ use jiff::Timestamp;
 
 use self::assembler::{Assembled, Assembler};
 #[cfg(test)]
+#[cfg(unix)]
 pub(crate) use self::memory::Memory;
 pub use self::printed::print;
 use crate::machine::Machine;

@@ -15,7 +15,7 @@ use driftline_protocol::limits;
 use driftline_protocol::wire::HostKind;
 use serde::{Deserialize, Serialize};
 
-use crate::{control, probes};
+use crate::{control, platform, probes};
 
 pub use sample::sample;
 
@@ -110,7 +110,7 @@ impl Default for Config {
             ca_file: None,
             host_name: None,
             kind: HostKind::Endpoint,
-            state_dir: "/var/lib/driftline/agent".into(),
+            state_dir: platform::STATE_FOLDER.into(),
             fingerprint_key_file: None,
             enrolment_secret_file: None,
             heartbeat_seconds: 60,
@@ -249,7 +249,7 @@ impl Config {
     pub fn proposed_host(&self) -> HostId {
         match &self.host_name {
             Some(name) => HostId::nearest(name),
-            None => HostId::nearest(&rustix::system::uname().nodename().to_string_lossy()),
+            None => HostId::nearest(&platform::host_name()),
         }
     }
 }
@@ -312,7 +312,7 @@ mod tests {
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
         }
-        let place = format!("{}/", folder.path().display());
+        let place = format!("{}{}", folder.path().display(), std::path::MAIN_SEPARATOR);
         Config::load(&folder.path().join("agent.toml"))
             .map_err(|error| error.to_string().replace(&place, ""))
     }

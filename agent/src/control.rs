@@ -292,4 +292,5 @@ fn reason(error: &io::Error) -> Reason {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(crate) mod tests;

@@ -6,11 +6,8 @@
 //! behaves like a host. Nothing here blocks on a FIFO or opens a device: only regular files are
 //! ever read.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 #[cfg(test)]
@@ -21,20 +18,18 @@ use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::Redactor;
 use driftline_protocol::snapshot::Reason;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
-use rustix::io::Errno;
 
 use crate::budget::{Budgets, Meter};
+use crate::platform::{self, FileType, How, Refusal, Root, Stat};
+
+pub use crate::platform::{Directory, Entry, reason};
 
 /// How much of a large file is in memory at once, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// How a regular file is opened: never waiting, and never becoming anybody's terminal.
-const READING: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
-
 /// The host that is read, with the key its digests are made under.
 pub struct Machine {
-    root: Arc<File>,
+    root: Arc<Root>,
     root_path: PathBuf,
     redactor: Redactor,
     meter: Meter,
@@ -53,20 +48,6 @@ pub(crate) struct Seam {
     pub(crate) clock_ahead: Duration,
 }
 
-/// One entry of a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its name, without the directory.
-    pub name: OsString,
-    /// What the directory says it is; [`FileType::Unknown`] where its file system does not tell.
-    pub kind: FileType,
-}
-
-/// A directory that is held open, so that looking at each of its entries costs one call.
-pub struct Directory {
-    file: File,
-}
-
 /// What was read of a regular file.
 #[derive(Debug, Clone)]
 pub struct Content {
@@ -82,10 +63,8 @@ impl Machine {
     /// # Errors
     /// Any error of opening the directory.
     pub fn open(root: &Path, redactor: Redactor) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(root, flags, Mode::empty())?;
         Ok(Self {
-            root: Arc::new(directory.into()),
+            root: Arc::new(Root::open(root)?),
             root_path: root.to_path_buf(),
             redactor,
             meter: Meter::unlimited(),
@@ -138,6 +117,7 @@ impl Machine {
 
     /// Bytes read since this was last asked.
     #[cfg(test)]
+    #[cfg(unix)]
     pub(crate) fn take_bytes_read(&self) -> u64 {
         self.meter.take_bytes_read()
     }
@@ -153,8 +133,8 @@ impl Machine {
     /// # Errors
     /// The reason why it could not be looked at.
     pub fn stat(&self, path: &Path) -> Result<Option<Stat>, Reason> {
-        self.open_at(path, OFlags::PATH | OFlags::NOFOLLOW)
-            .and_then(|file| rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH))
+        self.open_at(path, How::Itself)
+            .and_then(|file| platform::stat_of(&file))
             .map(Some)
             .or_else(absent)
     }
@@ -165,8 +145,8 @@ impl Machine {
     /// # Errors
     /// The reason why it could not be looked at.
     pub fn stat_followed(&self, path: &Path) -> Result<Option<Stat>, Reason> {
-        self.open_at(path, OFlags::PATH)
-            .and_then(|file| rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH))
+        self.open_at(path, How::Followed)
+            .and_then(|file| platform::stat_of(&file))
             .map(Some)
             .or_else(absent)
     }
@@ -176,9 +156,9 @@ impl Machine {
     /// # Errors
     /// The reason why it could not be looked at.
     pub fn link_target(&self, path: &Path) -> Result<Option<Vec<u8>>, Reason> {
-        self.open_at(path, OFlags::PATH | OFlags::NOFOLLOW)
-            .and_then(|file| rustix::fs::readlinkat(&file, "", Vec::new()))
-            .map(|target| Some(target.into_bytes()))
+        self.may_open(path, How::Itself)
+            .and_then(|()| self.root.link_target(path))
+            .map(Some)
             .or_else(absent)
     }
 
@@ -196,10 +176,10 @@ impl Machine {
     /// # Errors
     /// The reason why it could not be opened.
     pub fn directory(&self, path: &Path) -> Result<Option<Directory>, Reason> {
-        match self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK) {
-            Ok(file) => Ok(Some(Directory { file })),
-            Err(errno) => absent(errno),
-        }
+        self.may_open(path, How::List)
+            .and_then(|()| self.root.directory(path))
+            .map(Some)
+            .or_else(absent)
     }
 
     /// The whole content of the regular file at `path`, links followed inside the root. `None` when
@@ -210,7 +190,7 @@ impl Machine {
     /// read, [`Reason::Unsupported`] for anything but a regular file, else the reason of the
     /// operating system.
     pub fn read(&self, path: &Path, bound: u64) -> Result<Option<Content>, Reason> {
-        let Some(file) = self.open_regular(path, READING)? else { return Ok(None) };
+        let Some(file) = self.open_regular(path)? else { return Ok(None) };
         self.read_opened(file, bound)
     }
 
@@ -223,14 +203,14 @@ impl Machine {
         if mutant::active(Mutant::OpenWhateverIsThere) {
             return self.read(path, bound);
         }
-        match self.open_at(path, READING) {
+        match self.open_at(path, How::Read) {
             Ok(file) => self.read_opened(file, bound),
-            Err(errno) => absent(errno),
+            Err(refusal) => absent(refusal),
         }
     }
 
     fn read_opened(&self, mut file: File, bound: u64) -> Result<Option<Content>, Reason> {
-        let before = rustix::fs::fstat(&file).map_err(reason)?;
+        let before = platform::stat_of(&file).map_err(reason)?;
         let size = before.st_size.unsigned_abs();
         let is_regular = FileType::from_raw_mode(before.st_mode) == FileType::RegularFile;
         if !is_regular && !mutant::active(Mutant::OpenWhateverIsThere) {
@@ -247,7 +227,7 @@ impl Machine {
             }
         })?;
         self.meter.read(bytes.len() as u64);
-        let after = rustix::fs::fstat(&file).map_err(reason)?;
+        let after = platform::stat_of(&file).map_err(reason)?;
         if !same_file(&before, &after) || after.st_size.unsigned_abs() != bytes.len() as u64 {
             // /proc says size 0 and /sys one page, without a block, whatever they hold; their
             // content is what was read.
@@ -270,8 +250,8 @@ impl Machine {
         bound: u64,
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<Option<Stat>, Reason> {
-        let Some(mut file) = self.open_regular(path, READING)? else { return Ok(None) };
-        let before = rustix::fs::fstat(&file).map_err(reason)?;
+        let Some(mut file) = self.open_regular(path)? else { return Ok(None) };
+        let before = platform::stat_of(&file).map_err(reason)?;
         let mut piece = vec![0; PIECE_BYTES];
         let mut total = 0;
         loop {
@@ -288,7 +268,7 @@ impl Machine {
             take(piece.get(..read).unwrap_or_default());
         }
         self.meter.read(total);
-        let after = rustix::fs::fstat(&file).map_err(reason)?;
+        let after = platform::stat_of(&file).map_err(reason)?;
         if same_file(&before, &after) && after.st_size.unsigned_abs() == total {
             Ok(Some(after))
         } else {
@@ -302,8 +282,8 @@ impl Machine {
     /// # Errors
     /// As [`Machine::read`]. What is read of it is not counted; its size is.
     pub fn held(&self, path: &Path, bound: u64) -> Result<Option<File>, Reason> {
-        let Some(file) = self.open_regular(path, READING)? else { return Ok(None) };
-        let size = rustix::fs::fstat(&file).map_err(reason)?.st_size.unsigned_abs();
+        let Some(file) = self.open_regular(path)? else { return Ok(None) };
+        let size = platform::stat_of(&file).map_err(reason)?.st_size.unsigned_abs();
         if size > bound {
             return Err(Reason::TooLarge);
         }
@@ -312,90 +292,37 @@ impl Machine {
     }
 
     /// Opens a regular file without ever blocking on, or disturbing, anything else.
-    fn open_regular(&self, path: &Path, flags: OFlags) -> Result<Option<File>, Reason> {
+    fn open_regular(&self, path: &Path) -> Result<Option<File>, Reason> {
         if mutant::active(Mutant::OpenWhateverIsThere) {
-            return self.open_at(path, OFlags::RDONLY).map(Some).or_else(absent);
+            return self.open_at(path, How::Anything).map(Some).or_else(absent);
         }
-        // O_PATH first: opening a device or a FIFO, even without blocking, can have effects.
-        let probe = match self.open_at(path, OFlags::PATH) {
+        // A look first: opening a device or a FIFO, even without blocking, can have effects.
+        let probe = match self.open_at(path, How::Followed) {
             Ok(probe) => probe,
-            Err(errno) => return absent(errno),
+            Err(refusal) => return absent(refusal),
         };
-        let stat = rustix::fs::statat(&probe, "", AtFlags::EMPTY_PATH).map_err(reason)?;
+        let stat = platform::stat_of(&probe).map_err(reason)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(Reason::Unsupported);
         }
-        match self.open_at(path, flags) {
+        match self.open_at(path, How::Read) {
             Ok(file) => Ok(Some(file)),
-            Err(errno) => absent(errno),
+            Err(refusal) => absent(refusal),
         }
     }
 
-    fn open_at(&self, path: &Path, flags: OFlags) -> Result<File, Errno> {
+    fn open_at(&self, path: &Path, how: How) -> Result<File, Refusal> {
+        self.may_open(path, how)?;
+        self.root.open_at(path, how)
+    }
+
+    fn may_open(&self, path: &Path, how: How) -> Result<(), Refusal> {
         #[cfg(test)]
-        if self.seam.denies(path, flags) {
-            return Err(Errno::ACCESS);
+        if self.seam.denies(path, how) {
+            return Err(platform::DENIED);
         }
-        if !self.meter.may_look() {
-            return Err(Errno::TIMEDOUT);
-        }
-        let flags = flags | OFlags::CLOEXEC;
-        let inside = path.strip_prefix("/").unwrap_or(path);
-        let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        match rustix::fs::openat2(&*self.root, inside, flags, Mode::empty(), resolve) {
-            // Kernels before 5.6 and some container filters lack openat2; at the real root the
-            // plain call resolves the same way.
-            Err(Errno::NOSYS) if self.root_path == Path::new("/") => {
-                rustix::fs::openat(&*self.root, inside, flags, Mode::empty()).map(File::from)
-            }
-            other => other.map(File::from),
-        }
-    }
-}
-
-impl Directory {
-    /// Its entries, sorted by name.
-    ///
-    /// # Errors
-    /// The reason why it could not be listed, [`Reason::TooLarge`] above
-    /// [`limits::PARTS_PER_SECTION`].
-    pub fn entries(&self) -> Result<Vec<Entry>, Reason> {
-        let mut entries = Vec::new();
-        for entry in Dir::read_from(&self.file).map_err(reason)? {
-            let entry = entry.map_err(reason)?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name != "." && name != ".." {
-                entries.push(Entry { name: name.to_os_string(), kind: entry.file_type() });
-            }
-            if entries.len() > limits::PARTS_PER_SECTION {
-                return Err(Reason::TooLarge);
-            }
-        }
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(entries)
-    }
-
-    /// The attributes of its entry `name`, a symbolic link not followed. `None` when it is gone.
-    ///
-    /// # Errors
-    /// The reason why it could not be looked at.
-    pub fn stat(&self, name: &OsStr) -> Result<Option<Stat>, Reason> {
-        rustix::fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW).map(Some).or_else(absent)
-    }
-
-    /// Its own attributes.
-    ///
-    /// # Errors
-    /// The reason why it could not be looked at.
-    pub fn own_stat(&self) -> Result<Stat, Reason> {
-        rustix::fs::fstat(&self.file).map_err(reason)
-    }
-}
-
-impl AsFd for Directory {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        let _ = (path, how);
+        if self.meter.may_look() { Ok(()) } else { Err(platform::TIMED_OUT) }
     }
 }
 
@@ -403,11 +330,9 @@ impl AsFd for Directory {
 impl Seam {
     /// As permissions do: a denied file may be looked at but not opened, what is below a denied
     /// directory neither.
-    fn denies(&self, path: &Path, flags: OFlags) -> bool {
+    fn denies(&self, path: &Path, how: How) -> bool {
         let below = |denied: &PathBuf| path.starts_with(denied) && path != denied;
-        self.denied
-            .iter()
-            .any(|denied| below(denied) || (path == denied && !flags.contains(OFlags::PATH)))
+        self.denied.iter().any(|denied| below(denied) || (path == denied && !how.is_look()))
     }
 }
 
@@ -417,21 +342,7 @@ pub fn same_file(a: &Stat, b: &Stat) -> bool {
         == (b.st_dev, b.st_ino, b.st_size, b.st_mtime, b.st_mtime_nsec, b.st_ctime, b.st_ctime_nsec)
 }
 
-/// What the operating system's refusal means to us.
-pub fn reason(errno: Errno) -> Reason {
-    match errno {
-        Errno::ACCESS | Errno::PERM => Reason::Denied,
-        Errno::TIMEDOUT => Reason::TimedOut,
-        Errno::LOOP => Reason::Unsupported,
-        Errno::NAMETOOLONG | Errno::FBIG | Errno::OVERFLOW => Reason::TooLarge,
-        _ => Reason::Failed,
-    }
-}
-
 /// Nothing there is an answer, not a failure.
-fn absent<T>(errno: Errno) -> Result<Option<T>, Reason> {
-    match errno {
-        Errno::NOENT | Errno::NOTDIR => Ok(None),
-        other => Err(reason(other)),
-    }
+fn absent<T>(refusal: Refusal) -> Result<Option<T>, Reason> {
+    if platform::is_absent(refusal) { Ok(None) } else { Err(reason(refusal)) }
 }

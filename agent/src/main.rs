@@ -4,21 +4,15 @@
 //! messages to standard error. Exit code 0 is fine, 1 a finding where a check was asked for, 2
 //! usage or failure.
 
-use std::future::Future;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use driftline_agent::clock::monotonic_ms;
 use driftline_agent::config::{self, Config};
-use driftline_agent::run::{self, Controls};
-use driftline_agent::service::systemd;
-use driftline_agent::telemetry;
-use tokio::signal::unix::{SignalKind, signal};
+use driftline_agent::{platform, run, service, telemetry};
 
 /// Threads for what may block: the spool, a name to look up, the end of the reading thread.
 const BLOCKING_THREADS: usize = 4;
@@ -33,13 +27,13 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// The configuration file; conf.d/*.toml and agent.d/*.toml beside it are read too.
-    #[arg(long, global = true, default_value = "/etc/driftline/agent.toml")]
+    #[arg(long, global = true, default_value = platform::CONFIG_FILE)]
     config: PathBuf,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs until SIGTERM or SIGINT.
+    /// Runs until it is asked to stop.
     Run,
     /// Writes one redacted snapshot of this host as JSON. Needs no configuration and no collector.
     Snapshot {
@@ -49,6 +43,9 @@ enum Command {
     },
     /// Enrols this host with the secret of the configuration.
     Enrol,
+    /// Has Windows start a service again that ended in failure; for the installer.
+    #[cfg(windows)]
+    Recover,
     /// Says whether the configuration can be used.
     CheckConfig {
         /// Writes a commented configuration with every key instead.
@@ -78,7 +75,7 @@ fn main() -> ExitCode {
 fn obey(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         Command::Run => {
-            runtime()?.block_on(serve(&arguments.config))?;
+            service::run(runtime, &arguments.config)?;
         }
         Command::Snapshot { root } => {
             let config = if arguments.config.exists() {
@@ -95,6 +92,8 @@ fn obey(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             let host = runtime()?.block_on(run::enrol(config))?;
             write(format!("{host}\n").as_bytes())?;
         }
+        #[cfg(windows)]
+        Command::Recover => service::recover()?,
         Command::CheckConfig { sample: true } => write(config::sample().as_bytes())?,
         Command::CheckConfig { sample: false } => {
             let config = Config::load(&arguments.config)?;
@@ -104,48 +103,6 @@ fn obey(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Runs with the service manager told, until a signal asks to stop.
-async fn serve(file: &Path) -> anyhow::Result<()> {
-    // Half the time allowed, as sd_watchdog_enabled(3) advises; an hour where nobody watches.
-    let every = systemd::watched().map_or(Duration::from_secs(3_600), |allowed| allowed / 2);
-    let controls = Controls::default();
-    let vitals = controls.vitals.clone();
-    let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-    let reload = Arc::clone(&controls.reload);
-    let asks = async move {
-        while hangup.recv().await.is_some() {
-            reload.notify_one();
-        }
-        // Without signals there is nothing to ask for.
-        std::future::pending::<()>().await;
-    };
-    let stop = stop_signal()?;
-    let shutdown = async {
-        systemd::ready();
-        tokio::pin!(stop, asks);
-        loop {
-            tokio::select! {
-                () = &mut stop => break,
-                () = &mut asks => (),
-                () = tokio::time::sleep(every) => systemd::alive_if(vitals.alive(monotonic_ms())),
-            }
-        }
-        systemd::stopping();
-    };
-    run::serve(file, controls, shutdown).await
-}
-
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => (),
-            _ = interrupt.recv() => (),
-        }
-    })
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -10,15 +10,8 @@ pub(crate) mod route;
 
 use std::time::Duration;
 
+use crate::platform::{self, Netlink, Refusal, Socket};
 use driftline_protocol::snapshot::Reason;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
-    sockopt,
-};
-
-use crate::machine;
 
 /// The largest answer, in bytes: about 100,000 sockets. A host with more is a load generator.
 const ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -84,13 +77,12 @@ impl Question {
         }
     }
 
-    fn socket(self) -> rustix::io::Result<OwnedFd> {
-        let protocol = match self {
-            Self::Listening(_) | Self::Bound(_) => Some(netlink::SOCK_DIAG),
-            Self::Links | Self::Addresses | Self::Routes => None,
-            Self::Chains => Some(netlink::NETFILTER),
-        };
-        socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)
+    fn part(self) -> Netlink {
+        match self {
+            Self::Listening(_) | Self::Bound(_) => Netlink::SockDiag,
+            Self::Links | Self::Addresses | Self::Routes => Netlink::Route,
+            Self::Chains => Netlink::Netfilter,
+        }
     }
 }
 
@@ -119,13 +111,13 @@ fn sockets(family: Family, protocol: u8, state: u32) -> Vec<u8> {
 /// no such question, [`Reason::TimedOut`], [`Reason::TooLarge`], [`Reason::Changing`] when the list
 /// would not hold still, else [`Reason::Failed`].
 pub fn ask(question: Question) -> Result<Vec<Vec<u8>>, Reason> {
-    let socket = question.socket().map_err(reason)?;
-    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE)).map_err(reason)?;
+    let socket = Socket::netlink(question.part()).map_err(reason)?;
+    socket.patience(PATIENCE).map_err(reason)?;
     for turn in 1..=TRIES {
         let (kind, body) = question.message();
         let sequence = u32::try_from(turn).unwrap_or(u32::MAX);
         let request = request(kind, sequence, &body);
-        send(&socket, &request, SendFlags::empty()).map_err(reason)?;
+        socket.send(&request).map_err(reason)?;
         if let Some(messages) = answer(&socket, sequence)? {
             return Ok(messages);
         }
@@ -145,13 +137,12 @@ fn request(kind: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
 }
 
 /// The messages of one answer; `None` when the list changed while it was told.
-fn answer(socket: impl AsFd, sequence: u32) -> Result<Option<Vec<Vec<u8>>>, Reason> {
+fn answer(socket: &Socket, sequence: u32) -> Result<Option<Vec<Vec<u8>>>, Reason> {
     let mut messages = Vec::new();
     let mut piece = vec![0; PIECE_BYTES];
     let (mut total, mut steady) = (0, true);
     loop {
-        let (length, whole) =
-            recv(&socket, piece.as_mut_slice(), RecvFlags::TRUNC).map_err(reason)?;
+        let (length, whole) = socket.receive(&mut piece).map_err(reason)?;
         if whole > length {
             return Err(Reason::TooLarge);
         }
@@ -206,7 +197,7 @@ impl<'a> Message<'a> {
     /// What the kernel's refusal means; the body holds the negated number of the error.
     fn error(&self) -> Reason {
         let number = number(self.body, 0).unwrap_or_default().cast_signed();
-        reason(Errno::from_raw_os_error(number.wrapping_neg()))
+        reason(platform::refusal(number.wrapping_neg()))
     }
 }
 
@@ -239,18 +230,13 @@ fn aligned(length: usize) -> usize {
     length.next_multiple_of(4)
 }
 
-fn reason(errno: Errno) -> Reason {
-    match errno {
-        Errno::AGAIN => Reason::TimedOut,
-        // A family the unit does not list, a kernel without the module.
-        Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT | Errno::NOENT | Errno::OPNOTSUPP => {
-            Reason::Unsupported
-        }
-        other => machine::reason(other),
-    }
+fn reason(refusal: Refusal) -> Reason {
+    // A family the unit does not list, a kernel without the module.
+    if platform::is_unsupported(refusal) { Reason::Unsupported } else { platform::reason(refusal) }
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

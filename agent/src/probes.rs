@@ -327,4 +327,5 @@ fn failure(error: &io::Error) -> Answer {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;

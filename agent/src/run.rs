@@ -8,6 +8,7 @@ mod passes;
 mod reader;
 mod reload;
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 mod vitals;
 
@@ -34,6 +35,7 @@ use crate::budget;
 use crate::clock;
 use crate::config::Config;
 use crate::machine::Machine;
+use crate::platform::System;
 use crate::service::state::{self, StateFolder};
 use crate::sources::{self, Source, files};
 use crate::spool::{self, Spool};
@@ -267,7 +269,7 @@ pub fn snapshot(config: &Config, root: &Path, out: &mut dyn Write) -> anyhow::Re
     };
     let machine = Machine::open(root, redactor).context("opening the root")?;
     let now = Now { wall: clock::wall(), monotonic_ms: clock::monotonic_ms() };
-    let mut sources = sources(config)?;
+    let mut sources = sources_of(System::at(root), config)?;
     let about = (&config.proposed_host(), now);
     assemble::print(&mut sources, &machine, about, out).context("writing the snapshot")
 }
@@ -316,7 +318,11 @@ fn open(config: &Config) -> anyhow::Result<Parts> {
 /// # Errors
 /// What of the configuration is no pattern or no source.
 pub fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
-    let defaults = files::Config::default();
+    sources_of(System::HOST, config)
+}
+
+fn sources_of(system: System, config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
+    let defaults = files::Config::of(system);
     let chosen = config.files.clone();
     let files = files::Config {
         include: chosen.include.unwrap_or(defaults.include),
@@ -324,7 +330,7 @@ pub fn sources(config: &Config) -> anyhow::Result<Vec<Box<dyn Source>>> {
         withhold: chosen.withhold.unwrap_or(defaults.withhold),
     };
     let chosen = sources::Chosen { files: &files, certificates: &config.certificates.include };
-    let mut sources = sources::all(&chosen).context("[files] or [certificates]")?;
+    let mut sources = sources::all(system, &chosen).context("[files] or [certificates]")?;
     sources.extend(sources::running(&config.runtime, &config.probes));
     if let Some(enabled) = &config.sources.enable {
         let known: BTreeSet<SourceName> = sources.iter().map(|source| source.name()).collect();

@@ -1,4 +1,16 @@
 //! The host's service manager, and the folder it gives us.
 
 pub mod state;
-pub mod systemd;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+mod systemd;
+
+#[cfg(unix)]
+pub use unix::run;
+#[cfg(windows)]
+pub use windows::{recover, run};

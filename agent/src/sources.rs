@@ -14,6 +14,7 @@ use driftline_protocol::snapshot::{Domain, Reason};
 
 use crate::control;
 use crate::machine::Machine;
+use crate::platform::System;
 use crate::sources::glob::GlobError;
 
 pub mod os;
@@ -62,6 +63,8 @@ pub mod probes;
 
 pub mod files;
 
+pub mod windows;
+
 pub mod glob;
 
 mod each;
@@ -97,11 +100,18 @@ pub struct Chosen<'a> {
     pub certificates: &'a [String],
 }
 
-/// Every source that reads files and the kernel, in the order a reader meets their sections.
+/// Every source of `system` that reads files, the kernel and the registry, in the order a reader
+/// meets their sections.
 ///
 /// # Errors
 /// [`GlobError`] for the first text of `chosen` that is no pattern.
-pub fn all(chosen: &Chosen<'_>) -> Result<Vec<Box<dyn Source>>, GlobError> {
+pub fn all(system: System, chosen: &Chosen<'_>) -> Result<Vec<Box<dyn Source>>, GlobError> {
+    let files = Box::new(files::Files::new(chosen.files)?);
+    if system == System::Windows {
+        let mut sources = windows::all();
+        sources.push(files);
+        return Ok(sources);
+    }
     let mut sources: Vec<Box<dyn Source>> = vec![
         Box::new(os::Os::new()),
         Box::new(packages::Packages::new()),
@@ -124,7 +134,7 @@ pub fn all(chosen: &Chosen<'_>) -> Result<Vec<Box<dyn Source>>, GlobError> {
     for product in origins::ALL {
         sources.push(Box::new(origins::Origins::new(product)));
     }
-    sources.push(Box::new(files::Files::new(chosen.files)?));
+    sources.push(files);
     Ok(sources)
 }
 
@@ -148,9 +158,9 @@ pub fn running(config: &control::Config, asked: &crate::probes::Config) -> Vec<B
 
 /// Every source as it is where nothing is chosen.
 #[cfg(test)]
-fn defaults() -> Vec<Box<dyn Source>> {
-    let chosen = Chosen { files: &files::Config::default(), certificates: &[] };
-    all(&chosen).expect("the built-in patterns are literals that every test run parses")
+fn defaults(system: System) -> Vec<Box<dyn Source>> {
+    let chosen = Chosen { files: &files::Config::of(system), certificates: &[] };
+    all(system, &chosen).expect("the built-in patterns are literals that every test run parses")
 }
 
 /// Reads one kind of fact from the host.

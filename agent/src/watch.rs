@@ -19,6 +19,7 @@
 mod kernel;
 mod mailbox;
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 mod tree;
 

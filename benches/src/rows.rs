@@ -1,11 +1,12 @@
 //! The list of what is measured, and how turns are taken.
 //!
 //! One file for each side: [`files`] what reading costs, [`agent`] the running agent, [`collector`]
-//! the server under load.
+//! the server under load, [`pass`] what judging costs beside the size of the fleet.
 
 pub mod agent;
 pub mod collector;
 pub mod files;
+pub mod pass;
 
 use crate::site::Site;
 use crate::statistics::{median, ratio, significant};
@@ -39,6 +40,7 @@ pub const ALL: &[Group] = &[
     Group { name: "reports", measure: collector::reports },
     Group { name: "reads", measure: collector::reads },
     Group { name: "memory", measure: collector::memory },
+    Group { name: "pass", measure: pass::pass },
 ];
 
 /// A program that takes turns, with the name it has in the table.

@@ -76,6 +76,19 @@ impl Site {
     /// # Errors
     /// When it does not start; the text holds what it said.
     pub fn collector(&self, name: &str, how: Transport) -> anyhow::Result<(Running, Target)> {
+        self.collector_with(name, how, "")
+    }
+
+    /// The same with `more` lines of configuration.
+    ///
+    /// # Errors
+    /// As [`Site::collector`].
+    pub fn collector_with(
+        &self,
+        name: &str,
+        how: Transport,
+        more: &str,
+    ) -> anyhow::Result<(Running, Target)> {
         let address = programs::free_address()?;
         let Certificate { chain, key } = self.certificate();
         let mut config = format!(
@@ -86,6 +99,7 @@ impl Site {
         if how == Transport::Tls {
             config.push_str(&format!("[tls]\ncert_file = {chain:?}\nkey_file = {key:?}\n"));
         }
+        config.push_str(more);
         let folder = self.path(name);
         fs::create_dir_all(&folder)?;
         let file = folder.join("collector.toml");

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod act;
 pub(crate) mod baseline;
 pub(crate) mod cases;
 pub(crate) mod changes;
@@ -10,6 +11,7 @@ pub(crate) mod exception;
 pub(crate) mod findings;
 pub(crate) mod host;
 pub(crate) mod hosts;
+pub(crate) mod ignores;
 pub(crate) mod import;
 mod input;
 pub(crate) mod outliers;

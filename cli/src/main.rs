@@ -45,6 +45,9 @@ enum Command {
     Rollouts(commands::rollouts::Rollouts),
     /// List open drift and deviations.
     Findings(commands::findings::Findings),
+    /// Acknowledge or assign a finding, write a note to it, or read its log.
+    #[command(subcommand)]
+    Finding(commands::act::FindingCommand),
     /// List cases, newest opened first.
     Cases(commands::cases::Cases),
     /// Permit findings to be for a while, with owner, reason and end.
@@ -57,6 +60,8 @@ enum Command {
     Suspects(commands::suspects::Suspects),
     /// List the rules hosts are held to.
     Rules,
+    /// List what asks for nobody: items that change by themselves, and everyday work.
+    Ignores,
     /// List what is odd among hosts that should be alike; needs no baseline and no rule.
     Outliers(commands::outliers::Outliers),
     /// Agree to the present state of a host.
@@ -131,11 +136,13 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Changes(changes) => changes.run(&client()?, output).await,
         Command::Rollouts(rollouts) => rollouts.run(&client()?, output).await,
         Command::Findings(findings) => findings.run(&client()?, output).await,
+        Command::Finding(command) => command.run(&client()?, output).await,
         Command::Cases(cases) => cases.run(&client()?, output).await,
         Command::Exception(command) => command.run(&client()?, output).await,
         Command::Request(command) => command.run(&client()?, output).await,
         Command::Suspects(suspects) => suspects.run(&client()?, output).await,
         Command::Rules => commands::rules::run(&client()?, output).await,
+        Command::Ignores => commands::ignores::run(&client()?, output).await,
         Command::Outliers(outliers) => outliers.run(&client()?, output).await,
         Command::Baseline(baseline) => baseline.run(&client()?).await,
         Command::Retire(which) => which.retire(&client()?).await,

@@ -5,6 +5,7 @@
 //! [`Problem`](driftline_protocol::wire::Problem). Who may ask is written beside each route and
 //! checked before its handler runs.
 
+pub mod acts;
 pub mod cases;
 pub mod change;
 pub mod exceptions;

@@ -154,7 +154,9 @@ impl Keys {
                 | Step::Outcome(_)
                 | Step::ChangeRequests(_)
                 | Step::Reconsidered(_)
-                | Step::Judged(_) => {}
+                | Step::Judged(_)
+                | Step::Act(_)
+                | Step::Weighed(_) => {}
             }
         }
     }

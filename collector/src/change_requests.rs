@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
@@ -17,6 +17,17 @@ use crate::cases::{Came, NAME_BYTES, ReadError, Record, Wanted, Why, parse_momen
 
 /// The most names in a request's scope, over all its lists: each change is held against every one.
 pub const SCOPE_NAMES: usize = 500;
+
+/// The most bytes of all names in a request's scope: ten thousand of them fit into memory at once.
+pub const SCOPE_BYTES: usize = 8 * 1024;
+
+/// The longest time a request may cover, in days: a standard change is approved for a year, and one
+/// without an end would permit for ever.
+pub const SPAN_DAYS: i64 = 400;
+
+/// The most requests that are kept of one source: a large site's of thirteen months. More of them
+/// are refused, and those that are known go on being replaced.
+pub const SOURCE_MOST: u64 = 50_000;
 
 /// The longest address of a request, in bytes.
 const URL_BYTES: usize = 2_048;
@@ -167,6 +178,9 @@ fn request(record: &Record<'_>, form: &RequestForm) -> Result<ChangeRequest, Wro
     if end <= start {
         return Err((Field::End, Why::NotAfter));
     }
+    if end.duration_since(start) > SignedDuration::from_hours(24 * SPAN_DAYS) {
+        return Err((Field::End, Why::LongSpan));
+    }
     let list = |field: Field| names(&text(field)?).map_err(|why| (field, why));
     let scope = IntentScope {
         hosts: list(Field::Hosts)?,
@@ -182,6 +196,10 @@ fn request(record: &Record<'_>, form: &RequestForm) -> Result<ChangeRequest, Wro
         0 => return Err((Field::Hosts, Why::NoScope)),
         1..=SCOPE_NAMES => {}
         _ => return Err((Field::Hosts, Why::ManyNames)),
+    }
+    let bytes: usize = scope.lists().into_iter().flat_map(|(_, list)| list).map(String::len).sum();
+    if bytes > SCOPE_BYTES {
+        return Err((Field::Hosts, Why::LongNames));
     }
     // Only what a browser may be led to; anything else is no address of a request.
     let url = short(Field::Url, URL_BYTES)?;
@@ -268,12 +286,16 @@ mod tests {
     #[test]
     fn a_request_that_cannot_be_is_refused_by_line_and_column() {
         let header = "number,approval,start,end,cmdb_ci\n";
+        let long = format!("{};", "a".repeat(100)).repeat(90);
         let (day, next) = ("2026-11-28 00:00:00", "2026-11-29 00:00:00");
         for (row, expect) in [
             (format!(",approved,{day},{next},a"), "line 2, column 1 (id): is empty"),
             (format!("1,perhaps,{day},{next},a"), "line 2, column 2 (approval): is none of"),
             (format!("1,approved,soon,{next},a"), "line 2, column 3 (start): is not a time"),
             (format!("1,approved,{day},{day},a"), "line 2, column 4 (end): is not after"),
+            (format!("1,approved,{day},2028-01-04 00:00:00,a"), "line 2, column 4 (end): is more"),
+            (format!("1,approved,{day},{next},{}", "abcdefghi;".repeat(499).repeat(2)), "line 2"),
+            (format!("1,approved,{day},{next},{long}"), "line 2, column 5 (hosts): has names"),
             (format!("1,approved,{day},{next}, ;"), "line 2, column 5 (hosts): names no host"),
         ] {
             let (all, came) = read(&format!("{header}{row}\n"));

@@ -15,7 +15,7 @@ use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::analysis::change::ChangeKind;
-use crate::analysis::classify::past::{Past, Turn, undone_by};
+use crate::analysis::classify::past::{Past, TURNS_MOST, Turn, undone_by};
 use crate::analysis::classify::request::ChangeRequest;
 use crate::analysis::classify::scope::{Fit, Subject};
 use crate::analysis::classify::transaction::{PACKAGES, TOGETHER, Transactions};
@@ -46,7 +46,8 @@ const PAST: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// The most changes of one host that are looked at as the past, the newest ones.
 const PAST_MOST: usize = 20_000;
 
-const SEMANTIC: [ChangeKind; 4] =
+/// The kinds of changes that mean something.
+pub(crate) const SEMANTIC: [ChangeKind; 4] =
     [ChangeKind::Added, ChangeKind::Removed, ChangeKind::Modified, ChangeKind::Moved];
 
 /// What one pass came to.
@@ -56,6 +57,8 @@ pub struct Judged {
     pub steps: Vec<Step>,
     /// Whether there may be more to judge at once.
     pub more: bool,
+    /// Whether there were more requests than changes are held against.
+    pub left_out: bool,
 }
 
 /// Judges what is new, at `now`.
@@ -65,9 +68,9 @@ pub struct Judged {
 pub fn judge(store: &dyn Reads, config: &Config, now: Timestamp) -> Result<Judged, StoreError> {
     let new = store.unjudged(NEW_MOST)?;
     let more = new.len() >= NEW_MOST as usize;
-    let judgements = judge_all(store, (config, now), new)?;
+    let Judgements { judgements, left_out } = judge_all(store, (config, now), new)?;
     let steps = if judgements.is_empty() { Vec::new() } else { vec![Step::Judged(judgements)] };
-    Ok(Judged { steps, more })
+    Ok(Judged { steps, more, left_out })
 }
 
 /// Judges the changes again that are near requests which say something new.
@@ -81,13 +84,15 @@ pub fn judge_again(
 ) -> Result<Judged, StoreError> {
     let again = store.to_reconsider(REQUESTS_AGAIN)?;
     let more = again.len() >= REQUESTS_AGAIN as usize;
-    let mut steps = Vec::new();
+    let mut judged = Judged { more, ..Judged::default() };
     // Each change is held against all requests, so once is enough for several near it.
     let mut done = BTreeSet::new();
     for one in again {
-        steps.extend(reconsider(store, (config, now), (&one, &mut done))?);
+        let (steps, left_out) = reconsider(store, (config, now), (&one, &mut done))?;
+        judged.steps.extend(steps);
+        judged.left_out |= left_out;
     }
-    Ok(Judged { steps, more })
+    Ok(judged)
 }
 
 /// Judges the changes near one request again.
@@ -95,7 +100,7 @@ fn reconsider(
     store: &dyn Reads,
     (config, now): (&Config, Timestamp),
     (again, done): (&Reconsider, &mut BTreeSet<ChangeId>),
-) -> Result<Vec<Step>, StoreError> {
+) -> Result<(Vec<Step>, bool), StoreError> {
     let request = &again.record.request;
     let stretch = ChangeRequest { start: again.from, end: again.to, ..request.clone() };
     let (from, to) = stretch.reach(&config.classification.spans());
@@ -107,11 +112,12 @@ fn reconsider(
         let Some(classified) = &record.classified else { continue };
         let place = place(store, config, (&record.host, &mut places))?;
         let concerned = request.scope.fit(&subject(&record, place)) != Fit::Elsewhere;
-        if concerned || classified.decision.name == name {
+        let once = !done.contains(&record.id);
+        if once && (concerned || classified.decision.name == name) {
             near.push(record);
         }
     }
-    let mut judgements = judge_all(store, (config, now), near)?;
+    let Judgements { mut judgements, left_out: held_back } = judge_all(store, (config, now), near)?;
     judgements.retain(|judgement| done.insert(judgement.change));
     let mut steps = vec![Step::Reconsidered(vec![(again.record.number, again.record.revision)])];
     if !judgements.is_empty() {
@@ -125,7 +131,7 @@ fn reconsider(
         steps.push(Step::Judged(judgements));
         steps.push(Step::Event(EventRecord { at: now, host: None, kind, detail }));
     }
-    Ok(steps)
+    Ok((steps, held_back))
 }
 
 /// Judges `records`, host by host, and what follows from them.
@@ -133,43 +139,56 @@ fn judge_all(
     store: &dyn Reads,
     (config, now): (&Config, Timestamp),
     records: Vec<ChangeRecord>,
-) -> Result<Vec<Judgement>, StoreError> {
+) -> Result<Judgements, StoreError> {
     let times = records.iter().map(|record| record.at);
     let (Some(first), Some(last)) = (times.clone().min(), times.max()) else {
-        return Ok(Vec::new());
+        return Ok(Judgements::default());
     };
-    let mut by_host: BTreeMap<HostId, BTreeSet<ChangeId>> = BTreeMap::new();
-    for record in &records {
-        by_host.entry(record.host.clone()).or_default().insert(record.id);
+    let mut by_host: BTreeMap<HostId, Vec<ChangeRecord>> = BTreeMap::new();
+    for record in records {
+        by_host.entry(record.host.clone()).or_default().push(record);
     }
     let exceptions = store.exceptions()?;
-    let requests = requests(store, (first, last), config)?;
+    let ignores = config.ignored();
+    let (requests, left_out) = requests(store, (first, last), config)?;
     let intent = Intent {
-        requests: &requests,
+        requests: &[],
         windows: &config.change_windows,
         blackouts: &config.blackouts,
         exceptions: &exceptions,
+        ignores: &ignores,
         spans: config.classification.spans(),
         told: is_told(store, config)?,
     };
-    let mut judgements = Vec::new();
-    for (host, wanted) in by_host {
+    let mut all = Judgements { left_out, ..Judgements::default() };
+    for (host, records) in by_host {
         let mut places = BTreeMap::new();
         let place = place(store, config, (&host, &mut places))?.clone();
-        let mut bench = Bench::load(store, (&host, &records), (first, last))?;
+        let near = requests.iter().filter(|request| request.scope.may_concern(&host, &place));
+        let near: Vec<ChangeRequest> = near.cloned().collect();
+        let intent = Intent { requests: &near, ..intent };
+        let wanted = records.iter().map(|record| record.id).collect();
+        let mut bench = Bench::load(store, (&host, records))?;
         bench.widen(wanted);
         if !config.classification.packages {
             bench.transactions = Transactions::default();
         } else if !bench.transactions.is_empty() {
             bench.learn_owners(store, &host)?;
         }
-        judgements.extend(bench.judge((&intent, &place), now));
+        all.judgements.extend(bench.judge((&intent, &place), now));
     }
-    Ok(judgements)
+    Ok(all)
+}
+
+/// What was judged, and whether against all requests there are.
+#[derive(Default)]
+struct Judgements {
+    judgements: Vec<Judgement>,
+    left_out: bool,
 }
 
 /// Whether the site tells of intent at all.
-fn is_told(store: &dyn Reads, config: &Config) -> Result<bool, StoreError> {
+pub(crate) fn is_told(store: &dyn Reads, config: &Config) -> Result<bool, StoreError> {
     let configured = !config.change_windows.is_empty()
         || !config.blackouts.is_empty()
         || !config.change_sources.is_empty();
@@ -181,7 +200,7 @@ fn requests(
     store: &dyn Reads,
     (first, last): (Timestamp, Timestamp),
     config: &Config,
-) -> Result<Vec<ChangeRequest>, StoreError> {
+) -> Result<(Vec<ChangeRequest>, bool), StoreError> {
     let spans = config.classification.spans();
     let (before, after) = (spans.late.max(spans.slack), spans.early.max(spans.emergency));
     let mut filter = RequestFilter {
@@ -197,10 +216,10 @@ fn requests(
         filter.after = page.last().map(crate::store::RequestRecord::place);
         all.extend(page.into_iter().map(|record| record.request));
         if !full {
-            break;
+            return Ok((all, false));
         }
     }
-    Ok(all)
+    Ok((all, true))
 }
 
 /// Semantic changes of a stretch, newest first, and whether older ones were left out.
@@ -264,6 +283,8 @@ fn item(record: &ChangeRecord) -> Item {
 struct Bench {
     /// By time, then by number.
     records: BTreeMap<(Timestamp, ChangeId), ChangeRecord>,
+    /// When each change was made.
+    times: BTreeMap<ChangeId, Timestamp>,
     /// Where the changes of each item stand, in their order.
     items: BTreeMap<Item, Vec<(Timestamp, ChangeId)>>,
     wanted: BTreeSet<ChangeId>,
@@ -273,16 +294,17 @@ struct Bench {
 impl Bench {
     fn load(
         store: &dyn Reads,
-        (host, given): (&HostId, &[ChangeRecord]),
-        (first, last): (Timestamp, Timestamp),
+        (host, given): (&HostId, Vec<ChangeRecord>),
     ) -> Result<Self, StoreError> {
+        let times = given.iter().map(|record| record.at);
+        let first = times.clone().min().unwrap_or_default();
+        let last = times.max().unwrap_or_default();
         let from = first.checked_sub(PAST).unwrap_or(Timestamp::MIN);
         let to = last.checked_add(PAST).unwrap_or(Timestamp::MAX);
         let (past, _) = changes(store, (Some(host), from, to), PAST_MOST)?;
         // What is judged is there even where the past was longer than anybody looks.
-        let given = given.iter().filter(|record| record.host == *host).cloned();
         let records: BTreeMap<_, _> =
-            given.chain(past).map(|record| ((record.at, record.id), record)).collect();
+            given.into_iter().chain(past).map(|record| ((record.at, record.id), record)).collect();
         let mut items: BTreeMap<Item, Vec<(Timestamp, ChangeId)>> = BTreeMap::new();
         let mut transactions = Transactions::default();
         for (place, record) in &records {
@@ -294,7 +316,8 @@ impl Bench {
                 transactions.add(of, change.key.as_ref(), values);
             }
         }
-        Ok(Self { records, items, wanted: BTreeSet::new(), transactions })
+        let times = records.keys().map(|(at, id)| (*id, *at)).collect();
+        Ok(Self { records, times, items, wanted: BTreeSet::new(), transactions })
     }
 
     /// Which changes are judged: those asked for, what dpkg may explain of the others, and what was
@@ -312,8 +335,11 @@ impl Bench {
             let Some(classified) = &record.classified else { continue };
             let class = classified.decision.class;
             let unexplained = matches!(class, None | Some(ChangeClass::Unauthorised));
-            let near = |at: &Timestamp| record.at.duration_since(*at).abs() <= TOGETHER;
-            let by_dpkg = unexplained && of_dpkg.iter().any(near);
+            // Of those in the order of time, the first that is not too early.
+            let early = |at: &Timestamp| record.at.duration_since(*at) > TOGETHER;
+            let next = of_dpkg.get(of_dpkg.partition_point(early));
+            let near = next.is_some_and(|at| at.duration_since(record.at) <= TOGETHER);
+            let by_dpkg = unexplained && near;
             let turned = class == Some(ChangeClass::Reverted) && touched.contains(&item(record));
             if by_dpkg || turned {
                 self.wanted.insert(record.id);
@@ -343,8 +369,8 @@ impl Bench {
         for key in order {
             let Some(record) = self.records.get(&key) else { continue };
             let subject = subject(record, place);
-            let past = Past::new(self.turns(record, key), intent.spans.revert);
             let explained = self.transactions.explain(&subject);
+            let past = Past::new(self.turns(record, key), intent.spans.revert);
             let decision = classify(&subject, (intent, &past), explained);
             // One more turn of noise undoes nothing: the turn before it is noise as well.
             let noise = decision.class == Some(ChangeClass::Flapping);
@@ -352,8 +378,9 @@ impl Bench {
             let (id, before) = (record.id, record.classified.clone());
             self.decide((id, key), (before, decision), (now, &mut done));
             for other in undone.into_iter().map(ChangeId) {
-                let found = self.records.iter().find(|((_, id), _)| *id == other);
-                let found = found.map(|(key, record)| (*key, record.classified.clone()));
+                let key = self.times.get(&other).map(|at| (*at, other));
+                let found = key.and_then(|key| Some((key, self.records.get(&key)?)));
+                let found = found.map(|(key, record)| (key, record.classified.clone()));
                 // What was made when nothing may be stays that, however soon it was undone.
                 let forbidden = |before: &Classified| before.decision.rule == RuleKind::Blackout;
                 let found = found.filter(|(_, before)| !before.as_ref().is_some_and(forbidden));
@@ -387,7 +414,8 @@ impl Bench {
     /// The changes of the same item up to this one, newest first.
     fn turns(&self, record: &ChangeRecord, key: (Timestamp, ChangeId)) -> Vec<Turn<'_>> {
         let all = self.items.get(&item(record)).map_or(&[][..], Vec::as_slice);
-        let records = all.iter().rev().filter(|place| **place <= key);
+        let until = all.partition_point(|place| *place <= key);
+        let records = all.get(..until).unwrap_or_default().iter().rev().take(TURNS_MOST);
         let records = records.filter_map(|place| self.records.get(place));
         records
             .map(|record| {
@@ -414,4 +442,4 @@ fn keeps(before: &Decision, next: &Decision) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,8 +6,10 @@
 
 pub mod calendars;
 pub mod cases;
+pub mod ignores;
 pub mod intent;
 pub mod load;
+pub mod owners;
 pub mod place;
 pub mod rules;
 pub mod service_levels;
@@ -19,11 +21,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::analysis::classify::ignore::Ignore;
 use crate::analysis::classify::window::Window;
 
 pub use calendars::SiteCalendar;
 pub use cases::{CaseMap, CaseSource, Mapper, Words};
 pub use intent::{ChangeSource, ClassificationConfig, ShownWindow};
+pub use owners::OwnerRule;
 pub use place::{GroupRule, HostRule, Place, Served, ServicePath};
 pub use rules::{ParameterRule, RulesConfig};
 pub use service_levels::ServiceLevelConfig;
@@ -58,6 +62,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// Where hosts belong; the first entry that matches decides.
     pub hosts: Vec<HostRule>,
+    /// Who answers for findings; the last entry that fits counts.
+    pub owners: Vec<OwnerRule>,
     /// Groups of hosts; a host may be in many.
     pub groups: Vec<GroupRule>,
     /// Which groups a service's calls pass, and the sites they serve.
@@ -76,6 +82,8 @@ pub struct Config {
     pub change_windows: Vec<Window>,
     /// When changes must not be made.
     pub blackouts: Vec<Window>,
+    /// The site's own list of what asks for nobody.
+    pub ignores: Vec<Ignore>,
     /// How changes are classified.
     pub classification: ClassificationConfig,
     /// How open cases are held against their targets.
@@ -138,6 +146,7 @@ impl Default for Config {
             tls: None,
             metrics: MetricsConfig { per_host: true },
             hosts: Vec::new(),
+            owners: Vec::new(),
             groups: Vec::new(),
             service_paths: Vec::new(),
             case_sources: Vec::new(),
@@ -147,6 +156,7 @@ impl Default for Config {
             change_sources: Vec::new(),
             change_windows: Vec::new(),
             blackouts: Vec::new(),
+            ignores: Vec::new(),
             classification: ClassificationConfig::default(),
             service_levels: ServiceLevelConfig::default(),
             rules: RulesConfig::default(),
@@ -196,7 +206,7 @@ mod tests {
     use super::*;
 
     /// Every field, as it begins its line in the sample file.
-    const FIELDS: [&str; 70] = [
+    const FIELDS: [&str; 80] = [
         "listen =",
         "public_url =",
         "state_dir =",
@@ -216,6 +226,10 @@ mod tests {
         "site =",
         "team =",
         "service =",
+        "[[owner]]",
+        "chain =",
+        "hours =",
+        "scope =",
         "[[group]]",
         "host =",
         "[[service_path]]",
@@ -249,7 +263,9 @@ mod tests {
         "late_hours =",
         "emergency_hours =",
         "revert_days =",
+        "settle_hours =",
         "packages =",
+        "shipped_ignores =",
         "[[change_source]]",
         "[[change_window]]",
         "days =",
@@ -261,6 +277,10 @@ mod tests {
         "[[blackout]]",
         "from =",
         "until =",
+        "[[ignore]]",
+        "as =",
+        "reason =",
+        "kinds =",
         "[rules]",
         "packs =",
         "off =",
@@ -286,11 +306,12 @@ mod tests {
         let everything = load::parse("sample", &text.join("\n")).unwrap();
         assert!(everything.tls.is_some() && everything.stale_seconds.is_some());
         assert_eq!((everything.hosts.len(), everything.groups.len()), (1, 1));
+        assert_eq!(everything.owners.len(), 1);
         assert_eq!((everything.case_sources.len(), everything.case_maps.len()), (1, 1));
         assert_eq!(everything.service_paths.len(), 1);
         assert_eq!(everything.parameters.len(), 1);
         assert_eq!((everything.change_windows.len(), everything.blackouts.len()), (1, 1));
-        assert_eq!(everything.change_sources.len(), 1);
+        assert_eq!((everything.change_sources.len(), everything.ignores.len()), (1, 1));
         assert!(examples.len() > 6);
     }
 

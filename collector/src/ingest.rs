@@ -52,13 +52,13 @@ pub use parts::{check_parts, check_report};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
 
 use crate::standards::Standards;
-use crate::store::{NewPart, ReadExceptions, ReadFindings, ReadState, Step, StoreError};
+use crate::store::{NewPart, ReadActs, ReadExceptions, ReadFindings, ReadState, Step, StoreError};
 use fleet::Host;
 
 /// What ingest reads; every store is one.
-pub trait Store: ReadState + ReadFindings + ReadExceptions {}
+pub trait Store: ReadState + ReadFindings + ReadExceptions + ReadActs {}
 
-impl<T: ReadState + ReadFindings + ReadExceptions + ?Sized> Store for T {}
+impl<T: ReadState + ReadFindings + ReadExceptions + ReadActs + ?Sized> Store for T {}
 
 /// What the shell decides for ingest.
 #[derive(Clone, Debug, PartialEq, Eq)]

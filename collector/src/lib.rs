@@ -13,6 +13,8 @@ pub mod check_rules;
 
 pub mod permits;
 
+pub mod owners;
+
 pub mod outliers;
 
 pub mod rollouts;
@@ -30,6 +32,8 @@ pub mod probed;
 pub mod auth;
 
 pub mod tls;
+
+pub mod weighing;
 
 pub mod classing;
 

@@ -21,6 +21,7 @@ use prometheus::TextEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric as Sample, MetricFamily, MetricType};
 
 use crate::analysis::change::ChangeKind;
+use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::{FindingKind, Severity};
 use crate::analysis::probes::Probe;
 use crate::config::Config;
@@ -248,12 +249,19 @@ fn about_fleet(page: &mut Page, view: &View<'_>) {
         (vec![reason.as_str()], number(sum))
     });
     page.add(&table::FLEET_PARTS_UNOBSERVED, unobserved);
-    page.add(&table::FINDINGS_OPEN, by_kind(&view.open));
-    page.add(&table::FINDINGS_EXCEPTED, by_kind(&view.excepted));
+    page.add(&table::FINDINGS_OPEN, by_kind(view.open.iter().filter(asks_for_a_person)));
+    intent::about_drift(page, &view.open);
+    page.add(&table::FINDINGS_EXCEPTED, by_kind(view.excepted.iter()));
+}
+
+/// Whether somebody should look: it was neither meant nor is it noise. What was not judged yet is
+/// told by its class alone, since a moment later most of it is one or the other.
+fn asks_for_a_person(count: &&OpenCount) -> bool {
+    count.class != FindingClass::Unjudged && !count.class.is_quiet()
 }
 
 /// Sums of counts by kind, domain and severity; closed lists, so each begins at 0.
-fn by_kind(counts: &[OpenCount]) -> Vec<(Vec<&'static str>, f64)> {
+fn by_kind<'a>(counts: impl Iterator<Item = &'a OpenCount>) -> Vec<(Vec<&'static str>, f64)> {
     let mut open: BTreeMap<_, u64> = BTreeMap::new();
     for count in counts {
         *open.entry((count.kind, count.domain, count.severity)).or_default() += count.count;
@@ -315,9 +323,11 @@ fn about_each_host(page: &mut Page, view: &View<'_>) {
 
 fn about_drift(page: &mut Page, view: &View<'_>, shown: &[(&str, &HostView)]) {
     let drifts = view.open.iter().filter(|count| count.kind == FindingKind::Drift);
-    let open: BTreeMap<_, u64> = drifts
-        .map(|count| ((count.host.as_str(), count.domain, count.severity), count.count))
-        .collect();
+    let mut open: BTreeMap<_, u64> = BTreeMap::new();
+    for count in drifts.filter(asks_for_a_person) {
+        let key = (count.host.as_str(), count.domain, count.severity);
+        *open.entry(key).or_default() += count.count;
+    }
     let mut samples = Vec::new();
     for (host, _) in shown {
         for domain in Domain::ALL {

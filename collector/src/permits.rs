@@ -13,7 +13,7 @@ use crate::analysis::exceptions::{Exception, Standing};
 use crate::analysis::finding::Finding;
 use crate::analysis::rules::About;
 use crate::standards::Standards;
-use crate::store::{FindingFilter, MAX_LIMIT, OpenCount, StoreError};
+use crate::store::{FindingFilter, FindingRecord, MAX_LIMIT, OpenCount, StoreError};
 use crate::writer::Reads;
 
 /// The most findings looked at for one count; those beyond it count as open, so that too many are
@@ -80,15 +80,17 @@ impl<'a> Permits<'a> {
         mut open: Vec<OpenCount>,
     ) -> Result<(Vec<OpenCount>, Vec<OpenCount>), StoreError> {
         let mut permitted: BTreeMap<_, u64> = BTreeMap::new();
-        for finding in self.candidates()? {
-            if self.of(&finding)?.is_some() {
-                let Finding { id, domain, severity, .. } = finding;
-                *permitted.entry((id.host, id.kind, domain, severity)).or_default() += 1;
+        for record in self.candidates()? {
+            if self.of(&record.finding)?.is_some() {
+                let class = record.class();
+                let Finding { id, domain, severity, .. } = record.finding;
+                *permitted.entry((id.host, id.kind, domain, severity, class)).or_default() += 1;
             }
         }
         let mut apart = Vec::new();
         for count in &mut open {
-            let key = (count.host.clone(), count.kind, count.domain, count.severity);
+            let OpenCount { host, kind, domain, severity, class, .. } = &*count;
+            let key = (host.clone(), *kind, *domain, *severity, *class);
             if let Some(many) = permitted.get(&key) {
                 let many = (*many).min(count.count);
                 count.count -= many;
@@ -99,7 +101,7 @@ impl<'a> Permits<'a> {
     }
 
     /// The open findings that any exception may concern.
-    fn candidates(&self) -> Result<Vec<Finding>, StoreError> {
+    fn candidates(&self) -> Result<Vec<FindingRecord>, StoreError> {
         if self.active.is_empty() {
             return Ok(Vec::new());
         }
@@ -124,8 +126,8 @@ impl<'a> Permits<'a> {
                 };
                 let page = self.store.findings(&filter)?;
                 let full = page.len() >= MAX_LIMIT as usize;
-                after = page.last().map(crate::store::FindingRecord::place);
-                found.extend(page.into_iter().map(|record| record.finding));
+                after = page.last().map(FindingRecord::place);
+                found.extend(page);
                 if !full {
                     break;
                 }

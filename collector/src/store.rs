@@ -6,6 +6,7 @@
 //! one indivisible step: the version, its changes and the findings they open or close are durable
 //! together or not at all.
 
+mod act_records;
 pub mod backup;
 mod case_records;
 mod cursor;
@@ -26,6 +27,7 @@ use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
+pub use act_records::*;
 pub use case_records::*;
 pub use cursor::{Cursor, CursorError};
 pub use imported::NO_AGENT;

@@ -75,13 +75,25 @@ pub enum Mutant {
     BlackoutsDoNotCount,
     /// Collector. *Noise is learned, not guessed*: a value that came back once is flapping.
     OneTurnIsFlapping,
+    /// Collector. *Seeing differently is not change*: what a newer reader says is a change.
+    RecastIsAChange,
+    /// Collector. *A request speaks of what it names*: it covers whatever happens in its time.
+    RequestsCoverEverything,
+    /// Collector. *What packages bring is nobody's deed*: dpkg's work explains nothing.
+    PackagesExplainNothing,
+    /// Collector. *Drift that was meant wakes nobody*: whatever opened it, it asks for somebody.
+    DriftIsAlwaysLoud,
+    /// Collector. *Drift that nobody meant wakes somebody*: the first change explains what follows.
+    OldIntentExplainsNewDrift,
+    /// Collector. *A list leaves out what it names*: whatever happens to the item is left out.
+    ListsCoverEveryKind,
     /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
     EveryChangeIsSupported,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 39] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -114,6 +126,12 @@ impl Mutant {
         Self::EveryRequestIsApproved,
         Self::BlackoutsDoNotCount,
         Self::OneTurnIsFlapping,
+        Self::RecastIsAChange,
+        Self::RequestsCoverEverything,
+        Self::PackagesExplainNothing,
+        Self::DriftIsAlwaysLoud,
+        Self::OldIntentExplainsNewDrift,
+        Self::ListsCoverEveryKind,
         Self::EveryChangeIsSupported,
     ];
 
@@ -152,6 +170,12 @@ impl Mutant {
             Self::EveryRequestIsApproved => "every_request_is_approved",
             Self::BlackoutsDoNotCount => "blackouts_do_not_count",
             Self::OneTurnIsFlapping => "one_turn_is_flapping",
+            Self::RecastIsAChange => "recast_is_a_change",
+            Self::RequestsCoverEverything => "requests_cover_everything",
+            Self::PackagesExplainNothing => "packages_explain_nothing",
+            Self::DriftIsAlwaysLoud => "drift_is_always_loud",
+            Self::OldIntentExplainsNewDrift => "old_intent_explains_new_drift",
+            Self::ListsCoverEveryKind => "lists_cover_every_kind",
             Self::EveryChangeIsSupported => "every_change_is_supported",
         }
     }

@@ -31,3 +31,5 @@ pub mod git;
 pub mod mutants;
 
 pub mod trials;
+
+pub mod simulation;

@@ -14,9 +14,9 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
-use crate::programs::CHOSEN_MUTANT;
+use crate::programs::{CHOSEN_MUTANT, LIBRARY, MUTANT};
 
-/// A program, what it does wrong, and the test of this suite that must notice.
+/// A program, or [`LIBRARY`], what it does wrong, and the test of this suite that must notice.
 pub type Mutant = (&'static str, &'static str, &'static str);
 
 /// The folder of the programs that know mutants.
@@ -60,7 +60,11 @@ pub fn are_caught(mutants: &[Mutant]) -> anyhow::Result<()> {
 /// Whether the promise fails against the mutant.
 fn is_caught((program, mutant, promise): &Mutant, folder: &OsStr) -> anyhow::Result<bool> {
     let began = Instant::now();
-    let output = Command::new(std::env::current_exe()?)
+    let mut command = Command::new(std::env::current_exe()?);
+    if *program == LIBRARY {
+        command.env(MUTANT, mutant);
+    }
+    let output = command
         .args([promise, "--exact"])
         .env("DRIFTLINE_PROGRAMS", folder)
         .env(CHOSEN_MUTANT, format!("{program}:{mutant}"))

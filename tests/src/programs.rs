@@ -15,6 +15,9 @@ pub const COLLECTOR: &str = "driftline-collector";
 /// The admin's command.
 pub const ADMIN: &str = "driftline";
 
+/// What a test drives in its own process, in place of a program.
+pub const LIBRARY: &str = "library";
+
 /// The root of the source tree.
 pub fn workspace() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));

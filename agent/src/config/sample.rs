@@ -1,5 +1,7 @@
 //! The commented sample configuration, made from one table that a test holds against the struct.
 
+use crate::platform::path_example;
+
 /// One key: its table, its name, what it means, and an example in TOML.
 struct Field {
     table: &'static str,
@@ -199,7 +201,7 @@ pub fn sample() -> String {
         for line in field.text.lines() {
             text.push_str(&format!("# {line}\n"));
         }
-        text.push_str(&format!("#{} = {}\n", field.key, field.example));
+        text.push_str(&format!("#{} = {}\n", field.key, path_example(field.example)));
     }
     text
 }

@@ -5,20 +5,14 @@
 //! at most 64 KiB, so a server with many destinations is better asked over HTTP.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Instant;
 
 use driftline_protocol::snapshot::Reason;
-use rustix::fd::OwnedFd;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, connect,
-    recv, send, socket_with, sockopt,
-};
 use serde_json::{Value, json};
 
 use super::wire::Wire;
 use super::{Kamailio, PATIENCE, Query, Server};
-use crate::machine;
+use crate::platform::{self, Socket};
 
 /// The largest datagram, in bytes, with room beyond what Kamailio can send.
 const DATAGRAM_BYTES: usize = 256 * 1024;
@@ -31,7 +25,7 @@ pub struct Client {
 }
 
 enum Way {
-    Datagram(OwnedFd),
+    Datagram(Socket),
     Http { address: SocketAddr, path: String },
 }
 
@@ -42,7 +36,9 @@ impl Client {
     /// The reason why it cannot be reached.
     pub fn new(place: &Kamailio) -> Result<Self, Reason> {
         let way = match place {
-            Kamailio::Socket(path) => Way::Datagram(dial(path)?),
+            Kamailio::Socket(path) => {
+                Way::Datagram(Socket::datagram(path).map_err(platform::reason)?)
+            }
             Kamailio::Http { address, path } => Way::Http { address: *address, path: path.clone() },
         };
         Ok(Self { way, deadline: Instant::now() + PATIENCE, asked: 0 })
@@ -91,32 +87,15 @@ fn meaning(mut answer: Value) -> Result<Option<Value>, Reason> {
     Err(Reason::Failed)
 }
 
-fn dial(path: &Path) -> Result<OwnedFd, Reason> {
-    let flags = SocketFlags::CLOEXEC;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None);
-    let socket = socket.map_err(machine::reason)?;
-    // No name: the kernel gives an abstract one, to which the answer comes.
-    bind(&socket, &SocketAddrUnix::new_unnamed()).map_err(machine::reason)?;
-    let there = SocketAddrUnix::new(path).map_err(machine::reason)?;
-    connect(&socket, &there).map_err(machine::reason)?;
-    Ok(socket)
-}
-
-fn datagram(socket: &OwnedFd, deadline: Instant, request: &str) -> Result<Vec<u8>, Reason> {
-    let timed = |errno| match errno {
-        rustix::io::Errno::AGAIN => Reason::TimedOut,
-        other => machine::reason(other),
-    };
+fn datagram(socket: &Socket, deadline: Instant, request: &str) -> Result<Vec<u8>, Reason> {
     let rest = deadline.saturating_duration_since(Instant::now());
     if rest.is_zero() {
         return Err(Reason::TimedOut);
     }
-    for side in [sockopt::Timeout::Recv, sockopt::Timeout::Send] {
-        sockopt::set_socket_timeout(socket, side, Some(rest)).map_err(timed)?;
-    }
-    send(socket, request.as_bytes(), SendFlags::empty()).map_err(timed)?;
     let mut piece = vec![0; DATAGRAM_BYTES];
-    let (length, whole) = recv(socket, piece.as_mut_slice(), RecvFlags::TRUNC).map_err(timed)?;
+    let asked = socket.patience(rest).and_then(|()| socket.send(request.as_bytes()));
+    let (length, whole) =
+        asked.and_then(|()| socket.receive(&mut piece)).map_err(platform::reason)?;
     if whole > length {
         return Err(Reason::TooLarge);
     }

@@ -3,8 +3,8 @@
 //! Both leave out the outer braces, most quotes and commas, take `=` for `:`, and know comments
 //! with `#`. HOCON (its specification in the `config` repository of Lightbend) takes a dot in a key
 //! for a step, an object set twice for the sum of both, and text to the end of its line. PipeWire
-//! (pipewire.conf(5), "SPA-JSON") takes a blank for the end of a value. Substitutions `${…}` and
-//! includes are kept as they are written. How objects and arrays become keys, `tree` says.
+//! (pipewire.conf(5), "SPA-JSON") takes a blank for the end of a value. Substitutions `${…}` are
+//! kept as they are written, and so are includes, as an array of the object they stand in. How objects and arrays become keys, `tree` says.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -21,8 +21,8 @@ use super::{Format, FormatError};
 /// HOCON.
 pub static FORMAT: Format = Format {
     name: "hocon",
-    version: 1,
-    ordered: "arrays keep their order; members of objects have none",
+    version: 2,
+    ordered: "arrays and includes keep their order; members of objects have none",
     claims: |path, _| {
         path.ends_with(".hocon") || (path.starts_with("/etc/jitsi/") && path.ends_with(".conf"))
     },
@@ -40,6 +40,12 @@ pub static PIPEWIRE: Format = Format {
     },
     read: |bytes| read(bytes, Dialect::PipeWire),
 };
+
+/// What stands before the quote or bracket of an include.
+const INCLUDED: &[&str] = &["", "classpath", "file", "package", "required", "url"];
+
+/// How far such a word is looked for, in characters.
+const NAME_CHARACTERS: usize = 12;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Dialect {
@@ -124,6 +130,11 @@ impl Reader<'_> {
                     return Ok(Value::Object(members));
                 }
                 (Some(_), _) => {
+                    if let Some(what) = self.include() {
+                        let path = ["include".to_owned()];
+                        put(&mut members, &path, Value::Scalar(ItemValue::text(&what)), true);
+                        continue;
+                    }
                     let path = self.key()?;
                     // Each step of a key is an object of its own when it is put there.
                     let (value, adds) = self.member(depth + path.len().saturating_sub(1))?;
@@ -131,6 +142,33 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    /// What an `include` names, as it is written: `"x.conf"`, `required(file("x.conf"))`.
+    fn include(&mut self) -> Option<String> {
+        let mut ahead = self.rest.clone();
+        let is_word = "include".chars().all(|letter| ahead.next() == Some(letter));
+        if self.dialect != Dialect::Hocon || !is_word {
+            return None;
+        }
+        let ahead = ahead.skip_while(|next| matches!(next, ' ' | '\t')).take(NAME_CHARACTERS);
+        let ahead: String = ahead.collect();
+        let (named, _) = ahead.split_once(['"', '('])?;
+        if !INCLUDED.contains(&named) {
+            return None;
+        }
+        for _ in 0.."include".len() {
+            self.next();
+        }
+        let (mut what, mut quoted) = (String::new(), false);
+        while let Some(next) = self.rest.peek().copied() {
+            if next == '\n' || (!quoted && (matches!(next, ',' | '}') || self.is_comment())) {
+                break;
+            }
+            quoted ^= next == '"';
+            what.extend(self.next());
+        }
+        Some(what.trim().to_owned())
     }
 
     /// The steps of a key.

@@ -17,9 +17,15 @@ pub static HOSTS: Format = Format {
     version: 1,
     ordered: "the names of an address keep their order, the first is the canonical one; lines \
               have none",
-    claims: |path, _| matches!(path, "/etc/hosts" | "/etc/networks"),
+    claims: |path, _| matches!(path, "/etc/hosts" | "/etc/networks") || is_of_windows(path),
     read: read_hosts,
 };
+
+/// Whether it is the same file of Windows, whose names have no case.
+fn is_of_windows(path: &str) -> bool {
+    const HOSTS: &str = "/c/windows/system32/drivers/etc/hosts";
+    path.eq_ignore_ascii_case(HOSTS)
+}
 
 /// File systems; see fstab(5). Mounts are nested by their paths, yet `mount -a` goes by line.
 pub static FSTAB: Format = Format {

@@ -13,6 +13,7 @@ use driftline_protocol::redact::RawItems;
 use super::build::Builder;
 use super::lines::{continued, decode};
 use super::{Format, FormatError};
+use crate::registry::{Budget, Key, Value, wide};
 
 /// An export of the registry.
 pub static FORMAT: Format = Format {
@@ -28,6 +29,11 @@ const HEADINGS: [&str; 2] = ["Windows Registry Editor Version 5.00", "REGEDIT4"]
 
 const REMOVED: &str = "(removed)";
 
+/// The name of the value that has none.
+const DEFAULT: &str = "(default)";
+
+const KIND: &str = "a value of no known kind";
+
 /// Whether the file begins as the editor writes it: UTF-16 with its mark. Anything else of so many
 /// zeros is no text.
 pub(super) fn is_wide(head: &[u8]) -> bool {
@@ -35,8 +41,78 @@ pub(super) fn is_wide(head: &[u8]) -> bool {
 }
 
 fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
-    let text = text(bytes);
     let mut items = Builder::default();
+    lines(bytes, |number, line| match line {
+        Line::Key(name) => items.set(path(name, ""), ItemValue::Nothing),
+        Line::Gone(name) => items.set(path(name, REMOVED), ItemValue::Nothing),
+        Line::Value { key, name, data: written } => {
+            let value = data(written);
+            let value = value.ok_or_else(|| FormatError::malformed(number, KIND))?;
+            items.set(path(key, &name), value)
+        }
+    })?;
+    Ok(items.finish())
+}
+
+/// The key at `path` as an export of it says, and so many steps below it.
+pub(crate) fn key(bytes: &[u8], path: &str, steps: usize) -> Result<Key, FormatError> {
+    let (mut all, mut budget) = (Key::default(), Budget::default());
+    lines(bytes, |number, line| match line {
+        Line::Key(name) => {
+            budget.key().map_err(|_| FormatError::TooLarge)?;
+            at(&mut all, (path, steps), name);
+            Ok(())
+        }
+        Line::Gone(_) => Ok(()),
+        Line::Value { key, name, data } => {
+            let value = kept(data).ok_or_else(|| FormatError::malformed(number, KIND))?;
+            budget.value(name.len() + data.len()).map_err(|_| FormatError::TooLarge)?;
+            let name = if name == DEFAULT { String::new() } else { name };
+            if let Some(key) = at(&mut all, (path, steps), key) {
+                key.values.insert(name, value);
+            }
+            Ok(())
+        }
+    })?;
+    Ok(all)
+}
+
+/// The key `name` below `path`, made where it is not there; nothing where it is elsewhere or
+/// deeper.
+fn at<'a>(mut key: &'a mut Key, (path, steps): (&str, usize), name: &str) -> Option<&'a mut Key> {
+    let (above, below) = name.split_at_checked(path.len())?;
+    if !above.eq_ignore_ascii_case(path) || !(below.is_empty() || below.starts_with('\\')) {
+        return None;
+    }
+    let below = below.split('\\').skip(1);
+    if below.clone().count() > steps {
+        return None;
+    }
+    for step in below {
+        key = key.keys.entry(step.to_owned()).or_default();
+    }
+    Some(key)
+}
+
+/// What a line of an export says.
+enum Line<'a> {
+    /// The key that the values after it belong to.
+    Key(&'a str),
+    /// A key that is taken away.
+    Gone(&'a str),
+    Value {
+        key: &'a str,
+        name: String,
+        data: &'a str,
+    },
+}
+
+/// Hands each line that says something to `take`, with its number.
+fn lines(
+    bytes: &[u8],
+    mut take: impl FnMut(u32, Line<'_>) -> Result<(), FormatError>,
+) -> Result<(), FormatError> {
+    let text = text(bytes);
     let mut key: Option<String> = None;
     let mut headed = false;
     for (number, line) in continued(&text, &[';']) {
@@ -55,29 +131,25 @@ fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
         if let Some(heading) = line.strip_prefix('[') {
             let name = heading.strip_suffix(']').ok_or_else(|| malformed("a key needs `]`"))?;
             match name.strip_prefix('-') {
-                Some(gone) => items.set(path(gone, REMOVED), ItemValue::Nothing)?,
-                None => items.set(path(name, ""), ItemValue::Nothing)?,
+                Some(gone) => take(number, Line::Gone(gone))?,
+                None => take(number, Line::Key(name))?,
             }
             key = (!name.starts_with('-')).then(|| name.to_owned());
             continue;
         }
         let key = key.as_deref().ok_or_else(|| malformed("a value outside a key"))?;
-        let (name, value) = pair(line).ok_or_else(|| malformed("a value is `\"name\"=value`"))?;
-        let value = data(value).ok_or_else(|| malformed("a value of no known kind"))?;
-        items.set(path(key, &name), value)?;
+        let (name, data) = pair(line).ok_or_else(|| malformed("a value is `\"name\"=value`"))?;
+        take(number, Line::Value { key, name, data })?;
     }
-    Ok(items.finish())
+    Ok(())
 }
 
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     if !is_wide(bytes) {
         return decode(bytes);
     }
-    let units = bytes.chunks_exact(2).skip(1).map(|pair| match pair {
-        [low, high] => u16::from_le_bytes([*low, *high]),
-        _ => 0,
-    });
-    char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    // Behind the mark.
+    Cow::Owned(wide(bytes.get(2..).unwrap_or_default()))
 }
 
 fn path(key: &str, name: &str) -> ItemKey {
@@ -88,7 +160,7 @@ fn path(key: &str, name: &str) -> ItemKey {
 /// The name and the data of `"name"=data` or `@=data`.
 fn pair(line: &str) -> Option<(String, &str)> {
     if let Some(data) = line.strip_prefix("@=") {
-        return Some(("(default)".to_owned(), data));
+        return Some((DEFAULT.to_owned(), data));
     }
     let (name, rest) = quoted(line)?;
     let name = if name.is_empty() { "(empty)".to_owned() } else { name };
@@ -127,4 +199,24 @@ fn data(text: &str) -> Option<ItemValue> {
     let is_bytes = |c: char| c.is_ascii_hexdigit() || "(),:".contains(c);
     (compact.contains(':') && compact.chars().all(is_bytes))
         .then(|| ItemValue::text(format!("hex{compact}").to_ascii_lowercase()))
+}
+
+/// The data as the registry would keep it.
+fn kept(text: &str) -> Option<Value> {
+    let text = text.trim();
+    if text.starts_with('"') {
+        let (text, rest) = quoted(text)?;
+        return rest.is_empty().then_some(Value::Text(text));
+    }
+    if let Some(digits) = text.strip_prefix("dword:") {
+        return u32::from_str_radix(digits, 16).ok().map(|number| Value::Number(number.into()));
+    }
+    let (kind, digits) = text.strip_prefix("hex")?.split_once(':')?;
+    let kind = match kind.strip_prefix('(') {
+        Some(kind) => u32::from_str_radix(kind.strip_suffix(')')?, 16).ok()?,
+        None => 3,
+    };
+    let bytes = digits.split(',').map(str::trim).filter(|digits| !digits.is_empty());
+    let bytes: Option<Vec<u8>> = bytes.map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    Some(Value::of(kind, &bytes?))
 }

@@ -19,7 +19,7 @@ mod line;
 /// The format, as the list of all formats names it.
 pub const FORMAT: Format = Format {
     name: "sudoers",
-    version: 1,
+    version: 2,
     ordered: "rules, includes among them, and member lists with a negated member are ordered; \
               all else is not",
     claims,
@@ -290,5 +290,7 @@ fn member_list(members: Vec<String>) -> ItemValue {
     ItemValue::Set(members.into_iter().map(ItemValue::Text).collect())
 }
 
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

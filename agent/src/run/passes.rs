@@ -5,6 +5,7 @@
 //! never waits for a source.
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -82,6 +82,7 @@ impl Vitals {
     }
 
     #[cfg(test)]
+    #[cfg(unix)]
     pub(super) fn turned_ms(&self) -> u64 {
         self.inner.turned_ms.load(Ordering::Relaxed)
     }

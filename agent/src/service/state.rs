@@ -4,16 +4,15 @@
 //! key is the site's where one is configured; else the host's own, made once and kept here,
 //! readable by the owner only.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::Redactor;
-use rustix::fs::{FlockOperation, flock};
 
+use crate::platform;
 use crate::spool::replace;
 
 /// The largest key file, in bytes.
@@ -68,22 +67,17 @@ impl StateFolder {
     pub fn take(path: &Path) -> Result<Self, StateError> {
         let failed =
             |doing| move |source| StateError::File { doing, path: path.to_path_buf(), source };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(failed("making the state folder"))?;
-        let lock = OpenOptions::new()
+        platform::folder_of_owner(path).map_err(failed("making the state folder"))?;
+        let lock = platform::files_of_owner()
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o600)
             .open(path.join("lock"))
             .map_err(failed("locking the state folder"))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: lock }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::Busy(path.to_path_buf())),
-            Err(errno) => Err(failed("locking the state folder")(errno.into())),
+            Err(TryLockError::WouldBlock) => Err(StateError::Busy(path.to_path_buf())),
+            Err(TryLockError::Error(error)) => Err(failed("locking the state folder")(error)),
         }
     }
 
@@ -132,8 +126,7 @@ pub fn redactor_of(path: &Path) -> Result<Redactor, StateError> {
         path: path.to_path_buf(),
         source,
     };
-    let mode = fs::metadata(path).map_err(failed)?.mode();
-    if mode & 0o077 != 0 {
+    if platform::is_for_others(path).map_err(failed)? {
         return Err(StateError::Open(path.to_path_buf()));
     }
     let mut file = File::open(path).map_err(failed)?;
@@ -158,7 +151,10 @@ pub fn passing_redactor() -> Result<Redactor, StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    #[cfg(unix)]
+    use std::fs;
+    #[cfg(unix)]
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     #[test]
     fn a_folder_belongs_to_one_agent_at_a_time() {
@@ -168,7 +164,9 @@ mod tests {
         assert!(matches!(StateFolder::take(&path), Err(StateError::Busy(_))));
         drop(held);
         let again = StateFolder::take(&path).unwrap();
+        #[cfg(unix)]
         assert_eq!(fs::metadata(again.path()).unwrap().mode() & 0o777, 0o700);
+        drop(again);
     }
 
     #[test]
@@ -177,8 +175,8 @@ mod tests {
         let state = StateFolder::take(folder.path()).unwrap();
         let first = state.own_redactor().unwrap().key_id();
         assert_eq!(state.own_redactor().unwrap().key_id(), first);
-        let mode = fs::metadata(folder.path().join(OWN_KEY)).unwrap().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        #[cfg(unix)]
+        assert_eq!(fs::metadata(folder.path().join(OWN_KEY)).unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]
@@ -189,10 +187,11 @@ mod tests {
         let state = StateFolder::take(&path).unwrap();
         assert_eq!(state.own_redactor().unwrap().key_id(), first);
         assert_eq!(host_redactor(&path).unwrap().key_id(), first, "while an agent runs");
-        assert!(host_redactor(Path::new("/dev/null/state")).is_err());
+        assert!(host_redactor(&path.join("lock").join("state")).is_err(), "below a file");
     }
 
     #[test]
+    #[cfg(unix)]
     fn a_key_others_can_read_or_guess_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");

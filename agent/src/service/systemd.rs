@@ -8,18 +8,18 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 /// The service is up.
-pub fn ready() {
+pub(super) fn ready() {
     tell(&NotifyState::Ready);
 }
 
 /// How often the service manager wants to hear of the service; `None` where nobody listens.
-pub fn watched() -> Option<Duration> {
+pub(super) fn watched() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }
 
 /// Says that the service still works, if it does. One that does not is started again by the service
 /// manager, once it has waited in vain.
-pub fn alive_if(works: bool) {
+pub(super) fn alive_if(works: bool) {
     if works {
         tell(&NotifyState::Watchdog);
     } else {
@@ -28,7 +28,7 @@ pub fn alive_if(works: bool) {
 }
 
 /// The service was asked to end and does so.
-pub fn stopping() {
+pub(super) fn stopping() {
     tell(&NotifyState::Stopping);
 }
 

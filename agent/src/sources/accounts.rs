@@ -268,4 +268,5 @@ fn resolved(file: &Path, included: &str) -> Result<PathBuf, Reason> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

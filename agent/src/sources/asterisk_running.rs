@@ -150,4 +150,5 @@ fn queues(rows: &[Message]) -> RawItems {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;

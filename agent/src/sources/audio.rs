@@ -123,4 +123,5 @@ fn cards(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

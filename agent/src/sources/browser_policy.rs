@@ -6,7 +6,6 @@
 //! what a cloud console pushes, and Windows' registry are not here. Lists keep their order.
 
 use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::ids::SourceName;
@@ -118,7 +117,7 @@ fn folders(
     for folder in folders {
         let folder = Path::new(folder).join(level);
         for entry in look.entries(&folder)?.unwrap_or_default() {
-            if !entry.name.as_bytes().ends_with(b".json") {
+            if !entry.name.as_encoded_bytes().ends_with(b".json") {
                 continue;
             }
             let Some(content) = look.read(&folder.join(&entry.name), limits::FILE_BYTES)? else {
@@ -149,4 +148,5 @@ fn firefox(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -13,7 +13,7 @@
 //! key stores (`.p12`, `.jks`), which are encrypted.
 
 mod chain;
-mod facts;
+pub(in crate::sources) mod facts;
 mod pem;
 
 use std::collections::BTreeSet;
@@ -24,12 +24,13 @@ use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::limits;
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
-use rustix::fs::FileType;
 
 use self::chain::Trust;
 use self::pem::Found;
 use crate::content::holds_private_key;
 use crate::machine::{Entry, Machine};
+use crate::platform::FileType;
+use crate::platform::path_bytes;
 use crate::sources::files::scope::Scope;
 use crate::sources::glob::GlobError;
 use crate::sources::look::{Look, Memory};
@@ -168,7 +169,7 @@ impl Certificates {
         trust: &mut Trust,
         (machine, sink): (&Machine, &mut dyn Sink),
     ) -> PartName {
-        let name = PartName::from_bytes(path.as_os_str().as_encoded_bytes());
+        let name = PartName::from_bytes(&path_bytes(path));
         if self.memory.carry(&name, machine, sink) == Carry::Carried {
             return name;
         }
@@ -210,7 +211,7 @@ impl Certificates {
             let entries = match machine.entries(&directory) {
                 Ok(entries) => entries.unwrap_or_default(),
                 Err(reason) => {
-                    let place = PartName::from_bytes(directory.as_os_str().as_encoded_bytes());
+                    let place = PartName::from_bytes(&path_bytes(directory.as_ref()));
                     sink.blind(&place, reason);
                     continue;
                 }
@@ -230,7 +231,7 @@ impl Certificates {
     }
 
     fn place(&self, machine: &Machine, path: &Path, entry: &Entry) -> Place {
-        let name = PartName::from_bytes(path.as_os_str().as_encoded_bytes());
+        let name = PartName::from_bytes(&path_bytes(path));
         let name = name.as_str();
         if self.scope.excludes(name) {
             return Place::Nothing;
@@ -274,4 +275,5 @@ fn is_link_to_a_root(machine: &Machine, path: &Path) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

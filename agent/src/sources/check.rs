@@ -6,7 +6,6 @@
 //! of nothing that changed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,11 +15,9 @@ use driftline_protocol::redact::{RawPart, Redactor};
 use driftline_protocol::snapshot::{Content, Part, Reason};
 
 use crate::machine::{Machine, Seam};
+use crate::platform::System;
 use crate::sources::{Carry, Receipt, Sink, Source};
-use crate::sources::{accounts, audio, browser_policy, certificates, containers, cron};
-use crate::sources::{desktop_uc_client, directory, files, firewall, kernel_policy};
-use crate::sources::{listeners, login_policy, network, origins, os, packages};
-use crate::sources::{services, time_sync};
+use crate::sources::{files, os, windows};
 
 /// What the checks need to know of one source.
 pub(crate) struct Fixture {
@@ -103,7 +100,28 @@ impl Sink for Recording {
 }
 
 /// The one table: a row for every source, in the order of [`super::all`].
-fn fixtures() -> Vec<Fixture> {
+fn fixtures(system: System) -> Vec<Fixture> {
+    match system {
+        System::Unix => of_unix(),
+        System::Windows => {
+            let mut fixtures = windows::tests::fixtures();
+            fixtures.push(files::windows::fixture());
+            fixtures
+        }
+    }
+}
+
+/// Its trees have links and modes, which only a Unix can make.
+#[cfg(not(unix))]
+fn of_unix() -> Vec<Fixture> {
+    Vec::new()
+}
+
+#[cfg(unix)]
+fn of_unix() -> Vec<Fixture> {
+    use crate::sources::{accounts, audio, browser_policy, certificates, containers, cron};
+    use crate::sources::{desktop_uc_client, directory, firewall, kernel_policy, listeners};
+    use crate::sources::{login_policy, network, origins, packages, services, time_sync};
     vec![
         os::tests::fixture(),
         packages::tests::fixture(),
@@ -133,10 +151,20 @@ fn fixtures() -> Vec<Fixture> {
 }
 
 #[test]
-fn every_source_passes_every_check() {
+#[cfg(unix)]
+fn every_source_of_unix_passes_every_check() {
+    each_passes_every_check(System::Unix);
+}
+
+#[test]
+fn every_source_of_windows_passes_every_check() {
+    each_passes_every_check(System::Windows);
+}
+
+fn each_passes_every_check(system: System) {
     let mut fixtures: BTreeMap<_, _> =
-        fixtures().into_iter().map(|fixture| ((fixture.source)().name(), fixture)).collect();
-    for source in super::defaults() {
+        fixtures(system).into_iter().map(|fixture| ((fixture.source)().name(), fixture)).collect();
+    for source in super::defaults(system) {
         let fixture = fixtures.remove(&source.name());
         let Some(fixture) = fixture else { panic!("{} has no fixture", source.name()) };
         check(&fixture);
@@ -282,8 +310,7 @@ fn plant(fixture: &Fixture) -> tempfile::TempDir {
     for (path, mode, content) in &fixture.tree {
         write(root.path(), path, content);
         if !content.starts_with("-> ") {
-            let permissions = std::fs::Permissions::from_mode(*mode);
-            std::fs::set_permissions(below(root.path(), path), permissions).unwrap();
+            allow(&below(root.path(), path), *mode);
         }
     }
     root
@@ -293,9 +320,29 @@ fn write(root: &Path, path: &str, content: &str) {
     let path = below(root, path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     match content.strip_prefix("-> ") {
-        Some(target) => std::os::unix::fs::symlink(target, path).unwrap(),
+        Some(target) => link(target, &path),
         None => std::fs::write(path, content).unwrap(),
     }
+}
+
+#[cfg(unix)]
+fn allow(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[cfg(windows)]
+fn allow(_path: &Path, _mode: u32) {}
+
+#[cfg(unix)]
+fn link(target: &str, path: &Path) {
+    std::os::unix::fs::symlink(target, path).unwrap();
+}
+
+/// Who may make a link on Windows is a matter of policy, so its trees have none.
+#[cfg(windows)]
+fn link(target: &str, path: &Path) {
+    panic!("{} would lead to {target}", path.display());
 }
 
 fn below(root: &Path, path: &str) -> std::path::PathBuf {

@@ -286,4 +286,5 @@ fn items(state: &State, host: &Host, restart: &str) -> RawItems {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -8,7 +8,6 @@
 //! when anything ran last. Order is as the format says.
 
 use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::ids::SourceName;
@@ -16,10 +15,10 @@ use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::{Domain, Reason};
-use rustix::fs::FileType;
 
 use crate::formats::{Format, crontab};
 use crate::machine::{Entry, Machine};
+use crate::platform::FileType;
 use crate::sources::look::{Look, Memory};
 use crate::sources::table::{Bytes, Table, Trouble, read_all, say, text};
 use crate::sources::{Manual, Sink, Source, each, source_name};
@@ -123,7 +122,7 @@ impl Source for Cron {
 /// Whether cron reads a file of this name in a directory of tables: it passes over what editors and
 /// installers leave.
 fn is_table(entry: &Entry) -> bool {
-    let name = entry.name.as_bytes();
+    let name = entry.name.as_encoded_bytes();
     let is_left = name.starts_with(b".") || name.iter().any(|byte| b"~#.".contains(byte));
     entry.kind != FileType::Directory && !is_left
 }
@@ -135,7 +134,7 @@ fn scripts(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
         for entry in look.entries(Path::new(directory))?.unwrap_or_default() {
             // run-parts(8) runs what has no other sign in its name.
             let is_sign = |byte: &u8| !byte.is_ascii_alphanumeric() && !b"_-".contains(byte);
-            if entry.name.as_bytes().iter().any(is_sign) {
+            if entry.name.as_encoded_bytes().iter().any(is_sign) {
                 continue;
             }
             let path = Path::new(directory).join(&entry.name);
@@ -165,4 +164,5 @@ fn access(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -260,4 +260,5 @@ fn people(machine: &Machine) -> Result<Vec<(String, PathBuf)>, Reason> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

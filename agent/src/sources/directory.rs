@@ -176,4 +176,5 @@ fn words(value: Option<&ItemValue>) -> BTreeSet<ItemValue> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use driftline_protocol::ids::PartName;
 use driftline_protocol::limits;
 use driftline_protocol::redact::RawPart;
-use rustix::fs::FileType;
 
 use super::look::{Look, Memory};
 use super::{Carry, Sink};
 use crate::content::reading;
 use crate::formats::{Format, FormatError};
 use crate::machine::{Entry, Machine};
+use crate::platform::FileType;
+use crate::platform::path_bytes;
 
 /// The versions a format may have until the source's own version would be mistaken for it.
 const FORMAT_VERSIONS: u32 = 1_000;
@@ -28,7 +29,7 @@ pub(super) fn file(
     memory: &mut Memory,
     (machine, sink): (&Machine, &mut dyn Sink),
 ) -> Option<PartName> {
-    let name = PartName::from_bytes(path.as_os_str().as_encoded_bytes());
+    let name = PartName::from_bytes(&path_bytes(path));
     if memory.carry(&name, machine, sink) == Carry::Carried {
         return Some(name);
     }

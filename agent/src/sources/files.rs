@@ -19,8 +19,11 @@ mod cache;
 mod look;
 pub mod scope;
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;
 mod walk;
+#[cfg(test)]
+pub(in crate::sources) mod windows;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -37,6 +40,7 @@ use self::walk::{Trust, Walk};
 use super::glob::GlobError;
 use super::{Manual, Sink, Source, source_name};
 use crate::machine::Machine;
+use crate::platform::System;
 
 /// How long an unchanged file is trusted without being read again.
 const FULL_READ_EVERY: Duration = Duration::from_secs(24 * 3_600);
@@ -62,12 +66,19 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+        Self::of(System::HOST)
+    }
+}
+
+impl Config {
+    /// What is read of a host of `system` where nothing is said.
+    pub fn of(system: System) -> Self {
         let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
-        Self {
-            include: owned(scope::INCLUDE),
-            exclude: owned(scope::EXCLUDE),
-            withhold: Vec::new(),
-        }
+        let include = match system {
+            System::Unix => scope::INCLUDE,
+            System::Windows => scope::WINDOWS,
+        };
+        Self { include: owned(include), exclude: owned(scope::EXCLUDE), withhold: Vec::new() }
     }
 }
 

@@ -116,4 +116,5 @@ impl Source for Firewall {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

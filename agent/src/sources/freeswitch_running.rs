@@ -211,4 +211,5 @@ fn queues(text: String) -> RawItems {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -5,7 +5,6 @@
 //! not "no files": an unread include is not an absent one.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::ids::PartName;
@@ -54,7 +53,7 @@ impl Names {
     }
 
     fn contains(&self, name: &OsStr) -> bool {
-        let name = PartName::from_bytes(name.as_bytes());
+        let name = PartName::from_bytes(name.as_encoded_bytes());
         (self.hidden || !name.as_str().starts_with('.')) && self.pattern.matches(name.as_str())
     }
 }
@@ -68,6 +67,7 @@ pub(super) fn beside(directory: &Path, path: &str) -> String {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -33,6 +33,7 @@ use crate::control::jsonrpc::Client;
 use crate::control::{Kamailio, kamailio as ask};
 use crate::formats::kamailio::DISPATCHER;
 use crate::machine::Machine;
+use crate::platform::path_bytes;
 
 /// Raised whenever the same answers give other items.
 const VERSION: u32 = 1;
@@ -195,7 +196,7 @@ fn started_files(
     let mut told = RawItems::new();
     for (path, items) in files {
         let stat = machine.stat_followed(path)?.ok_or(Reason::Changing)?;
-        let name = PartName::from_bytes(path.as_os_str().as_encoded_bytes());
+        let name = PartName::from_bytes(&path_bytes(path.as_ref()));
         let staged = source.loaded.staged(path, &stat, items);
         told.insert(ItemKey::momentary(["loaded", name.as_str()]), RawItem::plain(staged));
     }
@@ -296,7 +297,7 @@ fn dispatcher(found: &Result<Option<Vec<Destination>>, Reason>, list: Option<&Pa
     }
     let mut items = (DISPATCHER.read)(lines.as_bytes()).map_err(|error| error.reason())?;
     if let Some(list) = list {
-        let name = PartName::from_bytes(list.as_os_str().as_encoded_bytes());
+        let name = PartName::from_bytes(&path_bytes(list));
         let name = RawItem::plain(ItemValue::text(name.as_str()));
         items.insert(ItemKey::momentary(["file"]), name);
     }
@@ -345,7 +346,7 @@ fn settings(client: &mut Client, files: &ScriptFiles) -> Told {
         return Ok(None);
     }
     let names = files.iter().map(|(path, _)| {
-        let name = PartName::from_bytes(path.as_os_str().as_encoded_bytes());
+        let name = PartName::from_bytes(&path_bytes(path.as_ref()));
         ItemValue::text(name.as_str())
     });
     let names = RawItem::plain(ItemValue::Set(names.collect()));
@@ -368,4 +369,5 @@ fn registered(answer: Value) -> RawItems {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -95,4 +95,5 @@ impl Source for KernelPolicy {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -233,4 +233,5 @@ fn tables(look: &mut Look<'_>, transport: Transport) -> Result<Option<Vec<Listen
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
+use crate::platform::Stat;
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::redact::{RawItem, RawItems};
-use rustix::fs::Stat;
 
 /// How far two tellings of the same start may lie apart, in seconds: servers tell whole seconds of
 /// how long they have run.
@@ -92,6 +92,7 @@ impl Loaded {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -166,4 +166,5 @@ impl Walk<'_> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -14,10 +14,10 @@ use driftline_protocol::ids::PartName;
 use driftline_protocol::item::Fingerprint;
 use driftline_protocol::redact::{RawItems, RawObserved, RawPart};
 use driftline_protocol::snapshot::{Content as Extent, Reading, Reason};
-use rustix::fs::Stat;
 
 use crate::formats::Malformed;
 use crate::machine::{Content, Entry, Machine};
+use crate::platform::Stat;
 use crate::sources::stamp::{Print, attributes, is_racy};
 use crate::sources::{Carry, Receipt, Sink};
 
@@ -79,6 +79,14 @@ impl<'a> Look<'a> {
             self.size += content.bytes.len() as u64;
         }
         Ok(content)
+    }
+
+    /// Notes what was told of `place` by something that is no file and has no times: it is asked
+    /// again in each pass.
+    pub(crate) fn told(&mut self, place: &Path, bytes: &[u8]) {
+        self.settled = false;
+        self.files.push((place.to_path_buf(), self.machine.redactor().raw_digest(bytes)));
+        self.size += bytes.len() as u64;
     }
 
     /// The names in a directory; see [`Machine::entries`].

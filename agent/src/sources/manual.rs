@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::formats;
+use crate::platform::System;
 use crate::sources::files;
 
 const SOURCES: &str = "\
@@ -16,6 +17,16 @@ that run; all run where nothing is said. This page is made from the code.
 
 | source | domain | parts | what is ordered | version |
 |---|---|---|---|---|
+";
+
+const WINDOWS: &str = "
+## On Windows
+
+See [windows.md](windows.md) for how they are read. The servers and probes above are asked there as
+well.
+
+| source | domain | parts |
+|---|---|---|
 ";
 
 const LEFT_OUT: &str = "
@@ -51,7 +62,7 @@ fn compare(name: &str, text: &str) {
 #[test]
 fn the_page_of_sources_is_what_the_code_says() {
     let mut page = SOURCES.to_owned();
-    let reading = super::defaults();
+    let reading = super::defaults(System::Unix);
     let everything = "[runtime.asterisk]\naddress = '127.0.0.1:1'\nsecret_file = '/s'\n\
         [runtime.freeswitch]\naddress = '127.0.0.1:1'\nsecret_file = '/s'\n[[probes.targets]]\n\
         service = 's'\nhop = 'h'\nkind = 'tcp'\naddress = 'a:1'\n";
@@ -65,6 +76,12 @@ fn the_page_of_sources_is_what_the_code_says() {
         };
         let (domain, parts, ordered) = (source.domain(), manual.parts, manual.ordered);
         writeln!(page, "| `{name}` | {domain} | {parts} | {ordered} | {version} |").unwrap();
+    }
+    page.push_str(WINDOWS);
+    for source in super::defaults(System::Windows) {
+        let (name, domain, manual) = (source.name(), source.domain(), source.manual());
+        let parts = manual.parts;
+        writeln!(page, "| `{name}` | {domain} | {parts} |").unwrap();
     }
     page.push_str(LEFT_OUT);
     for pattern in files::Config::default().exclude {

@@ -108,4 +108,5 @@ impl Network {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

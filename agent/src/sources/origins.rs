@@ -31,6 +31,7 @@ use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
 use crate::formats::{Format, FormatError, Malformed};
 use crate::machine::Machine;
+use crate::platform::path_bytes;
 use crate::sources::look::{Look, Memory};
 use crate::sources::{Carry, Manual, Sink, Source, include, source_name};
 
@@ -206,7 +207,7 @@ impl<'a> Walk<'a> {
                 Found::File => ItemValue::Nothing,
                 Found::Nothing => ItemValue::text("not there"),
             };
-            let path = PartName::from_bytes(path.as_os_str().as_encoded_bytes());
+            let path = PartName::from_bytes(&path_bytes(path.as_ref()));
             items.insert(ItemKey::of(["reads", path.as_str()]), RawItem::plain(value));
         }
         items
@@ -240,4 +241,5 @@ fn texts(value: &ItemValue) -> BTreeSet<String> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -226,4 +226,5 @@ fn memory_mib(text: &str) -> Option<i64> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

@@ -229,4 +229,5 @@ impl<'a> Stanza<'a> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

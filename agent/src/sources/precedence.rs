@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::limits;
@@ -32,7 +31,7 @@ pub(super) fn files(
     let mut paths: BTreeMap<OsString, PathBuf> = BTreeMap::new();
     for directory in directories {
         for entry in look.entries(Path::new(directory))?.unwrap_or_default() {
-            if entry.name.as_bytes().ends_with(suffix.as_bytes()) {
+            if entry.name.as_encoded_bytes().ends_with(suffix.as_bytes()) {
                 let path = Path::new(directory).join(&entry.name);
                 paths.entry(entry.name).or_insert(path);
             }

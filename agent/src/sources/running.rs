@@ -39,4 +39,5 @@ pub(super) fn secret(machine: &Machine, file: &Path) -> Result<String, Reason> {
 /// What the tests of these sources share: servers that follow a transcript and misbehave, and a
 /// sink that keeps what it hears.
 #[cfg(test)]
+#[cfg(unix)]
 pub(super) mod scripted;

@@ -200,4 +200,5 @@ fn hash(value: &impl Hash) -> u64 {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

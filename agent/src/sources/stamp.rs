@@ -5,10 +5,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::platform::{self, FileType, Stat};
 use driftline_protocol::ids::FingerprintDigest;
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::redact::{RawItem, RawItems, Redactor};
-use rustix::fs::{FileType, Stat};
 
 /// How long after a change another may leave no trace in the times of a file. Ext4 counts in kernel
 /// ticks, FAT in two seconds.
@@ -61,25 +61,12 @@ pub(crate) fn is_racy(stat: &Stat, now: SystemTime) -> bool {
     ctime + RACY > now || (mtime + RACY > now && mtime < now + RACY)
 }
 
-/// `@type`, `@mode`, `@owner` and `@group` (as numbers: names are what `accounts` says of them),
-/// and `@device` of a device.
+/// `@type` and what the system adds to it; see [`platform::attributes`].
 pub(crate) fn attributes(stat: &Stat) -> RawItems {
-    let mode = format!("{:04o}", stat.st_mode & 0o7777);
-    let mut items: RawItems = [
-        ("type", ItemValue::text(kind(stat))),
-        ("mode", ItemValue::Text(mode)),
-        ("owner", ItemValue::Integer(i64::from(stat.st_uid))),
-        ("group", ItemValue::Integer(i64::from(stat.st_gid))),
-    ]
-    .map(|(name, value)| (ItemKey::attribute(name), RawItem::plain(value)))
-    .into();
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    if kind == FileType::BlockDevice || kind == FileType::CharacterDevice {
-        let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
-        let device = ItemValue::Text(format!("{major}:{minor}"));
-        items.insert(ItemKey::attribute("device"), RawItem::plain(device));
-    }
-    items
+    let mut all = platform::attributes(stat);
+    all.push(("type", ItemValue::text(kind(stat))));
+    let item = |(name, value)| (ItemKey::attribute(name), RawItem::plain(value));
+    all.into_iter().map(item).collect()
 }
 
 fn kind(stat: &Stat) -> &'static str {

@@ -131,4 +131,5 @@ fn uptime(look: &mut Look<'_>) -> Result<Option<u64>, Trouble> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 pub(in crate::sources) mod tests;

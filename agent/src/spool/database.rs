@@ -5,11 +5,11 @@
 //! how often the newest manifests and the versions that wait name a part: it goes away when nothing
 //! does.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use driftline_protocol::ids::{Digest, Generation, SourceName};
-use driftline_protocol::limits;
 use driftline_protocol::manifest::Manifest;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
@@ -402,9 +402,27 @@ fn pack(value: &impl Serialize) -> Result<Vec<u8>, SpoolError> {
     pack().map_err(|_| SpoolError::Damaged("zstd refused to compress"))
 }
 
+thread_local! {
+    /// What a frame is decoded with. A pass decodes two for each source, and making one costs more
+    /// than decoding a small body: its 95 kB come from the system and go back to it.
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
+        const { RefCell::new(None) };
+}
+
 fn unpack<T: DeserializeOwned>(body: &[u8]) -> Result<T, SpoolError> {
-    let damaged = SpoolError::Damaged("a row");
-    let Ok(mut decoder) = zstd::Decoder::new(body) else { return Err(damaged) };
-    let Ok(json) = limits::read_bounded(&mut decoder, BODY_BYTES) else { return Err(damaged) };
-    serde_json::from_slice(&json).map_err(|_| damaged)
+    let damaged = || SpoolError::Damaged("a row");
+    // `pack` writes the size into the frame; a frame that claims more than its bound is none of
+    // ours.
+    let size = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
+    let size = size.filter(|size| *size <= BODY_BYTES).ok_or_else(damaged)?;
+    let json = DECOMPRESSOR.with_borrow_mut(|kept| {
+        let mut decompressor = match kept.take() {
+            Some(decompressor) => decompressor,
+            None => zstd::bulk::Decompressor::new().ok()?,
+        };
+        let json = decompressor.decompress(body, usize::try_from(size).ok()?).ok();
+        *kept = Some(decompressor);
+        json
+    });
+    serde_json::from_slice(&json.ok_or_else(damaged)?).map_err(|_| damaged())
 }

@@ -6,9 +6,8 @@
 //! blocks ahead, so that the file is written once in [`BLOCK`] versions and the counter never goes
 //! back.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::canonical::scope_digest;
@@ -17,6 +16,7 @@ use driftline_protocol::limits;
 use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
+use crate::platform;
 
 /// Generations reserved at once: at one version a minute the file is written about once in 17
 /// hours.
@@ -141,13 +141,13 @@ fn write(path: &Path, identity: &Identity) -> io::Result<()> {
 /// the owner only.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let next = path.with_extension("next");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+    let mut open = platform::files_of_owner();
+    let mut file = open.write(true).create(true).truncate(true).open(&next)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&next, path)?;
     match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
+        Some(folder) => platform::sync_folder(folder),
         None => Ok(()),
     }
 }

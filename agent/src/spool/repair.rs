@@ -10,9 +10,8 @@
 //! off, so a crash at any moment loses neither the file nor the books.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::ids::{Generation, KeyId, SourceName};
@@ -24,6 +23,7 @@ use super::SpoolError;
 use super::database::{self, doing};
 use super::identity::{self, Keeper};
 use super::section::Section;
+use crate::platform;
 
 const FILE_NAME: &str = "agent.db";
 
@@ -110,7 +110,7 @@ pub(super) fn prepare(folder: &Path, keeper: &mut Keeper) -> Result<u64, SpoolEr
     database::checkpoint(&connection)?;
     connection.close().map_err(|(_, source)| doing("closing the new file")(source))?;
     let ready = folder.join(format!("{READY_NAME}{}", keeper.get().repairs + 1));
-    fs::rename(&next, ready).and_then(|()| sync(folder)).map_err(failed)?;
+    fs::rename(&next, ready).and_then(|()| platform::sync_folder(folder)).map_err(failed)?;
     Ok(lost)
 }
 
@@ -128,7 +128,9 @@ fn finish(folder: &Path, keeper: &mut Keeper, key: KeyId) -> Result<(), SpoolErr
         })?;
     }
     set_aside(folder, number).map_err(failed)?;
-    fs::rename(ready, folder.join(FILE_NAME)).and_then(|()| sync(folder)).map_err(failed)
+    fs::rename(ready, folder.join(FILE_NAME))
+        .and_then(|()| platform::sync_folder(folder))
+        .map_err(failed)
 }
 
 /// The new file that was decided for, if there is one, and the number of the repair.
@@ -170,7 +172,7 @@ fn verified(path: &Path) -> Result<Connection, SpoolError> {
 
 fn create(path: &Path) -> Result<Connection, SpoolError> {
     // Made here for its mode: SQLite gives its log and index the mode of the file itself.
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let made = platform::files_of_owner().write(true).create_new(true).open(path);
     made.map_err(|source| SpoolError::File {
         doing: "making the spool",
         path: path.to_path_buf(),
@@ -221,10 +223,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Makes the names in `folder` durable.
-fn sync(folder: &Path) -> io::Result<()> {
-    fs::File::open(folder)?.sync_all()
-}
-
 fn file_error(doing: &'static str, path: &Path, source: io::Error) -> SpoolError {
     SpoolError::File { doing, path: path.to_path_buf(), source }
 }

@@ -7,15 +7,27 @@
 //! panics when it is, and so it does when it is dropped.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Config, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::mailbox::{Listener, Mailbox};
-use crate::machine::Directory;
+
+/// What the kernel is asked to tell. Opening and writing are left out: every program that starts
+/// opens files of `/etc`, our own reading opens all of them, and each would wake a thread to be
+/// thrown away. A written file is told of once it is closed.
+///
+/// Only inotify tells of closing; elsewhere a write is told by itself, and opening never is.
+const KINDS: EventKindMask = {
+    let kinds = EventKindMask::CREATE
+        .union(EventKindMask::REMOVE)
+        .union(EventKindMask::MODIFY_META)
+        .union(EventKindMask::MODIFY_NAME)
+        .union(EventKindMask::ACCESS_CLOSE);
+    if cfg!(target_os = "linux") { kinds } else { kinds.union(EventKindMask::MODIFY_DATA) }
+};
 
 /// How long the end of `notify`'s thread is waited for.
 const END_LIMIT: Duration = Duration::from_secs(1);
@@ -40,7 +52,8 @@ pub(super) enum Attempt {
 impl Kernel {
     /// Tells `mailbox` what happens in directories watched from now on.
     pub(super) fn new(mailbox: Arc<Mailbox>) -> notify::Result<Self> {
-        let notify = notify::recommended_watcher(Listener(Arc::clone(&mailbox)))?;
+        let config = Config::default().with_event_kinds(KINDS);
+        let notify = RecommendedWatcher::new(Listener(Arc::clone(&mailbox)), config)?;
         let kernel = Self { notify: Some(notify), mailbox };
         if kernel.mailbox.is_closed() {
             return Err(notify::Error::generic("the thread of notify did not start"));
@@ -94,9 +107,4 @@ pub(super) fn attempt(error: &notify::Error) -> Attempt {
         | notify::ErrorKind::WatchNotFound
         | notify::ErrorKind::InvalidConfig(_) => Attempt::Refused,
     }
-}
-
-/// Where an open directory stands, as the kernel names it: no link is on the way.
-pub(super) fn place_of(directory: &Directory) -> io::Result<PathBuf> {
-    std::fs::read_link(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd()))
 }

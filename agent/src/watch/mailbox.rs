@@ -142,6 +142,7 @@ impl Mailbox {
 
     /// As long as it is held `notify` waits, as a test may want.
     #[cfg(test)]
+    #[cfg(unix)]
     pub(super) fn hold(&self) -> impl Sized + '_ {
         self.state()
     }

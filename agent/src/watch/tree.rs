@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use driftline_protocol::ids::SourceName;
-use rustix::fs::{FileType, Stat};
 
 use super::Watched;
-use super::kernel::{Attempt, Kernel, place_of};
+use super::kernel::{Attempt, Kernel};
 use super::mailbox::{Told, Touch};
 use crate::machine::{Directory, Machine};
+use crate::platform::{self, FileType, Stat, place_of};
 
 /// See the module.
 pub(super) struct Tree {
@@ -78,7 +78,10 @@ impl Tree {
     /// Watches what is there now and is not watched yet. What is watched stays so without a gap.
     pub(super) fn renew(&mut self, machine: &Machine) {
         self.limited = false;
-        self.add(Path::new("/"), machine);
+        let starts = platform::starts(self.watched.iter().map(|watched| &*watched.path));
+        for start in starts {
+            self.add(&start, machine);
+        }
     }
 
     /// Follows what was told, and gives the sources that are due because of it.

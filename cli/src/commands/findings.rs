@@ -1,7 +1,7 @@
 //! `driftline findings`: what is open. Asked with `--check`, something open is exit code 1.
 
-use driftline_collector::analysis::finding::Status;
-use driftline_collector::store::FindingRecord;
+use driftline_collector::analysis::finding::FindingKind;
+use driftline_collector::store::{FindingRecord, Handled};
 use driftline_protocol::item::ItemKey;
 use serde::{Deserialize, Serialize};
 
@@ -15,39 +15,60 @@ pub(crate) struct Findings {
     /// Only of this host.
     #[arg(long, default_value = "")]
     host: String,
-    /// Those that ended, and those an exception permits, as well.
+    /// Those that ended, those an exception permits, and what was meant or is noise, as well.
     #[arg(long)]
     all: bool,
+    /// Only of these classes, separated by commas, such as expected,flapping; those that were meant
+    /// or are noise as well.
+    #[arg(long, default_value = "")]
+    class: String,
     /// Exit with 1 when anything is open.
     #[arg(long)]
     check: bool,
 }
 
-/// A finding, and the exception that permits it.
+/// A finding, what was meant by it, and the exception that permits it.
 #[derive(Serialize, Deserialize)]
 struct Shown {
     #[serde(flatten)]
     record: FindingRecord,
+    class: String,
+    /// Whether somebody should look at it.
+    asks: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     excepted_by: Option<String>,
+    owner: String,
+    #[serde(flatten)]
+    handled: Handled,
 }
 
 impl Row for Shown {
     const NAME: &'static str = "finding is open";
-    const WHOLE: usize = 3;
-    const HEADINGS: &'static [&'static str] =
-        &["severity", "kind", "host", "part", "item", "agreed", "now", "since"];
+    const WHOLE: usize = 6;
+    const HEADINGS: &'static [&'static str] = &[
+        "number", "severity", "kind", "class", "owner", "host", "part", "item", "agreed", "now",
+        "since",
+    ];
 
-    const FIRST_LINE: usize = 4;
+    const FIRST_LINE: usize = 7;
 
     fn cells(&self) -> Vec<String> {
         let finding = &self.record.finding;
+        // Whoever it was given to comes before whoever owns it by the configuration.
+        let owner = self.handled.assigned_to.as_ref().unwrap_or(&self.owner);
+        let seen = if self.handled.acknowledged_by.is_some() { " (seen)" } else { "" };
         vec![
+            self.record.number.to_string(),
             finding.severity.as_str().to_owned(),
             match &finding.id.rule {
                 Some(rule) => rule.to_string(),
                 None => finding.id.kind.as_str().to_owned(),
             },
+            match finding.id.kind {
+                FindingKind::Drift => self.class.clone(),
+                FindingKind::Deviation | FindingKind::Discrepancy => "-".to_owned(),
+            },
+            output::printable(&format!("{owner}{seen}")),
             finding.id.host.to_string(),
             output::printable(finding.id.part.as_str()),
             output::printable(finding.id.key.as_ref().map_or("-", ItemKey::as_str)),
@@ -62,20 +83,31 @@ impl Findings {
     /// Runs the command.
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
         let open = if self.all { "false" } else { "true" };
-        let query = [("host", self.host.as_str()), ("open", open), ("limit", "10000")];
+        let mut query = vec![("host", self.host.as_str()), ("open", open), ("limit", "10000")];
+        if !self.class.is_empty() {
+            query.push(("class", &self.class));
+        }
         let mut findings: Vec<Shown> = client.list("findings", &query).await?;
-        let open = |shown: &Shown| shown.record.finding.status == Status::Open;
-        let found = findings.iter().any(|shown| open(shown) && shown.excepted_by.is_none());
-        if !self.all {
-            let before = findings.len();
-            findings.retain(|shown| shown.excepted_by.is_none());
-            let permitted = before - findings.len();
-            if permitted > 0 {
-                let text = format!("{permitted} more are permitted by exceptions; see --all");
-                eprintln_message(&text);
+        let found = findings.iter().any(|shown| shown.asks);
+        if !self.all && self.class.is_empty() {
+            let permitted = leave_out(&mut findings, |shown| shown.excepted_by.is_some());
+            let quiet = leave_out(&mut findings, |shown| !shown.asks);
+            for (many, why) in
+                [(permitted, "are permitted by exceptions"), (quiet, "were meant or are noise")]
+            {
+                if many > 0 {
+                    eprintln_message(&format!("{many} more {why}; see --all"));
+                }
             }
         }
         output::print(output, &findings)?;
         Ok(if self.check && found { Verdict::Found } else { Verdict::Fine })
     }
+}
+
+/// Leaves out what `is_out`; says how many that were.
+fn leave_out(findings: &mut Vec<Shown>, is_out: impl Fn(&Shown) -> bool) -> usize {
+    let before = findings.len();
+    findings.retain(|shown| !is_out(shown));
+    before - findings.len()
 }

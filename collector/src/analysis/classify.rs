@@ -15,12 +15,15 @@
 //! | excepted | an exception permits it |
 //! | reverted | the value went back, or it is the change that put it back |
 //! | flapping | the value goes back and forth so often that the next turn is known beforehand |
+//! | volatile, routine | a list says that it changes by itself, or is everyday work |
 //! | unauthorised | nothing covers it |
 
+pub mod ignore;
 pub mod past;
 pub mod request;
 pub mod scope;
 pub mod transaction;
+pub mod weigh;
 pub mod window;
 
 #[cfg(test)]
@@ -33,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use super::exceptions::Exception;
 use super::finding::{FindingId, FindingKind};
 use super::rules::About;
+use ignore::{Ignore, Noise, listed};
 use past::Past;
 use request::{Believed, ChangeRequest};
 use scope::{Fit, Level, Subject};
@@ -63,11 +67,15 @@ pub enum ChangeClass {
     Reverted,
     /// The value alternates.
     Flapping,
+    /// A list says that it changes by itself.
+    Volatile,
+    /// A list says that it is everyday work.
+    Routine,
 }
 
 impl ChangeClass {
     /// Every class, in the order of the metric reference.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Expected,
         Self::Early,
         Self::Late,
@@ -78,6 +86,8 @@ impl ChangeClass {
         Self::Excepted,
         Self::Reverted,
         Self::Flapping,
+        Self::Volatile,
+        Self::Routine,
     ];
 
     /// The word used in metrics, code and talk.
@@ -93,6 +103,19 @@ impl ChangeClass {
             Self::Excepted => "excepted",
             Self::Reverted => "reverted",
             Self::Flapping => "flapping",
+            Self::Volatile => "volatile",
+            Self::Routine => "routine",
+        }
+    }
+
+    /// Whether a drift it led to is nobody's to look at: it was meant, or it is noise. What an
+    /// exception permitted is not among them, since an exception ends.
+    pub fn is_quiet(self) -> bool {
+        match self {
+            Self::Expected | Self::Emergency => true,
+            Self::Flapping | Self::Volatile | Self::Routine => true,
+            Self::Early | Self::Late | Self::OutOfScope | Self::Unapproved => false,
+            Self::Unauthorised | Self::Excepted | Self::Reverted => false,
         }
     }
 
@@ -120,6 +143,8 @@ pub enum RuleKind {
     Past,
     /// A later change of the item, which put the value back.
     Undone,
+    /// An entry of the lists of what asks for nobody.
+    Ignore,
     /// That there is nothing else.
     Nothing,
 }
@@ -135,6 +160,7 @@ impl RuleKind {
             Self::Exception => "exception",
             Self::Past => "past",
             Self::Undone => "undone",
+            Self::Ignore => "ignore",
             Self::Nothing => "nothing",
         }
     }
@@ -229,6 +255,8 @@ pub struct Intent<'a> {
     pub blackouts: &'a [Window],
     /// Permissions to differ.
     pub exceptions: &'a [Exception],
+    /// What asks for nobody, by a list.
+    pub ignores: &'a [Ignore],
     /// How exact times are taken.
     pub spans: Spans,
     /// Whether the site tells of intent at all: only then can a change be unauthorised.
@@ -237,14 +265,17 @@ pub struct Intent<'a> {
 
 /// What one change was, given everything that is known of it.
 ///
-/// In this order: a value that flaps while no request is open; a blackout, which only an emergency
-/// passes; a request that approves; a window; a package; an exception; a value that went back; a
-/// request that comes near; nothing.
+/// In this order: what changes by itself; a blackout, which only an emergency passes; a value that
+/// flaps while no request is open; a request that approves; everyday work; a window; a package; an
+/// exception; a value that went back; a request that comes near; nothing.
 pub fn classify(
     subject: &Subject<'_>,
     (intent, past): (&Intent<'_>, &Past<'_>),
     explained: Option<Explained>,
 ) -> Decision {
+    if let Some(decision) = listed(subject, intent.ignores, Noise::Volatile) {
+        return decision;
+    }
     let believed = request::best(subject, intent.requests, &intent.spans);
     let approves =
         believed.as_ref().is_some_and(|b| b.decision.class.is_some_and(ChangeClass::is_intended));
@@ -260,7 +291,8 @@ pub fn classify(
         Some(believed) if approves => return believed.decision,
         near => near.map(|near| near.decision),
     };
-    in_window(subject, intent)
+    listed(subject, intent.ignores, Noise::Routine)
+        .or_else(|| in_window(subject, intent))
         .or_else(|| explained.map(by_package))
         .or_else(|| permitted(subject, intent))
         .or_else(|| past.put_back())

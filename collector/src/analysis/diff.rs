@@ -112,7 +112,7 @@ impl Maker<'_> {
     /// Content that was read on both sides.
     fn content(&self, before: &Observed, after: &Observed) -> Vec<Change> {
         let raw = raw_relation(before, after);
-        if before.reading != after.reading {
+        if before.reading != after.reading && !mutant::active(Mutant::RecastIsAChange) {
             return vec![match raw {
                 Some(Relation::Different) => self.raw(ChangeKind::Recast, before, after),
                 Some(Relation::Same | Relation::Incomparable) | None => {

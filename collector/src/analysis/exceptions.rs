@@ -173,8 +173,9 @@ impl Exception {
 }
 
 impl ExceptionScope {
-    /// Destructured, so that a new field cannot be forgotten.
-    fn holds(&self, id: &FindingId, about: &About) -> bool {
+    /// Whether it is of the finding `id` on a host that stands as `about` says. Destructured, so
+    /// that a new field cannot be forgotten.
+    pub fn holds(&self, id: &FindingId, about: &About) -> bool {
         let Self { host, group, site, kind, rule, source, part, key } = self;
         let follows = |pattern: &Option<String>, text: Option<&str>| match pattern {
             None => true,

@@ -43,8 +43,12 @@ pub async fn take(
     let first: Vec<String> = refused.first.iter().map(ToString::to_string).collect();
     Ok(answer::json(&json!({
         "source": source.name,
-        "taken": taken.came.rows - refused.total,
-        "refused": { "total": refused.total, "first": first },
+        "taken": taken.came.rows - refused.total - taken.too_many,
+        "refused": {
+            "total": refused.total + taken.too_many,
+            "too_many": taken.too_many,
+            "first": first,
+        },
     })))
 }
 
@@ -81,6 +85,12 @@ pub async fn requests(State(collector): Shared, uri: Uri) -> Answer {
 /// `GET /api/v1/change-requests/sources`
 pub async fn sources(State(collector): Shared) -> Answer {
     Ok(answer::json(&json!({ "sources": collector.request_readings.all() })))
+}
+
+/// `GET /api/v1/ignores`
+pub async fn ignores(State(collector): Shared) -> Answer {
+    let ignores = collector.settings().config.ignored();
+    Ok(answer::json(&json!({ "ignores": ignores, "next": null })))
 }
 
 /// `GET /api/v1/change-windows`

@@ -17,15 +17,17 @@ use serde_json::{Value, json};
 use super::{Answer, Shared};
 use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::ChangeClass;
+use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::{FindingKind, Status};
 use crate::ingest::HostView;
 use crate::metrics;
+use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
 use crate::store::{
     ChangeFilter, ChangeId, Cursor, EventFilter, EventRecord, FindingFilter, FindingRecord,
-    effective_limit,
+    Handled, effective_limit,
 };
 use crate::writer::Reads;
 
@@ -253,6 +255,7 @@ pub async fn change(State(collector): Shared, Path(id): Path<String>) -> Answer 
 struct FindingsQuery {
     host: Option<HostId>,
     kind: Option<FindingKind>,
+    class: Option<String>,
     #[serde(default)]
     open: bool,
     after: Option<String>,
@@ -262,14 +265,17 @@ struct FindingsQuery {
 
 /// `GET /api/v1/findings`
 pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
-    let FindingsQuery { host, kind, open, after, limit } = query(&uri)?;
+    let FindingsQuery { host, kind, class, open, after, limit } = query(&uri)?;
     let after = after.map(|text| place(&text)).transpose()?;
-    let filter = FindingFilter { host, kind, open_only: open, number: None, after, limit };
+    let classes = class.map(|text| finding_classes(&text)).transpose()?.unwrap_or_default();
+    let filter = FindingFilter { host, kind, open_only: open, classes, number: None, after, limit };
     let standards = collector.settings().standards;
     let findings = read(&collector, move |store| {
         known_if_named(store, filter.host.as_ref())?;
         let found = store.findings(&filter)?;
-        permitted(found, Permits::at(store, &standards, Timestamp::now())?)
+        let now = Timestamp::now();
+        let permits = Permits::at(store, &standards, now)?;
+        permitted(found, (permits, Owners::at(store, &standards, now)))
     });
     let findings = findings.await?;
     let full = findings.len() >= effective_limit(limit) as usize;
@@ -278,26 +284,45 @@ pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
     Ok(answer::json(&json!({ "findings": findings, "more": full, "next": next })))
 }
 
-/// A finding and the exception that permits it.
+fn finding_classes(text: &str) -> Result<Vec<FindingClass>, Refusal> {
+    let class = |word: &str| {
+        let found = FindingClass::all().find(|class| class.as_str() == word);
+        found.ok_or_else(|| Refusal::malformed(format!("{word:?} is no class of a finding")))
+    };
+    text.split(',').take(FindingClass::COUNT).map(class).collect()
+}
+
+/// A finding, its class in a word, and the exception that permits it.
 #[derive(Serialize)]
 struct PermittedFinding {
     #[serde(flatten)]
     record: FindingRecord,
+    class: &'static str,
+    /// Whether somebody should look: it is open, not permitted, neither meant nor noise.
+    asks: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     excepted_by: Option<String>,
+    /// Who answers for it; empty when nobody does.
+    owner: String,
+    #[serde(flatten)]
+    handled: Handled,
 }
 
 /// Says of each open finding whether an exception permits it now.
 fn permitted(
     found: Vec<FindingRecord>,
-    mut permits: Permits<'_>,
+    (mut permits, mut owners): (Permits<'_>, Owners<'_>),
 ) -> Result<Vec<PermittedFinding>, Refusal> {
     let mut all = Vec::with_capacity(found.len());
     for record in found {
         let open = record.finding.status == Status::Open;
         let by = if open { permits.of(&record.finding)? } else { None };
         let excepted_by = by.map(|exception| exception.name.clone());
-        all.push(PermittedFinding { record, excepted_by });
+        let class = record.class();
+        let asks = open && excepted_by.is_none() && !class.is_quiet();
+        let (owner, handled) = owners.of(&record)?;
+        let class = class.as_str();
+        all.push(PermittedFinding { record, class, asks, excepted_by, owner, handled });
     }
     Ok(all)
 }
@@ -310,7 +335,9 @@ pub async fn finding(State(collector): Shared, Path(number): Path<String>) -> An
     let standards = collector.settings().standards;
     let findings = read(&collector, move |store| {
         let found = store.findings(&filter)?;
-        permitted(found, Permits::at(store, &standards, Timestamp::now())?)
+        let now = Timestamp::now();
+        let permits = Permits::at(store, &standards, now)?;
+        permitted(found, (permits, Owners::at(store, &standards, now)))
     });
     Ok(answer::json(findings.await?.first().ok_or_else(missing)?))
 }

@@ -4,8 +4,8 @@
 use axum::routing::{delete, get, post};
 
 use super::{
-    Method, Route, cases, change, exceptions, import, intent, outliers, read, rollouts, rules,
-    suspects,
+    Method, Route, acts, cases, change, exceptions, import, intent, outliers, read, rollouts,
+    rules, suspects,
 };
 use crate::store::Scope;
 
@@ -141,12 +141,22 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::Get,
+        path: "/api/v1/ignores",
+        scope: Scope::Read,
+        summary: "What asks for nobody, by the site's list and the shipped one, with why",
+        query: &[],
+        body: &[],
+        handler: || get(intent::ignores),
+    },
+    Route {
+        method: Method::Get,
         path: "/api/v1/findings",
         scope: Scope::Read,
         summary: "Findings, newest first",
         query: &[
             HOST,
             ("kind", "drift or deviation"),
+            ("class", "only of these classes, separated by commas; none and unjudged as well"),
             ("open", "true: only those that hold"),
             AFTER,
             LIMIT,
@@ -162,6 +172,27 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         body: &[],
         handler: || get(read::finding),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/findings/{number}/acts",
+        scope: Scope::Read,
+        summary: "What persons did about a finding, the newest line first",
+        query: &[],
+        body: &[],
+        handler: || get(acts::acts),
+    },
+    Route {
+        method: Method::Post,
+        path: "/api/v1/findings/{number}/acts",
+        scope: Scope::Admin,
+        summary: "Acknowledge or assign a finding, or write a note to it; lines are never removed",
+        query: &[],
+        body: &[
+            ("act", "acknowledge, assign or note"),
+            ("text", "to whom it goes, or what is noted"),
+        ],
+        handler: || post(acts::add),
     },
     Route {
         method: Method::Get,

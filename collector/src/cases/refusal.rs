@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 
 use super::{CASES, CHANGES, NAME_BYTES, NAMES, REFUSALS, ROW_BYTES};
-use crate::change_requests::SCOPE_NAMES;
+use crate::change_requests::{SCOPE_BYTES, SCOPE_NAMES, SPAN_DAYS};
 
 /// One row that was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +94,12 @@ pub enum Why {
     /// A request that ends before it begins.
     #[error("is not after its start")]
     NotAfter,
+    /// A request that permits for ever.
+    #[error("is more than {SPAN_DAYS} days after its start")]
+    LongSpan,
+    /// More text than the names of a request are.
+    #[error("has names of more than {SCOPE_BYTES} bytes in all")]
+    LongNames,
     /// A request that concerns nobody.
     #[error("names no host, service, site, group, source, part or key, so it concerns nobody")]
     NoScope,

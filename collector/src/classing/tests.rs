@@ -11,31 +11,34 @@ use super::*;
 use crate::analysis::change::Change;
 use crate::analysis::classify::request::{Approval, RequestKind};
 use crate::analysis::classify::scope::IntentScope;
+use crate::analysis::finding::Finding;
 use crate::config::load::parse;
 use crate::store::memory::Memory;
 use crate::store::{
     Append, HostRecord, Origin, ReadHistory, ReadIntent, VersionRecord, VersionStep,
 };
 
-const CONFIG: &str = "[[host]]\nname = 'sbc-*'\nsite = 'vienna'\nservice = 'voice'\n\
+pub(crate) const CONFIG: &str = "[[host]]\nname = 'sbc-*'\nsite = 'vienna'\nservice = 'voice'\n\
     [[change_source]]\nname = 'itsm'\n";
 
-struct World {
-    store: Memory,
-    config: Config,
+pub(crate) struct World {
+    pub(crate) store: Memory,
+    pub(crate) config: Config,
+    /// What the next change opens or ends.
+    pub(crate) findings: Vec<Finding>,
     generation: u64,
 }
 
-fn at(minute: i64) -> Timestamp {
+pub(crate) fn at(minute: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + minute * 60).unwrap()
 }
 
-fn text(value: &str) -> driftline_protocol::item::Item {
+pub(crate) fn text(value: &str) -> driftline_protocol::item::Item {
     driftline_protocol::item::Item { value: ItemValue::text(value), rank: None }
 }
 
 impl World {
-    fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let mut store = Memory::new();
         let host = HostRecord {
             id: "sbc-1".parse().unwrap(),
@@ -50,7 +53,8 @@ impl World {
             retired_at: None,
         };
         store.apply(&[Step::Host(host)]).unwrap();
-        Self { store, config: parse("t", config).unwrap(), generation: 0 }
+        let (config, findings) = (parse("t", config).unwrap(), Vec::new());
+        Self { store, config, findings, generation: 0 }
     }
 
     /// One change of `key` in `part` of `source`, `minute` minutes after the beginning.
@@ -88,16 +92,16 @@ impl World {
             delta: ManifestDelta { base: None, set: [].into(), unset: [].into() },
             unobserved: [].into(),
             changes: vec![change],
-            findings: Vec::new(),
+            findings: std::mem::take(&mut self.findings),
         };
         self.store.apply(&[Step::Version(Box::new(step))]).unwrap();
     }
 
-    fn edit(&mut self, minute: i64, values: (&str, &str)) {
+    pub(crate) fn edit(&mut self, minute: i64, values: (&str, &str)) {
         self.change(("files", "/etc/sip.conf", ItemKey::of(["codec"])), minute, values);
     }
 
-    fn request(&mut self, approval: Approval, minutes: (i64, i64)) {
+    pub(crate) fn request(&mut self, approval: Approval, minutes: (i64, i64)) {
         let request = ChangeRequest {
             source: "itsm".into(),
             id: "CHG1".into(),
@@ -113,7 +117,7 @@ impl World {
     }
 
     /// Judges until there is nothing left; gives what each change is, oldest first.
-    fn judged(&mut self) -> Vec<Option<ChangeClass>> {
+    pub(crate) fn judged(&mut self) -> Vec<Option<ChangeClass>> {
         for round in 0.. {
             let new = judge(&self.store, &self.config, at(100_000)).unwrap();
             self.store.apply(&new.steps).unwrap();

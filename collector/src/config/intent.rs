@@ -69,9 +69,14 @@ pub struct ClassificationConfig {
     /// How many days after a change its value may go back and count as reverted, 0 to 90. Default
     /// 7.
     pub revert_days: u64,
+    /// How many hours a value that alternated must stay for its drift to count again, 1 to 720.
+    /// Default 24.
+    pub settle_hours: u64,
     /// Whether upgrades by dpkg, and the configuration files of packages, are expected. Default
     /// true.
     pub packages: bool,
+    /// Whether the list of what asks for nobody that comes with the program counts. Default true.
+    pub shipped_ignores: bool,
 }
 
 impl Default for ClassificationConfig {
@@ -82,12 +87,19 @@ impl Default for ClassificationConfig {
             late_hours: 24,
             emergency_hours: 24,
             revert_days: 7,
+            settle_hours: 24,
             packages: true,
+            shipped_ignores: true,
         }
     }
 }
 
 impl ClassificationConfig {
+    /// How long a value that alternated must stay for its drift to count again.
+    pub fn settled(&self) -> SignedDuration {
+        SignedDuration::from_hours(self.settle_hours.cast_signed())
+    }
+
     /// The same as spans of time.
     pub fn spans(&self) -> Spans {
         let hours = |hours: u64| SignedDuration::from_hours(hours.cast_signed());
@@ -115,7 +127,10 @@ pub(super) struct PartialClassification {
     emergency_hours: Option<u64>,
     #[serde(default, deserialize_with = "days")]
     revert_days: Option<u64>,
+    #[serde(default, deserialize_with = "settle")]
+    settle_hours: Option<u64>,
     packages: Option<bool>,
+    shipped_ignores: Option<bool>,
 }
 
 impl PartialClassification {
@@ -127,7 +142,9 @@ impl PartialClassification {
             late_hours: self.late_hours.unwrap_or(before.late_hours),
             emergency_hours: self.emergency_hours.unwrap_or(before.emergency_hours),
             revert_days: self.revert_days.unwrap_or(before.revert_days),
+            settle_hours: self.settle_hours.unwrap_or(before.settle_hours),
             packages: self.packages.unwrap_or(before.packages),
+            shipped_ignores: self.shipped_ignores.unwrap_or(before.shipped_ignores),
         };
     }
 }
@@ -138,6 +155,10 @@ fn minutes<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
 
 fn hours<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
     super::load::within(d, ("hours", 0..=720))
+}
+
+fn settle<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+    super::load::within(d, ("settle_hours", 1..=720))
 }
 
 fn days<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {

@@ -12,7 +12,9 @@ use std::time::SystemTime;
 use driftline_protocol::limits;
 use serde::{Deserialize, Deserializer, de};
 
+use super::ignores::{self, IgnoreRule};
 use super::intent::{PartialClassification, WINDOWS_MOST, WindowRule};
+use super::owners::{self, OwnerRule};
 use super::rules::PartialRules;
 use super::service_levels::PartialServiceLevels;
 use super::{
@@ -84,6 +86,8 @@ struct Partial {
     metrics: PartialMetrics,
     #[serde(default)]
     host: Vec<HostRule>,
+    #[serde(default, deserialize_with = "owners::bounded")]
+    owner: Vec<OwnerRule>,
     #[serde(default)]
     group: Vec<GroupRule>,
     #[serde(default)]
@@ -102,6 +106,8 @@ struct Partial {
     change_window: Vec<WindowRule>,
     #[serde(default, deserialize_with = "windows")]
     blackout: Vec<WindowRule>,
+    #[serde(default, deserialize_with = "ignores::bounded")]
+    ignore: Vec<IgnoreRule>,
     #[serde(default)]
     classification: PartialClassification,
     #[serde(default)]
@@ -276,6 +282,7 @@ fn merge(config: &mut Config, partial: Partial) {
         tls,
         metrics: PartialMetrics { per_host },
         host,
+        owner,
         group,
         service_path,
         case_source,
@@ -285,6 +292,7 @@ fn merge(config: &mut Config, partial: Partial) {
         change_source,
         change_window,
         blackout,
+        ignore,
         classification,
         service_levels,
         rules,
@@ -301,6 +309,7 @@ fn merge(config: &mut Config, partial: Partial) {
     config.stale_seconds = stale_seconds.or(config.stale_seconds);
     config.tls = tls.or(config.tls.take());
     config.hosts.extend(host);
+    config.owners.extend(owner);
     config.groups.extend(group);
     config.service_paths.extend(service_path);
     config.case_sources.extend(case_source);
@@ -317,6 +326,7 @@ fn merge(config: &mut Config, partial: Partial) {
     config.change_sources.extend(change_source);
     config.change_windows.extend(change_window.into_iter().map(|rule| rule.0));
     config.blackouts.extend(blackout.into_iter().map(|rule| rule.0));
+    config.ignores.extend(ignore.into_iter().map(|rule| rule.0));
     classification.merge(&mut config.classification);
     rules.merge(&mut config.rules);
     config.parameters.extend(parameter);

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use driftline_protocol::snapshot::Domain;
 
-use super::{Page, View, number, seconds, table};
+use super::{Page, View, load, number, seconds, table};
 use crate::analysis::classify::ChangeClass;
+use crate::analysis::classify::weigh::FindingClass;
+use crate::analysis::finding::FindingKind;
 use crate::config::ChangeSource;
+use crate::store::OpenCount;
 
 pub(super) fn about_intent(page: &mut Page, view: &View<'_>) {
     let mut classes = Vec::new();
@@ -30,7 +33,25 @@ pub(super) fn about_intent(page: &mut Page, view: &View<'_>) {
         &table::WINDOW_OPEN,
         open.map(|((name, kind), open)| (vec![name, kind], f64::from(u8::from(open)))),
     );
+    page.one(&table::REQUESTS_LEFT_OUT, load(&view.live.requests_left_out));
+    page.one(&table::REQUESTS_REFUSED, load(&view.live.requests_refused));
     about_sources(page, view);
+}
+
+/// What open drift is made of, noise and what was meant among it: nothing is left out unseen.
+pub(super) fn about_drift(page: &mut Page, open: &[OpenCount]) {
+    let mut drifts: BTreeMap<(Domain, FindingClass), u64> = BTreeMap::new();
+    for count in open.iter().filter(|count| count.kind == FindingKind::Drift) {
+        *drifts.entry((count.domain, count.class)).or_default() += count.count;
+    }
+    let mut samples = Vec::new();
+    for domain in Domain::ALL {
+        for class in FindingClass::all() {
+            let many = drifts.get(&(domain, class)).copied().unwrap_or_default();
+            samples.push((vec![domain.as_str(), class.as_str()], number(many)));
+        }
+    }
+    page.add(&table::DRIFT_BY_CLASS, samples);
 }
 
 /// As with cases: sources that the configuration names have a label value of their own, the others

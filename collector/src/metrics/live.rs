@@ -27,6 +27,10 @@ pub struct Live {
     pub panics: [AtomicU64; STAGES.len()],
     /// Connections refused at the cap.
     pub connections_refused: AtomicU64,
+    /// Passes that held changes against fewer change requests than there were.
+    pub requests_left_out: AtomicU64,
+    /// Change requests refused because their source has too many.
+    pub requests_refused: AtomicU64,
     /// Requests waiting for the writer.
     pub queued: AtomicU64,
     /// Groups made durable.

@@ -13,6 +13,7 @@ use driftline_protocol::wire::{HostKind, ProblemCode};
 
 use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::ChangeClass;
+use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::correlate::Tier;
 use crate::analysis::finding::{FindingKind, Severity};
 use crate::analysis::service_levels::ServiceLevel;
@@ -103,6 +104,8 @@ pub enum Label {
     CaseColumn,
     /// What was meant by a change.
     Class,
+    /// What was meant by the change that led to a drift, or that nobody knows yet.
+    DriftClass,
     /// A window or blackout of the configuration.
     Window,
     /// `window` or `blackout`.
@@ -174,7 +177,7 @@ impl Label {
             Self::Domain => "domain",
             Self::ChangeKind | Self::FindingKind | Self::Event => "kind",
             Self::HostKind | Self::WindowKind => "kind",
-            Self::Class => "class",
+            Self::Class | Self::DriftClass => "class",
             Self::Window => "window",
             Self::Severity => "severity",
             Self::Host => "host",
@@ -205,6 +208,7 @@ impl Label {
             Self::Window | Self::RequestSource => 1,
             Self::WindowKind => WINDOW_KINDS.len(),
             Self::Class => ChangeClass::ALL.len(),
+            Self::DriftClass => FindingClass::COUNT,
             Self::CaseTeam | Self::CasePriority => 1,
             Self::Level => ServiceLevel::ALL.len(),
             Self::CaseColumn => CASE_COLUMNS.len(),
@@ -244,6 +248,9 @@ impl Label {
             Self::Level => list(&ServiceLevel::ALL, ServiceLevel::as_str),
             Self::CaseColumn => CASE_COLUMNS.join(", "),
             Self::Class => list(&ChangeClass::ALL, ChangeClass::as_str),
+            Self::DriftClass => {
+                list(&FindingClass::all().collect::<Vec<_>>(), FindingClass::as_str)
+            }
             Self::Window => "from `[[change_window]]` and `[[blackout]]`".into(),
             Self::WindowKind => WINDOW_KINDS.join(", "),
             Self::RequestSource => "from `[[change_source]]`, or other".into(),
@@ -389,12 +396,18 @@ metrics! {
         "Whether a change window or blackout is open now";
     REQUEST_SOURCE_GOOD "change_source_last_good_timestamp_seconds" Gauge [RequestSource]
         "When a source of change requests was last read whole; 0 before its first such reading";
+    REQUESTS_LEFT_OUT "change_requests_left_out_total" Counter []
+        "Passes that held changes against fewer requests than there were, since the start";
+    REQUESTS_REFUSED "change_requests_refused_total" Counter []
+        "Change requests refused because their source has too many, since the start";
     FINDINGS_OPEN "findings_open" Gauge [FindingKind, Domain, Severity]
-        "Open findings of all hosts that no exception permits";
+        "Open findings of all hosts that no exception permits, neither meant nor noise";
     FINDINGS_EXCEPTED "findings_excepted" Gauge [FindingKind, Domain, Severity]
         "Open findings of all hosts that an exception permits";
     DRIFT_OPEN "drift_open" Gauge [Host, Domain, Severity]
-        "Open drifts of a host that no exception permits";
+        "Open drifts of a host that no exception permits, neither meant nor noise";
+    DRIFT_BY_CLASS "drift_by_class" Gauge [Domain, DriftClass]
+        "Open drifts that no exception permits, by what was meant by the change that led to them";
     EVENTS "events_total" Counter [Event]
         "What befell hosts and the store since it was made";
     REQUESTS "requests_total" Counter [Route]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use driftline_protocol::wire::{AgentStatus, Budget, HostKind, SourceReading, Usage};
 
 use super::*;
+use crate::analysis::classify::ChangeClass;
 use crate::ingest::SourceView;
 
 fn at(seconds: i64) -> Timestamp {
@@ -79,6 +80,7 @@ fn scrape(config: &Config) -> String {
         kind: FindingKind::Drift,
         domain: Domain::Config,
         severity: Severity::Warning,
+        class: FindingClass::Untold,
         count: 4,
     };
     let correlated = Correlated {
@@ -115,7 +117,14 @@ fn scrape(config: &Config) -> String {
         url: "https://drift.example.org",
         fleet,
         excepted: vec![OpenCount { count: 1, ..open.clone() }],
-        open: vec![open],
+        open: [
+            (FindingClass::Of(ChangeClass::Unauthorised), 2),
+            (FindingClass::Of(ChangeClass::Expected), 8),
+            (FindingClass::Unjudged, 16),
+            (FindingClass::Untold, 4),
+        ]
+        .map(|(class, count)| OpenCount { class, count, ..open.clone() })
+        .into(),
         totals: Totals::default(),
         live: &live,
         in_flight_bytes: 0,

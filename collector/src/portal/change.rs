@@ -84,6 +84,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, id: &str) -> Result<String
 fn meant(classified: &Classified, frame: &Frame) -> Meant {
     let Decision { class, rule, name, level, says } = classified.decision.clone();
     let link = match rule {
+        RuleKind::Ignore => format!("/requests#ignore-{name}"),
         RuleKind::Request => link::request(&name),
         RuleKind::Window | RuleKind::Blackout => "/requests".to_owned(),
         RuleKind::Exception => format!("/exceptions#{name}"),

@@ -3,12 +3,14 @@
 use askama::Template;
 use driftline_protocol::ids::HostId;
 
-use super::value::{readable_key, sides};
+use super::value::{class_words, readable_key, sides};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
+use crate::analysis::classify::weigh::{FindingClass, Meant};
 use crate::analysis::finding::{Finding, Resolution, Status};
+use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
-use crate::store::{FindingFilter, FindingRecord, MAX_LIMIT};
+use crate::store::{ChangeId, FindingFilter, FindingRecord, MAX_LIMIT};
 
 /// One finding as a row of a table.
 pub(super) struct FindingRow {
@@ -38,6 +40,24 @@ pub(super) struct FindingRow {
     pub since: Moment,
     /// Open, or how it ended.
     pub status: String,
+    /// What was meant by the change that led to it, once that was judged.
+    pub meant: Option<MeantRow>,
+    /// Who answers for it, and whether somebody has said so.
+    pub owner: String,
+    /// What is looked at last: what was meant or is noise, and then what somebody permits.
+    pub rank: u8,
+}
+
+/// What was meant by the change that led to a finding.
+pub(super) struct MeantRow {
+    /// Its class, of the style sheet too.
+    pub class: &'static str,
+    /// The same in words for people.
+    pub words: String,
+    /// The rule that gave the class, in a sentence.
+    pub because: String,
+    /// That change's page; empty where none is on record.
+    pub change_link: String,
 }
 
 #[derive(Template)]
@@ -53,7 +73,7 @@ struct Page {
 /// Rows for `records`, worst and oldest first.
 pub(super) fn finding_rows(
     records: &[FindingRecord],
-    mut permits: Permits<'_>,
+    (mut permits, mut owners): (Permits<'_>, Owners<'_>),
     frame: &Frame,
 ) -> Result<Vec<FindingRow>, PageError> {
     let mut records: Vec<&FindingRecord> = records.iter().collect();
@@ -61,14 +81,19 @@ pub(super) fn finding_rows(
     let mut rows = Vec::with_capacity(records.len());
     for record in records {
         let mut row = row(record, frame);
+        let (owner, handled) = owners.of(record)?;
+        row.owner = handled.assigned_to.unwrap_or(owner);
+        if let Some(by) = handled.acknowledged_by {
+            row.owner = format!("{} (seen by {by})", row.owner);
+        }
         let open = record.finding.status == Status::Open;
         if let Some(by) = permits.of(&record.finding)?.filter(|_| open) {
             row.status = format!("excepted by {}", by.name);
+            row.rank = 2;
         }
         rows.push(row);
     }
-    // What somebody permitted stands behind what nobody did.
-    rows.sort_by_key(|row| row.status.starts_with("excepted"));
+    rows.sort_by_key(|row| row.rank);
     Ok(rows)
 }
 
@@ -97,6 +122,19 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
             Status::Resolved { by: Resolution::Withdrawn, .. } => "rule withdrawn",
         }
         .to_owned(),
+        meant: record.meant.as_ref().map(|meant| meant_row(meant, record.class())),
+        owner: String::new(),
+        rank: u8::from(record.class().is_quiet()),
+    }
+}
+
+fn meant_row(meant: &Meant, class: FindingClass) -> MeantRow {
+    let change = meant.change.map(|number| link::change(ChangeId(number)));
+    MeantRow {
+        class: meant.decision.class.map_or("unclassed", |_| class.as_str()),
+        words: class_words(meant.decision.class),
+        because: meant.decision.says.clone(),
+        change_link: change.unwrap_or_default(),
     }
 }
 
@@ -110,6 +148,7 @@ pub(super) fn page(
     query: &Query,
 ) -> Result<String, PageError> {
     let permits = Permits::at(store, standards, frame.now)?;
+    let owners = Owners::at(store, standards, frame.now);
     let all = query.get("status") == Some("all");
     let filter = FindingFilter {
         host: query.id::<HostId>("host", "the name of a host")?,
@@ -128,7 +167,7 @@ pub(super) fn page(
         host: query.get("host").unwrap_or_default().to_owned(),
         service: service.to_owned(),
         all,
-        findings: finding_rows(&found, permits, frame)?,
+        findings: finding_rows(&found, (permits, owners), frame)?,
     };
     Ok(page.render()?)
 }

@@ -10,6 +10,7 @@ use super::timeline::{Group, group};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, host_state, link};
 use crate::analysis::change::ChangeKind;
 use crate::config::Place;
+use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
 use crate::store::{ChangeFilter, FindingFilter, HostRecord, MAX_LIMIT};
@@ -73,6 +74,7 @@ pub(super) fn page(
     id: &str,
 ) -> Result<String, PageError> {
     let permits = Permits::at(store, standards, frame.now)?;
+    let owners = Owners::at(store, standards, frame.now);
     let unknown = || PageError::NotFound { what: "host" };
     let id: HostId = id.parse().map_err(|_| unknown())?;
     let record = store.host(&id)?.ok_or_else(unknown)?;
@@ -106,7 +108,7 @@ pub(super) fn page(
             by: baseline.approved_by,
             reason: baseline.reason,
         }),
-        findings: finding_rows(&store.findings(&open)?, permits, frame)?,
+        findings: finding_rows(&store.findings(&open)?, (permits, owners), frame)?,
         sections: sections(store, frame, &id)?,
         chart: chart::bars(&chart::per_hour(recent.iter().map(|change| change.at), frame.now)),
         groups: group(&newest, frame),

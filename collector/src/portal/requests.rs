@@ -4,6 +4,7 @@
 use askama::Template;
 
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH};
+use crate::analysis::classify::ignore::Ignore;
 use crate::analysis::classify::request::ChangeRequest;
 use crate::config::{Config, ShownWindow};
 use crate::store::{Cursor, DEFAULT_LIMIT, RequestFilter};
@@ -13,6 +14,7 @@ use crate::store::{Cursor, DEFAULT_LIMIT, RequestFilter};
 struct Page {
     style: &'static str,
     windows: Vec<WindowRow>,
+    ignores: Vec<Ignore>,
     rows: Vec<Row>,
     source: String,
     id: String,
@@ -60,6 +62,7 @@ pub(super) fn page(
     let page = Page {
         style: STYLE_PATH,
         windows: config.windows_at(frame.now).into_iter().map(window).collect(),
+        ignores: config.ignored(),
         rows: found.into_iter().map(|record| row(record.request, frame)).collect(),
         source: text("source").unwrap_or_default(),
         id: text("id").unwrap_or_default(),

@@ -96,7 +96,8 @@ pub(super) fn page(
 ) -> Result<String, PageError> {
     let config = &standards.config;
     let mut permits = Permits::at(store, standards, frame.now)?;
-    let (counts, _) = permits.split(store.open_counts()?)?;
+    let (mut counts, _) = permits.split(store.open_counts()?)?;
+    counts.retain(|count| !count.class.is_quiet());
     let mut open: BTreeMap<HostId, BTreeMap<Severity, u64>> = BTreeMap::new();
     for count in counts {
         *open.entry(count.host).or_default().entry(count.severity).or_default() += count.count;

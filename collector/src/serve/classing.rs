@@ -1,6 +1,8 @@
-//! Has changes judged beside the requests: on a thread for blocking work, one pass at a time.
+//! Has changes judged, and the drift they led to weighed, beside the requests: on a thread for
+//! blocking work, one pass at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,20 +14,22 @@ use crate::classing::{Judged, judge, judge_again};
 use crate::config::Config;
 use crate::ingest::{Context, Decided};
 use crate::store::StoreError;
+use crate::weighing::weigh_due;
 use crate::writer::Reads;
 
 /// How long the judge rests when nothing is left: a person who has just made a change looks at it
 /// a moment later.
 const REST: Duration = Duration::from_secs(1);
 
-/// Judges until the collector stops: what is new, and then what requests say anew, in turns, so
-/// that neither waits for the end of the other.
+/// Judges until the collector stops: what is new, then what requests say anew, then what that makes
+/// of open drift, in turns, so that none waits for the end of another.
 pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<()>) {
     let mut wait = REST;
     while goes_on(&mut stopped, wait).await {
         let new = once(&collector, judge).await;
         let again = once(&collector, judge_again).await;
-        wait = if new || again { Duration::ZERO } else { REST };
+        let drift = once(&collector, weigh_due).await;
+        wait = if new || again || drift { Duration::ZERO } else { REST };
     }
 }
 
@@ -36,7 +40,7 @@ type Pass = fn(&dyn Reads, &Config, Timestamp) -> Result<Judged, StoreError>;
 async fn once(collector: &Arc<Collector>, pass: Pass) -> bool {
     let (store, config) = (Arc::clone(&collector.read), collector.settings().config);
     let judged = tokio::task::spawn_blocking(move || pass(&*store, &config, Timestamp::now()));
-    let Judged { steps, more } = match judged.await {
+    let Judged { steps, more, left_out } = match judged.await {
         Ok(Ok(judged)) => judged,
         Ok(Err(error)) => {
             tracing::warn!(%error, "changes could not be judged; tried again");
@@ -48,6 +52,10 @@ async fn once(collector: &Arc<Collector>, pass: Pass) -> bool {
             return false;
         }
     };
+    if left_out {
+        tracing::warn!("more change requests than changes are held against; the last ones count");
+        collector.live.requests_left_out.fetch_add(1, Ordering::Relaxed);
+    }
     if steps.is_empty() {
         return false;
     }

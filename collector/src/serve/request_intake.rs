@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -15,11 +16,11 @@ use tokio::sync::mpsc;
 use super::state::Collector;
 use crate::analysis::classify::request::ChangeRequest;
 use crate::cases::{Came, ReadError};
-use crate::change_requests::{RequestForm, read_requests};
+use crate::change_requests::{RequestForm, SOURCE_MOST, read_requests};
 use crate::config::ChangeSource;
 use crate::ingest::Decided;
-use crate::store::Step;
-use crate::writer::WriteError;
+use crate::store::{RequestFilter, Step, StoreError};
+use crate::writer::{Reads, WriteError};
 
 /// How many requests are made durable together: some milliseconds of the writer.
 const GROUP: usize = 500;
@@ -79,6 +80,8 @@ impl Readings {
 pub struct Taken {
     /// What was read.
     pub came: Came,
+    /// How many were refused because their source has too many.
+    pub too_many: u64,
     /// Why nothing could be read after that, if so.
     pub broken: Option<ReadError>,
 }
@@ -94,7 +97,11 @@ impl Taken {
             let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
             format!("{error}{}", cause.unwrap_or_default())
         });
-        broken.or(first)
+        let full = (self.too_many > 0).then(|| {
+            let many = self.too_many;
+            format!("{many} requests refused: its source has {SOURCE_MOST} of them already")
+        });
+        broken.or(full).or(first)
     }
 
     /// The same as a reading of `source`.
@@ -104,7 +111,7 @@ impl Taken {
             at: now,
             last_good: None,
             rows: self.came.rows,
-            refused: self.came.refused.total,
+            refused: self.came.refused.total + self.too_many,
             problem: self.problem().unwrap_or_default(),
         }
     }
@@ -138,18 +145,100 @@ pub async fn take(
         send.blocking_send(group).ok();
         read
     });
+    let mut too_many = 0;
     while let Some(group) = groups.recv().await {
         if group.is_empty() {
             continue;
         }
-        let steps = vec![Step::ChangeRequests(group)];
+        let asked = group.len();
+        let fitting = fitting(collector, group).await?;
+        too_many += (asked - fitting.len()) as u64;
+        let steps = vec![Step::ChangeRequests(fitting)];
         let decide = move |_: &mut _, _: crate::ingest::Context<'_>| {
             Ok(Decided { answer: (), parts: Vec::new(), steps })
         };
         collector.writer.ask(decide).await?;
     }
     match reading.await.map_err(|_| WriteError::Failed)? {
-        Ok(came) => Ok(Taken { came, broken: None }),
-        Err(error) => Ok(Taken { came: Came::default(), broken: Some(error) }),
+        Ok(came) => Ok(Taken { came, too_many, broken: None }),
+        Err(error) => Ok(Taken { came: Came::default(), too_many, broken: Some(error) }),
+    }
+}
+
+/// Those of `group`, which are of one source, that may be kept: all while there is room, and then
+/// only those that are known. Two readings of one source at the same time may pass the bound by
+/// what both have in hand.
+async fn fitting(
+    collector: &Arc<Collector>,
+    group: Vec<ChangeRequest>,
+) -> Result<Vec<ChangeRequest>, WriteError> {
+    let store = Arc::clone(&collector.read);
+    let fitting = tokio::task::spawn_blocking(move || within(&*store, group, SOURCE_MOST)).await;
+    let (fitting, refused) =
+        fitting.map_err(|_| WriteError::Failed)?.map_err(|_| WriteError::Failed)?;
+    collector.live.requests_refused.fetch_add(refused, Ordering::Relaxed);
+    Ok(fitting)
+}
+
+/// What of `group` keeps its source at `most` requests, and how many do not.
+fn within(
+    store: &dyn Reads,
+    group: Vec<ChangeRequest>,
+    most: u64,
+) -> Result<(Vec<ChangeRequest>, u64), StoreError> {
+    let source = group.first().map(|request| request.source.clone()).unwrap_or_default();
+    let mut room = most.saturating_sub(store.count_requests(&source)?);
+    if room >= group.len() as u64 {
+        return Ok((group, 0));
+    }
+    let (mut kept, mut refused) = (Vec::new(), 0);
+    for request in group {
+        let (of, id) = (Some(request.source.clone()), Some(request.id.clone()));
+        let filter = RequestFilter { source: of, id, limit: 1, ..RequestFilter::default() };
+        if !store.change_requests(&filter)?.is_empty() {
+            kept.push(request);
+        } else if room > 0 {
+            room -= 1;
+            kept.push(request);
+        } else {
+            refused += 1;
+        }
+    }
+    Ok((kept, refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Append;
+    use crate::store::memory::Memory;
+
+    #[test]
+    fn a_source_that_is_full_goes_on_with_what_is_known() {
+        let header = "id,approval,start,end,hosts\n";
+        let row = |id: u8| format!("{id},approved,2026-11-28 00:00:00,2026-11-29 00:00:00,a\n");
+        let read = |ids: &[u8]| {
+            let text = ids.iter().fold(header.to_owned(), |text, id| text + &row(*id));
+            let form = RequestForm {
+                source: "itsm".into(),
+                zone: TimeZone::UTC,
+                columns: BTreeMap::new(),
+                now: Timestamp::UNIX_EPOCH,
+            };
+            let mut all = Vec::new();
+            read_requests(text.as_bytes(), &form, &mut |request| {
+                all.push(request);
+                true
+            })
+            .unwrap();
+            all
+        };
+        let mut store = Memory::new();
+        let (kept, refused) = within(&store, read(&[1, 2]), 3).unwrap();
+        assert_eq!((kept.len(), refused), (2, 0));
+        store.apply(&[Step::ChangeRequests(kept)]).unwrap();
+        let (kept, refused) = within(&store, read(&[1, 2, 3, 4, 5]), 3).unwrap();
+        let ids: Vec<&str> = kept.iter().map(|request| request.id.as_str()).collect();
+        assert_eq!((ids, refused), (vec!["1", "2", "3"], 2));
     }
 }

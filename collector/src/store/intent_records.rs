@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::records::{ChangeId, ChangeRecord};
+use super::records::{ChangeId, ChangeRecord, FindingRecord};
 use super::{Cursor, StoreError};
 use crate::analysis::classify::Classified;
 use crate::analysis::classify::request::ChangeRequest;
+use crate::analysis::classify::weigh::Meant;
+use crate::analysis::finding::FindingId;
 
 /// A change request as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +67,17 @@ pub struct Judgement {
     pub classified: Classified,
 }
 
+/// What one open drift was found to be made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weighing {
+    /// The drift.
+    pub finding: FindingId,
+    /// Since when it was open as it was looked at; one that opened anew since then is not meant.
+    pub opened: Timestamp,
+    /// What it is; `None` leaves it as it is, until a change of it is judged.
+    pub meant: Option<Meant>,
+}
+
 /// What pages, queries and the judging of changes ask about intent.
 pub trait ReadIntent: Send + Sync {
     /// Change requests, the one that ends last first, then by number.
@@ -73,9 +86,16 @@ pub trait ReadIntent: Send + Sync {
     /// [`StoreError`], as for all of these.
     fn change_requests(&self, filter: &RequestFilter) -> Result<Vec<RequestRecord>, StoreError>;
 
+    /// How many change requests of a source are kept.
+    fn count_requests(&self, source: &str) -> Result<u64, StoreError>;
+
     /// Requests that say something new since [`super::Step::Reconsidered`], by number.
     fn to_reconsider(&self, limit: u32) -> Result<Vec<Reconsider>, StoreError>;
 
     /// Changes that nobody has judged yet, by number.
     fn unjudged(&self, limit: u32) -> Result<Vec<ChangeRecord>, StoreError>;
+
+    /// Open drift that is to be weighed: it opened, or a change of its part was judged, since it
+    /// was, or it was noise that ends by `now`. By number.
+    fn to_weigh(&self, now: Timestamp, limit: u32) -> Result<Vec<FindingRecord>, StoreError>;
 }

@@ -19,10 +19,10 @@ use driftline_protocol::snapshot::Part;
 use jiff::Timestamp;
 
 use super::records::*;
-use super::{Append, Cursor, NewPart, ORPHAN_GRACE, ReadHistory, ReadState, StoreError};
+use super::{ActRecord, Append, Cursor, NewPart, ORPHAN_GRACE, ReadHistory, ReadState, StoreError};
 use crate::analysis::classify::ChangeClass;
 use crate::analysis::exceptions::Exception;
-use crate::analysis::finding::{Finding, FindingId, Status};
+use crate::analysis::finding::{Finding, FindingId, FindingKind, Status};
 
 /// A store in memory. Clones are handles to the same store, so one may write while others read.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +45,8 @@ struct State {
     exceptions: exceptions::Exceptions,
     intent: intent::Intent,
     suspects: suspects::Suspects,
+    /// In the order in which they were done.
+    acts: Vec<ActRecord>,
 }
 
 #[derive(Debug)]
@@ -120,6 +122,8 @@ impl Append for Memory {
                     all.iter().for_each(|one| state.intent.reconsidered(*one));
                 }
                 Step::Judged(all) => all.iter().for_each(|one| state.judge(one)),
+                Step::Act(act) => state.acts.push(act.clone()),
+                Step::Weighed(all) => all.iter().for_each(|one| state.weigh(one)),
             }
         }
         Ok(new)
@@ -220,9 +224,18 @@ impl State {
                 number: next,
                 finding: Finding { status: closed(finding), ..finding.clone() },
                 openings: 0,
+                meant: None,
             });
-            let opens = finding.status == Status::Open && known.finding.status != Status::Open;
+            let open = finding.status == Status::Open;
+            let opens = open && known.finding.status != Status::Open;
             known.openings += u32::from(opens);
+            let anew = opens || (open && known.finding.first_seen != finding.first_seen);
+            if anew && finding.id.kind == FindingKind::Drift {
+                known.meant = None;
+                self.intent.to_weigh.insert(finding.id.clone());
+            } else if !open {
+                self.intent.to_weigh.remove(&finding.id);
+            }
             known.finding = finding.clone();
         }
     }

@@ -11,13 +11,15 @@ use super::StoreError;
 use super::sqlite::codec::{Doing, Json};
 
 /// Every step, oldest first; the schema's number is how many have been taken.
-const STEPS: [Migration; 6] = [
+const STEPS: [Migration; 8] = [
     Migration { sql: include_str!("migrations/0001.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0002.sql"), fill: name_findings },
     Migration { sql: include_str!("migrations/0003.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0004.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0005.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0006.sql"), fill: |_| Ok(()) },
+    Migration { sql: include_str!("migrations/0007.sql"), fill: |_| Ok(()) },
+    Migration { sql: include_str!("migrations/0008.sql"), fill: |_| Ok(()) },
 ];
 
 /// One step: what changes of the schema, and what fills it where SQL cannot.

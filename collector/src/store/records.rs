@@ -13,12 +13,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Cursor;
+use super::act_records::ActRecord;
 use super::case_records::{CaseReading, CaseRecord};
 pub use super::event_records::{EventKind, EventRecord};
-use super::intent_records::Judgement;
+use super::intent_records::{Judgement, Weighing};
 use super::suspect_records::{OutcomeRecord, PassRecord, SuspectRecord};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::classify::request::ChangeRequest;
+use crate::analysis::classify::weigh::{FindingClass, Meant};
 use crate::analysis::classify::{ChangeClass, Classified};
 use crate::analysis::finding::{Finding, FindingKind, Severity};
 
@@ -72,8 +74,12 @@ pub enum Step {
     ChangeRequests(Vec<ChangeRequest>),
     /// Changes were judged again for these requests, each with the revision that was looked at.
     Reconsidered(Vec<(i64, i64)>),
-    /// Changes were judged.
+    /// Changes were judged; open drift of their items is to be weighed again.
     Judged(Vec<Judgement>),
+    /// A person did something about a finding; lines are only ever added.
+    Act(ActRecord),
+    /// Open drift was weighed.
+    Weighed(Vec<Weighing>),
 }
 
 /// A section version, checked and compared, ready to be made durable.
@@ -279,12 +285,23 @@ pub struct FindingRecord {
     pub finding: Finding,
     /// How often it opened.
     pub openings: u32,
+    /// What was meant by the changes that led to it, once they were judged; of a drift only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meant: Option<Meant>,
 }
 
 impl FindingRecord {
     /// Its place in a list of findings.
     pub fn place(&self) -> Cursor {
         Cursor { at: self.finding.first_seen, number: self.number }
+    }
+
+    /// What is known of the intent behind it.
+    pub fn class(&self) -> FindingClass {
+        match self.finding.id.kind {
+            FindingKind::Drift => FindingClass::of(self.meant.as_ref()),
+            FindingKind::Deviation | FindingKind::Discrepancy => FindingClass::Untold,
+        }
     }
 }
 
@@ -299,6 +316,8 @@ pub struct OpenCount {
     pub domain: Domain,
     /// How bad they are.
     pub severity: Severity,
+    /// What is known of the intent behind them.
+    pub class: FindingClass,
     /// How many.
     pub count: u64,
 }
@@ -312,6 +331,8 @@ pub struct FindingFilter {
     pub kind: Option<FindingKind>,
     /// Only those that hold.
     pub open_only: bool,
+    /// Of these classes; empty means all.
+    pub classes: Vec<FindingClass>,
     /// By number.
     pub number: Option<i64>,
     /// After this place in the list, for the next page.

@@ -79,8 +79,16 @@ CREATE TABLE finding (
     is_open INTEGER NOT NULL,
     first_seen INTEGER NOT NULL,
     openings INTEGER NOT NULL,
-    body NOT NULL, domain TEXT NOT NULL DEFAULT '', severity TEXT NOT NULL DEFAULT '',
+    body NOT NULL, domain TEXT NOT NULL DEFAULT '', severity TEXT NOT NULL DEFAULT '', class TEXT NOT NULL DEFAULT 'unjudged', because, to_weigh INTEGER NOT NULL DEFAULT 0, settles_at INTEGER,
     UNIQUE (host, source, part, item_key, kind)
+);
+CREATE TABLE finding_act (
+    id INTEGER PRIMARY KEY,
+    finding INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    act TEXT NOT NULL,
+    text TEXT NOT NULL
 );
 CREATE TABLE host (
     host INTEGER PRIMARY KEY,
@@ -205,8 +213,11 @@ CREATE INDEX change_request_to_look ON change_request (number) WHERE look_from I
 CREATE INDEX change_unjudged ON change (id) WHERE class IS NULL;
 CREATE INDEX event_by_host ON event (host, at);
 CREATE INDEX event_by_time ON event (at);
+CREATE INDEX finding_act_by_finding ON finding_act (finding, id);
 CREATE INDEX finding_by_time ON finding (is_open, first_seen);
-CREATE INDEX finding_open ON finding (host, kind, domain, severity) WHERE is_open = 1;
+CREATE INDEX finding_open ON finding (host, kind, domain, severity, class) WHERE is_open = 1;
+CREATE INDEX finding_settling ON finding (settles_at) WHERE settles_at IS NOT NULL;
+CREATE INDEX finding_to_weigh ON finding (number) WHERE to_weigh = 1;
 CREATE INDEX outcome_by_suspect ON outcome (suspect, id);
 CREATE INDEX part_to_sweep ON part (id) WHERE refs = 0 OR doomed_at IS NOT NULL;
 CREATE INDEX section_by_expiry ON section (expires_at) WHERE expires_at IS NOT NULL;

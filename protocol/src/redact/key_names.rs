@@ -91,6 +91,7 @@ const KEY_KINDS: &[&str] = &[
     "activation",
     "api",
     "auth",
+    "capture",
     "cipher",
     "cookie",
     "csrf",
@@ -250,7 +251,7 @@ pub(super) fn names_partial_secret(key: &ItemKey) -> Option<String> {
     let value = |name: &String| !VALUE_SEGMENTS.contains(&name.to_lowercase().as_str());
     let name = segments.filter(value).last()?.to_lowercase();
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    let partial = ["dsn", "authorization", "proxy", "proxyserver"];
+    let partial = ["dsn", "authorization", "auth_pair", "proxy", "proxyserver"];
     (plain && partial.iter().any(|end| name.ends_with(end))).then_some(name)
 }
 

@@ -129,3 +129,70 @@ fn a_value_that_came_back_once_is_reverted_and_not_yet_noise() -> anyhow::Result
     expect(&mut fleet, "marker-third", "unauthorised")?;
     Ok(())
 }
+
+/// How much drift of the host asks for a person, and how much was expected.
+fn drift(fleet: &Fleet) -> anyhow::Result<(f64, f64)> {
+    let loud = fleet.metric("driftline_drift_open", &[])?;
+    Ok((loud, fleet.metric("driftline_drift_by_class", &["class=\"expected\""])?))
+}
+
+#[test]
+fn drift_asks_for_a_person_only_where_nobody_meant_it() -> anyhow::Result<()> {
+    let exact = "[[change_source]]\nname = 'itsm'\n\
+        [classification]\nslack_minutes = 0\nlate_hours = 0\n";
+    let (mut fleet, root) = fleet(exact)?;
+    let body = br#"{ "reason": "as built" }"#;
+    let json = [("Content-Type", "application/json")];
+    let path = format!("/api/v1/hosts/{HOST}/baseline");
+    let approved = http::post(fleet.address(), &path, &json, body)?;
+    anyhow::ensure!(approved.status < 300, "{}", approved.text());
+    post(&fleet, &request("CHG1", "approved", (-30, 30)))?;
+    save(&root, "marker-second")?;
+    expect(&mut fleet, "marker-second", "expected")?;
+    wait::until("the drift was expected", PATIENCE, || {
+        fleet.check_alive()?;
+        Ok((drift(&fleet)? == (0.0, 1.0)).then_some(()))
+    })?;
+    let page = format!("/api/v1/findings?host={HOST}&open=true&class=expected");
+    let page = http::get_ok(fleet.address(), &page)?.json()?;
+    let finding = &page["findings"][0];
+    assert_eq!((&finding["asks"], &finding["meant"]["name"]), (&json!(false), &json!("itsm/CHG1")));
+    let portal = http::get_ok(fleet.address(), &format!("/hosts/{HOST}"))?.text();
+    assert!(portal.contains("class expected"), "{portal}");
+    // The request is over in a moment, and somebody edits the same item once more.
+    let end = Timestamp::now() + SignedDuration::from_secs(2);
+    let mut ends = request("CHG1", "approved", (-30, 30));
+    ends["end"] = json!(end.to_string());
+    post(&fleet, &ends)?;
+    wait::until("the request is over", PATIENCE, || Ok((Timestamp::now() > end).then_some(())))?;
+    assert_eq!(drift(&fleet)?, (0.0, 1.0), "what it covered is expected still");
+    save(&root, "marker-third")?;
+    expect(&mut fleet, "marker-third", "unauthorised")?;
+    wait::until("the drift asks for a person", PATIENCE, || {
+        fleet.check_alive()?;
+        Ok((drift(&fleet)? == (1.0, 0.0)).then_some(()))
+    })
+}
+
+#[test]
+fn a_list_leaves_out_what_it_names() -> anyhow::Result<()> {
+    let (mut fleet, root) = fleet(
+        "[[change_source]]\nname = 'itsm'\n\
+         [[ignore]]\nname = 'counters'\nreason = 'counts calls'\nparts = ['*/counter.conf']\n\
+         [[ignore]]\nname = 'adds'\nas = 'routine'\nreason = 'the desk adds them'\n\
+         parts = ['*/app.conf']\nkinds = ['added']\n",
+    )?;
+    std::fs::write(root.join("etc/counter.conf"), "calls = marker-none\n")?;
+    fleet.wait_for(HOST, "marker-none")?;
+    std::fs::write(root.join("etc/counter.conf"), "calls = marker-many\n")?;
+    let change = expect(&mut fleet, "marker-many", "volatile")?;
+    assert_eq!(change["classified"]["name"], "counters");
+    save(&root, "marker-second")?;
+    expect(&mut fleet, "marker-second", "unauthorised")?;
+    // Counted, and on a page with its reason.
+    let volatile = fleet.metric("driftline_changes_classified_total", &["class=\"volatile\""])?;
+    assert!(volatile >= 1.0, "{volatile}");
+    let page = http::get_ok(fleet.address(), "/requests")?.text();
+    assert!(page.contains("counts calls") && page.contains("certbot-renewal"), "{page}");
+    Ok(())
+}

@@ -9,7 +9,7 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::MUTANT;
 
 /// A program, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 29] = [
+const MUTANTS: [Mutant; 32] = [
     // Invariant 5: acknowledge only after durable.
     (
         COLLECTOR,
@@ -46,6 +46,17 @@ const MUTANTS: [Mutant; 29] = [
         "one_turn_is_flapping",
         "intent::a_value_that_came_back_once_is_reverted_and_not_yet_noise",
     ),
+    (
+        COLLECTOR,
+        "drift_is_always_loud",
+        "intent::drift_asks_for_a_person_only_where_nobody_meant_it",
+    ),
+    (
+        COLLECTOR,
+        "old_intent_explains_new_drift",
+        "intent::drift_asks_for_a_person_only_where_nobody_meant_it",
+    ),
+    (COLLECTOR, "lists_cover_every_kind", "intent::a_list_leaves_out_what_it_names"),
     // Invariant 3: cosmetic is not drift.
     (
         COLLECTOR,

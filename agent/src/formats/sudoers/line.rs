@@ -24,6 +24,9 @@ const OPTIONS: &[&str] = &[
     "TYPE",
 ];
 
+/// Digests of a command and their lengths in bytes.
+const DIGESTS: &[(&str, usize)] = &[("sha224", 28), ("sha256", 32), ("sha384", 48), ("sha512", 64)];
+
 /// Reads one logical line; what is wrong is said without quoting it.
 pub(super) fn parse(line: &str, entries: &mut Vec<Entry>) -> Result<(), What> {
     let line = line.trim();
@@ -144,7 +147,7 @@ impl<'a> Cursor<'a> {
         taken
     }
 
-    /// A word up to an unescaped blank or one of `,:=()`; quotes are kept off, escapes stay as
+    /// A word up to an unescaped blank or one of `,:=()!>`; quotes are kept off, escapes stay as
     /// written.
     fn word(&mut self) -> Result<String, What> {
         self.blanks();
@@ -156,7 +159,7 @@ impl<'a> Cursor<'a> {
             return Ok(word);
         }
         let end = match address(self.rest) {
-            0 => unescaped(self.rest, |c| matches!(c, ' ' | '\t' | ',' | ':' | '=' | '(' | ')')),
+            0 => unescaped(self.rest, |c| " \t,:=()!>".contains(c)),
             length => length,
         };
         if end == 0 {
@@ -181,18 +184,21 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Any number of `!`, of which two undo each other.
+    /// Any number of `!` without a blank between, of which two undo each other.
     fn negation(&mut self) -> &'static str {
-        let mut negated = false;
-        while self.eat('!') {
-            negated = !negated;
-        }
+        self.blanks();
+        let after = self.rest.trim_start_matches('!');
+        let negated = (self.rest.len() - after.len()) % 2 == 1;
+        self.rest = after;
         if negated { "!" } else { "" }
     }
 
     fn aliases(&mut self, kind: &'static str, entries: &mut Vec<Entry>) -> Result<(), What> {
         loop {
             let name = self.word()?;
+            if !is_alias(&name) {
+                return Err("a name of an alias that is not in capitals, or is ALL");
+            }
             if !self.eat('=') {
                 return Err("an alias without =");
             }
@@ -214,21 +220,47 @@ impl<'a> Cursor<'a> {
 
     /// A command with its arguments, blanks made one; digests before it stay with it.
     fn command(&mut self) -> Result<String, What> {
-        let mut command = self.negation().to_owned();
+        let digests = self.digests()?;
+        let negation = self.negation();
         self.blanks();
-        while self.rest.starts_with("sha") && self.rest.get(6..7) == Some(":") {
-            let end = self.rest.find([' ', '\t', ',']).unwrap_or(self.rest.len());
-            command.push_str(self.take(end));
-            command.push(if self.eat(',') { ',' } else { ' ' });
-            self.blanks();
-        }
         let end = unescaped(self.rest, |c| matches!(c, ',' | ':'));
         let words: Vec<&str> = self.take(end).split_ascii_whitespace().collect();
-        if words.is_empty() {
-            return Err("a command is missing");
+        let [name, arguments @ ..] = words.as_slice() else { return Err("a command is missing") };
+        match Name::of(name) {
+            None => return Err("a command is neither a full path nor a known word"),
+            Some(Name::Alone) if !arguments.is_empty() => {
+                return Err("text after a command that takes no arguments");
+            }
+            Some(Name::Alone | Name::WithArguments) => {}
         }
-        command.push_str(&words.join(" "));
-        Ok(command)
+        Ok(format!("{negation}{digests}{}", words.join(" ")))
+    }
+
+    /// `sha256:DIGEST, …` as far as there are some, one form of blanks.
+    fn digests(&mut self) -> Result<String, What> {
+        let mut digests = String::new();
+        loop {
+            self.blanks();
+            let Some((kind, bytes)) = DIGESTS.iter().find(|(kind, _)| self.rest.starts_with(kind))
+            else {
+                return Ok(digests);
+            };
+            self.take(kind.len());
+            if !self.eat(':') {
+                return Err("a digest without its colon");
+            }
+            self.blanks();
+            let end = self.rest.find([' ', '\t', ',']).unwrap_or(self.rest.len());
+            let digest = self.take(end);
+            if !is_digest(digest, *bytes) {
+                return Err("a digest of the wrong length");
+            }
+            let separator = if self.eat(',') { ',' } else { ' ' };
+            digests.push_str(&format!("{kind}:{digest}{separator}"));
+            if separator == ' ' {
+                return Ok(digests);
+            }
+        }
     }
 
     fn defaults(&mut self, entries: &mut Vec<Entry>) -> Result<(), What> {
@@ -306,31 +338,32 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `(runas)`, `OPTION=value` and `TAG:` before a command.
+    /// `(runas)`, then `OPTION=value`, then `TAG:` before a command; sudo takes no other order.
     fn modifiers(&mut self, inherited: &mut Inherited) -> Result<(), What> {
-        loop {
-            if self.eat('(') {
-                inherited.runas = Some(self.runas()?);
-                continue;
-            }
-            self.blanks();
-            let end = self.rest.find(|c: char| !(c.is_ascii_uppercase() || c == '_'));
-            let (word, after) = self.rest.split_at(end.unwrap_or(self.rest.len()));
-            let after = after.trim_start();
-            let base = word.strip_prefix("NO").filter(|base| TAGS.contains(base)).unwrap_or(word);
-            if TAGS.contains(&base) && after.starts_with(':') {
-                self.rest = after;
-                self.eat(':');
-                inherited.tags.insert(base.to_owned(), word.to_owned());
-            } else if OPTIONS.contains(&word) && after.starts_with('=') {
-                self.rest = after;
-                self.eat('=');
-                let value = self.word()?;
-                inherited.tags.insert(word.to_owned(), format!("{word}={value}"));
-            } else {
-                return Ok(());
-            }
+        if self.eat('(') {
+            inherited.runas = Some(self.runas()?);
         }
+        while let Some(option) = self.word_before('=', |word| OPTIONS.contains(&word)) {
+            let value = self.word()?;
+            inherited.tags.insert(option.to_owned(), format!("{option}={value}"));
+        }
+        while let Some(tag) = self.word_before(':', |word| TAGS.contains(&base(word))) {
+            inherited.tags.insert(base(tag).to_owned(), tag.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Takes a word of capitals and the sign after it, if it is one of these.
+    fn word_before(&mut self, sign: char, is_known: fn(&str) -> bool) -> Option<&'a str> {
+        self.blanks();
+        let end = self.rest.find(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+        let (word, after) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+        let after = after.trim_start_matches([' ', '\t']).strip_prefix(sign)?;
+        if !is_known(word) {
+            return None;
+        }
+        self.rest = after;
+        Some(word)
     }
 
     fn runas(&mut self) -> Result<String, What> {
@@ -338,11 +371,10 @@ impl<'a> Cursor<'a> {
         if !matches!(self.peek(), Some(':' | ')')) {
             text.push_str(&canonical(self.list()?));
         }
-        if self.eat(':') {
+        // `(:)` says what `()` does: the invoking user.
+        if self.eat(':') && self.peek() != Some(')') {
             text.push(':');
-            if self.peek() != Some(')') {
-                text.push_str(&canonical(self.list()?));
-            }
+            text.push_str(&canonical(self.list()?));
         }
         text.push(')');
         if self.eat(')') { Ok(text) } else { Err("an open parenthesis") }
@@ -357,6 +389,44 @@ impl<'a> Cursor<'a> {
         self.blanks();
         if self.rest.is_empty() { Ok(()) } else { Err("text after the end of an entry") }
     }
+}
+
+/// What a command may be, and whether arguments may follow.
+enum Name {
+    Alone,
+    WithArguments,
+}
+
+impl Name {
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "ALL" | "list" => Some(Self::Alone),
+            "sudoedit" => Some(Self::WithArguments),
+            _ if word.starts_with('/') && word.ends_with('/') => Some(Self::Alone),
+            _ if word.starts_with('/') || word.starts_with('^') => Some(Self::WithArguments),
+            _ if is_alias(word) => Some(Self::Alone),
+            _ => None,
+        }
+    }
+}
+
+/// A name in capitals that is not `ALL` (sudoers(5), "Aliases").
+fn is_alias(word: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    word != "ALL" && word.starts_with(|c: char| c.is_ascii_uppercase()) && word.chars().all(is_part)
+}
+
+/// In hexadecimal, or in Base64 with or without its padding.
+fn is_digest(digest: &str, bytes: usize) -> bool {
+    let is_hex = digest.len() == 2 * bytes && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bare = digest.trim_end_matches('=');
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    is_hex || (bare.len() == (8 * bytes).div_ceil(6) && bare.bytes().all(is_base64))
+}
+
+/// A tag without the `NO` that undoes it.
+fn base(tag: &str) -> &str {
+    tag.strip_prefix("NO").filter(|base| TAGS.contains(base)).unwrap_or(tag)
 }
 
 /// A list in one form: sorted unless a member is negated.

@@ -31,6 +31,17 @@ extra += one
     check_same(&hocon::FORMAT, "a { b = 1 }", "{\"a\": {\"b\": 1}}");
     check_same(&hocon::FORMAT, "a = 1, b = 2", "b = 2\n\na = 1 // no\n");
     check_differs(&hocon::FORMAT, "a = [1, 2]", "a = [2, 1]");
+    check(
+        &hocon::FORMAT,
+        "include \"b.conf\" # first\na { include required(file(\"c, d.conf\")), x = 1 }\n\
+         include url(\"e\")\nincludes = 2",
+        &[
+            "a/include = [\"required(file(\\\"c, d.conf\\\"))\"]",
+            "a/x = 1",
+            "include = [\"\\\"b.conf\\\"\", \"url(\\\"e\\\")\"]",
+            "includes = 2",
+        ],
+    );
     check(&hocon::FORMAT, "a = \"\"\"x\"y\"\"\"", &["a = \"x\\\"y\""]);
     for (text, error) in [
         ("a {\n", "error: line 2: a brace is not closed"),

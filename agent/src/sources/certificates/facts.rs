@@ -52,7 +52,7 @@ fn unused(items: &RawItems, subject: String) -> String {
 }
 
 /// The certificate at the beginning of `der`; OpenSSL's trusted form has settings behind it.
-pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Malformed> {
+pub(in crate::sources) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Malformed> {
     let malformed = Malformed { line: 0, what: "no certificate" };
     X509Certificate::from_der(der).map(|(_, certificate)| certificate).map_err(|_| malformed)
 }
@@ -66,17 +66,21 @@ pub(super) fn fingerprint(der: &[u8]) -> String {
     format!("SHA256:{}", hexadecimal(digest.as_ref()))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+/// Hexadecimal digits.
+pub(in crate::sources) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A name as people write it: `CN=sbc1.example.org, O=Example`.
-pub(super) fn name(name: &X509Name<'_>) -> String {
+pub(in crate::sources) fn name(name: &X509Name<'_>) -> String {
     let text = name.to_string();
     if text.is_empty() { "(no name)".to_owned() } else { text }
 }
 
-fn facts(certificate: &X509Certificate<'_>) -> Vec<(&'static str, ItemValue)> {
+/// What a certificate says, by the names of its facts.
+pub(in crate::sources) fn facts(
+    certificate: &X509Certificate<'_>,
+) -> Vec<(&'static str, ItemValue)> {
     let text = ItemValue::Text;
     let validity = certificate.validity();
     let mut facts = vec![

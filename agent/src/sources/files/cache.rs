@@ -61,6 +61,7 @@ impl Cache {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 impl Cache {
     /// All that is known, for tests that bend the times.
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Known> {

@@ -4,7 +4,6 @@
 //! [`RawObserved`], which only the redactor opens; of a file that holds a private key nothing is
 //! kept.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use driftline_protocol::ids::PartName;
@@ -13,11 +12,11 @@ use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawObserved, Redactor};
 use driftline_protocol::snapshot::{Content, Reason};
-use rustix::fs::{FileType, Stat};
 
 use super::scope::Scope;
 use crate::content;
 use crate::machine::{Machine, same_file};
+use crate::platform::{self, FileType, Stat};
 use crate::sources::stamp::{self, Print};
 
 /// How often a file that changes while it is read is read.
@@ -84,7 +83,7 @@ impl<'a> Looker<'a> {
     }
 
     pub(super) fn print(&self, named: Named<'_>) -> Print {
-        Print::of_path(self.redactor(), named.path.as_os_str().as_bytes())
+        Print::of_path(self.redactor(), &platform::path_bytes(named.path))
     }
 
     /// Looks at the path, whose attributes were `stat` a moment ago.

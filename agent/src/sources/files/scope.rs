@@ -22,6 +22,14 @@ pub const INCLUDE: &[&str] = &[
     "/usr/local/freeswitch/conf/**",
 ];
 
+/// The same on Windows.
+pub const WINDOWS: &[&str] = &[
+    "/c/Windows/System32/drivers/etc/**",
+    "/c/Windows/System32/GroupPolicy/**",
+    "/c/Program Files/Driftline/**/*.toml",
+    "/c/ProgramData/ssh/**",
+];
+
 /// What is never looked at where the configuration says nothing else: it changes by itself and says
 /// nothing about what is configured.
 pub const EXCLUDE: &[&str] = &[

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,12 +14,12 @@ use driftline_protocol::item::Fingerprint;
 use driftline_protocol::limits;
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Content, Reason};
-use rustix::fs::{FileType, Stat};
 
 use super::cache::{Cache, Known};
 use super::look::{Look, Looked, Looker, Named};
 use crate::formats::written::is_by_stand_in;
 use crate::machine::{Directory, same_file};
+use crate::platform::{self, FileType, Stat};
 use crate::sources::stamp::{Print, is_racy};
 use crate::sources::{Carry, Sink};
 
@@ -259,5 +258,5 @@ impl<'a> Walk<'a> {
 }
 
 fn part_name(path: &Path) -> PartName {
-    PartName::from_bytes(path.as_os_str().as_bytes())
+    PartName::from_bytes(&platform::path_bytes(path))
 }

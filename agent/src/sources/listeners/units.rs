@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::snapshot::Reason;
-use rustix::fs::FileType;
 
 use crate::machine::Machine;
+use crate::platform::FileType;
 
 /// Where the unified hierarchy is: alone, or beside those of version 1. The file tells.
 const ROOTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];

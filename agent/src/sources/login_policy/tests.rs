@@ -158,34 +158,129 @@ const ACCEPTED: &[&str] = &[
     "X11Forwarding yes\nMatch User alice\nX11Forwarding no\nMatch all\nPermitTTY no\n",
 ];
 
-#[test]
+/// The sshd of this machine, with a host key to start from.
+struct Sshd {
+    folder: tempfile::TempDir,
+}
+
 #[allow(clippy::disallowed_types, reason = "a test may ask sshd itself")]
-fn sshd_reads_every_keyword_as_we_do() {
-    let keys = tempfile::tempdir().unwrap();
-    let key = keys.path().join("key");
-    let generated = std::process::Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-        .arg(&key)
-        .status();
-    let sshd = Path::new("/usr/sbin/sshd");
-    // The privilege separation folder is made at boot by the unit; as root we may stand in for it.
-    let ready = std::fs::create_dir_all("/run/sshd").is_ok();
-    if !sshd.exists() || !ready || !generated.is_ok_and(|status| status.success()) {
-        return;
+impl Sshd {
+    /// `None` where there is none, or it may not run.
+    fn find() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let generated = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(folder.path().join("key"))
+            .status();
+        // The privilege separation folder is made at boot by the unit; as root we may stand in.
+        let ready = std::fs::create_dir_all("/run/sshd").is_ok();
+        let generated = generated.is_ok_and(|status| status.success());
+        (Path::new("/usr/sbin/sshd").exists() && ready && generated).then_some(Self { folder })
     }
-    for text in ACCEPTED {
-        let file = keys.path().join("sshd_config");
+
+    /// What `sshd -T` prints of a text, for a connection where `-C` describes one.
+    fn prints(&self, text: &str, connection: Option<&str>) -> String {
+        let file = self.folder.path().join("sshd_config");
         std::fs::write(&file, text).unwrap();
-        let output = std::process::Command::new(sshd)
+        let output = std::process::Command::new("/usr/sbin/sshd")
             .args(["-T", "-f"])
             .arg(&file)
             .arg("-h")
-            .arg(&key)
+            .arg(self.folder.path().join("key"))
+            .args(connection.into_iter().flat_map(|connection| ["-C", connection]))
             .output()
             .unwrap();
         assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
-        agrees(text, &String::from_utf8(output.stdout).unwrap());
+        String::from_utf8(output.stdout).unwrap()
     }
+}
+
+#[test]
+fn sshd_reads_every_keyword_as_we_do() {
+    let Some(sshd) = Sshd::find() else { return };
+    for text in ACCEPTED {
+        agrees(text, &sshd.prints(text, None));
+    }
+}
+
+/// Texts with blocks, each tried for every one of [`CONNECTIONS`].
+const BLOCKS: &[&str] = &[
+    "X11Forwarding yes\nMatch User alice\nX11Forwarding no\nPermitTTY no\n",
+    "Banner /etc/a\nMatch User alice,bob\nBanner /etc/b\nMatch User alice\nBanner /etc/c\n",
+    "Match Address 192.0.2.0/24 User bob\nMaxSessions 3\nMatch Address 192.0.2.0/24\nMaxSessions 4\n",
+    "Match User !alice,*\nPasswordAuthentication no\nMatch all\nPasswordAuthentication yes\n",
+    "Match Host *.example\nAllowTcpForwarding local\nMatch all\nAllowTcpForwarding remote\n",
+    "Match User=alice\nMaxSessions 2\nMaxSessions 9\nMatch user carol\nMaxSessions 5\n",
+];
+
+/// User, host and address.
+const CONNECTIONS: &[[&str; 3]] = &[
+    ["alice", "sbc1.example", "192.0.2.7"],
+    ["bob", "sbc1.example", "192.0.2.7"],
+    ["carol", "pbx.test", "198.51.100.4"],
+];
+
+#[test]
+fn sshd_chooses_the_block_that_we_rank_first() {
+    let Some(sshd) = Sshd::find() else { return };
+    for text in BLOCKS {
+        for connection @ [user, host, address] in CONNECTIONS {
+            let asked = format!("user={user},host={host},addr={address}");
+            let printed = sshd.prints(text, Some(&asked));
+            for (keyword, value) in effective(text, connection) {
+                let line = format!("{keyword} {value}");
+                assert!(printed.lines().any(|theirs| theirs == line), "{line}, {asked} of {text}");
+            }
+        }
+    }
+}
+
+/// What our items give a connection: the first block in rank order that holds decides, then the
+/// global settings.
+fn effective(text: &str, connection: &[&str; 3]) -> BTreeMap<String, String> {
+    let items = policy(&[(FILE, text)]);
+    let mut blocks: Vec<(u32, String)> = items
+        .iter()
+        .filter_map(|(key, item)| Some((item.rank?, key.segments().next()?)))
+        .filter(|(_, block)| holds(block, connection))
+        .collect();
+    blocks.sort();
+    let mut settings = BTreeMap::new();
+    for block in blocks.into_iter().map(|(_, block)| block).chain(["global".into()]) {
+        for (key, item) in &items {
+            let segments: Vec<String> = key.segments().collect();
+            if let [of, keyword] = segments.as_slice()
+                && *of == block
+            {
+                settings.entry(keyword.clone()).or_insert_with(|| shown(&item.value));
+            }
+        }
+    }
+    settings
+}
+
+/// Whether the criteria in a block's name hold; as much of ssh_config(5)'s PATTERNS as [`BLOCKS`]
+/// need.
+fn holds(block: &str, [user, host, address]: &[&str; 3]) -> bool {
+    let criteria = block.split(" #").next().unwrap_or_default().trim_start_matches("match ");
+    let words: Vec<&str> = criteria.split(' ').collect();
+    words.chunks(2).all(|criterion| match criterion {
+        ["user", patterns] => matches(patterns, user),
+        ["host", patterns] => matches(patterns, host),
+        ["address", "192.0.2.0/24"] => address.starts_with("192.0.2."),
+        ["all"] => true,
+        other => panic!("a criterion that this test does not know: {other:?}"),
+    })
+}
+
+fn matches(patterns: &str, name: &str) -> bool {
+    let one = |pattern: &str| match pattern.strip_prefix('*') {
+        Some(end) => name.ends_with(end),
+        None => name == pattern,
+    };
+    let (not, these): (Vec<&str>, Vec<&str>) =
+        patterns.split(',').partition(|pattern| pattern.starts_with('!'));
+    !not.iter().any(|pattern| one(pattern.trim_start_matches('!'))) && these.into_iter().any(one)
 }
 
 /// Compares what we say of the global settings with what `sshd -T` printed.

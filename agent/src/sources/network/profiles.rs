@@ -4,7 +4,6 @@
 //! NetworkManager writes by itself (when a profile was last used) is left out.
 
 use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use driftline_protocol::ids::PartName;
@@ -15,6 +14,7 @@ use driftline_protocol::snapshot::Reading;
 
 use crate::formats::{FormatError, Malformed, ini};
 use crate::machine::Machine;
+use crate::platform;
 use crate::sources::look::{Look, Memory};
 use crate::sources::{Carry, Sink};
 
@@ -49,11 +49,11 @@ pub(super) fn read(
     };
     let mut named = BTreeSet::new();
     for entry in entries {
-        if entry.name.as_bytes().starts_with(b".") {
+        if entry.name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
         let path = Path::new(DIRECTORY).join(&entry.name);
-        let name = PartName::from_bytes(path.as_os_str().as_bytes());
+        let name = PartName::from_bytes(&platform::path_bytes(&path));
         named.insert(name.clone());
         if memory.carry(&name, machine, sink) == Carry::Carried {
             continue;

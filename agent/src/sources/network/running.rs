@@ -7,7 +7,6 @@
 //! the kernel make is theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use driftline_protocol::item::ItemValue;
@@ -130,7 +129,7 @@ fn belongs(machine: &Machine, name: &str, depth: usize) -> Result<bool, Reason> 
         return Ok(false);
     }
     for entry in machine.entries(&place)?.unwrap_or_default() {
-        let below = entry.name.as_bytes().strip_prefix(b"lower_");
+        let below = entry.name.as_encoded_bytes().strip_prefix(b"lower_");
         if let Some(Ok(below)) = below.map(std::str::from_utf8)
             && belongs(machine, below, depth + 1)?
         {

@@ -6,9 +6,8 @@
 
 use std::path::Path;
 
-use rustix::fs::{Stat, major, minor};
-
 use crate::machine::Machine;
+use crate::platform::{Stat, major, minor};
 
 const TABLE: &str = "/proc/locks";
 
@@ -54,6 +53,7 @@ fn lists(table: &str, stat: &Stat) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

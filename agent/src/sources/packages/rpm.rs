@@ -7,7 +7,6 @@
 //! there is one; several versions of one package, as kernels have, are a set.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use driftline_protocol::item::ItemValue;
@@ -15,6 +14,7 @@ use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Reason;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::platform::opened_path;
 use crate::sources::look::Look;
 use crate::sources::table::{Trouble, say};
 
@@ -54,7 +54,7 @@ pub(super) fn installed(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble
                 return Err(Trouble::Unread(Reason::Changing));
             }
             // By its descriptor, so that the file that is read is the one that was looked at.
-            let place = format!("file:/proc/self/fd/{}?immutable=1", file.as_raw_fd());
+            let place = format!("file:{}?immutable=1", opened_path(&file).display());
             return packages(&place).map(Some);
         }
         for other in OTHERS {

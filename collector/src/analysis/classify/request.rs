@@ -205,6 +205,7 @@ fn of_one(
         request.approval == Approval::Approved || mutant::active(Mutant::EveryRequestIsApproved);
     let level = match request.scope.fit(subject) {
         Fit::Covers(level) => level,
+        _ if mutant::active(Mutant::RequestsCoverEverything) => Level::Place,
         // One that names nothing was refused at the door; it covers nothing.
         Fit::Everything | Fit::Elsewhere => return None,
         Fit::Beside => {
@@ -239,7 +240,9 @@ fn rank(class: ChangeClass) -> u8 {
         | ChangeClass::Unauthorised
         | ChangeClass::Excepted
         | ChangeClass::Reverted
-        | ChangeClass::Flapping => 4,
+        | ChangeClass::Flapping
+        | ChangeClass::Volatile
+        | ChangeClass::Routine => 4,
     }
 }
 
@@ -261,7 +264,9 @@ fn says(request: &ChangeRequest, class: ChangeClass, level: Option<Level>) -> St
         | ChangeClass::Unauthorised
         | ChangeClass::Excepted
         | ChangeClass::Reverted
-        | ChangeClass::Flapping => {
+        | ChangeClass::Flapping
+        | ChangeClass::Volatile
+        | ChangeClass::Routine => {
             format!("{approval} request {name}, {span}, names its {on}")
         }
     }

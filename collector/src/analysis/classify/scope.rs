@@ -99,10 +99,17 @@ pub enum Fit {
 }
 
 impl IntentScope {
-    /// How `subject` stands to this scope.
-    pub fn fit(&self, subject: &Subject<'_>) -> Fit {
-        let Place { site, service, groups, .. } = subject.place;
-        let host = named(&self.hosts, [subject.host.as_str()]);
+    /// Whether any change of `host` may be meant, or stand beside what is: decides once for a host
+    /// what every one of its changes would be asked.
+    pub fn may_concern(&self, host: &HostId, place: &Place) -> bool {
+        let levels = self.levels(host, place);
+        let said = levels.iter().filter_map(|(_, said)| *said);
+        said.clone().count() == 0 || said.into_iter().any(|said| said)
+    }
+
+    fn levels(&self, host: &HostId, place: &Place) -> [(Level, Option<bool>); 3] {
+        let Place { site, service, groups, .. } = place;
+        let host = named(&self.hosts, [host.as_str()]);
         let service = named(&self.services, [service.as_str()]);
         let site = named(&self.sites, [site.as_str()]);
         let group = named(&self.groups, groups.iter().map(String::as_str));
@@ -110,7 +117,12 @@ impl IntentScope {
             (None, None) => None,
             (site, group) => Some(site == Some(true) || group == Some(true)),
         };
-        let levels = [(Level::Host, host), (Level::Service, service), (Level::Place, place)];
+        [(Level::Host, host), (Level::Service, service), (Level::Place, place)]
+    }
+
+    /// How `subject` stands to this scope.
+    pub fn fit(&self, subject: &Subject<'_>) -> Fit {
+        let levels = self.levels(subject.host, subject.place);
         let strongest = levels.into_iter().find_map(|(level, said)| Some((level, said?)));
         match (strongest, self.item(subject)) {
             (None, None) => Fit::Everything,

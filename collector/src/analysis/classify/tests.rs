@@ -100,7 +100,15 @@ fn request(id: &str, fields: &[(&str, &str)]) -> ChangeRequest {
 }
 
 fn intent(requests: &[ChangeRequest]) -> Intent<'_> {
-    Intent { requests, windows: &[], blackouts: &[], exceptions: &[], spans: SPANS, told: true }
+    Intent {
+        requests,
+        windows: &[],
+        blackouts: &[],
+        exceptions: &[],
+        ignores: &[],
+        spans: SPANS,
+        told: true,
+    }
 }
 
 fn class_of(moment: &str, requests: &[ChangeRequest]) -> (ChangeClass, String, Option<Level>) {
@@ -355,7 +363,7 @@ fn dpkg_explains_upgrades_and_the_files_of_packages() {
     let conffile = ItemKey::of(["openssh-server:amd64", "conffile", "/etc/ssh/sshd_config"]);
     let flag = ItemValue::Flag(true);
     dpkg.owned_by([(&conffile, &flag)].into_iter());
-    let explained = |source: &str, part: &str, key: ItemKey, minutes: i64| {
+    let mut explained = |source: &str, part: &str, key: ItemKey, minutes: i64| {
         let world = World {
             source: source.parse().unwrap(),
             part: part.parse().unwrap(),
@@ -469,4 +477,55 @@ fn a_scope_says_a_few_of_its_names_and_how_many_more() {
     let words = scope.words();
     assert!(words.contains("host-0, host-1, host-2 and 497 more"), "{words}");
     assert!(words.ends_with("codec"), "{words}");
+}
+
+#[test]
+fn a_list_says_what_asks_for_nobody_and_of_which_changes() {
+    let world = World::new("2026-11-28T22:00:00Z");
+    let entry = |noise, kinds: &[ChangeKind]| Ignore {
+        name: "list".into(),
+        noise,
+        reason: "because".into(),
+        scope: IntentScope { parts: vec!["*".into()], ..IntentScope::default() },
+        kinds: kinds.to_vec(),
+        shipped: false,
+    };
+    let check = |list: &[Ignore], blackouts: &[Window], expect: ChangeClass| {
+        let intent = Intent { ignores: list, blackouts, ..intent(&[]) };
+        let decision = classify(&world.subject(), (&intent, &Past::default()), None);
+        assert_eq!(decision.class, Some(expect), "{list:?}");
+    };
+    let (_, closed) = windows(
+        "[[blackout]]\nname = 'freeze'\nfrom = '2026-11-28T21:00'\nuntil = '2026-11-29T00:00'\n",
+    );
+    let volatile = [entry(Noise::Volatile, &[])];
+    let routine = [entry(Noise::Routine, &[])];
+    check(&volatile, &[], ChangeClass::Volatile);
+    check(&volatile, &closed, ChangeClass::Volatile);
+    check(&routine, &[], ChangeClass::Routine);
+    check(&routine, &closed, ChangeClass::Unauthorised);
+    check(&[entry(Noise::Volatile, &[ChangeKind::Added])], &[], ChangeClass::Unauthorised);
+    let kinds = [ChangeKind::Added, world.subject().kind];
+    check(&[entry(Noise::Routine, &kinds)], &[], ChangeClass::Routine);
+}
+
+#[test]
+fn what_a_scope_says_of_a_host_it_says_of_each_of_its_changes() {
+    let world = World::new("2026-11-28T22:00:00Z");
+    let subject = world.subject();
+    let names = |mine: &str| [vec![], vec![mine.to_owned()], vec!["another".to_owned()]];
+    let place = subject.place;
+    for hosts in names(subject.host.as_str()) {
+        for services in names(&place.service) {
+            for sites in names(&place.site) {
+                for parts in names("*") {
+                    let (hosts, services, sites) = (hosts.clone(), services.clone(), sites.clone());
+                    let scope =
+                        IntentScope { hosts, services, sites, parts, ..IntentScope::default() };
+                    let concerned = scope.may_concern(subject.host, place);
+                    assert!(concerned || scope.fit(&subject) == Fit::Elsewhere, "{scope:?}");
+                }
+            }
+        }
+    }
 }

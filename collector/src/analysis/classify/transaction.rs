@@ -6,8 +6,10 @@
 //! not explained by themselves; the files that came or went with them are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::scope::Subject;
@@ -34,7 +36,13 @@ pub struct Explained {
 /// What dpkg did to one host.
 #[derive(Clone, Debug, Default)]
 pub struct Transactions {
+    /// By time; see [`Self::add`].
     steps: Vec<Step>,
+    /// Where the steps of a package stand.
+    of_package: BTreeMap<String, Vec<usize>>,
+    /// What was said of the stretch of steps that was asked for last: the changes of one
+    /// transaction come one after the other, and each would have the same said again.
+    said: Option<(Range<usize>, Vec<String>)>,
     /// Which package has a configuration file, now or before it was removed.
     owners: BTreeMap<String, String>,
 }
@@ -43,13 +51,12 @@ pub struct Transactions {
 struct Step {
     number: i64,
     at: Timestamp,
-    package: String,
     what: String,
     upgrade: bool,
 }
 
 impl Transactions {
-    /// Takes one change of the source `packages`.
+    /// Takes one change of the source `packages`, in the order of their times.
     pub fn add(
         &mut self,
         (number, at, kind): (i64, Timestamp, ChangeKind),
@@ -70,7 +77,8 @@ impl Transactions {
                     (None, None) => package.clone(),
                 };
                 let upgrade = kind == ChangeKind::Modified;
-                self.steps.push(Step { number, at, package, what, upgrade });
+                self.of_package.entry(package).or_default().push(self.steps.len());
+                self.steps.push(Step { number, at, what, upgrade });
             }
             _ => {}
         }
@@ -99,12 +107,18 @@ impl Transactions {
     }
 
     /// The transaction that brought `subject`, if one did.
-    pub fn explain(&self, subject: &Subject<'_>) -> Option<Explained> {
-        let together = || {
-            let near = |step: &&Step| step.at.duration_since(subject.at).abs() <= TOGETHER;
-            self.steps.iter().filter(near)
+    pub fn explain(&mut self, subject: &Subject<'_>) -> Option<Explained> {
+        if mutant::active(Mutant::PackagesExplainNothing) {
+            return None;
+        }
+        let before = |step: &Step| subject.at.duration_since(step.at) > TOGETHER;
+        let not_after = |step: &Step| step.at.duration_since(subject.at) <= TOGETHER;
+        let together = self.steps.partition_point(before)..self.steps.partition_point(not_after);
+        let of_package = |package: &str| {
+            let places = self.of_package.get(package)?;
+            let first = places.get(places.partition_point(|place| *place < together.start))?;
+            together.contains(first).then(|| self.steps.get(*first))?
         };
-        let of_package = |package: &str| together().find(|step| step.package == package);
         let step = if subject.source.as_str() == PACKAGES {
             let (package, field, _) = subject.key.and_then(split)?;
             let decided = field == "hold";
@@ -112,12 +126,18 @@ impl Transactions {
         } else {
             of_package(self.owners.get(subject.part.as_str())?)?
         };
-        let first = together().map(|other| other.number).min().unwrap_or(step.number);
-        let same: BTreeSet<&str> = together().map(|other| other.what.as_str()).collect();
-        let others = same.into_iter().filter(|what| *what != step.what);
-        let mut said: Vec<&str> = std::iter::once(step.what.as_str()).chain(others).collect();
-        let more = said.len().saturating_sub(NAMED);
-        said.truncate(NAMED);
+        let step = step.clone();
+        let steps = self.steps.get(together.clone()).unwrap_or_default();
+        let first = steps.iter().map(|other| other.number).min().unwrap_or(step.number);
+        let known = self.said.take().filter(|(stretch, _)| *stretch == together);
+        let (_, same) = self.said.insert(known.unwrap_or_else(|| {
+            let same: BTreeSet<&str> = steps.iter().map(|other| other.what.as_str()).collect();
+            (together, same.into_iter().map(str::to_owned).collect())
+        }));
+        let others = same.iter().map(String::as_str).filter(|what| *what != step.what);
+        let said: Vec<&str> =
+            std::iter::once(step.what.as_str()).chain(others.take(NAMED - 1)).collect();
+        let more = same.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let at = step.at.strftime("%Y-%m-%d %H:%M UTC");
         Some(Explained {

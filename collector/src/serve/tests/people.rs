@@ -52,11 +52,30 @@ async fn a_drift_from_an_approved_state_is_told_everywhere_alike() {
     assert_eq!(findings["findings"].as_array().unwrap().len(), 1);
     let number = &findings["findings"][0]["number"];
     let one: Value = json_of(&world, &format!("/api/v1/findings/{number}")).await;
-    assert_eq!(one, findings["findings"][0]);
-    let (_, text) = world.get("/metrics").await;
-    let open = text.lines().filter(|line| line.starts_with("driftline_drift_open{host=\"sbc-1\""));
-    let open: f64 = open.map(|l| l.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum();
-    assert_eq!(open, 1.0);
+    assert_eq!((&one["number"], &one["host"]), (number, &findings["findings"][0]["host"]));
+    // It counts once its change was judged, and has a class of its own until then.
+    let open = "driftline_drift_open{host=\"sbc-1\",domain=\"config\",severity=\"info\"} 1";
+    world.until("/metrics", open).await;
+    world.until("/metrics", "driftline_drift_by_class{domain=\"config\",class=\"none\"} 1").await;
+    let acts = format!("{}/api/v1/findings/{number}/acts", world.url);
+    let act = |body: Value| {
+        let request = world.client.post(&acts).header("content-type", "application/json");
+        request.body(body.to_string()).send()
+    };
+    for wrong in [json!({ "act": "assign" }), json!({ "act": "accept", "text": "x" })] {
+        assert_eq!(act(wrong).await.unwrap().status(), StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(act(json!({ "act": "acknowledge" })).await.unwrap().status(), StatusCode::OK);
+    let assign = json!({ "act": "assign", "text": "ada" });
+    assert_eq!(act(assign).await.unwrap().status(), StatusCode::OK);
+    let log: Value = json_of(&world, &format!("/api/v1/findings/{number}/acts")).await;
+    assert_eq!(log["acts"][0]["text"], "ada");
+    assert_eq!(log["acts"].as_array().unwrap().len(), 2, "{log}");
+    let one: Value = json_of(&world, &format!("/api/v1/findings/{number}")).await;
+    assert_eq!((&one["assigned_to"], &one["owner"]), (&json!("ada"), &json!("")));
+    assert_eq!(one["acknowledged_by"], log["acts"][1]["who"]);
+    let (_, page) = world.get("/findings").await;
+    assert!(page.contains("ada (seen by "), "{page}");
     let snapshot: Value = json_of(&world, "/api/v1/hosts/sbc-1/snapshot").await;
     assert!(snapshot.to_string().contains("opus"), "{snapshot}");
 }

@@ -8,7 +8,7 @@ use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use super::Memory;
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
-use crate::store::{ReadFindings, StoreError};
+use crate::store::{ActRecord, ReadActs, ReadFindings, StoreError};
 
 impl ReadFindings for Memory {
     fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError> {
@@ -17,6 +17,7 @@ impl ReadFindings for Memory {
             filter.host.as_ref().is_none_or(|host| *host == f.finding.id.host)
                 && filter.kind.is_none_or(|kind| kind == f.finding.id.kind)
                 && (!filter.open_only || f.finding.status == Status::Open)
+                && (filter.classes.is_empty() || filter.classes.contains(&f.class()))
                 && filter.number.is_none_or(|number| number == f.number)
                 && filter.after.is_none_or(|after| f.place() < after)
         };
@@ -35,14 +36,16 @@ impl ReadFindings for Memory {
         for record in self.read().findings.values() {
             let Finding { id, domain, severity, status, .. } = &record.finding;
             if *status == Status::Open {
-                *counts.entry((id.host.clone(), id.kind, *domain, *severity)).or_default() += 1;
+                let key = (id.host.clone(), id.kind, *domain, *severity, record.class());
+                *counts.entry(key).or_default() += 1;
             }
         }
-        let count = |((host, kind, domain, severity), count)| OpenCount {
+        let count = |((host, kind, domain, severity, class), count)| OpenCount {
             host,
             kind,
             domain,
             severity,
+            class,
             count,
         };
         Ok(counts.into_iter().map(count).collect())
@@ -71,5 +74,13 @@ impl ReadFindings for Memory {
 
     fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
         Ok(self.read().tokens.values().cloned().collect())
+    }
+}
+
+impl ReadActs for Memory {
+    fn acts(&self, finding: i64, limit: u32) -> Result<Vec<ActRecord>, StoreError> {
+        let state = self.read();
+        let of_finding = state.acts.iter().rev().filter(|act| act.finding == finding);
+        Ok(of_finding.take(effective_limit(limit) as usize).cloned().collect())
     }
 }

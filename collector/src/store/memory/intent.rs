@@ -7,14 +7,17 @@ use jiff::Timestamp;
 
 use super::{Memory, State, take};
 use crate::analysis::classify::request::ChangeRequest;
+use crate::analysis::finding::{FindingId, FindingKind, Status};
 use crate::store::intent_records::*;
-use crate::store::{ChangeId, ChangeRecord, StoreError, effective_limit};
+use crate::store::{ChangeId, ChangeRecord, FindingRecord, StoreError, effective_limit};
 
 /// What is known of intent.
 #[derive(Debug, Default)]
 pub(super) struct Intent {
     requests: BTreeMap<i64, Kept>,
     pub(super) unjudged: BTreeSet<ChangeId>,
+    /// Open drift that is to be weighed.
+    pub(super) to_weigh: BTreeSet<FindingId>,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,30 @@ impl State {
             *self.totals.classes.entry((record.domain, class)).or_default() += 1;
         }
         record.classified = Some(judgement.classified.clone());
+        let change = &record.change;
+        let concerns = |id: &FindingId| {
+            id.host == record.host
+                && id.source == record.source
+                && id.part == change.part
+                && (id.key.is_none() || change.key.is_none() || id.key == change.key)
+        };
+        let open = self.findings.values().map(|known| &known.finding);
+        let open = open.filter(|f| f.status == Status::Open && f.id.kind == FindingKind::Drift);
+        let concerned = open.map(|finding| &finding.id).filter(|id| concerns(id)).cloned();
+        self.intent.to_weigh.extend(concerned);
+    }
+
+    pub(super) fn weigh(&mut self, weighing: &Weighing) {
+        let Some(record) = self.findings.get_mut(&weighing.finding) else { return };
+        let same = record.finding.first_seen == weighing.opened;
+        let drift = record.finding.id.kind == FindingKind::Drift;
+        if record.finding.status != Status::Open || !same || !drift {
+            return;
+        }
+        self.intent.to_weigh.remove(&weighing.finding);
+        if let Some(meant) = &weighing.meant {
+            record.meant = Some(meant.clone());
+        }
     }
 }
 
@@ -93,6 +120,12 @@ impl ReadIntent for Memory {
         Ok(found)
     }
 
+    fn count_requests(&self, source: &str) -> Result<u64, StoreError> {
+        let state = self.read();
+        let of_source = state.intent.requests.values();
+        Ok(of_source.filter(|kept| kept.record.request.source == source).count() as u64)
+    }
+
     fn to_reconsider(&self, limit: u32) -> Result<Vec<Reconsider>, StoreError> {
         let state = self.read();
         let reconsider = |kept: &Kept| {
@@ -106,5 +139,19 @@ impl ReadIntent for Memory {
         let state = self.read();
         let ids = state.intent.unjudged.iter().take(limit as usize);
         Ok(ids.filter_map(|id| state.changes.get(id).cloned()).collect())
+    }
+
+    fn to_weigh(&self, now: Timestamp, limit: u32) -> Result<Vec<FindingRecord>, StoreError> {
+        let state = self.read();
+        let is_due = |record: &&FindingRecord| {
+            let settles = record.meant.as_ref().and_then(|meant| meant.settles_at);
+            let open = record.finding.status == Status::Open;
+            let flagged = state.intent.to_weigh.contains(&record.finding.id);
+            open && (flagged || settles.is_some_and(|at| at <= now))
+        };
+        let mut due: Vec<FindingRecord> = state.findings.values().filter(is_due).cloned().collect();
+        due.sort_by_key(|record| record.number);
+        due.truncate(limit as usize);
+        Ok(due)
     }
 }

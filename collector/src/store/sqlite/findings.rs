@@ -7,14 +7,15 @@ use driftline_protocol::manifest::Manifest;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Reader;
-use super::codec::{At, Json, at, bits, name, word};
+use super::codec::{At, Json, at, bits, json, name, word};
 use super::names::{self, FIND_HOST, FIND_PART, FIND_SOURCE};
 use super::write::keyed;
+use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::FindingId;
 use crate::store::records::*;
-use crate::store::{ReadFindings, StoreError};
+use crate::store::{ActRecord, ReadActs, ReadFindings, StoreError};
 
-const FINDING: &str = "SELECT f.number, f.body, f.openings FROM finding f";
+pub(super) const FINDING: &str = "SELECT f.number, f.body, f.openings, f.because FROM finding f";
 
 impl ReadFindings for Reader {
     fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError> {
@@ -31,6 +32,10 @@ impl ReadFindings for Reader {
             terms.extend(filter.number.map(|_| "f.number = ?3"));
             terms.extend(filter.open_only.then_some("f.is_open = 1"));
             terms.extend(filter.after.map(|_| "(f.first_seen, f.number) < (?5, ?6)"));
+            let classes = filter.classes.iter().map(|class| format!("'{}'", class.as_str()));
+            let classes = classes.collect::<Vec<_>>().join(", ");
+            let classes = (!classes.is_empty()).then(|| format!("f.class IN ({classes})"));
+            terms.extend(classes.as_deref());
             let mut find = db.prepare_cached(&format!(
                 "{FINDING} WHERE {} ORDER BY f.first_seen DESC, f.number DESC LIMIT ?4",
                 terms.join(" AND ")
@@ -61,14 +66,15 @@ impl ReadFindings for Reader {
     fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError> {
         self.pool.read("open findings", |db| {
             let mut find = db.prepare_cached(
-                "SELECT h.name, f.kind, f.domain, f.severity, count(*)
+                "SELECT h.name, f.kind, f.domain, f.severity, f.class, count(*)
                  FROM finding f INDEXED BY finding_open JOIN host_name h ON h.id = f.host
-                 WHERE f.is_open = 1 GROUP BY f.host, f.kind, f.domain, f.severity",
+                 WHERE f.is_open = 1 GROUP BY f.host, f.kind, f.domain, f.severity, f.class",
             )?;
             let count = |row: &Row<'_>| {
                 let (host, kind) = (name(row, 0)?, word(row, 1)?);
                 let (domain, severity) = (word(row, 2)?, word(row, 3)?);
-                Ok(OpenCount { host, kind, domain, severity, count: bits(row, 4)? })
+                let class = class(&row.get::<_, String>(4)?);
+                Ok(OpenCount { host, kind, domain, severity, class, count: bits(row, 5)? })
             };
             find.query_map([], count)?.collect()
         })
@@ -135,6 +141,32 @@ impl ReadFindings for Reader {
     }
 }
 
+impl ReadActs for Reader {
+    fn acts(&self, finding: i64, limit: u32) -> Result<Vec<ActRecord>, StoreError> {
+        self.pool.read("the log of a finding", |db| {
+            let mut find = db.prepare_cached(
+                "SELECT finding, at, who, act, text FROM finding_act WHERE finding = ?1
+                 ORDER BY id DESC LIMIT ?2",
+            )?;
+            let act = |row: &Row<'_>| {
+                Ok(ActRecord {
+                    finding: row.get(0)?,
+                    at: at(row, 1)?,
+                    who: row.get(2)?,
+                    act: word(row, 3)?,
+                    text: row.get(4)?,
+                })
+            };
+            find.query_map(params![finding, effective_limit(limit)], act)?.collect()
+        })
+    }
+}
+
+/// The class of a word; what no program of this schema wrote was not judged.
+fn class(word: &str) -> FindingClass {
+    FindingClass::all().find(|class| class.as_str() == word).unwrap_or(FindingClass::Unjudged)
+}
+
 fn approved_sections(
     db: &Connection,
     host: i64,
@@ -157,9 +189,10 @@ fn approved_sections(
     Ok(sections)
 }
 
-fn finding_record(row: &Row<'_>) -> rusqlite::Result<FindingRecord> {
+pub(super) fn finding_record(row: &Row<'_>) -> rusqlite::Result<FindingRecord> {
     let finding: Json<_> = row.get(1)?;
-    Ok(FindingRecord { number: row.get(0)?, finding: finding.0, openings: row.get(2)? })
+    let (number, openings) = (row.get(0)?, row.get(2)?);
+    Ok(FindingRecord { number, finding: finding.0, openings, meant: json(row, 3)? })
 }
 
 fn token_record(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {

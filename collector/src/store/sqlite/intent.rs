@@ -4,13 +4,15 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Reader;
-use super::codec::{At, Bits, Json, at};
+use super::codec::{At, Bits, Json, at, bits};
+use super::findings::{FINDING, finding_record};
 use super::history::{CHANGE, change_record};
-use super::write::Batch;
+use super::write::{Batch, keyed};
 use crate::analysis::classify::ChangeClass;
 use crate::analysis::classify::request::ChangeRequest;
+use crate::analysis::classify::weigh::FindingClass;
 use crate::store::intent_records::*;
-use crate::store::{ChangeRecord, StoreError, effective_limit};
+use crate::store::{ChangeRecord, FindingRecord, StoreError, effective_limit};
 
 /// Keeps one request in the place of what had its name, unless it says nothing new.
 pub(super) fn keep_request(batch: &Batch<'_>, request: &ChangeRequest) -> rusqlite::Result<()> {
@@ -60,15 +62,50 @@ pub(super) fn reconsidered(
 pub(super) fn judge(batch: &mut Batch<'_>, judgement: &Judgement) -> rusqlite::Result<()> {
     let Judgement { change, classified } = judgement;
     let mut keep = batch.db.prepare_cached(
-        "UPDATE change SET class = ?2, because = ?3 WHERE id = ?1 RETURNING domain",
+        "UPDATE change SET class = ?2, because = ?3 WHERE id = ?1
+         RETURNING domain, host, source, part, item_key",
     )?;
     let class = classified.decision.class;
     let word = class.map_or("", ChangeClass::as_str);
-    let domain: Option<String> =
-        keep.query_row(params![change.0, word, Json(classified)], |row| row.get(0)).optional()?;
-    if let Some(domain) = domain.filter(|_| class.is_some()) {
+    let known = keep.query_row(params![change.0, word, Json(classified)], |row| {
+        let item: (i64, i64, i64, Option<String>) =
+            (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+        Ok((row.get::<_, String>(0)?, item))
+    });
+    let Some((domain, (host, source, part, key))) = known.optional()? else { return Ok(()) };
+    let mut mark = batch.db.prepare_cached(
+        "UPDATE finding SET to_weigh = 1
+         WHERE host = ?1 AND source = ?2 AND part = ?3 AND kind = 'drift' AND is_open = 1
+             AND (?4 IS NULL OR item_key IN (?4, ''))",
+    )?;
+    mark.execute(params![host, source, part, key])?;
+    if class.is_some() {
         batch.count(&format!("classes/{domain}/{word}"), 1);
     }
+    Ok(())
+}
+
+/// Keeps what a drift was found to be made of, if it is still open as it was then.
+pub(super) fn weigh(batch: &mut Batch<'_>, weighing: &Weighing) -> rusqlite::Result<()> {
+    let Weighing { finding, opened, meant } = weighing;
+    let mut keep = batch.db.prepare_cached(
+        "UPDATE finding SET to_weigh = 0, class = coalesce(?7, class),
+             because = coalesce(?8, because), settles_at = iif(?7 IS NULL, settles_at, ?9)
+         WHERE host = ?1 AND source = ?2 AND part = ?3 AND item_key = ?4 AND kind = ?5
+             AND kind = 'drift' AND is_open = 1 AND first_seen = ?6",
+    )?;
+    let class = meant.as_ref().map(|meant| FindingClass::of(Some(meant)).as_str());
+    keep.execute(params![
+        batch.names.hosts.number(batch.db, finding.host.as_str())?,
+        batch.names.sources.number(batch.db, finding.source.as_str())?,
+        batch.names.parts.number(batch.db, finding.part.as_str())?,
+        keyed(finding),
+        finding.kind.as_str(),
+        At(*opened),
+        class,
+        meant.as_ref().map(Json),
+        meant.as_ref().and_then(|meant| meant.settles_at).map(At),
+    ])?;
     Ok(())
 }
 
@@ -115,6 +152,13 @@ impl ReadIntent for Reader {
         })
     }
 
+    fn count_requests(&self, source: &str) -> Result<u64, StoreError> {
+        self.pool.read("the number of change requests", |db| {
+            let count = "SELECT count(*) FROM change_request WHERE source = ?1";
+            db.prepare_cached(count)?.query_row([source], |row| bits(row, 0))
+        })
+    }
+
     fn to_reconsider(&self, limit: u32) -> Result<Vec<Reconsider>, StoreError> {
         self.pool.read("change requests that are new", |db| {
             let mut find = db.prepare_cached(
@@ -134,6 +178,19 @@ impl ReadIntent for Reader {
                 "{CHANGE} WHERE c.class IS NULL ORDER BY c.id LIMIT ?1"
             ))?;
             find.query_map([limit], change_record)?.collect()
+        })
+    }
+
+    fn to_weigh(&self, now: Timestamp, limit: u32) -> Result<Vec<FindingRecord>, StoreError> {
+        self.pool.read("drift to be weighed", |db| {
+            let mut find = db.prepare_cached(&format!(
+                "{FINDING} WHERE f.number IN (
+                     SELECT number FROM finding WHERE to_weigh = 1
+                     UNION SELECT number FROM finding
+                     WHERE settles_at IS NOT NULL AND settles_at <= ?1 AND is_open = 1)
+                 ORDER BY f.number LIMIT ?2"
+            ))?;
+            find.query_map(params![At(now), limit], finding_record)?.collect()
         })
     }
 }

@@ -34,6 +34,7 @@ use crate::analysis::cases::{Candidate, Exposure};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
 use crate::analysis::classify::scope::{IntentScope, Level};
+use crate::analysis::classify::weigh::{FindingClass, Meant};
 use crate::analysis::classify::{ChangeClass, Classified, Decision, RuleKind};
 use crate::analysis::correlate::Tier;
 use crate::analysis::exceptions::{Ended, Exception, ExceptionScope};

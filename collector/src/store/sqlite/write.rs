@@ -14,7 +14,7 @@ use super::names::Names;
 use super::{Writer, cases, exceptions, expire, intent, suspects};
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
-use crate::store::{Append, NewPart, StoreError};
+use crate::store::{ActRecord, Append, NewPart, StoreError};
 
 impl Append for Writer {
     fn write(
@@ -276,6 +276,8 @@ impl Batch<'_> {
                 all.iter().try_for_each(|one| intent::reconsidered(self, *one))
             }
             Step::Judged(all) => all.iter().try_for_each(|one| intent::judge(self, one)),
+            Step::Act(act) => self.note_act(act),
+            Step::Weighed(all) => all.iter().try_for_each(|one| intent::weigh(self, one)),
         }
     }
 
@@ -342,11 +344,18 @@ impl Batch<'_> {
         let id = &finding.id;
         let mut note = self.db.prepare_cached(
             "INSERT INTO finding (host, source, part, item_key, kind, is_open, first_seen, openings,
-                 body, domain, severity)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?8, ?9, ?10)
+                 body, domain, severity, class, to_weigh)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?8, ?9, ?10,
+                 iif(?5 = 'drift', 'unjudged', 'none'), ?6 AND ?5 = 'drift')
              ON CONFLICT (host, source, part, item_key, kind) DO UPDATE SET
                  openings = openings + (?6 > is_open), is_open = ?6, first_seen = ?7, body = ?8,
-                 domain = ?9, severity = ?10",
+                 domain = ?9, severity = ?10,
+                 class = iif(?6 AND ?5 = 'drift' AND (is_open = 0 OR first_seen <> ?7), 'unjudged',
+                     class),
+                 because = iif(?6 AND (is_open = 0 OR first_seen <> ?7), NULL, because),
+                 settles_at = iif(?6 AND is_open AND first_seen = ?7, settles_at, NULL),
+                 to_weigh = ?6 AND ?5 = 'drift'
+                     AND (to_weigh OR is_open = 0 OR first_seen <> ?7)",
         )?;
         note.execute(params![
             self.names.hosts.number(self.db, id.host.as_str())?,
@@ -406,6 +415,15 @@ impl Batch<'_> {
         )?;
         let (created, expires) = (At(token.created_at), At(token.expires_at));
         replace.execute(params![token.name, Word(token.scope), token.hash, created, expires])?;
+        Ok(())
+    }
+
+    fn note_act(&self, act: &ActRecord) -> rusqlite::Result<()> {
+        let mut note = self.db.prepare_cached(
+            "INSERT INTO finding_act (finding, at, who, act, text) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        let ActRecord { finding, at, who, act, text } = act;
+        note.execute(params![finding, At(*at), who, act.as_str(), text])?;
         Ok(())
     }
 

@@ -87,8 +87,14 @@ pub(super) fn command(text: &str, span: Range<usize>, found: &mut Vec<Range<usiz
     let near = text.floor_char_boundary(span.start + NEAR_BYTES).min(span.end);
     let word = text.get(span.start..near).unwrap_or_default();
     let word = word.split(is_blank).next().unwrap_or_default();
-    // Commands are written as they are; most words of a host are none.
-    if !table.by_word.contains_key(base_name(word)) {
+    // Most words of a host are no command; those of SQL may be written in capitals.
+    let name = base_name(word);
+    let shouted = name.starts_with(|c: char| c.is_ascii_uppercase());
+    let is_known = match shouted {
+        true => table.by_word.contains_key(&name.to_ascii_lowercase()),
+        false => table.by_word.contains_key(name),
+    };
+    if !is_known {
         return;
     }
     table.find(text, span, found);

@@ -1,5 +1,6 @@
 //! The same acts against the model and the file, compared by everything that can be read.
 
+use super::steps::Act;
 use super::steps::*;
 use super::*;
 
@@ -91,7 +92,7 @@ pub(super) fn all_cases(store: &impl ReadCases) -> Vec<String> {
     all
 }
 
-pub(super) fn all_intents(store: &impl ReadIntent) -> Vec<String> {
+pub(super) fn all_intents(store: &impl Reads) -> Vec<String> {
     let none = RequestFilter::default;
     let after = Some(Cursor { at: second(9), number: 2 });
     let filters = [
@@ -104,8 +105,11 @@ pub(super) fn all_intents(store: &impl ReadIntent) -> Vec<String> {
         .iter()
         .map(|filter| format!("{filter:?}: {:#?}", store.change_requests(filter).unwrap()))
         .collect();
+    all.push(format!("{:#?}", store.count_requests("itsm").unwrap()));
     all.push(format!("{:#?}", store.to_reconsider(2).unwrap()));
+    all.push(format!("{:#?}", store.acts(2, 3).unwrap()));
     all.push(format!("{:#?}", store.unjudged(4).unwrap()));
+    all.push(format!("{:#?}", store.to_weigh(second(9), 100).unwrap()));
     all
 }
 
@@ -135,6 +139,10 @@ pub(super) fn finding_filters() -> Vec<FindingFilter> {
         FindingFilter { host: Some(host(1)), ..none() },
         FindingFilter { kind: Some(FindingKind::Deviation), open_only: true, ..none() },
         FindingFilter { number: Some(2), ..none() },
+        FindingFilter {
+            classes: vec![FindingClass::Unjudged, FindingClass::Of(ChangeClass::Early)],
+            ..none()
+        },
         FindingFilter { after: Some(Cursor { at: second(9), number: 2 }), ..none() },
     ]
 }

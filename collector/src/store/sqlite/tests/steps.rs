@@ -52,14 +52,36 @@ pub(super) fn cases() -> impl Strategy<Value = Step> {
 
 pub(super) fn intents() -> impl Strategy<Value = Step> {
     let one = (0..3u8, (0..20i64, 1..9i64), any::<bool>());
-    let judged = (0..30i64, proptest::option::of(0..10usize), 0..20i64);
+    let judged = (0..30i64, proptest::option::of(0..12usize), 0..20i64);
     prop_oneof![
         vec(one.prop_map(|(id, span, approved)| request(id, span, approved)), 1..3)
             .prop_map(Step::ChangeRequests),
         vec((1..4i64, 1..4i64), 1..3).prop_map(Step::Reconsidered),
         vec(judged.prop_map(|(change, class, at)| judgement(change, class, at)), 1..6)
             .prop_map(Step::Judged),
+        vec(weighings(), 1..6).prop_map(Step::Weighed),
+        (1..4i64, 0..20i64, 0..3usize).prop_map(|(finding, at, act)| Step::Act(ActRecord {
+            finding,
+            at: second(at),
+            who: "ada".into(),
+            act: crate::store::Act::ALL[act],
+            text: format!("at {at}"),
+        })),
     ]
+}
+
+fn weighings() -> impl Strategy<Value = Weighing> {
+    let meant = (proptest::option::of(0..10usize), proptest::option::of(0..20i64));
+    let of = (0..2usize, 0..3usize, 0..1u8, 0..20i64);
+    (of, proptest::option::of(meant)).prop_map(|(of, meant)| Weighing {
+        finding: finding(of).id,
+        opened: second(of.3),
+        meant: meant.map(|(class, settles)| Meant {
+            decision: judgement(1, class, 1).classified.decision,
+            change: Some(1),
+            settles_at: settles.map(second),
+        }),
+    })
 }
 
 pub(super) fn suspect_steps() -> impl Strategy<Value = Step> {

@@ -105,6 +105,8 @@ pub(super) const DIRECTIVES: &[&str] = &[
     "* */* password §",
     // Mail, VPN, wireless, names
     "*password_maps = static:§",
+    "*auth_pair =|: :§",
+    "*auth_pair: :§",
     "poll ** password|pass §",
     "default login ** password §",
     "machine ** password §",
@@ -126,6 +128,10 @@ pub(super) const DIRECTIVES: &[&str] = &[
 
 /// Patterns of commands, tried wherever their first word stands.
 pub(super) const COMMANDS: &[&str] = &[
+    // SQL, and what people write into comments
+    "identified by|as ?password §",
+    "identified with|via * by|as|using §",
+    "password|passwd|passphrase|passcode|pin|secret is|was ?now ?still §",
     "sentinel auth-pass * §",
     "htpasswd -b*|-cb*|-nb*|-bc*|-cB*|-Bb*|-nB*|-bn* * * § $",
     "htpasswd -nb*|-nbB|-nbm|-bn* * §",

@@ -7,6 +7,7 @@ use super::Scanner;
 
 /// Such functions, with how many arguments stand before the password.
 pub(in super::super) const NAMES: &[(&str, usize)] = &[
+    ("PASSWORD", 0),
     ("PDO", 2),
     ("autheph_authenticate", 1),
     ("mysql_connect", 2),

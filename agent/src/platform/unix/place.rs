@@ -1,0 +1,210 @@
+//! Paths below a root that nothing leads out of, and the attributes of what is there.
+
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use driftline_protocol::item::ItemValue;
+use driftline_protocol::limits;
+use driftline_protocol::snapshot::Reason;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, major, minor};
+use rustix::io::Errno;
+
+use crate::platform::{Entry, How};
+use crate::registry::Key;
+
+/// The refusal of somebody without the right.
+pub const DENIED: Errno = Errno::ACCESS;
+
+/// The refusal of somebody whose time is over.
+pub const TIMED_OUT: Errno = Errno::TIMEDOUT;
+
+/// The directory below which everything is read.
+pub struct Root {
+    directory: OwnedFd,
+    is_host: bool,
+}
+
+impl Root {
+    /// The root at `path`.
+    ///
+    /// # Errors
+    /// Any error of opening the directory.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(path, flags, Mode::empty())?;
+        Ok(Self { directory, is_host: path == Path::new("/") })
+    }
+
+    /// Opens `path` inside the root; links, absolute ones too, are resolved inside it.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn open_at(&self, path: &Path, how: How) -> Result<File, Errno> {
+        let flags = OFlags::CLOEXEC
+            | match how {
+                How::Itself => OFlags::PATH | OFlags::NOFOLLOW,
+                How::Followed => OFlags::PATH,
+                How::List => OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK,
+                How::Read => OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
+                How::Anything => OFlags::RDONLY,
+            };
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        match rustix::fs::openat2(&self.directory, inside, flags, Mode::empty(), resolve) {
+            // Kernels before 5.6 and some container filters lack openat2; at the real root the
+            // plain call resolves the same way.
+            Err(Errno::NOSYS) if self.is_host => {
+                rustix::fs::openat(&self.directory, inside, flags, Mode::empty()).map(File::from)
+            }
+            other => other.map(File::from),
+        }
+    }
+
+    /// Where the link at `path` leads.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn link_target(&self, path: &Path) -> Result<Vec<u8>, Errno> {
+        let file = self.open_at(path, How::Itself)?;
+        rustix::fs::readlinkat(file, "", Vec::new()).map(std::ffi::CString::into_bytes)
+    }
+
+    /// The directory at `path`, links followed inside the root.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn directory(&self, path: &Path) -> Result<Directory, Errno> {
+        self.open_at(path, How::List).map(|file| Directory { file })
+    }
+}
+
+/// Where watching begins: everything hangs below one root.
+pub fn starts<'a>(_watched: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
+    vec![PathBuf::from("/")]
+}
+
+/// The attributes of what is open.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn stat_of(file: &File) -> Result<Stat, Errno> {
+    // By an empty path, so that it may be open for looking only.
+    rustix::fs::statat(file, "", AtFlags::EMPTY_PATH)
+}
+
+/// A path under which the very file that is open can be opened once more, while it is held.
+pub fn opened_path(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+/// A directory that is held open, so that looking at each of its entries costs one call.
+pub struct Directory {
+    file: File,
+}
+
+impl Directory {
+    /// Its entries, sorted by name.
+    ///
+    /// # Errors
+    /// The reason why it could not be listed, [`Reason::TooLarge`] above
+    /// [`limits::PARTS_PER_SECTION`].
+    pub fn entries(&self) -> Result<Vec<Entry>, Reason> {
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&self.file).map_err(reason)? {
+            let entry = entry.map_err(reason)?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                entries.push(Entry { name: OsString::from(name), kind: entry.file_type() });
+            }
+            if entries.len() > limits::PARTS_PER_SECTION {
+                return Err(Reason::TooLarge);
+            }
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    /// The attributes of its entry `name`, a symbolic link not followed. `None` when it is gone.
+    ///
+    /// # Errors
+    /// The reason why it could not be looked at.
+    pub fn stat(&self, name: &OsStr) -> Result<Option<Stat>, Reason> {
+        match rustix::fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(errno) if is_absent(errno) => Ok(None),
+            Err(errno) => Err(reason(errno)),
+        }
+    }
+
+    /// Its own attributes.
+    ///
+    /// # Errors
+    /// The reason why it could not be looked at.
+    pub fn own_stat(&self) -> Result<Stat, Reason> {
+        rustix::fs::fstat(&self.file).map_err(reason)
+    }
+}
+
+/// Where an open directory stands, as the kernel names it: no link is on the way.
+///
+/// # Errors
+/// Where the kernel does not tell.
+pub fn place_of(directory: &Directory) -> io::Result<PathBuf> {
+    std::fs::read_link(opened_path(&directory.file))
+}
+
+/// The bytes of a path of the machine, as parts are named.
+pub fn path_bytes(path: &Path) -> Cow<'_, [u8]> {
+    Cow::Borrowed(path.as_os_str().as_bytes())
+}
+
+/// Who may do what: `mode`, `owner` and `group` (as numbers: names are what `accounts` says of
+/// them), and `device` of a device.
+pub fn attributes(stat: &Stat) -> Vec<(&'static str, ItemValue)> {
+    let mut all = vec![
+        ("mode", ItemValue::Text(format!("{:04o}", stat.st_mode & 0o7777))),
+        ("owner", ItemValue::Integer(i64::from(stat.st_uid))),
+        ("group", ItemValue::Integer(i64::from(stat.st_gid))),
+    ];
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if kind == FileType::BlockDevice || kind == FileType::CharacterDevice {
+        let (major, minor) = (major(stat.st_rdev), minor(stat.st_rdev));
+        all.push(("device", ItemValue::Text(format!("{major}:{minor}"))));
+    }
+    all
+}
+
+/// What the operating system's refusal means to us.
+pub fn reason(errno: Errno) -> Reason {
+    match errno {
+        Errno::ACCESS | Errno::PERM => Reason::Denied,
+        Errno::TIMEDOUT => Reason::TimedOut,
+        Errno::LOOP => Reason::Unsupported,
+        Errno::NAMETOOLONG | Errno::FBIG | Errno::OVERFLOW => Reason::TooLarge,
+        _ => Reason::Failed,
+    }
+}
+
+/// The refusal of this number.
+pub fn refusal(number: i32) -> Errno {
+    Errno::from_raw_os_error(number)
+}
+
+/// The registry, which no Unix has.
+///
+/// # Errors
+/// [`Reason::Unsupported`], always.
+pub fn read_key(_path: &str, _steps: usize) -> Result<Option<Key>, Reason> {
+    Err(Reason::Unsupported)
+}
+
+/// Whether nothing is there, which is an answer and no failure.
+pub fn is_absent(errno: Errno) -> bool {
+    matches!(errno, Errno::NOENT | Errno::NOTDIR)
+}

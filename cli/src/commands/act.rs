@@ -1,0 +1,76 @@
+//! `driftline finding acknowledge|assign|note|log N`: what persons do about a finding.
+
+use driftline_collector::store::ActRecord;
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::output::{self, Output, Row};
+use crate::{Verdict, eprintln_message};
+
+/// What is done about a finding, by its number in `driftline findings`.
+#[derive(clap::Subcommand)]
+pub(crate) enum FindingCommand {
+    /// Say that you have seen it and see to it; it goes to nobody else then.
+    Acknowledge {
+        /// The finding's number.
+        number: i64,
+        /// What there is to say.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Give it to somebody.
+    Assign {
+        /// The finding's number.
+        number: i64,
+        /// To whom.
+        to: String,
+    },
+    /// Write something down.
+    Note {
+        /// The finding's number.
+        number: i64,
+        /// What.
+        text: String,
+    },
+    /// List what was done, newest first.
+    Log {
+        /// The finding's number.
+        number: i64,
+    },
+}
+
+impl Row for ActRecord {
+    const NAME: &'static str = "line in the log of this finding";
+    const WHOLE: usize = 3;
+    const HEADINGS: &'static [&'static str] = &["at", "who", "act", "text"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            output::moment(self.at),
+            output::printable(&self.who),
+            self.act.as_str().to_owned(),
+            output::printable(&self.text),
+        ]
+    }
+}
+
+impl FindingCommand {
+    /// Runs the command.
+    pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
+        let (number, act, text) = match self {
+            Self::Acknowledge { number, note } => (number, "acknowledge", note),
+            Self::Assign { number, to } => (number, "assign", to),
+            Self::Note { number, text } => (number, "note", text),
+            Self::Log { number } => {
+                let acts: Vec<ActRecord> =
+                    client.list(&format!("findings/{number}/acts"), &[]).await?;
+                output::print(output, &acts)?;
+                return Ok(Verdict::Fine);
+            }
+        };
+        let path = format!("/api/v1/findings/{number}/acts");
+        let _: Value = client.post(&path, &json!({ "act": act, "text": text })).await?;
+        eprintln_message(&format!("finding {number}: {act} is in its log"));
+        Ok(Verdict::Fine)
+    }
+}

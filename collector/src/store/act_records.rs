@@ -1,0 +1,110 @@
+//! What persons did about findings: a log that is only ever added to.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+
+/// One line of the log of a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActRecord {
+    /// The finding's number.
+    pub finding: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Who: the person or token.
+    pub who: String,
+    /// What.
+    pub act: Act,
+    /// To whom it was assigned, or what was noted; may be empty where it was acknowledged.
+    pub text: String,
+}
+
+/// What a person may do about a finding; a closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// Somebody has seen it and sees to it.
+    Acknowledge,
+    /// It was given to somebody.
+    Assign,
+    /// Something was written down.
+    Note,
+}
+
+impl Act {
+    /// Every act, in the order of the reference.
+    pub const ALL: [Self; 3] = [Self::Acknowledge, Self::Assign, Self::Note];
+
+    /// The word used in API, command and talk.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "acknowledge",
+            Self::Assign => "assign",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// What persons did about a finding since it opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handled {
+    /// Who acknowledged it first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_by: Option<String>,
+    /// Whom it was given to last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_to: Option<String>,
+}
+
+impl Handled {
+    /// What `acts`, in any order, come to for a finding that opened at `opened`: one that opens
+    /// anew is nobody's again.
+    pub fn by(acts: &[ActRecord], opened: Timestamp) -> Self {
+        let of = |act: Act| acts.iter().filter(move |one| one.act == act && one.at >= opened);
+        let first = of(Act::Acknowledge).min_by_key(|one| one.at);
+        let last = of(Act::Assign).max_by_key(|one| one.at);
+        Self {
+            acknowledged_by: first.map(|one| one.who.clone()),
+            assigned_to: last.map(|one| one.text.clone()),
+        }
+    }
+}
+
+/// What pages and queries ask about what persons did.
+pub trait ReadActs: Send + Sync {
+    /// The log of a finding, the newest line first, at most `limit` lines.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn acts(&self, finding: i64, limit: u32) -> Result<Vec<ActRecord>, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_that_opens_anew_is_nobodys_again() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let act = |second, act, who: &str, text: &str| ActRecord {
+            finding: 1,
+            at: at(second),
+            who: who.into(),
+            act,
+            text: text.into(),
+        };
+        let acts = [
+            act(9, Act::Assign, "ada", "bob"),
+            act(7, Act::Acknowledge, "bob", ""),
+            act(5, Act::Acknowledge, "ada", ""),
+            act(8, Act::Assign, "ada", "cyd"),
+            act(10, Act::Note, "bob", "rebooted"),
+        ];
+        let handled = Handled::by(&acts, at(1));
+        assert_eq!(handled.acknowledged_by.as_deref(), Some("ada"));
+        assert_eq!(handled.assigned_to.as_deref(), Some("bob"));
+        assert_eq!(Handled::by(&acts, at(6)).acknowledged_by.as_deref(), Some("bob"));
+        assert_eq!(Handled::by(&acts, at(10)), Handled::default());
+    }
+}

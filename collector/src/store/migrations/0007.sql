@@ -1,0 +1,10 @@
+ALTER TABLE finding ADD COLUMN class TEXT NOT NULL DEFAULT 'unjudged';
+ALTER TABLE finding ADD COLUMN because;
+ALTER TABLE finding ADD COLUMN to_weigh INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE finding ADD COLUMN settles_at INTEGER;
+UPDATE finding SET class = 'none' WHERE kind <> 'drift';
+UPDATE finding SET to_weigh = 1 WHERE kind = 'drift' AND is_open = 1;
+DROP INDEX finding_open;
+CREATE INDEX finding_open ON finding (host, kind, domain, severity, class) WHERE is_open = 1;
+CREATE INDEX finding_to_weigh ON finding (number) WHERE to_weigh = 1;
+CREATE INDEX finding_settling ON finding (settles_at) WHERE settles_at IS NOT NULL;
