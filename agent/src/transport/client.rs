@@ -164,11 +164,13 @@ fn advice(error: &reqwest::Error) -> &'static str {
 }
 
 /// What libraries say, and what somebody can do about it.
-const ADVICE: [(&str, &str); 5] = [
+const ADVICE: [(&str, &str); 6] = [
     (
         "UnknownIssuer",
         " (its certificate is signed by nobody this host trusts; `ca_file` names the authority)",
     ),
+    // An authority of the same name, such as that of a quick start before it was made anew.
+    ("BadSignature", " (its certificate is of another authority of the same name as in `ca_file`)"),
     ("not valid for name", " (its certificate is for another name; use one that is in it)"),
     ("certificate expired", " (its certificate has expired, or this host's clock is wrong)"),
     ("corrupt message", " (no TLS is spoken there; does the collector speak TLS on this port?)"),

@@ -20,9 +20,14 @@ struct Authority {
 
 impl Authority {
     fn new() -> Self {
+        Self::named("an authority")
+    }
+
+    fn named(name: &str) -> Self {
         install();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
@@ -146,18 +151,38 @@ async fn a_certificate_for_another_name_is_refused() {
     assert!(matches!(post(&collector).await, Err(RequestError::Network(_))));
 }
 
+/// The port of a server without TLS, which answers whatever it gets as web servers do.
+fn refusing() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut hello = [0; 4_096];
+            if stream.read(&mut hello).is_ok_and(|read| read > 0) {
+                // A client that is gone has seen enough.
+                drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+            }
+        }
+    });
+    port
+}
+
 #[tokio::test]
 async fn what_tls_and_http_say_comes_with_what_to_do() {
-    let (ours, theirs) = (Authority::new(), Authority::new());
-    let (encrypted, plain) = (
-        Server::start(Some(&ours), answer("200 OK", "", b"7")),
-        Server::start(None, answer("200 OK", "", b"7")),
-    );
+    let (ours, theirs) = (Authority::new(), Authority::named("another"));
+    let same_name = Authority::new().file();
+    let encrypted = Server::start(Some(&ours), answer("200 OK", "", b"7"));
+    let plain = refusing();
     let (right, wrong) = (ours.file(), theirs.file());
     for (address, ca, expect) in [
         (format!("https://localhost:{}", encrypted.port), wrong.path(), "`ca_file` names"),
+        (
+            format!("https://localhost:{}", encrypted.port),
+            same_name.path(),
+            "another authority of the same name",
+        ),
         (format!("https://127.0.0.1:{}", encrypted.port), right.path(), "for another name"),
-        (format!("https://localhost:{}", plain.port), right.path(), "no TLS is spoken there"),
+        (format!("https://localhost:{}", plain), right.path(), "no TLS is spoken there"),
         (format!("http://localhost:{}", encrypted.port), right.path(), "no HTTP is spoken there"),
     ] {
         let collector = Collector::new(&address, Some(ca)).unwrap();
