@@ -4,7 +4,8 @@
 //! with `#`. HOCON (its specification in the `config` repository of Lightbend) takes a dot in a key
 //! for a step, an object set twice for the sum of both, and text to the end of its line. PipeWire
 //! (pipewire.conf(5), "SPA-JSON") takes a blank for the end of a value. Substitutions `${…}` are
-//! kept as they are written, and so are includes, as an array of the object they stand in. How objects and arrays become keys, `tree` says.
+//! kept as they are written, and so are includes, as an array of the object they stand in. How
+//! objects and arrays become keys, `tree` says.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;

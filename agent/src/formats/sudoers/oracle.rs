@@ -170,7 +170,8 @@ const TEXTS: &[&str] = &[
     "bob ALL = /bin/a \"\", sudoedit /etc/hosts, list, /bin/\n",
     "bob ALL = /bin/a x\\,y c\\:d e\\=f\n",
     "bob ::1, 192.0.2.0/24, 192.0.2.0/255.255.255.0, 2001:db8::1 = (:adm) ALL\n",
-    "User_Alias A = bob, alice\nA ALL = C\nCmnd_Alias C = /bin/a\nRunas_Alias R = #1\nA ALL = (R) C\n",
+    "User_Alias A = bob, alice\nA ALL = C\nCmnd_Alias C = /bin/a\nRunas_Alias R = #1\n\
+     A ALL = (R) C\n",
     "bob ALL = /bin/a \\\n  x, \\\n\t/bin/b # why\n# another\n",
     "\"bob smith\" ALL = /bin/a\n\"%domain users\" ALL = /bin/a\n",
     "!!bob ALL = !!/bin/a\n!!!bob ALL = ! /bin/a\n",
@@ -216,10 +217,12 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
     #[test]
     fn sudo_reads_made_rules_as_we_do(
-        text in "((alice|%ops|#1000|\\+net|!eve|A)( ?, ?(bob|!%x|B)){0,2} (ALL|h1|!h2|::1)( ?, ?(h3|10\\.0\\.0\\.0/8)){0,1} ?= ?\
+        text in "((alice|%ops|#1000|\\+net|!eve|A)( ?, ?(bob|!%x|B)){0,2} (ALL|h1|!h2|::1)\
+            ( ?, ?(h3|10\\.0\\.0\\.0/8)){0,1} ?= ?\
             (\\((root|db, www|:adm|ALL : ALL|#1)\\) ?)?((NOPASSWD|SETENV|NOEXEC|PASSWD): ?){0,2}\
             (ALL|/bin/a|!/bin/b x|/bin/c \\\\, y|sudoedit /e)\
-            ( ?, ?((root|\\(u\\)) ?)?(NOSETENV: ?)?(/bin/d|!C|/bin/e  -x)){0,2}( : h4 ?= ?/bin/f)?( #x)?\n){1,3}",
+            ( ?, ?((root|\\(u\\)) ?)?(NOSETENV: ?)?(/bin/d|!C|/bin/e  -x)){0,2}\
+            ( : h4 ?= ?/bin/f)?( #x)?\n){1,3}",
     ) {
         if is_installed() {
             let folder = tempfile::tempdir().unwrap();

@@ -207,7 +207,8 @@ fn sshd_reads_every_keyword_as_we_do() {
 const BLOCKS: &[&str] = &[
     "X11Forwarding yes\nMatch User alice\nX11Forwarding no\nPermitTTY no\n",
     "Banner /etc/a\nMatch User alice,bob\nBanner /etc/b\nMatch User alice\nBanner /etc/c\n",
-    "Match Address 192.0.2.0/24 User bob\nMaxSessions 3\nMatch Address 192.0.2.0/24\nMaxSessions 4\n",
+    "Match Address 192.0.2.0/24 User bob\nMaxSessions 3\n\
+     Match Address 192.0.2.0/24\nMaxSessions 4\n",
     "Match User !alice,*\nPasswordAuthentication no\nMatch all\nPasswordAuthentication yes\n",
     "Match Host *.example\nAllowTcpForwarding local\nMatch all\nAllowTcpForwarding remote\n",
     "Match User=alice\nMaxSessions 2\nMaxSessions 9\nMatch user carol\nMaxSessions 5\n",

@@ -56,7 +56,7 @@ mod tests {
     fn sample_and_docs_name_every_pack() {
         let names: Vec<String> = PACKS.iter().map(|(name, _)| (*name).to_owned()).collect();
         let sample = include_str!("../../config/sample.toml").replace("\n# ", " ");
-        assert!(sample.contains(&format!("are on: patterns of {}, none", names.join(", "))));
+        assert!(sample.contains(&format!("are on: patterns of {}; none", names.join(", "))));
         let (last, before) = names.split_last().unwrap();
         let before = before.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let docs = include_str!("../../../../docs/rules.md").replace('\n', " ");
