@@ -105,7 +105,35 @@ pub enum PageError {
     Template(#[from] askama::Error),
 }
 
-/// The page at `path`, as HTML. This list is every page there is.
+/// Where the pages are, as routes: the server's list and [`respond`]'s, which knows no page that
+/// is not on it.
+pub const PAGES: &[&str] = &[
+    "/",
+    "/hosts/{host}",
+    "/hosts/{host}/{source}",
+    "/timeline",
+    "/changes/{id}",
+    "/requests",
+    "/findings",
+    "/rollouts",
+    "/outliers",
+    "/exceptions",
+    "/cases",
+    "/suspects/{number}",
+    "/service-paths",
+    "/rules",
+];
+
+/// Whether a page of [`PAGES`] is meant.
+fn is_page(segments: &[&str]) -> bool {
+    PAGES.iter().any(|page| {
+        let known: Vec<&str> = page.split('/').filter(|segment| !segment.is_empty()).collect();
+        let alike = |(known, segment): (&&str, &&str)| known.starts_with('{') || known == segment;
+        known.len() == segments.len() && known.iter().zip(segments).all(alike)
+    })
+}
+
+/// The page at `path`, as HTML.
 ///
 /// # Errors
 /// [`PageError`]; the server answers with [`error_page`].
@@ -116,6 +144,9 @@ pub fn respond(
     query: &Query,
 ) -> Result<String, PageError> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    if !is_page(&segments) {
+        return Err(PageError::NotFound { what: "page" });
+    }
     match segments.as_slice() {
         [] => overview::page((store, standards), frame),
         ["hosts", id] => host::page((store, standards), frame, id),

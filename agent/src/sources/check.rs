@@ -166,16 +166,24 @@ fn each_passes_every_check(system: System) {
         fixtures(system).into_iter().map(|fixture| ((fixture.source)().name(), fixture)).collect();
     for source in super::defaults(system) {
         let fixture = fixtures.remove(&source.name());
-        let Some(fixture) = fixture else { panic!("{} has no fixture", source.name()) };
+        let Some(fixture) = fixture else {
+            panic!(
+                "{0} has no fixture: write `fixture()` in agent/src/sources/{0}/tests.rs and its \
+                line in `fixtures()` of this page",
+                source.name()
+            )
+        };
         check(&fixture);
     }
-    assert!(fixtures.is_empty(), "a fixture belongs to no source");
+    let left: Vec<_> = fixtures.into_keys().collect();
+    assert!(left.is_empty(), "{left:?} have a fixture and do not stand in `sources::all`");
 }
 
 /// Holds every invariant against one source.
 fn check(fixture: &Fixture) {
     let whole = run(fixture, &mut *(fixture.source)(), &Seam::default()).seen;
-    assert!(!whole.is_empty(), "the fixture gives no part");
+    let source = (fixture.source)().name();
+    assert!(!whole.is_empty(), "{source} finds no part in the tree of its fixture");
     for (name, part) in &whole {
         assert_eq!(part.unobserved_reason(), None, "{name} of the whole fixture is not read");
         canonical::decode(&canonical::encode(part)).expect("a part keeps the protocol's bounds");
@@ -205,7 +213,11 @@ fn malformed_content_keeps_its_attributes(fixture: &Fixture, whole: &BTreeMap<Pa
     let Some(Part::Observed(observed)) = broken.get(&name) else {
         panic!("{part} is not observed")
     };
-    assert_eq!(observed.content, Content::Unread(Reason::Malformed), "{part}");
+    assert_eq!(
+        observed.content,
+        Content::Unread(Reason::Malformed),
+        "{content:?} in {path} is no text that the reader of {part} refuses, as `malformed` must be"
+    );
     assert!(!observed.items.is_empty(), "{part} lost its attributes");
     assert!(observed.items.keys().all(driftline_protocol::item::ItemKey::is_attribute), "{part}");
     assert!(observed.raw.is_some(), "{part} lost its digest");

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use driftline_protocol::ids::HostId;
 use driftline_protocol::wire::AgentStatus;
 use jiff::{SignedDuration, Timestamp};
@@ -22,25 +22,13 @@ use crate::store::{Outcome, Scope};
 
 type Shared = State<Arc<Collector>>;
 
-/// The routes of the portal; which pages there are is said by [`portal::respond`].
+/// The routes of the portal; which pages there are is said by [`portal::PAGES`].
 pub(super) fn router() -> Router<Arc<Collector>> {
-    Router::new()
+    let files = Router::new()
         .route(portal::STYLE_PATH, get(style))
         .route(portal::ICON_PATH, get(icon))
-        .route("/", get(page))
-        .route("/hosts/{host}", get(page))
-        .route("/hosts/{host}/{source}", get(page))
-        .route("/timeline", get(page))
-        .route("/changes/{id}", get(page))
-        .route("/requests", get(page))
-        .route("/findings", get(page))
-        .route("/outliers", get(page))
-        .route("/rollouts", get(page))
-        .route("/exceptions", get(page))
-        .route("/cases", get(page))
-        .route("/suspects/{number}", get(page).post(say))
-        .route("/service-paths", get(page))
-        .route("/rules", get(page))
+        .route("/suspects/{number}", post(say));
+    portal::PAGES.iter().fold(files, |router, path| router.route(path, get(page)))
 }
 
 async fn style() -> impl IntoResponse {

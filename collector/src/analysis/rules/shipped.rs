@@ -56,11 +56,13 @@ mod tests {
     fn sample_and_docs_name_every_pack() {
         let names: Vec<String> = PACKS.iter().map(|(name, _)| (*name).to_owned()).collect();
         let sample = include_str!("../../config/sample.toml").replace("\n# ", " ");
-        assert!(sample.contains(&format!("are on: patterns of {}; none", names.join(", "))));
+        let told = format!("are on: patterns of {}; none", names.join(", "));
+        assert!(sample.contains(&told), "config/sample.toml does not say {told:?}");
         let (last, before) = names.split_last().unwrap();
         let before = before.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let docs = include_str!("../../../../docs/rules.md").replace('\n', " ");
-        assert!(docs.contains(&format!("are {before} and `{last}`;")));
+        let told = format!("are {before} and `{last}`;");
+        assert!(docs.contains(&told), "docs/rules.md does not say {told:?}");
     }
 
     #[test]
