@@ -334,7 +334,7 @@ impl Bench {
         for record in self.records.values() {
             let Some(classified) = &record.classified else { continue };
             let class = classified.decision.class;
-            let unexplained = matches!(class, None | Some(ChangeClass::Unauthorised));
+            let unexplained = classified.decision.yields_to_package();
             // Of those in the order of time, the first that is not too early.
             let early = |at: &Timestamp| record.at.duration_since(*at) > TOGETHER;
             let next = of_dpkg.get(of_dpkg.partition_point(early));

@@ -185,6 +185,20 @@ pub struct Decision {
     pub says: String,
 }
 
+impl Decision {
+    /// Whether [`classify`] asks what packages explain before it comes to this: so a package that
+    /// is told later than its files may still be what brought them.
+    pub fn yields_to_package(&self) -> bool {
+        match self.rule {
+            RuleKind::Nothing | RuleKind::Exception | RuleKind::Undone => true,
+            RuleKind::Request => self.class != Some(ChangeClass::Expected),
+            // What flaps comes first, what was put back does not.
+            RuleKind::Past => self.class == Some(ChangeClass::Reverted),
+            RuleKind::Window | RuleKind::Blackout | RuleKind::Package | RuleKind::Ignore => false,
+        }
+    }
+}
+
 /// A decision as it is kept, with those it replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Classified {
@@ -267,7 +281,8 @@ pub struct Intent<'a> {
 ///
 /// In this order: what changes by itself; a blackout, which only an emergency passes; a value that
 /// flaps while no request is open; a request that approves; everyday work; a window; a package; an
-/// exception; a value that went back; a request that comes near; nothing.
+/// emergency that begins after the change, since it names whole hosts as a rule and would claim a
+/// day of their patching; an exception; a value that went back; a request that comes near; nothing.
 pub fn classify(
     subject: &Subject<'_>,
     (intent, past): (&Intent<'_>, &Past<'_>),
@@ -277,8 +292,12 @@ pub fn classify(
         return decision;
     }
     let believed = request::best(subject, intent.requests, &intent.spans);
+    let afterwards = believed.as_ref().is_some_and(|b| {
+        b.decision.class == Some(ChangeClass::Emergency) && b.came_after(subject, &intent.spans)
+    });
     let approves =
-        believed.as_ref().is_some_and(|b| b.decision.class.is_some_and(ChangeClass::is_intended));
+        believed.as_ref().is_some_and(|b| b.decision.class.is_some_and(ChangeClass::is_intended))
+            && !comes_after;
     let open = request::is_open(subject, intent.requests, &intent.spans);
     // Before noise: nothing makes a change in a blackout ordinary.
     if let Some(decision) = blackout(subject, intent, believed.as_ref()) {
@@ -291,9 +310,11 @@ pub fn classify(
         Some(believed) if approves => return believed.decision,
         near => near.map(|near| near.decision),
     };
+    let (afterwards, near) = if comes_after { (near, None) } else { (None, near) };
     listed(subject, intent.ignores, Noise::Routine)
         .or_else(|| in_window(subject, intent))
         .or_else(|| explained.map(by_package))
+        .or(afterwards)
         .or_else(|| permitted(subject, intent))
         .or_else(|| past.put_back())
         .or(near)

@@ -102,10 +102,14 @@ impl World {
     }
 
     pub(crate) fn request(&mut self, approval: Approval, minutes: (i64, i64)) {
+        self.ask((RequestKind::Normal, approval), minutes);
+    }
+
+    fn ask(&mut self, (kind, approval): (RequestKind, Approval), minutes: (i64, i64)) {
         let request = ChangeRequest {
             source: "itsm".into(),
             id: "CHG1".into(),
-            kind: RequestKind::Normal,
+            kind,
             approval,
             start: at(minutes.0),
             end: at(minutes.1),
@@ -141,7 +145,7 @@ impl World {
     }
 }
 
-use ChangeClass::{Early, Expected, Flapping, Reverted, Unapproved, Unauthorised};
+use ChangeClass::{Early, Emergency, Expected, Flapping, Reverted, Unapproved, Unauthorised};
 
 #[test]
 fn a_request_that_comes_late_has_what_it_covers_judged_again_and_says_so() {
@@ -251,6 +255,30 @@ fn dpkg_explains_a_file_whichever_of_the_two_is_told_first() {
         world.edit(13, ("b", "d"));
         assert_eq!(world.judged().last(), Some(&Some(Unauthorised)));
     }
+}
+
+#[test]
+fn a_package_told_after_its_files_comes_before_a_request_that_is_only_near() {
+    let version = ("packages", "dpkg", ItemKey::of(["sip:all", "version"]));
+    let list = ("packages", "dpkg", ItemKey::of(["sip:all", "conffile", "/etc/sip.conf"]));
+    let mut world = World::new(CONFIG);
+    world.request(Approval::Approved, (300, 360));
+    world.edit(200, ("a", "b"));
+    assert_eq!(world.judged(), [Some(Early)]);
+    world.change(version, 201, ("1", "2"));
+    world.change(list, 201, ("x", "y"));
+    assert_eq!(world.judged(), [Some(Expected); 3]);
+    assert_eq!(world.earlier(1), [Some(Early)]);
+}
+
+#[test]
+fn an_emergency_that_begins_later_takes_nothing_from_a_package() {
+    let mut world = World::new(CONFIG);
+    world.change(("packages", "dpkg", ItemKey::of(["sip:all", "version"])), 10, ("1", "2"));
+    world.edit(40, ("a", "b"));
+    assert_eq!(world.judged(), [Some(Expected), Some(Unauthorised)]);
+    world.ask((RequestKind::Emergency, Approval::Requested), (300, 360));
+    assert_eq!(world.judged(), [Some(Expected), Some(Emergency)]);
 }
 
 #[test]

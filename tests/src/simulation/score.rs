@@ -94,8 +94,9 @@ pub struct Found {
     pub current: String,
     /// When it opened, in seconds of the world.
     pub at: i64,
-    /// Whether somebody permitted it.
-    pub permitted: bool,
+    /// Whether it asks for nobody: somebody permitted it, or what led to it was meant or is noise.
+    /// Such drift is told by its class and in nobody's way.
+    pub quiet: bool,
 }
 
 /// One truth and what was said of it.
@@ -122,6 +123,8 @@ pub struct Score {
     pub noise: Vec<(Noise, &'static str, Found)>,
     /// All findings that ever opened.
     pub findings: usize,
+    /// Those of them that ask for nobody.
+    pub quiet: usize,
     /// Things to look at, by day: the same change on many hosts is one.
     pub things: BTreeMap<i64, usize>,
     /// The same, each change and finding of each host by itself.
@@ -140,7 +143,8 @@ pub fn score(seen: Vec<Observed>, said: &[Said], found: &[Found], days: i64) -> 
         by_place.entry(place).or_default().push(index);
     }
     let mut told: Vec<Vec<&Said>> = vec![Vec::new(); seen.len()];
-    let mut score = Score { days, findings: found.len(), ..Score::default() };
+    let quiet = found.iter().filter(|finding| finding.quiet).count();
+    let mut score = Score { days, findings: found.len(), quiet, ..Score::default() };
     for change in said {
         let place = (change.host, change.source.as_str(), change.generation, change.part.as_str());
         let there = by_place.get(&place).map_or(&[][..], Vec::as_slice);
@@ -189,7 +193,7 @@ fn noise_of(seen: &[Observed], found: &[Found]) -> Vec<(Noise, &'static str, Fou
         by_part.entry(part).or_default().push(one);
     }
     let mut all = Vec::new();
-    for finding in found.iter().filter(|finding| !finding.permitted) {
+    for finding in found.iter().filter(|finding| !finding.quiet) {
         let part = (finding.host, finding.source.as_str(), finding.part.as_str());
         let there = by_part.get(&part).map_or(&[][..], Vec::as_slice);
         let key = finding.key.to_lowercase();
@@ -217,7 +221,7 @@ fn things(said: &[Said], found: &[Found]) -> (BTreeMap<i64, usize>, usize) {
     let looked = said.iter().filter(|said| LOOKED_AT.contains(&said.word()));
     let looked =
         looked.map(|said| ((&said.source, &said.part, &said.key, &said.after), said.at, said.host));
-    let open = found.iter().filter(|finding| !finding.permitted);
+    let open = found.iter().filter(|finding| !finding.quiet);
     let open = open.map(|f| ((&f.source, &f.part, &f.key, &f.current), f.at, f.host));
     let mut all: Vec<_> = looked.chain(open).collect();
     all.sort();
@@ -241,6 +245,7 @@ impl Score {
         self.strays.extend(other.strays);
         self.noise.extend(other.noise);
         self.findings += other.findings;
+        self.quiet += other.quiet;
         self.single += other.single;
     }
 
@@ -327,7 +332,12 @@ impl Score {
             let right = Share::of(units.iter().map(|unit| unit.right));
             writeln!(text, "{story:<50} {:>6}  {} ({expect})", units.len(), right.text()).ok();
         }
-        writeln!(text, "\nfindings: {}; of noise, which should open none:", self.findings).ok();
+        writeln!(
+            text,
+            "\nfindings: {}, {} of them quiet; of noise, of which none should ask for anybody:",
+            self.findings, self.quiet
+        )
+        .ok();
         for noise in Noise::ALL {
             writeln!(text, "  {:<10} {}", noise.as_str(), self.noise_findings(noise)).ok();
         }
@@ -435,7 +445,7 @@ mod tests {
             key: "a/version".into(),
             current: String::new(),
             at,
-            permitted: false,
+            quiet: false,
         };
         let truths = vec![seen(1, Expect::Class("late")), noise];
         let score = score(truths, &[], &[found(100), found(3 * HOUR)], 1);

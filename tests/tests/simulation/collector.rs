@@ -18,6 +18,7 @@ use driftline_collector::store::{
     Append as _, ChangeFilter, ChangeRecord, EventKind, FindingFilter, FindingRecord, MAX_LIMIT,
     NewPart, ReadFindings as _, ReadHistory as _, Step, backup,
 };
+use driftline_collector::weighing::weigh_due;
 use driftline_protocol::ids::{HostId, Incarnation, SourceName};
 use driftline_protocol::wire::{
     EnrolRequest, HostKind, Outcome, PROTOCOL_VERSION, ProblemCode, Report,
@@ -118,7 +119,8 @@ impl Collector {
         Ok(())
     }
 
-    /// Judges what is new, and what requests say anew, until nothing is left.
+    /// Judges what is new, and what requests say anew, and weighs the drift that comes of it, until
+    /// nothing is left.
     pub(crate) fn judge(&mut self) -> anyhow::Result<()> {
         self.settle()?;
         let now = self.clock();
@@ -127,6 +129,9 @@ impl Collector {
             let mut steps = judge(reader, &self.config, now)?.steps;
             if steps.is_empty() {
                 steps = judge_again(reader, &self.config, now)?.steps;
+            }
+            if steps.is_empty() {
+                steps = weigh_due(reader, &self.config, now)?.steps;
             }
             if steps.is_empty() {
                 return Ok(());

@@ -304,6 +304,7 @@ impl World {
         }
         let mut found = Vec::new();
         for record in self.collector.findings()? {
+            let quiet = record.class().is_quiet();
             let finding = record.finding;
             found.push(Found {
                 host: numbers[finding.id.host.as_str()],
@@ -312,7 +313,7 @@ impl World {
                 key: finding.id.key.as_ref().map(ToString::to_string).unwrap_or_default(),
                 current: text(finding.current.as_ref()),
                 at: second(finding.first_seen),
-                permitted: false,
+                quiet,
             });
         }
         for rollout in planned {

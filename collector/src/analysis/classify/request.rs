@@ -162,6 +162,13 @@ pub fn best<'a>(
     })
 }
 
+impl Believed<'_> {
+    /// Whether the request begins after the change that it speaks of.
+    pub fn came_after(&self, subject: &Subject<'_>, spans: &Spans) -> bool {
+        subject.at < earlier(self.request.start, spans.slack)
+    }
+}
+
 /// Whether a request, approved or not, covers `subject` and its time has come: then nothing about
 /// it is noise.
 pub fn is_open(subject: &Subject<'_>, requests: &[ChangeRequest], spans: &Spans) -> bool {
