@@ -1,6 +1,6 @@
 //! `driftline findings`: what is open. Asked with `--check`, something open is exit code 1.
 
-use driftline_collector::analysis::finding::FindingKind;
+use driftline_collector::analysis::finding::{FindingKind, Status};
 use driftline_collector::store::{FindingRecord, Handled};
 use driftline_protocol::item::ItemKey;
 use serde::{Deserialize, Serialize};
@@ -74,8 +74,22 @@ impl Row for Shown {
             output::printable(finding.id.key.as_ref().map_or("-", ItemKey::as_str)),
             output::value(finding.desired.as_ref()),
             output::value(finding.current.as_ref()),
-            output::moment(finding.first_seen),
+            self.since(),
         ]
+    }
+}
+
+impl Shown {
+    /// Since when it is open, and what became of it, which `--all` shows beside what is open.
+    fn since(&self) -> String {
+        let since = output::moment(self.record.finding.first_seen);
+        match (&self.record.finding.status, &self.excepted_by) {
+            (Status::Resolved { at, .. }, _) => format!("{since} until {}", output::moment(*at)),
+            (Status::Open, Some(name)) => {
+                output::printable(&format!("{since}, permitted by {name}"))
+            }
+            (Status::Open, None) => since,
+        }
     }
 }
 

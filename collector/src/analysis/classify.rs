@@ -292,7 +292,7 @@ pub fn classify(
         return decision;
     }
     let believed = request::best(subject, intent.requests, &intent.spans);
-    let afterwards = believed.as_ref().is_some_and(|b| {
+    let comes_after = believed.as_ref().is_some_and(|b| {
         b.decision.class == Some(ChangeClass::Emergency) && b.came_after(subject, &intent.spans)
     });
     let approves =
