@@ -97,6 +97,8 @@ pub struct Found {
     /// Whether it asks for nobody: somebody permitted it, or what led to it was meant or is noise.
     /// Such drift is told by its class and in nobody's way.
     pub quiet: bool,
+    /// Its class, and why.
+    pub why: String,
 }
 
 /// One truth and what was said of it.
@@ -153,7 +155,7 @@ pub fn score(seen: Vec<Observed>, said: &[Said], found: &[Found], days: i64) -> 
             None => score.strays.push(change.clone()),
         }
     }
-    score.noise = noise_of(&seen, found);
+    score.noise = noise_of(&seen, found, days * DAY);
     (score.things, score.single) = things(said, found);
     score.units = seen.into_iter().zip(told).map(|(seen, told)| unit(seen, &told)).collect();
     score
@@ -185,8 +187,12 @@ fn unit(seen: Observed, told: &[&Said]) -> Unit {
     Unit { seen, said, right, example: example.map(|said| (*said).clone()) }
 }
 
-/// The findings whose item was last touched by noise.
-fn noise_of(seen: &[Observed], found: &[Found]) -> Vec<(Noise, &'static str, Found)> {
+/// The findings whose item was last touched by noise, and that ask for somebody all the same.
+///
+/// A finding is open until its value goes back, and speaks of what its item says now: so whatever
+/// somebody did to the item since then explains it, everyday work in a freeze among it. A value that
+/// alternated and has stayed for a day is where somebody should look.
+fn noise_of(seen: &[Observed], found: &[Found], end: i64) -> Vec<(Noise, &'static str, Found)> {
     let mut by_part: HashMap<(usize, &str, &str), Vec<&Observed>> = HashMap::new();
     for one in seen {
         let part = (one.host, one.truth.place.0, one.truth.place.1);
@@ -197,20 +203,19 @@ fn noise_of(seen: &[Observed], found: &[Found]) -> Vec<(Noise, &'static str, Fou
         let part = (finding.host, finding.source.as_str(), finding.part.as_str());
         let there = by_part.get(&part).map_or(&[][..], Vec::as_slice);
         let key = finding.key.to_lowercase();
-        let touches = |one: &&&Observed| {
-            // The product knows a moment to a minute at best.
-            one.at <= finding.at + 120 && (key.is_empty() || key.contains(one.truth.key))
-        };
+        let touches = |one: &&&Observed| key.is_empty() || key.contains(one.truth.key);
+        let asks =
+            |one: &&Observed| one.truth.noise.is_none() || one.truth.expect.allows("unauthorised");
         // Somebody's deed explains a finding that opens a moment after it, whatever came between.
-        let deed = there
-            .iter()
-            .filter(touches)
-            .any(|one| one.truth.noise.is_none() && finding.at - one.at < HOUR);
-        let last = there.iter().filter(touches).max_by_key(|one| one.at);
-        if let Some((noise, story)) = last.and_then(|one| Some((one.truth.noise?, one.truth.story)))
-            && !deed
-        {
-            all.push((noise, story, finding.clone()));
+        let deed = |one: &&Observed| asks(one) && finding.at - one.at < HOUR;
+        // The product knows a moment to a minute at best.
+        let before = there.iter().filter(touches).filter(|one| one.at <= finding.at + 120);
+        let Some(last) = before.max_by_key(|one| one.at) else { continue };
+        let Some(noise) = last.truth.noise else { continue };
+        let turned = there.iter().filter(touches).map(|one| one.at).max().unwrap_or(end);
+        let settled = noise == Noise::Volatile && end - turned > DAY;
+        if !settled && !there.iter().filter(touches).any(deed) {
+            all.push((noise, last.truth.story, finding.clone()));
         }
     }
     all
@@ -446,6 +451,7 @@ mod tests {
             current: String::new(),
             at,
             quiet: false,
+            why: String::new(),
         };
         let truths = vec![seen(1, Expect::Class("late")), noise];
         let score = score(truths, &[], &[found(100), found(3 * HOUR)], 1);

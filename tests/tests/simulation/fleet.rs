@@ -305,6 +305,9 @@ impl World {
         let mut found = Vec::new();
         for record in self.collector.findings()? {
             let quiet = record.class().is_quiet();
+            let why =
+                serde_json::to_string(&(record.number, &record.meant, &record.finding.status))
+                    .unwrap();
             let finding = record.finding;
             found.push(Found {
                 host: numbers[finding.id.host.as_str()],
@@ -314,6 +317,7 @@ impl World {
                 current: text(finding.current.as_ref()),
                 at: second(finding.first_seen),
                 quiet,
+                why,
             });
         }
         for rollout in planned {

@@ -38,15 +38,6 @@ const BAR: f64 = 0.95;
 /// The most things a day for a person to look at.
 const THINGS_A_DAY: f64 = 15.0;
 
-/// Classes whose precision is not there yet in the small worlds. The bars stand: a run by hand is
-/// held to them, and what is met leaves the list.
-const PRECISION_NOT_YET: [&str; 1] = ["emergency"];
-
-/// Whether somebody asked for fleets of another size, and so for every bar.
-fn by_hand() -> bool {
-    std::env::var_os("DRIFTLINE_FLEET_HOSTS").is_some()
-}
-
 /// What each test sees of the worlds the environment asks for; six small ones by default, whose
 /// seeds are the same for all runs, since a share has a spread.
 fn score() -> &'static Score {
@@ -87,9 +78,7 @@ fn what_is_of_a_class_is_said_to_be() {
 #[test]
 fn what_is_said_to_be_of_a_class_is() {
     for class in CLASSES {
-        if by_hand() || !PRECISION_NOT_YET.contains(&class) {
-            reaches(score().precision(class), class);
-        }
+        reaches(score().precision(class), class);
     }
 }
 
