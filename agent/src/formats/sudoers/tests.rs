@@ -90,7 +90,8 @@ fn an_include_keeps_its_place_among_the_rules() {
 #[test]
 fn addresses_escapes_options_and_digests_are_one_word_each() {
     check(
-        "a ::1,10.1.1.0/8 = CWD=/ NOEXEC: sha256:ERERERERERERERERERERERERERERERERERERERERERE= \\\n/x a\\,b\\:c, /y\n",
+        "a ::1,10.1.1.0/8 = CWD=/ NOEXEC: sha256:ERERERERERERERERERERERERERERERERERERERERERE= \\\n\
+         /x a\\,b\\:c, /y\n",
         &[
             concat!(
                 r#"0: rule | a | 10.1.1.0/8,::1 | (default) | "#,
