@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use driftline_protocol::item::ItemValue;
+use driftline_protocol::redact::RawItem;
 use driftline_protocol::snapshot::Reason;
 
 /// The only hive that is read: what people set for themselves is there while they are logged in,
@@ -99,18 +100,19 @@ impl Value {
         }
     }
 
-    /// The value as an item says it; bytes in hexadecimal digits.
-    pub fn item(&self) -> ItemValue {
-        match self {
+    /// The value as an item says it. Bytes are told by their fingerprint alone: Windows keeps keys
+    /// of IPsec and passwords of services in them, and no redactor sees into digits.
+    pub fn item(&self) -> RawItem {
+        RawItem::plain(match self {
             Self::Text(text) => ItemValue::text(text),
             Self::List(texts) => ItemValue::List(texts.iter().map(ItemValue::text).collect()),
             Self::Number(number) => i64::try_from(*number)
                 .map_or_else(|_| ItemValue::Text(number.to_string()), ItemValue::Integer),
             Self::Bytes(bytes) => {
-                let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                ItemValue::Text(format!("hex:{digits}"))
+                let digits = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                return RawItem::secret(ItemValue::Text(digits));
             }
-        }
+        })
     }
 }
 

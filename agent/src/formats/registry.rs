@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use driftline_protocol::item::{ItemKey, ItemValue};
-use driftline_protocol::redact::RawItems;
+use driftline_protocol::redact::{RawItem, RawItems};
 
 use super::build::Builder;
 use super::lines::{continued, decode};
@@ -18,7 +18,7 @@ use crate::registry::{Budget, Key, Value, wide};
 /// An export of the registry.
 pub static FORMAT: Format = Format {
     name: "registry",
-    version: 1,
+    version: 2,
     ordered: "nothing: the last setting of a name counts",
     claims: |path, _| path.ends_with(".reg"),
     read,
@@ -48,7 +48,7 @@ fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
         Line::Value { key, name, data: written } => {
             let value = data(written);
             let value = value.ok_or_else(|| FormatError::malformed(number, KIND))?;
-            items.set(path(key, &name), value)
+            items.insert(path(key, &name), value)
         }
     })?;
     Ok(items.finish())
@@ -182,23 +182,26 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-fn data(text: &str) -> Option<ItemValue> {
+/// The data as an item. Bytes are secret, whatever kind the file says they are: no redactor sees
+/// into digits.
+fn data(text: &str) -> Option<RawItem> {
     let text = text.trim();
     if text == "-" {
-        return Some(ItemValue::text(REMOVED));
+        return Some(RawItem::plain(ItemValue::text(REMOVED)));
     }
     if text.starts_with('"') {
         let (text, rest) = quoted(text)?;
-        return rest.is_empty().then_some(ItemValue::Text(text));
+        return rest.is_empty().then_some(RawItem::plain(ItemValue::Text(text)));
     }
     if let Some(digits) = text.strip_prefix("dword:") {
-        return u32::from_str_radix(digits, 16).ok().map(|n| ItemValue::Integer(i64::from(n)));
+        let number = u32::from_str_radix(digits, 16).ok()?;
+        return Some(RawItem::plain(ItemValue::Integer(number.into())));
     }
     let rest = text.strip_prefix("hex")?;
     let compact: String = rest.chars().filter(|c| !c.is_whitespace()).collect();
     let is_bytes = |c: char| c.is_ascii_hexdigit() || "(),:".contains(c);
     (compact.contains(':') && compact.chars().all(is_bytes))
-        .then(|| ItemValue::text(format!("hex{compact}").to_ascii_lowercase()))
+        .then(|| RawItem::secret(ItemValue::text(format!("hex{compact}").to_ascii_lowercase())))
 }
 
 /// The data as the registry would keep it.

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use driftline_protocol::ids::SourceName;
+use driftline_protocol::item::ItemKey;
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::{Domain, Reason};
 
@@ -145,7 +146,7 @@ fn trees(look: &mut Look<'_>, keys: &[(&str, &str)]) -> Result<Option<RawItems>,
 fn tree(items: &mut RawItems, path: &[&str], key: &Key) {
     for (name, value) in &key.values {
         let name = if name.is_empty() { "(default)" } else { name };
-        say(items, path.iter().copied().chain([name]), value.item());
+        items.insert(ItemKey::of(path.iter().copied().chain([name])), value.item());
     }
     for (name, below) in &key.keys {
         let path: Vec<&str> = path.iter().copied().chain([name.as_str()]).collect();
@@ -157,7 +158,7 @@ fn tree(items: &mut RawItems, path: &[&str], key: &Key) {
 fn chosen(items: &mut RawItems, path: &[&str], key: &Key, names: &[&str]) {
     for name in names {
         if let Some(value) = key.value(name) {
-            say(items, path.iter().chain([name]), value.item());
+            items.insert(ItemKey::of(path.iter().chain([name])), value.item());
         }
     }
 }

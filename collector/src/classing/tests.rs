@@ -272,6 +272,17 @@ fn a_package_told_after_its_files_comes_before_a_request_that_is_only_near() {
 }
 
 #[test]
+fn an_emergency_that_nobody_approves_is_believed_for_a_day() {
+    let mut world = World::new(CONFIG);
+    world.ask((RequestKind::Emergency, Approval::Requested), (0, 100 * 24 * 60));
+    world.edit(10, ("a", "b"));
+    world.edit(2 * 24 * 60, ("b", "c"));
+    assert_eq!(world.judged(), [Some(Emergency), Some(Unapproved)]);
+    world.ask((RequestKind::Emergency, Approval::Approved), (0, 100 * 24 * 60));
+    assert_eq!(world.judged(), [Some(Emergency), Some(Emergency)]);
+}
+
+#[test]
 fn an_emergency_that_begins_later_takes_nothing_from_a_package() {
     let mut world = World::new(CONFIG);
     world.change(("packages", "dpkg", ItemKey::of(["sip:all", "version"])), 10, ("1", "2"));

@@ -122,7 +122,7 @@ fn an_export_of_the_registry_is_read_in_both_its_encodings() {
         "HKEY_CURRENT_USER/Software/Old/(removed) = nothing",
         "HKEY_LOCAL_MACHINE/SOFTWARE/Policies/Teams = nothing",
         "HKEY_LOCAL_MACHINE/SOFTWARE/Policies/Teams/(default) = \"x\"",
-        "HKEY_LOCAL_MACHINE/SOFTWARE/Policies/Teams/Blob = \"hex(2):25,00,50,00\"",
+        "HKEY_LOCAL_MACHINE/SOFTWARE/Policies/Teams/Blob = \"hex(2):25,00,50,00\" secret",
         "HKEY_LOCAL_MACHINE/SOFTWARE/Policies/Teams/Gone = \"(removed)\"",
         "HKEY_LOCAL_MACHINE/SOFTWARE/Policies/Teams/Port = 5060",
         "HKEY_LOCAL_MACHINE/SOFTWARE/Policies/Teams/Proxy = \"c:\\\\a \\\"b\\\"\"",
@@ -146,6 +146,8 @@ fn an_export_of_the_registry_is_read_in_both_its_encodings() {
     }
     let secret = "REGEDIT4\n[HKLM\\a]\n\"Password\"=\"canary-90ab\"\n";
     leaks(&registry::FORMAT, secret, "canary-90ab");
+    let bytes = "REGEDIT4\n[HKLM\\IPSec]\n\"ipsecData\"=hex:63,61,6e,61,72,79\n";
+    leaks(&registry::FORMAT, bytes, "63,61,6e,61,72,79");
 }
 
 const LIST: &str = "\

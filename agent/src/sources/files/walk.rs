@@ -118,8 +118,10 @@ impl<'a> Walk<'a> {
         }
         let device = if self.roots.contains(part.as_str()) { None } else { device };
         let kind = FileType::from_raw_mode(stat.st_mode);
-        // Only at a root is a link followed: `/opt/app` often points to the version in use.
-        let enters = kind == FileType::Directory || (kind == FileType::Symlink && device.is_none());
+        // Only at a root is a link followed: `/opt/app` often points to the version in use. Where
+        // anybody may make folders beside those of programs, as in ProgramData, none is.
+        let follows = device.is_none() && !cfg!(windows);
+        let enters = kind == FileType::Directory || (kind == FileType::Symlink && follows);
         if enters && self.looker.scope.reaches_below(part.as_str()) {
             self.waiting.push(Place { path: path.to_path_buf(), stat, device });
         } else {

@@ -222,9 +222,15 @@ fn of_one(
     };
     if request.kind == RequestKind::Emergency && request.approval != Approval::Rejected {
         let from = earlier(request.start, spans.emergency.max(spans.slack));
-        let until = later(request.end, spans.slack);
-        let in_time = from <= subject.at && subject.at < until;
-        return in_time.then_some((ChangeClass::Emergency, Some(level)));
+        // Nobody has approved it yet: it is believed for as long as one may be written down late.
+        let unapproved = later(request.start, spans.emergency.max(spans.slack));
+        let end = if approved { request.end } else { request.end.min(unapproved) };
+        if from <= subject.at && subject.at < later(end, spans.slack) {
+            return Some((ChangeClass::Emergency, Some(level)));
+        }
+        if approved {
+            return None;
+        }
     }
     let class = match (approved, timing) {
         (true, Timing::Inside) => ChangeClass::Expected,

@@ -15,6 +15,7 @@
 //! | `hdr(!)` | a word in whose brackets one stands, or `Authorization` |
 //! | `§` | the secret |
 //! | `:§`, `>§` … | a word in which the secret follows this sign |
+//! | `~§` | the secret, where a sentence might go on without one |
 //! | `$`, `$$` | the end of the line, with a semicolon before it or without |
 //!
 //! Invariant: a pattern looks at most [`NEAR_BYTES`] ahead, so a line of first words costs a
@@ -30,7 +31,7 @@ use self::tables::{COMMANDS, DIRECTIVES};
 use super::super::key_names::{is_harmless, may_name_secret, word_names_secret};
 use super::marks::Mark;
 use super::values::is_blank;
-use super::words::{Word, is_plain_prose, word_at};
+use super::words::{Word, is_plain_prose, is_told_of, word_at};
 
 /// The most words that `**` passes over.
 const SKIPPED: usize = 12;
@@ -276,9 +277,11 @@ impl Matcher<'_> {
         rest: &[Element],
         found: &mut Vec<Range<usize>>,
     ) -> bool {
+        let (sign, is_prose): (_, fn(&str) -> bool) =
+            if sign == "~" { ("", is_told_of) } else { (sign, is_plain_prose) };
         let Some(range) = behind(self.text, word, sign) else { return false };
         let shown = self.text.get(range.clone()).unwrap_or_default();
-        let open = !word.quoted && is_plain_prose(shown);
+        let open = !word.quoted && is_prose(shown);
         if shown.is_empty() || open || is_no_secret(shown) {
             return false;
         }

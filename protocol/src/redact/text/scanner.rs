@@ -170,7 +170,7 @@ impl<'a> Scanner<'a> {
             '\n' => self.begin_line(at + 1),
             ':' if rest.starts_with("://") => return self.user_info(at + 3),
             // `curlftpfs#user:X@host`, a device of fstab.
-            '#' if self.before.ends_with("fs") => return self.user_info(at + 1),
+            '#' if self.before.ends_with("fs") => return self.mounted(at + 1),
             '@' if rest.starts_with("@tcp(") || rest.starts_with("@unix(") => self.bare_user(at),
             '$' | '{' => {
                 if let Some(length) = shapes::password_hash(rest) {

@@ -7,6 +7,7 @@ use super::Scanner;
 
 /// Such functions, with how many arguments stand before the password.
 pub(in super::super) const NAMES: &[(&str, usize)] = &[
+    ("OLD_PASSWORD", 0),
     ("PASSWORD", 0),
     ("PDO", 2),
     ("autheph_authenticate", 1),
@@ -14,6 +15,8 @@ pub(in super::super) const NAMES: &[(&str, usize)] = &[
     ("mysql_pconnect", 2),
     ("mysqli", 2),
     ("mysqli_connect", 2),
+    ("old_password", 0),
+    ("password", 0),
     ("pv_auth_check", 1),
     ("pv_proxy_authenticate", 1),
     ("pv_www_authenticate", 1),

@@ -52,6 +52,20 @@ impl Scanner<'_> {
         self.hide_to(from + colon + 1..from + at)
     }
 
+    /// The password of `user:password@host:/path`, a device of fstab, whatever signs it holds.
+    pub(super) fn mounted(&mut self, from: usize) -> usize {
+        let range = value(&self.near(from), from, Reach::Word);
+        let device = self.text.get(range.clone()).unwrap_or_default();
+        let inside = device.rfind('@').and_then(|at| device.get(..at));
+        match inside.and_then(|inside| inside.split_once(':')) {
+            Some((user, secret)) if !user.is_empty() && !secret.is_empty() => {
+                let start = range.start + user.len() + 1;
+                self.hide_to(start..start + secret.len())
+            }
+            _ => from,
+        }
+    }
+
     /// The password in a dial string of FreeSWITCH, `sofia/profile/user:password@host`, whose first
     /// word ends at `end`.
     pub(super) fn dialled(&mut self, end: usize) -> Option<usize> {
