@@ -84,6 +84,11 @@ impl Leading {
             limit: MAX_LIMIT,
             ..ChangeFilter::default()
         };
+        // A drift that is weighed again and again, since its item goes back and forth, costs what its
+        // part did and not what its host did.
+        if let (Some((source, part)), 1) = (changes.keys().next(), changes.len()) {
+            (filter.source, filter.part) = (Some(source.clone()), Some(part.clone()));
+        }
         let mut looked_at = 0;
         loop {
             let page = store.changes(&filter)?;
@@ -116,9 +121,14 @@ impl Leading {
     /// drift weighed again.
     fn meant(&self, drift: &FindingRecord, settling: Settling) -> Option<Meant> {
         let id = &drift.finding.id;
-        let items = self.changes.get(&(id.source.clone(), id.part.clone()));
-        let of_item = |key: &Option<ItemKey>| id.key.is_none() || key.is_none() || *key == id.key;
-        let items = items.into_iter().flatten().filter(|(key, _)| of_item(key));
+        let items: Vec<_> = match self.changes.get(&(id.source.clone(), id.part.clone())) {
+            None => Vec::new(),
+            Some(items) if id.key.is_none() => items.iter().collect(),
+            // Looked up, since a part may have had more items than it has drifts.
+            Some(items) => {
+                [&None, &id.key].into_iter().filter_map(|key| items.get_key_value(key)).collect()
+            }
+        };
         let mut all: BTreeMap<Option<&ItemKey>, Vec<&ChangeRecord>> = BTreeMap::new();
         for (key, records) in items {
             // A part that changed as a whole changed each of its items; a part that came or went is
