@@ -190,8 +190,8 @@ fn unit(seen: Observed, told: &[&Said]) -> Unit {
 /// The findings whose item was last touched by noise, and that ask for somebody all the same.
 ///
 /// A finding is open until its value goes back, and speaks of what its item says now: so whatever
-/// somebody did to the item since then explains it, everyday work in a freeze among it. A value that
-/// alternated and has stayed for a day is where somebody should look.
+/// somebody did to the item since then explains it, everyday work in a freeze among it. A value
+/// that alternated and has stayed for a day is where somebody should look.
 fn noise_of(seen: &[Observed], found: &[Found], end: i64) -> Vec<(Noise, &'static str, Found)> {
     let mut by_part: HashMap<(usize, &str, &str), Vec<&Observed>> = HashMap::new();
     for one in seen {

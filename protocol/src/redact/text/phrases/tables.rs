@@ -131,8 +131,9 @@ pub(super) const COMMANDS: &[&str] = &[
     // SQL, and what people write into comments
     "identified by|as ?password §",
     "identified with|via * by|as|using §",
-    "password|passwd|passphrase|passcode|pass|pwd|psk|pin|secret|token is|is:|was|was: ?now ?still ~§",
-    "password|passwd|passphrase|passcode|pass|pwd|psk|pin|secret|token for|of * is|is:|was|was: ~§",
+    "password|passwd|passphrase|passcode|pass|pwd|psk|pin|secret|token is|is: ?now ?still ~§",
+    "password|passwd|passphrase|passcode|pass|pwd|psk|pin|secret|token was|was: ~§",
+    "password|passwd|passphrase|passcode|pass|pwd|psk|pin|secret|token for|of * is|is:|was ~§",
     "password|passwd|passphrase|passcode|pass|pwd|psk|pin|secret|token is|was ?now set to ~§",
     "sentinel auth-pass * §",
     "htpasswd -b*|-cb*|-nb*|-bc*|-cB*|-Bb*|-nB*|-bn* * * § $",
