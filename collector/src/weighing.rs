@@ -84,8 +84,8 @@ impl Leading {
             limit: MAX_LIMIT,
             ..ChangeFilter::default()
         };
-        // A drift that is weighed again and again, since its item goes back and forth, costs what its
-        // part did and not what its host did.
+        // A drift that is weighed again and again, since its item goes back and forth, costs what
+        // its part did and not what its host did.
         if let (Some((source, part)), 1) = (changes.keys().next(), changes.len()) {
             (filter.source, filter.part) = (Some(source.clone()), Some(part.clone()));
         }
