@@ -15,6 +15,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer, in bytes: the snapshot of a host with a hundred thousand files.
 const ANSWER_BYTES: usize = 512 * 1024 * 1024;
 
+/// What stands above the options that every command takes.
+pub(crate) const EVERY_COMMAND: &str = "Options of every command";
+
 /// Where the collector is, and how to be let in.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Address {
@@ -24,7 +27,7 @@ pub(crate) struct Address {
         global = true,
         env = "DRIFTLINE_COLLECTOR",
         default_value = "http://127.0.0.1:9470",
-        help_heading = "Options of every command"
+        help_heading = EVERY_COMMAND
     )]
     collector: String,
     /// A file that holds a token with the scope `read`, or `admin` for commands that change
@@ -33,7 +36,7 @@ pub(crate) struct Address {
         long,
         global = true,
         env = "DRIFTLINE_TOKEN_FILE",
-        help_heading = "Options of every command"
+        help_heading = EVERY_COMMAND
     )]
     token_file: Option<PathBuf>,
     /// A file with the certificate authority of the collector, where the system does not know it.
@@ -41,7 +44,7 @@ pub(crate) struct Address {
         long,
         global = true,
         env = "DRIFTLINE_CA_FILE",
-        help_heading = "Options of every command"
+        help_heading = EVERY_COMMAND
     )]
     ca_file: Option<PathBuf>,
 }

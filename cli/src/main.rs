@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use client::EVERY_COMMAND;
 use output::Output;
 
 /// Says what is configured, who is known, which policy applies, what changed and what drifted.
@@ -24,7 +25,7 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// How to print what was found; default: table (replay: ndjson).
-    #[arg(long, global = true, value_enum, help_heading = "Options of every command")]
+    #[arg(long, global = true, value_enum, help_heading = EVERY_COMMAND)]
     output: Option<Output>,
     #[command(flatten)]
     collector: client::Address,

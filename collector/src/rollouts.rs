@@ -79,9 +79,13 @@ pub struct Wave {
 }
 
 impl Rollout {
-    /// How many items changed beside the first.
-    pub fn more_items(&self) -> u64 {
-        self.items.saturating_sub(1)
+    /// `and 2 more items`: what changed beside the first item; empty where nothing did.
+    pub fn more_items(&self) -> String {
+        match self.items.saturating_sub(1) {
+            0 => String::new(),
+            1 => "and 1 more item".to_owned(),
+            more => format!("and {more} more items"),
+        }
     }
 
     /// Hosts it can reach: those it did, and those that are still as before.

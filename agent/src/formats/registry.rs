@@ -189,15 +189,7 @@ fn data(text: &str) -> Option<RawItem> {
     if text == "-" {
         return Some(RawItem::plain(ItemValue::text(REMOVED)));
     }
-    if text.starts_with('"') {
-        let (text, rest) = quoted(text)?;
-        return rest.is_empty().then_some(RawItem::plain(ItemValue::Text(text)));
-    }
-    if let Some(digits) = text.strip_prefix("dword:") {
-        let number = u32::from_str_radix(digits, 16).ok()?;
-        return Some(RawItem::plain(ItemValue::Integer(number.into())));
-    }
-    let rest = text.strip_prefix("hex")?;
+    let Some(rest) = text.strip_prefix("hex") else { return Some(kept(text)?.item()) };
     let compact: String = rest.chars().filter(|c| !c.is_whitespace()).collect();
     let is_bytes = |c: char| c.is_ascii_hexdigit() || "(),:".contains(c);
     (compact.contains(':') && compact.chars().all(is_bytes))

@@ -1,6 +1,6 @@
 //! `driftline finding acknowledge|assign|note|log N`: what persons do about a finding.
 
-use driftline_collector::store::ActRecord;
+use driftline_collector::store::{Act, ActRecord};
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -58,9 +58,9 @@ impl FindingCommand {
     /// Runs the command.
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
         let (number, act, text) = match self {
-            Self::Acknowledge { number, note } => (number, "acknowledge", note),
-            Self::Assign { number, to } => (number, "assign", to),
-            Self::Note { number, text } => (number, "note", text),
+            Self::Acknowledge { number, note } => (number, Act::Acknowledge, note),
+            Self::Assign { number, to } => (number, Act::Assign, to),
+            Self::Note { number, text } => (number, Act::Note, text),
             Self::Log { number } => {
                 let acts: Vec<ActRecord> =
                     client.list(&format!("findings/{number}/acts"), &[]).await?;
@@ -70,7 +70,7 @@ impl FindingCommand {
         };
         let path = format!("/api/v1/findings/{number}/acts");
         let _: Value = client.post(&path, &json!({ "act": act, "text": text })).await?;
-        eprintln_message(&format!("finding {number}: {act} is in its log"));
+        eprintln_message(&format!("finding {number}: {} is in its log", act.as_str()));
         Ok(Verdict::Fine)
     }
 }

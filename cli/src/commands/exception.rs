@@ -98,25 +98,15 @@ impl Row for Shown {
             Standing::Expired => "expired",
             Standing::Ended => "ended",
         };
-        let scope = words(&self.exception.scope);
         vec![
             output::printable(&self.exception.name),
             standing.to_owned(),
             output::moment(self.exception.expires_at),
             output::printable(&self.exception.owner),
-            output::printable(&scope),
+            output::printable(&self.exception.scope.words()),
             output::printable(&self.exception.reason),
         ]
     }
-}
-
-/// What is permitted, field by field.
-fn words(scope: &ExceptionScope) -> String {
-    // The fields that are not given are no members.
-    let fields = serde_json::to_value(scope).unwrap_or_default();
-    let fields = fields.as_object().into_iter().flatten();
-    let said = fields.filter_map(|(name, value)| Some(format!("{name} {}", value.as_str()?)));
-    said.collect::<Vec<_>>().join(", ")
 }
 
 impl ExceptionCommand {

@@ -32,11 +32,8 @@ impl Row for Rollout {
 
     fn cells(&self) -> Vec<String> {
         let waves: Vec<String> = self.waves.iter().map(|wave| wave.hosts.to_string()).collect();
-        let more = match self.more_items() {
-            0 => String::new(),
-            1 => " and 1 more item".to_owned(),
-            more => format!(" and {more} more items"),
-        };
+        let item = self.item.as_ref().map_or("-", ItemKey::as_str);
+        let item = format!("{item} {}", self.more_items());
         let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         vec![
             self.number.to_string(),
@@ -45,7 +42,7 @@ impl Row for Rollout {
             waves.join("+"),
             or_none(self.classes.join("+")),
             output::printable(&self.parts.join(", ")),
-            output::printable(self.item.as_ref().map_or("-", ItemKey::as_str)) + &more,
+            output::printable(item.trim_end()),
             or_none(names(&self.stragglers)),
             or_none(names(&self.went_back)),
         ]

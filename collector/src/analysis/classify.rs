@@ -186,6 +186,10 @@ pub struct Decision {
 }
 
 impl Decision {
+    fn approves(&self) -> bool {
+        self.class.is_some_and(ChangeClass::is_intended)
+    }
+
     /// Whether [`classify`] asks what packages explain before it comes to this: so a package that
     /// is told later than its files may still be what brought them.
     pub fn yields_to_package(&self) -> bool {
@@ -292,12 +296,6 @@ pub fn classify(
         return decision;
     }
     let believed = request::best(subject, intent.requests, &intent.spans);
-    let comes_after = believed.as_ref().is_some_and(|b| {
-        b.decision.class == Some(ChangeClass::Emergency) && b.came_after(subject, &intent.spans)
-    });
-    let approves =
-        believed.as_ref().is_some_and(|b| b.decision.class.is_some_and(ChangeClass::is_intended))
-            && !comes_after;
     let open = request::is_open(subject, intent.requests, &intent.spans);
     // Before noise: nothing makes a change in a blackout ordinary.
     if let Some(decision) = blackout(subject, intent, believed.as_ref()) {
@@ -306,11 +304,11 @@ pub fn classify(
     if let Some(decision) = past.flapping().filter(|_| !open) {
         return decision;
     }
-    let near = match believed {
-        Some(believed) if approves => return believed.decision,
-        near => near.map(|near| near.decision),
+    let (afterwards, near) = match believed.map(|b| (b.came_after(subject, &intent.spans), b)) {
+        Some((true, Believed { decision, .. })) => (Some(decision), None),
+        Some((false, Believed { decision, .. })) if decision.approves() => return decision,
+        near => (None, near.map(|(_, near)| near.decision)),
     };
-    let (afterwards, near) = if comes_after { (near, None) } else { (None, near) };
     listed(subject, intent.ignores, Noise::Routine)
         .or_else(|| in_window(subject, intent))
         .or_else(|| explained.map(by_package))

@@ -173,6 +173,24 @@ impl Exception {
 }
 
 impl ExceptionScope {
+    /// What it names, field by field.
+    pub fn words(&self) -> String {
+        let Self { host, group, site, kind, rule, source, part, key } = self;
+        let fields = [
+            ("host", host.clone()),
+            ("group", group.clone()),
+            ("site", site.clone()),
+            ("kind", kind.map(|kind| kind.as_str().to_owned())),
+            ("rule", rule.as_ref().map(ToString::to_string)),
+            ("source", source.as_ref().map(ToString::to_string)),
+            ("part", part.clone()),
+            ("key", key.clone()),
+        ];
+        let said =
+            fields.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+        said.collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether it is of the finding `id` on a host that stands as `about` says. Destructured, so
     /// that a new field cannot be forgotten.
     pub fn holds(&self, id: &FindingId, about: &About) -> bool {

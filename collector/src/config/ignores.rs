@@ -2,6 +2,8 @@
 
 #![deny(clippy::disallowed_methods, reason = "a list is what the configuration says")]
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Deserializer, de};
 
 use super::Config;
@@ -55,18 +57,14 @@ impl<'de> Deserialize<'de> for IgnoreRule {
 
 /// At most [`IGNORES_MOST`] entries.
 pub(super) fn bounded<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<IgnoreRule>, D::Error> {
-    let all = Vec::<IgnoreRule>::deserialize(d)?;
-    if all.len() <= IGNORES_MOST {
-        return Ok(all);
-    }
-    Err(de::Error::custom(format!("there are more than {IGNORES_MOST} entries to ignore")))
+    super::load::at_most(d, (IGNORES_MOST, "entries to ignore"))
 }
 
 fn entry(written: Written) -> Result<Ignore, String> {
     let Written { name, r#as, reason, kinds, hosts, services, sites, groups, .. } = written;
     let Written { sources, parts, keys, .. } = written;
     if !super::cases::is_source_name(&name) {
-        return Err(format!("the name {name:?} must be 1 to 63 of a-z, 0-9, '.', '_' and '-'"));
+        return Err(format!("the name {name:?} {}", super::cases::SOURCE_NAME_RULE));
     }
     let reason = reason.trim().to_owned();
     if reason.is_empty() || reason.len() > REASON_BYTES {
@@ -83,8 +81,8 @@ fn entry(written: Written) -> Result<Ignore, String> {
     Ok(Ignore { name, noise: r#as, reason, scope, kinds, shipped: false })
 }
 
-/// The list that comes with the program.
-fn shipped() -> Vec<Ignore> {
+/// The list that comes with the program. Read once: every pass that judges asks for it.
+static OWN: LazyLock<Vec<Ignore>> = LazyLock::new(|| {
     #[derive(Deserialize)]
     struct File {
         ignore: Vec<IgnoreRule>,
@@ -92,13 +90,13 @@ fn shipped() -> Vec<Ignore> {
     // A test reads it as well, so a program that was released has all of it.
     let file = toml::from_str::<File>(SHIPPED).map(|file| file.ignore).unwrap_or_default();
     file.into_iter().map(|rule| Ignore { shipped: true, ..rule.0 }).collect()
-}
+});
 
 impl Config {
     /// Every entry that counts, the site's own first.
     pub fn ignored(&self) -> Vec<Ignore> {
-        let shipped = if self.classification.shipped_ignores { shipped() } else { Vec::new() };
-        self.ignores.iter().cloned().chain(shipped).collect()
+        let own: &[Ignore] = if self.classification.shipped_ignores { &OWN } else { &[] };
+        self.ignores.iter().chain(own).cloned().collect()
     }
 }
 

@@ -339,11 +339,19 @@ fn set<T>(place: &mut T, value: Option<T>) {
 }
 
 fn windows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<WindowRule>, D::Error> {
-    let all = Vec::<WindowRule>::deserialize(deserializer)?;
-    if all.len() <= WINDOWS_MOST {
+    at_most(deserializer, (WINDOWS_MOST, "windows of one kind"))
+}
+
+/// A list of at most so many entries, which are called so.
+pub(super) fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+    (most, what): (usize, &str),
+) -> Result<Vec<T>, D::Error> {
+    let all = Vec::<T>::deserialize(deserializer)?;
+    if all.len() <= most {
         return Ok(all);
     }
-    Err(de::Error::custom(format!("there are more than {WINDOWS_MOST} windows of one kind")))
+    Err(de::Error::custom(format!("there are more than {most} {what}")))
 }
 
 pub(super) fn within<'de, D: Deserializer<'de>>(

@@ -56,11 +56,7 @@ fn chain<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
 
 /// At most [`OWNERS_MOST`] entries.
 pub(super) fn bounded<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<OwnerRule>, D::Error> {
-    let all = Vec::<OwnerRule>::deserialize(d)?;
-    if all.len() <= OWNERS_MOST {
-        return Ok(all);
-    }
-    Err(de::Error::custom(format!("there are more than {OWNERS_MOST} owners")))
+    super::load::at_most(d, (OWNERS_MOST, "owners"))
 }
 
 impl Config {

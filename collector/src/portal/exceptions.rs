@@ -27,7 +27,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame) -> Result<String, PageErro
     let mut all = store.exceptions()?;
     all.sort_by_key(|e| (e.standing(frame.now), e.expires_at));
     let row = |exception: Exception| Row {
-        scope: scope(&exception),
+        scope: exception.scope.words(),
         until: Moment::until(exception.expires_at, frame.now),
         standing: match exception.standing(frame.now) {
             Standing::Active => "active",
@@ -37,21 +37,4 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame) -> Result<String, PageErro
         exception,
     };
     Ok(Page { style: STYLE_PATH, rows: all.into_iter().map(row).collect() }.render()?)
-}
-
-/// What is permitted, field by field.
-fn scope(exception: &Exception) -> String {
-    let scope = &exception.scope;
-    let fields = [
-        ("host", scope.host.clone()),
-        ("group", scope.group.clone()),
-        ("site", scope.site.clone()),
-        ("kind", scope.kind.map(|kind| kind.as_str().to_owned())),
-        ("rule", scope.rule.as_ref().map(ToString::to_string)),
-        ("source", scope.source.as_ref().map(ToString::to_string)),
-        ("part", scope.part.clone()),
-        ("key", scope.key.clone()),
-    ];
-    let said = fields.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
-    said.collect::<Vec<_>>().join(", ")
 }

@@ -60,11 +60,7 @@ fn row(rollout: Rollout, frame: &Frame) -> Row {
     Row {
         link: format!("/changes/{}", rollout.number),
         item: rollout.item.as_ref().map_or_else(|| "the whole part".to_owned(), readable_key),
-        more: match rollout.more_items() {
-            0 => String::new(),
-            1 => "and 1 more item".to_owned(),
-            more => format!("and {more} more items"),
-        },
+        more: rollout.more_items(),
         parts: rollout.parts.join(", "),
         from: Moment::new(rollout.from, frame.now),
         to: Moment::new(rollout.to, frame.now),

@@ -60,13 +60,15 @@ impl Noise {
 /// What the first entry that covers `subject` as `noise` says of it.
 pub fn listed(subject: &Subject<'_>, list: &[Ignore], noise: Noise) -> Option<Decision> {
     let every = mutant::active(Mutant::ListsCoverEveryKind);
-    let covers = |entry: &&Ignore| {
+    let of_kind = |entry: &&Ignore| {
         entry.noise == noise
             && (every || entry.kinds.is_empty() || entry.kinds.contains(&subject.kind))
-            && matches!(entry.scope.fit(subject), Fit::Covers(_))
     };
-    let entry = list.iter().find(covers)?;
-    let Fit::Covers(level) = entry.scope.fit(subject) else { return None };
+    let (entry, level) =
+        list.iter().filter(of_kind).find_map(|entry| match entry.scope.fit(subject) {
+            Fit::Covers(level) => Some((entry, level)),
+            Fit::Everything | Fit::Beside | Fit::Elsewhere => None,
+        })?;
     Some(Decision {
         class: Some(noise.class()),
         rule: RuleKind::Ignore,

@@ -163,9 +163,10 @@ pub fn best<'a>(
 }
 
 impl Believed<'_> {
-    /// Whether the request begins after the change that it speaks of.
+    /// Whether it is an emergency that begins after the change it speaks of.
     pub fn came_after(&self, subject: &Subject<'_>, spans: &Spans) -> bool {
-        subject.at < earlier(self.request.start, spans.slack)
+        self.decision.class == Some(ChangeClass::Emergency)
+            && subject.at < earlier(self.request.start, spans.slack)
     }
 }
 
