@@ -33,6 +33,8 @@ pub enum Mutant {
     DiscrepanciesTakeUnreadForAbsent,
     /// Collector. *An exception ends when it says*: what is over permits as if it were not.
     ExceptionsNeverExpire,
+    /// Collector. *What ends by itself is told in time*: only a report has a host judged.
+    TimeStandsStill,
     /// Agent. *Acknowledge only after durable*: a version counts as delivered when it is sent.
     ForgetVersionBeforeAcknowledgement,
     /// Agent. *What was seen waits on disk*: the spool is gone with the process.
@@ -93,7 +95,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -105,6 +107,7 @@ impl Mutant {
         Self::RulesTakeUnreadForAbsent,
         Self::DiscrepanciesTakeUnreadForAbsent,
         Self::ExceptionsNeverExpire,
+        Self::TimeStandsStill,
         Self::ForgetVersionBeforeAcknowledgement,
         Self::KeepSpoolInMemory,
         Self::DeniedIsEmpty,
@@ -149,6 +152,7 @@ impl Mutant {
             Self::RulesTakeUnreadForAbsent => "rules_take_unread_for_absent",
             Self::DiscrepanciesTakeUnreadForAbsent => "discrepancies_take_unread_for_absent",
             Self::ExceptionsNeverExpire => "exceptions_never_expire",
+            Self::TimeStandsStill => "time_stands_still",
             Self::ForgetVersionBeforeAcknowledgement => "forget_version_before_acknowledgement",
             Self::KeepSpoolInMemory => "keep_spool_in_memory",
             Self::DeniedIsEmpty => "denied_is_empty",

@@ -12,7 +12,7 @@ pub mod reading;
 pub mod shipped;
 pub mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::item::ItemValue;
@@ -233,6 +233,12 @@ impl RuleSet {
         self.rules.keys()
     }
 
+    /// The sources of which what is met now may be broken later, though no host changes.
+    pub fn of_the_clock(&self) -> BTreeSet<&SourceName> {
+        let timed = |(_, rules): &(_, &Vec<Rule>)| rules.iter().any(Rule::is_of_the_clock);
+        self.rules.iter().filter(timed).map(|(source, _)| source).collect()
+    }
+
     /// The rule of that name.
     pub fn find(&self, name: &RuleName) -> Option<&Rule> {
         self.all().find(|rule| rule.name == *name)
@@ -265,6 +271,11 @@ impl RuleSet {
 }
 
 impl Rule {
+    /// Whether it asks how much time is left.
+    pub fn is_of_the_clock(&self) -> bool {
+        matches!(&self.demand, Demand::Value { unit, .. } if unit.is_of_the_clock())
+    }
+
     /// What is shown of it.
     pub fn view(&self) -> RuleView<'_> {
         RuleView {

@@ -159,6 +159,15 @@ pub(super) fn rejudge(
     Ok(steps)
 }
 
+/// Why a host is held to the rules again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// The rules, or its place, are not what they were.
+    OfTheRules,
+    /// Time went by, which only some rules ask about.
+    OfTheClock,
+}
+
 /// Whether [`Ingest::rejudge`] would change anything for `host`, from what is durable. Reads only,
 /// so that a pass over the fleet keeps the writer free.
 ///
@@ -168,10 +177,13 @@ pub fn is_judged_otherwise(
     standards: &Standards,
     store: &dyn Store,
     (host, now): (&HostRecord, Timestamp),
+    because: Because,
 ) -> Result<bool, StoreError> {
     if host.retired_at.is_some() {
         return Ok(false);
     }
+    let timed = standards.rules.of_the_clock();
+    let asked = |source: &SourceName| because == Because::OfTheRules || timed.contains(source);
     let bench = Bench::new(standards, &host.id, host.kind);
     let filter = FindingFilter {
         host: Some(host.id.clone()),
@@ -182,7 +194,7 @@ pub fn is_judged_otherwise(
     let open = store.findings(&filter)?.into_iter().map(|record| record.finding);
     let open: BTreeMap<FindingId, Finding> =
         open.map(|finding| (finding.id.clone(), finding)).collect();
-    for section in store.sections(&host.id)? {
+    for section in store.sections(&host.id)?.into_iter().filter(|one| asked(&one.source)) {
         let parts = store.section_parts(&host.id, &section.source)?;
         let parts = parts.into_iter().map(|record| (record.part, record.digest)).collect();
         let (source, domain) = (&section.source, section.domain);

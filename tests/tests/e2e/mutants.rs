@@ -38,6 +38,8 @@ const MUTANTS: [Mutant; 32] = [
     ),
     // An exception ends when it says.
     (COLLECTOR, "exceptions_never_expire", "rules::an_exception_is_over_when_it_says"),
+    // What ends by itself is told in time.
+    (COLLECTOR, "time_stands_still", "rules::what_runs_out_is_told_when_its_day_comes"),
     // What was meant by a change.
     (COLLECTOR, "every_request_is_approved", "intent::a_request_nobody_approved_expects_nothing"),
     (COLLECTOR, "blackouts_do_not_count", "intent::a_blackout_counts_before_a_request"),

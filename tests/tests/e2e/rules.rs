@@ -113,3 +113,51 @@ fn an_exception_is_over_when_it_says() -> anyhow::Result<()> {
     anyhow::ensure!(again.status != 201, "it was renewed");
     Ok(())
 }
+
+const LASTS: &str = "title = 'Ours'
+[[rule]]
+name = 'ours-lasts'
+title = 'It lasts another week'
+severity = 'warning'
+reason = 'because'
+reference = 'us'
+source = 'files'
+part = '*/etc/app.json'
+key = 'until'
+operator = 'at_least'
+value = 7
+unit = 'days_left'
+[[rule.example]]
+fires = true
+at = '2026-11-29T00:00:00Z'
+items = { until = '2026-12-05T00:00:00Z' }
+[[rule.example]]
+fires = false
+at = '2026-11-29T00:00:00Z'
+items = { until = '2026-12-07T00:00:00Z' }
+";
+
+#[test]
+fn what_runs_out_is_told_when_its_day_comes() -> anyhow::Result<()> {
+    let (mut fleet, root) = one_host()?;
+    let packs = fleet.folder().join("rules.d");
+    std::fs::create_dir(&packs)?;
+    std::fs::write(packs.join("ours.toml"), LASTS)?;
+    std::fs::create_dir_all(fleet.folder().join("collector.d"))?;
+    let settings = fleet.folder().join("collector.d/rules.toml");
+    std::fs::write(settings, "[rules]\nfolder = \"rules.d\"\n")?;
+    fleet.take(COLLECTOR)?.stop()?;
+    fleet.start_again(COLLECTOR)?;
+    let day = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
+    let until = day + jiff::SignedDuration::from_hours(7 * 24);
+    save(&root, &format!("{{\"until\": \"{until}\"}}"))?;
+    fleet.wait_for(HOST, "until")?;
+    assert!(jiff::Timestamp::now() < day, "this machine is too slow for eight seconds");
+    assert_eq!(deviations(&fleet)?, [""; 0], "a week is left");
+    // Nothing changes on the host any more, so nobody reports.
+    expect(&mut fleet, "the day comes", &["ours-lasts"])?;
+    assert!(jiff::Timestamp::now() >= day, "it was told before its day");
+    let until = until + jiff::SignedDuration::from_hours(24);
+    save(&root, &format!("{{\"until\": \"{until}\"}}"))?;
+    expect(&mut fleet, "it was renewed", &[])
+}

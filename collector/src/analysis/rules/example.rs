@@ -11,11 +11,11 @@ use super::judge::judge;
 use super::{About, Pack, Parameter, Rule, RuleSet};
 use crate::analysis::drift::{Desired, PartView};
 
-/// Whether `rule` fires over a part of these items, or over no part where there are none.
+/// Whether `rule` fires at `now` over a part of these items, or over no part where there are none.
 pub fn fires(
     rule: &Rule,
     parameters: &BTreeMap<String, Parameter>,
-    items: Option<BTreeMap<ItemKey, ItemValue>>,
+    (items, now): (Option<BTreeMap<ItemKey, ItemValue>>, Timestamp),
 ) -> bool {
     let pack =
         Pack { rules: vec![rule.clone()], parameters: parameters.clone(), ..Pack::default() };
@@ -36,7 +36,7 @@ pub fn fires(
         part: &part,
         desired: Desired::Unknown,
         current: current.as_ref(),
-        now: Timestamp::UNIX_EPOCH,
+        now,
     };
     !judge(&rules, &about, &view, []).findings.is_empty()
 }

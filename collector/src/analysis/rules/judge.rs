@@ -4,6 +4,7 @@
 //! findings neither way. A part that is not on the host ends what was found in it; only a rule that
 //! demands the part itself opens there.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{PartName, SourceName};
@@ -13,7 +14,7 @@ use driftline_protocol::snapshot::{Content, Observed, Part};
 
 use super::expression::Subject;
 use super::operator::{Verdict, check, plain};
-use super::units::Unit;
+use super::units::{self, Unit};
 use super::{About, Demand, Operator, Rule, RuleSet, Target};
 use crate::analysis::drift::{PartView, present, resolved};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Resolution, Status};
@@ -193,7 +194,9 @@ impl Look<'_> {
             Demand::Value { operator, wanted, unit } => match self.value(item) {
                 Some(value) => {
                     let wanted = self.rules.wanted(wanted, &self.about.site);
-                    check(value, *operator, wanted, *unit)
+                    let value = units::at(value, *unit, self.view.now);
+                    let told = |value: Cow<'_, _>| check(&value, *operator, wanted, *unit);
+                    value.map_or(Verdict::Unknown, told)
                 }
                 None => Verdict::Met,
             },
@@ -281,6 +284,7 @@ fn words(operator: Operator, wanted: &[ItemValue], unit: Unit) -> String {
     let unit = match unit {
         Unit::Seconds => " seconds",
         Unit::Days => " days",
+        Unit::DaysLeft => " days left",
         Unit::Bytes => " bytes",
         Unit::Count | Unit::Mode | Unit::Version => "",
     };

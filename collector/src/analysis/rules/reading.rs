@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::Range;
 
 use driftline_protocol::item::{ItemKey, ItemValue};
+use jiff::Timestamp;
 use toml::Spanned;
 
 use super::expression::{self, Expression};
@@ -267,7 +268,12 @@ impl Reader<'_> {
                 let key = |key: &String| ItemKey::try_from(key.clone()).ok();
                 items.iter().filter_map(|(k, value)| Some((key(k)?, item(value)))).collect()
             });
-            let fires = super::example::fires(rule, &self.parameters, items);
+            if rule.is_of_the_clock() && example.at.is_none() {
+                let hint = "add `at`, the moment the example is looked at, as RFC 3339";
+                self.mistake(&span, "days are left from some moment on", hint);
+            }
+            let now = example.at.unwrap_or(Timestamp::UNIX_EPOCH);
+            let fires = super::example::fires(rule, &self.parameters, (items, now));
             if fires != example.fires {
                 let word = |fires| if fires { "fires" } else { "does not fire" };
                 let problem = format!("{} {} here", rule.name, word(fires));

@@ -6,11 +6,17 @@ use super::reading::{self, Mistake};
 /// Name and text of every pack, in the order of their names; the folder `rules/packs` has the same.
 pub const PACKS: &[(&str, &str)] = &[
     ("accounts", include_str!("../../../../rules/packs/accounts.toml")),
+    ("browser", include_str!("../../../../rules/packs/browser.toml")),
+    ("certificates", include_str!("../../../../rules/packs/certificates.toml")),
+    ("dns", include_str!("../../../../rules/packs/dns.toml")),
+    ("endpoint", include_str!("../../../../rules/packs/endpoint.toml")),
     ("file-modes", include_str!("../../../../rules/packs/file-modes.toml")),
+    ("kernel", include_str!("../../../../rules/packs/kernel.toml")),
     ("packages", include_str!("../../../../rules/packs/packages.toml")),
     ("services", include_str!("../../../../rules/packs/services.toml")),
     ("sshd", include_str!("../../../../rules/packs/sshd.toml")),
     ("sudo", include_str!("../../../../rules/packs/sudo.toml")),
+    ("time", include_str!("../../../../rules/packs/time.toml")),
     ("voice", include_str!("../../../../rules/packs/voice.toml")),
 ];
 

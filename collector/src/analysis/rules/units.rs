@@ -1,9 +1,14 @@
 //! Numbers as rules mean them: counts, times, sizes, modes and package versions. Pure.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use driftline_protocol::item::ItemValue;
+use jiff::Timestamp;
 use serde::Deserialize;
+
+/// The seconds of a day that is left; leap seconds and local midnights do not matter here.
+const DAY: i64 = 86_400;
 
 /// What the numbers of a rule count; a closed list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -14,6 +19,9 @@ pub enum Unit {
     Count,
     /// Days, as whole numbers.
     Days,
+    /// Whole days from now to the moment the value names, below zero once it is over: RFC 3339, or
+    /// seconds since 1970 as a number.
+    DaysLeft,
     /// Seconds; text such as `1h30m` or `15min` is read as systemd.time(7) has it.
     Seconds,
     /// Bytes; text such as `64M` counts in powers of 1,024.
@@ -24,13 +32,34 @@ pub enum Unit {
     Version,
 }
 
+impl Unit {
+    /// Whether what holds now may not hold tomorrow, though no host changes.
+    pub fn is_of_the_clock(self) -> bool {
+        self == Self::DaysLeft
+    }
+}
+
+/// What of `value` is compared at `now`: the days that are left of a moment, else the value itself.
+/// `None` where a moment is demanded and none is named.
+pub fn at(value: &ItemValue, unit: Unit, now: Timestamp) -> Option<Cow<'_, ItemValue>> {
+    if !unit.is_of_the_clock() {
+        return Some(Cow::Borrowed(value));
+    }
+    let end = match value {
+        ItemValue::Integer(second) => *second,
+        _ => value.as_text()?.trim().parse::<Timestamp>().ok()?.as_second(),
+    };
+    let left = end.saturating_sub(now.as_second());
+    Some(Cow::Owned(ItemValue::Integer(left.div_euclid(DAY))))
+}
+
 /// How `a` stands to `b`; `None` where one of them is no number of this unit, or, of two modes,
 /// where each has a bit the other lacks.
 pub fn compare(a: &ItemValue, b: &ItemValue, unit: Unit) -> Option<Ordering> {
     match unit {
         Unit::Version => Some(versions(a.as_text()?, b.as_text()?)),
         Unit::Mode => modes(mode(a)?, mode(b)?),
-        Unit::Count | Unit::Days => Some(count(a)?.cmp(&count(b)?)),
+        Unit::Count | Unit::Days | Unit::DaysLeft => Some(count(a)?.cmp(&count(b)?)),
         Unit::Seconds => Some(scaled(a, seconds)?.cmp(&scaled(b, seconds)?)),
         Unit::Bytes => Some(scaled(a, bytes)?.cmp(&scaled(b, bytes)?)),
     }
@@ -233,5 +262,29 @@ mod tests {
         ] {
             assert_eq!(compare(&a, &b, unit), expect, "{a:?} {b:?} {unit:?}");
         }
+    }
+
+    #[test]
+    fn days_are_left_until_the_moment_itself() {
+        let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+        for (end, left) in [
+            ("2026-12-06T12:00:00Z", Some(7)),
+            ("2026-12-06T11:59:59Z", Some(6)),
+            ("2026-11-29T12:00:00Z", Some(0)),
+            ("2026-11-29T11:59:59Z", Some(-1)),
+            ("2026-11-30T13:00:00+01:00", Some(1)),
+            ("99991231235959Z", None),
+            ("soon", None),
+        ] {
+            let value = ItemValue::text(end);
+            let told = at(&value, Unit::DaysLeft, now).map(Cow::into_owned);
+            assert_eq!(told, left.map(ItemValue::Integer), "{end}");
+            assert_eq!(at(&value, Unit::Days, now).map(Cow::into_owned), Some(value));
+        }
+        let never = ItemValue::Integer(i64::MAX);
+        assert!(at(&never, Unit::DaysLeft, now).is_some(), "what never ends is far away");
+        let second = ItemValue::Integer(now.as_second() + 3 * DAY);
+        let told = at(&second, Unit::DaysLeft, now).map(Cow::into_owned);
+        assert_eq!(told, Some(ItemValue::Integer(3)));
     }
 }

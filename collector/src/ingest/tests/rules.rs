@@ -1,5 +1,7 @@
 //! Rules where versions are taken: durable with what broke them, the same however often judged.
 
+use driftline_protocol::item::{Item, ItemValue};
+
 use super::*;
 use crate::analysis::finding::{Finding, FindingKind, Resolution, Status};
 use crate::analysis::rules::reading::read;
@@ -55,7 +57,12 @@ fn rejudge(world: &mut World, host: &HostId) -> usize {
     let record = world.store.host(host).unwrap().unwrap();
     let standards = world.ingest.standards();
     let store = world.store.clone();
-    let otherwise = is_judged_otherwise(&standards, &store, (&record, at(world.second))).unwrap();
+    let now = at(world.second);
+    let look = |because| is_judged_otherwise(&standards, &store, (&record, now), because).unwrap();
+    let otherwise = look(Because::OfTheRules);
+    let timed = standards.rules.of_the_clock();
+    assert!(otherwise || !look(Because::OfTheClock), "the clock finds what the rules do not");
+    assert!(!timed.is_empty() || !look(Because::OfTheClock), "no rule asks the clock");
     let steps = world.ingest.rejudge(context, host).unwrap();
     assert_eq!(otherwise, !steps.is_empty(), "looking aside and judging disagree");
     let many = steps.len();
@@ -135,4 +142,59 @@ fn approving_a_state_does_not_meet_a_rule_and_retiring_a_host_ends_it() {
     world.apply(steps);
     assert_eq!(open(&world), [""; 0]);
     assert_eq!(rejudge(&mut world, &agent.host), 0, "a retired host is judged by nobody");
+}
+
+const DATES: &str = "title = 'D'
+[[rule]]
+name = 'lasts'
+title = 'L'
+severity = 'warning'
+reason = 'r'
+reference = 'r'
+source = 'files'
+part = '/c'
+key = 'until'
+operator = 'at_least'
+value = 7
+unit = 'days_left'
+[[rule.example]]
+fires = true
+at = '2026-11-29T00:00:00Z'
+items = { until = '2026-12-05T00:00:00Z' }
+[[rule.example]]
+fires = false
+at = '2026-11-29T00:00:00Z'
+items = { until = '2026-12-06T00:00:00Z' }
+[[rule.example]]
+fires = false
+at = '2026-11-29T00:00:00Z'
+items = { until = 'not said' }
+";
+
+#[test]
+fn what_runs_out_is_found_when_its_day_comes_and_ends_with_the_next_one() {
+    let mut world = World::new();
+    adopt(&mut world, vec![read("d.toml", "d", DATES).unwrap()]);
+    let (mut agent, _) = world.enrol("pbx", 1);
+    let week_and = |second: i64| {
+        let end = at(second + 7 * 86_400).to_string();
+        let mut part = file(&[]);
+        if let Part::Observed(observed) = &mut part {
+            let item = Item { value: ItemValue::Text(end), rank: None };
+            observed.items.insert(ItemKey::of(["until"]), item);
+        }
+        part
+    };
+    let until = week_and(world.second + 100);
+    world.delivers(&mut agent, &[("/c", until)]);
+    assert_eq!(open(&world), [""; 0]);
+    assert_eq!(rejudge(&mut world, &agent.host), 0);
+    world.second += 200;
+    assert_eq!(rejudge(&mut world, &agent.host), 1, "nobody reported, and time went by");
+    assert_eq!(open(&world), ["lasts"]);
+    world.second += 200;
+    assert_eq!(rejudge(&mut world, &agent.host), 0, "it is found once");
+    let until = week_and(world.second + 1_000);
+    world.delivers(&mut agent, &[("/c", until)]);
+    assert_eq!(open(&world), [""; 0], "it was renewed");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use driftline_protocol::wire::HostKind;
+use jiff::Timestamp;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -87,6 +88,8 @@ pub(super) struct RawExample {
     pub fires: bool,
     /// The items; no such field means that the part is not on the host.
     pub items: Option<BTreeMap<String, toml::Value>>,
+    /// When it is looked at; only rules that count the days left ask.
+    pub at: Option<Timestamp>,
 }
 
 /// The operators, as written.
