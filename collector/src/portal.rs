@@ -30,6 +30,7 @@ mod value;
 use std::sync::Arc;
 
 use askama::Template;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::AgentStatus;
 use jiff::{SignedDuration, Timestamp};
 
@@ -147,7 +148,7 @@ pub fn respond(
     if !is_page(&segments) {
         return Err(PageError::NotFound { what: "page" });
     }
-    match segments.as_slice() {
+    let page = match segments.as_slice() {
         [] => overview::page((store, standards), frame),
         ["hosts", id] => host::page((store, standards), frame, id),
         ["hosts", id, source] => part::page(store, frame, (id, source), query),
@@ -163,7 +164,11 @@ pub fn respond(
         ["service-paths"] => service_paths::page((store, standards), frame),
         ["rules"] => rules::page(&standards.rules, frame),
         _ => Err(PageError::NotFound { what: "page" }),
+    }?;
+    if mutant::active(Mutant::PagesAskElsewhere) {
+        return Ok(page.replace(STYLE_PATH, "http://192.0.2.1/portal.css"));
     }
+    Ok(page)
 }
 
 /// The page that says why there is no page; `asked` is the path and the query that were asked for.

@@ -89,13 +89,15 @@ pub enum Mutant {
     OldIntentExplainsNewDrift,
     /// Collector. *A list leaves out what it names*: whatever happens to the item is left out.
     ListsCoverEveryKind,
+    /// Collector. *The portal needs nobody else*: its style comes from another server.
+    PagesAskElsewhere,
     /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
     EveryChangeIsSupported,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -135,6 +137,7 @@ impl Mutant {
         Self::DriftIsAlwaysLoud,
         Self::OldIntentExplainsNewDrift,
         Self::ListsCoverEveryKind,
+        Self::PagesAskElsewhere,
         Self::EveryChangeIsSupported,
     ];
 
@@ -180,6 +183,7 @@ impl Mutant {
             Self::DriftIsAlwaysLoud => "drift_is_always_loud",
             Self::OldIntentExplainsNewDrift => "old_intent_explains_new_drift",
             Self::ListsCoverEveryKind => "lists_cover_every_kind",
+            Self::PagesAskElsewhere => "pages_ask_elsewhere",
             Self::EveryChangeIsSupported => "every_change_is_supported",
         }
     }

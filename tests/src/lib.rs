@@ -24,6 +24,8 @@ pub mod fleet;
 
 pub mod watchers;
 
+pub mod browser;
+
 pub mod edits;
 
 pub mod git;

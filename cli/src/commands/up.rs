@@ -32,6 +32,10 @@ pub(crate) struct Up {
     /// Where the portal listens. Beyond loopback it is served over TLS and needs a token.
     #[arg(long, default_value = "127.0.0.1:9470", value_parser = address)]
     listen: SocketAddr,
+    /// Packs of rules this machine is held to, such as sshd,certificates or '*'; see
+    /// `driftline-collector check-rules`. Without it none is on.
+    #[arg(long, value_name = "PACK", value_delimiter = ',')]
+    rules: Vec<String>,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -51,7 +55,8 @@ impl Up {
         let filter = std::env::var("DRIFTLINE_LOG").unwrap_or_else(|_| "warn".to_owned());
         telemetry::start(LogFormat::Text, Some(&filter))?;
         let data = self.data.clone().map_or_else(default_data, Ok)?;
-        let prepared = prepare(&data, self.listen)?;
+        let mut prepared = prepare(&data, self.listen)?;
+        prepared.collector.rules.packs = self.rules;
         let (stop, stopped) = watch::channel(false);
         let running =
             driftline_collector::serve::serve(prepared.collector, told(stopped.clone())).await?;

@@ -31,7 +31,7 @@ const TOLD: Duration = Duration::from_secs(60);
 const NOTHING: Duration = Duration::from_secs(6);
 
 /// Twelve sites with a host each, and a central one that serves four of them.
-fn config() -> String {
+pub(super) fn config() -> String {
     let hosts = (0..SITES).map(|site| {
         format!("[[host]]\nname = 'pbx-{site}'\nsite = 'site{site}'\nservice = 'voice'\n")
     });
@@ -126,7 +126,7 @@ fn noise(n: i64) -> i64 {
 
 /// Nine weeks of three cases a day and site, three times as many in the three days after `AGO` at
 /// the sites `risen` names, and forty in each of the last two hours that can be known.
-fn cases(risen: impl Fn(i64) -> bool) -> String {
+pub(super) fn cases(risen: impl Fn(i64) -> bool) -> String {
     let now = Timestamp::now().as_second();
     let hour = (now - 3_600) - (now - 3_600).rem_euclid(3_600);
     let mut csv = "id,opened_at,service,site\n".to_owned();
@@ -155,7 +155,7 @@ fn cases(risen: impl Fn(i64) -> bool) -> String {
     csv
 }
 
-fn post_cases(fleet: &Fleet, csv: &str) -> anyhow::Result<Value> {
+pub(super) fn post_cases(fleet: &Fleet, csv: &str) -> anyhow::Result<Value> {
     let kind = [("Content-Type", "text/csv")];
     let answer = http::post(fleet.address(), programs::POST_CASES, &kind, csv.as_bytes())?;
     anyhow::ensure!(answer.status < 300, "{} {}", answer.status, answer.text());
@@ -168,7 +168,7 @@ fn suspects(fleet: &Fleet) -> anyhow::Result<Vec<Value>> {
 }
 
 /// Waits until the engine has judged this many changes whose window is over.
-fn judged(fleet: &Fleet, count: usize) -> anyhow::Result<Vec<Value>> {
+pub(super) fn judged(fleet: &Fleet, count: usize) -> anyhow::Result<Vec<Value>> {
     wait::until("changes are held against cases", TOLD, || {
         let found = suspects(fleet)?;
         Ok((found.len() >= count).then_some(found))
@@ -180,7 +180,7 @@ fn tier(suspect: &Value) -> &str {
 }
 
 /// Four sites' hosts changed in one rollout, and three others a day and a half before.
-fn rollout(fleet: &Fleet) -> anyhow::Result<()> {
+pub(super) fn rollout(fleet: &Fleet) -> anyhow::Result<()> {
     for site in 0..4u8 {
         add_host(fleet, (&format!("pbx-{site}"), site + 1), AGO - i64::from(site) * 600)?;
     }

@@ -38,6 +38,8 @@ const MUTANTS: [Mutant; 32] = [
     ),
     // An exception ends when it says.
     (COLLECTOR, "exceptions_never_expire", "rules::an_exception_is_over_when_it_says"),
+    // The portal needs nobody else.
+    (COLLECTOR, "pages_ask_elsewhere", "portal::every_page_can_be_read_and_asks_nobody_else"),
     // What ends by itself is told in time.
     (COLLECTOR, "time_stands_still", "rules::what_runs_out_is_told_when_its_day_comes"),
     // What was meant by a change.

@@ -32,7 +32,9 @@ pub(super) async fn say(client: &Client, stopped: watch::Receiver<bool>) -> anyh
     };
     let path = format!("/api/v1/hosts/{}/snapshot", host.host);
     let snapshot: Snapshot = client.get(&path, &[]).await?;
-    output::write(&line(&snapshot))
+    let asked = [("kind", "deviation"), ("open", "true"), ("limit", "10000")];
+    let deviations: Vec<Value> = client.list("findings", &asked).await?;
+    output::write(&line(&snapshot, deviations.len()))
 }
 
 /// The host on which nothing waits any more.
@@ -44,7 +46,7 @@ async fn arrived(client: &Client, hosts: Vec<HostRow>) -> Option<HostRow> {
     (!sources.is_empty() && sources.values().all(quiet)).then_some(host)
 }
 
-fn line(snapshot: &Snapshot) -> String {
+fn line(snapshot: &Snapshot, deviations: usize) -> String {
     let parts = || snapshot.sections.values().flat_map(|section| section.parts.values());
     let items = parts().filter_map(Part::observed).map(|observed| observed.items.len());
     let unobserved: Vec<Reason> = parts().filter_map(Part::unobserved_reason).collect();
@@ -58,7 +60,7 @@ fn line(snapshot: &Snapshot) -> String {
     }
     let reasons = if reasons.is_empty() { reasons } else { format!(" ({reasons})") };
     format!(
-        "{}: {} sources, {} parts, {} items, {} unobserved{reasons}\n",
+        "{}: {} sources, {} parts, {} items, {} unobserved{reasons}, {deviations} deviations\n",
         snapshot.host,
         snapshot.sections.len(),
         parts().count(),
