@@ -101,7 +101,7 @@ pub struct CorrelationConfig {
     pub every_seconds: u64,
     /// Changes of how many days are held against cases, 1 to 90. Default 28.
     pub look_back_days: u64,
-    /// How long after a change cases are counted, in hours, 1 to 720. Default 72.
+    /// How long after a change cases are counted, in hours, 1 to 168. Default 72.
     pub window_hours: u32,
     /// The share of wrong claims among all claims that is put up with, in percent, 1 to 50. Default
     /// 10.

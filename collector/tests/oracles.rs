@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use driftline_collector::analysis::stats::{
-    adjust, case_series, fisher, glm, negative_binomial, online, poisson,
+    adjust, breaks, case_series, fisher, glm, negative_binomial, online, poisson,
 };
 
 const EXACT: f64 = 1e-9;
@@ -247,4 +247,44 @@ fn check_law(model: &str, design: &glm::Design<'_>, family: glm::Family) {
     check(model, fit.beta[1], theirs["beta"], FITTED);
     check(model, fit.beta[1].exp(), theirs["rr"], FITTED);
     check(model, errors[1], theirs["se"], FITTED);
+}
+
+/// The daily counts of each series.
+fn daily() -> BTreeMap<String, Vec<f64>> {
+    let text = include_str!("fixtures/oracles/breaks_series.csv");
+    let mut series = BTreeMap::<String, Vec<f64>>::new();
+    for line in text.lines().skip(1) {
+        let fields: Vec<&str> = line.split(',').collect();
+        series.entry(fields[0].to_owned()).or_default().push(fields[2].parse().unwrap());
+    }
+    series
+}
+
+fn numbers<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> Vec<T> {
+    text.split_whitespace().map(|word| word.parse().unwrap()).collect()
+}
+
+#[test]
+fn breaks_are_those_of_ruptures_and_otava() {
+    let series = daily();
+    let mut held = 0;
+    for line in include_str!("fixtures/oracles/breaks.csv").lines().skip(1) {
+        let fields: Vec<&str> = line.split(',').collect();
+        let (counts, parameter) = (&series[fields[0]], fields[2].parse().unwrap());
+        let expected: Vec<usize> = numbers(fields[3]);
+        let roots: Vec<f64> = counts.iter().map(|count| (count + 0.375).sqrt()).collect();
+        match fields[1] {
+            "pelt" => assert_eq!(breaks::pelt(counts, parameter, 5), expected, "{line}"),
+            "pelt_root" => assert_eq!(breaks::pelt(&roots, parameter, 5), expected, "{line}"),
+            _ => {
+                let found = breaks::divisive(counts, parameter);
+                assert_eq!(found.iter().map(|b| b.at).collect::<Vec<_>>(), expected, "{line}");
+                for (ours, theirs) in found.iter().zip(numbers::<f64>(fields[4])) {
+                    check(line, ours.p, theirs, FITTED);
+                }
+            }
+        }
+        held += 1;
+    }
+    assert_eq!((series.len(), held), (10, 40));
 }

@@ -67,6 +67,8 @@ pub enum Mutant {
     CorrelateNoMultiplicity,
     /// Engine. *The window is fixed before anybody looks*: the one that shows most is taken.
     CorrelateWindowAfterLooking,
+    /// Engine. *What chance explains supports nothing*: a q-value alone makes a change supported.
+    CorrelateSupportedByQAlone,
     /// Collector. *A partial reading is unobserved*: whatever was read of cases counts as all.
     PartialReadIsWhole,
     /// Collector. *A change touches whom its host serves*: only its own site is looked at.
@@ -97,7 +99,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -126,6 +128,7 @@ impl Mutant {
         Self::CorrelateNoControls,
         Self::CorrelateNoMultiplicity,
         Self::CorrelateWindowAfterLooking,
+        Self::CorrelateSupportedByQAlone,
         Self::PartialReadIsWhole,
         Self::CentralHostsServeTheirOwnSite,
         Self::EveryRequestIsApproved,
@@ -172,6 +175,7 @@ impl Mutant {
             Self::CorrelateNoControls => "correlate_no_controls",
             Self::CorrelateNoMultiplicity => "correlate_no_multiplicity",
             Self::CorrelateWindowAfterLooking => "correlate_window_after_looking",
+            Self::CorrelateSupportedByQAlone => "correlate_supported_by_q_alone",
             Self::PartialReadIsWhole => "partial_read_is_whole",
             Self::CentralHostsServeTheirOwnSite => "central_hosts_serve_their_own_site",
             Self::EveryRequestIsApproved => "every_request_is_approved",

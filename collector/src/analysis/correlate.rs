@@ -45,6 +45,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
+pub use exposure::MAX_WINDOW_HOURS;
 pub use score::expected_share;
 pub use settings::{Holiday, Settings};
 pub use verdict::{Controls, Placebo, Reason, Tier, Verdict};

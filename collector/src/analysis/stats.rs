@@ -5,6 +5,7 @@
 
 pub mod adjust;
 pub mod beta_binomial;
+pub mod breaks;
 pub mod case_series;
 pub mod fisher;
 pub mod glm;

@@ -12,6 +12,7 @@ pub mod comparable;
 pub mod cusum;
 pub mod ears;
 pub mod farrington;
+pub mod levels;
 pub mod series;
 mod spread;
 #[cfg(test)]

@@ -21,6 +21,7 @@ use super::{
     CaseMap, CaseSource, ChangeSource, Config, GroupRule, HostRule, ParameterRule, ServicePath,
     SiteCalendar, Tls,
 };
+use crate::analysis::correlate::MAX_WINDOW_HOURS;
 
 /// Where the configuration stands unless the command line says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/driftline/collector.toml";
@@ -391,7 +392,7 @@ fn look_back<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, 
 }
 
 fn window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    within(deserializer, ("window_hours", 1..=720))
+    within(deserializer, ("window_hours", 1..=u64::from(MAX_WINDOW_HOURS)))
 }
 
 fn wrong_claims<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {

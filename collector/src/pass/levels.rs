@@ -38,10 +38,7 @@ pub fn service_levels(
 ) -> Result<ServiceLevels, StoreError> {
     let mapper = config.mapper();
     let settings = &config.service_levels;
-    let listed = |names: &[String], word: &str| {
-        let found = names.iter().find(|name| name.to_lowercase() == word.to_lowercase());
-        found.map_or_else(|| OTHER.to_owned(), String::clone)
-    };
+    let (teams, priorities) = (Listed::of(&settings.teams), Listed::of(&settings.priorities));
     let mut levels = ServiceLevels::new();
     let mut meanings: BTreeMap<(String, Words), String> = BTreeMap::new();
     store.each_open_case(OPEN, &mut |case| {
@@ -56,8 +53,7 @@ pub fn service_levels(
                 if mapper.knows_service(&service) { service } else { UNMAPPED.to_owned() }
             },
         );
-        let team = listed(&settings.teams, case.team);
-        let priority = listed(&settings.priorities, case.priority);
+        let (team, priority) = (teams.name(case.team), priorities.name(case.priority));
         let times = (case.opened_at, case.due_at);
         let level = ServiceLevel::of(times, now.as_second(), settings.at_risk_percent);
         let counts = levels.entry((service.clone(), team, priority)).or_default();
@@ -66,4 +62,27 @@ pub fn service_levels(
         }
     })?;
     Ok(levels)
+}
+
+/// The names that the configuration lists, beside the small letters they are found by.
+struct Listed<'a>(Vec<(String, &'a str)>);
+
+impl<'a> Listed<'a> {
+    fn of(names: &'a [String]) -> Self {
+        Self(names.iter().map(|name| (name.to_lowercase(), name.as_str())).collect())
+    }
+
+    /// The listed name that `word` means: a case costs a comparison a name and makes no text but
+    /// where letters beyond ASCII need one.
+    fn name(&self, word: &str) -> String {
+        let same = |small: &str| {
+            if small.is_ascii() {
+                small.eq_ignore_ascii_case(word)
+            } else {
+                small == word.to_lowercase()
+            }
+        };
+        let found = self.0.iter().find(|(small, _)| same(small));
+        found.map_or(OTHER, |(_, name)| name).to_owned()
+    }
 }

@@ -5,8 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Cached, PassInput, stream};
 use crate::analysis::cases::{Case, Stream};
+use crate::analysis::volume::levels::{self, LevelMove};
 use crate::analysis::volume::{
-    Bucket, CellBucket, CellKey, Method, VolumeError, VolumeSettings, volume,
+    Bucket, Buckets, CellBucket, CellKey, Method, VolumeError, VolumeSettings, count, volume,
 };
 use crate::config::{Config, Mapper};
 use crate::store::StoreError;
@@ -58,24 +59,61 @@ pub fn volumes(
     config: &Config,
     asked: &VolumeAsked,
 ) -> Result<Vec<CellBucket>, VolumesError> {
+    let stream = narrowed((store, cached), config, asked)?;
+    Ok(asked.rows(&stream, config)?)
+}
+
+/// The same, and where the level of all its cases moved since what is read of the past begins.
+///
+/// # Errors
+/// [`VolumesError`].
+pub fn volumes_and_moves(
+    from: (&dyn Reads, Option<&Cached>),
+    config: &Config,
+    asked: &VolumeAsked,
+) -> Result<(Vec<CellBucket>, Vec<DatedMove>), VolumesError> {
+    let stream = narrowed(from, config, asked)?;
+    Ok((asked.rows(&stream, config)?, moves(&stream, config, asked)?))
+}
+
+/// A day from which on there were more cases, or fewer, and how many a day.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DatedMove {
+    /// When that day begins, UTC.
+    pub day: Timestamp,
+    /// How many before, and from then on.
+    pub moved: LevelMove,
+}
+
+/// Whole days alone count: the first and the last may have been read in part.
+fn moves(
+    stream: &Stream,
+    config: &Config,
+    asked: &VolumeAsked,
+) -> Result<Vec<DatedMove>, VolumeError> {
+    let settings = VolumeSettings { bucket: Bucket::Day, by: Vec::new(), ..asked.settings(config) };
+    let buckets = Buckets::of(stream, &settings);
+    let cells = count(stream, &settings, &buckets)?;
+    let Some(cell) = cells.first() else { return Ok(Vec::new()) };
+    let whole = 1..cell.counts.len().saturating_sub(1).max(1);
+    let days = cell.counts.get(whole).unwrap_or_default();
+    let dated =
+        |moved: LevelMove| Some(DatedMove { day: cell.starts.get(moved.at + 1).copied()?, moved });
+    Ok(levels::moves(days).into_iter().filter_map(dated).collect())
+}
+
+/// The cases asked for, from what the newest pass read or else from the store.
+fn narrowed(
+    (store, cached): (&dyn Reads, Option<&Cached>),
+    config: &Config,
+    asked: &VolumeAsked,
+) -> Result<Stream, VolumesError> {
     let (mapper, from) = (config.mapper(), asked.begin());
     let known = cached.filter(|cached| cached.from <= from && cached.mapper == mapper);
-    let stream = match known {
+    Ok(match known {
         Some(cached) => asked.narrow(&cached.stream),
         None => asked.narrow(&read(store, mapper, (from, asked.until))?),
-    };
-    let settings = VolumeSettings {
-        bucket: asked.bucket,
-        by: asked.by.clone(),
-        method: Method::Auto,
-        alpha: ALPHA,
-        zone: TimeZone::UTC,
-        until: Some(asked.until.as_second()),
-        holidays: config.days_off(),
-    };
-    let end = asked.to.min(asked.until);
-    let within = |row: &CellBucket| row.bucket_start >= asked.from && row.bucket_start < end;
-    Ok(volume(&stream, &settings)?.into_iter().filter(within).collect())
+    })
 }
 
 fn read(
@@ -98,6 +136,25 @@ fn read(
 }
 
 impl VolumeAsked {
+    fn settings(&self, config: &Config) -> VolumeSettings {
+        VolumeSettings {
+            bucket: self.bucket,
+            by: self.by.clone(),
+            method: Method::Auto,
+            alpha: ALPHA,
+            zone: TimeZone::UTC,
+            until: Some(self.until.as_second()),
+            holidays: config.days_off(),
+        }
+    }
+
+    /// The buckets of `stream` that were asked for.
+    fn rows(&self, stream: &Stream, config: &Config) -> Result<Vec<CellBucket>, VolumeError> {
+        let end = self.to.min(self.until);
+        let within = |row: &CellBucket| row.bucket_start >= self.from && row.bucket_start < end;
+        Ok(volume(stream, &self.settings(config))?.into_iter().filter(within).collect())
+    }
+
     /// From when on cases say what is usual.
     fn begin(&self) -> Timestamp {
         self.from.checked_sub(PAST).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -160,10 +217,50 @@ mod tests {
             until: end,
         };
         let memory = Memory::new();
+        let (same, moved) = volumes_and_moves((&memory, Some(&cached)), &config, &asked).unwrap();
+        assert_eq!((same.len(), moved), (7, Vec::new()));
         let rows = volumes((&memory, Some(&cached)), &config, &asked).unwrap();
         assert_eq!(rows.iter().map(|row| row.observed).collect::<Vec<_>>(), [24; 7]);
         let earlier = VolumeAsked { from: second(0), ..asked };
         let late = Cached { from: second(1), ..cached };
         assert_eq!(volumes((&memory, Some(&late)), &config, &earlier).unwrap(), []);
+    }
+
+    /// One case an hour, and two from the first day of the eleventh week on.
+    #[test]
+    fn a_level_that_moved_is_dated() {
+        let second = |second: i64| Timestamp::from_second(second).unwrap();
+        let (moved, end) = (10 * 7 * 24, 15 * 7 * 24);
+        let mut gather = Gather::default();
+        for hour in 0..end {
+            for minute in 0..=i64::from(hour >= moved) {
+                let (opened_at, service) = (hour * 3_600 + minute * 60, "voice");
+                let names = ("graz", "");
+                gather.add(&Named {
+                    opened_at,
+                    recorded_at: None,
+                    service,
+                    site: names.0,
+                    category: names.1,
+                });
+            }
+        }
+        let config = Config::default();
+        let cached = Cached { stream: gather.finish(), from: second(0), mapper: config.mapper() };
+        let asked = VolumeAsked {
+            service: Some("voice".to_owned()),
+            site: None,
+            bucket: Bucket::Hour,
+            by: vec![CellKey::Service],
+            from: second((end - 24) * 3_600),
+            to: second(end * 3_600),
+            until: second(end * 3_600),
+        };
+        let (rows, moves) =
+            volumes_and_moves((&Memory::new(), Some(&cached)), &config, &asked).unwrap();
+        assert_eq!(rows.len(), 24);
+        let [only] = moves.as_slice() else { panic!("{moves:?}") };
+        assert_eq!(only.day, second(moved * 3_600));
+        assert_eq!((only.moved.before, only.moved.after), (24.0, 48.0));
     }
 }

@@ -11,7 +11,7 @@ use crate::analysis::service_levels::ServiceLevel;
 use crate::analysis::volume::{Bucket, CellKey};
 use crate::pass::levels::Desk;
 use crate::pass::unmapped::{Unmapped, unmapped};
-use crate::pass::volumes::{VolumeAsked, VolumesError, volumes};
+use crate::pass::volumes::{DatedMove, VolumeAsked, VolumesError, volumes_and_moves};
 use crate::store::{FeedRecord, SuspectFilter, SuspectRecord};
 
 /// How many suspects the page shows: the best of them.
@@ -42,6 +42,7 @@ struct Page {
     chart: String,
     total: u64,
     above: Vec<Above>,
+    moves: Vec<String>,
     suspects: Vec<SuspectRow>,
     levels: Vec<LevelRow>,
     feeds: Vec<FeedRow>,
@@ -115,14 +116,14 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
     };
     // Without a service all cases are one series.
     let asked = if service.is_none() { VolumeAsked { by: Vec::new(), ..asked } } else { asked };
-    let rows = volumes((store, frame.cases.as_deref()), &frame.config, &asked).map_err(
-        |error| match error {
+    let cached = frame.cases.as_deref();
+    let (rows, moves) =
+        volumes_and_moves((store, cached), &frame.config, &asked).map_err(|error| match error {
             VolumesError::Store(error) => PageError::Store(error),
             VolumesError::Count(_) => {
                 PageError::Query { field: "from", rule: "a time less long ago" }
             }
-        },
-    )?;
+        })?;
     let filter = SuspectFilter {
         service: service.clone(),
         from: Some(from),
@@ -153,6 +154,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         total: rows.iter().map(|row| row.observed).sum(),
         chart: case_chart::draw(&rows, (from, seconds), &marks),
         above: above.collect(),
+        moves: moves.iter().map(moved).collect(),
         suspects: suspects.iter().map(|suspect| row(suspect, frame)).collect(),
         waiting: waiting(&feeds),
         unmapped: unmapped(store, &frame.config.mapper(), frame.now, UNMAPPED)?,
@@ -160,6 +162,16 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         known: frame.cases_known.map(|known| Moment::new(known, frame.now)),
     };
     Ok(page.render()?)
+}
+
+/// A move of the level in words.
+fn moved(found: &DatedMove) -> String {
+    let (before, after) = (found.moved.before, found.moved.after);
+    let word = if after > before { "rose" } else { "fell" };
+    let day = found.day.strftime("%Y-%m-%d");
+    format!(
+        "On {day} the level {word} from {before:.1} to {after:.1} cases a day, and stayed there"
+    )
 }
 
 /// Where open cases stand, of `only` this service where one is asked for.

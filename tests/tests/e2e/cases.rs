@@ -230,6 +230,58 @@ fn a_rollout_with_a_rise_where_it_went_is_supported_and_comes_first() -> anyhow:
     send_outcome(&fleet, number, said)
 }
 
+/// Our rules as they are, but for the minutes that a thing must last before anybody is woken.
+fn rules_at_once(fleet: &Fleet) -> anyhow::Result<std::path::PathBuf> {
+    let text =
+        std::fs::read_to_string(programs::workspace().join("rules/prometheus/driftline.yaml"))?;
+    anyhow::ensure!(text.contains("for: 5m"), "no rule waits any more");
+    let path = fleet.folder().join("rules.yaml");
+    std::fs::write(&path, text.replace("for: 5m", "for: 1s"))?;
+    Ok(path)
+}
+
+/// One open case of `Telephony` that was due an hour ago, or its end.
+fn overdue(resolved: bool) -> String {
+    let now = Timestamp::now().as_second();
+    let at = |ago: i64| Timestamp::from_second(now - ago).unwrap_or(Timestamp::UNIX_EPOCH);
+    let end = if resolved { at(5).to_string() } else { String::new() };
+    let times = (at(7_200), at(3_600));
+    format!(
+        "id,opened_at,service,site,due_at,resolved_at\nINC1,{},Telephony,site1,{},{end}\n",
+        times.0, times.1
+    )
+}
+
+#[test]
+fn a_case_past_its_target_wakes_somebody() -> anyhow::Result<()> {
+    let fleet = Fleet::start_with(&config())?;
+    let webhook = Receiver::start()?;
+    let alertmanager = Alertmanager::start(fleet.folder(), webhook.address())?;
+    let rules = rules_at_once(&fleet)?;
+    let prometheus = Prometheus::config(fleet.address(), &rules, alertmanager.address());
+    let data = fleet.folder().join("prometheus");
+    let prometheus = Prometheus::start(fleet.folder(), &data, &prometheus)?;
+    post_cases(&fleet, &overdue(false))?;
+    let alert = webhook.expect(TOLD, |body| {
+        let alert = body["alerts"].as_array()?.iter().find(|alert| {
+            alert["labels"]["alertname"] == "CasesPastServiceLevel"
+                && alert["labels"]["level"] == "breached"
+        })?;
+        Some(alert.clone())
+    })?;
+    assert_eq!(alert["labels"]["service"], "voice", "{alert:#}");
+    let link = alert["annotations"]["portal_url"].as_str().unwrap_or_default();
+    let page = link.strip_prefix(&format!("http://{}", fleet.address())).unwrap_or_default();
+    assert_eq!(page, "/findings?service=voice", "{alert:#}");
+    http::get_ok(fleet.address(), page)?;
+    // The alert ends when the last value is five minutes old; the value itself is gone at once.
+    post_cases(&fleet, &overdue(true))?;
+    wait::until("Prometheus knows that it is resolved", TOLD, || {
+        let open = "driftline_cases_open{level=\"breached\"} > 0";
+        Ok(prometheus.query(open)?.is_empty().then_some(()))
+    })
+}
+
 fn send_outcome(fleet: &Fleet, number: &Value, said: &[u8]) -> anyhow::Result<()> {
     let json = [("Content-Type", "application/json")];
     let path = format!("{}/{number}/outcome", programs::SUSPECTS);

@@ -137,6 +137,18 @@ fn q_values_are_no_smaller_than_the_step_up_procedure_has_them() {
 }
 
 #[test]
+fn what_chance_explains_is_not_supported_at_any_q() {
+    let trial = trial("office", 14, Design::Each(Truth::Nothing));
+    let files = (trial.stream.csv(), changes_csv(&trial.stream, &changes(&trial)));
+    let said = said_of(&files.0, &files.1, &["--q", "0.9"]);
+    let q = |value: &&Value| value["q_value"].as_f64().is_some_and(|q| q <= 0.9);
+    assert!(said.values().filter(q).count() > 0, "no q-value is small enough to try it");
+    for value in said.values().filter(|value| value["tier"] == "supported") {
+        assert!(value["p_value"].as_f64().is_some_and(|p| p <= 0.05), "{value}");
+    }
+}
+
+#[test]
 fn a_change_outside_the_data_is_undetermined() {
     let trial = trial("office", 2, Design::Each(Truth::Nothing));
     let (from, to) = (trial.stream.from, trial.stream.to);

@@ -14,6 +14,7 @@
 
 mod contract;
 mod files;
+mod flags;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod properties;

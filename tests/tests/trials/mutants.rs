@@ -4,7 +4,7 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::ADMIN;
 
 /// The program, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 4] = [
+const MUTANTS: [Mutant; 5] = [
     (ADMIN, "correlate_no_dispersion", "rates::an_interval_holds_the_truth_where_cases_clump"),
     (ADMIN, "correlate_no_controls", "rates::a_rise_for_everybody_is_no_changes_own"),
     (
@@ -16,6 +16,11 @@ const MUTANTS: [Mutant; 4] = [
         ADMIN,
         "correlate_window_after_looking",
         "rates::p_values_of_shuffled_times_are_no_smaller_than_uniform",
+    ),
+    (
+        ADMIN,
+        "correlate_supported_by_q_alone",
+        "contract::what_chance_explains_is_not_supported_at_any_q",
     ),
 ];
 

@@ -14,8 +14,9 @@ use super::panel::Shape;
 
 /// Windows below which single days are compared instead.
 const MIN_WINDOWS: usize = 6;
-/// How many windows the common value is worth.
-const PRIOR_WINDOWS: f64 = 10.0;
+/// How many windows the common value is worth: few, because where the sites of a region rise and
+/// fall together the region's own past is all that says so.
+const PRIOR_WINDOWS: f64 = 4.0;
 /// Reference weeks a past window is held against, at most.
 const WEEKS: usize = 4;
 

@@ -27,11 +27,8 @@ use super::panel::{self, Panel, Shape};
 
 /// Sizes of rises that are averaged over.
 const RISES: [f64; 4] = [1.5, 2.0, 3.0, 5.0];
-/// What four weeks of other hours weigh beside the reference weeks, in proportion to the share of
-/// hours they have in common: a window of a week has no other hours.
-const OTHER_HOURS: f64 = 5.0;
-/// Days of other hours that this weight is meant for.
-const FOUR_WEEKS: f64 = 28.0;
+/// What all hours of a site's history weigh beside the reference weeks.
+const OTHER_HOURS: f64 = 3.0;
 /// Of one hour at one site this many working hours' cases count, and two more.
 const CLUMP: f64 = 2.0;
 /// Share of windows in which all sites may do what they never did.
@@ -40,6 +37,8 @@ const UNLIKE: f64 = 0.3;
 const SHOCKS: (i32, f64) = (60, 0.05);
 /// Variance of the logarithm of a shock where the past is too short to say.
 const USUAL_SHOCK: f64 = 0.1;
+/// What a week counts beside the one after it.
+const FADE: f64 = 0.75;
 /// Past windows below which their spread says nothing.
 const MIN_WINDOWS: usize = 6;
 
@@ -142,7 +141,6 @@ impl Witnesses {
     fn sides(&self, shape: &Shape, wave: usize) -> [Side; 2] {
         let all_before = self.before.get(wave).copied().unwrap_or(0.0);
         let in_common = all_before / self.history.max(1.0);
-        let weight = OTHER_HOURS * in_common * shape.days as f64 / FOUR_WEEKS;
         let weeks = shape.weeks.len() as f64;
         let clean = shape.clean.get(wave).and_then(Option::as_deref).unwrap_or_default();
         let mut sides = [Side::default(); 2];
@@ -154,9 +152,9 @@ impl Witnesses {
                 Some(_) | None => &mut *others,
             };
             let (seen, before) = witness.cases.get(wave).copied().unwrap_or_default();
-            let before = before + weight * in_common * witness.history;
+            let before = before + OTHER_HOURS * in_common * witness.history;
             side.seen += seen;
-            side.expected += before / (1.0 + weight) / weeks;
+            side.expected += before / (1.0 + OTHER_HOURS) / weeks;
             side.rests_on += before;
         }
         sides
@@ -167,6 +165,7 @@ impl Witness {
     fn of(site: usize, shape: &Shape, (reach, lens): (&Reach, Lens<'_>)) -> Self {
         let end = reach.first();
         let past = (end - shape.days as i64 * DAY, end);
+        let weeks = 0..(shape.days / 7) as i64;
         let wave = reach.wave_of.get(site).copied().flatten();
         let cases = lens.plain(site, past.0, past.1);
         if cases == 0 {
@@ -176,15 +175,30 @@ impl Witness {
         let count = |from: i64, to: i64| f64::from(lens.count(site, (from, to), most));
         let window = |start: i64| count(start, start + reach.window);
         let wave_cases = |start: &i64| {
-            let before = shape.weeks.iter().map(|back| window(start - back * WEEK)).sum();
-            (window(*start), before)
+            let past = shape.weeks.iter().map(|back| (*back, window(start - back * WEEK)));
+            (window(*start), faded(past))
         };
         Self {
             wave,
-            history: count(past.0, past.1),
+            history: faded(
+                weeks.map(|back| (back, count(end - (back + 1) * WEEK, end - back * WEEK))),
+            ),
             cases: reach.waves.iter().map(wave_cases).collect(),
         }
     }
+}
+
+/// The sum over weeks as if all of them were like the latest: sites drift, so what was long ago
+/// weighs less, and the sum of as many weeks of one rate stays what it was.
+fn faded(weeks: impl Iterator<Item = (i64, f64)>) -> f64 {
+    let (mut count, mut sum, mut weights) = (0.0, 0.0, 0.0);
+    for (back, cases) in weeks {
+        let weight = FADE.powi(back as i32);
+        count += 1.0;
+        sum += weight * cases;
+        weights += weight;
+    }
+    if weights > 0.0 { count * sum / weights } else { 0.0 }
 }
 
 /// How much the logarithm of what all sites do varies from window to window, beyond chance.

@@ -11,7 +11,7 @@ use crate::analysis::cases::{Candidate, Exposure, Stream};
 /// Above this many distinct moments neighbours are taken together, earliest first.
 const MAX_WAVES: usize = 16;
 /// Longest window, so that four reference weeks cannot overlap it.
-const MAX_WINDOW_HOURS: u32 = 7 * 24;
+pub const MAX_WINDOW_HOURS: u32 = 7 * 24;
 
 /// Where and when a change was made.
 #[derive(Clone, Debug)]

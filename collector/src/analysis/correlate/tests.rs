@@ -102,6 +102,15 @@ fn a_rise_of_the_exposed_sites_is_supported() {
 }
 
 #[test]
+fn a_q_value_alone_supports_nothing() {
+    let world = World::new("quiet", 24);
+    let settings = Settings { q: 1.0, ..until() };
+    let verdict = correlate(&world.stream(), &[change("c", &EXPOSED)], &settings).remove(0);
+    assert!(verdict.p_value.unwrap() > 0.05, "{verdict:?}");
+    assert_eq!((verdict.tier, verdict.reason), (Tier::Possible, Some(Reason::Weak)));
+}
+
+#[test]
 fn a_rise_of_everybody_is_nobodys_doing() {
     let all: Vec<usize> = (0..24).collect();
     let world = World::new("shock", 24).raise(&all, WINDOW, 3);

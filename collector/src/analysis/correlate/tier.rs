@@ -15,7 +15,7 @@ use super::settings::Settings;
 use super::verdict::{Reason, Tier, Verdict};
 use crate::analysis::stats::adjust::benjamini_hochberg;
 
-/// A p-value above this is no rise worth a word.
+/// A p-value above this supports nothing, whatever q is.
 const WEAK: f64 = 0.05;
 /// A rise that would matter; an interval below it refutes the change.
 const MATTERS: f64 = 1.2;
@@ -140,6 +140,11 @@ fn claim(
     }
     if evaluation.attainable > settings.q {
         return (Tier::Possible, Some(Reason::FewSites));
+    }
+    // Where most changes of a file are claims, or there is but one, q alone lets through what
+    // nobody would call a rise of its own.
+    if evaluation.p > WEAK && !mutant::active(Mutant::CorrelateSupportedByQAlone) {
+        return (Tier::Possible, Some(Reason::Weak));
     }
     if evaluation.placebo.is_some_and(is_nothing_new) {
         return (Tier::Possible, Some(Reason::PlaceboExceeded));

@@ -1,0 +1,88 @@
+//! What may be said beside the two files: up to when, which sites there are, which days are off.
+
+use std::path::PathBuf;
+
+use driftline_tests::trials::answer::{Program, Ran};
+use driftline_tests::trials::plan::Design;
+use driftline_tests::trials::stream::{DAY, WEEK, changes_csv, time};
+use driftline_tests::trials::truth::Truth;
+
+use super::{assert_same, changes, said_of, trial};
+
+/// A file beside the two, gone with its folder.
+fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("more");
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+fn ran(cases: &str, changes: &str, more: &[&str]) -> Ran {
+    Program::built().unwrap().correlate(cases, changes, more).unwrap()
+}
+
+#[test]
+fn what_came_after_until_is_not_known_yet() {
+    let trial = trial("office", 8, Design::Each(Truth::Effect));
+    let mut stream = trial.stream.clone();
+    let first = changes(&trial).into_iter().min_by_key(|change| change.end()).unwrap();
+    let (until, these) = (first.end() + DAY, [first]);
+    assert!(until < stream.to, "nothing is after it");
+    let at = time(until);
+    let file = changes_csv(&stream, &these);
+    let whole = said_of(&stream.csv(), &file, &["--until", &at]);
+    stream.cases.retain(|case| case.at <= until);
+    assert_same(&whole, &said_of(&stream.csv(), &file, &["--until", &at]));
+    let early = time(these[0].at + 60);
+    for value in said_of(&stream.csv(), &file, &["--until", &early]).values() {
+        assert_eq!(value["reason"], "window_open", "{value}");
+        assert!(value["observed"].is_null() && value["p_value"].is_null(), "{value}");
+    }
+    assert_eq!(ran(&stream.csv(), &file, &["--until", "soon"]).code, Some(2));
+}
+
+#[test]
+fn a_site_without_a_case_is_known_when_it_is_listed() {
+    let trial = trial("office", 2, Design::Each(Truth::Nothing));
+    let cases = trial.stream.csv();
+    let file_of_changes = changes_csv(&trial.stream, &changes(&trial));
+    let (header, _) = file_of_changes.split_once('\n').unwrap();
+    let at = time(trial.stream.from + 7 * WEEK);
+    let quiet = format!("{header}\nq,{at},service-000,quiet,24,\n");
+    assert!(ran(&cases, &quiet, &[]).stderr.contains("quiet"));
+    let names = trial.stream.sites.join("\n") + "\nquiet\n";
+    let (_folder, path) = file(&names);
+    let listed = ["--sites", path.to_str().unwrap()];
+    let known = ran(&cases, &quiet, &listed);
+    assert!(!known.stderr.contains("quiet"), "{}", known.stderr);
+    assert_eq!(known.objects().unwrap()[0]["reason"], "no_eligible_site");
+    assert_same(
+        &said_of(&cases, &file_of_changes, &[]),
+        &said_of(&cases, &file_of_changes, &listed),
+    );
+}
+
+#[test]
+fn a_week_with_a_day_off_is_not_compared_with() {
+    let trial = trial("office", 4, Design::Each(Truth::Effect));
+    let (cases, file_of_changes) =
+        (trial.stream.csv(), changes_csv(&trial.stream, &changes(&trial)));
+    let plain = said_of(&cases, &file_of_changes, &[]);
+    let with = |day: &str| {
+        let (_folder, path) = file(&format!("timezone = \"UTC\"\n[[holiday]]\ndate = {day}\n"));
+        said_of(&cases, &file_of_changes, &["--calendar", path.to_str().unwrap()])
+    };
+    // Long before the first case nothing depends on it.
+    assert_same(&plain, &with("2020-01-01"));
+    let week_before = |change: &driftline_tests::trials::stream::Change| {
+        time(change.at - WEEK + change.window() / 2).chars().take(10).collect::<String>()
+    };
+    for change in changes(&trial) {
+        let (before, after) = (&plain[&change.id], &with(&week_before(&change))[&change.id]);
+        assert_ne!(before["expected"], after["expected"], "{change:?}");
+    }
+    let (_folder, path) = file("timezone = \"Nowhere/Atall\"\n");
+    let wrong = ran(&cases, &file_of_changes, &["--calendar", path.to_str().unwrap()]);
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(2), ""), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains(path.to_str().unwrap()), "{}", wrong.stderr);
+}
