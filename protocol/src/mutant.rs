@@ -89,11 +89,19 @@ pub enum Mutant {
     ListsCoverEveryKind,
     /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
     EveryChangeIsSupported,
+    /// Collector. *A host is held to what was agreed of its group*: groups' baselines bind nobody.
+    GroupsAgreeToNothing,
+    /// Collector. *What a group exempts is each host's own*: it is compared like all else.
+    ExemptKeysAreCompared,
+    /// Collector. *Who accepts one item accepts nothing else*: the baseline moves to the whole part.
+    AcceptanceTakesTheWholePart,
+    /// Collector. *What nobody acknowledges goes to the next in the chain*: the first keeps it.
+    NobodyIsNext,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 43] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -133,6 +141,10 @@ impl Mutant {
         Self::OldIntentExplainsNewDrift,
         Self::ListsCoverEveryKind,
         Self::EveryChangeIsSupported,
+        Self::GroupsAgreeToNothing,
+        Self::ExemptKeysAreCompared,
+        Self::AcceptanceTakesTheWholePart,
+        Self::NobodyIsNext,
     ];
 
     /// Its name in the environment.
@@ -177,6 +189,10 @@ impl Mutant {
             Self::OldIntentExplainsNewDrift => "old_intent_explains_new_drift",
             Self::ListsCoverEveryKind => "lists_cover_every_kind",
             Self::EveryChangeIsSupported => "every_change_is_supported",
+            Self::GroupsAgreeToNothing => "groups_agree_to_nothing",
+            Self::ExemptKeysAreCompared => "exempt_keys_are_compared",
+            Self::AcceptanceTakesTheWholePart => "acceptance_takes_the_whole_part",
+            Self::NobodyIsNext => "nobody_is_next",
         }
     }
 }

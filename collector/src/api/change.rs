@@ -16,7 +16,7 @@ use serde_json::json;
 use super::read::host_id;
 use super::{Answer, Shared};
 use crate::auth::{self, AuthError, Person};
-use crate::ingest::{Approval, Context, Decided, Ingest, IngestError};
+use crate::ingest::{Approval, Context, Decided, Ingest, IngestError, Proposal};
 use crate::serve::answer::{self, Refusal};
 use crate::serve::body::Class;
 use crate::serve::state::Collector;
@@ -46,7 +46,10 @@ pub async fn approve(
         return Err(Refusal::malformed(detail));
     }
     let approval = Approval { who: person.name, why };
-    act(&collector, move |ingest, context| ingest.approve(context, &host, approval)).await
+    act(&collector, move |ingest, context| {
+        ingest.approve(context, Proposal::present(host), approval)
+    })
+    .await
 }
 
 /// `POST /api/v1/hosts/{host}/retire`

@@ -1,4 +1,4 @@
-//! Holds hosts to the rules, part by part.
+//! Holds hosts to the rules, part by part, and to what was agreed of their groups.
 //!
 //! Rules are judged where a version is taken, so that a deviation is durable with what broke the
 //! rule; and for a host as a whole where the rules or its place changed ([`rejudge`]). Both ways
@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::fleet::FINDINGS_PER_HOST;
 use super::versions::bound_findings;
 use super::{Context, Ingest, IngestError, Store};
+use crate::analysis::agreement::{Agreements, Exemption, Subject};
 use crate::analysis::drift::{Desired, PartView};
 use crate::analysis::finding::{Finding, FindingId};
 use crate::analysis::rules::judge::{Judged, demanded, judge};
@@ -25,8 +26,10 @@ use crate::store::{FindingFilter, HostRecord, MAX_LIMIT, Step, StoreError};
 
 /// One host before its rules.
 pub(super) struct Bench<'a> {
-    standards: &'a Standards,
-    about: About,
+    pub(super) standards: &'a Standards,
+    pub(super) agreements: &'a Agreements,
+    pub(super) about: About,
+    exempt: Vec<Exemption>,
 }
 
 /// One section of it.
@@ -41,13 +44,25 @@ pub(super) struct SectionView<'a> {
 impl SectionView<'_> {
     fn part<'a>(&'a self, part: &'a PartName, current: Option<&'a Part>) -> PartView<'a> {
         let Self { host, source, domain, now } = *self;
-        PartView { host, source, domain, part, desired: Desired::Unknown, current, now }
+        let desired = Desired::Unknown;
+        PartView { host, source, domain, part, desired, current, exempt: &[], now }
     }
 }
 
 impl<'a> Bench<'a> {
-    pub(super) fn new(standards: &'a Standards, host: &HostId, kind: HostKind) -> Self {
-        Self { standards, about: standards.about(host, kind) }
+    pub(super) fn new(
+        (standards, agreements): (&'a Standards, &'a Agreements),
+        host: &HostId,
+        kind: HostKind,
+    ) -> Self {
+        let about = standards.about(host, kind);
+        let exempt = agreements.exempt(&about.groups);
+        Self { standards, agreements, about, exempt }
+    }
+
+    /// What of this host is its own, whatever was agreed of its groups.
+    pub(super) fn exempt(&self) -> &[Exemption] {
+        &self.exempt
     }
 
     /// What the rules say of one part.
@@ -116,9 +131,9 @@ impl<'a> Bench<'a> {
 }
 
 /// The open findings of a host.
-type Open = BTreeMap<FindingId, Finding>;
+pub(super) type Open = BTreeMap<FindingId, Finding>;
 
-type Loaded<'a> = Result<Cow<'a, Part>, StoreError>;
+pub(super) type Loaded<'a> = Result<Cow<'a, Part>, StoreError>;
 
 /// Holds a host to the rules as they are now; see [`Ingest::rejudge`].
 pub(super) fn rejudge(
@@ -127,13 +142,15 @@ pub(super) fn rejudge(
     id: &HostId,
 ) -> Result<Vec<Step>, IngestError> {
     let standards = std::sync::Arc::clone(&ingest.standards);
+    let agreements = std::sync::Arc::clone(&ingest.agreements);
     let host = ingest.known_host(id)?;
     if host.record.retired_at.is_some() {
         return Ok(Vec::new());
     }
-    let bench = Bench::new(&standards, id, host.record.kind);
+    let bench = Bench::new((&standards, &agreements), id, host.record.kind);
+    let open = host.load(context.store)?.open.clone();
+    let own = bench.own_if_it_counts(&open, || host.agreed(context.store))?;
     let known = host.load(context.store)?;
-    let open = known.open.clone();
     let sections: Vec<(SourceName, Domain)> =
         known.sections.iter().map(|(source, section)| (source.clone(), section.domain)).collect();
     let mut findings = Vec::new();
@@ -147,6 +164,10 @@ pub(super) fn rejudge(
             None => stored(context.store, digest),
         };
         findings.extend(bench.judge_section(section, &parts, (&open, &load))?.findings);
+        if let Some(own) = &own {
+            let layer = own.get(&source);
+            findings.extend(bench.hold_section((section, layer), &parts, (&open, &load))?);
+        }
     }
     let known = host.load(context.store)?;
     bound_findings(&mut findings, known.open.len().min(FINDINGS_PER_HOST));
@@ -165,14 +186,14 @@ pub(super) fn rejudge(
 /// # Errors
 /// [`StoreError`].
 pub fn is_judged_otherwise(
-    standards: &Standards,
+    (standards, agreements): (&Standards, &Agreements),
     store: &dyn Store,
     (host, now): (&HostRecord, Timestamp),
 ) -> Result<bool, StoreError> {
     if host.retired_at.is_some() {
         return Ok(false);
     }
-    let bench = Bench::new(standards, &host.id, host.kind);
+    let bench = Bench::new((standards, agreements), &host.id, host.kind);
     let filter = FindingFilter {
         host: Some(host.id.clone()),
         open_only: true,
@@ -182,6 +203,9 @@ pub fn is_judged_otherwise(
     let open = store.findings(&filter)?.into_iter().map(|record| record.finding);
     let open: BTreeMap<FindingId, Finding> =
         open.map(|finding| (finding.id.clone(), finding)).collect();
+    let subject = Subject::Host(host.id.clone());
+    let own = || Ok(store.baseline(&subject)?.map(|kept| kept.sections).unwrap_or_default());
+    let own = bench.own_if_it_counts(&open, own)?;
     for section in store.sections(&host.id)? {
         let parts = store.section_parts(&host.id, &section.source)?;
         let parts = parts.into_iter().map(|record| (record.part, record.digest)).collect();
@@ -189,6 +213,11 @@ pub fn is_judged_otherwise(
         let view = SectionView { host: &host.id, source, domain, now };
         let load = |digest: &Digest| stored(store, digest);
         if !bench.judge_section(view, &parts, (&open, &load))?.findings.is_empty() {
+            return Ok(true);
+        }
+        let Some(own) = &own else { continue };
+        let layer = own.get(source);
+        if !bench.hold_section((view, layer), &parts, (&open, &load))?.is_empty() {
             return Ok(true);
         }
     }

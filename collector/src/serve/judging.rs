@@ -1,4 +1,5 @@
-//! Holds every host to the rules again when the rules or its place changed, and once at the start.
+//! Holds every host to the rules and to what was agreed of its groups again: when either or its
+//! place changed, and once at the start.
 //!
 //! Each host is looked at aside first, on a thread for blocking work; only one whose findings
 //! differ costs the writer a turn. A host that reports meanwhile is judged by the new rules as it
@@ -11,9 +12,10 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::state::Collector;
+use crate::analysis::agreement::Agreements;
 use crate::ingest::{Decided, is_judged_otherwise};
 use crate::standards::Standards;
-use crate::store::HostRecord;
+use crate::store::{HostRecord, StoreError, agreements};
 
 /// How long the start has for itself before the first pass.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -42,9 +44,10 @@ async fn fleet(
     standards: &Arc<Standards>,
     stopped: &watch::Receiver<()>,
 ) -> bool {
-    let hosts = match collector.read.hosts() {
-        Ok(hosts) => hosts,
-        Err(error) => {
+    let read = || Ok((collector.read.hosts()?, agreements(&*collector.read)?));
+    let (hosts, agreements) = match read() {
+        Ok((hosts, agreements)) => (hosts, Arc::new(agreements)),
+        Err::<_, StoreError>(error) => {
             tracing::warn!(%error, "hosts could not be read, so none was held to the rules again");
             return true;
         }
@@ -54,15 +57,19 @@ async fn fleet(
         if stopped.has_changed().is_err() {
             return false;
         }
-        one(collector, standards, host).await;
+        one(collector, (standards, &agreements), host).await;
     }
     true
 }
 
-async fn one(collector: &Arc<Collector>, standards: &Arc<Standards>, host: HostRecord) {
+async fn one(
+    collector: &Arc<Collector>,
+    (standards, agreements): (&Arc<Standards>, &Arc<Agreements>),
+    host: HostRecord,
+) {
     let (read, rules) = (Arc::clone(&collector.read), Arc::clone(standards));
-    let id = host.id.clone();
-    let look = move || is_judged_otherwise(&rules, &*read, (&host, Timestamp::now()));
+    let (id, agreed) = (host.id.clone(), Arc::clone(agreements));
+    let look = move || is_judged_otherwise((&rules, &agreed), &*read, (&host, Timestamp::now()));
     let otherwise = match tokio::task::spawn_blocking(look).await {
         Ok(Ok(otherwise)) => otherwise,
         Ok(Err(error)) => {

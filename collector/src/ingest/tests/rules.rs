@@ -55,7 +55,12 @@ fn rejudge(world: &mut World, host: &HostId) -> usize {
     let record = world.store.host(host).unwrap().unwrap();
     let standards = world.ingest.standards();
     let store = world.store.clone();
-    let otherwise = is_judged_otherwise(&standards, &store, (&record, at(world.second))).unwrap();
+    let otherwise = is_judged_otherwise(
+        (&standards, &Agreements::default()),
+        &store,
+        (&record, at(world.second)),
+    )
+    .unwrap();
     let steps = world.ingest.rejudge(context, host).unwrap();
     assert_eq!(otherwise, !steps.is_empty(), "looking aside and judging disagree");
     let many = steps.len();
