@@ -51,7 +51,7 @@ pub use consequences::{CHANGES_PER_VERSION, ITEMS_PER_VERSION};
 pub use enrol::{Proof, token_hash};
 pub use except::{EXCEPTIONS_MOST, end_exception, except};
 pub use foresight::Foresight;
-pub use held::is_judged_otherwise;
+pub use held::{differences, is_judged_otherwise};
 pub use import::{Imported, check_import};
 pub use parts::{check_parts, check_report};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};

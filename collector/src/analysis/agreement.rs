@@ -169,6 +169,19 @@ impl Exemption {
                 .is_none_or(|pattern| key.is_some_and(|key| matches(pattern, key.as_str())))
     }
 
+    /// What it names, field by field.
+    pub fn words(&self) -> String {
+        let Self { source, part, key } = self;
+        let fields = [
+            ("source", source.as_ref().map(ToString::to_string)),
+            ("part", part.clone()),
+            ("key", key.clone()),
+        ];
+        let said =
+            fields.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+        said.collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether it names anything: one that names nothing would exempt all.
     pub fn names_something(&self) -> bool {
         let Self { source, part, key } = self;

@@ -86,6 +86,15 @@ pub fn present() -> Item {
     Item { value: ItemValue::Flag(true), rank: None }
 }
 
+/// Of a drift of a whole part, whether it should be there and whether it is.
+pub fn existence(finding: &Finding) -> Option<(bool, bool)> {
+    let Finding { id, desired, current, .. } = finding;
+    let stands = |item: &Option<Item>| item.as_ref().is_none_or(|item| *item == present());
+    let whole = id.kind == FindingKind::Drift && id.key.is_none();
+    let told = whole && stands(desired) && stands(current);
+    told.then_some((desired.is_some(), current.is_some()))
+}
+
 /// How bad a drift of this domain is, until a rule says otherwise.
 pub fn severity(domain: Domain) -> Severity {
     match domain {

@@ -224,6 +224,31 @@ pub fn is_judged_otherwise(
     Ok(false)
 }
 
+/// How `host` differs from what was agreed of it and of its groups, as it was last seen.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn differences(
+    (standards, agreements): (&Standards, &Agreements),
+    store: &dyn Store,
+    (host, now): (&HostRecord, Timestamp),
+) -> Result<Vec<Finding>, StoreError> {
+    let bench = Bench::new((standards, agreements), &host.id, host.kind);
+    let own = store.baseline(&Subject::Host(host.id.clone()))?;
+    let own = own.map(|kept| kept.sections).unwrap_or_default();
+    let mut found = Vec::new();
+    for section in store.sections(&host.id)? {
+        let parts = store.section_parts(&host.id, &section.source)?;
+        let parts = parts.into_iter().map(|record| (record.part, record.digest)).collect();
+        let (source, domain) = (&section.source, section.domain);
+        let view = SectionView { host: &host.id, source, domain, now };
+        let load = |digest: &Digest| stored(store, digest);
+        let layer = own.get(source);
+        found.extend(bench.hold_section((view, layer), &parts, (&Open::new(), &load))?);
+    }
+    Ok(found)
+}
+
 pub(super) fn stored(store: &dyn Store, digest: &Digest) -> Loaded<'static> {
     let damaged = || StoreError::Damaged { what: format!("part {digest}") };
     store.part(digest)?.map(Cow::Owned).ok_or_else(damaged)

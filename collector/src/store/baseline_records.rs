@@ -82,6 +82,20 @@ pub struct ApprovalRecord {
     pub exempt: Vec<Exemption>,
 }
 
+impl ApprovalRecord {
+    /// What was agreed, of what alone, in words.
+    pub fn what(&self) -> String {
+        let mut words = self.basis.words();
+        if let Some(source) = &self.source {
+            words = format!("{words}, source {source}");
+        }
+        if let Some(part) = &self.part {
+            words = format!("{words}, {part}");
+        }
+        words
+    }
+}
+
 /// The baseline of a host or a group: all that was agreed of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Baseline {

@@ -7,8 +7,8 @@ use crate::analysis::order::longest_increasing;
 
 /// `agreed` with the item `key` as `accepted`; `None` for an item that shall not be there.
 ///
-/// An item with a place among others is put where it stands in `current`, so that it differs no more
-/// and what was not accepted differs as before.
+/// An item with a place among others is put where it stands in `current`, so that it differs no
+/// more and what was not accepted differs as before.
 pub fn with_item(
     agreed: &Observed,
     current: Option<&Part>,
