@@ -338,12 +338,12 @@ impl Ingest {
         seen.into_iter().filter_map(last_seen).collect()
     }
 
-    /// Makes what `proposal` names the baseline of its subject. Open drift of a host is judged anew;
-    /// the hosts of a group are held to it by [`Ingest::rejudge`], and as they report.
+    /// Makes what `proposal` names the baseline of its subject. Open drift of a host is judged
+    /// anew; the hosts of a group are held to it by [`Ingest::rejudge`], and as they report.
     ///
     /// # Errors
-    /// [`IngestError`]: the subject is unknown, there is nothing to agree to, or the store cannot be
-    /// read.
+    /// [`IngestError`]: the subject is unknown, there is nothing to agree to, or the store cannot
+    /// be read.
     pub fn approve(
         &mut self,
         context: Context<'_>,

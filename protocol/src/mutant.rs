@@ -93,7 +93,7 @@ pub enum Mutant {
     GroupsAgreeToNothing,
     /// Collector. *What a group exempts is each host's own*: it is compared like all else.
     ExemptKeysAreCompared,
-    /// Collector. *Who accepts one item accepts nothing else*: the baseline moves to the whole part.
+    /// Collector. *Who accepts one item accepts nothing else*: the baseline takes the whole part.
     AcceptanceTakesTheWholePart,
     /// Collector. *What nobody acknowledges goes to the next in the chain*: the first keeps it.
     NobodyIsNext,

@@ -132,14 +132,17 @@ pub(crate) async fn accept(
     decide(collector, move |ingest, context| {
         let record = known(context, number)?;
         if record.finding.status != Status::Open {
-            return Err(refused(ProblemCode::Malformed, format!("finding {number} is over already")));
+            let detail = format!("finding {number} is over already");
+            return Err(refused(ProblemCode::Malformed, detail));
         }
         let id = record.finding.id;
         let mut text = why.clone();
         if let Some(expires_at) = until {
             text = format!("{why} (until {expires_at})");
-            let exception = exception_of((number, &id), (&person.name, why), (expires_at, zone), context);
-            let became = json!({ "became": "exception", "name": exception.name, "expires_at": expires_at });
+            let (who, end) = ((person.name.as_str(), why), (expires_at, zone));
+            let exception = exception_of((number, &id), who, end, context);
+            let name = &exception.name;
+            let became = json!({ "became": "exception", "name": name, "expires_at": expires_at });
             let mut steps = except(context, exception)?;
             text.truncate(text.floor_char_boundary(REASON_BYTES));
             steps.push(line(context, (number, person.name), (Act::Accept, text)));
@@ -147,7 +150,7 @@ pub(crate) async fn accept(
         }
         if id.kind != FindingKind::Drift {
             let detail = format!(
-                "finding {number} is a {}: there is no baseline to move; say until when it may be so",
+                "finding {number} is a {}: there is no baseline to move; say until when it may be",
                 id.kind.as_str()
             );
             return Err(refused(ProblemCode::Malformed, detail));

@@ -152,8 +152,8 @@ impl Taker<'_> {
         Ok(())
     }
 
-    /// Judges, of a section that begins, the parts that were agreed of its host's groups and that it
-    /// never had: nothing ever tells of them again.
+    /// Judges, of a section that begins, the parts that were agreed of its host's groups and that
+    /// it never had: nothing ever tells of them again.
     fn judge_lacking(&self, fitting: &Fitting, all: &mut Consequences) -> Result<(), StoreError> {
         if !fitting.begins || fitting.origin == Origin::Import {
             return Ok(());

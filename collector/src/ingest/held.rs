@@ -13,6 +13,7 @@ use driftline_protocol::wire::HostKind;
 use jiff::Timestamp;
 
 use super::fleet::FINDINGS_PER_HOST;
+use super::held_to::loaded;
 use super::versions::bound_findings;
 use super::{Context, Ingest, IngestError, Store};
 use crate::analysis::agreement::{Agreements, Exemption, Subject};
@@ -159,10 +160,7 @@ pub(super) fn rejudge(
         let parts = parts.into_iter().map(|(name, record)| (name, record.digest)).collect();
         let section = SectionView { host: id, source: &source, domain, now: context.now };
         let pending = &host.pending.parts;
-        let load = |digest: &Digest| match pending.get(digest) {
-            Some(part) => Ok(Cow::Borrowed(&**part)),
-            None => stored(context.store, digest),
-        };
+        let load = |digest: &Digest| loaded((context.store, pending), digest);
         findings.extend(bench.judge_section(section, &parts, (&open, &load))?.findings);
         if let Some(own) = &own {
             let layer = own.get(&source);

@@ -117,7 +117,7 @@ impl Bench<'_> {
     }
 }
 
-/// The newest digest of each part, and a way to read it that knows what is on its way.
+/// A part that is durable, or on its way to the store.
 pub(super) fn loaded<'a>(
     (store, pending): (&'a dyn super::Store, &'a BTreeMap<Digest, crate::store::NewPart>),
     digest: &Digest,

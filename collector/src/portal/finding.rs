@@ -1,5 +1,5 @@
-//! One finding: what differs, from what, who answers for it, what was done, and the forms by which a
-//! person does something about it.
+//! One finding: what differs, from what, who answers for it, what was done, and the forms by which
+//! a person does something about it.
 
 use askama::Template;
 
@@ -87,7 +87,8 @@ fn turn(
                 said(&approval)
             ),
             Some(approval) => format!(
-                "An intentional change: the baseline of {} moved, and this host has not followed. {}",
+                "An intentional change: the baseline of {} moved, and this host has not followed. \
+                 {}",
                 approval.subject,
                 said(&approval)
             ),

@@ -22,8 +22,8 @@ use crate::writer::Reads;
 const REST: Duration = Duration::from_secs(1);
 
 /// Judges until the collector stops: what is new, then what requests say anew, then what that makes
-/// of open drift, in turns, so that none waits for the end of another; and first what other lists of
-/// what to ignore speak of, where a reload changed them.
+/// of open drift, in turns, so that none waits for the end of another; and first what other lists
+/// of what to ignore speak of, where a reload changed them.
 pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<()>) {
     let mut wait = REST;
     let mut listed = collector.settings().config;
@@ -47,10 +47,10 @@ pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<
 }
 
 /// One pass. Says whether there is more to do at once.
-async fn once(
-    collector: &Arc<Collector>,
-    pass: impl FnOnce(&dyn Reads, &Config, Timestamp) -> Result<Judged, StoreError> + Send + 'static,
-) -> bool {
+async fn once<P>(collector: &Arc<Collector>, pass: P) -> bool
+where
+    P: FnOnce(&dyn Reads, &Config, Timestamp) -> Result<Judged, StoreError> + Send + 'static,
+{
     let (store, config) = (Arc::clone(&collector.read), collector.settings().config);
     let judged = tokio::task::spawn_blocking(move || pass(&*store, &config, Timestamp::now()));
     let Judged { steps, more, left_out } = match judged.await {

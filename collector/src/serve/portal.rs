@@ -65,7 +65,8 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
         levels: collector.correlated.levels(),
         agent: agent(&collector, uri.path()).await?,
     };
-    let counts = matches!(uri.path(), "/cases" | "/outliers" | "/rollouts");
+    let many = ["/cases", "/outliers", "/rollouts", "/baselines/"];
+    let counts = many.iter().any(|page| uri.path().starts_with(page));
     let turn = if counts { suspects::COUNTING.acquire().await.ok() } else { None };
     let drawn = tokio::task::spawn_blocking(move || {
         let query = Query::parse(uri.query().unwrap_or_default());

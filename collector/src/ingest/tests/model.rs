@@ -2,10 +2,10 @@
 //!
 //! The model is written from the vocabulary and the invariants: drift is an observed difference
 //! from a baseline, open until it returns, is accepted, or its host is retired; of a host's own
-//! baseline and its group's the newest approval counts; what a group exempts is compared on no host;
-//! unobserved is not absent; seeing differently is not change; an exception permits until it ends
-//! and changes nothing. `DRIFTLINE_MODEL_STEPS` and `DRIFTLINE_SEED` make it longer and repeat a run; the seed
-//! is printed.
+//! baseline and its group's the newest approval counts; what a group exempts is compared on no
+//! host; unobserved is not absent; seeing differently is not change; an exception permits until it
+//! ends and changes nothing. `DRIFTLINE_MODEL_STEPS` and `DRIFTLINE_SEED` make it longer and repeat
+//! a run; the seed is printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 

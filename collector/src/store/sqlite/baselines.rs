@@ -176,7 +176,8 @@ impl ReadBaselines for Reader {
     fn baselines(&self, after: &str, limit: u32) -> Result<Vec<ApprovalRecord>, StoreError> {
         self.pool.read("the baselines", |db| {
             let mut find = db.prepare_cached(
-                "SELECT (SELECT body FROM approval WHERE subject = h.id ORDER BY number DESC LIMIT 1)
+                "SELECT (SELECT body FROM approval WHERE subject = h.id
+                     ORDER BY number DESC LIMIT 1)
                  FROM host_name h WHERE h.name > ?1
                      AND EXISTS (SELECT 1 FROM approval WHERE subject = h.id)
                  ORDER BY h.name LIMIT ?2",
