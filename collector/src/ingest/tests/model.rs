@@ -194,7 +194,7 @@ impl Histories {
         }
         let accepted = open[dice.below(open.len() as u64) as usize].finding.id.clone();
         let about = about(&accepted);
-        if !self.models[host].told.get(&about).is_some_and(|told| told.ended.is_none()) {
+        if self.models[host].told.get(&about).is_none_or(|told| told.ended.is_some()) {
             return; // the two differ already, and that will be said
         }
         let store = self.world.store.clone();
