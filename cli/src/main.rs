@@ -65,7 +65,7 @@ enum Command {
     Ignores,
     /// List what is odd among hosts that should be alike; needs no baseline and no rule.
     Outliers(commands::outliers::Outliers),
-    /// Agree to the present state of a host.
+    /// Agree to the state of hosts and groups, and list, show and compare what was agreed.
     #[command(subcommand)]
     Baseline(commands::baseline::Baseline),
     /// Take a host out of service; its history stays.
@@ -145,7 +145,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Rules => commands::rules::run(&client()?, output).await,
         Command::Ignores => commands::ignores::run(&client()?, output).await,
         Command::Outliers(outliers) => outliers.run(&client()?, output).await,
-        Command::Baseline(baseline) => baseline.run(&client()?).await,
+        Command::Baseline(baseline) => baseline.run(&client()?, output).await,
         Command::Retire(which) => which.retire(&client()?).await,
         Command::Reinstate(which) => which.reinstate(&client()?).await,
         Command::Token(token) => token.run(&client()?, output).await,

@@ -7,6 +7,7 @@
 
 #![deny(clippy::disallowed_methods, reason = "analysis is pure: no clock, no I/O, no randomness")]
 
+pub mod agreement;
 pub mod apply;
 pub mod cases;
 pub mod change;

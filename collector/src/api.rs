@@ -6,6 +6,7 @@
 //! checked before its handler runs.
 
 pub mod acts;
+pub mod baselines;
 pub mod cases;
 pub mod change;
 pub mod exceptions;
@@ -30,7 +31,7 @@ use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
 
-pub use routes::ROUTES;
+pub use routes::routes;
 
 use crate::serve::answer::Refusal;
 use crate::serve::state::Collector;
@@ -66,7 +67,7 @@ enum Method {
 /// The router of every route, each behind its own check.
 pub fn router(collector: &Arc<Collector>) -> Router<Arc<Collector>> {
     let mut router = Router::new();
-    for route in ROUTES {
+    for route in routes() {
         let guard = (Arc::clone(collector), route.scope, route.method);
         let handler = (route.handler)();
         let guarded = handler.route_layer(middleware::from_fn_with_state(guard, check));
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_changes_something_needs_admin_and_what_brings_cases_its_own() {
-        for route in ROUTES.iter().filter(|route| route.method != Method::Get) {
+        for route in routes().filter(|route| route.method != Method::Get) {
             let scope = match route.path {
                 "/api/v1/cases" => Scope::Cases,
                 "/api/v1/change-requests" => Scope::ChangeRequests,

@@ -7,12 +7,16 @@
 //! reads the past of the hosts it judges and nothing of others. Reads only; what it decides is for
 //! the shell to make durable.
 
+mod relisted;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{HostId, PartName, SourceName};
 use driftline_protocol::item::ItemKey;
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
+
+pub use relisted::{changed_entries, judge_relisted};
 
 use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::past::{Past, TURNS_MOST, Turn, undone_by};

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod ledger;
 pub mod presence;
 
+mod accept;
 mod approve;
 mod consequences;
 mod enrol;
@@ -23,9 +24,11 @@ mod fleet;
 mod foresight;
 mod heartbeat;
 mod held;
+mod held_to;
 mod import;
 mod parts;
 mod running;
+mod service;
 mod versions;
 mod view;
 
@@ -42,23 +45,33 @@ use driftline_protocol::wire::{
 };
 use jiff::Timestamp;
 
+pub use accept::Accepted;
+pub use approve::{Proposal, Then};
 pub use consequences::{CHANGES_PER_VERSION, ITEMS_PER_VERSION};
 pub use enrol::{Proof, token_hash};
 pub use except::{EXCEPTIONS_MOST, end_exception, except};
 pub use foresight::Foresight;
-pub use held::{Because, is_judged_otherwise};
+pub use held::{Because, differences, is_judged_otherwise};
 pub use import::{Imported, check_import};
 pub use parts::{check_parts, check_report};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
 
+use crate::analysis::agreement::Agreements;
+use crate::analysis::finding::FindingId;
 use crate::standards::Standards;
-use crate::store::{NewPart, ReadActs, ReadExceptions, ReadFindings, ReadState, Step, StoreError};
+use crate::store::{
+    NewPart, ReadActs, ReadBaselines, ReadExceptions, ReadFindings, ReadState, Step, StoreError,
+    agreements,
+};
 use fleet::Host;
 
 /// What ingest reads; every store is one.
-pub trait Store: ReadState + ReadFindings + ReadExceptions + ReadActs {}
+pub trait Store: ReadState + ReadFindings + ReadExceptions + ReadActs + ReadBaselines {}
 
-impl<T: ReadState + ReadFindings + ReadExceptions + ReadActs + ?Sized> Store for T {}
+impl<T> Store for T where
+    T: ReadState + ReadFindings + ReadExceptions + ReadActs + ReadBaselines + ?Sized
+{
+}
 
 /// What the shell decides for ingest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,6 +185,9 @@ pub struct IngestTotals {
 pub struct Ingest {
     config: Config,
     standards: Arc<Standards>,
+    agreements: Arc<Agreements>,
+    /// The number of the newest approval.
+    last_approval: i64,
     fleet: BTreeMap<HostId, Host>,
     tokens: BTreeMap<[u8; 32], HostId>,
     unsettled: BTreeSet<HostId>,
@@ -188,6 +204,8 @@ impl Ingest {
         let mut ingest = Self {
             config,
             standards: Arc::default(),
+            agreements: Arc::new(agreements(store)?),
+            last_approval: newest_approval(store)?,
             fleet: BTreeMap::new(),
             tokens: BTreeMap::new(),
             unsettled: BTreeSet::new(),
@@ -302,6 +320,8 @@ impl Ingest {
                 }
             }
             Settlement::Lost => {
+                self.agreements = Arc::new(agreements(store)?);
+                self.last_approval = newest_approval(store)?;
                 while let Some(id) = self.unsettled.first().cloned() {
                     self.reload(store, &id)?;
                     self.unsettled.remove(&id);
@@ -318,17 +338,33 @@ impl Ingest {
         seen.into_iter().filter_map(last_seen).collect()
     }
 
-    /// Agrees that the present state of `host` is as it should be; its open drifts end as accepted.
+    /// Makes what `proposal` names the baseline of its subject. Open drift of a host is judged
+    /// anew; the hosts of a group are held to it by [`Ingest::rejudge`], and as they report.
     ///
     /// # Errors
-    /// [`IngestError`]: the host is unknown or has reported nothing, or the store cannot be read.
+    /// [`IngestError`]: the subject is unknown, there is nothing to agree to, or the store cannot
+    /// be read.
     pub fn approve(
         &mut self,
         context: Context<'_>,
-        host: &HostId,
+        proposal: Proposal,
         approval: Approval,
     ) -> Result<Vec<Step>, IngestError> {
-        approve::approve(self, context, host, approval)
+        approve::approve(self, context, proposal, approval)
+    }
+
+    /// Moves the baselines of the hosts of `findings` to what these drifts have; `of` says in words
+    /// what they are. What is not an open drift is left out.
+    ///
+    /// # Errors
+    /// [`IngestError`]: none is an open drift, or the store cannot be read.
+    pub fn accept(
+        &mut self,
+        context: Context<'_>,
+        (findings, of): (Vec<FindingId>, &str),
+        approval: &Approval,
+    ) -> Result<Accepted, IngestError> {
+        accept::accept(self, context, (findings, of), approval)
     }
 
     /// Holds hosts to `standards` from now on; what they reported before is judged by
@@ -363,7 +399,7 @@ impl Ingest {
         context: Context<'_>,
         host: &HostId,
     ) -> Result<Vec<Step>, IngestError> {
-        approve::retire(self, context, host)
+        service::retire(self, context, host)
     }
 
     /// Brings a retired host back; its history goes on.
@@ -375,13 +411,17 @@ impl Ingest {
         context: Context<'_>,
         host: &HostId,
     ) -> Result<Vec<Step>, IngestError> {
-        approve::reinstate(self, context, host)
+        service::reinstate(self, context, host)
     }
 
     /// The fleet as it stands, for metrics and pages.
     pub fn view(&self, now: Timestamp) -> FleetView {
         view::view(self, now)
     }
+}
+
+fn newest_approval(store: &dyn Store) -> Result<i64, StoreError> {
+    Ok(store.approvals(None, None, 1)?.first().map_or(0, |newest| newest.number))
 }
 
 /// Who agreed to a state, and why.

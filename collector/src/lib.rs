@@ -17,6 +17,8 @@ pub mod owners;
 
 pub mod outliers;
 
+pub mod approvals;
+
 pub mod rollouts;
 
 pub mod serve;

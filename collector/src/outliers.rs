@@ -2,16 +2,23 @@
 //! [`peers`](crate::analysis::peers) rank them.
 //!
 //! Parts are shared by digest, so hosts that agree cost one comparison of digests; only what
-//! differs is decoded, one part at a time.
+//! differs is decoded, one part at a time. What changes by itself, by the lists of what to ignore,
+//! is odd on nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
+use driftline_protocol::item::ItemKey;
 use driftline_protocol::snapshot::Part;
-use driftline_protocol::wire::is_imported;
+use driftline_protocol::wire::{HostKind, is_imported};
+use jiff::Timestamp;
 
+use crate::analysis::change::ChangeKind;
+use crate::analysis::classify::ignore::{Ignore, Noise, listed};
+use crate::analysis::classify::scope::Subject;
 use crate::analysis::peers::{Outlier, Ranking, Seen};
 use crate::config::Config;
+use crate::config::place::Place;
 use crate::store::{HostRecord, StoreError};
 use crate::writer::Reads;
 
@@ -43,10 +50,22 @@ pub fn outliers(
     asked: &Asked,
 ) -> Result<Vec<Outlier>, StoreError> {
     let mut found = Vec::new();
-    for peers in peer_groups(config, &store.hosts()?, asked.group.as_deref()) {
-        found.append(&mut rank(store, &peers)?);
+    let hosts = store.hosts()?;
+    let ignored = config.ignored();
+    let anywhere: Vec<Ignore> =
+        ignored.iter().filter(|entry| entry.scope.names_no_host()).cloned().collect();
+    for peers in peer_groups(config, &hosts, asked.group.as_deref()) {
+        found.append(&mut rank(store, &peers, &anywhere)?);
     }
     found.retain(|outlier| asked.host.as_ref().is_none_or(|host| outlier.host == *host));
+    let kinds: BTreeMap<&HostId, HostKind> =
+        hosts.iter().map(|host| (&host.id, host.kind)).collect();
+    found.retain(|outlier| {
+        let kind = kinds.get(&outlier.host).copied().unwrap_or_default();
+        let place = config.place(&outlier.host, kind);
+        let at = (&outlier.host, &place);
+        !is_volatile(at, (&outlier.source, &outlier.part, outlier.key.as_ref()), &ignored)
+    });
     // Each group is sorted already; a stable sort keeps equals in the order of names.
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(asked.most);
@@ -97,7 +116,32 @@ fn gather(store: &dyn Reads, peers: &[HostId]) -> Result<Parts, StoreError> {
     Ok(parts)
 }
 
-fn rank(store: &dyn Reads, peers: &[HostId]) -> Result<Vec<Outlier>, StoreError> {
+/// Whether an item changes by itself, by the lists.
+fn is_volatile(
+    (host, place): (&HostId, &Place),
+    (source, part, key): (&SourceName, &PartName, Option<&ItemKey>),
+    list: &[Ignore],
+) -> bool {
+    let (kind, at) = (ChangeKind::Modified, Timestamp::UNIX_EPOCH);
+    let subject = Subject { host, place, source, part, key, kind, at };
+    listed(&subject, list, Noise::Volatile).is_some()
+}
+
+/// `part` without the items that change by themselves on every host.
+fn steady(part: Part, place: (&HostId, &SourceName, &PartName), list: &[Ignore]) -> Part {
+    let Part::Observed(mut observed) = part else { return part };
+    let (host, source, name) = place;
+    let nowhere = Place::default();
+    observed.items.retain(|key, _| !is_volatile((host, &nowhere), (source, name, Some(key)), list));
+    Part::Observed(observed)
+}
+
+fn rank(
+    store: &dyn Reads,
+    peers: &[HostId],
+    anywhere: &[Ignore],
+) -> Result<Vec<Outlier>, StoreError> {
+    let Some(any) = peers.first() else { return Ok(Vec::new()) };
     let Parts { read, held } = gather(store, peers)?;
     let mut ranking = Ranking::default();
     for ((source, part), holders) in held {
@@ -109,7 +153,8 @@ fn rank(store: &dyn Reads, peers: &[HostId]) -> Result<Vec<Outlier>, StoreError>
         let mut decoded: BTreeMap<Digest, Part> = BTreeMap::new();
         for digest in versions {
             let damaged = || StoreError::Damaged { what: format!("part {digest}") };
-            decoded.insert(digest, store.part(&digest)?.ok_or_else(damaged)?);
+            let found = store.part(&digest)?.ok_or_else(damaged)?;
+            decoded.insert(digest, steady(found, (any, &source, &part), anywhere));
         }
         let seen = |number: &usize| {
             let has = holders.get(number).and_then(|digest| decoded.get(digest));

@@ -1,17 +1,19 @@
 //! The pages people read: overview, host, part, timeline, change, change requests, findings,
-//! rollouts, outliers, rules, exceptions, service paths, cases, suspect.
+//! baselines, rollouts, outliers, rules, exceptions, service paths, cases, suspect.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
 //! read: they hold the `Read` halves of the store and the time, and know nothing of HTTP beyond a
 //! path and a query. What cannot be known is shown as unknown, never left out.
 
+mod baselines;
 mod calibration;
 mod case_chart;
 mod cases;
 mod change;
 mod chart;
 mod exceptions;
+mod finding;
 mod findings;
 mod host;
 mod link;
@@ -116,7 +118,11 @@ pub const PAGES: &[&str] = &[
     "/changes/{id}",
     "/requests",
     "/findings",
+    "/findings/{number}",
+    "/baselines",
+    "/baselines/{subject}",
     "/rollouts",
+    "/rollouts/{number}",
     "/outliers",
     "/exceptions",
     "/cases",
@@ -156,7 +162,11 @@ pub fn respond(
         ["changes", id] => change::page(store, frame, id),
         ["requests"] => requests::page((store, &standards.config), frame, query),
         ["findings"] => findings::page((store, standards), frame, query),
+        ["findings", number] => finding::page((store, standards), frame, number),
+        ["baselines"] => baselines::list(store, frame, query),
+        ["baselines", subject] => baselines::page((store, standards), frame, subject),
         ["rollouts"] => rollouts::page(store, frame, query),
+        ["rollouts", number] => rollouts::one_page(store, frame, number),
         ["outliers"] => outliers::page((store, &standards.config), query),
         ["exceptions"] => exceptions::page(store, frame),
         ["cases"] => cases::page(store, frame, query),

@@ -3,20 +3,27 @@
 //!
 //! What belongs together is said by [`change_sets`](crate::analysis::change_sets). Who is still as
 //! before is read from the newest state of the other hosts: they have the part, it was read, and
-//! the item still says what the first change replaced. What cannot be read is neither.
+//! the item still says what the first change replaced. What cannot be read is neither. Where change
+//! requests cover a rollout, nobody else is behind: a host no request names was never to be
+//! reached. Hosts that went back are told of the rollout they went back from, and are none of their
+//! own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
-use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::snapshot::{Content, Part};
+use driftline_protocol::wire::HostKind;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::change_sets::ChangeSet;
+use crate::analysis::classify::RuleKind;
+use crate::analysis::classify::scope::{Fit, IntentScope, Subject};
 use crate::analysis::diff::is_of_the_file;
+use crate::config::Config;
 use crate::pass::change_sets;
-use crate::store::{ChangeId, ChangeRecord, StoreError};
+use crate::store::{ChangeId, ChangeRecord, RequestFilter, StoreError};
 use crate::writer::Reads;
 
 /// The most hosts that are looked at for who is still as before, the first by name.
@@ -107,43 +114,101 @@ impl<'a> FromIterator<&'a HostId> for Hosts {
     }
 }
 
+/// How far beyond its first change a rollout is looked for.
+const LOOK_AHEAD: SignedDuration = SignedDuration::from_hours(28 * 24);
+
 /// The rollouts that reached several hosts between two moments, the newest first, at most `most`;
 /// and whether changes were left out because there were too many.
 ///
 /// # Errors
 /// [`StoreError`].
 pub fn rollouts(
-    store: &dyn Reads,
+    (store, config): (&dyn Reads, &Config),
     between: (Timestamp, Timestamp),
     most: usize,
 ) -> Result<(Vec<Rollout>, bool), StoreError> {
     let (mut sets, left_out) = change_sets(store, between, |_| true)?;
     sets.retain(|set| set.hosts.len() > 1);
     sets.sort_by_key(|set| std::cmp::Reverse((set.last, set.number)));
-    sets.truncate(most);
-    let mut fleet = Fleet::load(store)?;
-    let mut all = Vec::with_capacity(sets.len());
+    let mut known = Vec::with_capacity(sets.len());
     for set in sets {
         // Retention may have taken its first change since.
         let Some(first) = store.change(ChangeId(set.number))? else { continue };
-        all.push(fleet.rollout(store, &set, &first)?);
+        known.push((set, first));
+    }
+    let ways_back: BTreeSet<i64> = ways_back(&known);
+    let mut fleet = Fleet::load(store, config)?;
+    let mut all = Vec::new();
+    for (set, first) in known.iter().filter(|(set, _)| !ways_back.contains(&set.number)).take(most)
+    {
+        all.push(fleet.rollout(store, set, first)?);
     }
     Ok((all, left_out > 0))
 }
 
+/// The rollout whose first change has this number, with the changes it is; `None` when there is
+/// none, or it reached one host alone.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn one(
+    store: &dyn Reads,
+    config: &Config,
+    number: i64,
+) -> Result<Option<(ChangeSet, Rollout)>, StoreError> {
+    let Some(first) = store.change(ChangeId(number))? else { return Ok(None) };
+    let until = first.at.checked_add(LOOK_AHEAD).unwrap_or(Timestamp::MAX);
+    let (sets, _) = change_sets(store, (first.at, until), |_| true)?;
+    let Some(set) = sets.into_iter().find(|set| set.number == number && set.hosts.len() > 1) else {
+        return Ok(None);
+    };
+    let rollout = Fleet::load(store, config)?.rollout(store, &set, &first)?;
+    Ok(Some((set, rollout)))
+}
+
+/// The sets by which hosts of an earlier one went back to what it replaced.
+fn ways_back(known: &[(ChangeSet, ChangeRecord)]) -> BTreeSet<i64> {
+    type Turn<'a> = (&'a SourceName, &'a PartName, &'a Option<ItemKey>, Value<'a>, Value<'a>);
+    type Value<'a> = Option<&'a ItemValue>;
+    fn value(item: Option<&Item>) -> Option<&ItemValue> {
+        item.map(|item| &item.value)
+    }
+    let mut by_turn: BTreeMap<String, Vec<&ChangeSet>> = BTreeMap::new();
+    let turn = |(source, part, key, from, to): Turn<'_>| {
+        format!("{source}\n{part}\n{key:?}\n{from:?}\n{to:?}")
+    };
+    for (set, first) in known {
+        let change = &first.change;
+        let (from, to) = (value(change.before.as_ref()), value(change.after.as_ref()));
+        let place = (&first.source, &change.part, &change.key, from, to);
+        by_turn.entry(turn(place)).or_default().push(set);
+    }
+    let goes_back = |(set, first): &&(ChangeSet, ChangeRecord)| {
+        let change = &first.change;
+        let (from, to) = (value(change.before.as_ref()), value(change.after.as_ref()));
+        let place = (&first.source, &change.part, &change.key, to, from);
+        by_turn.get(&turn(place)).into_iter().flatten().any(|earlier| {
+            let reached: BTreeSet<&HostId> = earlier.hosts.iter().map(|(host, _)| host).collect();
+            earlier.at() < set.at() && set.hosts.iter().all(|(host, _)| reached.contains(host))
+        })
+    };
+    known.iter().filter(goes_back).map(|(set, _)| set.number).collect()
+}
+
 /// The hosts as they are now, read as far as anybody asked.
-struct Fleet {
-    hosts: Vec<HostId>,
+struct Fleet<'a> {
+    config: &'a Config,
+    hosts: Vec<(HostId, HostKind)>,
     sections: BTreeMap<(HostId, SourceName), BTreeMap<PartName, Digest>>,
     /// What an item says in a part; the outer `None` where that cannot be read.
     values: BTreeMap<(Digest, Option<ItemKey>), Option<Option<ItemValue>>>,
 }
 
-impl Fleet {
-    fn load(store: &dyn Reads) -> Result<Self, StoreError> {
+impl<'a> Fleet<'a> {
+    fn load(store: &dyn Reads, config: &'a Config) -> Result<Self, StoreError> {
         let hosts = store.hosts()?.into_iter().filter(|host| host.retired_at.is_none());
-        let hosts = hosts.take(HOSTS_MOST).map(|host| host.id).collect();
-        Ok(Self { hosts, sections: BTreeMap::new(), values: BTreeMap::new() })
+        let hosts = hosts.take(HOSTS_MOST).map(|host| (host.id, host.kind)).collect();
+        Ok(Self { config, hosts, sections: BTreeMap::new(), values: BTreeMap::new() })
     }
 
     fn rollout(
@@ -154,12 +219,19 @@ impl Fleet {
     ) -> Result<Rollout, StoreError> {
         let reached: BTreeSet<&HostId> = set.hosts.iter().map(|(host, _)| host).collect();
         let as_before = self.as_before(store, first)?;
-        let mut classes = BTreeSet::new();
+        let (mut classes, mut requests) = (BTreeSet::new(), BTreeSet::new());
         for number in &set.changes {
             let record = store.change(ChangeId(*number))?;
-            let class = record.and_then(|record| record.classified?.decision.class);
-            classes.extend(class.map(|class| class.as_str().to_owned()));
+            let Some(classified) = record.and_then(|record| record.classified) else { continue };
+            let decision = classified.decision;
+            classes.extend(decision.class.map(|class| class.as_str().to_owned()));
+            requests.extend((decision.rule == RuleKind::Request).then_some(decision.name));
         }
+        let behind = as_before.iter().filter(|host| !reached.contains(host));
+        let behind: BTreeSet<&HostId> = match self.meant(store, first, &requests)? {
+            Some(meant) => behind.filter(|host| meant.contains(*host)).collect(),
+            None => behind.collect(),
+        };
         Ok(Rollout {
             number: set.number,
             kind: set.kind.clone(),
@@ -171,10 +243,47 @@ impl Fleet {
             items: (set.total / set.hosts.len().max(1) as u64).max(1),
             classes: classes.into_iter().collect(),
             reached: set.hosts.iter().map(|(host, _)| host).collect(),
-            stragglers: as_before.iter().filter(|host| !reached.contains(host)).collect(),
+            stragglers: behind.into_iter().collect(),
             went_back: as_before.iter().filter(|host| reached.contains(host)).collect(),
             waves: waves(&set.hosts),
         })
+    }
+
+    /// The hosts that `requests` mean; `None` where no request covers the rollout.
+    fn meant(
+        &self,
+        store: &dyn Reads,
+        first: &ChangeRecord,
+        requests: &BTreeSet<String>,
+    ) -> Result<Option<BTreeSet<HostId>>, StoreError> {
+        let mut scopes = Vec::new();
+        for name in requests {
+            let Some((source, id)) = name.split_once('/') else { continue };
+            let filter = RequestFilter {
+                source: Some(source.to_owned()),
+                id: Some(id.to_owned()),
+                ..RequestFilter::default()
+            };
+            scopes.extend(store.change_requests(&filter)?.into_iter().map(|r| r.request.scope));
+        }
+        if scopes.is_empty() {
+            return Ok(None);
+        }
+        let is_meant = |(host, kind): &&(HostId, HostKind)| {
+            let change = &first.change;
+            let subject = Subject {
+                host,
+                place: &self.config.place(host, *kind),
+                source: &first.source,
+                part: &change.part,
+                key: change.key.as_ref(),
+                kind: change.kind,
+                at: first.at,
+            };
+            let fit = |scope: &IntentScope| scope.fit(&subject);
+            scopes.iter().any(|scope| matches!(fit(scope), Fit::Covers(_) | Fit::Everything))
+        };
+        Ok(Some(self.hosts.iter().filter(is_meant).map(|(host, _)| host.clone()).collect()))
     }
 
     /// The hosts on which the item of `first` says what it said before that change.
@@ -189,7 +298,7 @@ impl Fleet {
         }
         let before = first.change.before.as_ref().map(|item| item.value.clone());
         let mut found = Vec::new();
-        for host in self.hosts.clone() {
+        for (host, _) in self.hosts.clone() {
             let digest = self.section(store, (&host, &first.source))?.get(part).copied();
             let Some(digest) = digest else { continue };
             if self.value(store, (digest, key))? == Some(before.clone()) {

@@ -8,6 +8,7 @@
 
 mod act_records;
 pub mod backup;
+mod baseline_records;
 mod case_records;
 mod cursor;
 mod event_records;
@@ -20,14 +21,13 @@ pub mod records;
 pub mod sqlite;
 mod suspect_records;
 
-use std::collections::BTreeSet;
-
-use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
+use driftline_protocol::ids::{Digest, HostId, SourceName};
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
 pub use act_records::*;
+pub use baseline_records::*;
 pub use case_records::*;
 pub use cursor::{Cursor, CursorError};
 pub use imported::NO_AGENT;
@@ -210,7 +210,7 @@ pub trait ReadHistory: Send + Sync {
     fn totals(&self) -> Result<Totals, StoreError>;
 }
 
-/// What pages and queries ask about baselines, findings and tokens.
+/// What pages and queries ask about findings and tokens.
 pub trait ReadFindings: Send + Sync {
     /// Findings, newest first: by the start of their present opening, then by number.
     fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError>;
@@ -220,21 +220,6 @@ pub trait ReadFindings: Send + Sync {
 
     /// How many findings are open, by host, kind, domain and severity; in no order, without zeros.
     fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError>;
-
-    /// The approved baseline of `host`, newest approval, if anybody has approved one.
-    fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError>;
-
-    /// The sections of which `host` has an approved baseline.
-    fn baseline_sources(&self, host: &HostId) -> Result<BTreeSet<SourceName>, StoreError>;
-
-    /// The digest the baseline has for one part: `None` when there is no baseline of the section,
-    /// `Some(None)` when the baseline has no such part.
-    fn baseline_part(
-        &self,
-        host: &HostId,
-        source: &SourceName,
-        part: &PartName,
-    ) -> Result<Option<Option<Digest>>, StoreError>;
 
     /// Every token that has not been removed, expired ones included.
     fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError>;

@@ -95,11 +95,19 @@ pub enum Mutant {
     PagesAskElsewhere,
     /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
     EveryChangeIsSupported,
+    /// Collector. *A host is held to what was agreed of its group*: groups' baselines bind nobody.
+    GroupsAgreeToNothing,
+    /// Collector. *What a group exempts is each host's own*: it is compared like all else.
+    ExemptKeysAreCompared,
+    /// Collector. *Who accepts one item accepts nothing else*: the baseline takes the whole part.
+    AcceptanceTakesTheWholePart,
+    /// Collector. *What nobody acknowledges goes to the next in the chain*: the first keeps it.
+    NobodyIsNext,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 46] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -142,6 +150,10 @@ impl Mutant {
         Self::ListsCoverEveryKind,
         Self::PagesAskElsewhere,
         Self::EveryChangeIsSupported,
+        Self::GroupsAgreeToNothing,
+        Self::ExemptKeysAreCompared,
+        Self::AcceptanceTakesTheWholePart,
+        Self::NobodyIsNext,
     ];
 
     /// Its name in the environment.
@@ -189,6 +201,10 @@ impl Mutant {
             Self::ListsCoverEveryKind => "lists_cover_every_kind",
             Self::PagesAskElsewhere => "pages_ask_elsewhere",
             Self::EveryChangeIsSupported => "every_change_is_supported",
+            Self::GroupsAgreeToNothing => "groups_agree_to_nothing",
+            Self::ExemptKeysAreCompared => "exempt_keys_are_compared",
+            Self::AcceptanceTakesTheWholePart => "acceptance_takes_the_whole_part",
+            Self::NobodyIsNext => "nobody_is_next",
         }
     }
 }

@@ -382,7 +382,8 @@ impl Exchange {
             | ProblemCode::Version
             | ProblemCode::TooLarge
             | ProblemCode::Malformed
-            | ProblemCode::NotFound => {
+            | ProblemCode::NotFound
+            | ProblemCode::Forbidden => {
                 // The first waits are short, since a collector that just started may not know us
                 // yet.
                 self.doubt(code);

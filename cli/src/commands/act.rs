@@ -1,4 +1,4 @@
-//! `driftline finding acknowledge|assign|note|log N`: what persons do about a finding.
+//! `driftline finding acknowledge|assign|note|accept|log N`: what persons do about a finding.
 
 use driftline_collector::store::{Act, ActRecord};
 use serde_json::{Value, json};
@@ -32,6 +32,21 @@ pub(crate) enum FindingCommand {
         /// What.
         text: String,
     },
+    /// Say that it may be so: the baseline moves to what the host has, or, with --until, it is an
+    /// exception until then.
+    Accept {
+        /// The finding's number.
+        number: i64,
+        /// Why, for whoever asks later.
+        #[arg(long)]
+        reason: String,
+        /// Until when: a day (its last moment), a wall time such as 2026-12-31T17:00, or RFC 3339.
+        #[arg(long)]
+        until: Option<String>,
+        /// The time zone the end is written in.
+        #[arg(long, default_value = "UTC")]
+        zone: String,
+    },
     /// List what was done, newest first.
     Log {
         /// The finding's number.
@@ -61,6 +76,17 @@ impl FindingCommand {
             Self::Acknowledge { number, note } => (number, Act::Acknowledge, note),
             Self::Assign { number, to } => (number, Act::Assign, to),
             Self::Note { number, text } => (number, Act::Note, text),
+            Self::Accept { number, reason, until, zone } => {
+                let body = json!({ "reason": reason, "expires": until, "zone": zone });
+                let path = format!("/api/v1/findings/{number}/accept");
+                let done: Value = client.post(&path, &body).await?;
+                let name = done.get("name").and_then(Value::as_str);
+                eprintln_message(&match name {
+                    Some(name) => format!("finding {number}: the exception {name} permits it"),
+                    None => format!("finding {number}: the baseline moved to it"),
+                });
+                return Ok(Verdict::Fine);
+            }
             Self::Log { number } => {
                 let acts: Vec<ActRecord> =
                     client.list(&format!("findings/{number}/acts"), &[]).await?;

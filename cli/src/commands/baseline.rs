@@ -1,30 +1,293 @@
-//! `driftline baseline approve HOST`: agree to what is.
+//! `driftline baseline list|show|approve|compare|history`: what was agreed of hosts and groups.
 
+use std::collections::BTreeMap;
+
+use driftline_collector::analysis::agreement::{Exemption, Subject};
+use driftline_collector::store::ApprovalRecord;
+use driftline_protocol::ids::{HostId, PartName, SourceName};
+use driftline_protocol::item::{Item, ItemKey};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::moment;
+use crate::output::{self, Output, Row};
 use crate::{Verdict, eprintln_message};
 
-/// Agrees to states of hosts.
+/// Agrees to states of hosts, of them or of their groups, and says what was agreed. A group is `@`
+/// and its name.
 #[derive(clap::Subcommand)]
 pub(crate) enum Baseline {
-    /// Agree to the present state of a host: open drift is accepted, and drift counts from here.
-    Approve {
-        /// The host's name.
-        host: String,
-        /// Why, for whoever asks later.
-        #[arg(long)]
-        reason: String,
+    /// List each host and group that has a baseline, with its newest approval.
+    List,
+    /// Say what was agreed of a host or a group.
+    Show {
+        /// The host, or `@` and the group.
+        subject: Subject,
     },
+    /// Agree to a state: drift counts from here.
+    Approve(Box<Approve>),
+    /// List what differs now from what was agreed; exit 1 when something does.
+    Compare {
+        /// The host, or `@` and the group.
+        subject: Subject,
+    },
+    /// List the approvals of a baseline, the newest first.
+    History {
+        /// The host, or `@` and the group.
+        subject: Subject,
+    },
+}
+
+/// What is agreed to.
+#[derive(clap::Args)]
+pub(crate) struct Approve {
+    /// Whose baseline moves: a host, or `@` and a group.
+    #[arg(required_unless_present_any = ["rollout", "request"])]
+    subject: Option<Subject>,
+    /// The host whose state it is: a group's reference host. By default the host itself.
+    #[arg(long)]
+    from: Option<HostId>,
+    /// Its state at this time: 2026-11-22T13:00:00Z, 2026-11-22, or back from now: -2h.
+    #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
+    at: Option<String>,
+    /// Only of this source.
+    #[arg(long)]
+    source: Option<SourceName>,
+    /// Only of files and tables that follow this pattern; it knows `*` and `?`.
+    #[arg(long)]
+    part: Option<String>,
+    /// What each host of the group has for itself: KEY, PART:KEY or PART:, all patterns. Once for
+    /// each; `none` for nothing. By default as before.
+    #[arg(long, value_parser = exemption)]
+    except: Vec<Exempt>,
+    /// Only the open drift this rollout led to, on all its hosts; its number in `rollouts`.
+    #[arg(long, conflicts_with_all = ["subject", "from", "at", "source", "part", "except"])]
+    #[arg(conflicts_with = "request")]
+    rollout: Option<i64>,
+    /// Only the open drift this change request led to: SOURCE/ID.
+    #[arg(long, conflicts_with_all = ["subject", "from", "at", "source", "part", "except"])]
+    request: Option<String>,
+    /// Why, for whoever asks later.
+    #[arg(long)]
+    reason: String,
+}
+
+/// An exemption, or the word that takes all away.
+#[derive(Clone, Debug)]
+struct Exempt(Option<Exemption>);
+
+fn exemption(text: &str) -> Result<Exempt, String> {
+    if text == "none" {
+        return Ok(Exempt(None));
+    }
+    let (part, key) = text.rsplit_once(':').map_or(("", text), |(part, key)| (part, key));
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let exemption = Exemption { source: None, part: given(part), key: given(key) };
+    match exemption.names_something() {
+        true => Ok(Exempt(Some(exemption))),
+        false => Err("must be KEY, PART:KEY or PART:, and name more than everything".to_owned()),
+    }
+}
+
+impl Row for ApprovalRecord {
+    const NAME: &'static str = "baseline was ever approved";
+    const WHOLE: usize = 4;
+    const HEADINGS: &'static [&'static str] =
+        &["number", "of", "at", "who", "what", "except", "reason"];
+    const FIRST_LINE: usize = 4;
+
+    fn cells(&self) -> Vec<String> {
+        let exempt: Vec<String> = self.exempt.iter().map(Exemption::words).collect();
+        vec![
+            self.number.to_string(),
+            output::printable(&self.subject.to_string()),
+            output::moment(self.at),
+            output::printable(&self.who),
+            output::printable(&self.what()),
+            if exempt.is_empty() { "-".to_owned() } else { output::printable(&exempt.join("; ")) },
+            output::printable(&self.why),
+        ]
+    }
+}
+
+/// What was agreed of one section.
+#[derive(Serialize, Deserialize)]
+struct Section {
+    #[serde(default)]
+    source: String,
+    patterns: Vec<String>,
+    parts: u64,
+}
+
+impl Row for Section {
+    const NAME: &'static str = "section of it was agreed";
+    const WHOLE: usize = 1;
+    const HEADINGS: &'static [&'static str] = &["source", "parts", "as a whole"];
+
+    fn cells(&self) -> Vec<String> {
+        let patterns = match self.patterns.is_empty() {
+            true => "single items alone".to_owned(),
+            false => output::printable(&self.patterns.join(" ")),
+        };
+        vec![self.source.clone(), self.parts.to_string(), patterns]
+    }
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    approval: ApprovalRecord,
+    sections: BTreeMap<SourceName, Section>,
+    hosts: Vec<HostId>,
+}
+
+/// One item that differs from what was agreed.
+#[derive(Serialize, Deserialize)]
+struct Difference {
+    host: HostId,
+    source: SourceName,
+    part: PartName,
+    key: Option<ItemKey>,
+    agreed: Option<Item>,
+    now: Option<Item>,
+}
+
+impl Row for Difference {
+    const NAME: &'static str = "difference from what was agreed";
+    const WHOLE: usize = 1;
+    const HEADINGS: &'static [&'static str] = &["host", "part", "item", "agreed", "now"];
+    const FIRST_LINE: usize = 3;
+
+    fn cells(&self) -> Vec<String> {
+        let [agreed, now] = output::values(self.agreed.as_ref(), self.now.as_ref());
+        let key = self.key.as_ref().map_or("the whole part", ItemKey::as_str);
+        vec![
+            self.host.to_string(),
+            output::printable(self.part.as_str()),
+            output::printable(key),
+            agreed,
+            now,
+        ]
+    }
 }
 
 impl Baseline {
     /// Runs the command.
-    pub(crate) async fn run(self, client: &Client) -> anyhow::Result<Verdict> {
-        let Self::Approve { host, reason } = self;
-        let path = format!("/api/v1/hosts/{host}/baseline");
-        let _: Value = client.post(&path, &json!({ "reason": reason })).await?;
-        eprintln_message(&format!("the present state of {host} is its baseline now"));
+    pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
+        match self {
+            Self::List => {
+                let heads: Vec<ApprovalRecord> = client.list("baselines", &[]).await?;
+                output::print(output, &heads)?;
+            }
+            Self::Show { subject } => show(client, output, &subject).await?,
+            Self::Approve(approve) => approve.run(client).await?,
+            Self::Compare { subject } => {
+                let path = format!("{}/differences", path_of(&subject));
+                let found: Value = client.get(&path, &[]).await?;
+                let rows = found.get("differences").cloned().unwrap_or_default();
+                let rows: Vec<Difference> = serde_json::from_value(rows)?;
+                if found.get("more") == Some(&Value::Bool(true)) {
+                    eprintln_message(&format!("only the first {} are listed", rows.len()));
+                }
+                output::print(output, &rows)?;
+                return Ok(if rows.is_empty() { Verdict::Fine } else { Verdict::Found });
+            }
+            Self::History { subject } => {
+                let path = format!("{}/approvals", path_of(&subject));
+                let path = path.trim_start_matches("/api/v1/");
+                let approvals: Vec<ApprovalRecord> = client.list(path, &[]).await?;
+                output::print(output, &approvals)?;
+            }
+        }
         Ok(Verdict::Fine)
+    }
+}
+
+async fn show(client: &Client, output: Output, subject: &Subject) -> anyhow::Result<()> {
+    let Shown { approval, sections, hosts } = client.get(&path_of(subject), &[]).await?;
+    if output == Output::Table {
+        let ApprovalRecord { number, at, who, why, exempt, .. } = &approval;
+        let (at, who) = (output::moment(*at), output::printable(who));
+        let mut text = format!(
+            "{subject}: {}\napproval {number} by {who}, {at}: {}\n",
+            output::printable(&approval.what()),
+            output::printable(why)
+        );
+        if matches!(subject, Subject::Group(_)) {
+            let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+            text += &format!("hosts: {}\n", hosts.join(" "));
+        }
+        for one in exempt {
+            text += &format!("each host has for itself: {}\n", output::printable(&one.words()));
+        }
+        output::write(&format!("{text}\n"))?;
+    }
+    let rows: Vec<Section> = sections
+        .into_iter()
+        .map(|(source, section)| Section { source: source.to_string(), ..section })
+        .collect();
+    output::print(output, &rows)
+}
+
+impl Approve {
+    async fn run(self, client: &Client) -> anyhow::Result<()> {
+        let Self { subject, from, at, source, part, except, rollout, request, reason } = self;
+        let Some(subject) = subject else {
+            let body = json!({ "reason": reason, "rollout": rollout, "request": request });
+            let done: Value = client.post("/api/v1/findings/accept", &body).await?;
+            let count = done.get("accepted").and_then(Value::as_u64).unwrap_or_default();
+            eprintln_message(&format!("{count} open drifts are what was agreed now"));
+            return Ok(());
+        };
+        let except = (!except.is_empty())
+            .then(|| except.into_iter().filter_map(|Exempt(one)| one).collect::<Vec<_>>());
+        let body = json!({
+            "reason": reason, "from": from, "at": at, "source": source, "part": part,
+            "except": except,
+        });
+        let _: Value = client.post(&path_of(&subject), &body).await?;
+        let of = from.map_or_else(|| subject.to_string(), |from| from.to_string());
+        let when =
+            at.map_or_else(|| "the present state".to_owned(), |at| format!("the state at {at}"));
+        eprintln_message(&format!("{when} of {of} is the baseline of {subject} now"));
+        Ok(())
+    }
+}
+
+/// Where the API speaks of a baseline; a group's name may hold anything.
+fn path_of(subject: &Subject) -> String {
+    let name: String = subject.to_string().bytes().fold(String::new(), |mut path, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'@' => {
+                path.push(char::from(byte));
+            }
+            _ => path += &format!("%{byte:02X}"),
+        }
+        path
+    });
+    format!("/api/v1/baselines/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exemption_is_a_key_a_part_or_both() {
+        let said = |text: &str| exemption(text).map(|one| one.0.map(|one| one.words()));
+        assert_eq!(said("bind*"), Ok(Some("key bind*".into())));
+        assert_eq!(said("/etc/sip.conf:bind*"), Ok(Some("part /etc/sip.conf, key bind*".into())));
+        assert_eq!(said("/etc/hostname:"), Ok(Some("part /etc/hostname".into())));
+        assert_eq!(said("none"), Ok(None));
+        for text in ["", ":", "*", "*:*"] {
+            assert!(said(text).is_err(), "{text:?} would exempt all");
+        }
+    }
+
+    #[test]
+    fn a_group_of_any_name_has_an_address() {
+        let path = |text: &str| path_of(&text.parse().unwrap());
+        assert_eq!(path("sbc-1"), "/api/v1/baselines/sbc-1");
+        assert_eq!(path("@Edge/SBCs"), "/api/v1/baselines/@Edge%2FSBCs");
     }
 }

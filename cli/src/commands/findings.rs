@@ -1,5 +1,6 @@
 //! `driftline findings`: what is open. Asked with `--check`, something open is exit code 1.
 
+use driftline_collector::analysis::drift::existence;
 use driftline_collector::analysis::finding::{FindingKind, Status};
 use driftline_collector::store::{FindingRecord, Handled};
 use driftline_protocol::item::ItemKey;
@@ -57,6 +58,11 @@ impl Row for Shown {
         // Whoever it was given to comes before whoever owns it by the configuration.
         let owner = self.handled.assigned_to.as_ref().unwrap_or(&self.owner);
         let seen = if self.handled.acknowledged_by.is_some() { " (seen)" } else { "" };
+        let there = |is: bool| if is { "there" } else { "not there" }.to_owned();
+        let [agreed, now] = match existence(finding) {
+            Some((agreed, now)) => [there(agreed), there(now)],
+            None => [&finding.desired, &finding.current].map(|item| output::value(item.as_ref())),
+        };
         vec![
             self.record.number.to_string(),
             finding.severity.as_str().to_owned(),
@@ -72,8 +78,8 @@ impl Row for Shown {
             finding.id.host.to_string(),
             output::printable(finding.id.part.as_str()),
             output::printable(finding.id.key.as_ref().map_or("-", ItemKey::as_str)),
-            output::value(finding.desired.as_ref()),
-            output::value(finding.current.as_ref()),
+            agreed,
+            now,
             self.since(),
         ]
     }

@@ -19,9 +19,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{HostId, PartName, SourceName};
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::{Content, Domain, Observed, Part};
 use jiff::Timestamp;
 
+use super::agreement::Exemption;
 use super::change::ChangeKind;
 use super::diff::{Known, diff, is_of_the_file};
 use super::finding::{Finding, FindingId, FindingKind, Resolution, Severity, Status};
@@ -41,6 +43,8 @@ pub struct PartView<'a> {
     pub desired: Desired<'a>,
     /// How it is; `None` when it is not on the host.
     pub current: Option<&'a Part>,
+    /// What of it is the host's own and compared with nothing.
+    pub exempt: &'a [Exemption],
     /// When it was observed, corrected time.
     pub now: Timestamp,
 }
@@ -58,7 +62,8 @@ pub enum Desired<'a> {
 
 /// The findings of `view` that open, change or end, given those of its host that are open.
 pub fn judge<'a>(view: &PartView<'_>, open: impl IntoIterator<Item = &'a Finding>) -> Vec<Finding> {
-    let Some(judgement) = Judgement::of(view) else { return Vec::new() };
+    let Some(mut judgement) = Judgement::of(view) else { return Vec::new() };
+    judgement.differing.retain(|key, _| !view.exempts(key.as_ref()));
     let mut findings = Vec::new();
     let mut known = BTreeSet::new();
     for finding in open {
@@ -81,11 +86,31 @@ pub fn present() -> Item {
     Item { value: ItemValue::Flag(true), rank: None }
 }
 
+/// Of a drift of a whole part, whether it should be there and whether it is.
+pub fn existence(finding: &Finding) -> Option<(bool, bool)> {
+    let Finding { id, desired, current, .. } = finding;
+    let stands = |item: &Option<Item>| item.as_ref().is_none_or(|item| *item == present());
+    let whole = id.kind == FindingKind::Drift && id.key.is_none();
+    let told = whole && stands(desired) && stands(current);
+    told.then_some((desired.is_some(), current.is_some()))
+}
+
 /// How bad a drift of this domain is, until a rule says otherwise.
 pub fn severity(domain: Domain) -> Severity {
     match domain {
         Domain::Identity | Domain::Policy => Severity::Warning,
         Domain::Config | Domain::Runtime => Severity::Info,
+    }
+}
+
+/// `finding` as it stands where the host stood still and what is agreed of it moved: what does not
+/// differ any more did not return, it was accepted. `before` is the same before that.
+pub fn moved(finding: Finding, before: Option<&Finding>) -> Finding {
+    match (finding.status, before) {
+        (Status::Resolved { at, by: Resolution::Returned }, Some(before)) => {
+            resolved(before, at, Resolution::Accepted)
+        }
+        _ => finding,
     }
 }
 
@@ -98,6 +123,12 @@ impl PartView<'_> {
     /// Whether a finding is about this part.
     pub fn holds(&self, id: &FindingId) -> bool {
         id.host == *self.host && id.source == *self.source && id.part == *self.part
+    }
+
+    /// Whether an item, or the part as a whole, is the host's own.
+    fn exempts(&self, key: Option<&ItemKey>) -> bool {
+        let holds = |one: &Exemption| one.holds(self.source, self.part, key);
+        self.exempt.iter().any(holds) && !mutant::active(Mutant::ExemptKeysAreCompared)
     }
 
     /// The name of a finding of this part.
@@ -209,7 +240,7 @@ impl Judgement {
             let next = Finding { desired, current, ..finding.clone() };
             return (next != *finding).then_some(next);
         }
-        if self.decides(finding) {
+        if self.decides(finding) || view.exempts(finding.id.key.as_ref()) {
             let returned = resolved(finding, view.now, Resolution::Returned);
             return Some(Finding { current: finding.desired.clone(), ..returned });
         }

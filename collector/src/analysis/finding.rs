@@ -138,13 +138,14 @@ pub enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resolution {
-    /// The item is again as the baseline has it.
+    /// A corrective change: the item is again as the baseline has it.
     Returned,
-    /// The baseline moved: somebody approved the present state.
+    /// An intentional change: the baseline moved to what the host has.
     Accepted,
     /// The host was retired.
     Retired,
-    /// The rule was turned off, or no longer looks at the host.
+    /// The rule was turned off or no longer looks at the host, or the host left the group whose
+    /// baseline it was held to.
     Withdrawn,
 }
 

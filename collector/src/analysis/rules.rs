@@ -195,6 +195,9 @@ pub struct RuleView<'a> {
     pub part: &'a str,
     /// The items it looks at.
     pub key: Option<&'a str>,
+    /// The expression it holds them against, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expression: Option<&'a str>,
 }
 
 impl RuleSet {
@@ -290,6 +293,15 @@ impl Rule {
             source: &self.target.source,
             part: &self.target.part,
             key: self.target.key.as_deref(),
+            expression: self.expression(),
+        }
+    }
+
+    /// The expression it holds items against, where it is one.
+    pub fn expression(&self) -> Option<&str> {
+        match &self.demand {
+            Demand::Expression(expression) => Some(expression.text()),
+            Demand::Present | Demand::Absent | Demand::Value { .. } => None,
         }
     }
 }

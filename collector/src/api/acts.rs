@@ -1,18 +1,30 @@
-//! What persons do about findings, through the API: acknowledge, assign, note, and read the log.
+//! What persons do about findings, through the API and the forms of the portal: acknowledge,
+//! assign, note, accept, and read the log.
+//!
+//! *Accept* says that it may be so. Without an end the baseline moves to what the host has, which
+//! only drift can; with an end it is an exception of this one finding, and what it permits asks
+//! again when that is over.
+
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use driftline_protocol::wire::{Problem, ProblemCode};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::change::{act, body};
+use super::change::{REASON_BYTES, act, body, decide, reason_of};
 use super::read::read;
 use super::{Answer, Shared};
+use crate::analysis::exceptions::{Exception, ExceptionScope, end};
+use crate::analysis::finding::{FindingId, FindingKind, Status};
 use crate::auth::Person;
-use crate::ingest::IngestError;
+use crate::ingest::{Approval, Context, Decided, IngestError, except};
 use crate::serve::answer::{self, Refusal};
-use crate::store::{Act, ActRecord, FindingFilter, MAX_LIMIT, Step};
+use crate::serve::state::Collector;
+use crate::store::{Act, ActRecord, FindingFilter, FindingRecord, MAX_LIMIT, Step};
 
 /// The longest note or name, in bytes: a paragraph.
 const TEXT_BYTES: usize = 2_000;
@@ -42,29 +54,166 @@ pub async fn add(
     Path(number): Path<String>,
     request: Request,
 ) -> Answer {
-    let number = finding(&number)?;
-    let ActBody { act: what, text } = body(&collector, request).await?;
+    let ActBody { act, text } = body(&collector, request).await?;
+    note(&collector, (person, &number), (act, text)).await
+}
+
+/// Writes down what a person did about a finding.
+///
+/// # Errors
+/// A [`Refusal`].
+pub(crate) async fn note(
+    collector: &Arc<Collector>,
+    (person, number): (Person, &str),
+    (what, text): (Act, String),
+) -> Answer {
+    let number = finding(number)?;
     let text = text.trim().to_owned();
+    if what == Act::Accept {
+        let detail =
+            format!("accepting has an address of its own: /api/v1/findings/{number}/accept");
+        return Err(Refusal::malformed(detail));
+    }
     let needs = what != Act::Acknowledge;
     if text.len() > TEXT_BYTES || (needs && text.is_empty()) {
         let least = u8::from(needs);
         let detail = format!("text must have {least} to {TEXT_BYTES} bytes: to whom, or what");
         return Err(Refusal::malformed(detail));
     }
-    act(&collector, move |_, context| {
-        let filter = FindingFilter { number: Some(number), limit: 1, ..FindingFilter::default() };
-        let refused = |code, detail| Err(IngestError::Refused(Problem { code, detail }));
-        if context.store.findings(&filter)?.is_empty() {
-            return refused(ProblemCode::NotFound, format!("there is no finding {number}"));
-        }
-        if context.store.acts(number, MAX_LIMIT)?.len() >= LINES_MOST {
-            let detail = format!("finding {number} has {LINES_MOST} lines already");
-            return refused(ProblemCode::TooLarge, detail);
-        }
-        let who = person.name;
-        Ok(vec![Step::Act(ActRecord { finding: number, at: context.now, who, act: what, text })])
+    act(collector, move |_, context| {
+        known(context, number)?;
+        Ok(vec![line(context, (number, person.name), (what, text))])
     })
     .await
+}
+
+/// Why a finding may be as it is, and until when.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Acceptance {
+    /// Why, in a sentence.
+    pub(crate) reason: String,
+    /// Until when; without an end the baseline moves.
+    #[serde(default)]
+    pub(crate) expires: Option<String>,
+    /// The time zone of that end; UTC unless said.
+    #[serde(default)]
+    pub(crate) zone: Option<String>,
+}
+
+/// `POST /api/v1/findings/{number}/accept`
+pub async fn accept_one(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    Path(number): Path<String>,
+    request: Request,
+) -> Answer {
+    let acceptance = body(&collector, request).await?;
+    Ok(answer::json(&accept(&collector, (person, &number), acceptance).await?))
+}
+
+/// Accepts a finding; says what that became.
+///
+/// # Errors
+/// A [`Refusal`].
+pub(crate) async fn accept(
+    collector: &Arc<Collector>,
+    (person, number): (Person, &str),
+    acceptance: Acceptance,
+) -> Result<Value, Refusal> {
+    let number = finding(number)?;
+    let why = reason_of(&acceptance.reason)?;
+    let zone = acceptance.zone.unwrap_or_else(|| "UTC".to_owned());
+    let in_zone = TimeZone::get(&zone).map_err(|_| {
+        Refusal::malformed(format!("{zone:?} is no time zone, such as Europe/Vienna"))
+    })?;
+    let until = acceptance.expires.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let until = until.map(|text| end(text, &in_zone)).transpose().map_err(Refusal::malformed)?;
+    decide(collector, move |ingest, context| {
+        let record = known(context, number)?;
+        if record.finding.status != Status::Open {
+            let detail = format!("finding {number} is over already");
+            return Err(refused(ProblemCode::Malformed, detail));
+        }
+        let id = record.finding.id;
+        let mut text = why.clone();
+        if let Some(expires_at) = until {
+            text = format!("{why} (until {expires_at})");
+            let (who, end) = ((person.name.as_str(), why), (expires_at, zone));
+            let exception = exception_of((number, &id), who, end, context);
+            let name = &exception.name;
+            let became = json!({ "became": "exception", "name": name, "expires_at": expires_at });
+            let mut steps = except(context, exception)?;
+            text.truncate(text.floor_char_boundary(REASON_BYTES));
+            steps.push(line(context, (number, person.name), (Act::Accept, text)));
+            return Ok(Decided { answer: became, parts: Vec::new(), steps });
+        }
+        if id.kind != FindingKind::Drift {
+            let detail = format!(
+                "finding {number} is a {}: there is no baseline to move; say until when it may be",
+                id.kind.as_str()
+            );
+            return Err(refused(ProblemCode::Malformed, detail));
+        }
+        let approval = Approval { who: person.name.clone(), why };
+        let of = format!("finding {number}");
+        let accepted = ingest.accept(context, (vec![id], &of), &approval)?;
+        let mut steps = accepted.steps;
+        steps.push(line(context, (number, person.name), (Act::Accept, text)));
+        Ok(Decided { answer: json!({ "became": "baseline" }), parts: accepted.parts, steps })
+    })
+    .await
+}
+
+/// The exception that permits one finding and no other, as far as patterns can say that.
+fn exception_of(
+    (number, id): (i64, &FindingId),
+    (who, reason): (&str, String),
+    (expires_at, zone): (Timestamp, String),
+    context: Context<'_>,
+) -> Exception {
+    // A star in a name would stand for any text; a question mark stands for it alone.
+    let exactly = |text: &str| text.replace('*', "?");
+    Exception {
+        name: format!("accept-{number}-{}", context.now.as_millisecond()),
+        scope: ExceptionScope {
+            host: Some(id.host.to_string()),
+            kind: Some(id.kind),
+            rule: id.rule.clone(),
+            source: Some(id.source.clone()),
+            part: Some(exactly(id.part.as_str())),
+            key: id.key.as_ref().map(|key| exactly(key.as_str())),
+            ..ExceptionScope::default()
+        },
+        owner: who.to_owned(),
+        reason,
+        made_by: who.to_owned(),
+        made_at: context.now,
+        expires_at,
+        zone,
+        ended: None,
+    }
+}
+
+/// The finding of a number whose log has room.
+fn known(context: Context<'_>, number: i64) -> Result<FindingRecord, IngestError> {
+    let filter = FindingFilter { number: Some(number), limit: 1, ..FindingFilter::default() };
+    let Some(record) = context.store.findings(&filter)?.pop() else {
+        return Err(refused(ProblemCode::NotFound, format!("there is no finding {number}")));
+    };
+    if context.store.acts(number, MAX_LIMIT)?.len() >= LINES_MOST {
+        let detail = format!("finding {number} has {LINES_MOST} lines already");
+        return Err(refused(ProblemCode::TooLarge, detail));
+    }
+    Ok(record)
+}
+
+fn line(context: Context<'_>, (finding, who): (i64, String), (act, text): (Act, String)) -> Step {
+    Step::Act(ActRecord { finding, at: context.now, who, act, text })
+}
+
+fn refused(code: ProblemCode, detail: String) -> IngestError {
+    IngestError::Refused(Problem { code, detail })
 }
 
 fn finding(number: &str) -> Result<i64, Refusal> {

@@ -16,14 +16,14 @@ use serde_json::json;
 use super::read::host_id;
 use super::{Answer, Shared};
 use crate::auth::{self, AuthError, Person};
-use crate::ingest::{Approval, Context, Decided, Ingest, IngestError};
+use crate::ingest::{Approval, Context, Decided, Ingest, IngestError, Proposal};
 use crate::serve::answer::{self, Refusal};
 use crate::serve::body::Class;
 use crate::serve::state::Collector;
 use crate::store::{EventKind, EventRecord, Scope, Step};
 
 /// The longest reason, in bytes: a paragraph.
-const REASON_BYTES: usize = 2_000;
+pub(super) const REASON_BYTES: usize = 2_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,13 +40,11 @@ pub async fn approve(
 ) -> Answer {
     let host = host_id(&host)?;
     let ApproveBody { reason } = body(&collector, request).await?;
-    let why = reason.trim().to_owned();
-    if why.is_empty() || why.len() > REASON_BYTES {
-        let detail = format!("the reason must have 1 to {REASON_BYTES} bytes");
-        return Err(Refusal::malformed(detail));
-    }
-    let approval = Approval { who: person.name, why };
-    act(&collector, move |ingest, context| ingest.approve(context, &host, approval)).await
+    let approval = Approval { who: person.name, why: reason_of(&reason)? };
+    act(&collector, move |ingest, context| {
+        ingest.approve(context, Proposal::present(host), approval)
+    })
+    .await
 }
 
 /// `POST /api/v1/hosts/{host}/retire`
@@ -123,16 +121,34 @@ fn refused(error: AuthError) -> Refusal {
 
 pub(super) type Steps = Result<Vec<Step>, IngestError>;
 
-/// Makes durable what `decide` decides, and answers with an empty object.
+/// The reason a person gave.
+pub(super) fn reason_of(text: &str) -> Result<String, Refusal> {
+    let why = text.trim();
+    if why.is_empty() || why.len() > REASON_BYTES {
+        let detail = format!("the reason must have 1 to {REASON_BYTES} bytes");
+        return Err(Refusal::malformed(detail));
+    }
+    Ok(why.to_owned())
+}
+
+/// Makes durable what `work` decides, and gives its answer.
+pub(super) async fn decide<A: Send + 'static>(
+    collector: &Collector,
+    work: impl FnOnce(&mut Ingest, Context<'_>) -> Result<Decided<A>, IngestError> + Send + 'static,
+) -> Result<A, Refusal> {
+    Ok(collector.writer.ask(work).await?)
+}
+
+/// Makes durable what `work` decides, and answers with an empty object.
 pub(super) async fn act(
     collector: &Collector,
-    decide: impl FnOnce(&mut Ingest, Context<'_>) -> Steps + Send + 'static,
+    work: impl FnOnce(&mut Ingest, Context<'_>) -> Steps + Send + 'static,
 ) -> Answer {
-    let done = collector.writer.ask(move |ingest, context| {
-        let steps = decide(ingest, context)?;
+    decide(collector, move |ingest, context| {
+        let steps = work(ingest, context)?;
         Ok(Decided { answer: (), parts: Vec::new(), steps })
-    });
-    done.await?;
+    })
+    .await?;
     Ok(answer::json(&json!({})))
 }
 

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Method, ROUTES, Route};
+use super::{Method, Route, routes};
 
 /// The OpenAPI 3.1 description of every route.
 pub(super) fn openapi() -> Value {
     let mut paths = Map::new();
-    for route in ROUTES {
+    for route in routes() {
         let method = match route.method {
             Method::Get => "get",
             Method::Post => "post",

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Answer, Shared};
+use crate::analysis::agreement::Subject;
 use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::ChangeClass;
 use crate::analysis::classify::weigh::FindingClass;
@@ -78,12 +79,15 @@ pub async fn host(State(collector): Shared, Path(id): Path<String>) -> Answer {
             (source.as_str(), value)
         })
         .collect();
-    let baseline = read(&collector, move |store| Ok(store.baseline(&id)?)).await?;
-    let baseline = baseline.map(|baseline| {
+    let subject = Subject::Host(id);
+    let newest =
+        read(&collector, move |store| Ok(store.approvals(Some(&subject), None, 1)?.pop())).await?;
+    let baseline = newest.map(|newest| {
         json!({
-            "approved_at": baseline.approved_at,
-            "approved_by": baseline.approved_by,
-            "reason": baseline.reason,
+            "approval": newest.number,
+            "approved_at": newest.at,
+            "approved_by": newest.who,
+            "reason": newest.why,
         })
     });
     let more = HostPage { host: shown, sources, status: host.status, baseline };

@@ -1,6 +1,6 @@
 //! The same change on many hosts as one, through the API.
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::Uri;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use serde_json::json;
 use super::read::{moment, query, read};
 use super::{Answer, Shared};
 use crate::rollouts;
+use crate::serve::answer::Refusal;
 use crate::store::effective_limit;
 
 /// How far back rollouts are looked for unless somebody says otherwise.
@@ -30,7 +31,19 @@ pub async fn rollouts(State(collector): Shared, uri: Uri) -> Answer {
     let from = from.map(|text| moment(&text)).transpose()?;
     let from = from.unwrap_or_else(|| to.checked_sub(LOOK_BACK).unwrap_or(to));
     let most = effective_limit(limit) as usize;
-    let found = read(&collector, move |store| Ok(rollouts::rollouts(store, (from, to), most)?));
+    let config = collector.settings().config;
+    let found =
+        read(&collector, move |store| Ok(rollouts::rollouts((store, &config), (from, to), most)?));
     let (rollouts, left_out) = found.await?;
     Ok(crate::serve::answer::json(&json!({ "rollouts": rollouts, "left_out": left_out })))
+}
+
+/// `GET /api/v1/rollouts/{number}`
+pub async fn rollout(State(collector): Shared, Path(number): Path<String>) -> Answer {
+    let missing = || Refusal::not_found(format!("rollout {number:?}"));
+    let wanted: i64 = number.parse().map_err(|_| missing())?;
+    let config = collector.settings().config;
+    let found = read(&collector, move |store| Ok(rollouts::one(store, &config, wanted)?)).await?;
+    let (_, rollout) = found.ok_or_else(missing)?;
+    Ok(crate::serve::answer::json(&rollout))
 }

@@ -4,8 +4,8 @@
 use axum::routing::{delete, get, post};
 
 use super::{
-    Method, Route, acts, cases, change, exceptions, import, intent, outliers, read, rollouts,
-    rules, suspects,
+    Method, Route, cases, change, exceptions, import, intent, outliers, read, rollouts, rules,
+    suspects,
 };
 use crate::store::Scope;
 
@@ -13,8 +13,14 @@ const LIMIT: (&str, &str) = ("limit", "at most this many, 1 to 10000; default 10
 const AFTER: (&str, &str) = ("after", "what follows this place, as `next` gives it");
 const HOST: (&str, &str) = ("host", "only of this host");
 
+mod agreed;
+
 /// Every route, in the order of the reference.
-pub const ROUTES: &[Route] = &[
+pub fn routes() -> impl Iterator<Item = &'static Route> {
+    QUERIES.iter().chain(agreed::ROUTES)
+}
+
+const QUERIES: &[Route] = &[
     Route {
         method: Method::Get,
         path: "/api/v1/hosts",
@@ -175,27 +181,6 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::Get,
-        path: "/api/v1/findings/{number}/acts",
-        scope: Scope::Read,
-        summary: "What persons did about a finding, the newest line first",
-        query: &[],
-        body: &[],
-        handler: || get(acts::acts),
-    },
-    Route {
-        method: Method::Post,
-        path: "/api/v1/findings/{number}/acts",
-        scope: Scope::Admin,
-        summary: "Acknowledge or assign a finding, or write a note to it; lines are never removed",
-        query: &[],
-        body: &[
-            ("act", "acknowledge, assign or note"),
-            ("text", "to whom it goes, or what is noted"),
-        ],
-        handler: || post(acts::add),
-    },
-    Route {
-        method: Method::Get,
         path: "/api/v1/exceptions",
         scope: Scope::Read,
         summary: "Permissions to differ by name, those that are over included",
@@ -265,6 +250,15 @@ pub const ROUTES: &[Route] = &[
         ],
         body: &[],
         handler: || get(rollouts::rollouts),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/v1/rollouts/{number}",
+        scope: Scope::Read,
+        summary: "One rollout, by the number of its first change",
+        query: &[],
+        body: &[],
+        handler: || get(rollouts::rollout),
     },
     Route {
         method: Method::Get,
@@ -388,15 +382,6 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         body: &[],
         handler: || get(cases::unmapped),
-    },
-    Route {
-        method: Method::Post,
-        path: "/api/v1/hosts/{host}/baseline",
-        scope: Scope::Admin,
-        summary: "Agree that the present state of a host is as it should be",
-        query: &[],
-        body: &[("reason", "why, in a sentence")],
-        handler: || post(change::approve),
     },
     Route {
         method: Method::Post,

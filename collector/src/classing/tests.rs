@@ -302,3 +302,25 @@ fn a_site_that_tells_of_no_intent_has_no_unauthorised_changes() {
     world.edit(5_000, ("b", "c"));
     assert_eq!(world.judged(), [Some(Expected), Some(Unauthorised)]);
 }
+
+#[test]
+fn what_a_changed_list_speaks_of_is_judged_again() {
+    let listed = format!(
+        "{CONFIG}[[ignore]]\nname = 'codecs'\nreason = 'a trial'\nparts = ['/etc/sip.conf']\n"
+    );
+    let mut world = World::new(CONFIG);
+    world.edit(10, ("ulaw", "opus"));
+    assert_eq!(world.judged(), [Some(Unauthorised)]);
+    let now = at(11);
+    for (config, expected) in [(listed.as_str(), ChangeClass::Volatile), (CONFIG, Unauthorised)] {
+        let next = parse("t", config).unwrap();
+        let entries = changed_entries(&world.config.ignored(), &next.ignored());
+        assert_eq!(entries.len(), 1, "the shipped ones stay as they are");
+        world.config = next;
+        let judged = judge_relisted(&world.store, (&world.config, now), &entries).unwrap();
+        world.store.apply(&judged.steps).unwrap();
+        assert_eq!(world.judged(), [Some(expected)]);
+    }
+    let none = judge_relisted(&world.store, (&world.config, now), &[]).unwrap();
+    assert!(none.steps.is_empty(), "nothing else is judged again");
+}

@@ -1,58 +1,292 @@
-//! What people decide about a host: its state is as it should be, it is out of service, it is back.
+//! What people agree to: the state of a host, now or before, is as it should be; of that host or of
+//! a group.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
+use driftline_protocol::ids::{Digest, HostId, SourceName};
 use driftline_protocol::item::Items;
 use driftline_protocol::manifest::Manifest;
-use driftline_protocol::snapshot::{Domain, Part};
+use driftline_protocol::snapshot::Part;
 use driftline_protocol::wire::{ProblemCode, is_imported};
+use jiff::Timestamp;
 
 use super::fleet::Host;
-use super::heartbeat::event;
+use super::held::Bench;
+use super::service::differing;
 use super::versions::bound_findings;
-use super::{Approval, Context, Ingest, IngestError, held};
+use super::{Approval, Context, Ingest, IngestError};
+use crate::analysis::agreement::{Covers, EVERYTHING, Exemption, Layer, Subject};
 use crate::analysis::diff::is_of_the_file;
-use crate::analysis::drift::{Desired, PartView, judge, resolved};
+use crate::analysis::drift::resolved;
 use crate::analysis::finding::{Finding, FindingKind, Resolution};
-use crate::store::{Baseline, EventKind, PartRecord, Step, StoreError};
+use crate::config::place::matches;
+use crate::store::{ApprovalRecord, Basis, EventKind, EventRecord, PartRecord, Step, StoreError};
+
+/// The most patterns one section of a baseline knows: each part is held against every one.
+const PATTERNS_MOST: usize = 64;
+
+/// The most exemptions of a group: each difference is held against every one.
+const EXEMPTIONS_MOST: usize = 500;
+
+/// The longest pattern, in bytes.
+const PATTERN_BYTES: usize = 1_024;
+
+/// The most parts agreed of one group, which are kept in memory: some megabytes.
+const GROUP_PARTS_MOST: usize = 50_000;
+
+/// What shall be agreed, of whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// Whose baseline moves.
+    pub subject: Subject,
+    /// Whose state it moves to; a host's own by default.
+    pub from: HostId,
+    /// That state at an earlier moment; the present one by default.
+    pub then: Option<Then>,
+    /// Of this source alone.
+    pub source: Option<SourceName>,
+    /// Of parts that follow this pattern alone.
+    pub part: Option<String>,
+    /// What each host of a group has for itself from here on; as before where nothing is said.
+    pub exempt: Option<Vec<Exemption>>,
+}
+
+/// The state of a host at an earlier moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Then {
+    /// When.
+    pub at: Timestamp,
+    /// Its sections.
+    pub sections: BTreeMap<SourceName, Manifest>,
+}
+
+impl Proposal {
+    /// The present state of `host` becomes its baseline.
+    pub fn present(host: HostId) -> Self {
+        let (subject, from) = (Subject::Host(host.clone()), host);
+        Self { subject, from, then: None, source: None, part: None, exempt: None }
+    }
+
+    fn check(&self) -> Result<(), IngestError> {
+        let refused = |detail: String| Err(IngestError::refused(ProblemCode::Malformed, detail));
+        if self.part.as_ref().is_some_and(|part| part.is_empty() || part.len() > PATTERN_BYTES) {
+            return refused(format!("part must have 1 to {PATTERN_BYTES} bytes"));
+        }
+        let Some(exempt) = &self.exempt else { return Ok(()) };
+        if matches!(self.subject, Subject::Host(_)) {
+            return refused(
+                "only a group exempts: what a host may differ in is an exception".into(),
+            );
+        }
+        let long = |text: &Option<String>| text.as_ref().is_some_and(|t| t.len() > PATTERN_BYTES);
+        let bad = |one: &Exemption| !one.names_something() || long(&one.part) || long(&one.key);
+        if exempt.len() > EXEMPTIONS_MOST || exempt.iter().any(bad) {
+            return refused(format!(
+                "up to {EXEMPTIONS_MOST} exemptions, each of which names a source, part or key of \
+                 up to {PATTERN_BYTES} bytes"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether all of the host's present state is agreed to.
+    fn is_all_of_it(&self) -> bool {
+        let own = self.subject == Subject::Host(self.from.clone());
+        own && self.then.is_none() && self.source.is_none() && self.part.is_none()
+    }
+
+    fn basis(&self) -> Basis {
+        let at = self.then.as_ref().map(|then| then.at);
+        match (self.subject == Subject::Host(self.from.clone()), at) {
+            (true, None) => Basis::Present,
+            (true, Some(at)) => Basis::Snapshot { at },
+            (false, at) => Basis::Host { host: self.from.clone(), at },
+        }
+    }
+}
 
 pub(super) fn approve(
     ingest: &mut Ingest,
     context: Context<'_>,
-    id: &HostId,
+    proposal: Proposal,
     approval: Approval,
 ) -> Result<Vec<Step>, IngestError> {
-    let host = ingest.known_host(id)?;
-    let mut sections = BTreeMap::new();
-    let sources = host.load(context.store)?.sections.keys();
-    // Nobody agrees to how a host was.
-    let sources: Vec<_> = sources.filter(|source| !is_imported(source)).cloned().collect();
-    for source in sources {
-        sections.insert(source.clone(), agreed(host.parts(context.store, &source)?, context)?);
+    proposal.check()?;
+    if let Subject::Host(host) = &proposal.subject {
+        ingest.known_host(host)?;
+    } else if let Subject::Group(name) = &proposal.subject {
+        let groups = &ingest.standards.config.groups;
+        if !groups.iter().any(|group| group.name == *name) {
+            let detail = format!("no group {name:?} in the configuration");
+            return Err(IngestError::refused(ProblemCode::NotFound, detail));
+        }
     }
-    if sections.is_empty() {
-        let detail = format!("{id} has not reported yet, so there is no state to approve");
+    let covers = covers(ingest, context, &proposal)?;
+    let number = ingest.last_approval + 1;
+    let exempt = exempt_now(ingest, &proposal);
+    let record = ApprovalRecord {
+        number,
+        subject: proposal.subject.clone(),
+        at: context.now,
+        who: approval.who,
+        why: approval.why,
+        basis: proposal.basis(),
+        source: proposal.source.clone(),
+        part: proposal.part.clone(),
+        exempt,
+    };
+    let findings = match &proposal.subject {
+        Subject::Host(host) => {
+            let all = proposal.is_all_of_it();
+            agree_of_host(ingest, context, (&host.clone(), number), (&covers, all))?
+        }
+        Subject::Group(group) => {
+            agree_of_group(ingest, (group, &record), &covers)?;
+            Vec::new()
+        }
+    };
+    ingest.last_approval = number;
+    Ok(steps(record, covers, findings))
+}
+
+/// The steps that make an approval durable and tell of it.
+pub(super) fn steps(
+    record: ApprovalRecord,
+    covers: BTreeMap<SourceName, Covers>,
+    findings: Vec<Finding>,
+) -> Vec<Step> {
+    let ApprovalRecord { subject, at, who, why, basis, .. } = &record;
+    let host = match subject {
+        Subject::Host(host) => Some(host.clone()),
+        Subject::Group(_) => None,
+    };
+    let detail = format!("{who} moved the baseline of {subject} to {}: {why}", basis.words());
+    let event = EventRecord { at: *at, host, kind: EventKind::Approved, detail };
+    let approve = Step::Approve { approval: Box::new(record), covers, findings };
+    vec![approve, Step::Event(event)]
+}
+
+/// What a group exempts from here on.
+fn exempt_now(ingest: &Ingest, proposal: &Proposal) -> Vec<Exemption> {
+    let Subject::Group(name) = &proposal.subject else { return Vec::new() };
+    let before = || ingest.agreements.groups.get(name).map(|known| known.exempt.clone());
+    proposal.exempt.clone().or_else(before).unwrap_or_default()
+}
+
+/// Of what the proposal speaks, by source.
+fn covers(
+    ingest: &mut Ingest,
+    context: Context<'_>,
+    proposal: &Proposal,
+) -> Result<BTreeMap<SourceName, Covers>, IngestError> {
+    let from = ingest.known_host(&proposal.from)?;
+    let mut manifests = match &proposal.then {
+        Some(then) => then.sections.clone(),
+        None => present(from, context)?,
+    };
+    manifests.retain(|source, _| proposal.source.as_ref().is_none_or(|only| only == source));
+    let pattern = proposal.part.as_deref().unwrap_or(EVERYTHING);
+    let mut covers = BTreeMap::new();
+    for (source, Manifest(mut parts)) in manifests {
+        parts.retain(|part, _| matches(pattern, part.as_str()));
+        let named = proposal.source.is_some() || pattern == EVERYTHING;
+        if named || !parts.is_empty() {
+            covers.insert(source, Covers::All { pattern: pattern.to_owned(), parts });
+        }
+    }
+    if covers.is_empty() {
+        let detail = match (&proposal.source, &proposal.part) {
+            (None, None) => {
+                format!("{} has not reported yet, so there is no state to approve", proposal.from)
+            }
+            _ => format!(
+                "{} has nothing of that name, so there is nothing to approve",
+                proposal.from
+            ),
+        };
         return Err(IngestError::refused(ProblemCode::NotFound, detail));
     }
-    let findings = end_drifts(host, context)?;
-    host.load(context.store)?.approved.extend(sections.keys().cloned());
-    host.pending.agreed.clone_from(&sections);
-    let detail = format!("{} approved the state of {id}: {}", approval.who, approval.why);
-    let baseline = Baseline {
-        host: id.clone(),
-        sections,
-        approved_at: context.now,
-        approved_by: approval.who,
-        reason: approval.why,
+    Ok(covers)
+}
+
+/// The present state of a host, imported history left out: nobody agrees to how a host was.
+fn present(
+    host: &mut Host,
+    context: Context<'_>,
+) -> Result<BTreeMap<SourceName, Manifest>, StoreError> {
+    let sources = host.load(context.store)?.sections.keys();
+    let sources: Vec<_> = sources.filter(|source| !is_imported(source)).cloned().collect();
+    let mut sections = BTreeMap::new();
+    for source in sources {
+        let mut manifest = BTreeMap::new();
+        for (name, record) in host.parts(context.store, &source)? {
+            manifest.insert(name, agreed_part(&record, context)?);
+        }
+        sections.insert(source, Manifest(manifest));
+    }
+    Ok(sections)
+}
+
+/// Agrees to `covers` of a host; its drifts that open, change or end by that.
+pub(super) fn agree_of_host(
+    ingest: &mut Ingest,
+    context: Context<'_>,
+    (id, number): (&HostId, i64),
+    (covers, all_of_it): (&BTreeMap<SourceName, Covers>, bool),
+) -> Result<Vec<Finding>, IngestError> {
+    let (standards, agreements) = (Arc::clone(&ingest.standards), Arc::clone(&ingest.agreements));
+    let host = ingest.known_host(id)?;
+    let mut agreed = host.agreed(context.store)?;
+    agreed.retain(|source, _| covers.contains_key(source));
+    for (source, covers) in covers {
+        let layer = agreed.entry(source.clone()).or_default();
+        layer.agree(number, covers);
+        check_patterns(layer)?;
+    }
+    host.pending.agreed.extend(agreed);
+    host.load(context.store)?.approved.extend(covers.keys().cloned());
+    let mut findings = if all_of_it {
+        end_drifts(host, context)?
+    } else if host.record.retired_at.is_some() {
+        Vec::new()
+    } else {
+        let bench = Bench::new((&standards, &agreements), id, host.record.kind);
+        differing(host, context, &bench)?
     };
-    let steps = vec![
-        Step::Approve { baseline, findings },
-        event(host, context, EventKind::Approved, detail),
-    ];
-    ingest.unsettled(id, &steps);
-    Ok(steps)
+    let known = host.load(context.store)?;
+    bound_findings(&mut findings, known.open.len());
+    known.note(&findings);
+    ingest.unsettled.insert(id.clone());
+    Ok(findings)
+}
+
+fn agree_of_group(
+    ingest: &mut Ingest,
+    (name, record): (&str, &ApprovalRecord),
+    covers: &BTreeMap<SourceName, Covers>,
+) -> Result<(), IngestError> {
+    let mut next = ingest.agreements.groups.get(name).cloned().unwrap_or_default();
+    for (source, covers) in covers {
+        let layer = next.layers.entry(source.clone()).or_default();
+        layer.agree(record.number, covers);
+        check_patterns(layer)?;
+    }
+    if next.layers.values().map(|layer| layer.parts.len()).sum::<usize>() > GROUP_PARTS_MOST {
+        let detail = format!("a group's baseline has {GROUP_PARTS_MOST} parts at most; name fewer");
+        return Err(IngestError::refused(ProblemCode::TooLarge, detail));
+    }
+    next.exempt.clone_from(&record.exempt);
+    Arc::make_mut(&mut ingest.agreements).groups.insert(name.to_owned(), next);
+    Ok(())
+}
+
+fn check_patterns(layer: &Layer) -> Result<(), IngestError> {
+    if layer.spoken.len() <= PATTERNS_MOST {
+        return Ok(());
+    }
+    let detail = format!("a section has {PATTERNS_MOST} patterns at most; approve it as a whole");
+    Err(IngestError::refused(ProblemCode::TooLarge, detail))
 }
 
 /// The present state is the baseline now, so nothing differs from it.
@@ -60,26 +294,12 @@ fn end_drifts(host: &mut Host, context: Context<'_>) -> Result<Vec<Finding>, Sto
     let known = host.load(context.store)?;
     let drifts = known.open.values().filter(|finding| finding.id.kind == FindingKind::Drift);
     let accepted = |finding: &Finding| resolved(finding, context.now, Resolution::Accepted);
-    let findings: Vec<Finding> = drifts.map(accepted).collect();
-    known.note(&findings);
-    Ok(findings)
+    Ok(drifts.map(accepted).collect())
 }
 
-/// The newest state of each part in which most of it was seen: what is unobserved today was not
-/// agreed away.
-fn agreed(
-    parts: BTreeMap<PartName, PartRecord>,
-    context: Context<'_>,
-) -> Result<Manifest, StoreError> {
-    let mut manifest = BTreeMap::new();
-    for (name, record) in parts {
-        manifest.insert(name, agreed_part(&record, context)?);
-    }
-    Ok(Manifest(manifest))
-}
-
-/// Read content counts for more than newer attributes, unless the attributes have changed since.
-fn agreed_part(record: &PartRecord, context: Context<'_>) -> Result<Digest, StoreError> {
+/// The newest state of a part in which most of it was seen: what is unobserved today was not agreed
+/// away. Read content counts for more than newer attributes, unless those have changed since.
+pub(super) fn agreed_part(record: &PartRecord, context: Context<'_>) -> Result<Digest, StoreError> {
     match (record.read, record.seen) {
         (Some(read), Some(seen)) if read != seen => {
             let same = attributes(read, context)? == attributes(seen, context)?;
@@ -94,91 +314,4 @@ fn attributes(digest: Digest, context: Context<'_>) -> Result<Items, StoreError>
     let items = part.as_ref().and_then(Part::observed).map(|observed| observed.items.clone());
     let attributes = items.unwrap_or_default().into_iter().filter(|(key, _)| is_of_the_file(key));
     Ok(attributes.collect())
-}
-
-pub(super) fn retire(
-    ingest: &mut Ingest,
-    context: Context<'_>,
-    id: &HostId,
-) -> Result<Vec<Step>, IngestError> {
-    let host = ingest.known_host(id)?;
-    if host.record.retired_at.is_some() {
-        return Ok(Vec::new());
-    }
-    let known = host.load(context.store)?;
-    let retired = |finding: &Finding| resolved(finding, context.now, Resolution::Retired);
-    let findings: Vec<Finding> = known.open.values().map(retired).collect();
-    known.note(&findings);
-    host.record.retired_at = Some(context.now);
-    host.heard = None;
-    let mut steps = vec![Step::Host(host.record.clone())];
-    if !findings.is_empty() {
-        steps.push(Step::Findings(findings));
-    }
-    steps.push(event(host, context, EventKind::Retired, format!("{id} was retired")));
-    ingest.unsettled(id, &steps);
-    Ok(steps)
-}
-
-pub(super) fn reinstate(
-    ingest: &mut Ingest,
-    context: Context<'_>,
-    id: &HostId,
-) -> Result<Vec<Step>, IngestError> {
-    let host = ingest.known_host(id)?;
-    if host.record.retired_at.take().is_none() {
-        return Ok(Vec::new());
-    }
-    let mut steps = vec![
-        Step::Host(host.record.clone()),
-        event(host, context, EventKind::Returned, format!("{id} is back in service")),
-    ];
-    // Its drift ended with its retirement, and its agent tells only of what changes.
-    let findings = differing(host, context)?;
-    if !findings.is_empty() {
-        steps.push(Step::Findings(findings));
-    }
-    ingest.unsettled(id, &steps);
-    steps.extend(held::rejudge(ingest, context, id)?);
-    Ok(steps)
-}
-
-/// The drifts of a host that has none open, as it was last seen.
-fn differing(host: &mut Host, context: Context<'_>) -> Result<Vec<Finding>, IngestError> {
-    let id = host.record.id.clone();
-    let known = host.load(context.store)?;
-    let sections: Vec<(SourceName, Domain)> =
-        known.sections.iter().map(|(source, section)| (source.clone(), section.domain)).collect();
-    let mut agreed = context.store.baseline(&id)?.map(|b| b.sections).unwrap_or_default();
-    agreed.extend(host.pending.agreed.clone());
-    let mut findings = Vec::new();
-    for (source, domain) in sections {
-        let Some(Manifest(agreed)) = agreed.remove(&source) else { continue };
-        let parts = host.parts(context.store, &source)?;
-        let names: BTreeSet<&PartName> = agreed.keys().chain(parts.keys()).collect();
-        let load = |digest: Option<Digest>| {
-            let load = |digest: Digest| match host.pending.parts.get(&digest) {
-                Some(part) => Ok(Cow::Borrowed(&**part)),
-                None => held::stored(context.store, &digest),
-            };
-            digest.map(load).transpose()
-        };
-        for part in names {
-            let desired = load(agreed.get(part).copied())?;
-            let current = load(parts.get(part).map(|record| record.digest))?;
-            let view = PartView {
-                host: &id,
-                source: &source,
-                domain,
-                part,
-                desired: desired.as_deref().map_or(Desired::Absent, Desired::Part),
-                current: current.as_deref(),
-                now: context.now,
-            };
-            findings.extend(judge(&view, []));
-        }
-    }
-    bound_findings(&mut findings, 0);
-    host.load(context.store)?.note(&findings);
-    Ok(findings)
 }

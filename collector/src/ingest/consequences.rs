@@ -66,6 +66,7 @@ impl Taker<'_> {
             all.after.remove(name);
         }
         self.judge_missing(fitting, &mut all);
+        self.judge_lacking(fitting, &mut all)?;
         self.hold_against_disk(fitting, &mut all)?;
         let unread = all.after.values().filter(|r| fitting.version.delta.set.contains_key(&r.part));
         let unread = unread.filter_map(|record| Some((record.part.clone(), record.unread?)));
@@ -123,22 +124,22 @@ impl Taker<'_> {
     ) -> Result<(), StoreError> {
         let host = &self.host.record.id;
         let source = &fitting.version.source;
-        let baseline = self.host.baseline_part(self.context.store, source, part)?;
-        let desired = match baseline {
-            Some(Some(digest)) => Some(self.part(&digest)?),
-            Some(None) | None => None,
-        };
+        let own = self.host.agreed_part(self.context.store, source, part)?;
+        let agreed = self.bench.agreed(source, part, own);
+        let digest = agreed.and_then(|agreed| agreed.digest);
+        let desired = digest.map(|digest| self.part(&digest)).transpose()?;
         let view = PartView {
             host,
             source,
             domain: fitting.version.domain,
             part,
-            desired: match (&desired, baseline) {
+            desired: match (&desired, agreed) {
                 (Some(desired), _) => Desired::Part(desired),
                 (None, Some(_)) => Desired::Absent,
                 (None, None) => Desired::Unknown,
             },
             current,
+            exempt: self.bench.exempt(),
             now: fitting.at.at,
         };
         let known = self.host.known();
@@ -148,6 +149,20 @@ impl Taker<'_> {
         let judged = self.bench.judge(&view, open());
         all.findings.extend(judged.findings);
         all.dropped += judged.dropped;
+        Ok(())
+    }
+
+    /// Judges, of a section that begins, the parts that were agreed of its host's groups and that
+    /// it never had: nothing ever tells of them again.
+    fn judge_lacking(&self, fitting: &Fitting, all: &mut Consequences) -> Result<(), StoreError> {
+        if !fitting.begins || fitting.origin == Origin::Import {
+            return Ok(());
+        }
+        for part in self.bench.agreed_parts(&fitting.version.source) {
+            if !all.after.contains_key(part) {
+                self.judge(fitting, (part, None), all)?;
+            }
+        }
         Ok(())
     }
 

@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
-use driftline_protocol::manifest::Manifest;
 use driftline_protocol::wire::{AgentStatus, ProblemCode, SectionStatus};
 use jiff::Timestamp;
 
 use super::clock::Skew;
 use super::presence::Presence;
 use super::{Context, Ingest, IngestError, Store};
+use crate::analysis::agreement::{Agreed, Layer, Subject};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Status};
 use crate::store::{
     FindingFilter, HostRecord, MAX_LIMIT, NewPart, PartRecord, SectionRecord, Step, StoreError,
@@ -65,8 +65,8 @@ pub(super) struct Counts {
 pub(super) struct Pending {
     pub(super) manifests: BTreeMap<SourceName, Parts>,
     pub(super) parts: BTreeMap<Digest, NewPart>,
-    /// The manifests approved, by source; a baseline of other sources stays.
-    pub(super) agreed: BTreeMap<SourceName, Manifest>,
+    /// What is agreed of the sections an approval spoke of; of other sections the store knows.
+    pub(super) agreed: BTreeMap<SourceName, Layer>,
 }
 
 impl Pending {
@@ -152,21 +152,36 @@ impl Host {
         Ok(records.into_iter().map(|record| (record.part.clone(), record)).collect())
     }
 
-    /// The digest the baseline has for one part, a pending approval included; as
-    /// [`crate::store::ReadFindings::baseline_part`].
-    pub(super) fn baseline_part(
+    /// What was agreed of one part of this host, a pending approval included.
+    pub(super) fn agreed_part(
         &self,
         store: &dyn Store,
         source: &SourceName,
         part: &PartName,
-    ) -> Result<Option<Option<Digest>>, StoreError> {
-        if let Some(agreed) = self.pending.agreed.get(source) {
-            return Ok(Some(agreed.0.get(part).copied()));
+    ) -> Result<Option<Agreed>, StoreError> {
+        if let Some(layer) = self.pending.agreed.get(source) {
+            return Ok(layer.says(part));
         }
         match &self.known {
             Some(known) if !known.approved.contains(source) => Ok(None),
-            Some(_) | None => store.baseline_part(&self.record.id, source, part),
+            Some(_) | None => store.baseline_part(&self.subject(), source, part),
         }
+    }
+
+    /// What was agreed of this host, by source, pending approvals included.
+    pub(super) fn agreed(
+        &self,
+        store: &dyn Store,
+    ) -> Result<BTreeMap<SourceName, Layer>, StoreError> {
+        let kept = store.baseline(&self.subject())?;
+        let mut agreed = kept.map(|kept| kept.sections).unwrap_or_default();
+        agreed.extend(self.pending.agreed.clone());
+        Ok(agreed)
+    }
+
+    /// Whose baseline is this host's own.
+    pub(super) fn subject(&self) -> Subject {
+        Subject::Host(self.record.id.clone())
     }
 }
 
@@ -180,7 +195,8 @@ fn load(store: &dyn Store, id: &HostId) -> Result<KnownState, StoreError> {
     };
     let open = store.findings(&filter)?.into_iter();
     let open = open.map(|record| (record.finding.id.clone(), record.finding)).collect();
-    Ok(KnownState { sections, open, approved: store.baseline_sources(id)? })
+    let approved = store.baseline_sources(&Subject::Host(id.clone()))?;
+    Ok(KnownState { sections, open, approved })
 }
 
 impl Ingest {

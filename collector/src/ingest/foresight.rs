@@ -14,6 +14,7 @@ use driftline_protocol::wire::{Report, SectionVersion};
 
 use super::Store;
 use super::fleet::Parts;
+use crate::analysis::agreement::Subject;
 use crate::store::{NewPart, PartRecord, SectionRecord, StoreError};
 
 /// How many items are decoded beforehand for one report: what most reports need, and some ten
@@ -72,7 +73,9 @@ impl Foreseen {
         };
         let parts: Parts = parts.into_iter().map(|part| (part.part.clone(), part)).collect();
         if version.delta.base == Some(record.digest) && version.generation > record.generation {
-            let approved = store.baseline_sources(&report.host)?.contains(&version.source);
+            let approved = store
+                .baseline_sources(&Subject::Host(report.host.clone()))?
+                .contains(&version.source);
             for name in version.delta.set.keys().chain(&version.delta.unset) {
                 self.previous(store, parts.get(name))?;
                 if approved {
@@ -99,8 +102,9 @@ impl Foreseen {
         (report, version): (&Report<NewPart>, &SectionVersion),
         name: &PartName,
     ) -> Result<(), StoreError> {
-        let agreed = store.baseline_part(&report.host, &version.source, name)?;
-        agreed.flatten().map_or(Ok(()), |digest| self.read(store, digest))
+        let host = Subject::Host(report.host.clone());
+        let agreed = store.baseline_part(&host, &version.source, name)?;
+        agreed.and_then(|agreed| agreed.digest).map_or(Ok(()), |digest| self.read(store, digest))
     }
 
     fn read(&mut self, store: &dyn Store, digest: Digest) -> Result<(), StoreError> {

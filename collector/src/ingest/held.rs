@@ -1,4 +1,4 @@
-//! Holds hosts to the rules, part by part.
+//! Holds hosts to the rules, part by part, and to what was agreed of their groups.
 //!
 //! Rules are judged where a version is taken, so that a deviation is durable with what broke the
 //! rule; and for a host as a whole where the rules or its place changed ([`rejudge`]). Both ways
@@ -13,8 +13,10 @@ use driftline_protocol::wire::HostKind;
 use jiff::Timestamp;
 
 use super::fleet::FINDINGS_PER_HOST;
+use super::held_to::loaded;
 use super::versions::bound_findings;
 use super::{Context, Ingest, IngestError, Store};
+use crate::analysis::agreement::{Agreements, Exemption, Subject};
 use crate::analysis::drift::{Desired, PartView};
 use crate::analysis::finding::{Finding, FindingId};
 use crate::analysis::rules::judge::{Judged, demanded, judge};
@@ -25,8 +27,10 @@ use crate::store::{FindingFilter, HostRecord, MAX_LIMIT, Step, StoreError};
 
 /// One host before its rules.
 pub(super) struct Bench<'a> {
-    standards: &'a Standards,
-    about: About,
+    pub(super) standards: &'a Standards,
+    pub(super) agreements: &'a Agreements,
+    pub(super) about: About,
+    exempt: Vec<Exemption>,
 }
 
 /// One section of it.
@@ -41,13 +45,25 @@ pub(super) struct SectionView<'a> {
 impl SectionView<'_> {
     fn part<'a>(&'a self, part: &'a PartName, current: Option<&'a Part>) -> PartView<'a> {
         let Self { host, source, domain, now } = *self;
-        PartView { host, source, domain, part, desired: Desired::Unknown, current, now }
+        let desired = Desired::Unknown;
+        PartView { host, source, domain, part, desired, current, exempt: &[], now }
     }
 }
 
 impl<'a> Bench<'a> {
-    pub(super) fn new(standards: &'a Standards, host: &HostId, kind: HostKind) -> Self {
-        Self { standards, about: standards.about(host, kind) }
+    pub(super) fn new(
+        (standards, agreements): (&'a Standards, &'a Agreements),
+        host: &HostId,
+        kind: HostKind,
+    ) -> Self {
+        let about = standards.about(host, kind);
+        let exempt = agreements.exempt(&about.groups);
+        Self { standards, agreements, about, exempt }
+    }
+
+    /// What of this host is its own, whatever was agreed of its groups.
+    pub(super) fn exempt(&self) -> &[Exemption] {
+        &self.exempt
     }
 
     /// What the rules say of one part.
@@ -116,9 +132,9 @@ impl<'a> Bench<'a> {
 }
 
 /// The open findings of a host.
-type Open = BTreeMap<FindingId, Finding>;
+pub(super) type Open = BTreeMap<FindingId, Finding>;
 
-type Loaded<'a> = Result<Cow<'a, Part>, StoreError>;
+pub(super) type Loaded<'a> = Result<Cow<'a, Part>, StoreError>;
 
 /// Holds a host to the rules as they are now; see [`Ingest::rejudge`].
 pub(super) fn rejudge(
@@ -127,13 +143,15 @@ pub(super) fn rejudge(
     id: &HostId,
 ) -> Result<Vec<Step>, IngestError> {
     let standards = std::sync::Arc::clone(&ingest.standards);
+    let agreements = std::sync::Arc::clone(&ingest.agreements);
     let host = ingest.known_host(id)?;
     if host.record.retired_at.is_some() {
         return Ok(Vec::new());
     }
-    let bench = Bench::new(&standards, id, host.record.kind);
+    let bench = Bench::new((&standards, &agreements), id, host.record.kind);
+    let open = host.load(context.store)?.open.clone();
+    let own = bench.own_if_it_counts(&open, || host.agreed(context.store))?;
     let known = host.load(context.store)?;
-    let open = known.open.clone();
     let sections: Vec<(SourceName, Domain)> =
         known.sections.iter().map(|(source, section)| (source.clone(), section.domain)).collect();
     let mut findings = Vec::new();
@@ -142,11 +160,12 @@ pub(super) fn rejudge(
         let parts = parts.into_iter().map(|(name, record)| (name, record.digest)).collect();
         let section = SectionView { host: id, source: &source, domain, now: context.now };
         let pending = &host.pending.parts;
-        let load = |digest: &Digest| match pending.get(digest) {
-            Some(part) => Ok(Cow::Borrowed(&**part)),
-            None => stored(context.store, digest),
-        };
+        let load = |digest: &Digest| loaded((context.store, pending), digest);
         findings.extend(bench.judge_section(section, &parts, (&open, &load))?.findings);
+        if let Some(own) = &own {
+            let layer = own.get(&source);
+            findings.extend(bench.hold_section((section, layer), &parts, (&open, &load))?);
+        }
     }
     let known = host.load(context.store)?;
     bound_findings(&mut findings, known.open.len().min(FINDINGS_PER_HOST));
@@ -174,7 +193,7 @@ pub enum Because {
 /// # Errors
 /// [`StoreError`].
 pub fn is_judged_otherwise(
-    standards: &Standards,
+    (standards, agreements): (&Standards, &Agreements),
     store: &dyn Store,
     (host, now): (&HostRecord, Timestamp),
     because: Because,
@@ -184,7 +203,7 @@ pub fn is_judged_otherwise(
     }
     let timed = standards.rules.of_the_clock();
     let asked = |source: &SourceName| because == Because::OfTheRules || timed.contains(source);
-    let bench = Bench::new(standards, &host.id, host.kind);
+    let bench = Bench::new((standards, agreements), &host.id, host.kind);
     let filter = FindingFilter {
         host: Some(host.id.clone()),
         open_only: true,
@@ -194,6 +213,13 @@ pub fn is_judged_otherwise(
     let open = store.findings(&filter)?.into_iter().map(|record| record.finding);
     let open: BTreeMap<FindingId, Finding> =
         open.map(|finding| (finding.id.clone(), finding)).collect();
+    let subject = Subject::Host(host.id.clone());
+    let own = || Ok(store.baseline(&subject)?.map(|kept| kept.sections).unwrap_or_default());
+    // Nobody agreed to a clock: what was agreed moves with acts and reports alone.
+    let own = match because {
+        Because::OfTheRules => bench.own_if_it_counts(&open, own)?,
+        Because::OfTheClock => None,
+    };
     for section in store.sections(&host.id)?.into_iter().filter(|one| asked(&one.source)) {
         let parts = store.section_parts(&host.id, &section.source)?;
         let parts = parts.into_iter().map(|record| (record.part, record.digest)).collect();
@@ -203,8 +229,38 @@ pub fn is_judged_otherwise(
         if !bench.judge_section(view, &parts, (&open, &load))?.findings.is_empty() {
             return Ok(true);
         }
+        let Some(own) = &own else { continue };
+        let layer = own.get(source);
+        if !bench.hold_section((view, layer), &parts, (&open, &load))?.is_empty() {
+            return Ok(true);
+        }
     }
     Ok(false)
+}
+
+/// How `host` differs from what was agreed of it and of its groups, as it was last seen.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn differences(
+    (standards, agreements): (&Standards, &Agreements),
+    store: &dyn Store,
+    (host, now): (&HostRecord, Timestamp),
+) -> Result<Vec<Finding>, StoreError> {
+    let bench = Bench::new((standards, agreements), &host.id, host.kind);
+    let own = store.baseline(&Subject::Host(host.id.clone()))?;
+    let own = own.map(|kept| kept.sections).unwrap_or_default();
+    let mut found = Vec::new();
+    for section in store.sections(&host.id)? {
+        let parts = store.section_parts(&host.id, &section.source)?;
+        let parts = parts.into_iter().map(|record| (record.part, record.digest)).collect();
+        let (source, domain) = (&section.source, section.domain);
+        let view = SectionView { host: &host.id, source, domain, now };
+        let load = |digest: &Digest| stored(store, digest);
+        let layer = own.get(source);
+        found.extend(bench.hold_section((view, layer), &parts, (&Open::new(), &load))?);
+    }
+    Ok(found)
 }
 
 pub(super) fn stored(store: &dyn Store, digest: &Digest) -> Loaded<'static> {

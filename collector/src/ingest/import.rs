@@ -21,6 +21,7 @@ use super::heartbeat::held;
 use super::held::Bench;
 use super::versions::{Fitting, Taker, manifest};
 use super::{Context, Decided, Foresight, Ingest, IngestError, IngestTotals, parts};
+use crate::analysis::agreement::Agreements;
 use crate::standards::Standards;
 use crate::store::{HostRecord, NO_AGENT, NewPart, Origin, Step, StoreError};
 
@@ -79,13 +80,14 @@ pub(super) fn import(
     host.pending.parts.extend(parts.iter().map(|part| (*part.digest(), part.clone())));
     // What is counted here is nobody's counter: see the module.
     let mut totals = IngestTotals::default();
-    // What was is held against no rule.
+    // What was is held against no rule and no baseline.
     let no_rules = Standards::default();
+    let nothing_agreed = Agreements::default();
     let mut taker = Taker {
         context,
         older: false,
         sent_monotonic_ms: 0,
-        bench: Bench::new(&no_rules, &id, kind),
+        bench: Bench::new((&no_rules, &nothing_agreed), &id, kind),
         host,
         foresight: &Foresight::default(),
         totals: &mut totals,

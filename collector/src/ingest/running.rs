@@ -96,6 +96,7 @@ impl Taker<'_> {
             part: name,
             desired: Desired::Unknown,
             current: current.as_deref(),
+            exempt: &[],
             now: fitting.at.at,
         };
         let known = self.host.known();

@@ -48,7 +48,7 @@ fn open_findings(world: &World) -> usize {
 fn approve(world: &mut World, host: &HostId) {
     let context = Context { store: &world.store.clone(), now: at(world.second) };
     let approval = Approval { who: "ann".into(), why: "new site".into() };
-    let steps = world.ingest.approve(context, host, approval).unwrap();
+    let steps = world.ingest.approve(context, Proposal::present(host.clone()), approval).unwrap();
     world.apply(steps);
 }
 

@@ -58,6 +58,7 @@ pub(super) fn report(
     ingest.heard(context, caller);
     let epoch = ingest.config.epoch;
     let standards = std::sync::Arc::clone(&ingest.standards);
+    let agreements = std::sync::Arc::clone(&ingest.agreements);
     let Some(host) = ingest.fleet.get_mut(caller) else {
         return Err(IngestError::refused(ProblemCode::NotFound, format!("no host {caller}")));
     };
@@ -65,7 +66,7 @@ pub(super) fn report(
         context,
         older: host.presence.is_older(report.session),
         sent_monotonic_ms: report.monotonic_ms,
-        bench: Bench::new(&standards, caller, host.record.kind),
+        bench: Bench::new((&standards, &agreements), caller, host.record.kind),
         host,
         foresight: &foresight,
         totals: &mut ingest.totals,

@@ -6,6 +6,7 @@ use driftline_protocol::ids::HostId;
 use super::value::{class_words, readable_key, sides};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
 use crate::analysis::classify::weigh::{FindingClass, Meant};
+use crate::analysis::drift::existence;
 use crate::analysis::finding::{Finding, Resolution, Status};
 use crate::owners::Owners;
 use crate::permits::Permits;
@@ -98,7 +99,11 @@ pub(super) fn finding_rows(
 }
 
 fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
-    let (agreed, now) = sides(record.finding.desired.as_ref(), record.finding.current.as_ref());
+    let there = |is: bool| if is { "there" } else { "not there" }.to_owned();
+    let (agreed, now) = match existence(&record.finding) {
+        Some((agreed, now)) => (there(agreed), there(now)),
+        None => sides(record.finding.desired.as_ref(), record.finding.current.as_ref()),
+    };
     let Finding { id, domain: _, severity, desired: _, current: _, first_seen, status } =
         &record.finding;
     FindingRow {
@@ -119,7 +124,7 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
             Status::Resolved { by: Resolution::Returned, .. } => "returned",
             Status::Resolved { by: Resolution::Accepted, .. } => "accepted",
             Status::Resolved { by: Resolution::Retired, .. } => "host retired",
-            Status::Resolved { by: Resolution::Withdrawn, .. } => "rule withdrawn",
+            Status::Resolved { by: Resolution::Withdrawn, .. } => "withdrawn",
         }
         .to_owned(),
         meant: record.meant.as_ref().map(|meant| meant_row(meant, record.class())),

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use super::findings::{FindingRow, finding_rows};
 use super::timeline::{Group, group};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, host_state, link};
+use crate::analysis::agreement::Subject;
 use crate::analysis::change::ChangeKind;
 use crate::config::Place;
 use crate::owners::Owners;
@@ -103,10 +104,8 @@ pub(super) fn page(
         seen: Moment::new(record.last_seen, frame.now),
         enrolled: Moment::new(record.enrolled_at, frame.now),
         equality: equality(&record),
-        baseline: store.baseline(&id)?.map(|baseline| Approval {
-            at: Moment::new(baseline.approved_at, frame.now),
-            by: baseline.approved_by,
-            reason: baseline.reason,
+        baseline: store.approvals(Some(&Subject::Host(id.clone())), None, 1)?.pop().map(|newest| {
+            Approval { at: Moment::new(newest.at, frame.now), by: newest.who, reason: newest.why }
         }),
         findings: finding_rows(&store.findings(&open)?, (permits, owners), frame)?,
         sections: sections(store, frame, &id)?,

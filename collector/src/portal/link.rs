@@ -6,6 +6,7 @@ use driftline_protocol::ids::{HostId, PartName, SourceName};
 use jiff::Timestamp;
 
 use super::PageError;
+use crate::analysis::agreement::Subject;
 use crate::moment;
 use crate::store::ChangeId;
 
@@ -90,6 +91,13 @@ pub(super) fn section(host: &HostId, source: &SourceName) -> String {
 /// One part of a host.
 pub(super) fn part(host: &HostId, source: &SourceName, part: &PartName) -> String {
     address(&section(host, source), [("part", part.as_str())].into_iter())
+}
+
+/// What was agreed of a host or a group.
+pub(super) fn baseline(subject: &Subject) -> String {
+    let name = subject.to_string();
+    let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    format!("/baselines/{}", name.replace("%40", "@").replace('+', "%20"))
 }
 
 /// One change.

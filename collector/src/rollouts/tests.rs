@@ -10,8 +10,13 @@ use driftline_protocol::wire::HostKind;
 
 use super::*;
 use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
+use crate::analysis::classify::{ChangeClass, Classified, Decision};
 use crate::store::memory::Memory;
-use crate::store::{Append, HostRecord, NewPart, Origin, Step, VersionRecord, VersionStep};
+use crate::store::{
+    Append, HostRecord, Judgement, NewPart, Origin, ReadIntent as _, Step, VersionRecord,
+    VersionStep,
+};
 
 fn at(minute: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + minute * 60).unwrap()
@@ -106,7 +111,8 @@ fn a_rollout_tells_its_progress_its_waves_and_who_is_not_with_it() {
     ] {
         host(&mut store, name, states);
     }
-    let (found, left_out) = rollouts(&store, (at(0), at(10_000)), 10).unwrap();
+    let (found, left_out) =
+        rollouts((&store, &Config::default()), (at(0), at(10_000)), 10).unwrap();
     assert!(!left_out);
     assert_eq!(found.len(), 1, "d's way back is a change of one host");
     let rollout = &found[0];
@@ -121,4 +127,68 @@ fn a_rollout_tells_its_progress_its_waves_and_who_is_not_with_it() {
     let waves: Vec<_> = rollout.waves.iter().map(|wave| (wave.from, wave.hosts)).collect();
     assert_eq!(waves, [(at(10), 2), (at(200), 2)]);
     assert_eq!((rollout.from, rollout.to, rollout.items), (at(10), at(210), 1));
+}
+
+#[test]
+fn hosts_that_went_back_are_told_of_what_they_went_back_from() {
+    let mut store = Memory::new();
+    for (name, states) in [
+        ("a", &[(0, "ulaw"), (10, "opus"), (900, "ulaw")][..]),
+        ("b", &[(0, "ulaw"), (20, "opus"), (910, "ulaw")]),
+        ("c", &[(0, "ulaw"), (30, "opus")]),
+    ] {
+        host(&mut store, name, states);
+    }
+    let config = Config::default();
+    let (found, _) = rollouts((&store, &config), (at(0), at(10_000)), 10).unwrap();
+    assert_eq!(found.len(), 1, "the way back is no rollout of its own: {found:#?}");
+    assert_eq!((found[0].reached.count, found[0].went_back.count), (3, 2));
+    let (_, same) = one(&store, &config, found[0].number).unwrap().expect("by its number");
+    assert_eq!(same, found[0], "its address shows what the list shows");
+    assert!(one(&store, &config, 999).unwrap().is_none());
+}
+
+#[test]
+fn nobody_is_behind_whom_the_request_does_not_name() {
+    let mut store = Memory::new();
+    for (name, states) in [
+        ("a", &[(0, "ulaw"), (10, "opus")][..]),
+        ("b", &[(0, "ulaw"), (20, "opus")]),
+        ("late", &[(0, "ulaw")]),
+        ("of-others", &[(0, "ulaw")]),
+    ] {
+        host(&mut store, name, states);
+    }
+    let hosts = ["a", "b", "late"].map(str::to_owned).to_vec();
+    let request = ChangeRequest {
+        source: "itsm".into(),
+        id: "C1".into(),
+        kind: RequestKind::Normal,
+        approval: Approval::Approved,
+        start: at(0),
+        end: at(60),
+        scope: IntentScope { hosts, ..IntentScope::default() },
+        url: String::new(),
+        received_at: at(0),
+    };
+    let decision = Decision {
+        class: Some(ChangeClass::Expected),
+        rule: RuleKind::Request,
+        name: "itsm/C1".into(),
+        level: None,
+        says: "approved".into(),
+    };
+    let judged = store.unjudged(10).unwrap().into_iter().map(|record| Judgement {
+        change: record.id,
+        classified: Classified {
+            decision: decision.clone(),
+            decided_at: at(30),
+            earlier: Vec::new(),
+        },
+    });
+    let judged = Step::Judged(judged.collect());
+    store.apply(&[Step::ChangeRequests(vec![request]), judged]).unwrap();
+    let (found, _) = rollouts((&store, &Config::default()), (at(0), at(10_000)), 10).unwrap();
+    let behind: Vec<&str> = found[0].stragglers.first.iter().map(HostId::as_str).collect();
+    assert_eq!(behind, ["late"]);
 }

@@ -54,7 +54,11 @@ impl Refusal {
                 scope.as_str()
             ),
         };
-        Self::new(ProblemCode::Unauthorised, detail)
+        let code = match held {
+            Held::None | Held::Unknown => ProblemCode::Unauthorised,
+            Held::Other(..) => ProblemCode::Forbidden,
+        };
+        Self::new(code, detail)
     }
 
     /// Too much to do.
@@ -135,6 +139,7 @@ fn status(code: ProblemCode) -> StatusCode {
         ProblemCode::Busy => StatusCode::SERVICE_UNAVAILABLE,
         ProblemCode::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         ProblemCode::NotFound => StatusCode::NOT_FOUND,
+        ProblemCode::Forbidden => StatusCode::FORBIDDEN,
     }
 }
 

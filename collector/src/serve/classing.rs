@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::state::Collector;
 use super::upkeep::goes_on;
-use crate::classing::{Judged, judge, judge_again};
+use crate::classing::{Judged, changed_entries, judge, judge_again, judge_relisted};
 use crate::config::Config;
 use crate::ingest::{Context, Decided};
 use crate::store::StoreError;
@@ -22,10 +22,23 @@ use crate::writer::Reads;
 const REST: Duration = Duration::from_secs(1);
 
 /// Judges until the collector stops: what is new, then what requests say anew, then what that makes
-/// of open drift, in turns, so that none waits for the end of another.
+/// of open drift, in turns, so that none waits for the end of another; and first what other lists
+/// of what to ignore speak of, where a reload changed them.
 pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<()>) {
     let mut wait = REST;
+    let mut listed = collector.settings().config;
     while goes_on(&mut stopped, wait).await {
+        let config = collector.settings().config;
+        if !Arc::ptr_eq(&config, &listed) {
+            let entries = changed_entries(&listed.ignored(), &config.ignored());
+            listed = config;
+            if !entries.is_empty() {
+                let pass = move |store: &dyn Reads, config: &Config, now| {
+                    judge_relisted(store, (config, now), &entries)
+                };
+                once(&collector, pass).await;
+            }
+        }
         let new = once(&collector, judge).await;
         let again = once(&collector, judge_again).await;
         let drift = once(&collector, weigh_due).await;
@@ -33,11 +46,11 @@ pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<
     }
 }
 
-/// What one pass looks at.
-type Pass = fn(&dyn Reads, &Config, Timestamp) -> Result<Judged, StoreError>;
-
 /// One pass. Says whether there is more to do at once.
-async fn once(collector: &Arc<Collector>, pass: Pass) -> bool {
+async fn once<P>(collector: &Arc<Collector>, pass: P) -> bool
+where
+    P: FnOnce(&dyn Reads, &Config, Timestamp) -> Result<Judged, StoreError> + Send + 'static,
+{
     let (store, config) = (Arc::clone(&collector.read), collector.settings().config);
     let judged = tokio::task::spawn_blocking(move || pass(&*store, &config, Timestamp::now()));
     let Judged { steps, more, left_out } = match judged.await {

@@ -1,5 +1,6 @@
-//! Holds hosts to the rules again: all of them at the start and when the rules or their place
-//! changed, and some at each turn of the clock, where a rule asks how much time is left.
+//! Holds hosts to the rules and to what was agreed of their groups again: all of them at the start
+//! and when either or their place changed, and some at each turn of the clock, where a rule asks
+//! how much time is left.
 //!
 //! Each host is looked at aside first, on a thread for blocking work; only one whose findings
 //! differ costs the writer a turn. A host that reports meanwhile is judged by the new rules as it
@@ -14,9 +15,10 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::state::Collector;
+use crate::analysis::agreement::Agreements;
 use crate::ingest::{Because, Decided, is_judged_otherwise};
 use crate::standards::Standards;
-use crate::store::HostRecord;
+use crate::store::{HostRecord, agreements};
 
 /// How long the start has for itself before the first pass.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -40,16 +42,17 @@ pub(super) async fn judging(collector: Arc<Collector>, mut stopped: watch::Recei
     let mut because = Because::OfTheRules;
     loop {
         let standards = collector.settings().standards;
-        let hosts = match because {
-            Because::OfTheRules => hosts(&collector),
-            Because::OfTheClock => round.turn(|| hosts(&collector)),
+        let (hosts, agreed) = match because {
+            Because::OfTheRules => (hosts(&collector), agreed(&collector)),
+            // Nobody agreed to a clock.
+            Because::OfTheClock => (round.turn(|| hosts(&collector)), Arc::default()),
         };
         for host in hosts {
             // An error means that the sender is gone, which is how the end is told.
             if stopped.has_changed().is_err() {
                 return;
             }
-            one(&collector, &standards, (host, because)).await;
+            one(&collector, (&standards, &agreed), (host, because)).await;
         }
         because = tokio::select! {
             _ = stopped.changed() => return,
@@ -100,14 +103,22 @@ fn hosts(collector: &Collector) -> Vec<HostRecord> {
     })
 }
 
+fn agreed(collector: &Collector) -> Arc<Agreements> {
+    Arc::new(agreements(&*collector.read).unwrap_or_else(|error| {
+        tracing::warn!(%error, "baselines could not be read, so no host was held to its groups'");
+        Agreements::default()
+    }))
+}
+
 async fn one(
     collector: &Arc<Collector>,
-    standards: &Arc<Standards>,
+    (standards, agreements): (&Arc<Standards>, &Arc<Agreements>),
     (host, because): (HostRecord, Because),
 ) {
     let (read, rules) = (Arc::clone(&collector.read), Arc::clone(standards));
-    let id = host.id.clone();
-    let look = move || is_judged_otherwise(&rules, &*read, (&host, Timestamp::now()), because);
+    let (id, agreed) = (host.id.clone(), Arc::clone(agreements));
+    let look =
+        move || is_judged_otherwise((&rules, &agreed), &*read, (&host, Timestamp::now()), because);
     let otherwise = match tokio::task::spawn_blocking(look).await {
         Ok(Ok(otherwise)) => otherwise,
         Ok(Err(error)) => {

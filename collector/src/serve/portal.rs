@@ -15,10 +15,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::answer::Refusal;
 use super::body::Class;
 use super::state::Collector;
+use crate::api::acts::{self, Acceptance};
 use crate::api::suspects;
 use crate::auth::browser;
 use crate::portal::{self, Frame, PageError, Query};
-use crate::store::{Outcome, Scope};
+use crate::store::{Act, Outcome, Scope};
 
 type Shared = State<Arc<Collector>>;
 
@@ -27,7 +28,8 @@ pub(super) fn router() -> Router<Arc<Collector>> {
     let files = Router::new()
         .route(portal::STYLE_PATH, get(style))
         .route(portal::ICON_PATH, get(icon))
-        .route("/suspects/{number}", post(say));
+        .route("/suspects/{number}", post(say))
+        .route("/findings/{number}", post(do_about));
     portal::PAGES.iter().fold(files, |router, path| router.route(path, get(page)))
 }
 
@@ -63,7 +65,8 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
         levels: collector.correlated.levels(),
         agent: agent(&collector, uri.path()).await?,
     };
-    let counts = matches!(uri.path(), "/cases" | "/outliers" | "/rollouts");
+    let many = ["/cases", "/outliers", "/rollouts", "/baselines/"];
+    let counts = many.iter().any(|page| uri.path().starts_with(page));
     let turn = if counts { suspects::COUNTING.acquire().await.ok() } else { None };
     let drawn = tokio::task::spawn_blocking(move || {
         let query = Query::parse(uri.query().unwrap_or_default());
@@ -86,19 +89,27 @@ async fn agent(collector: &Collector, path: &str) -> Result<Option<AgentStatus>,
     Ok(collector.fleet().await?.hosts.remove(&id).and_then(|host| host.status))
 }
 
-/// What a person says of a suspect, by the form of its page.
-async fn say(
-    State(collector): Shared,
-    Path(number): Path<String>,
+/// What a person sent by a form of one of our own pages, which no other page can send.
+async fn form(
+    collector: &Collector,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<(crate::auth::Person, Query), Refusal> {
     let (head, body) = request.into_parts();
     let person = collector.person(&head.headers, Scope::Admin)?;
     let public = collector.settings().config.public_url.clone();
     browser::check_form(&head.headers, public.as_deref()).map_err(Refusal::malformed)?;
     let received = collector.budget.read(Class::Small, &head.headers, body).await?;
     let text = std::str::from_utf8(&received.bytes).map_err(Refusal::malformed)?;
-    let form = Query::parse(text);
+    Ok((person, Query::parse(text)))
+}
+
+/// What a person says of a suspect, by the form of its page.
+async fn say(
+    State(collector): Shared,
+    Path(number): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (person, form) = form(&collector, request).await?;
     let outcome = match form.get("outcome") {
         Some("confirmed") => Outcome::Confirmed,
         Some("rejected") => Outcome::Rejected,
@@ -107,6 +118,29 @@ async fn say(
     let reason = form.get("reason").unwrap_or_default().to_owned();
     suspects::judge(&collector, (person, &number), (outcome, reason)).await?;
     Ok(Redirect::to(&format!("/suspects/{number}")).into_response())
+}
+
+/// What a person does about a finding, by the forms of its page.
+async fn do_about(
+    State(collector): Shared,
+    Path(number): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (person, form) = form(&collector, request).await?;
+    let field = |name: &str| form.get(name).map(str::to_owned);
+    let asked = form.get("act").unwrap_or_default();
+    let Some(what) = Act::ALL.into_iter().find(|act| act.as_str() == asked) else {
+        return Err(Refusal::malformed("the act is acknowledge, assign, note or accept"));
+    };
+    if what == Act::Accept {
+        let reason = field("reason").unwrap_or_default();
+        let acceptance = Acceptance { reason, expires: field("expires"), zone: field("zone") };
+        acts::accept(&collector, (person, &number), acceptance).await?;
+    } else {
+        let text = field("text").unwrap_or_default();
+        acts::note(&collector, (person, &number), (what, text)).await?;
+    }
+    Ok(Redirect::to(&format!("/findings/{number}")).into_response())
 }
 
 /// The page that says why there is no page.

@@ -130,6 +130,11 @@ impl Collector {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
         self.reloaded_at_ms.store(Timestamp::now().as_millisecond(), Ordering::Relaxed);
         self.reload_ok.store(true, Ordering::Relaxed);
+        self.judge_again();
+    }
+
+    /// Has every host held to the rules and to what was agreed again.
+    pub fn judge_again(&self) {
         self.standards_changed.notify_one();
     }
 

@@ -30,11 +30,13 @@ pub enum Act {
     Assign,
     /// Something was written down.
     Note,
+    /// It may be so: the baseline moved to it, or an exception permits it for a while.
+    Accept,
 }
 
 impl Act {
     /// Every act, in the order of the reference.
-    pub const ALL: [Self; 3] = [Self::Acknowledge, Self::Assign, Self::Note];
+    pub const ALL: [Self; 4] = [Self::Acknowledge, Self::Assign, Self::Note, Self::Accept];
 
     /// The word used in API, command and talk.
     pub fn as_str(self) -> &'static str {
@@ -42,6 +44,7 @@ impl Act {
             Self::Acknowledge => "acknowledge",
             Self::Assign => "assign",
             Self::Note => "note",
+            Self::Accept => "accept",
         }
     }
 }

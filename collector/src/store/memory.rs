@@ -3,6 +3,7 @@
 //! It keeps whole manifests for every version and looks through everything to answer, since being
 //! plainly right is its only purpose. It knows nothing of disks; nothing survives the last handle.
 
+mod baselines;
 mod cases;
 mod exceptions;
 mod findings;
@@ -19,7 +20,11 @@ use driftline_protocol::snapshot::Part;
 use jiff::Timestamp;
 
 use super::records::*;
-use super::{ActRecord, Append, Cursor, NewPart, ORPHAN_GRACE, ReadHistory, ReadState, StoreError};
+use super::{
+    ActRecord, Append, ApprovalRecord, Baseline, Cursor, NewPart, ORPHAN_GRACE, ReadHistory,
+    ReadState, StoreError,
+};
+use crate::analysis::agreement::Subject;
 use crate::analysis::classify::ChangeClass;
 use crate::analysis::exceptions::Exception;
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Status};
@@ -36,7 +41,8 @@ struct State {
     changes: BTreeMap<ChangeId, ChangeRecord>,
     last_change: i64,
     findings: BTreeMap<FindingId, FindingRecord>,
-    baselines: BTreeMap<HostId, Baseline>,
+    baselines: BTreeMap<Subject, Baseline>,
+    approvals: BTreeMap<i64, ApprovalRecord>,
     tokens: BTreeMap<String, TokenRecord>,
     events: BTreeMap<(Timestamp, u64), EventRecord>,
     last_event: u64,
@@ -93,8 +99,8 @@ impl Append for Memory {
             match step {
                 Step::Host(record) => state.replace_host(record),
                 Step::Version(step) => state.apply_version(step),
-                Step::Approve { baseline, findings } => {
-                    state.approve(baseline);
+                Step::Approve { approval, covers, findings } => {
+                    state.approve(approval, covers);
                     state.note_findings(findings);
                 }
                 Step::Findings(findings) => state.note_findings(findings),
@@ -240,16 +246,6 @@ impl State {
         }
     }
 
-    fn approve(&mut self, baseline: &Baseline) {
-        let mut next = baseline.clone();
-        if let Some(previous) = self.baselines.remove(&baseline.host) {
-            for (source, manifest) in previous.sections {
-                next.sections.entry(source).or_insert(manifest);
-            }
-        }
-        self.baselines.insert(next.host.clone(), next);
-    }
-
     fn note_event(&mut self, event: &EventRecord) {
         self.last_event += 1;
         self.events.insert((event.at, self.last_event), event.clone());
@@ -308,7 +304,7 @@ impl State {
             manifests.chain(parts.flatten()).collect::<Vec<_>>()
         };
         let approved = self.baselines.values().flat_map(|b| b.sections.values());
-        let approved = approved.flat_map(|m| m.0.values().copied());
+        let approved = approved.flat_map(|l| l.parts.values().filter_map(|part| part.digest));
         self.sections.values().flat_map(past).chain(approved).collect()
     }
 }

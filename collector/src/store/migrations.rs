@@ -6,12 +6,13 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::StoreError;
-use super::sqlite::codec::{Doing, Json};
+use super::sqlite::codec::{Doing, Json, at};
 
 /// Every step, oldest first; the schema's number is how many have been taken.
-const STEPS: [Migration; 8] = [
+const STEPS: [Migration; 9] = [
     Migration { sql: include_str!("migrations/0001.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0002.sql"), fill: name_findings },
     Migration { sql: include_str!("migrations/0003.sql"), fill: |_| Ok(()) },
@@ -20,6 +21,7 @@ const STEPS: [Migration; 8] = [
     Migration { sql: include_str!("migrations/0006.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0007.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0008.sql"), fill: |_| Ok(()) },
+    Migration { sql: include_str!("migrations/0009.sql"), fill: number_approvals },
 ];
 
 /// One step: what changes of the schema, and what fills it where SQL cannot.
@@ -83,6 +85,38 @@ fn name_findings(db: &Transaction<'_>) -> rusqlite::Result<()> {
             write.execute(params![number, domain, severity])?;
         }
     }
+}
+
+/// Each baseline becomes the first approval of its host, in the order in which they were made.
+fn number_approvals(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut read = db.prepare(
+        "SELECT b.host, h.name, b.approved_at, b.approved_by, b.reason FROM baseline b
+         JOIN host_name h ON h.id = b.host ORDER BY b.approved_at, b.host",
+    )?;
+    let mut write =
+        db.prepare("INSERT INTO approval (number, subject, body) VALUES (?1, ?2, ?3)")?;
+    let mut rows = read.query([])?;
+    let mut number = 0_i64;
+    while let Some(row) = rows.next()? {
+        number += 1;
+        let body = json!({
+            "number": number,
+            "subject": row.get::<_, String>(1)?,
+            "at": at(row, 2)?,
+            "who": row.get::<_, String>(3)?,
+            "why": row.get::<_, String>(4)?,
+            "basis": { "kind": "present" },
+            "exempt": [],
+        });
+        write.execute(params![number, row.get::<_, i64>(0)?, Json(body)])?;
+    }
+    db.execute_batch(
+        "INSERT INTO agreed_pattern SELECT s.host, s.source, '*', a.number
+             FROM baseline_section s JOIN approval a ON a.subject = s.host;
+         INSERT INTO agreed_part SELECT p.host, p.source, p.part, p.digest, a.number
+             FROM baseline_part p JOIN approval a ON a.subject = p.host;
+         DROP TABLE baseline_part; DROP TABLE baseline_section; DROP TABLE baseline;",
+    )
 }
 
 #[cfg(test)]
@@ -158,6 +192,41 @@ mod tests {
         let expires: i64 =
             db.query_row("SELECT expires_at FROM section", [], |r| r.get(0)).unwrap();
         assert_eq!(expires, 7, "the earliest after the oldest");
+    }
+
+    #[test]
+    fn a_baseline_of_schema_8_is_the_first_approval_of_its_host() {
+        let mut db = Connection::open_in_memory().unwrap();
+        for (number, step) in (1..=8).zip(&STEPS) {
+            take(&mut db, number, step).unwrap();
+        }
+        db.execute_batch(
+            "INSERT INTO host_name VALUES (1, 'pbx'), (2, 'sbc');
+             INSERT INTO baseline VALUES (1, 9000000000, 'ada', 'later'), (2, 5, 'bob', 'first');
+             INSERT INTO baseline_section VALUES (1, 1), (2, 1);
+             INSERT INTO baseline_part VALUES (1, 1, 4, 7);",
+        )
+        .unwrap();
+        migrate(&mut db).unwrap();
+        let told = |sql: &str| -> Vec<String> {
+            let mut find = db.prepare(sql).unwrap();
+            let rows = find.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        let said = "SELECT number || ' ' || subject FROM approval ORDER BY number";
+        assert_eq!(told(said), ["1 2", "2 1"]);
+        let body: Vec<Json<crate::store::ApprovalRecord>> = {
+            let mut find = db.prepare("SELECT body FROM approval ORDER BY number").unwrap();
+            let rows = find.query_map([], |row| row.get(0)).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        let said: Vec<_> = body.iter().map(|Json(one)| (one.who.as_str(), one.number)).collect();
+        assert_eq!(said, [("bob", 1), ("ada", 2)]);
+        let part =
+            "SELECT subject || ' ' || part || ' ' || digest || ' ' || approval FROM agreed_part";
+        assert_eq!(told(part), ["1 4 7 2"]);
+        let spoken = "SELECT subject || pattern || approval FROM agreed_pattern";
+        assert_eq!(told(spoken), ["1*2", "2*1"]);
     }
 
     fn schema(db: &Connection) -> String {

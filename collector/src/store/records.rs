@@ -6,7 +6,7 @@ use driftline_protocol::ids::{
     Digest, Generation, HostId, Incarnation, KeyId, PartName, SourceName,
 };
 use driftline_protocol::ledger::Chain;
-use driftline_protocol::manifest::{Manifest, ManifestDelta};
+use driftline_protocol::manifest::ManifestDelta;
 use driftline_protocol::snapshot::{Domain, Reason};
 use driftline_protocol::wire::{HostKind, is_imported};
 use jiff::Timestamp;
@@ -14,10 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Cursor;
 use super::act_records::ActRecord;
+use super::baseline_records::ApprovalRecord;
 use super::case_records::{CaseReading, CaseRecord};
 pub use super::event_records::{EventKind, EventRecord};
 use super::intent_records::{Judgement, Weighing};
 use super::suspect_records::{OutcomeRecord, PassRecord, SuspectRecord};
+use crate::analysis::agreement::Covers;
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::classify::request::ChangeRequest;
 use crate::analysis::classify::weigh::{FindingClass, Meant};
@@ -31,10 +33,12 @@ pub enum Step {
     Host(HostRecord),
     /// A section version with everything that follows from it.
     Version(Box<VersionStep>),
-    /// A baseline was approved; its findings were judged anew.
+    /// Something was agreed; findings of the host were judged anew.
     Approve {
-        /// The baseline; replaces the host's baseline of the same sources and keeps the others.
-        baseline: Baseline,
+        /// The approval; it has the highest number.
+        approval: Box<ApprovalRecord>,
+        /// Of what it speaks, by source; all else that was agreed stays.
+        covers: BTreeMap<SourceName, Covers>,
         /// Findings that opened, changed or ended by it.
         findings: Vec<Finding>,
     },
@@ -350,21 +354,6 @@ pub struct EventFilter {
     pub after: Option<Cursor>,
     /// At most this many; 0 means [`DEFAULT_LIMIT`].
     pub limit: u32,
-}
-
-/// An agreed observed state of one host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Baseline {
-    /// Of this host.
-    pub host: HostId,
-    /// The manifests that were approved, by source.
-    pub sections: BTreeMap<SourceName, Manifest>,
-    /// When.
-    pub approved_at: Timestamp,
-    /// Who: the person or token.
-    pub approved_by: String,
-    /// Why.
-    pub reason: String,
 }
 
 /// A token of a person or program that reads or administers.

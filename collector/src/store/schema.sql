@@ -1,21 +1,23 @@
-CREATE TABLE baseline (
-    host INTEGER PRIMARY KEY,
-    approved_at INTEGER NOT NULL,
-    approved_by TEXT NOT NULL,
-    reason TEXT NOT NULL
-);
-CREATE TABLE baseline_part (
-    host INTEGER NOT NULL,
+CREATE TABLE agreed_part (
+    subject INTEGER NOT NULL,
     source INTEGER NOT NULL,
     part INTEGER NOT NULL,
-    digest INTEGER NOT NULL,
-    PRIMARY KEY (host, source, part)
+    digest INTEGER,
+    approval INTEGER NOT NULL,
+    PRIMARY KEY (subject, source, part)
 ) WITHOUT ROWID;
-CREATE TABLE baseline_section (
-    host INTEGER NOT NULL,
+CREATE TABLE agreed_pattern (
+    subject INTEGER NOT NULL,
     source INTEGER NOT NULL,
-    PRIMARY KEY (host, source)
+    pattern TEXT NOT NULL,
+    approval INTEGER NOT NULL,
+    PRIMARY KEY (subject, source, pattern)
 ) WITHOUT ROWID;
+CREATE TABLE approval (
+    number INTEGER PRIMARY KEY,
+    subject INTEGER NOT NULL,
+    body TEXT NOT NULL
+);
 CREATE TABLE case_feed (
     source TEXT PRIMARY KEY,
     first_good INTEGER,
@@ -200,6 +202,7 @@ CREATE TABLE version (
     origin TEXT NOT NULL,
     PRIMARY KEY (host, source, ordinal)
 ) WITHOUT ROWID;
+CREATE INDEX approval_by_subject ON approval (subject, number);
 CREATE INDEX case_by_opening ON support_case (opened_at);
 CREATE INDEX case_open ON support_case (due_at, id) WHERE status IN ('open', 'pending') AND parent = '';
 CREATE INDEX case_past_by_case ON case_past (of_case, id);

@@ -5,6 +5,7 @@
 //! [`Checkpointer`] on a thread of its own, since that takes up to 0.4 s. A damaged file is
 //! reported, never recreated. Does not know when to write, checkpoint or expire: the shell decides.
 
+mod baselines;
 mod cases;
 pub(in crate::store) mod codec;
 mod exceptions;

@@ -370,11 +370,13 @@ pub enum ProblemCode {
     Failed,
     /// There is nothing under this address.
     NotFound,
+    /// The token is known and is not for this; only people are told so.
+    Forbidden,
 }
 
 impl ProblemCode {
     /// Every code, in the order of the metric reference.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Unauthorised,
         Self::Clone,
         Self::Retired,
@@ -384,6 +386,7 @@ impl ProblemCode {
         Self::Busy,
         Self::Failed,
         Self::NotFound,
+        Self::Forbidden,
     ];
 
     /// The word used in metrics, code and talk.
@@ -398,6 +401,7 @@ impl ProblemCode {
             Self::Busy => "busy",
             Self::Failed => "failed",
             Self::NotFound => "not_found",
+            Self::Forbidden => "forbidden",
         }
     }
 }

@@ -10,6 +10,7 @@
     reason = "a test may stop at the first surprise, and its numbers are for the terminal"
 )]
 
+mod agreed;
 mod alert;
 mod bad_input;
 mod budget;

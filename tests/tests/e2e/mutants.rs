@@ -9,7 +9,7 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::MUTANT;
 
 /// A program, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 32] = [
+const MUTANTS: [Mutant; 35] = [
     // Invariant 5: acknowledge only after durable.
     (
         COLLECTOR,
@@ -61,6 +61,22 @@ const MUTANTS: [Mutant; 32] = [
         "intent::drift_asks_for_a_person_only_where_nobody_meant_it",
     ),
     (COLLECTOR, "lists_cover_every_kind", "intent::a_list_leaves_out_what_it_names"),
+    // What was agreed.
+    (
+        COLLECTOR,
+        "groups_agree_to_nothing",
+        "agreed::a_new_host_is_held_to_the_baseline_of_its_group_at_once",
+    ),
+    (
+        COLLECTOR,
+        "exempt_keys_are_compared",
+        "agreed::a_new_host_is_held_to_the_baseline_of_its_group_at_once",
+    ),
+    (
+        COLLECTOR,
+        "acceptance_takes_the_whole_part",
+        "agreed::who_accepts_one_item_accepts_nothing_else",
+    ),
     // Invariant 3: cosmetic is not drift.
     (
         COLLECTOR,

@@ -9,7 +9,8 @@ use driftline_collector::change_requests::{RequestForm, read_requests};
 use driftline_collector::classing::{judge, judge_again};
 use driftline_collector::config::{Config, load};
 use driftline_collector::ingest::{
-    self, Approval, Context, Decided, Ingest, IngestError, Proof, Settlement, check_report, except,
+    self, Approval, Context, Decided, Ingest, IngestError, Proof, Proposal, Settlement,
+    check_report, except,
 };
 use driftline_collector::rollouts::{Rollout, rollouts};
 use driftline_collector::standards::Standards;
@@ -188,7 +189,8 @@ impl Collector {
 
     pub(crate) fn approve(&mut self, host: &HostId) -> anyhow::Result<()> {
         let approval = Approval { who: "ann".into(), why: "the first day".into() };
-        self.accept(|ingest, context| ingest.approve(context, host, approval))
+        let proposal = Proposal::present(host.clone());
+        self.accept(|ingest, context| ingest.approve(context, proposal, approval))
     }
 
     pub(crate) fn permit(&mut self, exception: Value) -> anyhow::Result<()> {
@@ -277,6 +279,6 @@ impl Collector {
 
     /// The rollouts between two moments.
     pub(crate) fn rollouts(&self, from: i64, to: i64) -> anyhow::Result<Vec<Rollout>> {
-        Ok(rollouts(self.reader()?, (moment(from), moment(to)), 1_000)?.0)
+        Ok(rollouts((self.reader()?, &self.config), (moment(from), moment(to)), 1_000)?.0)
     }
 }

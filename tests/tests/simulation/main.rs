@@ -18,6 +18,7 @@
 )]
 
 mod agent;
+mod chain;
 mod collector;
 mod fleet;
 #[cfg(feature = "mutants")]

@@ -107,6 +107,12 @@ impl IntentScope {
         said.clone().count() == 0 || said.into_iter().any(|said| said)
     }
 
+    /// Whether it speaks of items wherever they are.
+    pub fn names_no_host(&self) -> bool {
+        let Self { hosts, services, sites, groups, sources: _, parts: _, keys: _ } = self;
+        [hosts, services, sites, groups].into_iter().all(Vec::is_empty)
+    }
+
     fn levels(&self, host: &HostId, place: &Place) -> [(Level, Option<bool>); 3] {
         let Place { site, service, groups, .. } = place;
         let host = named(&self.hosts, [host.as_str()]);

@@ -62,6 +62,7 @@ fn check(name: &str, story: &[Look<'_>]) {
             part: &name,
             desired: Desired::Unknown,
             current: current.as_ref(),
+            exempt: &[],
             now: Timestamp::from_second(i64::try_from(at).unwrap()).unwrap(),
         };
         let disk = disk.iter().map(|part| (list.clone(), part)).collect();
@@ -196,6 +197,7 @@ fn a_list_that_is_wholly_other_is_bounded() {
         part: &"dispatcher".parse().unwrap(),
         desired: Desired::Unknown,
         current: Some(&current),
+        exempt: &[],
         now: Timestamp::UNIX_EPOCH,
     };
     let judged = judge(&view, &[(LIST.parse().unwrap(), &disk)].into(), Mover::Disk, []);

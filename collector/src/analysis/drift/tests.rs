@@ -43,6 +43,7 @@ fn check(domain: Domain, desired: Desired<'_>, story: &[(Option<Part>, &[&str])]
             part: &name,
             desired,
             current: current.as_ref(),
+            exempt: &[],
             now: Timestamp::from_second(index as i64).unwrap(),
         };
         let mut findings = judge(&view, open.values());

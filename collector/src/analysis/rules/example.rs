@@ -36,6 +36,7 @@ pub fn fires(
         part: &part,
         desired: Desired::Unknown,
         current: current.as_ref(),
+        exempt: &[],
         now,
     };
     !judge(&rules, &about, &view, []).findings.is_empty()

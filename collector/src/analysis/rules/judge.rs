@@ -250,7 +250,8 @@ impl Look<'_> {
         let text = match &self.rule.demand {
             Demand::Present => "present".to_owned(),
             Demand::Absent => "absent".to_owned(),
-            Demand::Expression(expression) => expression.text().to_owned(),
+            // What it is about, in words: the expression itself stands with the rule.
+            Demand::Expression(_) => self.rule.title.clone(),
             Demand::Value { operator, wanted, unit } => {
                 words(*operator, self.rules.wanted(wanted, &self.about.site), *unit)
             }

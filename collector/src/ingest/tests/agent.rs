@@ -164,7 +164,14 @@ impl World {
 
     /// A collector that starts again on what is durable.
     pub(super) fn restarted(&mut self) {
+        let standards = self.ingest.standards();
         self.ingest = Ingest::new(Config::default(), &self.store).unwrap();
+        self.ingest.adopt(standards);
+    }
+
+    /// Holds hosts to `standards` from now on.
+    pub(super) fn adopt(&mut self, standards: crate::standards::Standards) {
+        self.ingest.adopt(Arc::new(standards));
     }
 
     pub(super) fn enrol(&mut self, name: &str, state: u8) -> (Agent, String) {
@@ -230,7 +237,7 @@ impl World {
         self.keep(Decided { answer: (), parts: Vec::new(), steps });
     }
 
-    fn keep<A>(&mut self, decided: Decided<A>) -> A {
+    pub(super) fn keep<A>(&mut self, decided: Decided<A>) -> A {
         self.store.write(&decided.parts, &decided.steps, at(self.second)).unwrap();
         self.ingest.settle(&self.store, Settlement::Durable).unwrap();
         self.steps.extend(decided.steps);

@@ -84,7 +84,7 @@ fn an_import_fills_the_timeline_and_nothing_else() {
     let context = Context { store: &world.store.clone(), now: at(world.second) };
     let approval = Approval { who: "ann".into(), why: "".into() };
     assert_eq!(
-        refused(world.ingest.approve(context, &host, approval)),
+        refused(world.ingest.approve(context, Proposal::present(host.clone()), approval)),
         ProblemCode::NotFound,
         "how a host was is nothing to agree to"
     );
@@ -171,7 +171,10 @@ fn an_agent_that_comes_later_takes_the_name_and_both_go_on() {
     assert_eq!(sections.len(), 2);
     assert_eq!(changes.len(), 3, "two of the history, one of the agent: {changes:?}");
     approve(&mut world, &agent.host);
-    let baseline = world.store.baseline_sources(&agent.host).unwrap();
+    let baseline = world
+        .store
+        .baseline_sources(&crate::analysis::agreement::Subject::Host(agent.host.clone()))
+        .unwrap();
     assert_eq!(baseline, BTreeSet::from([source()]));
     let (copy, _) = world.enrol("pbx", 2);
     assert_eq!(copy.host.as_str(), "pbx-2", "the name is taken now");

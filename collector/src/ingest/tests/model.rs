@@ -1,24 +1,30 @@
 //! Random histories of two hosts, held against a model of what the design says of findings.
 //!
 //! The model is written from the vocabulary and the invariants: drift is an observed difference
-//! from a baseline, open until it returns, is accepted, or its host is retired; unobserved is not
-//! absent; seeing differently is not change; an exception permits until it ends and changes
-//! nothing. `DRIFTLINE_MODEL_STEPS` and `DRIFTLINE_SEED` make it longer and repeat a run; the seed
-//! is printed.
+//! from a baseline, open until it returns, is accepted, or its host is retired; of a host's own
+//! baseline and its group's the newest approval counts; what a group exempts is compared on no
+//! host; unobserved is not absent; seeing differently is not change; an exception permits until it
+//! ends and changes nothing. `DRIFTLINE_MODEL_STEPS` and `DRIFTLINE_SEED` make it longer and repeat
+//! a run; the seed is printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::item::ItemKey;
 use driftline_protocol::snapshot::{Part, Reason};
 
-use super::agent::{Agent, World, at, file};
+use super::agent::{self, Agent, World, at, file};
 use super::*;
+use crate::analysis::agreement::{Exemption, Subject};
 use crate::analysis::exceptions::{Exception, ExceptionScope};
 use crate::analysis::finding::{Resolution, Status};
-use crate::ingest::Approval;
+use crate::ingest::{Accepted, Approval, Proposal};
 use crate::permits::Permits;
 use crate::standards::Standards;
 use crate::store::{FindingFilter, MAX_LIMIT, ReadFindings as _};
+
+mod reference;
+
+use reference::*;
 
 const HOSTS: [&str; 2] = ["pbx1", "sbc2"];
 const PARTS: [&str; 3] = ["/etc/a", "/etc/b", "/etc/c"];
@@ -26,169 +32,6 @@ const KEYS: [&str; 3] = ["x", "y", "z"];
 
 /// How long one history is before both sides begin anew.
 const HISTORY: u64 = 250;
-
-type Items = BTreeMap<&'static str, i64>;
-
-/// A file as it is on a host.
-#[derive(Clone, Debug, PartialEq)]
-enum Sight {
-    /// It was read, by a reader of this version.
-    Read(Items, u32),
-    /// It could not be read.
-    Denied,
-}
-
-/// What a finding is about: a file, and an item of it or the file as a whole.
-type About = (&'static str, Option<&'static str>);
-
-/// A value on one side of a finding; a file as a whole is there or not.
-type Value = Option<i64>;
-
-#[derive(Clone, Debug, PartialEq)]
-struct Told {
-    desired: Value,
-    current: Value,
-    first_seen: Timestamp,
-    openings: u32,
-    ended: Option<Resolution>,
-}
-
-/// What a model may get wrong, to see that the histories would tell.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    None,
-    UnobservedIsAbsent,
-    RecastIsChange,
-    RetirementClosesNothing,
-    ExceptionsNeverEnd,
-}
-
-/// What should be known of one host.
-#[derive(Default)]
-struct Model {
-    now: BTreeMap<&'static str, Sight>,
-    /// The last time each file was read, as long as it is there.
-    read: BTreeMap<&'static str, Sight>,
-    baseline: Option<BTreeMap<&'static str, Sight>>,
-    retired: bool,
-    told: BTreeMap<About, Told>,
-    /// File, from, until.
-    exceptions: Vec<(&'static str, i64, i64)>,
-}
-
-const THERE: Value = Some(-1);
-
-impl Model {
-    fn observe(&mut self, files: &BTreeMap<&'static str, Sight>, (now, fault): (i64, Fault)) {
-        self.now.clone_from(files);
-        self.read.retain(|name, _| files.contains_key(name));
-        for (name, sight) in files {
-            if matches!(sight, Sight::Read(..)) {
-                self.read.insert(name, sight.clone());
-            }
-        }
-        self.judge(now, fault);
-    }
-
-    fn approve(&mut self, now: i64) {
-        let agreed = |(name, sight): (&&'static str, &Sight)| {
-            (*name, self.read.get(name).unwrap_or(sight).clone())
-        };
-        self.baseline = Some(self.now.iter().map(agreed).collect());
-        self.end(|_| true, (now, Resolution::Accepted));
-    }
-
-    fn retire(&mut self, now: i64, fault: Fault) {
-        self.retired = true;
-        if fault != Fault::RetirementClosesNothing {
-            self.end(|_| true, (now, Resolution::Retired));
-        }
-    }
-
-    fn reinstate(&mut self, now: i64, fault: Fault) {
-        self.retired = false;
-        self.judge(now, fault);
-    }
-
-    fn end(&mut self, which: impl Fn(&About) -> bool, (_, how): (i64, Resolution)) {
-        for (about, told) in &mut self.told {
-            if told.ended.is_none() && which(about) {
-                told.ended = Some(how);
-                if how == Resolution::Returned {
-                    told.current = told.desired;
-                }
-            }
-        }
-    }
-
-    /// Holds each file against the baseline.
-    fn judge(&mut self, now: i64, fault: Fault) {
-        let Some(baseline) = self.baseline.clone() else { return };
-        for name in PARTS {
-            let current = match self.now.get(name) {
-                Some(Sight::Denied) if fault == Fault::UnobservedIsAbsent => None,
-                Some(Sight::Denied) => continue,
-                other => other.cloned(),
-            };
-            match (baseline.get(name).cloned(), current) {
-                (Some(Sight::Denied), _) | (_, Some(Sight::Denied)) => {}
-                (None, None) => self.end(|(of, _)| *of == name, (now, Resolution::Returned)),
-                (None, Some(Sight::Read(..))) => self.open((name, None), (None, THERE), now),
-                (Some(Sight::Read(..)), None) => {
-                    self.open((name, None), (THERE, None), now);
-                    for ((of, key), told) in &mut self.told {
-                        if *of == name && key.is_some() && told.ended.is_none() {
-                            told.current = None;
-                        }
-                    }
-                }
-                (Some(Sight::Read(should, one)), Some(Sight::Read(is, other))) => {
-                    self.end(|about| *about == (name, None), (now, Resolution::Returned));
-                    if one == other || fault == Fault::RecastIsChange {
-                        self.items(name, (&should, &is), now);
-                    }
-                }
-            }
-        }
-    }
-
-    fn items(&mut self, name: &'static str, (should, is): (&Items, &Items), now: i64) {
-        for key in KEYS {
-            let (desired, current) = (should.get(key).copied(), is.get(key).copied());
-            if desired == current {
-                self.end(|about| *about == (name, Some(key)), (now, Resolution::Returned));
-            } else {
-                self.open((name, Some(key)), (desired, current), now);
-            }
-        }
-    }
-
-    fn open(&mut self, about: About, (desired, current): (Value, Value), now: i64) {
-        let told = self.told.entry(about).or_insert_with(|| Told {
-            desired,
-            current,
-            first_seen: at(now),
-            openings: 0,
-            ended: Some(Resolution::Returned),
-        });
-        if told.ended.take().is_some() {
-            told.openings += 1;
-            told.first_seen = at(now);
-        }
-        (told.desired, told.current) = (desired, current);
-    }
-
-    fn permitted(&self, now: i64, fault: Fault) -> BTreeSet<About> {
-        let open = self.told.iter().filter(|(_, told)| told.ended.is_none());
-        let permits = |(of, _): &About| {
-            let ends = |until: i64| now < until || fault == Fault::ExceptionsNeverEnd;
-            self.exceptions
-                .iter()
-                .any(|(name, from, until)| name == of && *from <= now && ends(*until))
-        };
-        open.map(|(about, _)| *about).filter(permits).collect()
-    }
-}
 
 /// A stream of numbers that looks random and is always the same for its seed.
 struct Dice(u64);
@@ -212,6 +55,8 @@ struct Histories {
     agents: Vec<Agent>,
     files: Vec<BTreeMap<&'static str, Sight>>,
     models: Vec<Model>,
+    group: Group,
+    approvals: i64,
     exceptions: u64,
     fault: Fault,
 }
@@ -219,11 +64,14 @@ struct Histories {
 impl Histories {
     fn new(fault: Fault) -> Self {
         let mut world = World::new();
+        let config = crate::config::load::parse("t", "[[group]]\nname = 'both'\n").unwrap();
+        world.adopt(Standards::load(&config.into()).unwrap());
         let agents = HOSTS.iter().zip(1..).map(|(name, state)| world.enrol(name, state).0);
         let agents = agents.collect();
         let models = vec![Model::default(), Model::default()];
         let files = vec![BTreeMap::new(); 2];
-        Self { world, agents, files, models, exceptions: 0, fault }
+        let group = Group::default();
+        Self { world, agents, files, models, group, approvals: 0, exceptions: 0, fault }
     }
 
     fn step(&mut self, dice: &mut Dice) {
@@ -240,13 +88,19 @@ impl Histories {
                 }
             }
             65..75 => {
-                if let Some(baseline) = &self.models[host].baseline {
-                    self.files[host].clone_from(baseline);
+                for name in PARTS {
+                    match self.models[host].desired(name, &self.group, Fault::None) {
+                        Some(Some(sight)) => drop(self.files[host].insert(name, sight)),
+                        Some(None) => drop(self.files[host].remove(name)),
+                        None => {}
+                    }
                 }
             }
-            75..83 => return self.approve(host),
-            83..88 => return self.except(host, (name, dice)),
-            88..92 => self.world.second += dice.below(60).cast_signed(),
+            75..79 => return self.approve(host),
+            79..82 => return self.approve_group(host, (name, dice)),
+            82..86 => return self.accept(host, dice),
+            86..89 => return self.except(host, (name, dice)),
+            89..92 => self.world.second += dice.below(60).cast_signed(),
             92..95 => return self.retire(host),
             95..98 => return self.reinstate(host),
             _ => self.world.restarted(),
@@ -276,20 +130,85 @@ impl Histories {
         }
         self.world.delivers(&mut self.agents[host], &files);
         let now = (self.world.second, self.fault);
-        self.models[host].observe(&self.files[host], now);
+        self.models[host].observe(&self.files[host], &self.group, now);
     }
 
     fn approve(&mut self, host: usize) {
         if self.models[host].retired || self.agents[host].manifest == Default::default() {
             return;
         }
-        let approval = Approval { who: "ada".into(), why: "change 7".into() };
         let store = self.world.store.clone();
         let context = Context { store: &store, now: at(self.world.second) };
-        let id = self.agents[host].host.clone();
-        let steps = self.world.ingest.approve(context, &id, approval).unwrap();
+        let proposal = Proposal::present(self.agents[host].host.clone());
+        let steps = self.world.ingest.approve(context, proposal, approval()).unwrap();
         self.world.apply(steps);
-        self.models[host].approve(self.world.second);
+        self.approvals += 1;
+        self.models[host].approve(self.approvals);
+    }
+
+    /// Agrees to the state of `host` of both, as a whole or of one file.
+    fn approve_group(&mut self, host: usize, (name, dice): (&'static str, &mut Dice)) {
+        if !self.models[host].heard {
+            return;
+        }
+        let one = (dice.below(2) == 0).then_some(name);
+        let exempt = match dice.below(3) {
+            0 => None,
+            1 => Some(Some("z")),
+            _ => Some(None),
+        };
+        let store = self.world.store.clone();
+        let context = Context { store: &store, now: at(self.world.second) };
+        let of_key = |key: &str| Exemption { key: Some(key.into()), ..Exemption::default() };
+        let proposal = Proposal {
+            subject: Subject::Group("both".into()),
+            from: self.agents[host].host.clone(),
+            then: None,
+            source: one.map(|_| agent::source()),
+            part: one.map(str::to_owned),
+            exempt: exempt.map(|key| key.map(of_key).into_iter().collect()),
+        };
+        let steps = self.world.ingest.approve(context, proposal, approval()).unwrap();
+        self.world.apply(steps);
+        self.approvals += 1;
+        let state = self.models[host].state();
+        for file in PARTS.into_iter().filter(|file| one.is_none_or(|one| one == *file)) {
+            self.group.agreed.insert(file, (self.approvals, state.get(file).cloned()));
+        }
+        self.group.exempt = exempt.unwrap_or(self.group.exempt);
+        for (agent, model) in self.agents.iter().zip(&mut self.models) {
+            let steps = self.world.ingest.rejudge(context, &agent.host).unwrap();
+            self.world.apply(steps);
+            let when = (self.world.second, self.fault);
+            model.judge(&self.group, (when, Resolution::Accepted));
+        }
+    }
+
+    /// Accepts one of the open findings of a host.
+    fn accept(&mut self, host: usize, dice: &mut Dice) {
+        let id = self.agents[host].host.clone();
+        let filter = FindingFilter { host: Some(id), open_only: true, ..FindingFilter::default() };
+        let open = self.world.store.findings(&filter).unwrap();
+        if open.is_empty() {
+            return;
+        }
+        let accepted = open[dice.below(open.len() as u64) as usize].finding.id.clone();
+        let about = about(&accepted);
+        if self.models[host].told.get(&about).is_none_or(|told| told.ended.is_some()) {
+            return; // the two differ already, and that will be said
+        }
+        let store = self.world.store.clone();
+        let context = Context { store: &store, now: at(self.world.second) };
+        let accepted = (vec![accepted], "finding 1");
+        let Accepted { parts, steps, count } =
+            self.world.ingest.accept(context, accepted, &approval()).unwrap();
+        assert_eq!(count, 1);
+        self.world.keep(Decided { answer: (), parts, steps });
+        self.approvals += 1;
+        let model = &mut self.models[host];
+        model.accept(about, &self.group, (self.approvals, self.fault));
+        let when = (self.world.second, self.fault);
+        model.judge(&self.group, (when, Resolution::Accepted));
     }
 
     fn except(&mut self, host: usize, (name, dice): (&'static str, &mut Dice)) {
@@ -324,7 +243,7 @@ impl Histories {
         let steps = self.world.ingest.retire(context, &id).unwrap();
         self.world.apply(steps);
         if !self.models[host].retired {
-            self.models[host].retire(self.world.second, self.fault);
+            self.models[host].retire(self.fault);
         }
     }
 
@@ -335,7 +254,9 @@ impl Histories {
         let steps = self.world.ingest.reinstate(context, &id).unwrap();
         self.world.apply(steps);
         if self.models[host].retired {
-            self.models[host].reinstate(self.world.second, self.fault);
+            self.models[host].retired = false;
+            let when = (self.world.second, self.fault);
+            self.models[host].judge(&self.group, (when, Resolution::Returned));
         }
     }
 
@@ -350,11 +271,7 @@ impl Histories {
             let mut told = BTreeMap::new();
             let mut permitted = BTreeSet::new();
             for record in self.world.store.findings(&filter).unwrap() {
-                let id = &record.finding.id;
-                let part = PARTS.into_iter().find(|name| *name == id.part.as_str()).unwrap();
-                let named =
-                    |key: &ItemKey| KEYS.into_iter().find(|name| *name == key.as_str()).unwrap();
-                let about = (part, id.key.as_ref().map(named));
+                let about = about(&record.finding.id);
                 let ended = match record.finding.status {
                     Status::Open => None,
                     Status::Resolved { by, .. } => Some(by),
@@ -378,6 +295,17 @@ impl Histories {
         }
         None
     }
+}
+
+fn approval() -> Approval {
+    Approval { who: "ada".into(), why: "change 7".into() }
+}
+
+/// What a finding is about.
+fn about(id: &FindingId) -> About {
+    let part = PARTS.into_iter().find(|name| *name == id.part.as_str()).unwrap();
+    let named = |key: &ItemKey| KEYS.into_iter().find(|name| *name == key.as_str()).unwrap();
+    (part, id.key.as_ref().map(named))
 }
 
 fn part(sight: &Sight) -> Part {
@@ -438,6 +366,9 @@ fn the_histories_tell_each_fault_apart() {
         Fault::RecastIsChange,
         Fault::RetirementClosesNothing,
         Fault::ExceptionsNeverEnd,
+        Fault::GroupsAgreeToNothing,
+        Fault::ExemptIsCompared,
+        Fault::AcceptanceTakesThePart,
     ] {
         assert!(run(7, 2_000, fault).is_some(), "nothing in 2,000 steps tells of a fault");
     }

@@ -58,7 +58,10 @@ fn rejudge(world: &mut World, host: &HostId) -> usize {
     let standards = world.ingest.standards();
     let store = world.store.clone();
     let now = at(world.second);
-    let look = |because| is_judged_otherwise(&standards, &store, (&record, now), because).unwrap();
+    let none = Agreements::default();
+    let look = |because| {
+        is_judged_otherwise((&standards, &none), &store, (&record, now), because).unwrap()
+    };
     let otherwise = look(Because::OfTheRules);
     let timed = standards.rules.of_the_clock();
     assert!(otherwise || !look(Because::OfTheClock), "the clock finds what the rules do not");

@@ -86,7 +86,7 @@ async fn only_the_scope_for_cases_brings_cases() {
     let world = World::with(memory.clone(), || memory.clone(), |_| {}).await;
     let body = json!({ "id": "a", "opened_at": "2026-11-01T08:00:00Z" });
     for (token, expect) in
-        tokens.iter().zip([StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED])
+        tokens.iter().zip([StatusCode::OK, StatusCode::FORBIDDEN, StatusCode::FORBIDDEN])
     {
         assert_eq!(world.post("/api/v1/cases", token, &body).await.status(), expect);
     }

@@ -1,9 +1,7 @@
-//! Baselines, findings and tokens in memory.
+//! Findings and tokens in memory.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
-
-use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
+use std::collections::BTreeMap;
 
 use super::Memory;
 use crate::analysis::finding::{Finding, FindingId, Status};
@@ -49,27 +47,6 @@ impl ReadFindings for Memory {
             count,
         };
         Ok(counts.into_iter().map(count).collect())
-    }
-
-    fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError> {
-        Ok(self.read().baselines.get(host).cloned())
-    }
-
-    fn baseline_sources(&self, host: &HostId) -> Result<BTreeSet<SourceName>, StoreError> {
-        let state = self.read();
-        let approved = state.baselines.get(host).into_iter();
-        Ok(approved.flat_map(|baseline| baseline.sections.keys().cloned()).collect())
-    }
-
-    fn baseline_part(
-        &self,
-        host: &HostId,
-        source: &SourceName,
-        part: &PartName,
-    ) -> Result<Option<Option<Digest>>, StoreError> {
-        let state = self.read();
-        let manifest = state.baselines.get(host).and_then(|b| b.sections.get(source));
-        Ok(manifest.map(|manifest| manifest.0.get(part).copied()))
     }
 
     fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {

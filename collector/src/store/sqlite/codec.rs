@@ -154,7 +154,7 @@ fn not_storable(
 }
 
 /// The column `index` through one of the wrappers of this page.
-pub(super) fn at(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
+pub(in crate::store) fn at(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
     Ok(row.get::<_, At>(index)?.0)
 }
 

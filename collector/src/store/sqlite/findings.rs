@@ -1,10 +1,6 @@
-//! What pages and queries ask about baselines, findings and tokens.
+//! What pages and queries ask about findings and tokens.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
-use driftline_protocol::manifest::Manifest;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::Reader;
 use super::codec::{At, Json, at, bits, json, name, word};
@@ -80,57 +76,6 @@ impl ReadFindings for Reader {
         })
     }
 
-    fn baseline(&self, host: &HostId) -> Result<Option<Baseline>, StoreError> {
-        self.pool.read("a baseline", |db| {
-            let Some(number) = names::find(db, FIND_HOST, host.as_str())? else { return Ok(None) };
-            let mut find = db.prepare_cached(
-                "SELECT approved_at, approved_by, reason FROM baseline WHERE host = ?1",
-            )?;
-            let found = find.query_row([number], |row| {
-                Ok(Baseline {
-                    host: host.clone(),
-                    sections: approved_sections(db, number)?,
-                    approved_at: at(row, 0)?,
-                    approved_by: row.get(1)?,
-                    reason: row.get(2)?,
-                })
-            });
-            found.optional()
-        })
-    }
-
-    fn baseline_sources(&self, host: &HostId) -> Result<BTreeSet<SourceName>, StoreError> {
-        self.pool.read("the sections of a baseline", |db| {
-            let mut find = db.prepare_cached(
-                "SELECT s.name FROM baseline_section b JOIN source_name s ON s.id = b.source
-                 WHERE b.host = (SELECT id FROM host_name WHERE name = ?1)",
-            )?;
-            find.query_map([host.as_str()], |row| name(row, 0))?.collect()
-        })
-    }
-
-    fn baseline_part(
-        &self,
-        host: &HostId,
-        source: &SourceName,
-        part: &PartName,
-    ) -> Result<Option<Option<Digest>>, StoreError> {
-        self.pool.read("a part of a baseline", |db| {
-            let mut find = db.prepare_cached(
-                "SELECT d.digest FROM baseline_section b
-                 JOIN host_name h ON h.id = b.host JOIN source_name s ON s.id = b.source
-                 LEFT JOIN baseline_part p ON p.host = b.host AND p.source = b.source
-                     AND p.part = (SELECT id FROM part_name WHERE name = ?3)
-                 LEFT JOIN part d ON d.id = p.digest
-                 WHERE h.name = ?1 AND s.name = ?2",
-            )?;
-            let names = [host.as_str(), source.as_str(), part.as_str()];
-            let digest =
-                find.query_row(names, |row| row.get::<_, Option<[u8; 32]>>(0)).optional()?;
-            Ok(digest.map(|digest| digest.map(Digest)))
-        })
-    }
-
     fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
         self.pool.read("the tokens", |db| {
             let mut find = db.prepare_cached(
@@ -165,28 +110,6 @@ impl ReadActs for Reader {
 /// The class of a word; what no program of this schema wrote was not judged.
 fn class(word: &str) -> FindingClass {
     FindingClass::all().find(|class| class.as_str() == word).unwrap_or(FindingClass::Unjudged)
-}
-
-fn approved_sections(
-    db: &Connection,
-    host: i64,
-) -> rusqlite::Result<BTreeMap<SourceName, Manifest>> {
-    let mut sections: BTreeMap<SourceName, Manifest> = BTreeMap::new();
-    let mut find = db.prepare_cached(
-        "SELECT s.name, n.name, d.digest FROM baseline_section b
-         JOIN source_name s ON s.id = b.source
-         LEFT JOIN baseline_part p ON p.host = b.host AND p.source = b.source
-         LEFT JOIN part_name n ON n.id = p.part LEFT JOIN part d ON d.id = p.digest
-         WHERE b.host = ?1",
-    )?;
-    let mut rows = find.query([host])?;
-    while let Some(row) = rows.next()? {
-        let manifest = sections.entry(name(row, 0)?).or_default();
-        if let Some(digest) = row.get::<_, Option<[u8; 32]>>(2)? {
-            manifest.0.insert(name(row, 1)?, Digest(digest));
-        }
-    }
-    Ok(sections)
 }
 
 pub(super) fn finding_record(row: &Row<'_>) -> rusqlite::Result<FindingRecord> {

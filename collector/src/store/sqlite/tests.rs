@@ -30,6 +30,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{Reader, Writer, beside, open};
+use crate::analysis::agreement::{Covers, Exemption, Subject};
 use crate::analysis::cases::{Candidate, Exposure};
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
@@ -180,15 +181,44 @@ fn finding((host_index, name, status, at): (usize, usize, u8, i64)) -> Finding {
     }
 }
 
-fn baseline(host_index: usize, source_index: usize, parts: BTreeMap<usize, u8>) -> Baseline {
-    let manifest = parts.into_iter().map(|(name, number)| (part_name(name), digest(number)));
-    Baseline {
-        host: host(host_index),
-        sections: BTreeMap::from([(source(source_index), Manifest(manifest.collect()))]),
-        approved_at: second(9),
-        approved_by: "ada".into(),
-        reason: "change 7".into(),
-    }
+/// An approval of a host, or of a group for the third: of all parts or of those of a pattern, or of
+/// parts alone.
+fn approval(
+    number: i64,
+    subject: usize,
+    (source_index, how): (usize, u8),
+    parts: BTreeMap<usize, u8>,
+) -> Step {
+    let subject =
+        if subject == 2 { Subject::Group("pbx".into()) } else { Subject::Host(host(subject)) };
+    let named = |(name, number): (usize, u8)| (part_name(name), digest(number));
+    let covers = match how {
+        0 if !parts.is_empty() => Covers::Parts(
+            parts
+                .into_iter()
+                .map(named)
+                .map(|(part, at)| (part, (number % 3 > 0).then_some(at)))
+                .collect(),
+        ),
+        0 | 1 => Covers::All { pattern: "*".into(), parts: parts.into_iter().map(named).collect() },
+        _ => Covers::All {
+            pattern: part_name(1).as_str().into(),
+            parts: parts.into_iter().map(named).filter(|(part, _)| *part == part_name(1)).collect(),
+        },
+    };
+    let approval = ApprovalRecord {
+        number,
+        subject,
+        at: second(9),
+        who: "ada".into(),
+        why: "change 7".into(),
+        basis: Basis::Present,
+        source: None,
+        part: None,
+        exempt: vec![Exemption { key: Some("id".into()), ..Exemption::default() }],
+    };
+    let covers = BTreeMap::from([(source(source_index), covers)]);
+    Step::Approve { approval: Box::new(approval), covers, findings: Vec::new() }
 }
 
 fn token(name: u8) -> TokenRecord {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::codec::{At, Bits, Doing, Json, Word};
 use super::names::Names;
-use super::{Writer, cases, exceptions, expire, intent, suspects};
+use super::{Writer, baselines, cases, exceptions, expire, intent, suspects};
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
 use crate::store::{ActRecord, Append, NewPart, StoreError};
@@ -240,8 +240,8 @@ impl Batch<'_> {
         match step {
             Step::Host(record) => self.replace_host(record),
             Step::Version(step) => self.apply_version(step),
-            Step::Approve { baseline, findings } => {
-                self.approve(baseline)?;
+            Step::Approve { approval, covers, findings } => {
+                baselines::approve(self, approval, covers)?;
                 self.note_findings(findings)
             }
             Step::Findings(findings) => self.note_findings(findings),
@@ -369,40 +369,6 @@ impl Batch<'_> {
             finding.domain.as_str(),
             finding.severity.as_str(),
         ])?;
-        Ok(())
-    }
-
-    fn approve(&mut self, baseline: &Baseline) -> rusqlite::Result<()> {
-        let host = self.host(&baseline.host)?;
-        let mut approve = self.db.prepare_cached(
-            "INSERT INTO baseline (host, approved_at, approved_by, reason) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (host) DO UPDATE SET approved_at = ?2, approved_by = ?3, reason = ?4",
-        )?;
-        let at = At(baseline.approved_at);
-        approve.execute(params![host, at, baseline.approved_by, baseline.reason])?;
-        let mut add_section = self.db.prepare_cached(
-            "INSERT INTO baseline_section (host, source) VALUES (?1, ?2)
-             ON CONFLICT (host, source) DO NOTHING",
-        )?;
-        let mut clear = self.db.prepare_cached(
-            "DELETE FROM baseline_part WHERE host = ?1 AND source = ?2 RETURNING digest",
-        )?;
-        let mut add = self.db.prepare_cached(
-            "INSERT INTO baseline_part (host, source, part, digest) VALUES (?1, ?2, ?3, ?4)",
-        )?;
-        for (source, manifest) in &baseline.sections {
-            let source = self.names.sources.number(self.db, source.as_str())?;
-            add_section.execute([host, source])?;
-            let cleared = clear.query_map([host, source], |row| row.get(0))?;
-            for digest in cleared.collect::<Result<Vec<i64>, _>>()? {
-                self.refer(digest, -1);
-            }
-            for (part, digest) in &manifest.0 {
-                let digest = self.digest(digest)?;
-                add.execute([host, source, self.part(part)?, digest])?;
-                self.refer(digest, 1);
-            }
-        }
         Ok(())
     }
 

@@ -105,6 +105,7 @@ impl World {
             part: &name,
             desired: Desired::Unknown,
             current,
+            exempt: &[],
             now: Timestamp::from_second(self.second).unwrap(),
         };
         let judged = judge(&self.rules, &self.about, &view, self.open.values());

@@ -26,20 +26,19 @@ pub(super) fn everything<S: Reads>(store: &S) -> Vec<String> {
         let filter = EventFilter { host: Some(host.clone()), after, limit: 2 };
         let older = store.placed_events(&filter).unwrap().into_iter().map(|(_, event)| event);
         all.push(format!("{:#?}", older.collect::<Vec<_>>()));
-        all.push(format!("{:#?}", store.baseline(&host).unwrap()));
-        all.push(format!("{:?}", store.baseline_sources(&host).unwrap()));
+        all.extend(agreed(store, &Subject::Host(host.clone())));
         for source in (0..SOURCES.len()).map(source) {
             all.push(format!("{:#?}", store.section_parts(&host, &source).unwrap()));
             for at in 0..20 {
                 let manifest = store.manifest_at(&host, &source, second(at)).unwrap();
                 all.push(format!("{host}/{source}@{at}: {manifest:?}"));
             }
-            for part in (0..PARTS.len()).map(part_name) {
-                let of = store.baseline_part(&host, &source, &part).unwrap();
-                all.push(format!("{host}/{source}/{part} approved as {of:?}"));
-            }
         }
     }
+    all.extend(agreed(store, &Subject::Group("pbx".into())));
+    all.push(format!("{:#?}", store.baselines("", 2).unwrap()));
+    all.push(format!("{:#?}", store.baselines("@", 2).unwrap()));
+    all.push(format!("{:#?}", store.approvals(None, Some(20), 3).unwrap()));
     for number in 0..5 {
         all.push(format!("{number}: {:?}", store.part(&digest(number)).unwrap()));
     }
@@ -147,6 +146,22 @@ pub(super) fn finding_filters() -> Vec<FindingFilter> {
     ]
 }
 
+/// What was agreed of `subject`.
+fn agreed(store: &dyn Reads, subject: &Subject) -> Vec<String> {
+    let mut all = vec![
+        format!("{:#?}", store.baseline(subject).unwrap()),
+        format!("{:?}", store.baseline_sources(subject).unwrap()),
+        format!("{:#?}", store.approvals(Some(subject), None, 9).unwrap()),
+    ];
+    for source in (0..SOURCES.len()).map(source) {
+        for part in (0..PARTS.len()).map(part_name) {
+            let of = store.baseline_part(subject, &source, &part).unwrap();
+            all.push(format!("{subject}/{source}/{part} approved as {of:?}"));
+        }
+    }
+    all
+}
+
 /// Counts of references must be what the rows say, whatever has happened.
 pub(super) fn check_references(reader: &Reader) {
     let wrong = "SELECT count(*) FROM part WHERE is_here != EXISTS (
@@ -155,7 +170,7 @@ pub(super) fn check_references(reader: &Reader) {
              + (SELECT count(*) FROM part_now WHERE seen = part.id)
              + (SELECT count(*) FROM part_now WHERE read = part.id)
              + (SELECT count(*) FROM part_past WHERE digest = part.id)
-             + (SELECT count(*) FROM baseline_part WHERE digest = part.id)";
+             + (SELECT count(*) FROM agreed_part WHERE digest = part.id)";
     let wrong: i64 =
         reader.with(|db| Ok(db.query_row(wrong, [], |row| row.get(0)).unwrap())).unwrap();
     assert_eq!(wrong, 0, "parts whose references are miscounted");

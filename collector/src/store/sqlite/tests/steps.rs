@@ -114,14 +114,11 @@ pub(super) fn suspect_steps() -> impl Strategy<Value = Step> {
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Step> {
-    let approved = (0..2usize, 0..2usize, btree_map(0..4usize, 0..5u8, 0..3), findings());
+    let approved = (1..30i64, 0..3usize, (0..2usize, 0..3u8), btree_map(0..4usize, 0..5u8, 0..3));
     prop_oneof![
         6 => (sketches(), findings()).prop_map(|(sketch, f)| version_step(&sketch, f)),
         1 => (0..2usize, 0..3u8, 0..20i64).prop_map(|(h, i, at)| Step::Host(host_record(h, i, at))),
-        1 => approved.prop_map(|(host, source, parts, findings)| Step::Approve {
-            baseline: baseline(host, source, parts),
-            findings,
-        }),
+        2 => approved.prop_map(|(number, subject, of, parts)| approval(number, subject, of, parts)),
         1 => findings().prop_map(Step::Findings),
         1 => (0..2usize, 0..2usize, 0..9u64).prop_map(|(of, from, delivered)| Step::Recount {
             host: host(of),
@@ -161,4 +158,19 @@ pub(super) fn acts() -> impl Strategy<Value = Vec<Act>> {
         ],
         1..16,
     )
+    .prop_map(numbered)
+}
+
+/// Approvals are numbered in their order, as whoever makes them sees to.
+fn numbered(mut acts: Vec<Act>) -> Vec<Act> {
+    let mut numbers = 1..;
+    for act in &mut acts {
+        let Act::Apply(steps) = act else { continue };
+        for step in steps {
+            if let (Step::Approve { approval, .. }, Some(number)) = (step, numbers.next()) {
+                approval.number = number;
+            }
+        }
+    }
+    acts
 }

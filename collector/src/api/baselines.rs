@@ -1,0 +1,190 @@
+//! Baselines through the API: list, show, history, compare, approve.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::http::Uri;
+use driftline_protocol::ids::{HostId, SourceName};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::change::{act, body, decide, reason_of};
+use super::read::{moment, next_page, query, read};
+use super::{Answer, Shared};
+use crate::analysis::agreement::{Exemption, Subject};
+use crate::approvals::{self, LedBy};
+use crate::auth::Person;
+use crate::ingest::{Approval, Decided, Proposal, Then};
+use crate::serve::answer::{self, Refusal};
+use crate::serve::state::Collector;
+use crate::store::{Baseline, effective_limit};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    #[serde(default)]
+    after: String,
+    #[serde(default)]
+    limit: u32,
+}
+
+/// `GET /api/v1/baselines`
+pub async fn baselines(State(collector): Shared, uri: Uri) -> Answer {
+    let ListQuery { after, limit } = query(&uri)?;
+    let found = read(&collector, move |store| Ok(store.baselines(&after, limit)?)).await?;
+    let last = found.last().filter(|_| found.len() >= effective_limit(limit) as usize);
+    let next = last.map(|last| next_page(&uri, ("after", &last.subject.to_string())));
+    Ok(answer::json(&json!({ "baselines": found, "next": next })))
+}
+
+/// `GET /api/v1/baselines/{subject}`
+pub async fn baseline(State(collector): Shared, Path(name): Path<String>) -> Answer {
+    let subject = subject(&name)?;
+    let standards = collector.settings().standards;
+    let shown = read(&collector, move |store| {
+        let missing = || Refusal::not_found(format!("baseline of {subject}"));
+        let Baseline { sections, approval } = store.baseline(&subject)?.ok_or_else(missing)?;
+        let hosts = approvals::members(store, &standards, &subject)?;
+        let sections: BTreeMap<SourceName, Value> = sections
+            .into_iter()
+            .map(|(source, layer)| {
+                let there = layer.parts.values().filter(|part| part.digest.is_some()).count();
+                let patterns: Vec<&String> = layer.spoken.keys().collect();
+                (source, json!({ "patterns": patterns, "parts": there }))
+            })
+            .collect();
+        Ok(json!({ "approval": approval, "sections": sections, "hosts": hosts }))
+    });
+    Ok(answer::json(&shown.await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApprovalsQuery {
+    before: Option<i64>,
+    #[serde(default)]
+    limit: u32,
+}
+
+/// `GET /api/v1/baselines/{subject}/approvals`
+pub async fn history(State(collector): Shared, Path(name): Path<String>, uri: Uri) -> Answer {
+    let subject = subject(&name)?;
+    let ApprovalsQuery { before, limit } = query(&uri)?;
+    let found =
+        read(&collector, move |store| Ok(store.approvals(Some(&subject), before, limit)?)).await?;
+    let last = found.last().filter(|_| found.len() >= effective_limit(limit) as usize);
+    let next = last.map(|last| next_page(&uri, ("before", &last.number.to_string())));
+    Ok(answer::json(&json!({ "approvals": found, "next": next })))
+}
+
+/// `GET /api/v1/baselines/{subject}/differences`
+pub async fn compare(State(collector): Shared, Path(name): Path<String>) -> Answer {
+    let subject = subject(&name)?;
+    let standards = collector.settings().standards;
+    let found = read(&collector, move |store| {
+        Ok(approvals::compare((store, &standards), &subject, Timestamp::now())?)
+    });
+    let (differences, more) = found.await?;
+    let shown: Vec<Value> = differences
+        .into_iter()
+        .map(|one| {
+            json!({
+                "host": one.id.host, "source": one.id.source, "part": one.id.part,
+                "key": one.id.key, "agreed": one.desired, "now": one.current,
+            })
+        })
+        .collect();
+    Ok(answer::json(&json!({ "differences": shown, "more": more, "next": null })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApproveBody {
+    reason: String,
+    from: Option<HostId>,
+    at: Option<String>,
+    source: Option<SourceName>,
+    part: Option<String>,
+    except: Option<Vec<Exemption>>,
+}
+
+/// `POST /api/v1/baselines/{subject}`
+pub async fn approve(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Answer {
+    let subject = subject(&name)?;
+    let ApproveBody { reason, from, at, source, part, except } = body(&collector, request).await?;
+    let approval = Approval { who: person.name, why: reason_of(&reason)? };
+    let from = match (&subject, from) {
+        (_, Some(from)) => from,
+        (Subject::Host(host), None) => host.clone(),
+        (Subject::Group(_), None) => {
+            let detail = "a group follows one of its hosts: say `from` which";
+            return Err(Refusal::malformed(detail));
+        }
+    };
+    let then = match at.map(|text| moment(&text)).transpose()? {
+        None => None,
+        Some(at) => {
+            let host = from.clone();
+            let sections =
+                read(&collector, move |store| Ok(approvals::sections_at(store, &host, at)?));
+            Some(Then { at, sections: sections.await? })
+        }
+    };
+    let proposal = Proposal { subject, from, then, source, part, exempt: except };
+    let done = act(&collector, move |ingest, context| ingest.approve(context, proposal, approval));
+    let done = done.await?;
+    collector.judge_again();
+    Ok(done)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcceptBody {
+    reason: String,
+    rollout: Option<i64>,
+    request: Option<String>,
+}
+
+/// `POST /api/v1/baselines/accept`
+pub async fn accept(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    request: Request,
+) -> Answer {
+    let AcceptBody { reason, rollout, request } = body(&collector, request).await?;
+    let led_by = match (rollout, request) {
+        (Some(number), None) => LedBy::Rollout(number),
+        (None, Some(name)) => LedBy::Request(name),
+        (None, None) | (Some(_), Some(_)) => {
+            return Err(Refusal::malformed("say either `rollout` or `request`"));
+        }
+    };
+    let approval = Approval { who: person.name, why: reason_of(&reason)? };
+    accept_led_by(&collector, led_by, approval).await
+}
+
+async fn accept_led_by(collector: &Arc<Collector>, led_by: LedBy, approval: Approval) -> Answer {
+    let config = collector.settings().config;
+    let found = read(collector, move |store| {
+        let missing = || Refusal::not_found("rollout of this number");
+        approvals::drifts(store, &config, &led_by)?.ok_or_else(missing)
+    });
+    let (findings, of) = found.await?;
+    let count = decide(collector, move |ingest, context| {
+        let accepted = ingest.accept(context, (findings, &of), &approval)?;
+        Ok(Decided { answer: accepted.count, parts: accepted.parts, steps: accepted.steps })
+    });
+    Ok(answer::json(&json!({ "accepted": count.await? })))
+}
+
+fn subject(name: &str) -> Result<Subject, Refusal> {
+    name.parse().map_err(Refusal::malformed)
+}

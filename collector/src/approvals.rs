@@ -1,0 +1,159 @@
+//! What may be agreed to, gathered from the store for whoever asks: the drifts of a rollout or of a
+//! change request, the state of a host at an earlier moment, and where a host stands against its
+//! baseline. It gathers and decides nothing.
+
+use std::collections::BTreeMap;
+
+use driftline_protocol::ids::{HostId, SourceName};
+use driftline_protocol::manifest::Manifest;
+use driftline_protocol::wire::is_imported;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::analysis::agreement::Subject;
+use crate::analysis::classify::RuleKind;
+use crate::analysis::finding::{Finding, FindingId, FindingKind};
+use crate::config::Config;
+use crate::ingest::differences;
+use crate::rollouts;
+use crate::standards::Standards;
+use crate::store::{FindingFilter, FindingRecord, MAX_LIMIT, StoreError, agreements};
+use crate::writer::Reads;
+
+/// The most open findings that are looked through.
+const LOOKED_AT: usize = 200_000;
+
+/// The most differences that are told.
+pub const DIFFERENCES_MOST: usize = 10_000;
+
+/// How far apart the changes of one action on one host may be seen.
+const TOGETHER: SignedDuration = SignedDuration::from_mins(15);
+
+/// What led to drifts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedBy {
+    /// The rollout of this number.
+    Rollout(i64),
+    /// The change request `source/id`.
+    Request(String),
+}
+
+/// The open drifts that `led_by` led to, and what they are, in words; `None` when there is no such
+/// rollout.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn drifts(
+    store: &dyn Reads,
+    config: &Config,
+    led_by: &LedBy,
+) -> Result<Option<(Vec<FindingId>, String)>, StoreError> {
+    match led_by {
+        LedBy::Request(name) => {
+            let of = |record: &FindingRecord| {
+                record.meant.as_ref().is_some_and(|meant| {
+                    meant.decision.rule == RuleKind::Request && meant.decision.name == *name
+                })
+            };
+            Ok(Some((open_drifts(store, of)?, format!("change request {name}"))))
+        }
+        LedBy::Rollout(number) => {
+            let Some((set, _)) = rollouts::one(store, config, *number)? else { return Ok(None) };
+            let reached: BTreeMap<&HostId, Timestamp> =
+                set.hosts.iter().map(|(host, at)| (host, *at)).collect();
+            let of = |record: &FindingRecord| {
+                let Finding { id, first_seen, .. } = &record.finding;
+                let after = reached.get(&id.host).map(|at| first_seen.duration_since(*at));
+                let together = after.is_some_and(|after| !after.is_negative() && after <= TOGETHER);
+                together && set.parts.iter().any(|part| part == id.part.as_str())
+            };
+            Ok(Some((open_drifts(store, of)?, format!("rollout {number}"))))
+        }
+    }
+}
+
+fn open_drifts(
+    store: &dyn Reads,
+    wanted: impl Fn(&FindingRecord) -> bool,
+) -> Result<Vec<FindingId>, StoreError> {
+    let mut filter = FindingFilter {
+        kind: Some(FindingKind::Drift),
+        open_only: true,
+        limit: MAX_LIMIT,
+        ..FindingFilter::default()
+    };
+    let (mut found, mut looked_at) = (Vec::new(), 0);
+    loop {
+        let page = store.findings(&filter)?;
+        let full = page.len() >= MAX_LIMIT as usize;
+        looked_at += page.len();
+        filter.after = page.last().map(FindingRecord::place);
+        found.extend(page.into_iter().filter(&wanted).map(|record| record.finding.id));
+        if !full || looked_at >= LOOKED_AT {
+            return Ok(found);
+        }
+    }
+}
+
+/// The sections of `host` as they stood at `at`; imported history is nobody's baseline.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn sections_at(
+    store: &dyn Reads,
+    host: &HostId,
+    at: Timestamp,
+) -> Result<BTreeMap<SourceName, Manifest>, StoreError> {
+    let mut sections = BTreeMap::new();
+    for section in store.sections(host)? {
+        if is_imported(&section.source) {
+            continue;
+        }
+        if let Some(manifest) = store.manifest_at(host, &section.source, at)? {
+            sections.insert(section.source, manifest);
+        }
+    }
+    Ok(sections)
+}
+
+/// Where the hosts of `subject` stand against what was agreed of them, what a group exempts left
+/// out; the first [`DIFFERENCES_MOST`], and whether there are more.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn compare(
+    (store, standards): (&dyn Reads, &Standards),
+    subject: &Subject,
+    now: Timestamp,
+) -> Result<(Vec<Finding>, bool), StoreError> {
+    let agreements = agreements(store)?;
+    let mut found = Vec::new();
+    for host in members(store, standards, subject)? {
+        let Some(record) = store.host(&host)? else { continue };
+        found.extend(differences((standards, &agreements), store, (&record, now))?);
+        if found.len() > DIFFERENCES_MOST {
+            found.truncate(DIFFERENCES_MOST);
+            return Ok((found, true));
+        }
+    }
+    Ok((found, false))
+}
+
+/// The hosts in service that a subject is of.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn members(
+    store: &dyn Reads,
+    standards: &Standards,
+    subject: &Subject,
+) -> Result<Vec<HostId>, StoreError> {
+    let name = match subject {
+        Subject::Host(host) => return Ok(vec![host.clone()]),
+        Subject::Group(name) => name,
+    };
+    let hosts = store.hosts()?.into_iter().filter(|host| host.retired_at.is_none());
+    let in_group = hosts.filter(|host| {
+        standards.config.place(&host.id, host.kind).groups.iter().any(|group| group == name)
+    });
+    Ok(in_group.map(|host| host.id).collect())
+}

@@ -1,0 +1,143 @@
+//! One finding: what differs, from what, who answers for it, what was done, and the forms by which
+//! a person does something about it.
+
+use askama::Template;
+
+use super::findings::{FindingRow, finding_rows};
+use super::{Frame, Moment, PageError, Reader, STYLE_PATH};
+use crate::analysis::agreement::Subject;
+use crate::analysis::finding::{Finding, FindingKind, Resolution, Status};
+use crate::owners::Owners;
+use crate::permits::Permits;
+use crate::standards::Standards;
+use crate::store::{ApprovalRecord, FindingFilter, FindingRecord, MAX_LIMIT, StoreError};
+
+#[derive(Template)]
+#[template(path = "finding.html")]
+struct Page {
+    style: &'static str,
+    row: FindingRow,
+    is_open: bool,
+    is_drift: bool,
+    turn: String,
+    openings: u32,
+    lines: Vec<Line>,
+}
+
+struct Line {
+    at: Moment,
+    who: String,
+    act: &'static str,
+    text: String,
+}
+
+/// Draws the page.
+///
+/// # Errors
+/// [`PageError::NotFound`] for an unknown finding, [`PageError::Store`] when the store fails.
+pub(super) fn page(
+    (store, standards): (&dyn Reader, &Standards),
+    frame: &Frame,
+    number: &str,
+) -> Result<String, PageError> {
+    let unknown = || PageError::NotFound { what: "finding" };
+    let number = number.parse().map_err(|_| unknown())?;
+    let filter = FindingFilter { number: Some(number), limit: 1, ..FindingFilter::default() };
+    let found = store.findings(&filter)?;
+    let record = found.first().ok_or_else(unknown)?;
+    let permits = Permits::at(store, standards, frame.now)?;
+    let owners = Owners::at(store, standards, frame.now);
+    let row = finding_rows(&found, (permits, owners), frame)?.pop().ok_or_else(unknown)?;
+    let lines = store.acts(number, MAX_LIMIT)?.into_iter().map(|act| Line {
+        at: Moment::new(act.at, frame.now),
+        who: act.who,
+        act: act.act.as_str(),
+        text: act.text,
+    });
+    let page = Page {
+        style: STYLE_PATH,
+        is_open: record.finding.status == Status::Open,
+        is_drift: record.finding.id.kind == FindingKind::Drift,
+        turn: turn((store, standards), record)?,
+        openings: record.openings,
+        lines: lines.collect(),
+        row,
+    };
+    Ok(page.render()?)
+}
+
+/// Which side moved: the host away from its baseline or back to it, or the baseline.
+fn turn(
+    (store, standards): (&dyn Reader, &Standards),
+    record: &FindingRecord,
+) -> Result<String, StoreError> {
+    let finding = &record.finding;
+    if finding.id.kind != FindingKind::Drift {
+        return Ok(String::new());
+    }
+    let moved = |at| approval_at((store, standards), finding, at);
+    let led = record.meant.as_ref().is_some_and(|meant| meant.change.is_some());
+    let enrolled = store.host(&finding.id.host)?.map(|host| host.enrolled_at);
+    Ok(match finding.status {
+        Status::Open if led => "The host moved away from its baseline.".to_owned(),
+        Status::Open => match moved(finding.first_seen)? {
+            Some(approval) if enrolled.is_some_and(|enrolled| enrolled > approval.at) => format!(
+                "The host has differed from the baseline of {} since it was first read. {}",
+                approval.subject,
+                said(&approval)
+            ),
+            Some(approval) => format!(
+                "An intentional change: the baseline of {} moved, and this host has not followed. \
+                 {}",
+                approval.subject,
+                said(&approval)
+            ),
+            None => "The host differs from its baseline.".to_owned(),
+        },
+        Status::Resolved { by: Resolution::Returned, .. } => {
+            "A corrective change: the host moved back to its baseline.".to_owned()
+        }
+        Status::Resolved { by: Resolution::Accepted, at } => {
+            let by = moved(at)?.map(|approval| said(&approval)).unwrap_or_default();
+            format!("An intentional change: the baseline moved to what the host has. {by}")
+        }
+        Status::Resolved { by: Resolution::Retired, .. } => "The host was retired.".to_owned(),
+        Status::Resolved { by: Resolution::Withdrawn, .. } => {
+            "Nothing holds the host to this any more.".to_owned()
+        }
+    })
+}
+
+fn said(approval: &ApprovalRecord) -> String {
+    let ApprovalRecord { number, who, why, basis, .. } = approval;
+    format!("Approval {number} by {who}, {}: {why}", basis.words())
+}
+
+/// The approval of the host or of one of its groups that a finding began or ended with.
+fn approval_at(
+    (store, standards): (&dyn Reader, &Standards),
+    finding: &Finding,
+    at: jiff::Timestamp,
+) -> Result<Option<ApprovalRecord>, StoreError> {
+    let host = &finding.id.host;
+    let kind = store.host(host)?.map(|record| record.kind).unwrap_or_default();
+    let groups = standards.config.place(host, kind).groups;
+    let subjects = [Subject::Host(host.clone())].into_iter();
+    for subject in subjects.chain(groups.into_iter().map(Subject::Group)) {
+        // A group's hosts are held to it a moment later than it moved.
+        let near = |one: &ApprovalRecord| match one.subject {
+            Subject::Host(_) => one.at == at,
+            Subject::Group(_) => {
+                (0..=FOLLOWS_SECONDS).contains(&at.duration_since(one.at).as_secs())
+            }
+        };
+        let found = store.approvals(Some(&subject), None, MAX_LIMIT)?.into_iter().find(near);
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// How long after the approval of a group its last host is held to it, in seconds.
+const FOLLOWS_SECONDS: i64 = 60;

@@ -1,0 +1,61 @@
+//! Who answers for a finding as time goes by, in a store whose clock is the test's.
+
+use std::sync::Arc;
+
+use driftline_collector::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
+use driftline_collector::config::load;
+use driftline_collector::owners::Owners;
+use driftline_collector::standards::Standards;
+use driftline_collector::store::memory::Memory;
+use driftline_collector::store::{
+    Act, ActRecord, Append as _, FindingFilter, ReadFindings as _, Step,
+};
+use driftline_protocol::snapshot::Domain;
+use jiff::{SignedDuration, Timestamp};
+
+const CHAIN: &str = "[[owner]]\nchain = ['voice', 'voice-lead', 'noc']\nhours = 4\n";
+
+fn finding() -> Finding {
+    Finding {
+        id: FindingId {
+            host: "sbc1".parse().unwrap(),
+            source: "files".parse().unwrap(),
+            part: "/etc/sip.conf".parse().unwrap(),
+            key: None,
+            kind: FindingKind::Drift,
+            rule: None,
+        },
+        domain: Domain::Config,
+        severity: Severity::Warning,
+        desired: None,
+        current: None,
+        first_seen: Timestamp::UNIX_EPOCH,
+        status: Status::Open,
+    }
+}
+
+#[test]
+fn what_nobody_acknowledges_goes_to_the_next_after_its_time() {
+    #[cfg(feature = "mutants")]
+    driftline_protocol::mutant::check().unwrap();
+    let config = Arc::new(load::parse("chain", CHAIN).unwrap());
+    let standards = Standards::load(&config).unwrap();
+    let mut store = Memory::new();
+    store.apply(&[Step::Findings(vec![finding()])]).unwrap();
+    let record = store.findings(&FindingFilter::default()).unwrap().pop().unwrap();
+    let owner = |store: &Memory, hours: i64| {
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours);
+        Owners::at(store, &standards, now).of(&record).unwrap().0
+    };
+    let told: Vec<String> = [0, 3, 4, 7, 8, 400].map(|hours| owner(&store, hours)).into();
+    assert_eq!(told, ["voice", "voice", "voice-lead", "voice-lead", "noc", "noc"]);
+    let seen = ActRecord {
+        finding: record.number,
+        at: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1),
+        who: "ada".into(),
+        act: Act::Acknowledge,
+        text: String::new(),
+    };
+    store.apply(&[Step::Act(seen)]).unwrap();
+    assert_eq!(owner(&store, 400), "voice", "who has seen it keeps it");
+}
