@@ -24,6 +24,7 @@ mod kamailio;
 mod killing;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod probes;
 mod quiet;
 mod rules;
 mod secrets;
