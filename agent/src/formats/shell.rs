@@ -3,9 +3,9 @@
 //! What is a comment is found as the shell finds it: a `#` at the beginning of a word outside of
 //! quotes, here-documents and expansions. Where that is not certain (`$'…'`, a quote within an
 //! expansion, a `case` within `$( )`, anything that is open at the end) the whole file is kept as
-//! text is, comments and all: a comment that is told is a nuisance, and a change that is not told is
-//! a failure. Comments that programs read stay: the block of an init script,
-//! `chkconfig`, and directives of batch systems.
+//! text is, comments and all: a comment that is told is a nuisance, and a change that is not told
+//! is a failure. Comments that programs read stay: the block of an init script, `chkconfig`, and
+//! directives of batch systems.
 
 use std::collections::VecDeque;
 

@@ -391,7 +391,6 @@ fn escaped(bytes: &[u8], special: &[u8], text: &mut String) {
 
 /// Reads `rest` as what stands behind the question of an answer, and as a whole message; for the
 /// fuzzer, which would hardly guess the question.
-#[must_use]
 pub fn reads(rest: &[u8]) -> bool {
     let Some(question) = question(0, "_sip._udp.example.org", Type::Srv) else { return false };
     let mut answer = question.clone();

@@ -87,7 +87,8 @@ const TEXTS: &[(&str, &[&str])] = &[
     (
         "plist",
         &["<?xml version=\"1.0\"?><plist version=\"1.0\"><dict><key>password</key>\
-           <string>kAn4ry</string><key>url</key><string>https://u:kAn4ry@h</string></dict></plist>"],
+           <string>kAn4ry</string><key>url</key><string>https://u:kAn4ry@h</string></dict>\
+           </plist>"],
     ),
     ("asterisk_tools", &["password: kAn4ry\n", "x https://u:kAn4ry@h\n"]),
     (
