@@ -78,6 +78,14 @@ pub mod kamailio {
     pub const DESTINATIONS: Query = ask("dispatcher.list", &[]);
     /// How many are registered.
     pub const REGISTRATIONS: Query = ask("stats.get_statistics", &["usrloc:"]);
+    /// Where it registers elsewhere.
+    pub const TRUNKS: Query = ask("uac.reg_dump", &[]);
+    /// Addresses that may call.
+    pub const ADDRESSES: Query = ask("permissions.addressDump", &[]);
+    /// Networks that may call.
+    pub const NETWORKS: Query = ask("permissions.subnetDump", &[]);
+    /// What its TLS module runs with.
+    pub const TLS: Query = ask("tls.options", &[]);
 
     /// A value in force that can be changed at the console, and the key it has in a script.
     pub const SETTINGS: [(Query, &[&str]); 12] = [
@@ -156,7 +164,7 @@ pub mod freeswitch {
 }
 
 /// Everything that is ever asked.
-pub const ALL: [Query; 33] = [
+pub const ALL: [Query; 37] = [
     kamailio::ARGUMENTS,
     kamailio::FOLDER,
     kamailio::UPTIME,
@@ -166,6 +174,10 @@ pub const ALL: [Query; 33] = [
     kamailio::DEFINES,
     kamailio::DESTINATIONS,
     kamailio::REGISTRATIONS,
+    kamailio::TRUNKS,
+    kamailio::ADDRESSES,
+    kamailio::NETWORKS,
+    kamailio::TLS,
     kamailio::SETTINGS[0].0,
     kamailio::SETTINGS[1].0,
     kamailio::SETTINGS[2].0,

@@ -61,6 +61,8 @@ pub mod relays;
 
 pub mod script;
 
+pub mod shell;
+
 pub mod sshd;
 
 pub mod sudoers;
@@ -133,6 +135,7 @@ pub static ALL: &[&Format] = &[
     &script::AEL,
     &script::LUA,
     &script::ADSI,
+    &shell::FORMAT,
     &json::FORMAT,
     &yaml::EJABBERD,
     &yaml::FORMAT,

@@ -4,9 +4,14 @@
 //! A thread of its own asks one target after the other, so that a dead one holds up nothing else;
 //! the source [`crate::sources::probes`] says what came of it. A target is asked [`TRIES`] times in
 //! a turn, each within [`PATIENCE`], and turns come no more often than the configuration's bound.
+//! A SIP target without a port is a domain, whose servers DNS names: see `discovery`.
 
+mod discovery;
+pub mod dns;
 mod sip;
 mod tls;
+
+pub use tls::shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,6 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +32,9 @@ pub const TRIES: u32 = 3;
 
 /// How long one answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long one target may hold up the others in a turn; a try that began before is carried on.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -39,13 +48,15 @@ pub const TARGETS: usize = 64;
 pub struct Config {
     /// How often each target is asked, in seconds.
     pub every_seconds: u64,
+    /// Who is asked for services of a domain; the system's name servers where nothing is said.
+    pub name_server: Option<SocketAddr>,
     /// What is asked; nothing unless it is said.
     pub targets: Vec<Target>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { every_seconds: 60, targets: Vec::new() }
+        Self { every_seconds: 60, name_server: None, targets: Vec::new() }
     }
 }
 
@@ -59,7 +70,7 @@ pub struct Target {
     pub hop: String,
     /// How it is asked.
     pub kind: Kind,
-    /// Name or address, and port.
+    /// Name or address, and port; a domain without one where DNS is to be asked for its servers.
     pub address: String,
     /// The name its certificate must have; that of the address where nothing is said.
     #[serde(default)]
@@ -83,6 +94,10 @@ pub enum Kind {
     Tcp,
     /// Whether a TLS handshake succeeds, and its certificate.
     Tls,
+    /// The services that DNS has for a name, such as `_sip._udp.example.org`.
+    DnsSrv,
+    /// The rewriting rules that DNS has for a domain.
+    DnsNaptr,
 }
 
 impl Kind {
@@ -94,11 +109,45 @@ impl Kind {
             Self::SipTls => "sip_tls",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::DnsSrv => "dns_srv",
+            Self::DnsNaptr => "dns_naptr",
+        }
+    }
+
+    /// Whether the address is a name and nothing else; of SIP it may be one.
+    fn takes_domain(self) -> Option<bool> {
+        match self {
+            Self::DnsSrv | Self::DnsNaptr => Some(true),
+            Self::SipUdp | Self::SipTcp | Self::SipTls => Some(false),
+            Self::Tcp | Self::Tls => None,
+        }
+    }
+}
+
+impl Target {
+    /// The name or address without its port.
+    fn host(&self) -> &str {
+        let (host, _) = self.address.rsplit_once(':').unwrap_or((&self.address, ""));
+        host.trim_matches(['[', ']'])
+    }
+
+    /// Whether its address can be asked this way.
+    fn is_possible(&self) -> bool {
+        match (self.address.rsplit_once(':'), self.kind.takes_domain()) {
+            (Some(_), Some(true)) | (None, None) => false,
+            (Some((_, port)), _) => matches!(port.parse::<u16>(), Ok(1..)),
+            (None, Some(_)) => dns::is_name(&self.address),
         }
     }
 }
 
 impl Config {
+    /// How old an outcome may be before it says nothing of the target any more.
+    pub fn patience(&self) -> Duration {
+        let targets = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
+        Duration::from_secs(self.every_seconds) * 2 + LONGEST.saturating_mul(targets)
+    }
+
     /// The first thing of it that cannot be: its key, what it is, and what to write instead.
     pub fn mistake(&self) -> Option<(&'static str, String, &'static str)> {
         if !(5..=3_600).contains(&self.every_seconds) {
@@ -109,16 +158,9 @@ impl Config {
             let what = format!("{} targets", self.targets.len());
             return Some(("probes.targets", what, "at most 64"));
         }
-        let port = |target: &&Target| {
-            let port = target.address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-            !matches!(port, Some(Ok(1..)))
-        };
-        if let Some(found) = self.targets.iter().find(port) {
-            return Some((
-                "probes.targets",
-                found.address.clone(),
-                "a name or address with its port",
-            ));
+        if let Some(found) = self.targets.iter().find(|target| !target.is_possible()) {
+            let instead = "a name or address with its port; of SIP a domain; of DNS a name";
+            return Some(("probes.targets", found.address.clone(), instead));
         }
         // Twice the same would be one part, and one address asked as often as there are targets.
         let place = |target: &Target| {
@@ -150,6 +192,12 @@ pub struct Outcome {
     pub loss_percent: u32,
     /// What is to be said of its certificate, of TLS.
     pub certificate: Option<Certificate>,
+    /// Of a domain: its servers for this way of asking in their order, and the one that answered.
+    pub servers: Option<(Vec<String>, Option<String>)>,
+    /// The records, of DNS.
+    pub records: Option<BTreeSet<String>>,
+    /// When it ended, by a clock that never goes back.
+    pub ended: Instant,
 }
 
 /// Whether anything answered.
@@ -184,13 +232,17 @@ pub struct Certificate {
     pub verdict: &'static str,
     /// When it ends, in seconds of the wall clock.
     pub expires: i64,
+    /// The certificate itself, in DER form.
+    pub der: Vec<u8>,
 }
 
 /// One try that was answered.
+#[derive(Default)]
 struct Reply {
     took: Duration,
     code: Option<u16>,
     certificate: Option<Certificate>,
+    records: Option<BTreeSet<String>>,
 }
 
 /// What came of each target, by its place in the configuration.
@@ -231,7 +283,7 @@ impl Stage {
             loop {
                 let began = Instant::now();
                 for (place, target) in config.targets.iter().enumerate() {
-                    let Some(outcome) = turn(target, &theirs) else { return };
+                    let Some(outcome) = turn(target, &config, &theirs) else { return };
                     let mut all = theirs.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
                     all.insert(place, outcome);
                 }
@@ -262,15 +314,26 @@ impl Drop for Stage {
 }
 
 /// Asks one target; `None` when the stage ends meanwhile.
-fn turn(target: &Target, shared: &Shared) -> Option<Outcome> {
+fn turn(target: &Target, config: &Config, shared: &Shared) -> Option<Outcome> {
+    let began = Instant::now();
+    let servers = config.name_server.map_or_else(dns::servers, |server| vec![server]);
+    let found = discovery::places(target, &servers);
+    let mut places = found.clone().unwrap_or_default();
     let mut replies = Vec::new();
-    let mut answer = Answer::Answered;
+    let mut answer = found.as_ref().err().copied().unwrap_or(Answer::Answered);
     for n in 0..TRIES {
         if n > 0 && shared.rest(PAUSE) {
             return None;
         }
-        match ask(target) {
-            Ok(reply) => replies.push(reply),
+        if found.is_err() || began.elapsed() > LONGEST {
+            continue;
+        }
+        match ask(target, &servers, &places) {
+            Ok((place, reply)) => {
+                replies.push(reply);
+                // Who has answered is asked again, so that loss is that of one server.
+                places = vec![place];
+            }
             Err(failure) => answer = failure,
         }
     }
@@ -278,39 +341,88 @@ fn turn(target: &Target, shared: &Shared) -> Option<Outcome> {
     took.sort_unstable();
     let answered = u32::try_from(replies.len()).unwrap_or(TRIES);
     let last = replies.pop();
+    let is_domain = found.is_ok() && discovery::is_domain(target);
+    let reached = last.as_ref().and(places.first()).cloned();
+    let last = last.unwrap_or_default();
     Some(Outcome {
         at: clock::wall(),
-        answer: if last.is_some() { Answer::Answered } else { answer },
-        code: last.as_ref().and_then(|reply| reply.code),
+        answer: if answered > 0 { Answer::Answered } else { answer },
+        code: last.code,
         round_trip: took.get(took.len() / 2).copied(),
         loss_percent: (TRIES - answered) * 100 / TRIES,
-        certificate: last.and_then(|reply| reply.certificate),
+        certificate: last.certificate,
+        servers: is_domain.then(|| (found.unwrap_or_default(), reached)),
+        records: last.records,
+        ended: Instant::now(),
     })
 }
 
-/// One try.
-fn ask(target: &Target) -> Result<Reply, Answer> {
-    let found = target.address.to_socket_addrs().map_err(|_| Answer::Unknown)?;
-    let address = found.into_iter().next().ok_or(Answer::Unknown)?;
-    let began = Instant::now();
-    let plain = |code| Reply { took: began.elapsed(), code, certificate: None };
-    match target.kind {
-        Kind::SipUdp => sip::over_udp(target, address).map(Some).map(plain),
-        Kind::Tcp => dial(address).map(|_| plain(None)),
-        Kind::SipTcp => {
-            let mut stream = dial(address)?;
-            sip::over_stream(target, "TCP", &mut stream, began).map(Some).map(plain)
-        }
-        Kind::Tls => {
-            let (_, certificate) = tls::shake_hands(target, dial(address)?)?;
-            Ok(Reply { certificate: Some(certificate), ..plain(None) })
-        }
-        Kind::SipTls => {
-            let (mut stream, certificate) = tls::shake_hands(target, dial(address)?)?;
-            let code = sip::over_stream(target, "TLS", &mut stream, began)?;
-            Ok(Reply { certificate: Some(certificate), ..plain(Some(code)) })
+/// One try: the first of `places` that answers, and what it says.
+fn ask(
+    target: &Target,
+    servers: &[SocketAddr],
+    places: &[String],
+) -> Result<(String, Reply), Answer> {
+    let mut failed = Answer::Unknown;
+    for place in places {
+        match ask_one(target, servers, place) {
+            Ok(reply) => return Ok((place.clone(), reply)),
+            Err(failure) => failed = failure,
         }
     }
+    Err(failed)
+}
+
+fn ask_one(target: &Target, servers: &[SocketAddr], place: &str) -> Result<Reply, Answer> {
+    let began = Instant::now();
+    let of = match target.kind {
+        Kind::DnsSrv => Some(dns::Type::Srv),
+        Kind::DnsNaptr => Some(dns::Type::Naptr),
+        Kind::SipUdp | Kind::SipTcp | Kind::SipTls | Kind::Tcp | Kind::Tls => None,
+    };
+    if let Some(of) = of {
+        let records = dns::ask(servers, place, of)?;
+        let records: BTreeSet<String> = records.iter().map(dns::Record::text).collect();
+        // A name without such records is as good as none to whoever needs them.
+        let records = Some(records).filter(|all| !all.is_empty()).ok_or(Answer::Unknown)?;
+        return Ok(Reply { took: began.elapsed(), records: Some(records), ..Reply::default() });
+    }
+    let found: Vec<SocketAddr> = place.to_socket_addrs().map_err(|_| Answer::Unknown)?.collect();
+    // One of each family: a server that has both answers at either.
+    let of = |v4: bool| found.iter().position(|address| address.is_ipv4() == v4);
+    let mut first: Vec<usize> = [of(true), of(false)].into_iter().flatten().collect();
+    first.sort_unstable();
+    let mut failed = Answer::Unknown;
+    for address in first.into_iter().filter_map(|n| found.get(n)) {
+        match ask_at(target, *address) {
+            Ok(reply) => return Ok(reply),
+            Err(failure) => failed = failure,
+        }
+    }
+    Err(failed)
+}
+
+fn ask_at(target: &Target, address: SocketAddr) -> Result<Reply, Answer> {
+    let began = Instant::now();
+    let (code, certificate) = match target.kind {
+        Kind::SipUdp => (Some(sip::over_udp(target, address)?), None),
+        Kind::SipTcp => {
+            let mut stream = dial(address)?;
+            (Some(sip::over_stream(target, "TCP", &mut stream, began)?), None)
+        }
+        Kind::Tls => (None, Some(tls::shake_hands(target, dial(address)?)?.1)),
+        Kind::SipTls => {
+            let (mut stream, certificate) = tls::shake_hands(target, dial(address)?)?;
+            (Some(sip::over_stream(target, "TLS", &mut stream, began)?), Some(certificate))
+        }
+        // Names were asked for before.
+        Kind::Tcp | Kind::DnsSrv | Kind::DnsNaptr => {
+            dial(address)?;
+            (None, None)
+        }
+    };
+    let code = code.map(|code| if mutant::active(Mutant::EveryCodeIsOk) { 200 } else { code });
+    Ok(Reply { took: began.elapsed(), code, certificate, records: None })
 }
 
 fn dial(address: SocketAddr) -> Result<TcpStream, Answer> {

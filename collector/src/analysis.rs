@@ -25,6 +25,7 @@ pub mod order;
 pub mod peers;
 pub mod policy;
 pub mod probes;
+pub mod reach;
 pub mod rules;
 pub mod service_levels;
 pub mod stats;

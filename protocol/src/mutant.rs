@@ -59,6 +59,12 @@ pub enum Mutant {
     NetworksConfigure,
     /// Agent. *A source keeps within its budget*: nobody looks what a pass costs.
     BudgetsWithoutEnd,
+    /// Agent. *A probe tells what was answered*: whatever the code, all is well.
+    EveryCodeIsOk,
+    /// Agent. *A certificate that has ended is told*: its last day is not looked at.
+    CertificatesNeverEnd,
+    /// Agent. *A domain's servers are those that DNS names*: services are not asked for.
+    DomainsHaveNoServices,
     /// Engine. *What wavers anyway is no rise*: cases are taken to be Poisson.
     CorrelateNoDispersion,
     /// Engine. *What hits everybody is nobody's doing*: unexposed sites are not looked at.
@@ -107,7 +113,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 49] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -132,6 +138,9 @@ impl Mutant {
         Self::DeafWatcher,
         Self::NetworksConfigure,
         Self::BudgetsWithoutEnd,
+        Self::EveryCodeIsOk,
+        Self::CertificatesNeverEnd,
+        Self::DomainsHaveNoServices,
         Self::CorrelateNoDispersion,
         Self::CorrelateNoControls,
         Self::CorrelateNoMultiplicity,
@@ -183,6 +192,9 @@ impl Mutant {
             Self::DeafWatcher => "deaf_watcher",
             Self::NetworksConfigure => "networks_configure",
             Self::BudgetsWithoutEnd => "budgets_without_end",
+            Self::EveryCodeIsOk => "every_code_is_ok",
+            Self::CertificatesNeverEnd => "certificates_never_end",
+            Self::DomainsHaveNoServices => "domains_have_no_services",
             Self::CorrelateNoDispersion => "correlate_no_dispersion",
             Self::CorrelateNoControls => "correlate_no_controls",
             Self::CorrelateNoMultiplicity => "correlate_no_multiplicity",

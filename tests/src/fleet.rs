@@ -109,6 +109,7 @@ impl Fleet {
             spool_bytes: 64 * 1024 * 1024,
             host: host.to_string(),
             kamailio: None,
+            probes: String::new(),
         };
         self.add_agent_with(settings)
     }

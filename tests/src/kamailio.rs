@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stderr, reason = "what goes wrong while a test ends is for the terminal")]
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +29,8 @@ pub struct Kamailio {
     run: PathBuf,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it speaks TLS.
+    pub tls: SocketAddr,
     process: Option<Process>,
 }
 
@@ -41,10 +43,22 @@ impl Kamailio {
         std::fs::create_dir_all(etc)?;
         std::fs::create_dir_all(run)?;
         let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+        let tls = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut server =
-            Self { etc: etc.to_path_buf(), run: run.to_path_buf(), address, process: None };
+            Self { etc: etc.to_path_buf(), run: run.to_path_buf(), address, tls, process: None };
         std::fs::write(server.script(), server.text())?;
         std::fs::write(server.list(), destinations)?;
+        let (certificate, key) = (server.certificate(), server.key());
+        std::fs::write(
+            etc.join("tls.cfg"),
+            format!(
+                "[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\n\
+                 require_certificate = no\nprivate_key = {}\ncertificate = {}\n",
+                key.display(),
+                certificate.display()
+            ),
+        )?;
+        server.certify(365)?;
         server.start_again()?;
         Ok(server)
     }
@@ -57,6 +71,32 @@ impl Kamailio {
     /// The file of its destinations.
     pub fn list(&self) -> PathBuf {
         self.etc.join("dispatcher.list")
+    }
+
+    /// The file of its certificate.
+    pub fn certificate(&self) -> PathBuf {
+        self.etc.join("server.crt")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.run.join("server.key")
+    }
+
+    /// Writes a certificate of its own that ends in so many days, or ended so many days ago; it is
+    /// in force with the next start or `tls.reload`.
+    ///
+    /// # Errors
+    /// When openssl refuses.
+    pub fn certify(&self, days: i64) -> anyhow::Result<()> {
+        let (key, request) = (self.key().display().to_string(), self.run.join("server.csr"));
+        let request = request.display().to_string();
+        let new = ["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=sip.example.org"];
+        let to = ["-keyout", &key, "-out", &request];
+        process::run("openssl", &[new.as_slice(), to.as_slice()].concat())?;
+        let (certificate, days) = (self.certificate().display().to_string(), days.to_string());
+        let sign = ["x509", "-req", "-in", &request, "-signkey", &key, "-days", &days];
+        process::run("openssl", &[sign.as_slice(), &["-out", &certificate]].concat())?;
+        Ok(())
     }
 
     /// The socket it answers questions at.
@@ -107,6 +147,8 @@ impl Kamailio {
 
     fn text(&self) -> String {
         let (run, list, address) = (self.run.display(), self.list(), self.address);
+        let (tls, config) = (self.tls, self.etc.join("tls.cfg"));
+        let config = config.display();
         let list = list.display();
         let modules: String = [
             "kex",
@@ -123,6 +165,7 @@ impl Kamailio {
             "dispatcher",
             "siputils",
             "textops",
+            "tls",
         ]
         .iter()
         .map(|module| format!("loadmodule \"{module}.so\"\n"))
@@ -130,10 +173,12 @@ impl Kamailio {
         format!(
             "#!KAMAILIO\n#!define WITH_TESTS\ndebug=1\nlog_stderror=yes\nchildren=1\n\
              tcp_children=1\nauto_aliases=no\nlisten=udp:{address}\nlisten=tcp:{address}\n\
+             enable_tls=yes\nlisten=tls:{tls}\n\
              mpath=\"{MODULES}\"\n{modules}\
              modparam(\"jsonrpcs\", \"transport\", 4)\n\
              modparam(\"jsonrpcs\", \"dgram_socket\", \"{run}/rpc.sock\")\n\
              modparam(\"ctl\", \"binrpc\", \"unix:{run}/ctl.sock\")\n\
+             modparam(\"tls\", \"config\", \"{config}\")\n\
              modparam(\"tm\", \"fr_timer\", 500)\n\
              modparam(\"registrar\", \"max_contacts\", 4)\n\
              modparam(\"dispatcher\", \"list_file\", \"{list}\")\n\

@@ -14,7 +14,11 @@ pub mod wait;
 
 pub mod http;
 
+pub mod dnsmasq;
+
 pub mod kamailio;
+
+pub mod sipp;
 
 pub mod programs;
 

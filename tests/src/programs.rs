@@ -65,6 +65,8 @@ pub struct AgentSettings {
     pub host: String,
     /// The control socket of a Kamailio that it asks every second, beside reading files.
     pub kamailio: Option<PathBuf>,
+    /// The table `[probes]`, without its head; nobody is asked where it is empty.
+    pub probes: String,
 }
 
 /// Seconds between heartbeats in a test fleet: the fewest that both programs accept.
@@ -77,17 +79,20 @@ pub fn agent_config(
     collector: SocketAddr,
     secret: &Path,
 ) -> String {
-    let AgentSettings { root, include, spool_bytes, host, kamailio } = settings;
+    let AgentSettings { root, include, spool_bytes, host, kamailio, probes } = settings;
     // The agent always reads `/`; a test's tree is a place in it, and nothing else is in scope.
     let include: Vec<String> =
         include.iter().map(|glob| format!("{}{glob}", root.display())).collect();
-    let (enable, runtime) = match kamailio {
-        Some(socket) => (
-            "\"files\", \"kamailio_running\"",
-            format!("[runtime]\nevery_seconds = 1\nkamailio = {{ socket = {socket:?} }}\n"),
-        ),
-        None => ("\"files\"", String::new()),
-    };
+    let mut enable = vec!["files"];
+    let mut more = String::new();
+    if let Some(socket) = kamailio {
+        enable.push("kamailio_running");
+        more = format!("[runtime]\nevery_seconds = 1\nkamailio = {{ socket = {socket:?} }}\n");
+    }
+    if !probes.is_empty() {
+        enable.push("probes");
+        more.push_str(&format!("[probes]\n{probes}\n"));
+    }
     format!(
         "collector = \"http://{collector}\"\n\
          enrolment_secret_file = {secret:?}\n\
@@ -96,11 +101,11 @@ pub fn agent_config(
          heartbeat_seconds = {HEARTBEAT_SECONDS}\n\
          spool_limit_bytes = {spool_bytes}\n\
          [sources]\n\
-         enable = [{enable}]\n\
+         enable = {enable:?}\n\
          rescan_seconds = 60\n\
          [files]\n\
          include = {include:?}\n\
-         {runtime}"
+         {more}"
     )
 }
 

@@ -149,9 +149,17 @@ const FIELDS: &[Field] = &[
     ),
     field(
         "probes",
+        "name_server",
+        "The name server that is asked for services of a domain, with its port. Default: those of\n\
+         /etc/resolv.conf.",
+        "\"127.0.0.1:53\"",
+    ),
+    field(
+        "probes",
         "targets",
         "What this host depends on, at most 64. service and hop are a service path of the\n\
-         collector and a group on it; kind is sip_udp, sip_tcp, sip_tls, tcp or tls. With\n\
+         collector and a group on it; kind is sip_udp, sip_tcp, sip_tls, tcp, tls, dns_srv or\n\
+         dns_naptr. Of SIP an address without a port is a domain: DNS says its servers. With\n\
          ca_file the chain and the name of a certificate are judged. Default: nobody is asked.",
         "[{ service = \"voice\", hop = \"carrier\", kind = \"sip_udp\", \
          address = \"sip.example.org:5060\" }]",

@@ -21,6 +21,8 @@ const DATAGRAM_BYTES: usize = 256 * 1024;
 pub struct Client {
     way: Way,
     deadline: Instant,
+    /// The number of the last question. The first is drawn by lot, so that an answer that comes
+    /// late to somebody who had this name before is no answer to us.
     asked: u64,
 }
 
@@ -41,7 +43,7 @@ impl Client {
             }
             Kamailio::Http { address, path } => Way::Http { address: *address, path: path.clone() },
         };
-        Ok(Self { way, deadline: Instant::now() + PATIENCE, asked: 0 })
+        Ok(Self { way, deadline: Instant::now() + PATIENCE, asked: beginning()? })
     }
 
     /// The answer; `None` where this Kamailio has no such command or no such value.
@@ -54,27 +56,54 @@ impl Client {
         let id = self.asked;
         let request = json!({"jsonrpc": "2.0", "method": method, "params": with, "id": id});
         let request = request.to_string();
-        loop {
-            let bytes = match &self.way {
-                Way::Datagram(socket) => datagram(socket, self.deadline, &request)?,
-                Way::Http { address, path } => {
-                    http(Wire::call(*address, self.deadline)?, (*address, path), &request)?
-                }
-            };
-            let answer: Value = serde_json::from_slice(&bytes).map_err(|_| Reason::Malformed)?;
-            // One that came too late for the question before.
-            if answer.get("id").and_then(Value::as_u64).is_some_and(|other| other < id) {
-                continue;
+        let deadline = self.deadline;
+        match &self.way {
+            Way::Http { address, path } => {
+                let wire = Wire::call(*address, deadline)?;
+                let bytes = http(wire, (*address, path), &request)?;
+                let (answered, answer) = numbered(&bytes)?;
+                if answered == id { meaning(answer) } else { Err(Reason::Malformed) }
             }
-            return meaning(answer);
+            Way::Datagram(socket) => {
+                send(socket, deadline, &request)?;
+                loop {
+                    let (answered, answer) = numbered(&receive(socket, deadline)?)?;
+                    // Another one came too late for a question before; ours may still come.
+                    if answered == id {
+                        return meaning(answer);
+                    }
+                }
+            }
         }
     }
+}
+
+/// An answer with the number of its question.
+fn numbered(bytes: &[u8]) -> Result<(u64, Value), Reason> {
+    let answer: Value = serde_json::from_slice(bytes).map_err(|_| Reason::Malformed)?;
+    let number = answer.get("id").and_then(Value::as_u64).ok_or(Reason::Malformed)?;
+    Ok((number, answer))
+}
+
+/// The number before the first question. Kamailio keeps it in 32 bits on its way.
+fn beginning() -> Result<u64, Reason> {
+    let mut lot = [0; 4];
+    getrandom::fill(&mut lot).map_err(|_| Reason::Failed)?;
+    Ok(u64::from(u32::from_le_bytes(lot) / 2))
 }
 
 /// What an answer says; a command that is not there is no failure.
 fn meaning(mut answer: Value) -> Result<Option<Value>, Reason> {
     /// How Kamailio begins when it has no such command or value.
-    const LACKS: [&str; 3] = ["method not found", "failed to get", "variable exists, but"];
+    const LACKS: [&str; 6] = [
+        "method not found",
+        "failed to get",
+        "variable exists, but",
+        // A module that is loaded and has no such table, or no database.
+        "no address table",
+        "no subnet table",
+        "not enabled",
+    ];
     if let Some(result) = answer.get_mut("result") {
         return Ok(Some(result.take()));
     }
@@ -87,15 +116,24 @@ fn meaning(mut answer: Value) -> Result<Option<Value>, Reason> {
     Err(Reason::Failed)
 }
 
-fn datagram(socket: &Socket, deadline: Instant, request: &str) -> Result<Vec<u8>, Reason> {
+/// What is left until `deadline`, as the socket's patience.
+fn patience(socket: &Socket, deadline: Instant) -> Result<(), Reason> {
     let rest = deadline.saturating_duration_since(Instant::now());
     if rest.is_zero() {
         return Err(Reason::TimedOut);
     }
+    socket.patience(rest).map_err(platform::reason)
+}
+
+fn send(socket: &Socket, deadline: Instant, request: &str) -> Result<(), Reason> {
+    patience(socket, deadline)?;
+    socket.send(request.as_bytes()).map_err(platform::reason)
+}
+
+fn receive(socket: &Socket, deadline: Instant) -> Result<Vec<u8>, Reason> {
+    patience(socket, deadline)?;
     let mut piece = vec![0; DATAGRAM_BYTES];
-    let asked = socket.patience(rest).and_then(|()| socket.send(request.as_bytes()));
-    let (length, whole) =
-        asked.and_then(|()| socket.receive(&mut piece)).map_err(platform::reason)?;
+    let (length, whole) = socket.receive(&mut piece).map_err(platform::reason)?;
     if whole > length {
         return Err(Reason::TooLarge);
     }

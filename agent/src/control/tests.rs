@@ -38,7 +38,11 @@ const ASKED: &[&str] = &[
     "core.uptime",
     "core.version",
     "dispatcher.list",
+    "permissions.addressDump",
+    "permissions.subnetDump",
     "stats.get_statistics usrloc:",
+    "tls.options",
+    "uac.reg_dump",
 ];
 
 #[test]
@@ -77,8 +81,12 @@ fn over_http(answer: &'static [u8]) -> Result<Option<serde_json::Value>, Reason>
         while !request[..length].ends_with(b"}") {
             length += stream.read(&mut request[length..]).unwrap();
         }
-        stream.write_all(answer).unwrap();
-        String::from_utf8_lossy(&request[..length]).into_owned()
+        let request = String::from_utf8_lossy(&request[..length]).into_owned();
+        let asked = request.split("\"id\":").nth(1).unwrap();
+        let id: u64 = asked.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
+        let answer = String::from_utf8_lossy(answer).replace("{id}", &format!("{id:10}"));
+        stream.write_all(answer.as_bytes()).unwrap();
+        request
     });
     let place = Kamailio::Http { address, path: "/RPC".into() };
     let said = jsonrpc::Client::new(&place).and_then(|mut client| client.ask(kamailio::UPTIME));
@@ -90,10 +98,12 @@ fn over_http(answer: &'static [u8]) -> Result<Option<serde_json::Value>, Reason>
 
 #[test]
 fn http_is_believed_only_where_it_is_whole() {
-    let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{\"id\": 1, \"result\": 7}";
+    let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n{\"id\": {id}, \"result\": 7}";
     assert_eq!(over_http(whole), Ok(Some(serde_json::json!(7))));
     let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{\"id\": 1, \"result\": 7}";
     assert_eq!(over_http(cut), Err(Reason::Failed));
+    let other = b"HTTP/1.1 200 OK\r\n\r\n{\"id\": 4294967296, \"result\": 7}";
+    assert_eq!(over_http(other), Err(Reason::Malformed), "the answer to another question");
     let huge = b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n{";
     assert_eq!(over_http(huge), Err(Reason::TooLarge));
     assert_eq!(over_http(b"HTTP/1.1 403 Forbidden\r\n\r\n"), Err(Reason::Denied));

@@ -39,8 +39,10 @@ const ENDINGS: &[&str] = &[
     ".cfg",
     ".cnf",
     ".conf",
+    ".ldif",
     ".list",
     ".load",
+    ".pre",
     ".properties",
     ".rules",
     ".schema",
@@ -52,6 +54,7 @@ const ENDINGS: &[&str] = &[
 /// Names of such files without an ending.
 const NAMES: &[&str] = &[
     "aliases",
+    "email-addresses",
     "ethertypes",
     "hosts.allow",
     "hosts.deny",
@@ -68,7 +71,15 @@ const NAMES: &[&str] = &[
 ];
 
 /// Directories all of whose files are such.
-const TREES: &[&str] = &["/etc/apparmor.d/", "/etc/freeradius/"];
+const TREES: &[&str] = &[
+    "/etc/apparmor.d/",
+    "/etc/exim4/",
+    "/etc/freeradius/",
+    "/etc/monit/",
+    "/etc/munin/",
+    "/etc/nginx/",
+    "/etc/sysstat/",
+];
 
 /// Directories of such files.
 const DIRECTORIES: &[&str] = &[
@@ -237,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_consoles_and_prose_are_left_to_text() {
+    fn programs_consoles_and_prose_are_left_to_others() {
         for (path, head, name) in [
             ("/etc/haproxy/haproxy.cfg", "global\n", "commented"),
             ("/etc/nginx/sites-available/default", "server {\n", "commented"),
@@ -253,8 +264,9 @@ mod tests {
             ("/etc/polkit-1/rules.d/1.rules", "// x\n", "commented_c"),
             ("/etc/router.cfg", "!\nhostname r\n", "text"),
             ("/etc/switch.cfg", "hostname r\nbanner motd #\n", "text"),
-            ("/etc/init.d/x", "#!/bin/sh\n", "text"),
-            ("/etc/profile", "# x\n", "text"),
+            ("/etc/init.d/x", "#!/bin/sh\n", "shell"),
+            ("/etc/profile", "# x\n", "shell"),
+            ("/etc/init.d/y", "#!/usr/bin/perl\n", "text"),
             ("/etc/nginx/README", "# x\n", "text"),
         ] {
             assert_eq!(claiming(path, head.as_bytes()).unwrap().name, name, "{path}");

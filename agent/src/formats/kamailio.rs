@@ -9,8 +9,10 @@
 //! not followed, so a change in a define is one change. What stands under `#!ifdef` has the
 //! condition in its key, and a route is the list of its statements.
 
-use super::Format;
+use std::path::Path;
+
 use super::lines::decode;
+use super::{Format, FormatError};
 
 mod body;
 mod lexer;
@@ -63,7 +65,7 @@ pub static PERMISSIONS: Format = Format {
 /// Kamailio's TLS domains: `tls.cfg`.
 pub static TLS: Format = Format {
     name: "kamailio_tls",
-    version: 1,
+    version: 2,
     ordered: "nothing; a cipher list is one value",
     claims: |path, head| {
         let name = file_name(path);
@@ -77,6 +79,16 @@ pub static TLS: Format = Format {
     },
     read: |bytes| lists::read_tls(&decode(bytes)),
 };
+
+pub use lists::Domain;
+
+/// The domains of a `tls.cfg` in `folder` that callers meet.
+///
+/// # Errors
+/// As reading it as [`TLS`].
+pub fn domains(bytes: &[u8], folder: &Path) -> Result<Vec<Domain>, FormatError> {
+    lists::domains(&decode(bytes), folder)
+}
 
 fn file_name(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or_default();

@@ -26,6 +26,10 @@ pub static NFT: Format = Format {
     read: read_nft,
 };
 
+/// The longest heading, in bytes: it stands in the key of everything below it. Names of the kernel
+/// have 256 bytes at most.
+const HEADING_BYTES: usize = 1_024;
+
 /// What iptables-save and ip6tables-save write, and ufw keeps.
 pub static IPTABLES: Format = Format {
     name: "iptables",
@@ -87,7 +91,7 @@ fn read_nft(bytes: &[u8]) -> Result<RawItems, FormatError> {
                 script.line += 1;
                 script.statement.push(' ');
             }
-            '{' => script.open(),
+            '{' => script.open()?,
             '}' => script.close()?,
             '\n' | ';' if script.depth == 0 => script.finish()?,
             '\n' => script.statement.push(' '),
@@ -103,14 +107,14 @@ fn read_nft(bytes: &[u8]) -> Result<RawItems, FormatError> {
 }
 
 impl Script {
-    fn open(&mut self) {
+    fn open(&mut self) -> Result<(), FormatError> {
         // Below a chain or a set nothing has a heading; looking for one at each brace would cost
         // the square of a statement.
         let within = matches!(self.blocks.last(), Some(Block::Chain { .. } | Block::Object { .. }));
         if self.depth > 0 || within {
             self.depth += 1;
             self.statement.push('{');
-            return;
+            return Ok(());
         }
         let heading = words(&self.statement).collect::<Vec<_>>().join(" ");
         let block = match self.blocks.last() {
@@ -122,6 +126,7 @@ impl Script {
             Some(Block::Chain { .. } | Block::Object { .. }) => None,
         };
         match block {
+            Some(_) if heading.len() > HEADING_BYTES => return Err(FormatError::TooLarge),
             Some(block) => {
                 self.statement.clear();
                 self.blocks.push(block);
@@ -131,6 +136,7 @@ impl Script {
                 self.statement.push('{');
             }
         }
+        Ok(())
     }
 
     fn close(&mut self) -> Result<(), FormatError> {
@@ -204,7 +210,7 @@ fn read_iptables(bytes: &[u8]) -> Result<RawItems, FormatError> {
     let mut table: Option<&str> = None;
     for (number, line) in meaningful(&text, &['#']) {
         if let Some(name) = line.strip_prefix('*') {
-            table = Some(name.trim());
+            table = Some(name.trim()).filter(|name| name.len() <= HEADING_BYTES);
             continue;
         }
         if line == "COMMIT" {

@@ -94,6 +94,9 @@ fn at<'a>(mut key: &'a mut Key, (path, steps): (&str, usize), name: &str) -> Opt
     Some(key)
 }
 
+/// The longest name of a key, in bytes: it stands in the key of each value below it.
+const HEADING_BYTES: usize = 8 * 1_024;
+
 /// What a line of an export says.
 enum Line<'a> {
     /// The key that the values after it belong to.
@@ -130,6 +133,9 @@ fn lines(
         }
         if let Some(heading) = line.strip_prefix('[') {
             let name = heading.strip_suffix(']').ok_or_else(|| malformed("a key needs `]`"))?;
+            if name.len() > HEADING_BYTES {
+                return Err(FormatError::TooLarge);
+            }
             match name.strip_prefix('-') {
                 Some(gone) => take(number, Line::Gone(gone))?,
                 None => take(number, Line::Key(name))?,

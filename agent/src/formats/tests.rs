@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod asterisk;
+mod canaries;
 mod crontab;
 mod documents;
 mod ini;

@@ -21,7 +21,7 @@ fn target(kind: Kind, port: u16) -> Target {
 }
 
 fn turned(target: &Target) -> Outcome {
-    turn(target, &Shared::default()).unwrap()
+    turn(target, &Config::default(), &Shared::default()).unwrap()
 }
 
 /// An answer to a SIP request, with its own headers.
@@ -162,7 +162,7 @@ fn a_certificate_is_judged_and_the_handshake_ends_all_the_same() {
 #[test]
 fn a_stage_asks_in_turns_and_ends_with_its_handle() {
     let targets = vec![target(Kind::SipUdp, over_udp(1, "200 OK"))];
-    let stage = Stage::start(&Config { every_seconds: 3_600, targets }).unwrap();
+    let stage = Stage::start(&Config { every_seconds: 3_600, name_server: None, targets }).unwrap();
     for _ in 0..1_000 {
         if !stage.outcomes().is_empty() {
             break;
@@ -181,4 +181,24 @@ fn the_same_target_twice_is_a_mistake() {
     let config = |targets| Config { targets, ..Config::default() };
     assert!(config(twice).mistake().is_some());
     assert!(config(vec![target(Kind::Tcp, 5060), target(Kind::Tcp, 5061)]).mistake().is_none());
+}
+
+#[test]
+fn a_port_may_be_left_out_where_dns_says_it() {
+    let mistake = |kind, address: &str| {
+        let targets = vec![Target { address: address.into(), ..target(kind, 1) }];
+        Config { targets, ..Config::default() }.mistake().is_some()
+    };
+    for (kind, address, wrong) in [
+        (Kind::SipUdp, "example.org", false),
+        (Kind::SipTls, "example.org:5061", false),
+        (Kind::SipTcp, "example.org:0", true),
+        (Kind::SipTcp, "no name", true),
+        (Kind::Tls, "example.org", true),
+        (Kind::DnsSrv, "_sip._udp.example.org", false),
+        (Kind::DnsSrv, "example.org:53", true),
+        (Kind::DnsNaptr, "", true),
+    ] {
+        assert_eq!(mistake(kind, address), wrong, "{} {address}", kind.as_str());
+    }
 }

@@ -3,13 +3,13 @@
 //! It is asked over its event socket ([`crate::control::esl`]), where the configuration says so.
 //! Parts: `process` (version, modules), `profiles` and `gateways` (by state), `variables` (with the
 //! keys of `vars.xml`) and `queues` (settings, not counts). A gateway that is registering anew
-//! keeps the state it had: it does so every few minutes. When FreeSWITCH started stands
-//! under `@now`.
+//! keeps the state it had: it does so every few minutes; where none is known yet, gateways are
+//! unobserved for some readings. When FreeSWITCH started stands under `@now`.
 //!
 //! Tried against a server of our own that speaks as the published documentation of the event socket
 //! (developer.signalwire.com, mod_event_socket and mod_commands) says, not against FreeSWITCH.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, UNIX_EPOCH};
 
 use driftline_protocol::ids::SourceName;
@@ -19,7 +19,7 @@ use driftline_protocol::snapshot::{Domain, Reason};
 use jiff::Timestamp;
 use roxmltree::{Document, Node};
 
-use super::running::{Told, secret, tell};
+use super::running::{State, Steady, Told, secret, tell};
 use super::table::say;
 use super::{Manual, Sink, Source, source_name};
 use crate::control::esl::Client;
@@ -48,14 +48,14 @@ pub struct FreeSwitchRunning {
     every: Duration,
     /// When it started, in seconds of the wall clock, as first told.
     started: u64,
-    /// The last state of each gateway that was no passing one.
-    steady: BTreeMap<String, String>,
+    /// The states of its gateways.
+    steady: Steady,
 }
 
 impl FreeSwitchRunning {
     /// A source that asks where `login` says.
     pub fn new(login: &Login, every: Duration) -> Self {
-        Self { login: login.clone(), every, started: 0, steady: BTreeMap::new() }
+        Self { login: login.clone(), every, started: 0, steady: Steady::default() }
     }
 }
 
@@ -128,24 +128,22 @@ impl FreeSwitchRunning {
     fn gateways(&mut self, xml: &str) -> Result<RawItems, Reason> {
         let document = Document::parse(xml).map_err(|_| Reason::Malformed)?;
         let mut items = RawItems::new();
-        let mut steady = BTreeMap::new();
+        let mut told = Vec::new();
         for gateway in named(&document, "gateway") {
             let (name, state) = (child(gateway, "name"), child(gateway, "state"));
-            let known = self.steady.get(name).cloned();
-            let state = match PASSING.contains(&state) {
-                true => known,
-                false => Some(state.to_ascii_lowercase()),
-            };
-            if let Some(state) = state {
-                say(&mut items, [name, "state"], ItemValue::text(&state));
-                steady.insert(name.to_owned(), state);
-            }
+            told.push(State {
+                name: name.to_owned(),
+                word: state.to_ascii_lowercase(),
+                passing: PASSING.contains(&state),
+            });
             let status = child(gateway, "status").to_ascii_lowercase();
             if !status.is_empty() {
                 say(&mut items, [name, "status"], ItemValue::Text(status));
             }
         }
-        self.steady = steady;
+        for (name, state) in self.steady.settle(told)? {
+            say(&mut items, [name.as_str(), "state"], ItemValue::Text(state));
+        }
         Ok(items)
     }
 }

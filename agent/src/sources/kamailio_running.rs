@@ -5,7 +5,8 @@
 //! modules, listening addresses), `files` (what of its script is not loaded), `dispatcher`
 //! (destinations as it has them, with the keys of `dispatcher.list`), `destinations` (their
 //! states), `defines`, `settings` (values that can be changed at the console, with the keys of the
-//! script) and `registrations`.
+//! script), `registrations`, `permissions` (who may call), `trunks` (where it registers), `tls`
+//! (what its TLS module runs with), and a part for each certificate that it shows to callers.
 //!
 //! What moves by itself is no change anybody made, so it is not told: latencies, counters, and who
 //! is registered; of a location table it is told whether anybody is. A destination that Kamailio
@@ -13,6 +14,9 @@
 //! stands under `@now/file`, and when the server started under `@now/started`; neither is a change.
 //! Kamailio does not tell its routes and parameters, so for the script as a whole it is told from
 //! times and from what it said when it was loaded: see `loaded`.
+
+mod certificates;
+mod partners;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -26,7 +30,7 @@ use serde_json::Value;
 
 use super::loaded::Loaded;
 use super::origins::{self, ScriptFiles};
-use super::running::{Told, tell};
+use super::running::{Steady, Told, tell};
 use super::table::say;
 use super::{Manual, Sink, Source, part_name, source_name};
 use crate::control::jsonrpc::Client;
@@ -48,8 +52,18 @@ const SOCKET: &str = "/run/kamailio/kamailio_rpc.sock";
 const SCRIPT: &str = "/etc/kamailio/kamailio.cfg";
 
 /// Its parts.
-const PARTS: [&str; 7] =
-    ["defines", "destinations", "dispatcher", "files", "process", "registrations", "settings"];
+const PARTS: [&str; 10] = [
+    "defines",
+    "destinations",
+    "dispatcher",
+    "files",
+    "permissions",
+    "process",
+    "registrations",
+    "settings",
+    "tls",
+    "trunks",
+];
 
 /// The most destinations that are told.
 const DESTINATIONS: usize = 5_000;
@@ -61,6 +75,8 @@ pub struct KamailioRunning {
     expected: bool,
     every: Duration,
     loaded: Loaded,
+    /// The states of its registrations elsewhere.
+    trunks: Steady,
 }
 
 impl KamailioRunning {
@@ -71,6 +87,7 @@ impl KamailioRunning {
             place: place.cloned().unwrap_or_else(|| Kamailio::Socket(SOCKET.into())),
             every,
             loaded: Loaded::default(),
+            trunks: Steady::default(),
         }
     }
 }
@@ -89,7 +106,8 @@ impl Source for KamailioRunning {
             parts: "what a Kamailio of this host runs with, asked over its control socket: \
                 `process`, `files` (what of its script is not loaded), `dispatcher`, \
                 `destinations` (their states), `defines`, `settings`, `registrations` (whether \
-                there are any)",
+                there are any), `permissions`, `trunks`, `tls`, and `certificate ADDRESS`, one for \
+                each address it speaks TLS at and each name it has a certificate for there",
             ordered: "none",
             version: VERSION,
         }
@@ -134,6 +152,9 @@ impl Source for KamailioRunning {
         tell(sink, PARSER, "settings", settings(&mut client, &files));
         let registrations = client.ask(ask::REGISTRATIONS);
         tell(sink, PARSER, "registrations", registrations.map(|answer| answer.map(registered)));
+        tell(sink, PARSER, "permissions", partners::permissions(&mut client));
+        tell(sink, PARSER, "trunks", partners::trunks(&mut client, &mut self.trunks));
+        certificates::tell_all(machine, &mut client, sink);
         Ok(())
     }
 }
@@ -214,15 +235,24 @@ fn process(client: &mut Client, started: &str) -> Result<RawItems, Reason> {
         let modules: BTreeSet<_> = texts(&modules).map(ItemValue::text).collect();
         say(&mut items, ["modules"], ItemValue::Set(modules));
     }
-    if let Some(sockets) = client.ask(ask::SOCKETS)? {
-        let all = sockets.as_array().into_iter().flatten().filter_map(|each| {
-            let socket = each.get("socket")?;
-            let [proto, address, port] = ["proto", "address", "port"].map(|n| text(socket, n));
-            Some(ItemValue::Text(format!("{}:{}:{}", proto?, address?, port?)))
-        });
+    if let Some(listening) = listening(client)? {
+        let all = listening
+            .into_iter()
+            .map(|[proto, address, port]| ItemValue::Text(format!("{proto}:{address}:{port}")));
         say(&mut items, ["listens"], ItemValue::Set(all.collect()));
     }
     Ok(items)
+}
+
+/// Protocol, address and port of each place it listens at.
+fn listening(client: &mut Client) -> Result<Option<Vec<[String; 3]>>, Reason> {
+    let Some(sockets) = client.ask(ask::SOCKETS)? else { return Ok(None) };
+    let all = sockets.as_array().into_iter().flatten().filter_map(|each| {
+        let socket = each.get("socket")?;
+        let [proto, address, port] = ["proto", "address", "port"].map(|n| text(socket, n));
+        Some([proto?, address?, port?].map(str::to_owned))
+    });
+    Ok(Some(all.collect()))
 }
 
 /// A destination as the server has it.

@@ -1,15 +1,16 @@
 //! What this host depends on and whether it answers, as [`crate::probes`] found.
 //!
 //! One part a target, `SERVICE/HOP/KIND ADDRESS`, with what holds still: whether it answers, the
-//! code, what is to be said of its certificate. Round trip, loss, the certificate's end and the
-//! time of asking stand under `@now`: they are measured, and no change.
+//! code, what is to be said of its certificate, the servers that DNS names for a domain. Round
+//! trip, loss, the certificate's end and the time of asking stand under `@now`: they are measured,
+//! and no change.
 
 use std::time::Duration;
 
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::item::{ItemKey, ItemValue};
-use driftline_protocol::redact::{RawItem, RawItems};
+use driftline_protocol::redact::{RawItem, RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
 use super::table::{momentary, say};
@@ -46,8 +47,9 @@ impl Source for Probes {
     fn manual(&self) -> Manual {
         Manual {
             parts: "one for each of `[probes] targets`, `SERVICE/HOP/KIND ADDRESS`: whether it \
-                answers, its code, what is to be said of its certificate; nobody is asked where \
-                no target is named",
+                answers, its code, what is to be said of its certificate, the `servers` of a \
+                domain and the one that was `reached`, `records` of DNS; nobody is asked where no \
+                target is named",
             ordered: "none",
             version: VERSION,
         }
@@ -69,6 +71,10 @@ impl Source for Probes {
         for (place, target) in self.config.targets.iter().enumerate() {
             let name = name(target);
             match outcomes.get(&place) {
+                // Whoever asks has not come round for long, and nobody knows what is there now.
+                Some(outcome) if outcome.ended.elapsed() > self.config.patience() => {
+                    sink.seen(name, RawPart::Unobserved(Reason::TimedOut));
+                }
                 Some(outcome) => {
                     let reading = Reading {
                         parser: "probes".into(),
@@ -98,17 +104,28 @@ fn items(target: &Target, outcome: &Outcome) -> RawItems {
     if let Some(code) = outcome.code {
         say(&mut items, ["code"], ItemValue::Integer(i64::from(code)));
     }
-    let mut measured = |name: &str, value: i64| {
-        let value = RawItem::plain(ItemValue::Integer(value));
-        items.insert(ItemKey::momentary([name]), value);
-    };
-    measured("at", outcome.at.as_second());
-    measured("loss_percent", i64::from(outcome.loss_percent));
-    if let Some(took) = outcome.round_trip {
-        measured("round_trip_us", i64::try_from(took.as_micros()).unwrap_or(i64::MAX));
+    let took = outcome.round_trip;
+    let took = took.map(|took| i64::try_from(took.as_micros()).unwrap_or(i64::MAX));
+    let measured = [
+        ("at", Some(outcome.at.as_second())),
+        ("loss_percent", Some(i64::from(outcome.loss_percent))),
+        ("round_trip_us", took),
+        ("expires", outcome.certificate.as_ref().map(|certificate| certificate.expires)),
+    ];
+    for (name, value) in measured.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        items.insert(ItemKey::momentary([name]), RawItem::plain(ItemValue::Integer(value)));
+    }
+    let text = |text: &String| ItemValue::text(text.as_str());
+    if let Some(records) = &outcome.records {
+        say(&mut items, ["records"], ItemValue::Set(records.iter().map(text).collect()));
+    }
+    if let Some((servers, reached)) = &outcome.servers {
+        say(&mut items, ["servers"], ItemValue::List(servers.iter().map(text).collect()));
+        if let Some(reached) = reached {
+            say(&mut items, ["reached"], text(reached));
+        }
     }
     if let Some(certificate) = &outcome.certificate {
-        measured("expires", certificate.expires);
         say(&mut items, ["certificate"], ItemValue::text(certificate.verdict));
     }
     items

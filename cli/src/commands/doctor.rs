@@ -19,6 +19,8 @@ struct Obstacle {
     name: String,
     /// What is wrong, and what to do.
     says: String,
+    /// Whether it is worth knowing and stands in nobody's way.
+    note: bool,
 }
 
 impl Row for Obstacle {
@@ -47,7 +49,7 @@ struct Unmapped {
 }
 
 /// Runs the command: one line for each thing that is not as it should be, exit code 1 when there is
-/// any.
+/// any but notes.
 pub(crate) async fn run(client: &Client, output: Output) -> anyhow::Result<Verdict> {
     let mut found = hosts(client).await?;
     for (about, list) in
@@ -67,7 +69,7 @@ pub(crate) async fn run(client: &Client, output: Output) -> anyhow::Result<Verdi
     } else {
         output::print(output, &found)?;
     }
-    Ok(if found.is_empty() { Verdict::Fine } else { Verdict::Found })
+    Ok(if found.iter().all(|one| one.note) { Verdict::Fine } else { Verdict::Found })
 }
 
 /// What is wrong with hosts.
@@ -76,7 +78,7 @@ async fn hosts(client: &Client) -> anyhow::Result<Vec<Obstacle>> {
     let mut found = Vec::new();
     if hosts.is_empty() {
         let says = "no host has enrolled: start an agent with this collector's address".to_owned();
-        found.push(Obstacle { about: "fleet", name: String::new(), says });
+        found.push(Obstacle { about: "fleet", name: String::new(), says, note: false });
     }
     for host in &hosts {
         let name = host.host.to_string();
@@ -84,28 +86,37 @@ async fn hosts(client: &Client) -> anyhow::Result<Vec<Obstacle>> {
         if !["alive", "retired", "imported"].contains(&host.state.as_str()) {
             let since = output::moment(host.last_seen);
             let state = &host.state;
-            lines.push(format!(
-                "is {state}, last heard {since}: see `journalctl -u driftline-agent` there"
+            lines.push((
+                format!(
+                    "is {state}, last heard {since}: see `journalctl -u driftline-agent` there"
+                ),
+                false,
             ));
         }
         let shown: Value = client.get(&format!("/api/v1/hosts/{name}"), &[]).await?;
         lines.extend(sources(&shown));
         let about = "host";
-        found.extend(lines.into_iter().map(|says| Obstacle { about, name: name.clone(), says }));
+        let of = |(says, note)| Obstacle { about, name: name.clone(), says, note };
+        found.extend(lines.into_iter().map(of));
     }
     Ok(found)
 }
 
-/// What is wrong with the sources of one host.
-fn sources(shown: &Value) -> Vec<String> {
+/// What is wrong with the sources of one host, and whether it is only a note: a server that is
+/// installed and stopped on purpose is as it should be, and one that should run is known by its
+/// unit.
+fn sources(shown: &Value) -> Vec<(String, bool)> {
     let mut lines = Vec::new();
     let sources = shown.get("sources").and_then(Value::as_object);
     for (source, state) in sources.into_iter().flatten() {
         if state.get("success").and_then(Value::as_bool) == Some(false) {
-            lines.push(format!("source {source} failed at its last reading"));
+            lines.push((format!("source {source} failed at its last reading"), false));
         }
         if state.get("imbalance").and_then(Value::as_u64).unwrap_or(0) > 0 {
-            lines.push(format!("versions of {source} are missing; the ledger says how many"));
+            lines.push((
+                format!("versions of {source} are missing; the ledger says how many"),
+                false,
+            ));
         }
         let unobserved = state.get("unobserved").and_then(Value::as_object);
         for (reason, count) in unobserved.into_iter().flatten() {
@@ -118,7 +129,9 @@ fn sources(shown: &Value) -> Vec<String> {
             let parts = if count == 1 { "part" } else { "parts" };
             let are = if count == 1 { "is" } else { "are" };
             let why = because(source, reason);
-            lines.push(format!("{count} {parts} of {source} {are} unobserved: {reason}{why}"));
+            let note = source.ends_with("_running") && reason == "failed";
+            let says = format!("{count} {parts} of {source} {are} unobserved: {reason}{why}");
+            lines.push((says, note));
         }
     }
     lines
@@ -143,7 +156,7 @@ fn refused(about: &'static str, reading: Reading) -> Option<Obstacle> {
     let Reading { source, problem } = reading;
     let what = if about == "cases" { "cases" } else { "change requests" };
     let says = format!("not all its {what} were taken: {problem}");
-    (!problem.is_empty()).then_some(Obstacle { about, name: source, says })
+    (!problem.is_empty()).then_some(Obstacle { about, name: source, says, note: false })
 }
 
 /// The words of cases that mean nothing by the configuration, in a line for each column.
@@ -161,7 +174,8 @@ fn words(unmapped: Vec<Unmapped>) -> Vec<Obstacle> {
             "{column}s of cases that mean nothing here: {}{more}; [[case_map]] says what they are",
             first.join(", ")
         );
-        (!all.is_empty()).then_some(Obstacle { about: "cases", name: String::new(), says })
+        let name = String::new();
+        (!all.is_empty()).then_some(Obstacle { about: "cases", name, says, note: false })
     };
     ["service", "site"].into_iter().filter_map(of).collect()
 }
@@ -179,8 +193,11 @@ mod tests {
         }});
         let lines = sources(&shown);
         assert_eq!(lines.len(), 2, "{lines:?}");
-        assert!(lines[0].starts_with("1 part of files is unobserved: denied (the agent may"));
-        assert!(lines[1].starts_with("7 parts of kamailio_running are unobserved: failed (kamail"));
+        assert!(lines[0].0.starts_with("1 part of files is unobserved: denied (the agent may"));
+        assert!(
+            lines[1].0.starts_with("7 parts of kamailio_running are unobserved: failed (kamail")
+        );
+        assert_eq!(lines.iter().map(|(_, note)| *note).collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]

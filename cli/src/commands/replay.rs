@@ -6,6 +6,7 @@
 
 use std::io::{self, BufWriter, Write};
 
+use driftline_collector::analysis::reach::Reach;
 use driftline_protocol::ids::PartName;
 use driftline_protocol::item::ItemKey;
 use driftline_protocol::redact::Redactor;
@@ -86,7 +87,8 @@ impl<W: Write> Witness for Printer<W> {
     }
 
     fn committed(&mut self, id: String, time: Option<Timestamp>) -> anyhow::Result<()> {
-        let line = Line { commit: id, time, ..std::mem::take(&mut self.line) };
+        let mut line = Line { commit: id, time, ..std::mem::take(&mut self.line) };
+        self.timeline.reach(&mut line);
         self.paper.print(&line)?;
         self.progress.step();
         Ok(())
@@ -124,11 +126,17 @@ impl<W: Write> Paper<W> {
         let time = line.time.map_or_else(|| "-".to_owned(), output::moment);
         writeln!(self.writer, "{time}  {}  {} files", line.commit, line.files.len())?;
         for row in line.changes.iter().chain(&line.moved) {
-            let Row { section: _, part, key, kind, before, after, class: _ } = row;
+            let Row { section: _, part, key, kind, before, after, class: _, reach } = row;
             let key = output::printable(key.as_ref().map_or("-", ItemKey::as_str));
             let [before, after] = output::values(before.as_ref(), after.as_ref());
             let part = output::printable(part.as_str());
             writeln!(self.writer, "  {:8}  {part}  {key}  {before}  {after}", kind.as_str())?;
+            if let Some(Reach { places, first }) = reach {
+                let named: Vec<String> =
+                    first.iter().map(|place| output::printable(place.key.as_str())).collect();
+                let more = if named.len() as u64 == *places { "" } else { ", …" };
+                writeln!(self.writer, "    reaches {places}: {}{more}", named.join(", "))?;
+            }
         }
         for part in &line.cosmetic {
             writeln!(self.writer, "  cosmetic  {}", output::printable(part.as_str()))?;

@@ -1,6 +1,7 @@
 //! One commit as one line of NDJSON: a contract, read by other programs.
 
 use driftline_collector::analysis::change::{Change, ChangeKind};
+use driftline_collector::analysis::reach::Reach;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::item::{Item, ItemKey};
 use driftline_protocol::snapshot::Reason;
@@ -44,6 +45,9 @@ pub(crate) struct Row {
     pub(crate) after: Option<Item>,
     /// Whether it was meant to happen; null, since a history knows no change requests.
     pub(crate) class: Option<&'static str>,
+    /// Where else it is felt, where that is in more than one place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reach: Option<Reach>,
 }
 
 /// A file of which something is unknown.
@@ -59,6 +63,6 @@ impl Row {
     /// The row of a change that `section` would report.
     pub(crate) fn of(section: &SourceName, change: Change) -> Self {
         let Change { part, key, kind, before, after } = change;
-        Self { section: section.clone(), part, key, kind, before, after, class: None }
+        Self { section: section.clone(), part, key, kind, before, after, class: None, reach: None }
     }
 }

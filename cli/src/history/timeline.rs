@@ -7,6 +7,7 @@ use anyhow::ensure;
 use driftline_collector::analysis::apply::apply;
 use driftline_collector::analysis::change::{Change, ChangeKind};
 use driftline_collector::analysis::diff::{Known, diff, is_of_the_file};
+use driftline_collector::analysis::reach::{may_reach, reach};
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::item::Items;
 use driftline_protocol::snapshot::{Content, Observed, Part, Reason};
@@ -106,6 +107,20 @@ impl Timeline {
             let mut seen = before;
             seen.look(part);
             self.files.insert(name, seen);
+        }
+    }
+
+    /// Adds to the changes of a commit whose files were all told where else they are felt.
+    pub(crate) fn reach(&self, line: &mut Line) {
+        let read = |seen: &'_ Seen| seen.read.clone();
+        for row in &mut line.changes {
+            let Some(key) = &row.key else { continue };
+            let Some(own) = self.files.get(&row.part).and_then(read) else { continue };
+            if may_reach(&own.reading.parser, key) {
+                let all = self.files.iter();
+                let all = all.filter_map(|(name, seen)| Some((name, seen.read.as_deref()?)));
+                row.reach = reach((&row.part, key), &own, all);
+            }
         }
     }
 

@@ -52,6 +52,9 @@ const SECRET_WORDS: &[&str] = &[
     "vmpin",
 ];
 
+/// What stands beside the users of `[auth.basic]` and is none.
+const LOGIN_SETTINGS: &[&str] = &["enabled", "realm", "user", "username"];
+
 /// Endings of a run-together last word that name a secret: `turnpassword`, `ssl_keypasswd`,
 /// `dbpass`.
 const SECRET_ENDINGS: &[&str] =
@@ -236,8 +239,11 @@ fn closely_names_secret(key: &ItemKey, value: &ItemValue) -> bool {
     let many = matches!(value, ItemValue::List(_) | ItemValue::Set(_));
     let plural = (many || segments.last().is_some_and(|name| is_number(name))) && collection(last);
     let setting = is_setting(last);
-    let above = names.find(|name| word_names_secret(name) || collection(name));
-    let above = above.filter(|_| !setting);
+    let mut above: Vec<&str> = names.collect();
+    // `[auth.basic]` has a user for each name and a password for each value.
+    let logins = above.iter().take(2).eq(&["basic", "auth"]) && !LOGIN_SETTINGS.contains(&last);
+    above.retain(|name| word_names_secret(name) || collection(name));
+    let above = above.first().copied().or(logins.then_some(last)).filter(|_| !setting);
     (plural || above.is_some()) && !all_harmless(above.unwrap_or(last), value)
 }
 

@@ -74,6 +74,7 @@ fn a_clone_is_told_and_both_are_known() -> anyhow::Result<()> {
         spool_bytes: 64 * 1024 * 1024,
         host: "copy".into(),
         kamailio: None,
+        probes: String::new(),
     };
     fleet.take(HOST)?.kill9()?;
     copy(&fleet.state(HOST), &fleet.state("copy"))?;

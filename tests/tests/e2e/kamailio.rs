@@ -34,6 +34,7 @@ impl Proxy {
             spool_bytes: 64 * 1024 * 1024,
             host: HOST.to_owned(),
             kamailio: Some(server.socket()),
+            probes: String::new(),
         })?;
         fleet.wait_for(HOST, "udp:127.0.0.1")?;
         fleet.wait_for(HOST, "weight")?;
@@ -45,7 +46,12 @@ impl Proxy {
         let page = format!("/api/v1/findings?host={HOST}&open=true");
         let answer = http::get_ok(self.fleet.address(), &page)?.json()?;
         let findings = answer["findings"].as_array().cloned().unwrap_or_default();
-        let watched = ["edited-not-reloaded", "changed-at-runtime", "voice-destination-answers"];
+        let watched = [
+            "edited-not-reloaded",
+            "changed-at-runtime",
+            "voice-destination-answers",
+            "voice-proxy-certificate",
+        ];
         let mut rows = Vec::new();
         for finding in findings {
             let rule = finding["id"]["rule"].as_str().unwrap_or("-").to_owned();
@@ -175,6 +181,30 @@ fn a_script_is_loaded_or_it_is_not() -> anyhow::Result<()> {
     })?;
     proxy.server.start_again()?;
     proxy.expect("a restart", &[])
+}
+
+#[test]
+fn a_certificate_that_has_ended_is_told_until_a_renewed_one_is_in_force() -> anyhow::Result<()> {
+    let mut proxy = Proxy::start()?;
+    proxy.expect("the certificate is valid", &[])?;
+    let file = proxy.server.certificate().display().to_string().replace('/', "~1");
+    let staged = format!(
+        "edited-not-reloaded {file} {} {}",
+        "{\"set\":[{\"text\":\"certificate\"}]}",
+        text("not loaded")
+    );
+    proxy.server.certify(-1)?;
+    proxy.expect("a certificate that is not in force yet", &[&staged])?;
+    proxy.server.command(&["tls.reload"])?;
+    let ended =
+        format!("voice-proxy-certificate certificate {} {}", text("valid"), text("expired"));
+    proxy.expect("a certificate that has ended", &[&ended])?;
+
+    // Renewed on disk is not renewed for callers.
+    proxy.server.certify(90)?;
+    proxy.expect("a renewed certificate nobody has loaded", &[&staged, &ended])?;
+    proxy.server.command(&["tls.reload"])?;
+    proxy.expect("the renewed certificate in force", &[])
 }
 
 fn n(number: i64) -> String {

@@ -26,6 +26,7 @@ mod killing;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod portal;
+mod probes;
 mod quiet;
 mod rules;
 mod secrets;

@@ -36,6 +36,14 @@ const MUTANTS: [Mutant; 35] = [
         "discrepancies_take_unread_for_absent",
         "kamailio::what_runs_is_held_against_what_is_written",
     ),
+    // A call's path, from outside.
+    (AGENT, "every_code_is_ok", "probes::options_tell_code_loss_and_round_trip"),
+    (AGENT, "domains_have_no_services", "probes::the_servers_of_a_domain_are_those_that_dns_names"),
+    (
+        AGENT,
+        "certificates_never_end",
+        "kamailio::a_certificate_that_has_ended_is_told_until_a_renewed_one_is_in_force",
+    ),
     // An exception ends when it says.
     (COLLECTOR, "exceptions_never_expire", "rules::an_exception_is_over_when_it_says"),
     // The portal needs nobody else.

@@ -1,6 +1,7 @@
 //! The lists that the script's modules read: destinations, permissions, TLS domains.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::redact::RawItems;
@@ -82,10 +83,28 @@ pub(super) fn read_permissions(text: &str) -> Result<RawItems, FormatError> {
     Ok(items.finish())
 }
 
+/// A domain of `tls.cfg`: its header and its settings.
+struct Written<'a> {
+    header: &'a str,
+    settings: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Written<'a> {
+    fn get(&self, name: &str) -> Option<&'a str> {
+        let found = self.settings.iter().rev().find(|(known, _)| *known == name);
+        found.map(|(_, value)| *value)
+    }
+
+    /// What names it: several of one address are told apart by the name callers ask for.
+    fn path(&self) -> Vec<&'a str> {
+        let name = self.get("server_name").filter(|name| !name.is_empty());
+        [self.header].into_iter().chain(name).filter(|part| !part.is_empty()).collect()
+    }
+}
+
 /// `[server:ADDRESS]` and `[client:ADDRESS]` with `name = value`; `#` ends a line outside quotes.
-pub(super) fn read_tls(text: &str) -> Result<RawItems, FormatError> {
-    let mut items = Builder::default();
-    let mut domain = "";
+fn written(text: &str) -> Result<Vec<Written<'_>>, FormatError> {
+    let mut domains = vec![Written { header: "", settings: Vec::new() }];
     for (number, line) in numbered(text) {
         let line = without_comment(line.trim_matches(BLANKS), '#').trim_matches(BLANKS);
         if line.is_empty() || line.starts_with('#') {
@@ -93,15 +112,55 @@ pub(super) fn read_tls(text: &str) -> Result<RawItems, FormatError> {
         }
         if let Some(header) = line.strip_prefix('[') {
             let (name, _) = header
-                .split_once(']')
+                .rsplit_once(']')
                 .ok_or_else(|| FormatError::malformed(number, "a domain needs `]`"))?;
-            domain = name.trim_matches(BLANKS);
-            items.set(ItemKey::of([domain]), ItemValue::Nothing)?;
+            domains.push(Written { header: name.trim_matches(BLANKS), settings: Vec::new() });
             continue;
         }
         let (name, value) = line.split_once('=').unwrap_or((line, ""));
-        let value = unquoted(value.trim_matches(BLANKS));
-        items.set(ItemKey::of([domain, name.trim_matches(BLANKS)]), scalar(value))?;
+        let setting = (name.trim_matches(BLANKS), unquoted(value.trim_matches(BLANKS)));
+        if let Some(domain) = domains.last_mut() {
+            domain.settings.push(setting);
+        }
+    }
+    Ok(domains)
+}
+
+/// The domains of `tls.cfg` with their settings.
+pub(super) fn read_tls(text: &str) -> Result<RawItems, FormatError> {
+    let mut items = Builder::default();
+    for domain in written(text)? {
+        let path = domain.path();
+        if !path.is_empty() {
+            items.set(ItemKey::of(&path), ItemValue::Nothing)?;
+        }
+        for (name, value) in &domain.settings {
+            items.set(ItemKey::of(path.iter().chain([name])), scalar(value))?;
+        }
     }
     Ok(items.finish())
+}
+
+/// A domain that callers meet.
+pub struct Domain {
+    /// `ADDRESS:PORT`, `any` or `default`.
+    pub place: String,
+    /// The name that callers ask for, where it is for those only.
+    pub name: Option<String>,
+    /// The file of its certificate.
+    pub certificate: Option<PathBuf>,
+}
+
+/// The domains of the `tls.cfg` in `folder` that callers meet.
+///
+/// # Errors
+/// As reading it as a format.
+pub(super) fn domains(text: &str, folder: &Path) -> Result<Vec<Domain>, FormatError> {
+    let met = |domain: Written<'_>| {
+        let place = domain.header.strip_prefix("server:")?.to_owned();
+        let name = domain.get("server_name").filter(|name| !name.is_empty());
+        let certificate = domain.get("certificate").map(|path| folder.join(path));
+        Some(Domain { place, name: name.map(str::to_owned), certificate })
+    };
+    Ok(written(text)?.into_iter().filter_map(met).collect())
 }

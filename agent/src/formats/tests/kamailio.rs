@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::super::claiming;
-use super::super::kamailio::{DISPATCHER, FORMAT, OPENSIPS, PERMISSIONS, TLS};
+use std::path::Path;
+
+use super::super::kamailio::{DISPATCHER, FORMAT, OPENSIPS, PERMISSIONS, TLS, domains};
 use super::{check, check_differs, check_same, leaks, render};
 
 const SCRIPT: &str = "\
@@ -202,6 +204,44 @@ fn opensips_is_read_by_its_own_words() {
             r#"startup_route = lines ["xlog(\"//\")"]"#,
             r#"timer_route/gw, 30 = lines ["a()"]"#,
         ],
+    );
+}
+
+#[test]
+fn domains_of_one_address_are_told_apart_by_their_names() {
+    let text = "[server:any]\nserver_name = a.example\ncertificate = a.pem\n\
+                [server:any]\nserver_name = b.example\ncertificate = /b.pem\n\
+                [server:[::1]:5061]\nmethod = TLSv1.3\n[client:default]\n";
+    check(
+        &TLS,
+        text,
+        &[
+            "client:default = nothing",
+            "server:[::1]:5061 = nothing",
+            r#"server:[::1]:5061/method = "TLSv1.3""#,
+            "server:any/a.example = nothing",
+            r#"server:any/a.example/certificate = "a.pem""#,
+            r#"server:any/a.example/server_name = "a.example""#,
+            "server:any/b.example = nothing",
+            r#"server:any/b.example/certificate = "/b.pem""#,
+            r#"server:any/b.example/server_name = "b.example""#,
+        ],
+    );
+    let found = domains(text.as_bytes(), Path::new("/etc/kamailio")).unwrap();
+    let told: Vec<_> = found
+        .iter()
+        .map(|domain| {
+            (domain.place.as_str(), domain.name.as_deref(), domain.certificate.as_deref())
+        })
+        .collect();
+    let (a, b) = (Path::new("/etc/kamailio/a.pem"), Path::new("/b.pem"));
+    assert_eq!(
+        told,
+        [
+            ("any", Some("a.example"), Some(a)),
+            ("any", Some("b.example"), Some(b)),
+            ("[::1]:5061", None, None),
+        ]
     );
 }
 

@@ -95,3 +95,11 @@ fn a_megabyte_of_braces_costs_no_more_than_its_length() {
         assert!((NFT.read)(script.as_bytes()).is_err());
     }
 }
+
+#[test]
+fn a_heading_that_would_stand_in_every_key_is_bounded() {
+    let long = "x".repeat(2_000);
+    let too_large = ["error: content passes a bound of number or depth"];
+    check(&NFT, &format!("table ip {long} {{ chain a {{ accept }} }}"), &too_large);
+    check(&IPTABLES, &format!("*{long}\n:a ACCEPT\n"), &["error: line 2: a line outside a table"]);
+}

@@ -58,7 +58,7 @@ pub(in crate::sources) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Malfo
 }
 
 /// The SHA-256 of the whole, in hexadecimal digits, as `openssl x509 -fingerprint` has it.
-pub(super) fn fingerprint(der: &[u8]) -> String {
+pub(in crate::sources) fn fingerprint(der: &[u8]) -> String {
     // Settings behind a trusted certificate are not part of it.
     let whole =
         X509Certificate::from_der(der).ok().and_then(|(rest, _)| der.get(..der.len() - rest.len()));

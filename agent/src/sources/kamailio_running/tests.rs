@@ -22,6 +22,8 @@ enum Fault {
     NoJson,
     Huge,
     Error,
+    /// Answers to questions that somebody else asked come first.
+    Stale,
 }
 
 struct Server {
@@ -61,6 +63,13 @@ impl Server {
                 };
                 // The kernel refuses what is larger than the socket's buffer; ours must be so.
                 rustix::net::sockopt::set_socket_send_buffer_size(&socket, 1 << 20).unwrap();
+                if (method, fault) == ("dispatcher.list", Fault::Stale) {
+                    let number = id.as_u64().unwrap();
+                    for other in [number - 1, number + 7] {
+                        let stale = json!({"result": {"RECORDS": []}, "id": other}).to_string();
+                        socket.send_to_addr(stale.as_bytes(), &from).unwrap();
+                    }
+                }
                 let address = from.as_abstract_name().expect("the answer goes to an abstract name");
                 assert!(!address.is_empty());
                 socket.send_to_addr(answer.as_bytes(), &from).unwrap();
@@ -112,6 +121,25 @@ fn answer(method: &str, params: &Value, script: &str) -> Option<Value> {
             json!(["usrloc:location_contacts = 12", "usrloc:location_users = 9"])
         }
         "cfg.get" if params[1] == "debug" => json!(2),
+        "permissions.addressDump" => json!([
+            {"table": 1, "group": 1, "item": {"ip": "192.0.2.1", "port": 5060, "tag": "NULL"}},
+            {"table": 1, "group": 1, "item": {"ip": "192.0.2.1", "port": 5060, "tag": "b"}},
+        ]),
+        "permissions.subnetDump" => json!([
+            {"id": 0, "group": 2, "item": {"ip": "10.0.0.0", "mask": 8, "port": 0, "tag": "lan"}},
+        ]),
+        "uac.reg_dump" => json!([{
+            "l_uuid": "u1", "l_username": "alice", "l_domain": "example.org",
+            "r_username": "4711", "r_domain": "carrier.example", "realm": "carrier.example",
+            "auth_username": "4711", "auth_password": "canary-Pw6", "auth_ha1": "canary-Pw7",
+            "auth_proxy": "sip:192.0.2.99", "expires": 60, "flags": 20, "diff_expires": 31,
+            "timer_expires": 1795916472, "reg_init": 1795916472, "reg_delay": 0,
+            "contact_addr": "192.0.2.1:5060", "socket": "",
+        }]),
+        "tls.options" => json!({
+            "method": "TLSv1.2+", "verify_certificate": 0, "ca_list": null,
+            "certificate": "/etc/kamailio/cert.pem", "config": "/nowhere/tls.cfg",
+        }),
         _ => return None,
     })
 }
@@ -167,8 +195,26 @@ fn an_answer_becomes_items_that_hold_still() {
     }
     assert_eq!(heard.shown("registrations"), ["location Text(\"some\")"]);
     assert_eq!(heard.shown("settings")[1], "debug Integer(2)");
+    assert_eq!(
+        heard.shown("permissions"),
+        ["1/192.0.2.1/5060 Set({Text(\"\"), Text(\"b\")})", "2/10.0.0.0~18/0 Set({Text(\"lan\")})",]
+    );
+    let trunks = heard.shown("trunks").join("\n");
+    assert!(trunks.contains("u1/state Text(\"registered\")"), "{trunks}");
+    assert!(trunks.contains("u1/remote Text(\"4711@carrier.example\")"), "{trunks}");
+    assert!(trunks.contains("u1/auth_password Fingerprint"), "{trunks}");
+    assert!(!trunks.contains("timer_expires"), "{trunks}");
+    let tls = heard.shown("tls");
+    assert!(tls.contains(&"method Text(\"TLSv1.2+\")".to_owned()), "{tls:?}");
     let all: Vec<String> = heard.parts.keys().flat_map(|part| heard.shown(part)).collect();
-    assert!(!all.join("\n").contains("canary-Pw5"), "{all:#?}");
+    assert!(!all.join("\n").contains("canary-Pw"), "{all:#?}");
+}
+
+#[test]
+fn an_answer_to_another_question_is_no_answer() {
+    let (result, heard) = with(Fault::Stale);
+    assert_eq!(result, Ok(()));
+    assert_eq!(heard.shown("destinations").len(), 4, "{:?}", heard.shown("destinations"));
 }
 
 #[test]

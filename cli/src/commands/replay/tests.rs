@@ -460,3 +460,55 @@ fn json_is_one_array_and_a_table_is_read_by_people() {
     assert_eq!(array, made.replay(&[]));
     assert!(print(Output::Table).ends_with("\n  modified  a.ini  a/x  1  2\n"));
 }
+
+#[test]
+fn a_change_that_is_felt_elsewhere_says_where() {
+    let made = Made::new();
+    let phones = |codec: &str| {
+        format!(
+            "[base](!)\ntype=endpoint\ndtmf_mode={codec}\n[desk](!,base)\n[alice](desk)\n\
+             [bob](desk)\n[carol](base)\ndtmf_mode=auto\n[dave]\ntype=endpoint\n"
+        )
+    };
+    let script = |address: &str| {
+        format!(
+            "#!KAMAILIO\n#!define DBURL \"{address}\"\n#!define DBURLS \"x\"\n\
+             modparam(\"usrloc\", \"db_url\", DBURL)\nmodparam(\"acc\", \"db_url\", DBURL)\n\
+             request_route {{ xlog(\"DBURL\"); exit; }}\n"
+        )
+    };
+    let vars = |domain: &str| {
+        format!("<include><X-PRE-PROCESS cmd=\"set\" data=\"domain={domain}\"/></include>")
+    };
+    let profile = "<profile name=\"a\"><settings><param name=\"realm\" value=\"$${domain}\"/>\
+                   <param name=\"presence\" value=\"x.$${domain}\"/></settings></profile>";
+    made.commit(
+        1,
+        &[
+            ("etc/asterisk/pjsip.conf", &phones("rfc4733")),
+            ("etc/kamailio/kamailio.cfg", &script("text:///a")),
+            ("etc/freeswitch/vars.xml", &vars("a.example")),
+            ("etc/freeswitch/sip_profiles/a.xml", profile),
+        ],
+    );
+    made.commit(2, &[("etc/asterisk/pjsip.conf", &phones("inband"))]);
+    made.commit(3, &[("etc/kamailio/kamailio.cfg", &script("text:///b"))]);
+    made.commit(4, &[("etc/freeswitch/vars.xml", &vars("b.example"))]);
+    let lines = made.replay(&[]);
+    let reach = |n: usize| {
+        let changes = lines[n]["changes"].as_array().unwrap();
+        assert_eq!(changes.len(), 1, "{changes:#?}");
+        let first = changes[0]["reach"]["first"].as_array().unwrap().clone();
+        let keys: Vec<String> =
+            first.iter().map(|place| place["key"].as_str().unwrap().to_owned()).collect();
+        (changes[0]["reach"]["places"].clone(), keys)
+    };
+    let keys = |keys: &[&str]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let phones = keys(&["alice/type=endpoint", "bob/type=endpoint"]);
+    assert_eq!(reach(1), (json!(2), phones), "carol says it herself, dave takes from nobody");
+    let script = keys(&["modparam/acc/db_url", "modparam/usrloc/db_url", "request_route"]);
+    assert_eq!(reach(2), (json!(3), script));
+    assert_eq!(reach(3).0, json!(2));
+    let first = &lines[0]["changes"].as_array().unwrap()[0];
+    assert!(first.get("reach").is_none(), "{first}");
+}
