@@ -246,9 +246,9 @@ pub trait Sink {
 /// What became of a part that was seen. A source may keep it and may not look inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The first half of the digest of the part as it was sealed: enough to tell it from any other,
-    /// and sources keep one for each file.
-    stamp: [u8; 16],
+    /// The beginning of the digest of the part as it was sealed: enough to tell it from another
+    /// state of the part, and sources keep one for each file.
+    stamp: [u8; 8],
     /// Why something of the part is unknown, if anything is.
     pub(crate) unobserved: Option<Reason>,
 }

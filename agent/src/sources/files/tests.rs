@@ -220,7 +220,7 @@ fn times_that_lie_are_found_out_by_the_full_read() {
         tree.machine.stat(Path::new("/etc/a")).unwrap().unwrap()
     });
     for known in tree.files.cache.values_mut().filter(|known| known.said.is_some()) {
-        known.stat = lying;
+        known.stat = lying.mark();
     }
     tree.pass();
     assert!(!tree.seen.read.contains(&"/etc/a".to_string()), "the lie was not one");

@@ -238,25 +238,25 @@ impl<'a> Walk<'a> {
     fn proved_by_times(&self, known: &Known, stat: &Stat) -> bool {
         self.trust == Trust::Times
             && known.settled
-            && known.stat == Print::of_stat(self.looker.redactor(), stat)
+            && known.stat == Print::of_stat(self.looker.redactor(), stat).mark()
     }
 
     fn proved_by_bytes(&self, known: &Known, raw: Fingerprint, stat: &Stat) -> bool {
-        known.said == Some(Print::of_said(self.looker.redactor(), raw, stat))
+        known.said == Some(Print::of_said(self.looker.redactor(), raw, stat).mark())
     }
 
     /// What is known of a file with the same bytes and other times.
     fn renewed(&self, known: Known, stat: &Stat, began: SystemTime) -> Known {
         let settled = !is_racy(stat, began);
-        Known { stat: Print::of_stat(self.looker.redactor(), stat), settled, ..known }
+        Known { stat: Print::of_stat(self.looker.redactor(), stat).mark(), settled, ..known }
     }
 
     fn say(&mut self, named: Named<'_>, look: Look, began: SystemTime) -> Known {
         let redactor = self.looker.redactor();
-        let stat = Print::of_stat(redactor, &look.stat);
+        let stat = Print::of_stat(redactor, &look.stat).mark();
         let settled = look.repeats() && !is_racy(&look.stat, began);
         let raw = look.raw.raw.filter(|_| look.repeats());
-        let said = raw.map(|raw| Print::of_said(redactor, raw, &look.stat));
+        let said = raw.map(|raw| Print::of_said(redactor, raw, &look.stat).mark());
         let receipt = self.sink.seen(named.part.clone(), RawPart::Observed(look.raw));
         Known { stat, said, receipt, settled }
     }
