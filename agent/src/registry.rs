@@ -98,7 +98,7 @@ impl Key {
         counted(take, self.unread.len(), b"unread");
         for (name, reason) in &self.unread {
             counted(take, name.len(), name.as_bytes());
-            counted(take, 0, reason.as_str().as_bytes());
+            counted(take, reason.as_str().len(), reason.as_str().as_bytes());
         }
         counted(take, self.keys.len(), b"keys");
         for (name, key) in &self.keys {
@@ -167,13 +167,22 @@ impl Value {
 
     fn pieces(&self, take: &mut dyn FnMut(&[u8])) {
         match self {
-            Self::Text(text) => counted(take, text.len(), text.as_bytes()),
+            Self::Text(text) => {
+                counted(take, text.len(), b"text");
+                take(text.as_bytes());
+            }
             Self::List(texts) => {
                 counted(take, texts.len(), b"list");
                 texts.iter().for_each(|text| counted(take, text.len(), text.as_bytes()));
             }
-            Self::Number(number) => counted(take, 8, &number.to_le_bytes()),
-            Self::Bytes(bytes) => counted(take, bytes.len(), bytes),
+            Self::Number(number) => {
+                counted(take, 8, b"number");
+                take(&number.to_le_bytes());
+            }
+            Self::Bytes(bytes) => {
+                counted(take, bytes.len(), b"bytes");
+                take(bytes);
+            }
         }
     }
 
@@ -229,5 +238,34 @@ impl Budget {
     pub fn value(&mut self, bytes: usize) -> Result<(), Reason> {
         self.bytes += bytes;
         if self.bytes > BYTES { Err(Reason::TooLarge) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(value: Value, unread: &[(&str, Reason)]) -> Vec<u8> {
+        let mut all = Vec::new();
+        let unread = unread.iter().map(|(name, reason)| ((*name).to_owned(), *reason)).collect();
+        let values = [("v".to_owned(), value)].into();
+        Key { values, unread, ..Key::default() }.pieces(&mut |piece| all.extend(piece));
+        all
+    }
+
+    #[test]
+    fn keys_that_differ_give_other_pieces() {
+        let alike = [
+            pieces(Value::Text("ab".into()), &[]),
+            pieces(Value::Bytes(b"ab".to_vec()), &[]),
+            pieces(Value::List(vec!["ab".into()]), &[]),
+            pieces(Value::List(vec!["a".into(), "b".into()]), &[]),
+            pieces(Value::Number(0x6261), &[]),
+            pieces(Value::Text("ab".into()), &[("k", Reason::Denied)]),
+            pieces(Value::Text("ab".into()), &[("k", Reason::TooLarge)]),
+        ];
+        let distinct: std::collections::BTreeSet<_> = alike.iter().collect();
+        assert_eq!(distinct.len(), alike.len());
+        assert_eq!(alike[0], pieces(Value::Text("ab".into()), &[]));
     }
 }

@@ -104,6 +104,9 @@ impl<'a> Look<'a> {
     /// # Errors
     /// When so many pieces are unknown that the rest means nothing: then the part is.
     pub(crate) fn blank(&mut self, place: String, reason: Reason) -> Result<(), Reason> {
+        if self.blanks.iter().any(|(known, _)| *known == place) {
+            return Ok(());
+        }
         if self.blanks.len() == BLANKS {
             return Err(reason);
         }

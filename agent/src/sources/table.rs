@@ -91,7 +91,7 @@ pub(crate) fn read_all(
         }
         let mut look = Look::new(machine);
         let read = (table.read)(&mut look);
-        let blanks = look.blanks().to_vec();
+        let blanks = if read.is_ok() { look.blanks().to_vec() } else { Vec::new() };
         // Pieces that are out of sight are out of scope: what they held is not gone because of it.
         let scope = scope_digest(blanks.iter().map(|(place, _)| place));
         let reading = Reading { parser: parser.into(), version, scope };
