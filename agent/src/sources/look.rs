@@ -88,7 +88,7 @@ impl<'a> Look<'a> {
 
     /// Notes what was told of `place` by something that is no file and has no times: it is asked
     /// again in each pass.
-    pub(crate) fn told(&mut self, place: &Path, say: &mut dyn FnMut(&mut dyn FnMut(&[u8]))) {
+    pub(crate) fn told(&mut self, place: &Path, say: impl FnOnce(&mut dyn FnMut(&[u8]))) {
         self.settled = false;
         let (mut hasher, mut size) = (self.machine.redactor().raw_hasher(), 0);
         say(&mut |piece| {

@@ -136,7 +136,7 @@ fn key_within(look: &mut Look<'_>, path: &str, reach: Reach) -> Result<Option<Ke
         let key = platform::read_key(path, reach)?;
         if let Some(key) = &key {
             // The registry keeps no bytes of a whole key; what it says stands for them.
-            look.told(path.as_ref(), &mut |take| key.pieces(take));
+            look.told(path.as_ref(), |take| key.pieces(take));
         }
         return Ok(key);
     }
