@@ -3,8 +3,8 @@
 //! Parts: each script of nftables in a known place, each file of saved iptables rules, ufw's
 //! settings and rules, firewalld's settings, zones, services and policies, under their paths; and
 //! on a running host `chains`, the base chains the kernel has with hook, priority and policy, and
-//! `rules`, the rules of each chain. The kernel tells them to nobody without CAP_NET_ADMIN, which the
-//! agent's unit does not have: there both are unobserved (`denied`). What containers, VPNs and
+//! `rules`, the rules of each chain. The kernel tells them to nobody without CAP_NET_ADMIN, which
+//! the agent's unit does not have: there both are unobserved (`denied`). What containers, VPNs and
 //! fail2ban add and remove all day is not told. Rules keep their order.
 
 mod chains;
@@ -86,8 +86,8 @@ impl Source for Firewall {
     fn manual(&self) -> Manual {
         Manual {
             parts: "the files of nftables, iptables, ufw and firewalld under their paths, and on a \
-                running host `chains`, the base chains of the kernel with their policy, and `rules` \
-                of all chains but those of containers, guests, VPNs and fail2ban; both are \
+                running host `chains`, the base chains of the kernel with their policy, and \
+                `rules` of all chains but those of containers, guests, VPNs and fail2ban; both are \
                 unobserved without CAP_NET_ADMIN",
             ordered: "rules",
             version: self.version,

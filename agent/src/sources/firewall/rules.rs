@@ -3,7 +3,8 @@
 //! Pure. The kernel keeps a rule as a row of small steps (load this field, compare it, then that
 //! verdict), and so it is told: `nft --debug=netlink list ruleset` prints the same steps. What
 //! counts by itself (packets, bytes, quotas used up) is left out, and so is what programs add and
-//! remove all day for containers, guests, VPNs and banned addresses, with the rules that lead there.
+//! remove all day for containers, guests, VPNs and banned addresses, with the rules that lead
+//! there.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
