@@ -1,9 +1,9 @@
 //! What the program has freed, given back to the system.
 //!
 //! glibc gives back what lies at the end of its heap and nothing else: one small thing that was
-//! made while a pass held 20 MB, and lives on, keeps all of them. `malloc_trim` gives back every page
-//! that holds nothing. It is the one call of ours that the language cannot check, so this is the
-//! one page where such a declaration may stand; see `unsafe_code` in the root manifest. Other
+//! made while a pass held 20 MB, and lives on, keeps all of them. `malloc_trim` gives back every
+//! page that holds nothing. It is the one call of ours that the language cannot check, so this is
+//! the one page where such a declaration may stand; see `unsafe_code` in the root manifest. Other
 //! libraries give back by themselves, or cannot be asked.
 
 /// Gives back every page that holds nothing.
