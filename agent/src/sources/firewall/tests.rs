@@ -133,9 +133,9 @@ fn compare_with_nft() {
         .iter()
         .map(|(key, item)| {
             let ItemValue::List(rules) = &item.value else { panic!("{key}") };
-            let text = |rule: &ItemValue| match rule {
-                ItemValue::Text(text) => text.clone(),
-                other => panic!("{other:?}"),
+            let text = |rule: &ItemValue| {
+                let ItemValue::Text(text) = rule else { panic!("{rule:?}") };
+                text.clone()
             };
             (key.to_string(), rules.iter().map(text).collect())
         })
@@ -166,7 +166,7 @@ proptest::proptest! {
     fn any_bytes_are_rules_or_none(
         bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
     ) {
-        rules::items(&[bytes.clone()]);
+        rules::items(std::slice::from_ref(&bytes));
         chains::items(&[bytes]);
     }
 }
