@@ -48,6 +48,8 @@ pub enum Question {
     Routes,
     /// `NFT_MSG_GETCHAIN`: chains of the packet filter, which only CAP_NET_ADMIN is told.
     Chains,
+    /// `NFT_MSG_GETRULE`: the rules in them, in their order.
+    Rules,
 }
 
 /// An address family.
@@ -67,6 +69,7 @@ impl Question {
         const RTM_GETADDR: u16 = 22;
         const RTM_GETROUTE: u16 = 26;
         const NFT_MSG_GETCHAIN: u16 = 0x0a04;
+        const NFT_MSG_GETRULE: u16 = 0x0a07;
         match self {
             Self::Listening(family) => (SOCK_DIAG_BY_FAMILY, sockets(family, TCP, LISTEN)),
             Self::Bound(family) => (SOCK_DIAG_BY_FAMILY, sockets(family, UDP, CLOSE)),
@@ -74,6 +77,7 @@ impl Question {
             Self::Addresses => (RTM_GETADDR, vec![0; 8]),
             Self::Routes => (RTM_GETROUTE, vec![0; 12]),
             Self::Chains => (NFT_MSG_GETCHAIN, vec![0; 4]),
+            Self::Rules => (NFT_MSG_GETRULE, vec![0; 4]),
         }
     }
 
@@ -81,7 +85,7 @@ impl Question {
         match self {
             Self::Listening(_) | Self::Bound(_) => Netlink::SockDiag,
             Self::Links | Self::Addresses | Self::Routes => Netlink::Route,
-            Self::Chains => Netlink::Netfilter,
+            Self::Chains | Self::Rules => Netlink::Netfilter,
         }
     }
 }
@@ -242,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_question_is_a_dump_and_nothing_else() {
-        const READS: [u16; 5] = [20, 18, 22, 26, 0x0a04];
+        const READS: [u16; 6] = [20, 18, 22, 26, 0x0a04, 0x0a07];
         for question in [
             Question::Listening(Family::V4),
             Question::Bound(Family::V6),
@@ -250,6 +254,7 @@ mod tests {
             Question::Addresses,
             Question::Routes,
             Question::Chains,
+            Question::Rules,
         ] {
             let (kind, body) = question.message();
             assert!(READS.contains(&kind), "{question:?} asks for {kind}");

@@ -1,4 +1,7 @@
-//! The registry of Windows as it is read: keys with values, as a whole, within bounds. Pure.
+//! The registry of Windows as it is read: keys with values, within bounds. Pure.
+//!
+//! A key below that cannot be read is no key that is not there: it stands among the unread ones,
+//! with the reason, and everything else is read all the same.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +19,38 @@ const KEYS: usize = 50_000;
 /// The most bytes of names and data there. Stores of certificates have 1 MB.
 const BYTES: usize = 32 * 1024 * 1024;
 
-/// The deepest key below one that is asked for.
-pub const DEPTH: usize = 32;
+/// The deepest key below one that is asked for as a whole.
+const DEPTH: usize = 32;
+
+/// The value in which a key keeps where it leads, if it is a link to another.
+pub const LINK: &str = "SymbolicLinkValue";
+
+/// How far below a key is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// So many steps: what is deeper means nothing to whoever asks.
+    Steps(usize),
+    /// Everything, within bounds: what is deeper is unread.
+    Whole,
+}
+
+impl Reach {
+    /// How many steps that are, at most.
+    pub fn steps(self) -> usize {
+        match self {
+            Self::Steps(steps) => steps,
+            Self::Whole => DEPTH,
+        }
+    }
+
+    /// What is below the last step; nothing where nobody asks for it.
+    pub fn beyond(self) -> Option<Reason> {
+        match self {
+            Self::Steps(_) => None,
+            Self::Whole => Some(Reason::TooLarge),
+        }
+    }
+}
 
 /// A key with everything below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,12 +59,14 @@ pub struct Key {
     pub values: BTreeMap<String, Value>,
     /// The keys below it.
     pub keys: BTreeMap<String, Key>,
+    /// The keys below it of which nothing is known, or not all, and why.
+    pub unread: BTreeMap<String, Reason>,
 }
 
 /// The data of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// `REG_SZ`, `REG_EXPAND_SZ`; variables stay as they are written.
+    /// `REG_SZ`, `REG_EXPAND_SZ`, `REG_LINK`; variables stay as they are written.
     Text(String),
     /// `REG_MULTI_SZ`.
     List(Vec<String>),
@@ -42,6 +77,36 @@ pub enum Value {
 }
 
 impl Key {
+    /// The keys at any depth that are unread, with the path to each.
+    pub fn blanks(&self) -> Vec<(String, Reason)> {
+        let own = self.unread.iter().map(|(name, reason)| (name.clone(), *reason));
+        let below = self.keys.iter().flat_map(|(name, key)| {
+            let blanks = key.blanks().into_iter();
+            blanks.map(move |(path, reason)| (format!("{name}\\{path}"), reason))
+        });
+        own.chain(below).collect()
+    }
+
+    /// Hands everything it says to `take`, piece by piece, each behind its length: equal pieces in
+    /// equal order are equal keys.
+    pub fn pieces(&self, take: &mut dyn FnMut(&[u8])) {
+        counted(take, self.values.len(), b"values");
+        for (name, value) in &self.values {
+            counted(take, name.len(), name.as_bytes());
+            value.pieces(take);
+        }
+        counted(take, self.unread.len(), b"unread");
+        for (name, reason) in &self.unread {
+            counted(take, name.len(), name.as_bytes());
+            counted(take, reason.as_str().len(), reason.as_str().as_bytes());
+        }
+        counted(take, self.keys.len(), b"keys");
+        for (name, key) in &self.keys {
+            counted(take, name.len(), name.as_bytes());
+            key.pieces(take);
+        }
+    }
+
     /// A value by its name, whose case does not matter.
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.values.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
@@ -84,7 +149,7 @@ impl Value {
     pub fn of(kind: u32, bytes: &[u8]) -> Self {
         let unread = || Self::Bytes(bytes.to_vec());
         match kind {
-            1 | 2 => Self::Text(wide(bytes).trim_end_matches('\0').to_owned()),
+            1 | 2 | 6 => Self::Text(wide(bytes).trim_end_matches('\0').to_owned()),
             7 => {
                 let text = wide(bytes);
                 let texts = text.trim_end_matches('\0').split('\0');
@@ -97,6 +162,27 @@ impl Value {
             11 => <[u8; 8]>::try_from(bytes)
                 .map_or_else(|_| unread(), |bytes| Self::Number(u64::from_le_bytes(bytes))),
             _ => unread(),
+        }
+    }
+
+    fn pieces(&self, take: &mut dyn FnMut(&[u8])) {
+        match self {
+            Self::Text(text) => {
+                counted(take, text.len(), b"text");
+                take(text.as_bytes());
+            }
+            Self::List(texts) => {
+                counted(take, texts.len(), b"list");
+                texts.iter().for_each(|text| counted(take, text.len(), text.as_bytes()));
+            }
+            Self::Number(number) => {
+                counted(take, 8, b"number");
+                take(&number.to_le_bytes());
+            }
+            Self::Bytes(bytes) => {
+                counted(take, bytes.len(), b"bytes");
+                take(bytes);
+            }
         }
     }
 
@@ -114,6 +200,12 @@ impl Value {
             }
         })
     }
+}
+
+/// A piece behind its length, or a count with what is counted.
+fn counted(take: &mut dyn FnMut(&[u8]), count: usize, piece: &[u8]) {
+    take(&(count as u64).to_le_bytes());
+    take(piece);
 }
 
 /// Text as Windows keeps it.
@@ -146,5 +238,34 @@ impl Budget {
     pub fn value(&mut self, bytes: usize) -> Result<(), Reason> {
         self.bytes += bytes;
         if self.bytes > BYTES { Err(Reason::TooLarge) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(value: Value, unread: &[(&str, Reason)]) -> Vec<u8> {
+        let mut all = Vec::new();
+        let unread = unread.iter().map(|(name, reason)| ((*name).to_owned(), *reason)).collect();
+        let values = [("v".to_owned(), value)].into();
+        Key { values, unread, ..Key::default() }.pieces(&mut |piece| all.extend(piece));
+        all
+    }
+
+    #[test]
+    fn keys_that_differ_give_other_pieces() {
+        let alike = [
+            pieces(Value::Text("ab".into()), &[]),
+            pieces(Value::Bytes(b"ab".to_vec()), &[]),
+            pieces(Value::List(vec!["ab".into()]), &[]),
+            pieces(Value::List(vec!["a".into(), "b".into()]), &[]),
+            pieces(Value::Number(0x6261), &[]),
+            pieces(Value::Text("ab".into()), &[("k", Reason::Denied)]),
+            pieces(Value::Text("ab".into()), &[("k", Reason::TooLarge)]),
+        ];
+        let distinct: std::collections::BTreeSet<_> = alike.iter().collect();
+        assert_eq!(distinct.len(), alike.len());
+        assert_eq!(alike[0], pieces(Value::Text("ab".into()), &[]));
     }
 }

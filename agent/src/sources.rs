@@ -246,10 +246,24 @@ pub trait Sink {
 /// What became of a part that was seen. A source may keep it and may not look inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The digest of the part as it was sealed.
-    pub(crate) digest: Digest,
+    /// The beginning of the digest of the part as it was sealed: enough to tell it from another
+    /// state of the part, and sources keep one for each file.
+    stamp: [u8; 8],
     /// Why something of the part is unknown, if anything is.
     pub(crate) unobserved: Option<Reason>,
+}
+
+impl Receipt {
+    /// For a part of this digest.
+    pub(crate) fn of(digest: Digest, unobserved: Option<Reason>) -> Self {
+        let stamp = digest.0.first_chunk().copied().unwrap_or_default();
+        Self { stamp, unobserved }
+    }
+
+    /// Whether it was given for a part of this digest.
+    pub(crate) fn is_for(&self, digest: &Digest) -> bool {
+        digest.0.starts_with(&self.stamp)
+    }
 }
 
 /// Whether a part that is the same could be carried on from the last pass.

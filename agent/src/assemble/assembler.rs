@@ -26,6 +26,15 @@ pub(super) struct Assembled {
     pub(super) unobserved: BTreeMap<Reason, u64>,
 }
 
+/// A part that this pass has accounted for.
+#[derive(Clone, Copy)]
+struct Placed {
+    /// As it was sealed.
+    digest: Digest,
+    /// Why something of it is unknown, if anything is.
+    unobserved: Option<Reason>,
+}
+
 /// See the module.
 pub(super) struct Assembler<'a> {
     redactor: &'a Redactor,
@@ -33,9 +42,9 @@ pub(super) struct Assembler<'a> {
     /// Parts of the last pass that this one has not accounted for yet.
     known: BTreeMap<PartName, Digest>,
     /// Parts this pass has accounted for.
-    next: BTreeMap<PartName, Receipt>,
-    /// Receipts of wholly unobserved parts, which are equal for equal reasons.
-    blanks: BTreeMap<Reason, Receipt>,
+    next: BTreeMap<PartName, Placed>,
+    /// Wholly unobserved parts, which are equal for equal reasons.
+    blanks: BTreeMap<Reason, Placed>,
     /// How many parts that were not known before still have room.
     room: usize,
     /// The spool's first refusal; the pass goes on to its end and then gives it back.
@@ -60,12 +69,12 @@ impl<'a> Assembler<'a> {
     /// Every part known before is unobserved; a source that never said anything has one part,
     /// itself.
     pub(super) fn blind_everything(&mut self, reason: Reason) {
-        let receipt = self.blank(reason);
+        let placed = self.blank(reason);
         if self.known.is_empty() {
-            self.next.insert(whole(), receipt);
+            self.next.insert(whole(), placed);
         }
         for (name, _) in std::mem::take(&mut self.known) {
-            self.next.insert(name, receipt);
+            self.next.insert(name, placed);
         }
     }
 
@@ -76,35 +85,35 @@ impl<'a> Assembler<'a> {
     ) -> Result<Assembled, SpoolError> {
         for (name, _) in std::mem::take(&mut self.known) {
             if name != whole() && !covers(&name) {
-                let receipt = self.blank(Reason::Withheld);
-                self.next.insert(name, receipt);
+                let placed = self.blank(Reason::Withheld);
+                self.next.insert(name, placed);
             }
         }
         if let Some(refusal) = self.refusal {
             return Err(refusal);
         }
         let mut unobserved = BTreeMap::new();
-        for reason in self.next.values().filter_map(|receipt| receipt.unobserved) {
+        for reason in self.next.values().filter_map(|placed| placed.unobserved) {
             *unobserved.entry(reason).or_insert(0) += 1;
         }
-        let digests = self.next.into_iter().map(|(name, receipt)| (name, receipt.digest));
+        let digests = self.next.into_iter().map(|(name, placed)| (name, placed.digest));
         Ok(Assembled { manifest: Manifest(digests.collect()), unobserved })
     }
 
-    /// The receipt of a part that is unobserved as a whole.
-    fn blank(&mut self, reason: Reason) -> Receipt {
-        if let Some(receipt) = self.blanks.get(&reason) {
-            return *receipt;
+    /// A part that is unobserved as a whole.
+    fn blank(&mut self, reason: Reason) -> Placed {
+        if let Some(placed) = self.blanks.get(&reason) {
+            return *placed;
         }
-        let (receipt, sealed) = seal(self.redactor, RawPart::Unobserved(reason));
-        self.keep(&receipt, &sealed);
-        self.blanks.insert(reason, receipt);
-        receipt
+        let (placed, sealed) = seal(self.redactor, RawPart::Unobserved(reason));
+        self.keep(&placed, &sealed);
+        self.blanks.insert(reason, placed);
+        placed
     }
 
-    fn keep(&mut self, receipt: &Receipt, sealed: &Sealed) {
+    fn keep(&mut self, placed: &Placed, sealed: &Sealed) {
         if self.refusal.is_none() {
-            self.refusal = self.keep.keep(receipt.digest, sealed).err();
+            self.refusal = self.keep.keep(placed.digest, sealed).err();
         }
     }
 
@@ -117,9 +126,9 @@ impl<'a> Assembler<'a> {
             self.room -= 1;
             return true;
         }
-        let receipt = self.blank(Reason::TooLarge);
+        let placed = self.blank(Reason::TooLarge);
         self.known.remove(&whole());
-        self.next.insert(whole(), receipt);
+        self.next.insert(whole(), placed);
         false
     }
 }
@@ -127,37 +136,37 @@ impl<'a> Assembler<'a> {
 impl Sink for Assembler<'_> {
     fn seen(&mut self, part: PartName, raw: RawPart) -> Receipt {
         self.keep.said();
-        let (receipt, sealed) = seal(self.redactor, raw);
+        let (placed, sealed) = seal(self.redactor, raw);
         if self.admits(&part) {
-            if self.known.remove(&part) != Some(receipt.digest) {
-                self.keep(&receipt, &sealed);
+            if self.known.remove(&part) != Some(placed.digest) {
+                self.keep(&placed, &sealed);
             }
-            self.next.insert(part, receipt);
+            self.next.insert(part, placed);
         }
-        receipt
+        Receipt::of(placed.digest, placed.unobserved)
     }
 
     fn same(&mut self, part: &PartName, receipt: &Receipt) -> Carry {
         self.keep.said();
-        if self.known.get(part) != Some(&receipt.digest) {
+        if !self.known.get(part).is_some_and(|digest| receipt.is_for(digest)) {
             return Carry::ReadAgain;
         }
-        if let Some((name, _)) = self.known.remove_entry(part) {
-            self.next.insert(name, *receipt);
+        if let Some((name, digest)) = self.known.remove_entry(part) {
+            self.next.insert(name, Placed { digest, unobserved: receipt.unobserved });
         }
         Carry::Carried
     }
 
     fn blind(&mut self, place: &PartName, reason: Reason) {
         self.keep.said();
-        let receipt = self.blank(reason);
+        let placed = self.blank(reason);
         if !self.next.contains_key(place) && self.admits(place) {
             self.known.remove(place);
-            self.next.insert(place.clone(), receipt);
+            self.next.insert(place.clone(), placed);
         }
         for name in below(&self.known, place) {
             self.known.remove(&name);
-            self.next.insert(name, receipt);
+            self.next.insert(name, placed);
         }
     }
 }
@@ -174,26 +183,26 @@ fn below(known: &BTreeMap<PartName, Digest>, place: &PartName) -> Vec<PartName> 
 }
 
 /// Redacts and seals a part; one that breaks a bound keeps its attributes alone.
-fn seal(redactor: &Redactor, raw: RawPart) -> (Receipt, Sealed) {
+fn seal(redactor: &Redactor, raw: RawPart) -> (Placed, Sealed) {
     let attributes = attributes_alone(&raw);
-    let (receipt, sealed, fits) = seal_as_it_is(redactor, raw);
+    let (placed, sealed, fits) = seal_as_it_is(redactor, raw);
     match attributes {
         Some(attributes) if !fits => {
-            let (receipt, sealed, _) = seal_as_it_is(redactor, attributes);
-            (receipt, sealed)
+            let (placed, sealed, _) = seal_as_it_is(redactor, attributes);
+            (placed, sealed)
         }
-        _ => (receipt, sealed),
+        _ => (placed, sealed),
     }
 }
 
 /// The third value says whether the part keeps the bounds of the wire.
-fn seal_as_it_is(redactor: &Redactor, raw: RawPart) -> (Receipt, Sealed, bool) {
+fn seal_as_it_is(redactor: &Redactor, raw: RawPart) -> (Placed, Sealed, bool) {
     let redacted = redactor.redact(raw);
     let (digest, sealed) = redactor.seal(&redacted);
     // The seal adds a few bytes, so this refuses a little early and never late.
     let fits =
         sealed.as_bytes().len() <= limits::PART_BYTES && canonical::check(redacted.get()).is_ok();
-    (Receipt { digest, unobserved: redacted.get().unobserved_reason() }, sealed, fits)
+    (Placed { digest, unobserved: redacted.get().unobserved_reason() }, sealed, fits)
 }
 
 /// What is left of a part whose content passes a bound; `None` when it has no content.

@@ -233,7 +233,7 @@ fn unobserved_parts_are_counted_whether_read_or_carried() {
 }
 
 fn bench_receipt(bench: &Bench, part: &str, reason: Reason) -> Receipt {
-    Receipt { digest: bench.memory.manifest.0[&name(part)], unobserved: Some(reason) }
+    Receipt::of(bench.memory.manifest.0[&name(part)], Some(reason))
 }
 
 #[test]

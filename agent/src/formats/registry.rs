@@ -13,7 +13,7 @@ use driftline_protocol::redact::{RawItem, RawItems};
 use super::build::Builder;
 use super::lines::{continued, decode};
 use super::{Format, FormatError};
-use crate::registry::{Budget, Key, Value, wide};
+use crate::registry::{Budget, Key, Reach, Value, wide};
 
 /// An export of the registry.
 pub static FORMAT: Format = Format {
@@ -54,13 +54,13 @@ fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
     Ok(items.finish())
 }
 
-/// The key at `path` as an export of it says, and so many steps below it.
-pub(crate) fn key(bytes: &[u8], path: &str, steps: usize) -> Result<Key, FormatError> {
+/// The key at `path` as an export of it says, and below it as far as `reach` says.
+pub(crate) fn key(bytes: &[u8], path: &str, reach: Reach) -> Result<Key, FormatError> {
     let (mut all, mut budget) = (Key::default(), Budget::default());
     lines(bytes, |number, line| match line {
         Line::Key(name) => {
             budget.key().map_err(|_| FormatError::TooLarge)?;
-            at(&mut all, (path, steps), name);
+            at(&mut all, (path, reach), name);
             Ok(())
         }
         Line::Gone(_) => Ok(()),
@@ -68,7 +68,7 @@ pub(crate) fn key(bytes: &[u8], path: &str, steps: usize) -> Result<Key, FormatE
             let value = kept(data).ok_or_else(|| FormatError::malformed(number, KIND))?;
             budget.value(name.len() + data.len()).map_err(|_| FormatError::TooLarge)?;
             let name = if name == DEFAULT { String::new() } else { name };
-            if let Some(key) = at(&mut all, (path, steps), key) {
+            if let Some(key) = at(&mut all, (path, reach), key) {
                 key.values.insert(name, value);
             }
             Ok(())
@@ -79,16 +79,16 @@ pub(crate) fn key(bytes: &[u8], path: &str, steps: usize) -> Result<Key, FormatE
 
 /// The key `name` below `path`, made where it is not there; nothing where it is elsewhere or
 /// deeper.
-fn at<'a>(mut key: &'a mut Key, (path, steps): (&str, usize), name: &str) -> Option<&'a mut Key> {
+fn at<'a>(mut key: &'a mut Key, (path, reach): (&str, Reach), name: &str) -> Option<&'a mut Key> {
     let (above, below) = name.split_at_checked(path.len())?;
     if !above.eq_ignore_ascii_case(path) || !(below.is_empty() || below.starts_with('\\')) {
         return None;
     }
-    let below = below.split('\\').skip(1);
-    if below.clone().count() > steps {
-        return None;
-    }
-    for step in below {
+    for (taken, step) in below.split('\\').skip(1).enumerate() {
+        if taken == reach.steps() {
+            key.unread.extend(reach.beyond().map(|reason| (step.to_owned(), reason)));
+            return None;
+        }
         key = key.keys.entry(step.to_owned()).or_default();
     }
     Some(key)

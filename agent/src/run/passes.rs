@@ -25,6 +25,7 @@ use crate::assemble::{self, End, Now, Outcome, Unread};
 use crate::budget::Budgets;
 use crate::clock;
 use crate::machine::Machine;
+use crate::platform;
 use crate::schedule::{Ended, Schedule};
 use crate::sources::Source;
 use crate::spool::{Deliver, Spool, SpoolError};
@@ -282,6 +283,10 @@ impl Passes {
         self.schedule.end(name, clock::monotonic_ms(), ended);
         if let Err(error) = self.setting.spool.shrink() {
             tracing::warn!(error = chain(&error), "cannot shrink the cache");
+        }
+        // Once for all sources that were due together: it walks the whole heap.
+        if self.schedule.due(clock::monotonic_ms()).is_none() {
+            platform::give_back();
         }
     }
 

@@ -2,18 +2,19 @@
 //!
 //! Parts: each script of nftables in a known place, each file of saved iptables rules, ufw's
 //! settings and rules, firewalld's settings, zones, services and policies, under their paths; and
-//! on a running host `chains`, the base chains the kernel has with hook, priority and policy. The
-//! kernel tells them to nobody without CAP_NET_ADMIN, which the agent's unit does not have: there
-//! `chains` is unobserved (`denied`). Single rules of the running set are not told: containers,
-//! VPNs and fail2ban add and remove them all day. Rules keep their order.
+//! on a running host `chains`, the base chains the kernel has with hook, priority and policy, and
+//! `rules`, the rules of each chain. The kernel tells them to nobody without CAP_NET_ADMIN, which
+//! the agent's unit does not have: there both are unobserved (`denied`). What containers, VPNs and
+//! fail2ban add and remove all day is not told. Rules keep their order.
 
 mod chains;
+mod rules;
 
 use std::path::PathBuf;
 
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
-use driftline_protocol::redact::RawPart;
+use driftline_protocol::redact::{RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
 use crate::formats::{key_value, nftables, xml};
@@ -85,7 +86,8 @@ impl Source for Firewall {
     fn manual(&self) -> Manual {
         Manual {
             parts: "the files of nftables, iptables, ufw and firewalld under their paths, and on a \
-                running host `chains`, the base chains of the kernel with their policy, which are \
+                running host `chains`, the base chains of the kernel with their policy, and \
+                `rules` of all chains but those of containers, guests, VPNs and fail2ban; both are \
                 unobserved without CAP_NET_ADMIN",
             ordered: "rules",
             version: self.version,
@@ -100,18 +102,46 @@ impl Source for Firewall {
         let named = PLACES.read(self.version, &mut self.memory, (machine, sink));
         self.memory.retain(|part| named.contains(part));
         if machine.is_running() {
-            let part = match netlink::ask(Question::Chains) {
-                Ok(messages) => {
-                    let scope = scope_digest([""; 0]);
-                    let parser = "firewall_chains".into();
-                    let reading = Reading { parser, version: self.version, scope };
-                    momentary(reading, chains::items(&messages))
-                }
-                Err(reason) => RawPart::Unobserved(reason),
-            };
-            sink.seen(part_name("chains"), part);
+            for table in [CHAINS, RULES] {
+                sink.seen(part_name(table.name), table.part(self.version));
+            }
         }
         Ok(())
+    }
+}
+
+/// What the kernel is asked, and what is made of its answer.
+struct Running {
+    name: &'static str,
+    parser: &'static str,
+    question: Question,
+    items: fn(&[Vec<u8>]) -> RawItems,
+}
+
+const CHAINS: Running = Running {
+    name: "chains",
+    parser: "firewall_chains",
+    question: Question::Chains,
+    items: chains::items,
+};
+
+const RULES: Running = Running {
+    name: "rules",
+    parser: "firewall_rules",
+    question: Question::Rules,
+    items: rules::items,
+};
+
+impl Running {
+    fn part(&self, version: u32) -> RawPart {
+        match netlink::ask(self.question) {
+            Ok(messages) => {
+                let scope = scope_digest([""; 0]);
+                let reading = Reading { parser: self.parser.into(), version, scope };
+                momentary(reading, (self.items)(&messages))
+            }
+            Err(reason) => RawPart::Unobserved(reason),
+        }
     }
 }
 

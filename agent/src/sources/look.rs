@@ -21,6 +21,9 @@ use crate::platform::Stat;
 use crate::sources::stamp::{Print, attributes, is_racy};
 use crate::sources::{Carry, Receipt, Sink};
 
+/// The most pieces of one part that are unknown while the others are told.
+const BLANKS: usize = 256;
+
 /// Looks at the files behind one part.
 pub(crate) struct Look<'a> {
     machine: &'a Machine,
@@ -30,6 +33,7 @@ pub(crate) struct Look<'a> {
     files: Vec<(PathBuf, Fingerprint)>,
     size: u64,
     attributes: RawItems,
+    blanks: Vec<(String, Reason)>,
 }
 
 /// The state of every file and directory that a part was made from.
@@ -51,6 +55,7 @@ impl<'a> Look<'a> {
             files: Vec::new(),
             size: 0,
             attributes: RawItems::new(),
+            blanks: Vec::new(),
         }
     }
 
@@ -83,10 +88,35 @@ impl<'a> Look<'a> {
 
     /// Notes what was told of `place` by something that is no file and has no times: it is asked
     /// again in each pass.
-    pub(crate) fn told(&mut self, place: &Path, bytes: &[u8]) {
+    pub(crate) fn told(&mut self, place: &Path, say: impl FnOnce(&mut dyn FnMut(&[u8]))) {
         self.settled = false;
-        self.files.push((place.to_path_buf(), self.machine.redactor().raw_digest(bytes)));
-        self.size += bytes.len() as u64;
+        let (mut hasher, mut size) = (self.machine.redactor().raw_hasher(), 0);
+        say(&mut |piece| {
+            hasher.update(piece);
+            size += piece.len() as u64;
+        });
+        self.files.push((place.to_path_buf(), hasher.finish()));
+        self.size += size;
+    }
+
+    /// Notes that nothing is known of `place`, which is a piece of what the part is made of.
+    ///
+    /// # Errors
+    /// When so many pieces are unknown that the rest means nothing: then the part is.
+    pub(crate) fn blank(&mut self, place: String, reason: Reason) -> Result<(), Reason> {
+        if self.blanks.iter().any(|(known, _)| *known == place) {
+            return Ok(());
+        }
+        if self.blanks.len() == BLANKS {
+            return Err(reason);
+        }
+        self.blanks.push((place, reason));
+        Ok(())
+    }
+
+    /// The pieces that nothing is known of.
+    pub(crate) fn blanks(&self) -> &[(String, Reason)] {
+        &self.blanks
     }
 
     /// The names in a directory; see [`Machine::entries`].
@@ -171,7 +201,7 @@ impl Memory {
     ) {
         let read = matches!(part, RawPart::Observed(RawObserved { content: Extent::Read, .. }));
         let receipt = sink.seen(name.clone(), part);
-        if read && look.settled {
+        if read && look.settled && look.blanks.is_empty() {
             self.0.insert(name, (look.trace, receipt));
         } else {
             self.0.remove(&name);

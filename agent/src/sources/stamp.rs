@@ -7,18 +7,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::platform::{self, FileType, Stat};
 use driftline_protocol::ids::FingerprintDigest;
-use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::item::{Fingerprint, ItemKey, ItemValue};
 use driftline_protocol::redact::{RawItem, RawItems, Redactor};
 
 /// How long after a change another may leave no trace in the times of a file. Ext4 counts in kernel
 /// ticks, FAT in two seconds.
 const RACY: Duration = Duration::from_secs(2);
 
-/// A hash that stands for a path or for attributes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// A hash that stands for a path, for attributes or for what a file says.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Print(FingerprintDigest);
 
+/// Half of a [`Print`], to compare one with one: where no list is searched, an accident takes
+/// 10^19 comparisons, and nobody without the key can make one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark([u8; 8]);
+
 impl Print {
+    /// What of it is kept where one is compared with one.
+    pub(crate) fn mark(self) -> Mark {
+        Mark(self.0.0.first_chunk().copied().unwrap_or_default())
+    }
+
     pub(crate) fn of_path(redactor: &Redactor, path: &[u8]) -> Self {
         Self(redactor.raw_digest(path).digest)
     }
@@ -40,9 +50,17 @@ impl Print {
         Self(redactor.raw_digest(numbers.map(u64::to_le_bytes).as_flattened()).digest)
     }
 
-    pub(crate) fn of_attributes(redactor: &Redactor, stat: &Stat) -> Self {
-        let attributes = [stat.st_mode, stat.st_uid, stat.st_gid];
-        Self(redactor.raw_digest(attributes.map(u32::to_le_bytes).as_flattened()).digest)
+    /// Of everything that decides what a file is said to be: its bytes, mode and owners.
+    pub(crate) fn of_said(redactor: &Redactor, raw: Fingerprint, stat: &Stat) -> Self {
+        let attributes = [stat.st_mode, stat.st_uid, stat.st_gid].map(u32::to_le_bytes);
+        let said = [raw.digest.0.as_slice(), attributes.as_flattened()].concat();
+        Self(redactor.raw_digest(&said).digest)
+    }
+
+    /// The place among `count` that belongs to it, were they spread evenly.
+    pub(crate) fn share_of(self, count: usize) -> usize {
+        let first = self.0.0.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        usize::try_from((u64::from(first) * count as u64) >> u32::BITS).unwrap_or(0)
     }
 }
 

@@ -5,10 +5,15 @@
 //! no table. A [`Bytes::Momentary`] table is read anew in each pass, for neither the times nor the
 //! bytes of what the kernel shows mean anything; only where such a file does not parse are its
 //! digest and attributes kept, as they are for any other.
+//!
+//! A piece of a table that cannot be read (one key of a registry, one certificate of a store) is an
+//! unobserved part of its own and out of the table's scope: it blinds nothing else, and nothing it
+//! held counts as gone.
 
 use std::path::Path;
 
 use driftline_protocol::canonical::scope_digest;
+use driftline_protocol::ids::PartName;
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::redact::{RawItem, RawItems, RawObserved, RawPart};
 use driftline_protocol::snapshot::{Content, Reading, Reason};
@@ -84,9 +89,13 @@ pub(crate) fn read_all(
         if kept && memory.carry(&name, machine, sink) == Carry::Carried {
             continue;
         }
-        let reading = Reading { parser: parser.into(), version, scope: scope_digest([""; 0]) };
         let mut look = Look::new(machine);
-        let part = match ((table.read)(&mut look), table.bytes) {
+        let read = (table.read)(&mut look);
+        let blanks = if read.is_ok() { look.blanks().to_vec() } else { Vec::new() };
+        // Pieces that are out of sight are out of scope: what they held is not gone because of it.
+        let scope = scope_digest(blanks.iter().map(|(place, _)| place));
+        let reading = Reading { parser: parser.into(), version, scope };
+        let part = match (read, table.bytes) {
             (Ok(None), _) => continue,
             (Ok(Some(items)), Bytes::Kept) => look.part(reading, Ok(items)),
             (Ok(Some(items)), Bytes::Momentary) => momentary(reading, items),
@@ -97,6 +106,10 @@ pub(crate) fn read_all(
             memory.say((name, part), look, sink);
         } else {
             sink.seen(name, part);
+        }
+        for (place, reason) in blanks {
+            let name = PartName::from_bytes(format!("{}/{place}", table.name).as_bytes());
+            sink.seen(name, RawPart::Unobserved(reason));
         }
     }
 }

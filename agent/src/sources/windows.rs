@@ -31,7 +31,7 @@ use super::{Manual, Sink, Source, source_name};
 use crate::formats::registry;
 use crate::machine::Machine;
 use crate::platform;
-use crate::registry::{DEPTH, Key};
+use crate::registry::{Key, Reach};
 
 /// How often the registry is asked: nobody tells of its changes.
 const EVERY: Duration = Duration::from_secs(300);
@@ -108,17 +108,35 @@ const fn kept(name: &'static str, read: Reader) -> Table {
 }
 
 const fn manual(parts: &'static str) -> Manual {
-    Manual { parts, ordered: "lists of texts", version: 1 }
+    Manual { parts, ordered: "lists of texts", version: 2 }
 }
 
 /// The key at `path` of `HKEY_LOCAL_MACHINE`, and so many steps below it; nothing where it is not.
+///
+/// What of it cannot be read is noted, and blinds nothing else.
 fn key(look: &mut Look<'_>, path: &str, steps: usize) -> Result<Option<Key>, Trouble> {
-    let path = format!("{}\\{path}", crate::registry::HIVE);
+    reached(look, path, Reach::Steps(steps))
+}
+
+fn reached(look: &mut Look<'_>, path: &str, reach: Reach) -> Result<Option<Key>, Trouble> {
+    let key = key_within(look, &format!("{}\\{path}", crate::registry::HIVE), reach)?;
+    for (below, reason) in key.iter().flat_map(Key::blanks) {
+        blank(look, path, &below, reason)?;
+    }
+    Ok(key)
+}
+
+/// Notes that nothing is known of the key at `below` that of `path`.
+fn blank(look: &mut Look<'_>, path: &str, below: &str, reason: Reason) -> Result<(), Reason> {
+    look.blank(format!("{path}/{below}").replace('\\', "/"), reason)
+}
+
+fn key_within(look: &mut Look<'_>, path: &str, reach: Reach) -> Result<Option<Key>, Trouble> {
     if look.machine().is_running() {
-        let key = platform::read_key(&path, steps)?;
+        let key = platform::read_key(path, reach)?;
         if let Some(key) = &key {
             // The registry keeps no bytes of a whole key; what it says stands for them.
-            look.told(path.as_ref(), format!("{key:?}").as_bytes());
+            look.told(path.as_ref(), |take| key.pieces(take));
         }
         return Ok(key);
     }
@@ -126,7 +144,7 @@ fn key(look: &mut Look<'_>, path: &str, steps: usize) -> Result<Option<Key>, Tro
     file.extend(path.split('\\'));
     file.as_mut_os_string().push(".reg");
     let Some(content) = look.read(&file, EXPORT_BYTES)? else { return Ok(None) };
-    Ok(Some(registry::key(&content.bytes, &path, steps)?))
+    Ok(Some(registry::key(&content.bytes, path, reach)?))
 }
 
 /// All values at and below keys, each key with the name that its items begin with; nothing where
@@ -135,7 +153,7 @@ fn trees(look: &mut Look<'_>, keys: &[(&str, &str)]) -> Result<Option<RawItems>,
     let mut items = RawItems::new();
     let mut found = false;
     for (name, path) in keys {
-        let Some(key) = key(look, path, DEPTH)? else { continue };
+        let Some(key) = reached(look, path, Reach::Whole)? else { continue };
         found = true;
         let begin = if name.is_empty() { Vec::new() } else { vec![*name] };
         tree(&mut items, &begin, &key);

@@ -117,14 +117,37 @@ pub(super) fn recount(connection: &Connection) -> Result<(), SpoolError> {
     for waiting in versions(connection, None, None)? {
         name_all(&mut refs, waiting.version.delta.set.values(), 1);
     }
+    let wrong = miscounted(connection, refs)?;
     let tx = connection.unchecked_transaction().map_err(doing("counting parts"))?;
-    tx.execute("UPDATE parts SET refs = 0 WHERE refs <> 0", []).map_err(doing("counting parts"))?;
-    match refer(&tx, &refs) {
+    match refer(&tx, &wrong) {
         Err(SpoolError::PartMissing(_)) => return Err(SpoolError::Damaged("a part is missing")),
         other => other?,
     }
     drop_idle(&tx)?;
     tx.commit().map_err(doing("counting parts"))
+}
+
+/// What is to be added so that each part is named as often as `refs` says. Rows that are right are
+/// not written: at each start that was a log as large as the file.
+fn miscounted(connection: &Connection, mut refs: Refs) -> Result<Refs, SpoolError> {
+    let mut wrong = Refs::new();
+    let counting = doing("counting parts");
+    let mut compare = || {
+        let mut statement = connection.prepare("SELECT digest, refs FROM parts")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (digest, kept) = (Digest(row.get(0)?), row.get::<_, i64>(1)?);
+            let counted = refs.remove(&digest).unwrap_or(0);
+            if counted != kept {
+                wrong.insert(digest, counted.saturating_sub(kept));
+            }
+        }
+        rusqlite::Result::Ok(())
+    };
+    compare().map_err(counting)?;
+    // What is named and not there is asked for, and missed.
+    wrong.extend(refs);
+    Ok(wrong)
 }
 
 /// Adds `count` for each mention of a part.

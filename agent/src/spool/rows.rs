@@ -26,12 +26,22 @@ pub(super) fn remove_versions(
     tx: &Transaction<'_>,
     versions: &[Waiting],
 ) -> Result<(), SpoolError> {
+    let refs = take_versions(tx, versions)?;
+    database::refer(tx, &refs)
+}
+
+/// Forgets versions that waited, and gives what is still to be taken from the counts of their
+/// parts.
+pub(super) fn take_versions(
+    tx: &Transaction<'_>,
+    versions: &[Waiting],
+) -> Result<Refs, SpoolError> {
     let mut refs = Refs::new();
     for Waiting { version, .. } in versions {
         database::name_all(&mut refs, version.delta.set.values(), -1);
         database::remove_version(tx, version.generation)?;
     }
-    database::refer(tx, &refs)
+    Ok(refs)
 }
 
 /// Makes one of the two oldest versions of `source` that were never offered.

@@ -31,6 +31,9 @@ const BUFFER_BYTES: usize = 1024 * 1024;
 /// spool.
 const MERGES_AT_ONCE: usize = 64;
 
+/// Parts whose count changes in one transaction, so that the log stays small.
+const NAMED_AT_ONCE: usize = if cfg!(test) { 3 } else { 1_024 };
+
 /// The highest generation the collector may make an agent jump to: far beyond use, and far below
 /// overflow.
 const GENERATION_LIMIT: Generation = Generation(1 << 62);
@@ -274,14 +277,57 @@ impl Inner {
         let gone = steps.set.keys().chain(&steps.unset).filter_map(|name| before.0.get(name));
         database::name_all(&mut refs, gone, -1);
         database::name_all(&mut refs, waiting.version.delta.set.values(), 1);
-        self.transact("committing an observation", |tx| {
+        let ahead = self.name_ahead(&open.buffer, &mut refs)?;
+        let committed = self.transact("committing an observation", |tx| {
             rows::insert_parts(tx, &open.buffer)?;
             database::put_section(tx, source, &section, Some(&observation.manifest))?;
             database::put_version(tx, &waiting)?;
             database::refer(tx, &refs)?;
             database::drop_idle(tx)
-        })?;
-        Ok(Some(generation))
+        });
+        if committed.is_err() {
+            self.unname(&ahead);
+        }
+        committed.map(|()| Some(generation))
+    }
+
+    /// Names parts before the transaction that needs them, some at a time, and takes them out of
+    /// `refs`: the first pass over 50,000 files would write a log of 400 MB otherwise, whose index
+    /// stays in memory. Whatever becomes of it, the next start counts again.
+    fn name_ahead(
+        &self,
+        buffer: &[(Digest, Sealed)],
+        refs: &mut Refs,
+    ) -> Result<Vec<Refs>, SpoolError> {
+        let mut ahead = Vec::new();
+        if refs.len() <= NAMED_AT_ONCE {
+            return Ok(ahead);
+        }
+        self.transact("keeping parts", |tx| rows::insert_parts(tx, buffer))?;
+        // A part that is named less often may go: that is left to the transaction itself.
+        let (mut more, less): (Refs, Refs) =
+            std::mem::take(refs).into_iter().partition(|(_, count)| *count > 0);
+        while let Some(first) = more.keys().nth(NAMED_AT_ONCE).copied() {
+            let later = more.split_off(&first);
+            if let Err(error) = self.transact("naming parts", |tx| database::refer(tx, &more)) {
+                self.unname(&ahead);
+                return Err(error);
+            }
+            ahead.push(std::mem::replace(&mut more, later));
+        }
+        *refs = less;
+        refs.append(&mut more);
+        Ok(ahead)
+    }
+
+    /// Takes back what [`Inner::name_ahead`] did; where that fails too, the next start does.
+    fn unname(&self, ahead: &[Refs]) {
+        for refs in ahead {
+            let less = refs.iter().map(|(digest, count)| (*digest, -count)).collect();
+            if let Err(error) = self.transact("naming parts", |tx| database::refer(tx, &less)) {
+                tracing::debug!(%error, "parts stay named until the next start");
+            }
+        }
     }
 
     fn coalesce_to_limit(&mut self) -> Result<(), SpoolError> {

@@ -30,11 +30,12 @@ use tree::{Offence, Tree};
 type Check = fn(&Tree) -> Vec<Offence>;
 
 /// Every check, in the order a reader meets them.
-const CHECKS: [Check; 19] = [
+const CHECKS: [Check; 20] = [
     pages::long_file,
     pages::wide_line,
     pages::no_header,
     pages::leftover,
+    pages::unsafe_elsewhere,
     pages::sleeping_test,
     pages::unnamed_module,
     pages::unmeasured_row,

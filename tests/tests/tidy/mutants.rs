@@ -122,6 +122,7 @@ fn every_page_offence_is_found() {
     check("leftover", append(code, ["// FIX", "ME later\n"].concat()));
     check("leftover", append(code, ["db", "g!(x)\n"].concat()));
     check("leftover", append(code, ["#[ign", "ore]\n"].concat()));
+    check("unsafe_elsewhere", append(code, ["#[allow(unsafe", "_code)]\n"].concat()));
     check("leftover", append("README.md", ["TO", "DO: write\n"].concat()));
     check("sleeping_test", append(code, ["#[cfg(test)]\nthread::sle", "ep(x);\n"].concat()));
     check("unnamed_module", add("agent/src/sources/stray.rs", "//! Stray.\n"));

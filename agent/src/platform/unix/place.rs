@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, major
 use rustix::io::Errno;
 
 use crate::platform::{Entry, How};
-use crate::registry::Key;
+use crate::registry::{Key, Reach};
 
 /// The refusal of somebody without the right.
 pub const DENIED: Errno = Errno::ACCESS;
@@ -200,7 +200,7 @@ pub fn refusal(number: i32) -> Errno {
 ///
 /// # Errors
 /// [`Reason::Unsupported`], always.
-pub fn read_key(_path: &str, _steps: usize) -> Result<Option<Key>, Reason> {
+pub fn read_key(_path: &str, _reach: Reach) -> Result<Option<Key>, Reason> {
     Err(Reason::Unsupported)
 }
 

@@ -1,6 +1,7 @@
 //! What the account files say, and the row of the shared check.
 
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::redact::RawItem;
 
 use super::*;
 use crate::sources::check::{Broken, Denied, Fixture};
@@ -201,4 +202,59 @@ proptest::proptest! {
             }
         }
     }
+}
+
+/// What the C library makes of the same files: every field of every account and group.
+#[test]
+#[allow(clippy::disallowed_types, reason = "a test may ask getent itself")]
+fn accounts_of_this_machine_are_those_that_getent_lists() {
+    let getent = |database: &str| {
+        let said = std::process::Command::new("getent").args(["-s", "files", database]).output();
+        said.ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let number = |field: &str| ItemValue::Integer(field.parse().unwrap());
+    let names = |field: &str| {
+        ItemValue::Set(field.split(',').filter(|name| !name.is_empty()).map(text).collect())
+    };
+    let (Some(users), Some(groups)) = (getent("passwd"), getent("group")) else { return };
+    let mut theirs: RawItems = RawItems::new();
+    let mut add = |name: &str, field: &str, value: ItemValue| {
+        // A second line of a name is ours as `NAME #2`; getent prints both under one name.
+        theirs.entry(ItemKey::of([name, field])).or_insert_with(|| RawItem::plain(value));
+    };
+    for line in users.lines() {
+        let [name, _, uid, gid, gecos, home, shell] = *line.split(':').collect::<Vec<_>>() else {
+            panic!("getent prints {line}")
+        };
+        add(name, "uid", number(uid));
+        add(name, "gid", number(gid));
+        for (field, value) in [("gecos", gecos), ("home", home), ("shell", shell)] {
+            add(name, field, text(value));
+        }
+    }
+    for line in groups.lines() {
+        let [name, _, gid, members] = *line.split(':').collect::<Vec<_>>() else {
+            panic!("getent prints {line}")
+        };
+        add(&format!("group {name}"), "gid", number(gid));
+        add(&format!("group {name}"), "members", names(members));
+    }
+    let mut ours = RawItems::new();
+    for (file, read, prefix) in
+        [(PASSWD, tables::passwd as Reader, ""), ("/etc/group", tables::group as Reader, "group ")]
+    {
+        for (key, item) in read(&std::fs::read(file).unwrap()).unwrap() {
+            let text = format!("{prefix}{}", key.as_str());
+            let (name, field) = text.rsplit_once('/').unwrap();
+            // Where the password stands is told by us alone, and second lines by us apart.
+            if !["state", "algorithm", "hash", "compat"].contains(&field) && !name.contains(" #") {
+                ours.insert(ItemKey::of([name, field]), item);
+            }
+        }
+    }
+    let shown = |items: &RawItems| -> Vec<String> {
+        items.iter().map(|(key, item)| format!("{key} {:?}", item.value)).collect()
+    };
+    assert!(!theirs.is_empty());
+    assert_eq!(shown(&ours), shown(&theirs));
 }

@@ -1,9 +1,7 @@
 //! Which policy wins, and the row of the shared check.
 
-use driftline_protocol::redact::Redactor;
-
 use super::*;
-use crate::sources::check::{Broken, Denied, Fixture};
+use crate::sources::check::{Broken, Denied, Fixture, Planted};
 
 pub(in crate::sources) fn fixture() -> Fixture {
     let proxy = "{\"ProxySettings\": {\"ProxyServer\": \"http://u:canary-21c0@p:3128\"}}";
@@ -29,19 +27,12 @@ pub(in crate::sources) fn fixture() -> Fixture {
 
 #[test]
 fn the_last_file_that_sets_a_policy_sets_all_of_it() {
-    let root = tempfile::tempdir().unwrap();
-    let managed = root.path().join("etc/chromium/policies/managed");
-    std::fs::create_dir_all(&managed).unwrap();
-    for (name, text) in [
-        ("10-a.json", "{\"A\": {\"x\": 1, \"y\": 2}, \"B\": true}"),
-        ("20-b.json", "{\"A\": {\"x\": 3}}"),
-        ("30-c.txt", "{\"B\": false}"),
-    ] {
-        std::fs::write(managed.join(name), text).unwrap();
-    }
-    let machine = Machine::open(root.path(), Redactor::new([1; 32])).unwrap();
-    let items = folders(&mut Look::new(&machine), &[CHROMIUM], "managed").unwrap().unwrap();
-    let shown: Vec<_> =
-        items.iter().map(|(key, item)| format!("{key} = {:?}", item.value)).collect();
-    assert_eq!(shown, ["A/x = Integer(3)", "B = Flag(true)"]);
+    const A: &str = "{\"A\": {\"x\": 1, \"y\": 2}, \"B\": true}";
+    let planted = Planted::new(&[
+        ("/etc/chromium/policies/managed/10-a.json", 0o644, A),
+        ("/etc/chromium/policies/managed/20-b.json", 0o644, "{\"A\": {\"x\": 3}}"),
+        ("/etc/chromium/policies/managed/30-c.txt", 0o644, "{\"B\": false}"),
+    ]);
+    let said = planted.said(|look| folders(look, &[CHROMIUM], "managed"));
+    assert_eq!(said, ["A/x = Integer(3)", "B = Flag(true)"]);
 }

@@ -193,7 +193,7 @@ impl Sink for Kept {
             self.chains.insert(part.to_string(), text.clone());
         }
         let digest = driftline_protocol::ids::Digest([0; 32]);
-        crate::sources::Receipt { digest, unobserved: None }
+        crate::sources::Receipt::of(digest, None)
     }
 
     fn same(&mut self, _: &PartName, _: &crate::sources::Receipt) -> Carry {

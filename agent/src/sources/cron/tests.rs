@@ -3,7 +3,7 @@
 use driftline_protocol::redact::Redactor;
 
 use super::*;
-use crate::sources::check::{Broken, Denied, Fixture};
+use crate::sources::check::{Broken, Denied, Fixture, Planted};
 
 pub(in crate::sources) fn fixture() -> Fixture {
     Fixture {
@@ -32,27 +32,18 @@ pub(in crate::sources) fn fixture() -> Fixture {
     }
 }
 
-fn shown(items: &RawItems) -> Vec<String> {
-    items.iter().map(|(key, item)| format!("{key} = {:?}", item.value)).collect()
-}
-
 #[test]
 fn a_script_that_is_not_executable_does_not_run_and_a_copy_is_none() {
-    let root = tempfile::tempdir().unwrap();
-    let folder = root.path().join("etc/cron.daily");
-    std::fs::create_dir_all(&folder).unwrap();
-    for (name, mode) in [("logrotate", 0o755), ("off", 0o644), ("x.bak", 0o755), ("y~", 0o755)] {
-        let path = folder.join(name);
-        std::fs::write(&path, "").unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
-        std::fs::set_permissions(&path, mode).unwrap();
-    }
-    std::fs::write(root.path().join("etc/at.deny"), "# nobody\nmallory\n\n").unwrap();
-    let machine = Machine::open(root.path(), Redactor::new([1; 32])).unwrap();
-    let items = scripts(&mut Look::new(&machine)).unwrap().unwrap();
-    assert_eq!(shown(&items), ["daily/logrotate = Flag(true)", "daily/off = Flag(false)"]);
-    let items = access(&mut Look::new(&machine)).unwrap().unwrap();
-    assert_eq!(shown(&items), ["at.deny = Set({Text(\"mallory\")})"]);
+    let planted = Planted::new(&[
+        ("/etc/cron.daily/logrotate", 0o755, ""),
+        ("/etc/cron.daily/off", 0o644, ""),
+        ("/etc/cron.daily/x.bak", 0o755, ""),
+        ("/etc/cron.daily/y~", 0o755, ""),
+        ("/etc/at.deny", 0o644, "# nobody\nmallory\n\n"),
+    ]);
+    let said = planted.said(scripts);
+    assert_eq!(said, ["daily/logrotate = Flag(true)", "daily/off = Flag(false)"]);
+    assert_eq!(planted.said(access), ["at.deny = Set({Text(\"mallory\")})"]);
 }
 
 /// Every table of this machine's own is one that its cron accepts, and so do we.

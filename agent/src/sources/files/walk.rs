@@ -15,7 +15,7 @@ use driftline_protocol::limits;
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Content, Reason};
 
-use super::cache::{Cache, Known};
+use super::cache::{Cache, Found, Known};
 use super::look::{Look, Looked, Looker, Named};
 use crate::formats::written::is_by_stand_in;
 use crate::machine::{Directory, same_file};
@@ -133,7 +133,7 @@ impl<'a> Walk<'a> {
     fn enter(&mut self, place: &Place) {
         let part = part_name(&place.path);
         let named = Named { path: &place.path, part: &part };
-        if self.cache.visited(self.looker.print(named)) {
+        if matches!(self.cache.find(self.looker.print(named)), Found::Visited) {
             return; // Two roots lead here.
         }
         match self.list(place) {
@@ -200,10 +200,14 @@ impl<'a> Walk<'a> {
     /// Says one part: as it was where the cache proves it, else as it is now.
     fn part(&mut self, named: Named<'_>, stat: &Stat) {
         let path = self.looker.print(named);
-        if self.cache.visited(path) || !self.looker.scope.includes(named.part.as_str()) {
+        let known = match self.cache.find(path) {
+            Found::Visited => return,
+            Found::Known(known) => Some(known),
+            Found::Unknown => None,
+        };
+        if !self.looker.scope.includes(named.part.as_str()) {
             return;
         }
-        let known = self.cache.get(path);
         if let Some(known) = known.filter(|known| self.proved_by_times(known, stat))
             && self.sink.same(named.part, &known.receipt) == Carry::Carried
         {
@@ -234,28 +238,27 @@ impl<'a> Walk<'a> {
     fn proved_by_times(&self, known: &Known, stat: &Stat) -> bool {
         self.trust == Trust::Times
             && known.settled
-            && known.stat == Print::of_stat(self.looker.redactor(), stat)
+            && known.stat == Print::of_stat(self.looker.redactor(), stat).mark()
     }
 
     fn proved_by_bytes(&self, known: &Known, raw: Fingerprint, stat: &Stat) -> bool {
-        known.raw == Some(raw)
-            && known.attributes == Print::of_attributes(self.looker.redactor(), stat)
+        known.said == Some(Print::of_said(self.looker.redactor(), raw, stat).mark())
     }
 
     /// What is known of a file with the same bytes and other times.
     fn renewed(&self, known: Known, stat: &Stat, began: SystemTime) -> Known {
         let settled = !is_racy(stat, began);
-        Known { stat: Print::of_stat(self.looker.redactor(), stat), settled, ..known }
+        Known { stat: Print::of_stat(self.looker.redactor(), stat).mark(), settled, ..known }
     }
 
     fn say(&mut self, named: Named<'_>, look: Look, began: SystemTime) -> Known {
         let redactor = self.looker.redactor();
-        let stat = Print::of_stat(redactor, &look.stat);
-        let attributes = Print::of_attributes(redactor, &look.stat);
+        let stat = Print::of_stat(redactor, &look.stat).mark();
         let settled = look.repeats() && !is_racy(&look.stat, began);
         let raw = look.raw.raw.filter(|_| look.repeats());
+        let said = raw.map(|raw| Print::of_said(redactor, raw, &look.stat).mark());
         let receipt = self.sink.seen(named.part.clone(), RawPart::Observed(look.raw));
-        Known { stat, raw, attributes, receipt, settled, pass: 0 }
+        Known { stat, said, receipt, settled }
     }
 }
 

@@ -53,15 +53,15 @@ fn chain(message: &[u8]) -> Option<(String, String, String)> {
 }
 
 /// Numbers of netfilter have the order of the network.
-fn number(value: &[u8]) -> Option<u32> {
+pub(super) fn number(value: &[u8]) -> Option<u32> {
     value.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
 }
 
-fn text(value: &[u8]) -> String {
+pub(super) fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned()
 }
 
-fn family_name(family: u8) -> &'static str {
+pub(super) fn family_name(family: u8) -> &'static str {
     match family {
         1 => "inet",
         2 => "ip",

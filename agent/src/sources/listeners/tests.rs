@@ -125,7 +125,7 @@ struct Kept(BTreeMap<String, RawPart>);
 impl Sink for Kept {
     fn seen(&mut self, part: driftline_protocol::ids::PartName, raw: RawPart) -> Receipt {
         self.0.insert(part.to_string(), raw);
-        Receipt { digest: driftline_protocol::ids::Digest([0; 32]), unobserved: None }
+        Receipt::of(driftline_protocol::ids::Digest([0; 32]), None)
     }
 
     fn same(&mut self, _: &driftline_protocol::ids::PartName, _: &Receipt) -> Carry {

@@ -128,7 +128,7 @@ impl Sink for Heard {
         let redactor = Redactor::new([7; 32]);
         let redacted = redactor.redact(raw);
         let (digest, _) = redactor.seal(&redacted);
-        let receipt = Receipt { digest, unobserved: redacted.get().unobserved_reason() };
+        let receipt = Receipt::of(digest, redacted.get().unobserved_reason());
         self.parts.insert(part.to_string(), redacted.into_inner());
         receipt
     }

@@ -88,7 +88,7 @@ struct Units(BTreeMap<String, RawPart>);
 impl Sink for Units {
     fn seen(&mut self, part: PartName, raw: RawPart) -> Receipt {
         self.0.insert(part.as_str().to_owned(), raw);
-        Receipt { digest: Digest([0; 32]), unobserved: None }
+        Receipt::of(Digest([0; 32]), None)
     }
     fn same(&mut self, part: &PartName, _: &Receipt) -> Carry {
         panic!("{part} was never seen");

@@ -2,17 +2,16 @@
 //!
 //! Only the system's own account may read it, as the service runs; for anybody else the parts are
 //! unobserved. Nothing of a password is told, nor of when somebody logged in. The values `F`, `V`
-//! and `C` are structures with places and lengths in them; one that is shorter than it says makes
-//! the part malformed.
+//! and `C` are structures with places and lengths in them; an account in which one is shorter than
+//! it says is unobserved, and the others are told.
 
 use std::collections::BTreeSet;
 
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::redact::RawItems;
-use driftline_protocol::snapshot::Domain;
+use driftline_protocol::snapshot::{Domain, Reason};
 
-use super::{Look, Product, Trouble, kept, key, manual, say};
-use crate::formats::Malformed;
+use super::{Look, Product, Trouble, blank, kept, key, manual, say};
 use crate::registry::{Key, wide};
 
 pub(super) const ACCOUNTS: Product = Product {
@@ -38,16 +37,14 @@ const LOCKED: u16 = 0x400;
 const DATA_OF_USER: usize = 0xcc;
 const DATA_OF_GROUP: usize = 0x34;
 
-const SHORT: Malformed = Malformed { line: 0, what: "an account that ends too early" };
-
 fn users(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let Some(all) = key(look, USERS, 1)? else { return Ok(None) };
     let mut items = RawItems::new();
     for (number, user) in accounts(&all) {
-        let v = user.bytes("V").ok_or(SHORT)?;
-        let name = text(v, 0x0c, DATA_OF_USER).ok_or(SHORT)?;
-        let full_name = text(v, 0x18, DATA_OF_USER).ok_or(SHORT)?;
-        let flags = user.bytes("F").and_then(|f| short(f, FLAGS)).ok_or(SHORT)?;
+        let Some((name, full_name, flags)) = account(user) else {
+            blank(look, USERS, &format!("{number:08X}"), Reason::Malformed)?;
+            continue;
+        };
         let mut one = |field, value| say(&mut items, [name.as_str(), field], value);
         one("id", ItemValue::Integer(i64::from(number)));
         one("full_name", ItemValue::Text(full_name));
@@ -72,14 +69,28 @@ fn groups(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
         let Some(all) = key(look, path, 1)? else { continue };
         found = true;
         for (number, group) in accounts(&all) {
-            let c = group.bytes("C").ok_or(SHORT)?;
-            let name = text(c, 0x10, DATA_OF_GROUP).ok_or(SHORT)?;
-            let members = members(c).ok_or(SHORT)?;
+            let Some((name, members)) = of_group(group) else {
+                blank(look, path, &format!("{number:08X}"), Reason::Malformed)?;
+                continue;
+            };
             say(&mut items, [name.as_str(), "id"], ItemValue::Integer(i64::from(number)));
             say(&mut items, [name.as_str(), "members"], ItemValue::Set(members));
         }
     }
     Ok(found.then_some(items))
+}
+
+/// The name, the full name and the flags of an account.
+fn account(user: &Key) -> Option<(String, String, u16)> {
+    let v = user.bytes("V")?;
+    let flags = user.bytes("F").and_then(|f| short(f, FLAGS))?;
+    Some((text(v, 0x0c, DATA_OF_USER)?, text(v, 0x18, DATA_OF_USER)?, flags))
+}
+
+/// The name and the members of a group.
+fn of_group(group: &Key) -> Option<(String, BTreeSet<ItemValue>)> {
+    let c = group.bytes("C")?;
+    Some((text(c, 0x10, DATA_OF_GROUP)?, members(c)?))
 }
 
 /// The keys that are accounts: their numbers are their names, in hexadecimal digits.

@@ -5,9 +5,9 @@
 
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::redact::RawItems;
-use driftline_protocol::snapshot::Domain;
+use driftline_protocol::snapshot::{Domain, Reason};
 
-use super::{Look, Product, Trouble, kept, key, manual, say};
+use super::{Look, Product, Trouble, blank, kept, key, manual, say};
 use crate::formats::Malformed;
 use crate::registry::Key;
 use crate::sources::certificates::facts;
@@ -47,8 +47,10 @@ fn store(look: &mut Look<'_>, path: &str) -> Result<Option<RawItems>, Trouble> {
     let Some(store) = key(look, path, 2)? else { return Ok(None) };
     let mut items = RawItems::new();
     let certificates = store.below(&["Certificates"]).map(|key| &key.keys);
-    for key in certificates.into_iter().flatten().map(|(_, key)| key) {
-        certificate(&mut items, key)?;
+    for (name, key) in certificates.into_iter().flatten() {
+        if certificate(&mut items, key).is_err() {
+            blank(look, path, &format!("Certificates/{name}"), Reason::Malformed)?;
+        }
     }
     Ok(Some(items))
 }

@@ -1,9 +1,12 @@
 //! What recorded registries say, and the rows of the shared check.
 
-use driftline_protocol::redact::Redactor;
+use std::collections::BTreeMap;
+
+use driftline_protocol::ids::PartName;
+use driftline_protocol::snapshot::Part;
 
 use super::*;
-use crate::sources::check::{Broken, Denied, Fixture};
+use crate::sources::check::{Broken, Denied, Fixture, Planted};
 
 /// An export with a key of `HKEY_LOCAL_MACHINE` and what stands below it.
 macro_rules! export {
@@ -94,16 +97,9 @@ const MY_FILE: &str = place!("SOFTWARE/Microsoft/SystemCertificates/MY");
 fn accounts_row() -> Fixture {
     Fixture {
         source: || Box::new(Registry::new(&accounts::ACCOUNTS)),
-        recast: || Box::new(Registry { version: 2, ..Registry::new(&accounts::ACCOUNTS) }),
+        recast: || Box::new(Registry { version: 3, ..Registry::new(&accounts::ACCOUNTS) }),
         tree: vec![(USERS_FILE, 0o600, user("alice")), (GROUPS_FILE, 0o600, group())],
-        malformed: Broken {
-            path: USERS_FILE,
-            content: export!(
-                "SAM\\SAM\\Domains\\Account\\Users\\000003E9",
-                "\"F\"=hex:00\r\n\"V\"=hex:00\r\n"
-            ),
-            part: "users",
-        },
+        malformed: Broken { path: USERS_FILE, content: "no export", part: "users" },
         denied: Denied { path: USERS_FILE, part: "users" },
         edit: (USERS_FILE, user("bob")),
         canary: None,
@@ -127,16 +123,9 @@ const LEAF: &str = include_str!("../certificates/samples/leaf.pem");
 fn certificates_row() -> Fixture {
     Fixture {
         source: || Box::new(Registry::new(&stores::CERTIFICATES)),
-        recast: || Box::new(Registry { version: 2, ..Registry::new(&stores::CERTIFICATES) }),
+        recast: || Box::new(Registry { version: 3, ..Registry::new(&stores::CERTIFICATES) }),
         tree: vec![(ROOT_FILE, 0o644, stored("ROOT", ROOT)), (MY_FILE, 0o644, stored("MY", LEAF))],
-        malformed: Broken {
-            path: ROOT_FILE,
-            content: export!(
-                "SOFTWARE\\Microsoft\\SystemCertificates\\ROOT\\Certificates\\AB",
-                "\"Blob\"=hex:20,00\r\n"
-            ),
-            part: "root",
-        },
+        malformed: Broken { path: ROOT_FILE, content: "no export", part: "root" },
         denied: Denied { path: ROOT_FILE, part: "root" },
         edit: (ROOT_FILE, stored("ROOT", LEAF)),
         canary: None,
@@ -234,15 +223,7 @@ fn policy_rows() -> Vec<Fixture> {
 
 /// What a table says of a fixture, a line an item, without the attributes of its file.
 fn said(fixture: &Fixture, read: Reader) -> Vec<String> {
-    let root = tempfile::tempdir().unwrap();
-    for (path, _, content) in &fixture.tree {
-        let path = root.path().join(path.trim_start_matches('/'));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    }
-    let machine = Machine::open(root.path(), Redactor::new([1; 32])).unwrap();
-    let items = read(&mut Look::new(&machine)).unwrap().unwrap();
-    items.iter().map(|(key, item)| format!("{key} = {:?}", item.value)).collect()
+    Planted::new(&fixture.tree).said(read)
 }
 
 fn row_of(told: &Product) -> Fixture {
@@ -299,4 +280,75 @@ fn what_changes_by_itself_is_not_told() {
     assert_eq!(told, ["SearchList = Text(\"example\")"]);
     let told = said(&row_of(&settings::OS), settings::OS.tables[0].read);
     assert_eq!(told, ["ProductName = Text(\"Windows 10 Pro\")", "UBR = Integer(1)"]);
+}
+
+/// What `source` says of a tree of one file, part by part.
+fn parts_of(told: &'static Product, file: &str, content: &str) -> BTreeMap<PartName, Part> {
+    Planted::new(&[(file, 0o600, content)]).parts(&mut Registry::new(told))
+}
+
+fn unobserved(parts: &BTreeMap<PartName, Part>) -> Vec<(&str, Reason)> {
+    let reason = |(name, part): (&'_ PartName, &Part)| match part {
+        Part::Unobserved(reason) => Some((*reason, name.as_str().to_owned())),
+        Part::Observed(_) => None,
+    };
+    let found: Vec<_> = parts.iter().filter_map(reason).collect();
+    found.into_iter().map(|(reason, name)| (&*name.leak(), reason)).collect()
+}
+
+/// The items of a part, without the attributes of its file.
+fn items_of<'a>(parts: &'a BTreeMap<PartName, Part>, name: &str) -> Vec<&'a ItemKey> {
+    let Some(Part::Observed(observed)) = parts.get(&PartName::from_bytes(name.as_bytes())) else {
+        panic!("{name} is not observed");
+    };
+    observed.items.keys().filter(|key| !key.is_attribute()).collect()
+}
+
+#[test]
+fn one_certificate_that_is_none_blinds_itself_alone() {
+    let key = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\SystemCertificates\ROOT\Certificates";
+    let whole = stored("ROOT", ROOT);
+    let with = format!("{whole}[{key}\\CD]\r\n\"Blob\"=hex:20,00\r\n");
+    let (before, after) = (
+        parts_of(&stores::CERTIFICATES, ROOT_FILE, whole),
+        parts_of(&stores::CERTIFICATES, ROOT_FILE, &with),
+    );
+    assert_eq!(unobserved(&before), []);
+    assert_eq!(
+        unobserved(&after),
+        [("root/SOFTWARE/Microsoft/SystemCertificates/ROOT/Certificates/CD", Reason::Malformed)]
+    );
+    assert!(!items_of(&before, "root").is_empty());
+    assert_eq!(items_of(&before, "root"), items_of(&after, "root"));
+    let scope = |parts: &BTreeMap<PartName, Part>| match &parts[&PartName::from_bytes(b"root")] {
+        Part::Observed(observed) => observed.reading.scope,
+        Part::Unobserved(reason) => panic!("{reason}"),
+    };
+    assert_ne!(scope(&before), scope(&after), "what went out of sight would be taken for removed");
+}
+
+#[test]
+fn one_account_that_ends_too_early_blinds_itself_alone() {
+    let key = r"HKEY_LOCAL_MACHINE\SAM\SAM\Domains\Account\Users";
+    let broken = format!("[{key}\\000003EA]\r\n\"F\"=hex:00\r\n\"V\"=hex:00\r\n");
+    let with = format!("{}{broken}", user("alice"));
+    let parts = parts_of(&accounts::ACCOUNTS, USERS_FILE, &with);
+    let place = "users/SAM/SAM/Domains/Account/Users/000003EA";
+    assert_eq!(unobserved(&parts), [(place, Reason::Malformed)]);
+    assert_eq!(items_of(&parts, "users").len(), 6);
+}
+
+#[test]
+fn a_key_deeper_than_is_read_is_unobserved_and_its_kin_are_told() {
+    let file = place!("SOFTWARE/Policies/Google/Chrome");
+    let deep: String = (0..40).map(|step| format!("\\{step}")).collect();
+    let policy = export!("SOFTWARE\\Policies\\Google\\Chrome", "\"Kin\"=dword:1\r\n");
+    let key = format!("[HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\Google\\Chrome{deep}]\r\n");
+    let with = format!("{policy}{key}\"Deep\"=dword:1\r\n");
+    let parts = parts_of(&settings::BROWSER_POLICY, file, &with);
+    let places = unobserved(&parts);
+    assert_eq!(places.len(), 1);
+    assert!(places[0].0.starts_with("chrome/SOFTWARE/Policies/Google/Chrome/0/1"), "{places:?}");
+    assert_eq!(places[0].1, Reason::TooLarge);
+    assert_eq!(items_of(&parts, "chrome"), [&ItemKey::of(["Kin"])]);
 }

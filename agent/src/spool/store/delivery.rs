@@ -4,7 +4,7 @@
 use driftline_protocol::ids::{Generation, SourceName};
 use driftline_protocol::wire::Held;
 
-use super::Inner;
+use super::{Inner, NAMED_AT_ONCE};
 use crate::spool::database::{self, Refs};
 use crate::spool::section::Standing;
 use crate::spool::{Reconciled, SpoolError, rows};
@@ -25,12 +25,39 @@ impl Inner {
         }
         section.settle(&delivered);
         let idle = self.open.is_none();
-        self.transact("acknowledging versions", |tx| {
-            rows::remove_versions(tx, &delivered)?;
+        let behind = self.transact("acknowledging versions", |tx| {
+            let mut refs = rows::take_versions(tx, &delivered)?;
+            let behind =
+                if refs.len() > NAMED_AT_ONCE { std::mem::take(&mut refs) } else { Refs::new() };
+            database::refer(tx, &refs)?;
             database::put_section(tx, source, &section, None)?;
             // Parts of an open observation have no name yet; its commit cleans up.
-            if idle { database::drop_idle(tx) } else { Ok(()) }
-        })
+            if idle && behind.is_empty() {
+                database::drop_idle(tx)?;
+            }
+            Ok(behind)
+        })?;
+        self.name_behind(behind, idle);
+        Ok(())
+    }
+
+    /// Takes from the counts of many parts, some at a time, after the transaction that let go of
+    /// them. A count that stays too high because of a kill keeps a part until the next start.
+    fn name_behind(&self, mut refs: Refs, idle: bool) {
+        while !refs.is_empty() {
+            let first = refs.keys().nth(NAMED_AT_ONCE).copied();
+            let later = first.map(|first| refs.split_off(&first)).unwrap_or_default();
+            let some = std::mem::replace(&mut refs, later);
+            let last = refs.is_empty();
+            let named = self.transact("acknowledging versions", |tx| {
+                database::refer(tx, &some)?;
+                if idle && last { database::drop_idle(tx) } else { Ok(()) }
+            });
+            if let Err(error) = named {
+                tracing::debug!(%error, "parts stay named until the next start");
+                return;
+            }
+        }
     }
 
     pub(super) fn expire(
