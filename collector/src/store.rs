@@ -181,6 +181,12 @@ pub trait ReadHistory: Send + Sync {
     /// One change.
     fn change(&self, id: ChangeId) -> Result<Option<ChangeRecord>, StoreError>;
 
+    /// The change that was kept last.
+    fn newest_change(&self) -> Result<Option<ChangeRecord>, StoreError>;
+
+    /// Changes that were kept after `id`, in the order in which they were, at most `limit`.
+    fn changes_after(&self, id: ChangeId, limit: u32) -> Result<Vec<ChangeRecord>, StoreError>;
+
     /// Section versions of `host`, last received first, at most `limit`.
     fn versions(&self, host: &HostId, limit: u32) -> Result<Vec<VersionRecord>, StoreError>;
 

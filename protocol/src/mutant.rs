@@ -89,11 +89,41 @@ pub enum Mutant {
     ListsCoverEveryKind,
     /// Collector. *A suspect is not one without its rise*: every change is claimed to be supported.
     EveryChangeIsSupported,
+    /// Collector. *A pass costs what changed*: the engine reads its whole look-back in each pass.
+    EveryPassReadsEverything,
+    /// Collector. *What is due has its turn*: the same thousand drifts are weighed each time.
+    FirstDueAlwaysFirst,
+    /// Collector. *No source pushes another out*: whoever has most requests is all that counts.
+    OneSourceTakesAll,
+    /// Collector. *A finding that opens anew is nobody's again*: whoever saw it before sees to it.
+    AcknowledgedForEver,
+    /// Collector. *Notes leave room for acts*: all lines of a finding have one bound.
+    NotesTakeAllLines,
+    /// Collector. *Noise is learned over days*: ten turns in a minute are enough.
+    FlappingNeedsNoTime,
+    /// Collector. *Noise without an end is told*: a value that alternates for ever is quiet for
+    /// ever.
+    NoiseIsNeverTold,
+    /// Collector. *What led away from the baseline decides*: a later window makes it meant.
+    LaterIntentExplainsOldDrift,
+    /// Collector. *A package explains what it brought*: and whatever else its file became.
+    AnyBytesAreThePackages,
+    /// Collector. *dpkg explains dpkg's*: programs of Windows are its transactions too.
+    WindowsProgramsAreDpkgs,
+    /// Collector. *An emergency is approved afterwards*: or it is quiet for ever.
+    UnapprovedEmergenciesAreQuiet,
+    /// Collector. *The worst come first*: only the newest findings are looked at.
+    ListsAreCutBeforeTheyAreSorted,
+    /// Collector. *Everything is bounded*: whoever posts a name has a row of it.
+    PostedNamesWithoutEnd,
+    /// Collector. *What was seen and is not any more is told*: a blind spot is nobody's to look
+    /// at.
+    BlindnessIsNotTold,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 53] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -133,6 +163,20 @@ impl Mutant {
         Self::OldIntentExplainsNewDrift,
         Self::ListsCoverEveryKind,
         Self::EveryChangeIsSupported,
+        Self::EveryPassReadsEverything,
+        Self::FirstDueAlwaysFirst,
+        Self::OneSourceTakesAll,
+        Self::AcknowledgedForEver,
+        Self::NotesTakeAllLines,
+        Self::FlappingNeedsNoTime,
+        Self::NoiseIsNeverTold,
+        Self::LaterIntentExplainsOldDrift,
+        Self::AnyBytesAreThePackages,
+        Self::WindowsProgramsAreDpkgs,
+        Self::UnapprovedEmergenciesAreQuiet,
+        Self::ListsAreCutBeforeTheyAreSorted,
+        Self::PostedNamesWithoutEnd,
+        Self::BlindnessIsNotTold,
     ];
 
     /// Its name in the environment.
@@ -177,6 +221,20 @@ impl Mutant {
             Self::OldIntentExplainsNewDrift => "old_intent_explains_new_drift",
             Self::ListsCoverEveryKind => "lists_cover_every_kind",
             Self::EveryChangeIsSupported => "every_change_is_supported",
+            Self::EveryPassReadsEverything => "every_pass_reads_everything",
+            Self::FirstDueAlwaysFirst => "first_due_always_first",
+            Self::OneSourceTakesAll => "one_source_takes_all",
+            Self::AcknowledgedForEver => "acknowledged_for_ever",
+            Self::NotesTakeAllLines => "notes_take_all_lines",
+            Self::FlappingNeedsNoTime => "flapping_needs_no_time",
+            Self::NoiseIsNeverTold => "noise_is_never_told",
+            Self::LaterIntentExplainsOldDrift => "later_intent_explains_old_drift",
+            Self::AnyBytesAreThePackages => "any_bytes_are_the_packages",
+            Self::WindowsProgramsAreDpkgs => "windows_programs_are_dpkgs",
+            Self::UnapprovedEmergenciesAreQuiet => "unapproved_emergencies_are_quiet",
+            Self::ListsAreCutBeforeTheyAreSorted => "lists_are_cut_before_they_are_sorted",
+            Self::PostedNamesWithoutEnd => "posted_names_without_end",
+            Self::BlindnessIsNotTold => "blindness_is_not_told",
         }
     }
 }

@@ -11,6 +11,7 @@ mod suspects;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
@@ -412,6 +413,17 @@ impl ReadHistory for Memory {
 
     fn change(&self, id: ChangeId) -> Result<Option<ChangeRecord>, StoreError> {
         Ok(self.read().changes.get(&id).cloned())
+    }
+
+    fn newest_change(&self) -> Result<Option<ChangeRecord>, StoreError> {
+        Ok(self.read().changes.last_key_value().map(|(_, record)| record.clone()))
+    }
+
+    fn changes_after(&self, id: ChangeId, limit: u32) -> Result<Vec<ChangeRecord>, StoreError> {
+        let state = self.read();
+        let later = state.changes.range((Bound::Excluded(id), Bound::Unbounded));
+        let limit = effective_limit(limit) as usize;
+        Ok(later.map(|(_, record)| record.clone()).take(limit).collect())
     }
 
     fn versions(&self, host: &HostId, limit: u32) -> Result<Vec<VersionRecord>, StoreError> {

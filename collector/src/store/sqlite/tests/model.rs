@@ -109,6 +109,8 @@ pub(super) fn all_intents(store: &impl Reads) -> Vec<String> {
     all.push(format!("{:#?}", store.to_reconsider(2).unwrap()));
     all.push(format!("{:#?}", store.acts(2, 3).unwrap()));
     all.push(format!("{:#?}", store.unjudged(4).unwrap()));
+    all.push(format!("{:#?}", store.newest_change().unwrap()));
+    all.push(format!("{:#?}", store.changes_after(ChangeId(3), 4).unwrap()));
     all.push(format!("{:#?}", store.to_weigh(second(9), 100).unwrap()));
     all
 }
