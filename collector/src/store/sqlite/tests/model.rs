@@ -111,7 +111,10 @@ pub(super) fn all_intents(store: &impl Reads) -> Vec<String> {
     all.push(format!("{:#?}", store.unjudged(4).unwrap()));
     all.push(format!("{:#?}", store.newest_change().unwrap()));
     all.push(format!("{:#?}", store.changes_after(ChangeId(3), 4).unwrap()));
-    all.push(format!("{:#?}", store.to_weigh(second(9), 100).unwrap()));
+    all.push(format!("{:#?}", store.request_sources().unwrap()));
+    for (behind, limit) in [(0, 100), (2, 3)] {
+        all.push(format!("{:#?}", store.to_weigh(second(9), behind, limit).unwrap()));
+    }
     all
 }
 
