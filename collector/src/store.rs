@@ -8,6 +8,7 @@
 
 mod act_records;
 pub mod backup;
+mod badness;
 mod case_records;
 mod cursor;
 mod event_records;
@@ -28,6 +29,7 @@ use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
 pub use act_records::*;
+pub use badness::{Badness, WorstFilter};
 pub use case_records::*;
 pub use cursor::{Cursor, CursorError};
 pub use imported::NO_AGENT;
@@ -166,6 +168,10 @@ pub trait ReadState: Send + Sync {
         source: &SourceName,
     ) -> Result<Vec<PartRecord>, StoreError>;
 
+    /// How many parts of each host were read once and have not been since before `before`, by
+    /// reason; by host, then by reason. Hosts that were retired are not asked.
+    fn blind_counts(&self, before: Timestamp) -> Result<Vec<BlindCount>, StoreError>;
+
     /// One part by digest.
     fn part(&self, digest: &Digest) -> Result<Option<Part>, StoreError>;
 
@@ -220,6 +226,10 @@ pub trait ReadHistory: Send + Sync {
 pub trait ReadFindings: Send + Sync {
     /// Findings, newest first: by the start of their present opening, then by number.
     fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError>;
+
+    /// Open findings, the worst first: what asks for a person before what does not, then by
+    /// severity, then the oldest.
+    fn worst_findings(&self, filter: &WorstFilter) -> Result<Vec<FindingRecord>, StoreError>;
 
     /// One finding.
     fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError>;

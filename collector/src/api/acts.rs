@@ -2,6 +2,7 @@
 
 use axum::Extension;
 use axum::extract::{Path, Request, State};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::{Problem, ProblemCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -17,7 +18,8 @@ use crate::store::{Act, ActRecord, FindingFilter, MAX_LIMIT, Step};
 /// The longest note or name, in bytes: a paragraph.
 const TEXT_BYTES: usize = 2_000;
 
-/// The most lines of one finding: more is a program that writes to itself.
+/// The most lines of one kind in the log of a finding: more is a program that writes to itself.
+/// Each kind has its own, so that whoever may write notes cannot keep others from acknowledging.
 const LINES_MOST: usize = 1_000;
 
 #[derive(Deserialize)]
@@ -54,17 +56,23 @@ pub async fn add(
     act(&collector, move |_, context| {
         let filter = FindingFilter { number: Some(number), limit: 1, ..FindingFilter::default() };
         let refused = |code, detail| Err(IngestError::Refused(Problem { code, detail }));
-        if context.store.findings(&filter)?.is_empty() {
+        let Some(record) = context.store.findings(&filter)?.pop() else {
             return refused(ProblemCode::NotFound, format!("there is no finding {number}"));
-        }
-        if context.store.acts(number, MAX_LIMIT)?.len() >= LINES_MOST {
-            let detail = format!("finding {number} has {LINES_MOST} lines already");
+        };
+        if is_full(&context.store.acts(number, MAX_LIMIT)?, what) {
+            let detail = format!("finding {number} has {LINES_MOST} lines of this kind already");
             return refused(ProblemCode::TooLarge, detail);
         }
-        let who = person.name;
-        Ok(vec![Step::Act(ActRecord { finding: number, at: context.now, who, act: what, text })])
+        let (at, who, opening) = (context.now, person.name, record.openings);
+        Ok(vec![Step::Act(ActRecord { finding: number, at, who, act: what, text, opening })])
     })
     .await
+}
+
+/// Whether `acts`, the log of a finding, has all the lines there may be of what somebody does.
+pub fn is_full(acts: &[ActRecord], what: Act) -> bool {
+    let counts = |one: &&ActRecord| one.act == what || mutant::active(Mutant::NotesTakeAllLines);
+    acts.iter().filter(counts).count() >= LINES_MOST
 }
 
 fn finding(number: &str) -> Result<i64, Refusal> {

@@ -75,6 +75,8 @@ fn scrape(config: &Config) -> String {
         .into(),
         ..FleetView::default()
     };
+    let host = "pbx1".parse().unwrap();
+    let blind = BlindCount { host, reason: Reason::Denied, count: 1 };
     let open = OpenCount {
         host: "sbc-1".parse().unwrap(),
         kind: FindingKind::Drift,
@@ -106,6 +108,7 @@ fn scrape(config: &Config) -> String {
         correlated: Some(&correlated),
         probes: vec![probe()],
         levels: &[(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])].into(),
+        blind: vec![blind],
         feeds: vec![feed("evil one", Some(at(-9))), feed("evil two", None)],
         request_readings: vec![RequestReading {
             source: "evil three".into(),

@@ -11,7 +11,7 @@ use super::StoreError;
 use super::sqlite::codec::{Doing, Json};
 
 /// Every step, oldest first; the schema's number is how many have been taken.
-const STEPS: [Migration; 8] = [
+const STEPS: [Migration; 9] = [
     Migration { sql: include_str!("migrations/0001.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0002.sql"), fill: name_findings },
     Migration { sql: include_str!("migrations/0003.sql"), fill: |_| Ok(()) },
@@ -20,6 +20,7 @@ const STEPS: [Migration; 8] = [
     Migration { sql: include_str!("migrations/0006.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0007.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0008.sql"), fill: |_| Ok(()) },
+    Migration { sql: include_str!("migrations/0011.sql"), fill: |_| Ok(()) },
 ];
 
 /// One step: what changes of the schema, and what fills it where SQL cannot.

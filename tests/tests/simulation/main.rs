@@ -19,10 +19,13 @@
 
 mod agent;
 mod collector;
+mod cost;
 mod fleet;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod noise;
 mod reading;
+mod small;
 
 use std::sync::OnceLock;
 
