@@ -1,7 +1,6 @@
 //! What noise, later intent and lost sight must not hide.
 
-use driftline_collector::analysis::change::Change;
-use driftline_collector::analysis::change::ChangeKind;
+use driftline_collector::analysis::change::{Change, ChangeKind};
 use driftline_collector::analysis::classify::past::{Past, Turn, runs};
 use driftline_collector::analysis::classify::request::{
     Approval, ChangeRequest, RequestKind, best,
