@@ -9,6 +9,7 @@
 mod act_records;
 pub mod backup;
 mod badness;
+mod blind_records;
 mod case_records;
 mod cursor;
 mod event_records;
@@ -30,6 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use act_records::*;
 pub use badness::{Badness, WorstFilter};
+pub use blind_records::BlindCount;
 pub use case_records::*;
 pub use cursor::{Cursor, CursorError};
 pub use imported::NO_AGENT;

@@ -1,10 +1,10 @@
 //! What judging changes costs beside the size of the fleet: a doubling experiment.
 //!
 //! The same number of hosts report one changed item each, in a fleet, in one half its size and in
-//! one a quarter; then twice as many in the largest. What is measured is the collector's CPU from the first report
-//! until every change has its class, less what it uses when nothing happens. A pass that costs what
-//! changed costs the same in both fleets. With cases known, the engine that holds changes against
-//! them passes too.
+//! one a quarter; then twice as many in the largest. What is measured is the collector's CPU from
+//! the first report until every change has its class, less what it uses when nothing happens. A
+//! pass that costs what changed costs the same in all of them. With cases known, the engine that
+//! holds changes against them passes too.
 
 use std::time::{Duration, Instant};
 

@@ -22,7 +22,10 @@ use jiff::Timestamp;
 
 use self::history::asked_for;
 use super::records::*;
-use super::{ActRecord, Append, Cursor, NewPart, ORPHAN_GRACE, ReadHistory, ReadState, StoreError};
+use super::{
+    ActRecord, Append, BlindCount, Cursor, NewPart, ORPHAN_GRACE, ReadHistory, ReadState,
+    StoreError,
+};
 use crate::analysis::exceptions::Exception;
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Status};
 

@@ -111,26 +111,6 @@ pub enum Unread {
     Whole(Reason),
 }
 
-impl Unread {
-    /// Why.
-    pub fn reason(self) -> Reason {
-        match self {
-            Self::Content(reason) | Self::Whole(reason) => reason,
-        }
-    }
-}
-
-/// How many parts of a host were read once and are not any more.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BlindCount {
-    /// Where.
-    pub host: HostId,
-    /// Why they cannot be read.
-    pub reason: Reason,
-    /// How many.
-    pub count: u64,
-}
-
 /// One host as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRecord {

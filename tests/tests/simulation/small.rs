@@ -58,7 +58,7 @@ pub(crate) fn store() -> Memory {
     store
 }
 
-/// A version of the host's files at `minute`, which has the part as `digest` if `unread` is nothing.
+/// A version of the host's files at `minute`, which has the part as `digest`.
 pub(crate) fn version(
     minute: i64,
     (digest, unread): (u8, Option<Unread>),

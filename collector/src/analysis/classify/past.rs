@@ -144,7 +144,8 @@ impl<'a> Past<'a> {
     }
 
     /// That the newest change is one more turn of a value that alternates; that it has done so for
-    /// too long, if it is one of the day's first. Where a site is `told` of intent, nobody meant it.
+    /// too long, if it is one of the day's first. Where a site is `told` of intent, nobody meant
+    /// that.
     pub fn flapping(&self, told: bool) -> Option<Decision> {
         let Run { turns, since, today } = self.run;
         let lasts = self.turns.first()?.at.duration_since(since);

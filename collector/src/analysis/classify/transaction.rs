@@ -1,10 +1,10 @@
 //! What dpkg or rpm did to a host, as an explanation of its changes. Pure.
 //!
 //! The source `packages` says which versions are installed and which configuration files each
-//! package has: in the parts [`MANAGERS`] name, and not in others, where programs stand that a
-//! person or a setup put there. A package whose version went up or down and everything of it that changed within
-//! [`TOGETHER`] is one transaction. Installing and removing are decisions, not routine, so they are
-//! not explained by themselves; the files that came or went with them are.
+//! package has: in the parts that `MANAGERS` name, and not in others, where programs stand that a
+//! person or a setup put there. A package whose version went up or down and everything of it that
+//! changed within [`TOGETHER`] is one transaction. Installing and removing are decisions, not
+//! routine, so they are not explained by themselves; the files that came or went with them are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::State;
 use crate::analysis::classify::ChangeClass;
+use crate::store::BlindCount;
 use crate::store::records::*;
 
 pub(super) fn blind(state: &State, before: Timestamp) -> Vec<BlindCount> {

@@ -204,6 +204,9 @@ fn worst(db: &Connection, filter: &WorstFilter) -> rusqlite::Result<Vec<FindingR
         None => String::new(),
         Some(_) => format!("AND host IN ({})", hosts.join(", ")),
     };
+    if filter.hosts.is_some() && hosts.is_empty() {
+        return Ok(Vec::new());
+    }
     let limit = effective_limit(filter.limit) as usize;
     let mut found = Vec::new();
     for (quiet, severity) in [false, true]
@@ -222,6 +225,9 @@ fn worst(db: &Connection, filter: &WorstFilter) -> rusqlite::Result<Vec<FindingR
         };
         let classes = FindingClass::all().filter(asked);
         let classes: Vec<String> = classes.map(|class| format!("'{}'", class.as_str())).collect();
+        if classes.is_empty() {
+            continue;
+        }
         let mut find = db.prepare(&format!(
             "{FINDING} WHERE f.number IN (
                  SELECT number FROM finding INDEXED BY finding_worst

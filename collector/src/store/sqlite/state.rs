@@ -14,7 +14,7 @@ use super::Reader;
 use super::codec::{At, Json, at, bits, json, name, word};
 use super::names::{self, FIND_HOST, FIND_SOURCE};
 use crate::store::records::*;
-use crate::store::{ReadState, StoreError};
+use crate::store::{BlindCount, ReadState, StoreError};
 
 const HOST: &str = "SELECT n.name, h.kind, h.incarnation, h.token, h.enrolled_at, h.last_seen,
          h.agent_version, h.fingerprint_key, h.site_key, h.retired_at
@@ -86,7 +86,8 @@ impl ReadState for Reader {
         self.pool.read("parts that are not read any more", |db| {
             let mut find = db.prepare_cached(
                 "SELECT n.name, p.unread, count(*) FROM part_now p INDEXED BY part_blind
-                 LEFT JOIN version v ON v.host = p.host AND v.source = p.source AND v.ordinal = p.since
+                 LEFT JOIN version v ON v.host = p.host AND v.source = p.source
+                     AND v.ordinal = p.since
                  JOIN host h ON h.host = p.host JOIN host_name n ON n.id = p.host
                  WHERE p.unread IS NOT NULL AND p.read IS NOT NULL AND h.retired_at IS NULL
                      -- A version that retention took was long ago.
