@@ -150,7 +150,6 @@ fn no_bar() -> Row {
 impl Side {
     /// A collector that knows `hosts`, each reported once.
     fn new(site: &Site, name: &str, hosts: usize) -> anyhow::Result<Self> {
-        let began = Instant::now();
         let (server, target) = site.collector_with(name, Transport::Plain, CONFIG)?;
         let mut agents: Vec<Agent> = (0..hosts as u64).map(|n| Agent::new(7, n)).collect();
         for some in agents.chunks_mut(TOGETHER) {
@@ -158,7 +157,6 @@ impl Side {
             let first = scripts(some, CONNECTIONS, Repeat::Once, |agent| vec![agent.report()]);
             load::run(&target, first, plan(300, fleet::applied))?;
         }
-        eprintln!("{name}: {hosts} hosts known after {:.0} s", began.elapsed().as_secs_f64());
         Ok(Self { server, target, agents })
     }
 

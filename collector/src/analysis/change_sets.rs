@@ -78,6 +78,9 @@ struct Unit {
     total: u64,
 }
 
+/// Units that say the same, each with its host.
+type Reached<'a> = Vec<(&'a HostId, &'a Unit)>;
+
 /// Gathers changes, in whatever order they come.
 #[derive(Clone, Debug, Default)]
 pub struct ChangeSets {
@@ -139,8 +142,7 @@ impl ChangeSets {
 
     /// The sets of what was seen before `to`, by the number of their first change.
     pub fn sets(&self, to: Timestamp) -> Vec<ChangeSet> {
-        let mut by_words: BTreeMap<(&SourceName, &PartName, u128), Vec<(&HostId, &Unit)>> =
-            BTreeMap::new();
+        let mut by_words: BTreeMap<(&SourceName, &PartName, u128), Reached<'_>> = BTreeMap::new();
         for ((host, source, _, part), unit) in self.units.iter().filter(|(_, u)| u.at < to) {
             by_words.entry((source, part, unit.says)).or_default().push((host, unit));
         }
@@ -180,7 +182,7 @@ fn says(source: &SourceName, change: &Change) -> u128 {
 }
 
 /// The rollouts among units that say the same, which are in order of time.
-fn split(source: &SourceName, part: &PartName, units: Vec<(&HostId, &Unit)>) -> Vec<ChangeSet> {
+fn split(source: &SourceName, part: &PartName, units: Reached<'_>) -> Vec<ChangeSet> {
     let mut rollouts: Vec<ChangeSet> = Vec::new();
     let mut reached = BTreeSet::new();
     for (host, unit) in units {
