@@ -138,6 +138,33 @@ impl Client {
         serde_json::from_value(rows).context("reading the collector's list")
     }
 
+    /// A list page by page, at most `pages` of them; says whether there is more.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn pages<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        query: &[(&str, &str)],
+        pages: usize,
+    ) -> anyhow::Result<(Vec<T>, bool)> {
+        let mut all = Vec::new();
+        let mut page: serde_json::Value = self.get(&format!("/api/v1/{name}"), query).await?;
+        for left in (0..pages).rev() {
+            let rows = page.get_mut(name.rsplit('/').next().unwrap_or(name));
+            let rows = rows.context("the collector's answer holds no list")?.take();
+            let rows: Vec<T> = serde_json::from_value(rows).context("reading a list")?;
+            all.extend(rows);
+            let next = page.get("next").and_then(serde_json::Value::as_str).map(str::to_owned);
+            match next {
+                Some(_) if left == 0 => return Ok((all, true)),
+                Some(next) => page = self.get(&next, &[]).await?,
+                None => break,
+            }
+        }
+        Ok((all, false))
+    }
+
     /// Asks the API to change something.
     ///
     /// # Errors

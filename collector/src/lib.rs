@@ -13,6 +13,8 @@ pub mod check_rules;
 
 pub mod permits;
 
+pub mod blindness;
+
 pub mod owners;
 
 pub mod outliers;

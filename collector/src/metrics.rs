@@ -29,7 +29,7 @@ use crate::ingest::{FleetView, HostView, Liveness};
 use crate::pass::levels::ServiceLevels;
 use crate::serve::correlation::Correlated;
 use crate::serve::request_intake::RequestReading;
-use crate::store::{EventKind, FeedRecord, OpenCount, Totals};
+use crate::store::{BlindCount, EventKind, FeedRecord, OpenCount, Totals};
 use live::Live;
 use table::{HOST_STATES, Metric, ROUTES, SOURCES, STAGES, Shape};
 
@@ -57,6 +57,8 @@ pub struct View<'a> {
     pub correlated: Option<&'a Correlated>,
     /// Where open cases stand against their targets.
     pub levels: &'a ServiceLevels,
+    /// What was read once and is not any more.
+    pub blind: Vec<BlindCount>,
     /// Where cases come from.
     pub feeds: Vec<FeedRecord>,
     /// What the probes of hosts that speak found last.
@@ -249,6 +251,11 @@ fn about_fleet(page: &mut Page, view: &View<'_>) {
         (vec![reason.as_str()], number(sum))
     });
     page.add(&table::FLEET_PARTS_UNOBSERVED, unobserved);
+    let blind = Reason::ALL.iter().map(|reason| {
+        let of = view.blind.iter().filter(|blind| blind.reason == *reason);
+        (vec![reason.as_str()], number(of.map(|blind| blind.count).sum()))
+    });
+    page.add(&table::FLEET_PARTS_BLIND, blind);
     page.add(&table::FINDINGS_OPEN, by_kind(view.open.iter().filter(asks_for_a_person)));
     intent::about_drift(page, &view.open);
     page.add(&table::FINDINGS_EXCEPTED, by_kind(view.excepted.iter()));
@@ -314,6 +321,7 @@ fn about_each_host(page: &mut Page, view: &View<'_>) {
     });
     page.add(&table::HOST_INFO, places);
     about_drift(page, view, &shown);
+    about_blindness(page, view, &shown);
     // Until a host is heard again after a start of the collector, nothing is known of its agent.
     let heard: Vec<(&str, &HostView)> =
         shown.into_iter().filter(|(_, host)| host.status.is_some()).collect();
@@ -338,6 +346,19 @@ fn about_drift(page: &mut Page, view: &View<'_>, shown: &[(&str, &HostView)]) {
         }
     }
     page.add(&table::DRIFT_OPEN, samples);
+}
+
+fn about_blindness(page: &mut Page, view: &View<'_>, shown: &[(&str, &HostView)]) {
+    let counts = view.blind.iter().map(|blind| ((blind.host.as_str(), blind.reason), blind.count));
+    let counts: BTreeMap<_, _> = counts.collect();
+    let mut samples = Vec::new();
+    for (host, _) in shown {
+        for reason in Reason::ALL {
+            let count = counts.get(&(*host, reason)).copied().unwrap_or_default();
+            samples.push((vec![*host, reason.as_str()], number(count)));
+        }
+    }
+    page.add(&table::PARTS_BLIND, samples);
 }
 
 fn about_agents(page: &mut Page, heard: &[(&str, &HostView)]) {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::analysis::rules::About;
 use crate::standards::Standards;
-use crate::store::{FindingRecord, Handled, MAX_LIMIT, StoreError};
+use crate::store::{ActRecord, FindingRecord, Handled, StoreError};
 use crate::writer::Reads;
 
 /// Where hosts stand, at one moment.
@@ -18,22 +18,36 @@ pub struct Owners<'a> {
     store: &'a dyn Reads,
     standards: &'a Standards,
     places: BTreeMap<HostId, (About, String)>,
+    acts: BTreeMap<i64, Vec<ActRecord>>,
     now: Timestamp,
 }
 
 impl<'a> Owners<'a> {
     /// Those of `standards` at `now`.
     pub fn at(store: &'a dyn Reads, standards: &'a Standards, now: Timestamp) -> Self {
-        Self { store, standards, places: BTreeMap::new(), now }
+        Self { store, standards, places: BTreeMap::new(), acts: BTreeMap::new(), now }
     }
 
-    /// Who answers for `record`, and what was done about it since it opened.
+    /// Reads what was done about `records`, of all at once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn learn(&mut self, records: &[FindingRecord]) -> Result<(), StoreError> {
+        let numbers: Vec<i64> = records.iter().map(|record| record.number).collect();
+        for act in self.store.acts_of(&numbers)? {
+            self.acts.entry(act.finding).or_default().push(act);
+        }
+        Ok(())
+    }
+
+    /// Who answers for `record`, and what was done about it since it opened, as far as that was
+    /// learned.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn of(&mut self, record: &FindingRecord) -> Result<(String, Handled), StoreError> {
-        let acts = self.store.acts(record.number, MAX_LIMIT)?;
-        let handled = Handled::by(&acts, record.finding.first_seen);
+        let acts = self.acts.get(&record.number).into_iter().flatten();
+        let handled = Handled::by(acts, record.openings);
         let host = &record.finding.id.host;
         if !self.places.contains_key(host) {
             let kind = self.store.host(host)?.map(|known| known.kind).unwrap_or_default();

@@ -11,18 +11,17 @@
 pub mod levels;
 pub mod unmapped;
 pub mod volumes;
+pub mod window;
 
 use std::collections::BTreeMap;
 
-use driftline_protocol::ids::HostId;
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::wire::{HostKind, is_imported};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::cases::{Candidate, Exposure, Gather, Named, Stream};
 use crate::analysis::change::ChangeKind;
-use crate::analysis::change_sets::{ChangeSet, ChangeSets, Seen};
+use crate::analysis::change_sets::{ChangeSet, ChangeSets};
 use crate::analysis::correlate::{Holiday, Settings, Tier, Verdict, correlate};
 use crate::config::{Config, Mapper, Words};
 use crate::store::{
@@ -30,6 +29,7 @@ use crate::store::{
     SuspectRecord,
 };
 use crate::writer::Reads;
+use window::{Window, seen};
 
 /// The most cases of one pass: 80 MB. The newest are taken.
 pub const CASES: u64 = 2_000_000;
@@ -115,6 +115,8 @@ pub struct Prepared {
     sets: BTreeMap<String, ChangeSet>,
     /// Changes or candidates that were left out because there were too many.
     pub left_out: u64,
+    /// How many changes were read.
+    pub read: u64,
     /// Changed at or after: what is looked at.
     pub since: Timestamp,
 }
@@ -148,12 +150,13 @@ pub fn watermark(feeds: &[FeedRecord], delay: SignedDuration, now: Timestamp) ->
     Timestamp::from_second(mark - mark.rem_euclid(3_600)).ok()
 }
 
-/// Gathers what the engine shall be given at `now`; `None` when no cases are known.
+/// Gathers what the engine shall be given at `now`; `None` when no cases are known. What is read of
+/// changes stays in `window`, and a later pass reads only what is new.
 ///
 /// # Errors
 /// [`StoreError`].
 pub fn prepare(
-    store: &dyn Reads,
+    (store, window): (&dyn Reads, &mut Window),
     config: &Config,
     now: Timestamp,
 ) -> Result<Option<Prepared>, StoreError> {
@@ -163,15 +166,12 @@ pub fn prepare(
     let back = |from: Timestamp, by| from.checked_sub(by).unwrap_or(Timestamp::UNIX_EPOCH);
     let hours = i64::try_from(settings.look_back_days * 24).unwrap_or(i64::MAX);
     let since = back(watermark, SignedDuration::from_hours(hours));
-    // A history was imported for its own sake: its times are commits', not observations.
-    let seen = |record: &ChangeRecord| !is_imported(&record.source);
-    let (sets, mut left_out) = change_sets(store, (back(since, MARGIN), watermark), seen)?;
-    let kinds: BTreeMap<HostId, HostKind> =
-        store.hosts()?.into_iter().map(|host| (host.id, host.kind)).collect();
+    let stretch = (back(since, MARGIN), watermark);
+    let (sets, mut left_out) = window.sets(store, stretch)?;
     let mut by_id = BTreeMap::new();
     let mut candidates = Vec::new();
     for set in sets.into_iter().filter(|set| set.at() >= since) {
-        for candidate in candidates_of(&set, config, &kinds) {
+        for candidate in candidates_of(&set, config, (store, window))? {
             by_id.insert(candidate.id.clone(), set.clone());
             candidates.push(candidate);
         }
@@ -190,7 +190,7 @@ pub fn prepare(
         days_off: config.days_off(),
         candidates,
     };
-    Ok(Some(Prepared { input, sets: by_id, left_out, since }))
+    Ok(Some(Prepared { input, sets: by_id, left_out, read: window.read(), since }))
 }
 
 /// The change sets among what meant something between two moments and is `wanted`, and how many
@@ -204,34 +204,40 @@ pub fn change_sets(
     wanted: impl Fn(&ChangeRecord) -> bool,
 ) -> Result<(Vec<ChangeSet>, u64), StoreError> {
     let mut sets = ChangeSets::default();
+    let cut = each_change(store, (from, Some(to)), &mut |record| {
+        if wanted(record) {
+            sets.add(&seen(record));
+        }
+    })?;
+    Ok((sets.sets(to), u64::from(cut)))
+}
+
+/// Gives what meant something from `from` on and before `to` to `take`, the newest first. Says
+/// whether there was more than [`CHANGES`].
+fn each_change(
+    store: &dyn Reads,
+    (from, to): (Timestamp, Option<Timestamp>),
+    take: &mut dyn FnMut(&ChangeRecord),
+) -> Result<bool, StoreError> {
     let mut filter = ChangeFilter {
         kinds: ChangeKind::ALL.into_iter().filter(|kind| kind.is_semantic()).collect(),
         from: Some(from),
-        to: Some(to),
+        to,
         limit: MAX_LIMIT,
         ..ChangeFilter::default()
     };
     let mut read = 0;
     loop {
         let page = store.changes(&filter)?;
-        for record in page.iter().filter(|record| wanted(record)) {
-            sets.add(&Seen {
-                number: record.id.0,
-                host: &record.host,
-                source: &record.source,
-                generation: record.generation,
-                at: record.at,
-                change: &record.change,
-            });
-        }
+        page.iter().for_each(&mut *take);
         read += page.len();
         let full = page.len() == MAX_LIMIT as usize;
         filter.before = page.last().map(|last| last.id).filter(|_| full);
         if filter.before.is_none() {
-            return Ok((sets.finish(), 0));
+            return Ok(false);
         }
         if read >= CHANGES {
-            return Ok((sets.finish(), 1));
+            return Ok(true);
         }
     }
 }
@@ -240,11 +246,11 @@ pub fn change_sets(
 fn candidates_of(
     set: &ChangeSet,
     config: &Config,
-    kinds: &BTreeMap<HostId, HostKind>,
-) -> Vec<Candidate> {
+    (store, window): (&dyn Reads, &mut Window),
+) -> Result<Vec<Candidate>, StoreError> {
     let mut by_service: BTreeMap<Option<String>, Touched> = BTreeMap::new();
     for (host, at) in &set.hosts {
-        let place = config.place(host, kinds.get(host).copied().unwrap_or_default());
+        let place = config.place(host, window.kind(store, host)?);
         let served = if mutant::active(Mutant::CentralHostsServeTheirOwnSite) {
             config.served_at_home(&place)
         } else {
@@ -273,7 +279,7 @@ fn candidates_of(
             window_hours: None,
         }
     };
-    by_service.into_iter().map(candidate).collect()
+    Ok(by_service.into_iter().map(candidate).collect())
 }
 
 /// Whom the hosts of a set serve for one service.

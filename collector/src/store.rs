@@ -8,7 +8,9 @@
 
 mod act_records;
 pub mod backup;
+mod badness;
 mod baseline_records;
+mod blind_records;
 mod case_records;
 mod cursor;
 mod event_records;
@@ -27,7 +29,9 @@ use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
 pub use act_records::*;
+pub use badness::{Badness, WorstFilter};
 pub use baseline_records::*;
+pub use blind_records::BlindCount;
 pub use case_records::*;
 pub use cursor::{Cursor, CursorError};
 pub use imported::NO_AGENT;
@@ -166,6 +170,10 @@ pub trait ReadState: Send + Sync {
         source: &SourceName,
     ) -> Result<Vec<PartRecord>, StoreError>;
 
+    /// How many parts of each host were read once and have not been since before `before`, by
+    /// reason; by host, then by reason. Hosts that were retired are not asked.
+    fn blind_counts(&self, before: Timestamp) -> Result<Vec<BlindCount>, StoreError>;
+
     /// One part by digest.
     fn part(&self, digest: &Digest) -> Result<Option<Part>, StoreError>;
 
@@ -180,6 +188,12 @@ pub trait ReadHistory: Send + Sync {
 
     /// One change.
     fn change(&self, id: ChangeId) -> Result<Option<ChangeRecord>, StoreError>;
+
+    /// The change that was kept last.
+    fn newest_change(&self) -> Result<Option<ChangeRecord>, StoreError>;
+
+    /// Changes that were kept after `id`, in the order in which they were, at most `limit`.
+    fn changes_after(&self, id: ChangeId, limit: u32) -> Result<Vec<ChangeRecord>, StoreError>;
 
     /// Section versions of `host`, last received first, at most `limit`.
     fn versions(&self, host: &HostId, limit: u32) -> Result<Vec<VersionRecord>, StoreError>;
@@ -214,6 +228,10 @@ pub trait ReadHistory: Send + Sync {
 pub trait ReadFindings: Send + Sync {
     /// Findings, newest first: by the start of their present opening, then by number.
     fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError>;
+
+    /// Open findings, the worst first: what asks for a person before what does not, then by
+    /// severity, then the oldest.
+    fn worst_findings(&self, filter: &WorstFilter) -> Result<Vec<FindingRecord>, StoreError>;
 
     /// One finding.
     fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError>;

@@ -6,10 +6,11 @@
 //! decides nothing about changes, and writes nothing: what it finds is for the shell to make
 //! durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{HostId, PartName, SourceName};
 use driftline_protocol::item::ItemKey;
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::analysis::classify::weigh::{Led, Meant, Settling, weigh};
@@ -31,17 +32,26 @@ const CHANGES_MOST: usize = 20_000;
 /// as can be told, and what came later is told by the order in which it came.
 const APART: SignedDuration = SignedDuration::from_hours(24);
 
-/// Weighs what is due at `now`.
+/// Weighs what is due at `now`, from behind the drift `last` on, which becomes the last that was
+/// weighed: however many are due again and again, each has its turn.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn weigh_due(store: &dyn Reads, config: &Config, now: Timestamp) -> Result<Judged, StoreError> {
-    let due = store.to_weigh(now, DRIFTS_MOST)?;
+pub fn weigh_due(
+    store: &dyn Reads,
+    config: &Config,
+    (now, last): (Timestamp, &mut i64),
+) -> Result<Judged, StoreError> {
+    let behind = if mutant::active(Mutant::FirstDueAlwaysFirst) { 0 } else { *last };
+    let due = store.to_weigh(now, behind, DRIFTS_MOST)?;
+    *last = due.last().map_or(*last, |record| record.number);
     let more = due.len() >= DRIFTS_MOST as usize;
     if due.is_empty() {
         return Ok(Judged::default());
     }
     let after = config.classification.settled();
+    let spans = config.classification.spans();
+    let believed = spans.emergency.max(spans.slack);
     let told = is_told(store, config)?;
     let mut by_host: BTreeMap<HostId, Vec<FindingRecord>> = BTreeMap::new();
     for record in due {
@@ -52,10 +62,10 @@ pub fn weigh_due(store: &dyn Reads, config: &Config, now: Timestamp) -> Result<J
         let led = Leading::load(store, (&host, &drifts))?;
         weighings.extend(drifts.iter().map(|drift| {
             let opened = drift.finding.first_seen;
-            led.weighing(drift, Settling { now, after, told, opened })
+            led.weighing(drift, Settling { now, after, believed, told, opened })
         }));
     }
-    Ok(Judged { steps: vec![Step::Weighed(weighings)], more, left_out: false })
+    Ok(Judged { steps: vec![Step::Weighed(weighings)], more, left_out: BTreeSet::new() })
 }
 
 /// The changes of one host that may have led to its drifts, by part and item, the newest first.

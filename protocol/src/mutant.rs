@@ -109,11 +109,37 @@ pub enum Mutant {
     AcceptanceTakesTheWholePart,
     /// Collector. *What nobody acknowledges goes to the next in the chain*: the first keeps it.
     NobodyIsNext,
+    /// Collector. *A pass costs what changed*: the engine reads its whole look-back in each pass.
+    EveryPassReadsEverything,
+    /// Collector. *What is due has its turn*: the same thousand drifts are weighed each time.
+    FirstDueAlwaysFirst,
+    /// Collector. *No source pushes another out*: whoever has most requests is all that counts.
+    OneSourceTakesAll,
+    /// Collector. *A finding that opens anew is nobody's again*: whoever saw it before sees to it.
+    AcknowledgedForEver,
+    /// Collector. *Notes leave room for acts*: all lines of a finding have one bound.
+    NotesTakeAllLines,
+    /// Collector. *Noise is learned over days*: ten turns in a minute are enough.
+    FlappingNeedsNoTime,
+    /// Collector. *Noise without an end is told*: a value that alternates for ever is quiet for
+    /// ever.
+    NoiseIsNeverTold,
+    /// Collector. *What led away from the baseline decides*: a later window makes it meant.
+    LaterIntentExplainsOldDrift,
+    /// Collector. *dpkg explains dpkg's*: programs of Windows are its transactions too.
+    WindowsProgramsAreDpkgs,
+    /// Collector. *An emergency is approved afterwards*: or it is quiet for ever.
+    UnapprovedEmergenciesAreQuiet,
+    /// Collector. *The worst come first*: only the newest findings are looked at.
+    ListsAreCutBeforeTheyAreSorted,
+    /// Collector. *What was seen and is not any more is told*: a blind spot is nobody's to look
+    /// at.
+    BlindnessIsNotTold,
 }
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 61] = [
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,
@@ -163,6 +189,18 @@ impl Mutant {
         Self::ExemptKeysAreCompared,
         Self::AcceptanceTakesTheWholePart,
         Self::NobodyIsNext,
+        Self::EveryPassReadsEverything,
+        Self::FirstDueAlwaysFirst,
+        Self::OneSourceTakesAll,
+        Self::AcknowledgedForEver,
+        Self::NotesTakeAllLines,
+        Self::FlappingNeedsNoTime,
+        Self::NoiseIsNeverTold,
+        Self::LaterIntentExplainsOldDrift,
+        Self::WindowsProgramsAreDpkgs,
+        Self::UnapprovedEmergenciesAreQuiet,
+        Self::ListsAreCutBeforeTheyAreSorted,
+        Self::BlindnessIsNotTold,
     ];
 
     /// Its name in the environment.
@@ -217,6 +255,18 @@ impl Mutant {
             Self::ExemptKeysAreCompared => "exempt_keys_are_compared",
             Self::AcceptanceTakesTheWholePart => "acceptance_takes_the_whole_part",
             Self::NobodyIsNext => "nobody_is_next",
+            Self::EveryPassReadsEverything => "every_pass_reads_everything",
+            Self::FirstDueAlwaysFirst => "first_due_always_first",
+            Self::OneSourceTakesAll => "one_source_takes_all",
+            Self::AcknowledgedForEver => "acknowledged_for_ever",
+            Self::NotesTakeAllLines => "notes_take_all_lines",
+            Self::FlappingNeedsNoTime => "flapping_needs_no_time",
+            Self::NoiseIsNeverTold => "noise_is_never_told",
+            Self::LaterIntentExplainsOldDrift => "later_intent_explains_old_drift",
+            Self::WindowsProgramsAreDpkgs => "windows_programs_are_dpkgs",
+            Self::UnapprovedEmergenciesAreQuiet => "unapproved_emergencies_are_quiet",
+            Self::ListsAreCutBeforeTheyAreSorted => "lists_are_cut_before_they_are_sorted",
+            Self::BlindnessIsNotTold => "blindness_is_not_told",
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What judging changes costs beside the size of the fleet: a doubling experiment.
 //!
-//! The same number of hosts report one changed item each, in a fleet and in one half its size; then
-//! twice as many in the same fleet. What is measured is the collector's CPU from the first report
-//! until every change has its class, less what it uses when nothing happens. A pass that costs what
-//! changed costs the same in both fleets. With cases known, the engine that holds changes against
-//! them passes too.
+//! The same number of hosts report one changed item each, in a fleet, in one half its size and in
+//! one a quarter; then twice as many in the largest. What is measured is the collector's CPU from
+//! the first report until every change has its class, less what it uses when nothing happens. A
+//! pass that costs what changed costs the same in all of them. With cases known, the engine that
+//! holds changes against them passes too.
 
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,9 @@ const CHANGES_LEAST: usize = 100;
 
 /// Agents that report their first state in one go, so that their requests fit into memory.
 const TOGETHER: usize = 2_000;
+
+/// Over so many connections: what waits together is made durable together.
+const CONNECTIONS: usize = 64;
 
 /// How long a collector is watched when nothing happens.
 const IDLE: Duration = Duration::from_secs(10);
@@ -71,37 +74,73 @@ pub fn pass(site: &Site, depth: Depth) -> anyhow::Result<Vec<Row>> {
     let (default, rounds) = if depth == Depth::Full { (HOSTS.0, 7) } else { (HOSTS.1, 3) };
     let hosts = usize::try_from(count("DRIFTLINE_BENCH_HOSTS", default)?)?;
     let changes = (hosts / ONE_IN).max(CHANGES_LEAST);
-    ensure!(changes * 4 <= hosts, "{hosts} hosts are too few for {changes} changes");
-    let half = Side::new(site, "pass-half", hosts / 2)?.cost(changes, rounds)?;
-    let whole = Side::new(site, "pass-whole", hosts)?.cost(changes, rounds)?;
-    let row = |what: String, (ours, theirs): (f64, f64), peer: String| Row {
+    ensure!(changes * 8 <= hosts, "{hosts} hosts are too few for {changes} changes");
+    let mut sides = Vec::new();
+    for (name, hosts) in [("quarter", hosts / 4), ("half", hosts / 2), ("whole", hosts)] {
+        let side = Side::new(site, &format!("pass-{name}"), hosts)?;
+        sides.push((hosts, side.cost(changes, rounds)?));
+    }
+    let pairs = sides.iter().zip(sides.iter().skip(1));
+    let mut rows: Vec<Row> =
+        pairs.flat_map(|(half, whole)| doubled(changes, half, whole)).collect();
+    rows.extend(sides.last().map(|whole| twice_as_many(changes, whole)));
+    Ok(rows)
+}
+
+/// What a fleet costs, and one half its size.
+fn doubled(
+    changes: usize,
+    (half_hosts, half): &(usize, Cost),
+    (hosts, whole): &(usize, Cost),
+) -> Vec<Row> {
+    let peer = || format!("{half_hosts} hosts");
+    let what = |more: &str| format!("{changes} of {hosts} hosts changed, judged{more}");
+    let idle = Row {
+        what: format!("{hosts} hosts known, nothing happens: % of a core"),
+        ours: significant(whole.idle * 100.0),
+        peer: format!("{} {}", peer(), significant(half.idle * 100.0)),
+        ratio: ratio(whole.idle, half.idle),
+        ..no_bar()
+    };
+    vec![
+        row(what(""), (whole.round[0], half.round[0]), peer()),
+        row(what(" and held against cases"), (whole.round[1], half.round[1]), peer()),
+        idle,
+    ]
+}
+
+/// What twice as many changes cost in the same fleet: twice as much, at most.
+fn twice_as_many(changes: usize, (hosts, whole): &(usize, Cost)) -> Row {
+    let what = format!("{} of {hosts} hosts changed, judged", changes * 2);
+    let twice = row(what, (whole.twice, whole.round[0]), format!("{changes} hosts"));
+    Row { bar: String::new(), reached: Reached::NoBar, ..twice }
+}
+
+fn row(what: String, (ours, theirs): (f64, f64), peer: String) -> Row {
+    Row {
         what: format!("{what}: collector CPU, ms"),
         ours: significant(ours * 1e3),
         peer: format!("{peer} {}", significant(theirs * 1e3)),
         ratio: ratio(ours, theirs),
         bar: format!("≤ {}×", significant(OF_HALF)),
         reached: Reached::at_most(ours / theirs, OF_HALF),
-    };
-    let smaller = || format!("{} hosts", hosts / 2);
-    let what = |more: &str| format!("{changes} of {hosts} hosts changed, judged{more}");
-    let twice = row(
-        format!("{} of {hosts} hosts changed, judged", changes * 2),
-        (whole.twice, whole.round[0]),
-        format!("{changes} hosts"),
-    );
-    let idle = Row {
-        what: format!("{hosts} hosts known, nothing happens: % of a core"),
-        ours: significant(whole.idle * 100.0),
-        peer: format!("{} {}", smaller(), significant(half.idle * 100.0)),
-        ratio: ratio(whole.idle, half.idle),
-        ..no_bar()
-    };
-    Ok(vec![
-        row(what(""), (whole.round[0], half.round[0]), smaller()),
-        row(what(" and held against cases"), (whole.round[1], half.round[1]), smaller()),
-        Row { bar: String::new(), reached: Reached::NoBar, ..twice },
-        idle,
-    ])
+    }
+}
+
+/// Has `agents` enrol, some at the same time.
+fn enrol(target: &Target, agents: &mut [Agent]) -> anyhow::Result<()> {
+    let share = agents.len().div_ceil(CONNECTIONS).max(1);
+    std::thread::scope(|scope| {
+        let enrol = |some: &mut [Agent]| {
+            let mut connection = Connection::open(target)?;
+            some.iter_mut().try_for_each(|agent| agent.enrol(&mut connection, SECRET))
+        };
+        let threads: Vec<_> =
+            agents.chunks_mut(share).map(|some| scope.spawn(move || enrol(some))).collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread.join().map_err(|_| anyhow::anyhow!("an enrolment broke"))?
+        })
+    })
 }
 
 fn no_bar() -> Row {
@@ -112,15 +151,10 @@ impl Side {
     /// A collector that knows `hosts`, each reported once.
     fn new(site: &Site, name: &str, hosts: usize) -> anyhow::Result<Self> {
         let (server, target) = site.collector_with(name, Transport::Plain, CONFIG)?;
-        let mut connection = Connection::open(&target)?;
-        let mut agents = Vec::with_capacity(hosts);
-        for number in 0..hosts as u64 {
-            let mut agent = Agent::new(7, number);
-            agent.enrol(&mut connection, SECRET)?;
-            agents.push(agent);
-        }
+        let mut agents: Vec<Agent> = (0..hosts as u64).map(|n| Agent::new(7, n)).collect();
         for some in agents.chunks_mut(TOGETHER) {
-            let first = scripts(some, 16, Repeat::Once, |agent| vec![agent.report()]);
+            enrol(&target, some)?;
+            let first = scripts(some, CONNECTIONS, Repeat::Once, |agent| vec![agent.report()]);
             load::run(&target, first, plan(300, fleet::applied))?;
         }
         Ok(Self { server, target, agents })

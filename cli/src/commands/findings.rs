@@ -10,6 +10,9 @@ use crate::client::Client;
 use crate::output::{self, Output, Row};
 use crate::{Verdict, eprintln_message};
 
+/// How many pages are read: 100,000 findings, of which the worst come first.
+const PAGES_MOST: usize = 10;
+
 /// Lists open drift and deviations.
 #[derive(clap::Args)]
 pub(crate) struct Findings {
@@ -103,11 +106,21 @@ impl Findings {
     /// Runs the command.
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
         let open = if self.all { "false" } else { "true" };
-        let mut query = vec![("host", self.host.as_str()), ("open", open), ("limit", "10000")];
+        let order = if self.all { "newest" } else { "worst" };
+        let mut query = vec![
+            ("host", self.host.as_str()),
+            ("open", open),
+            ("order", order),
+            ("limit", "10000"),
+        ];
         if !self.class.is_empty() {
             query.push(("class", &self.class));
         }
-        let mut findings: Vec<Shown> = client.list("findings", &query).await?;
+        let (mut findings, more): (Vec<Shown>, bool) =
+            client.pages("findings", &query, PAGES_MOST).await?;
+        if more {
+            eprintln_message("there are more findings than are read; --host narrows them");
+        }
         let found = findings.iter().any(|shown| shown.asks);
         if !self.all && self.class.is_empty() {
             let permitted = leave_out(&mut findings, |shown| shown.excepted_by.is_some());

@@ -78,6 +78,9 @@ struct Unit {
     total: u64,
 }
 
+/// Units that say the same, each with its host.
+type Reached<'a> = Vec<(&'a HostId, &'a Unit)>;
+
 /// Gathers changes, in whatever order they come.
 #[derive(Clone, Debug, Default)]
 pub struct ChangeSets {
@@ -109,17 +112,44 @@ impl ChangeSets {
         self.units.len()
     }
 
-    /// All sets, by the number of their first change.
-    pub fn finish(self) -> Vec<ChangeSet> {
-        let mut by_words: BTreeMap<(SourceName, PartName, u128), Vec<(HostId, Unit)>> =
-            BTreeMap::new();
-        for ((host, source, _, part), unit) in self.units {
+    /// Forgets what was seen before `from`.
+    pub fn forget(&mut self, from: Timestamp) {
+        self.units.retain(|_, unit| unit.at >= from);
+    }
+
+    /// Forgets the oldest until at most `most` changes are left. Says whether there were more.
+    pub fn bound(&mut self, most: u64) -> bool {
+        if self.units.values().map(|unit| unit.total).sum::<u64>() <= most {
+            return false;
+        }
+        let mut newest: Vec<_> = self.units.values().map(|unit| (unit.at, unit.total)).collect();
+        newest.sort_unstable_by(|a, b| b.cmp(a));
+        let mut kept = 0;
+        let fits = |(_, total): &&(Timestamp, u64)| {
+            kept += total;
+            kept <= most
+        };
+        // What was seen at the same moment goes or stays together.
+        let first_out = newest.get(newest.iter().take_while(fits).count()).map(|(at, _)| *at);
+        self.units.retain(|_, unit| first_out.is_none_or(|first_out| unit.at > first_out));
+        true
+    }
+
+    /// When the first of what is kept was seen.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.units.values().map(|unit| unit.at).min()
+    }
+
+    /// The sets of what was seen before `to`, by the number of their first change.
+    pub fn sets(&self, to: Timestamp) -> Vec<ChangeSet> {
+        let mut by_words: BTreeMap<(&SourceName, &PartName, u128), Reached<'_>> = BTreeMap::new();
+        for ((host, source, _, part), unit) in self.units.iter().filter(|(_, u)| u.at < to) {
             by_words.entry((source, part, unit.says)).or_default().push((host, unit));
         }
         let mut rollouts = Vec::new();
         for ((source, part, _), mut units) in by_words {
             units.sort_by(|(a, x), (b, y)| (x.at, a).cmp(&(y.at, b)));
-            rollouts.extend(split(&source, &part, units));
+            rollouts.extend(split(source, part, units));
         }
         let mut sets = merge(rollouts);
         for set in &mut sets {
@@ -152,18 +182,18 @@ fn says(source: &SourceName, change: &Change) -> u128 {
 }
 
 /// The rollouts among units that say the same, which are in order of time.
-fn split(source: &SourceName, part: &PartName, units: Vec<(HostId, Unit)>) -> Vec<ChangeSet> {
+fn split(source: &SourceName, part: &PartName, units: Reached<'_>) -> Vec<ChangeSet> {
     let mut rollouts: Vec<ChangeSet> = Vec::new();
     let mut reached = BTreeSet::new();
     for (host, unit) in units {
         let last = rollouts.last_mut().filter(|set| {
             let before = set.hosts.last().map_or(unit.at, |(_, at)| *at);
-            !reached.contains(&host) && unit.at.duration_since(before) <= PAUSE
+            !reached.contains(host) && unit.at.duration_since(before) <= PAUSE
         });
         match last {
             Some(set) => {
                 set.hosts.push((host.clone(), unit.at));
-                set.changes.extend(unit.changes);
+                set.changes.extend(&unit.changes);
                 set.total += unit.total;
                 set.last = set.last.max(unit.at);
             }
@@ -173,7 +203,7 @@ fn split(source: &SourceName, part: &PartName, units: Vec<(HostId, Unit)>) -> Ve
                     number: 0,
                     kind: source.to_string(),
                     parts: vec![part.to_string()],
-                    changes: unit.changes,
+                    changes: unit.changes.clone(),
                     total: unit.total,
                     hosts: vec![(host.clone(), unit.at)],
                     last: unit.at,
@@ -235,7 +265,7 @@ mod tests {
     /// A change by host, minute, source, part, generation and new value.
     type Row<'a> = (&'a str, i64, &'a str, &'a str, u64, &'a str);
 
-    fn sets(rows: &[Row<'_>]) -> Vec<ChangeSet> {
+    fn gathered(rows: &[Row<'_>]) -> ChangeSets {
         let mut sets = ChangeSets::default();
         for (number, (host, minute, source, part, generation, value)) in (1..).zip(rows) {
             let change = Change {
@@ -254,7 +284,27 @@ mod tests {
                 change: &change,
             });
         }
-        sets.finish()
+        sets
+    }
+
+    #[test]
+    fn of_too_many_changes_the_newest_are_kept() {
+        let mut kept = gathered(&[
+            ("a", 0, "files", "/x", 1, "opus"),
+            ("b", 5, "files", "/x", 1, "ulaw"),
+            ("c", 9, "files", "/x", 1, "alaw"),
+        ]);
+        assert!(!kept.bound(3));
+        assert!(kept.bound(2));
+        assert_eq!(kept.oldest(), Timestamp::from_second(300).ok());
+        kept.forget(Timestamp::from_second(301).unwrap());
+        assert_eq!(kept.sets(Timestamp::MAX).len(), 1);
+        assert!(kept.bound(0));
+        assert_eq!((kept.units(), kept.oldest()), (0, None));
+    }
+
+    fn sets(rows: &[Row<'_>]) -> Vec<ChangeSet> {
+        gathered(rows).sets(Timestamp::MAX)
     }
 
     fn check(rows: &[Row<'_>], expect: &[(i64, &str, &[&str], u64)]) {

@@ -131,6 +131,8 @@ impl ChangeClass {
 pub enum RuleKind {
     /// A change request.
     Request,
+    /// An emergency request that nobody has approved yet.
+    Claim,
     /// A window of the configuration.
     Window,
     /// A blackout of the configuration.
@@ -154,6 +156,7 @@ impl RuleKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",
+            Self::Claim => "claim",
             Self::Window => "window",
             Self::Blackout => "blackout",
             Self::Package => "package",
@@ -195,7 +198,7 @@ impl Decision {
     pub fn yields_to_package(&self) -> bool {
         match self.rule {
             RuleKind::Nothing | RuleKind::Exception | RuleKind::Undone => true,
-            RuleKind::Request => self.class != Some(ChangeClass::Expected),
+            RuleKind::Request | RuleKind::Claim => self.class != Some(ChangeClass::Expected),
             // What flaps comes first, what was put back does not.
             RuleKind::Past => self.class == Some(ChangeClass::Reverted),
             RuleKind::Window | RuleKind::Blackout | RuleKind::Package | RuleKind::Ignore => false,
@@ -266,7 +269,7 @@ pub struct Spans {
 #[derive(Clone, Copy, Debug)]
 pub struct Intent<'a> {
     /// Change requests near the changes that are judged.
-    pub requests: &'a [ChangeRequest],
+    pub requests: &'a [&'a ChangeRequest],
     /// When changes may be made.
     pub windows: &'a [Window],
     /// When they must not.
@@ -301,7 +304,7 @@ pub fn classify(
     if let Some(decision) = blackout(subject, intent, believed.as_ref()) {
         return decision;
     }
-    if let Some(decision) = past.flapping().filter(|_| !open) {
+    if let Some(decision) = past.flapping(intent.told).filter(|_| !open) {
         return decision;
     }
     let (afterwards, near) = match believed.map(|b| (b.came_after(subject, &intent.spans), b)) {

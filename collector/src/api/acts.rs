@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, Request, State};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::{Problem, ProblemCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -29,7 +30,8 @@ use crate::store::{Act, ActRecord, FindingFilter, FindingRecord, MAX_LIMIT, Step
 /// The longest note or name, in bytes: a paragraph.
 const TEXT_BYTES: usize = 2_000;
 
-/// The most lines of one finding: more is a program that writes to itself.
+/// The most lines of one kind in the log of a finding: more is a program that writes to itself.
+/// Each kind has its own, so that whoever may write notes cannot keep others from acknowledging.
 const LINES_MOST: usize = 1_000;
 
 #[derive(Deserialize)]
@@ -81,8 +83,8 @@ pub(crate) async fn note(
         return Err(Refusal::malformed(detail));
     }
     act(collector, move |_, context| {
-        known(context, number)?;
-        Ok(vec![line(context, (number, person.name), (what, text))])
+        let opening = known(context, number, what)?.openings;
+        Ok(vec![line(context, (number, opening), (person.name, what, text))])
     })
     .await
 }
@@ -130,7 +132,8 @@ pub(crate) async fn accept(
     let until = acceptance.expires.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let until = until.map(|text| end(text, &in_zone)).transpose().map_err(Refusal::malformed)?;
     decide(collector, move |ingest, context| {
-        let record = known(context, number)?;
+        let record = known(context, number, Act::Accept)?;
+        let opening = record.openings;
         if record.finding.status != Status::Open {
             let detail = format!("finding {number} is over already");
             return Err(refused(ProblemCode::Malformed, detail));
@@ -145,7 +148,7 @@ pub(crate) async fn accept(
             let became = json!({ "became": "exception", "name": name, "expires_at": expires_at });
             let mut steps = except(context, exception)?;
             text.truncate(text.floor_char_boundary(REASON_BYTES));
-            steps.push(line(context, (number, person.name), (Act::Accept, text)));
+            steps.push(line(context, (number, opening), (person.name, Act::Accept, text)));
             return Ok(Decided { answer: became, parts: Vec::new(), steps });
         }
         if id.kind != FindingKind::Drift {
@@ -159,7 +162,7 @@ pub(crate) async fn accept(
         let of = format!("finding {number}");
         let accepted = ingest.accept(context, (vec![id], &of), &approval)?;
         let mut steps = accepted.steps;
-        steps.push(line(context, (number, person.name), (Act::Accept, text)));
+        steps.push(line(context, (number, opening), (person.name, Act::Accept, text)));
         Ok(Decided { answer: json!({ "became": "baseline" }), parts: accepted.parts, steps })
     })
     .await
@@ -195,21 +198,32 @@ fn exception_of(
     }
 }
 
-/// The finding of a number whose log has room.
-fn known(context: Context<'_>, number: i64) -> Result<FindingRecord, IngestError> {
+/// The finding of a number whose log has room for one more line of this kind.
+fn known(context: Context<'_>, number: i64, what: Act) -> Result<FindingRecord, IngestError> {
     let filter = FindingFilter { number: Some(number), limit: 1, ..FindingFilter::default() };
     let Some(record) = context.store.findings(&filter)?.pop() else {
         return Err(refused(ProblemCode::NotFound, format!("there is no finding {number}")));
     };
-    if context.store.acts(number, MAX_LIMIT)?.len() >= LINES_MOST {
-        let detail = format!("finding {number} has {LINES_MOST} lines already");
+    if is_full(&context.store.acts(number, MAX_LIMIT)?, what) {
+        let detail = format!("finding {number} has {LINES_MOST} lines of this kind already");
         return Err(refused(ProblemCode::TooLarge, detail));
     }
     Ok(record)
 }
 
-fn line(context: Context<'_>, (finding, who): (i64, String), (act, text): (Act, String)) -> Step {
-    Step::Act(ActRecord { finding, at: context.now, who, act, text })
+/// Whether `acts`, the log of a finding, has all the lines there may be of what somebody does.
+pub fn is_full(acts: &[ActRecord], what: Act) -> bool {
+    let counts = |one: &&ActRecord| one.act == what || mutant::active(Mutant::NotesTakeAllLines);
+    acts.iter().filter(counts).count() >= LINES_MOST
+}
+
+/// A line of the log of a finding, about the opening that is meant.
+fn line(
+    context: Context<'_>,
+    (finding, opening): (i64, u32),
+    (who, act, text): (String, Act, String),
+) -> Step {
+    Step::Act(ActRecord { finding, at: context.now, who, act, text, opening })
 }
 
 fn refused(code: ProblemCode, detail: String) -> IngestError {

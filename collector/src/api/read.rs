@@ -28,7 +28,7 @@ use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
 use crate::store::{
     ChangeFilter, ChangeId, Cursor, EventFilter, EventRecord, FindingFilter, FindingRecord,
-    Handled, effective_limit,
+    Handled, WorstFilter, effective_limit,
 };
 use crate::writer::Reads;
 
@@ -262,30 +262,74 @@ struct FindingsQuery {
     class: Option<String>,
     #[serde(default)]
     open: bool,
+    #[serde(default)]
+    order: FindingOrder,
     after: Option<String>,
     #[serde(default)]
     limit: u32,
 }
 
+/// What comes first in a list of findings.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FindingOrder {
+    /// What was found last, open or not.
+    #[default]
+    Newest,
+    /// What is worst, of what is open.
+    Worst,
+}
+
+impl FindingsQuery {
+    fn find(&self, store: &dyn Reads) -> Result<Vec<FindingRecord>, Refusal> {
+        known_if_named(store, self.host.as_ref())?;
+        let classes = self.class.as_deref().map(finding_classes).transpose()?.unwrap_or_default();
+        let after = self.after.as_deref();
+        let (kind, limit) = (self.kind, self.limit);
+        let found = match self.order {
+            FindingOrder::Newest => store.findings(&FindingFilter {
+                host: self.host.clone(),
+                kind,
+                open_only: self.open,
+                classes,
+                number: None,
+                after: after.map(place).transpose()?,
+                limit,
+            }),
+            FindingOrder::Worst => store.worst_findings(&WorstFilter {
+                hosts: self.host.clone().map(|host| [host].into()),
+                kind,
+                classes,
+                after: after.map(str::parse).transpose().map_err(Refusal::malformed)?,
+                limit,
+            }),
+        };
+        Ok(found?)
+    }
+
+    fn place(&self, record: &FindingRecord) -> String {
+        match self.order {
+            FindingOrder::Newest => record.place().to_string(),
+            FindingOrder::Worst => record.badness().to_string(),
+        }
+    }
+}
+
 /// `GET /api/v1/findings`
 pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
-    let FindingsQuery { host, kind, class, open, after, limit } = query(&uri)?;
-    let after = after.map(|text| place(&text)).transpose()?;
-    let classes = class.map(|text| finding_classes(&text)).transpose()?.unwrap_or_default();
-    let filter = FindingFilter { host, kind, open_only: open, classes, number: None, after, limit };
+    let asked: FindingsQuery = query(&uri)?;
     let standards = collector.settings().standards;
     let findings = read(&collector, move |store| {
-        known_if_named(store, filter.host.as_ref())?;
-        let found = store.findings(&filter)?;
+        let found = asked.find(store)?;
+        let full = found.len() >= effective_limit(asked.limit) as usize;
+        let last = found.last().filter(|_| full).map(|last| asked.place(last));
         let now = Timestamp::now();
         let permits = Permits::at(store, &standards, now)?;
-        permitted(found, (permits, Owners::at(store, &standards, now)))
+        Ok((permitted(found, (permits, Owners::at(store, &standards, now)))?, last))
     });
-    let findings = findings.await?;
-    let full = findings.len() >= effective_limit(limit) as usize;
-    let next = findings.last().filter(|_| full);
-    let next = next.map(|last| next_page(&uri, ("after", &last.record.place().to_string())));
-    Ok(answer::json(&json!({ "findings": findings, "more": full, "next": next })))
+    let (findings, last) = findings.await?;
+    let next = last.map(|last| next_page(&uri, ("after", &last)));
+    Ok(answer::json(&json!({ "findings": findings, "more": next.is_some(), "next": next })))
 }
 
 fn finding_classes(text: &str) -> Result<Vec<FindingClass>, Refusal> {
@@ -317,6 +361,7 @@ fn permitted(
     found: Vec<FindingRecord>,
     (mut permits, mut owners): (Permits<'_>, Owners<'_>),
 ) -> Result<Vec<PermittedFinding>, Refusal> {
+    owners.learn(&found)?;
     let mut all = Vec::with_capacity(found.len());
     for record in found {
         let open = record.finding.status == Status::Open;

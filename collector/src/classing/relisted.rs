@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{AGAIN_MOST, Judged, Judgements, PAST, changes, judge_all, place, subject};
+use super::bench::PAST;
+use super::{AGAIN_MOST, Judged, Judgements, changes, judge_all, place, subject};
 use crate::analysis::classify::RuleKind;
 use crate::analysis::classify::ignore::Ignore;
 use crate::analysis::classify::scope::Fit;

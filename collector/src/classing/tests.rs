@@ -7,8 +7,12 @@ use driftline_protocol::manifest::ManifestDelta;
 use driftline_protocol::snapshot::Domain;
 use driftline_protocol::wire::HostKind;
 
+use driftline_protocol::ids::SourceName;
+use driftline_protocol::item::ItemKey;
+
 use super::*;
 use crate::analysis::change::Change;
+use crate::analysis::classify::ChangeClass;
 use crate::analysis::classify::request::{Approval, RequestKind};
 use crate::analysis::classify::scope::IntentScope;
 use crate::analysis::finding::Finding;
@@ -35,6 +39,21 @@ pub(crate) fn at(minute: i64) -> Timestamp {
 
 pub(crate) fn text(value: &str) -> driftline_protocol::item::Item {
     driftline_protocol::item::Item { value: ItemValue::text(value), rank: None }
+}
+
+/// A request for the host, from one minute to another.
+pub(crate) fn asked(approval: Approval, minutes: (i64, i64)) -> ChangeRequest {
+    ChangeRequest {
+        source: "itsm".into(),
+        id: "CHG1".into(),
+        kind: RequestKind::Normal,
+        approval,
+        start: at(minutes.0),
+        end: at(minutes.1),
+        scope: IntentScope { hosts: vec!["sbc-*".into()], ..IntentScope::default() },
+        url: String::new(),
+        received_at: at(0),
+    }
 }
 
 impl World {
@@ -105,18 +124,12 @@ impl World {
         self.ask((RequestKind::Normal, approval), minutes);
     }
 
+    pub(crate) fn emergency(&mut self, approval: Approval, minutes: (i64, i64)) {
+        self.ask((RequestKind::Emergency, approval), minutes);
+    }
+
     fn ask(&mut self, (kind, approval): (RequestKind, Approval), minutes: (i64, i64)) {
-        let request = ChangeRequest {
-            source: "itsm".into(),
-            id: "CHG1".into(),
-            kind,
-            approval,
-            start: at(minutes.0),
-            end: at(minutes.1),
-            scope: IntentScope { hosts: vec!["sbc-*".into()], ..IntentScope::default() },
-            url: String::new(),
-            received_at: at(0),
-        };
+        let request = ChangeRequest { kind, ..asked(approval, minutes) };
         self.store.apply(&[Step::ChangeRequests(vec![request])]).unwrap();
     }
 
@@ -225,7 +238,7 @@ fn a_value_that_alternates_is_noise_from_the_eleventh_change_on() {
     let mut world = World::new(CONFIG);
     for turn in 0..13 {
         let (before, after) = if turn % 2 == 0 { ("a", "b") } else { ("b", "a") };
-        world.edit(10 * turn, (before, after));
+        world.edit(40 * turn, (before, after));
         world.judged();
     }
     let all = world.judged();
@@ -233,6 +246,36 @@ fn a_value_that_alternates_is_noise_from_the_eleventh_change_on() {
     assert_eq!(first, Some(10), "{all:?}");
     assert!(all[10..].iter().all(|class| *class == Some(Flapping)), "{all:?}");
     assert!(all[..10].iter().all(|class| *class == Some(Reverted)), "{all:?}");
+}
+
+#[test]
+fn ten_turns_within_the_hour_are_no_noise() {
+    let mut world = World::new(CONFIG);
+    for turn in 0..40 {
+        let (before, after) = if turn % 2 == 0 { ("a", "b") } else { ("b", "a") };
+        world.edit(turn, (before, after));
+    }
+    assert!(world.judged().iter().all(|class| *class == Some(Reverted)));
+}
+
+#[test]
+fn noise_without_an_end_is_told_each_day() {
+    const DAY: i64 = 24 * 60;
+    let mut world = World::new(CONFIG);
+    // Turned eight times a day, over ten days.
+    for turn in 0..80 {
+        let (before, after) = if turn % 2 == 0 { ("a", "b") } else { ("b", "a") };
+        world.edit(180 * turn, (before, after));
+    }
+    let all = world.judged();
+    let told = |turn: &i64| all[usize::try_from(*turn).unwrap()] == Some(Unauthorised);
+    let told: Vec<i64> = (0..80).filter(told).collect();
+    // The clock of the tests does not begin at midnight.
+    let day = |turn: &i64| at(180 * turn).as_second().div_euclid(86_400);
+    assert!(told.iter().all(|turn| 180 * (turn - 1) >= 7 * DAY), "{told:?}");
+    let days: BTreeSet<i64> = told.iter().map(day).collect();
+    assert!((3..=4).contains(&days.len()) && told.len() <= 2 * days.len(), "{told:?}");
+    assert!(all[12..57].iter().all(|class| *class == Some(Flapping)), "{all:?}");
 }
 
 #[test]
@@ -274,11 +317,11 @@ fn a_package_told_after_its_files_comes_before_a_request_that_is_only_near() {
 #[test]
 fn an_emergency_that_nobody_approves_is_believed_for_a_day() {
     let mut world = World::new(CONFIG);
-    world.ask((RequestKind::Emergency, Approval::Requested), (0, 100 * 24 * 60));
+    world.emergency(Approval::Requested, (0, 100 * 24 * 60));
     world.edit(10, ("a", "b"));
     world.edit(2 * 24 * 60, ("b", "c"));
     assert_eq!(world.judged(), [Some(Emergency), Some(Unapproved)]);
-    world.ask((RequestKind::Emergency, Approval::Approved), (0, 100 * 24 * 60));
+    world.emergency(Approval::Approved, (0, 100 * 24 * 60));
     assert_eq!(world.judged(), [Some(Emergency), Some(Emergency)]);
 }
 
@@ -288,7 +331,7 @@ fn an_emergency_that_begins_later_takes_nothing_from_a_package() {
     world.change(("packages", "dpkg", ItemKey::of(["sip:all", "version"])), 10, ("1", "2"));
     world.edit(40, ("a", "b"));
     assert_eq!(world.judged(), [Some(Expected), Some(Unauthorised)]);
-    world.ask((RequestKind::Emergency, Approval::Requested), (300, 360));
+    world.emergency(Approval::Requested, (300, 360));
     assert_eq!(world.judged(), [Some(Expected), Some(Emergency)]);
 }
 

@@ -376,6 +376,10 @@ metrics! {
         "Files and tables of a host that cannot be read now, by reason";
     FLEET_PARTS_UNOBSERVED "fleet_parts_unobserved" Gauge [Reason]
         "Files and tables of all hosts that cannot be read now, by reason";
+    PARTS_BLIND "parts_blind" Gauge [Host, Reason]
+        "Files and tables of a host that were read and have not been for an hour, by reason";
+    FLEET_PARTS_BLIND "fleet_parts_blind" Gauge [Reason]
+        "Files and tables of all hosts that were read and have not been for an hour, by reason";
     WATCH_LIMITED "watch_limited" Gauge [Host]
         "Whether an agent may watch no more, so that changes wait for its rescan";
     AGENT_CPU "agent_cpu_seconds_total" Counter [Host]

@@ -62,6 +62,10 @@ fn probe() -> Probe {
     }
 }
 
+fn blind() -> BlindCount {
+    BlindCount { host: "pbx1".parse().unwrap(), reason: Reason::Denied, count: 1 }
+}
+
 fn scrape(config: &Config) -> String {
     let live = Live::default();
     let retired = HostView { liveness: Liveness::Retired, ..host(at(0)) };
@@ -106,6 +110,7 @@ fn scrape(config: &Config) -> String {
         correlated: Some(&correlated),
         probes: vec![probe()],
         levels: &[(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])].into(),
+        blind: vec![blind()],
         feeds: vec![feed("evil one", Some(at(-9))), feed("evil two", None)],
         request_readings: vec![RequestReading {
             source: "evil three".into(),

@@ -5,6 +5,7 @@ use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::ledger::Chain;
 use driftline_protocol::manifest::ManifestDelta;
 use driftline_protocol::snapshot::Domain;
+use driftline_protocol::wire::HostKind;
 
 use super::*;
 use crate::analysis::change::Change;
@@ -23,7 +24,7 @@ fn now() -> Timestamp {
     at(60 * DAY)
 }
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_785_542_400 + second).unwrap()
 }
 
@@ -89,7 +90,7 @@ fn config() -> Config {
     parse("t", &format!("{hosts}{CONFIG}")).unwrap()
 }
 
-fn host(name: &str) -> Step {
+pub(super) fn host(name: &str) -> Step {
     Step::Host(HostRecord {
         id: name.parse().unwrap(),
         kind: HostKind::Uc,
@@ -105,7 +106,7 @@ fn host(name: &str) -> Step {
 }
 
 /// `value` becomes the codec of `name`.
-fn change(name: &str, second: i64, value: &str) -> Step {
+pub(super) fn change(name: &str, second: i64, value: &str) -> Step {
     let part: driftline_protocol::ids::PartName = "/etc/sip.conf".parse().unwrap();
     let source: driftline_protocol::ids::SourceName = "files".parse().unwrap();
     let change = Change {
@@ -153,7 +154,7 @@ fn whole() -> Step {
 fn said(steps: &[Step]) -> (Memory, Prepared, Vec<SuspectRecord>) {
     let mut store = Memory::new();
     store.apply(steps).unwrap();
-    let prepared = prepare(&store, &config(), now()).unwrap().unwrap();
+    let prepared = prepare((&store, &mut Window::default()), &config(), now()).unwrap().unwrap();
     let stream = stream(&store, &prepared.input).unwrap();
     let verdicts = judge(&stream, &prepared.input);
     let found = suspects(&prepared, &verdicts, 1);

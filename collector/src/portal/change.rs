@@ -85,7 +85,7 @@ fn meant(classified: &Classified, frame: &Frame) -> Meant {
     let Decision { class, rule, name, level, says } = classified.decision.clone();
     let link = match rule {
         RuleKind::Ignore => format!("/requests#ignore-{name}"),
-        RuleKind::Request => link::request(&name),
+        RuleKind::Request | RuleKind::Claim => link::request(&name),
         RuleKind::Window | RuleKind::Blackout => "/requests".to_owned(),
         RuleKind::Exception => format!("/exceptions#{name}"),
         RuleKind::Past | RuleKind::Undone if !name.is_empty() => format!("/changes/{name}"),

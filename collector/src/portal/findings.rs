@@ -1,5 +1,7 @@
 //! What a person should know: open drift and deviations, worst first.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use driftline_protocol::ids::HostId;
 
@@ -11,7 +13,9 @@ use crate::analysis::finding::{Finding, Resolution, Status};
 use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
-use crate::store::{ChangeId, FindingFilter, FindingRecord, MAX_LIMIT};
+use crate::store::{
+    Badness, ChangeId, Cursor, FindingFilter, FindingRecord, HostRecord, WorstFilter,
+};
 
 /// One finding as a row of a table.
 pub(super) struct FindingRow {
@@ -68,17 +72,23 @@ struct Page {
     host: String,
     service: String,
     all: bool,
+    next: Option<String>,
     findings: Vec<FindingRow>,
 }
 
-/// Rows for `records`, worst and oldest first.
+/// What `after` must be.
+const PLACE: &str = "what the link to the next page says";
+
+/// How many a page shows.
+const SHOWN: u32 = 500;
+
+/// Rows for `records`, in their order; what somebody permits comes last.
 pub(super) fn finding_rows(
     records: &[FindingRecord],
     (mut permits, mut owners): (Permits<'_>, Owners<'_>),
     frame: &Frame,
 ) -> Result<Vec<FindingRow>, PageError> {
-    let mut records: Vec<&FindingRecord> = records.iter().collect();
-    records.sort_by_key(|r| (r.finding.severity, r.finding.first_seen, r.number));
+    owners.learn(records)?;
     let mut rows = Vec::with_capacity(records.len());
     for record in records {
         let mut row = row(record, frame);
@@ -155,46 +165,49 @@ pub(super) fn page(
     let permits = Permits::at(store, standards, frame.now)?;
     let owners = Owners::at(store, standards, frame.now);
     let all = query.get("status") == Some("all");
-    let filter = FindingFilter {
-        host: query.id::<HostId>("host", "the name of a host")?,
-        open_only: !all,
-        limit: MAX_LIMIT,
-        ..FindingFilter::default()
-    };
+    let host = query.id::<HostId>("host", "the name of a host")?;
     let service = query.get("service").unwrap_or_default();
-    let found = if service.is_empty() {
-        store.findings(&filter)?
+    let (found, last) = if all {
+        let after = query.id::<Cursor>("after", PLACE)?;
+        let filter = FindingFilter { host, after, limit: SHOWN, ..FindingFilter::default() };
+        let found = store.findings(&filter)?;
+        let last = found.last().map(|last| last.place().to_string());
+        (found, last)
     } else {
-        of_service(store, (service, frame), &filter)?
+        let hosts = match service {
+            "" => host.map(|host| [host].into()),
+            service => Some(of_service(store, (service, frame), host.as_ref())?),
+        };
+        let after = query.id::<Badness>("after", PLACE)?;
+        let filter = WorstFilter { hosts, after, limit: SHOWN, ..WorstFilter::default() };
+        let found = store.worst_findings(&filter)?;
+        let last = found.last().map(|last| last.badness().to_string());
+        (found, last)
     };
+    let last = last.filter(|_| found.len() >= SHOWN as usize);
     let page = Page {
         style: STYLE_PATH,
         host: query.get("host").unwrap_or_default().to_owned(),
         service: service.to_owned(),
         all,
+        next: last.map(|last| query.with("/findings", "after", &last)),
         findings: finding_rows(&found, (permits, owners), frame)?,
     };
     Ok(page.render()?)
 }
 
-/// What `filter` asks for on the hosts behind `service`: those whose groups its calls pass, and
-/// those that serve it where they stand.
+/// The hosts behind `service`, or `only` if it is one of them: those whose groups its calls pass,
+/// and those that serve it where they stand.
 fn of_service(
     store: &dyn Reader,
     (service, frame): (&str, &Frame),
-    filter: &FindingFilter,
-) -> Result<Vec<FindingRecord>, PageError> {
-    let mut found = Vec::new();
-    for host in store.hosts()? {
+    only: Option<&HostId>,
+) -> Result<BTreeSet<HostId>, PageError> {
+    let serves = |host: &HostRecord| {
         let serves = frame.config.served(&frame.config.place(&host.id, host.kind));
-        let serves = serves.iter().any(|served| served.service.as_deref() == Some(service));
-        if !serves || filter.host.as_ref().is_some_and(|only| *only != host.id) {
-            continue;
-        }
-        found.extend(store.findings(&FindingFilter { host: Some(host.id), ..filter.clone() })?);
-        if found.len() >= MAX_LIMIT as usize {
-            break;
-        }
-    }
-    Ok(found)
+        serves.iter().any(|served| served.service.as_deref() == Some(service))
+    };
+    let hosts = store.hosts()?.into_iter();
+    let hosts = hosts.filter(|host| only.is_none_or(|only| *only == host.id)).filter(serves);
+    Ok(hosts.map(|host| host.id).collect())
 }

@@ -14,7 +14,7 @@ use crate::config::Place;
 use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
-use crate::store::{ChangeFilter, FindingFilter, HostRecord, MAX_LIMIT};
+use crate::store::{ChangeFilter, HostRecord, MAX_LIMIT, WorstFilter};
 
 /// How many changes and events the page shows before it points to the timeline.
 const RECENT: u32 = 30;
@@ -84,11 +84,10 @@ pub(super) fn page(
     let of_host = ChangeFilter { host: Some(id.clone()), kinds, ..ChangeFilter::default() };
     let recent = store.changes(&ChangeFilter { from, limit: MAX_LIMIT, ..of_host.clone() })?;
     let newest = store.changes(&ChangeFilter { limit: RECENT, ..of_host })?;
-    let open = FindingFilter {
-        host: Some(id.clone()),
-        open_only: true,
+    let open = WorstFilter {
+        hosts: Some([id.clone()].into()),
         limit: MAX_LIMIT,
-        ..FindingFilter::default()
+        ..WorstFilter::default()
     };
     let events = store.events(Some(&id), RECENT)?.into_iter();
     let place = frame.config.place(&id, record.kind);
@@ -107,7 +106,7 @@ pub(super) fn page(
         baseline: store.approvals(Some(&Subject::Host(id.clone())), None, 1)?.pop().map(|newest| {
             Approval { at: Moment::new(newest.at, frame.now), by: newest.who, reason: newest.why }
         }),
-        findings: finding_rows(&store.findings(&open)?, (permits, owners), frame)?,
+        findings: finding_rows(&store.worst_findings(&open)?, (permits, owners), frame)?,
         sections: sections(store, frame, &id)?,
         chart: chart::bars(&chart::per_hour(recent.iter().map(|change| change.at), frame.now)),
         groups: group(&newest, frame),

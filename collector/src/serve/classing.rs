@@ -2,7 +2,7 @@
 //! blocking work, one pass at a time.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,6 +27,7 @@ const REST: Duration = Duration::from_secs(1);
 pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<()>) {
     let mut wait = REST;
     let mut listed = collector.settings().config;
+    let last = Arc::new(AtomicI64::new(0));
     while goes_on(&mut stopped, wait).await {
         let config = collector.settings().config;
         if !Arc::ptr_eq(&config, &listed) {
@@ -41,7 +42,14 @@ pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<
         }
         let new = once(&collector, judge).await;
         let again = once(&collector, judge_again).await;
-        let drift = once(&collector, weigh_due).await;
+        let turn = Arc::clone(&last);
+        let weigh = move |store: &dyn Reads, config: &Config, now| {
+            let mut last = turn.load(Ordering::Relaxed);
+            let judged = weigh_due(store, config, (now, &mut last));
+            turn.store(last, Ordering::Relaxed);
+            judged
+        };
+        let drift = once(&collector, weigh).await;
         wait = if new || again || drift { Duration::ZERO } else { REST };
     }
 }
@@ -65,8 +73,12 @@ where
             return false;
         }
     };
-    if left_out {
-        tracing::warn!("more change requests than changes are held against; the last ones count");
+    if !left_out.is_empty() {
+        let sources = left_out.into_iter().collect::<Vec<_>>().join(", ");
+        tracing::warn!(
+            %sources,
+            "more change requests than changes are held against; those that end last count"
+        );
         collector.live.requests_left_out.fetch_add(1, Ordering::Relaxed);
     }
     if steps.is_empty() {

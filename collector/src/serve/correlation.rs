@@ -18,6 +18,7 @@ use crate::analysis::volume::{self, Bucket, Buckets, CellKey, Method, VolumeSett
 use crate::config::Config;
 use crate::ingest::{Context, Decided};
 use crate::pass::levels::{ServiceLevels, UNMAPPED, service_levels};
+use crate::pass::window::Window;
 use crate::pass::{self, Cached, PassInput, Prepared};
 use crate::store::{MAX_LIMIT, PassRecord, Step, StoreError, SuspectFilter, SuspectRecord, Totals};
 use crate::writer::{Reads, WriteError};
@@ -101,9 +102,16 @@ struct Given {
     config: Arc<Config>,
 }
 
+/// What one pass leaves to the next.
+#[derive(Default)]
+struct Kept {
+    given: Option<Given>,
+    window: Window,
+}
+
 /// Makes passes until the collector stops.
 pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<()>) {
-    let mut last = None;
+    let mut last = Kept::default();
     let every = |collector: &Collector| {
         Duration::from_secs(collector.settings().config.correlation.every_seconds)
     };
@@ -130,29 +138,31 @@ enum PassError {
     Broke,
 }
 
-async fn once(collector: &Arc<Collector>, last: &mut Option<Given>) -> Result<(), PassError> {
+async fn once(collector: &Arc<Collector>, last: &mut Kept) -> Result<(), PassError> {
     let (store, config) = (Arc::clone(&collector.read), collector.settings().config);
-    let before = last.take();
+    // After an error everything is read anew.
+    let Kept { given: before, mut window } = std::mem::take(last);
     let made = tokio::task::spawn_blocking(move || {
         let given = given(&*store, &config)?;
         let levels = service_levels(&*store, &config, Timestamp::now())?;
-        if before.as_ref() == Some(&given) {
-            return Ok((given, levels, None));
-        }
-        Ok::<_, StoreError>((given, levels, make(&*store, &config)?))
+        let made = match before.as_ref() == Some(&given) {
+            true => None,
+            false => make((&*store, &mut window), &config)?,
+        };
+        Ok::<_, StoreError>((Kept { given: Some(given), window }, levels, made))
     });
     let made = made.await.map_err(|_| {
         collector.live.count_panic("upkeep");
         PassError::Broke
     })?;
-    let (given, levels, made) = made?;
+    let (kept, levels, made) = made?;
     collector.correlated.levels.set(Arc::new(levels));
     if let Some(Made { correlated, cached, pass, said, gone }) = made {
         keep(collector, pass, (said, gone)).await?;
         collector.correlated.pass.set(Some(Arc::new(correlated)));
         collector.correlated.cases.set(Some(Arc::new(cached)));
     }
-    *last = Some(given);
+    *last = kept;
     Ok(())
 }
 
@@ -178,9 +188,13 @@ struct Made {
     gone: Vec<String>,
 }
 
-fn make(store: &dyn Reads, config: &Config) -> Result<Option<Made>, StoreError> {
+fn make(
+    (store, window): (&dyn Reads, &mut Window),
+    config: &Config,
+) -> Result<Option<Made>, StoreError> {
     let began = Instant::now();
-    let Some(prepared) = pass::prepare(store, config, Timestamp::now())? else { return Ok(None) };
+    let prepared = pass::prepare((store, window), config, Timestamp::now())?;
+    let Some(prepared) = prepared else { return Ok(None) };
     let stream = pass::stream(store, &prepared.input)?;
     let verdicts = pass::judge(&stream, &prepared.input);
     let number = store.last_pass()? + 1;
@@ -190,6 +204,7 @@ fn make(store: &dyn Reads, config: &Config) -> Result<Option<Made>, StoreError> 
     let known: BTreeMap<String, SuspectRecord> =
         store.suspects(&filter)?.into_iter().map(|one| (one.key.clone(), one)).collect();
     let mut correlated = sum_up(&stream, &prepared, began);
+    tracing::debug!(number, changes = prepared.read, "read what changed since the last pass");
     for one in &found {
         let service = one.candidate.service.clone().unwrap_or_default();
         let tier = one.evidence.tier.clone();

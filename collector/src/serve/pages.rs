@@ -19,6 +19,7 @@ use super::answer::Refusal;
 use super::portal;
 use super::state::Collector;
 use crate::analysis::probes::{PROBES, Probe};
+use crate::blindness::blind;
 use crate::ingest::{FleetView, Liveness};
 use crate::metrics::{self, View};
 use crate::permits::Permits;
@@ -51,6 +52,7 @@ fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
     let view = View {
         correlated: correlated.as_deref(),
         levels: &collector.correlated.levels(),
+        blind: blind(&*collector.read, now)?,
         feeds: collector.read.case_feeds()?,
         probes: probes(collector, &fleet)?,
         request_readings: collector.request_readings.all(),

@@ -1,5 +1,6 @@
 //! What persons did about findings: a log that is only ever added to.
 
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,9 @@ pub struct ActRecord {
     pub act: Act,
     /// To whom it was assigned, or what was noted; may be empty where it was acknowledged.
     pub text: String,
+    /// Which opening of the finding was meant: how often it had opened by then.
+    #[serde(default)]
+    pub opening: u32,
 }
 
 /// What a person may do about a finding; a closed list.
@@ -61,10 +65,14 @@ pub struct Handled {
 }
 
 impl Handled {
-    /// What `acts`, in any order, come to for a finding that opened at `opened`: one that opens
-    /// anew is nobody's again.
-    pub fn by(acts: &[ActRecord], opened: Timestamp) -> Self {
-        let of = |act: Act| acts.iter().filter(move |one| one.act == act && one.at >= opened);
+    /// What `acts`, in any order, come to for a finding that has opened so often: one that opens
+    /// anew is nobody's again, whatever the clock of its host says.
+    pub fn by<'a>(acts: impl IntoIterator<Item = &'a ActRecord>, openings: u32) -> Self {
+        let meant = |one: &&ActRecord| {
+            one.opening == openings || mutant::active(Mutant::AcknowledgedForEver)
+        };
+        let acts: Vec<&ActRecord> = acts.into_iter().filter(meant).collect();
+        let of = |act: Act| acts.iter().filter(move |one| one.act == act);
         let first = of(Act::Acknowledge).min_by_key(|one| one.at);
         let last = of(Act::Assign).max_by_key(|one| one.at);
         Self {
@@ -81,6 +89,12 @@ pub trait ReadActs: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn acts(&self, finding: i64, limit: u32) -> Result<Vec<ActRecord>, StoreError>;
+
+    /// What was done about each of `findings`, notes left out, in the order in which it was done.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn acts_of(&self, findings: &[i64]) -> Result<Vec<ActRecord>, StoreError>;
 }
 
 #[cfg(test)]
@@ -90,24 +104,29 @@ mod tests {
     #[test]
     fn a_finding_that_opens_anew_is_nobodys_again() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let act = |second, act, who: &str, text: &str| ActRecord {
+        let act = |second, act, who: &str, text: &str, opening| ActRecord {
             finding: 1,
             at: at(second),
             who: who.into(),
             act,
             text: text.into(),
+            opening,
         };
         let acts = [
-            act(9, Act::Assign, "ada", "bob"),
-            act(7, Act::Acknowledge, "bob", ""),
-            act(5, Act::Acknowledge, "ada", ""),
-            act(8, Act::Assign, "ada", "cyd"),
-            act(10, Act::Note, "bob", "rebooted"),
+            act(9, Act::Assign, "ada", "bob", 1),
+            act(7, Act::Acknowledge, "bob", "", 1),
+            act(5, Act::Acknowledge, "ada", "", 1),
+            act(8, Act::Assign, "ada", "cyd", 1),
+            act(10, Act::Note, "bob", "rebooted", 1),
+            // A clock that went back: it opened anew before it was seen to.
+            act(3, Act::Acknowledge, "eve", "", 2),
         ];
-        let handled = Handled::by(&acts, at(1));
+        let handled = Handled::by(&acts, 1);
         assert_eq!(handled.acknowledged_by.as_deref(), Some("ada"));
         assert_eq!(handled.assigned_to.as_deref(), Some("bob"));
-        assert_eq!(Handled::by(&acts, at(6)).acknowledged_by.as_deref(), Some("bob"));
-        assert_eq!(Handled::by(&acts, at(10)), Handled::default());
+        let again = Handled::by(&acts, 2);
+        assert_eq!(again.acknowledged_by.as_deref(), Some("eve"));
+        assert_eq!(again.assigned_to, None);
+        assert_eq!(Handled::by(&acts, 3), Handled::default());
     }
 }

@@ -89,6 +89,9 @@ pub trait ReadIntent: Send + Sync {
     /// How many change requests of a source are kept.
     fn count_requests(&self, source: &str) -> Result<u64, StoreError>;
 
+    /// The sources of the requests that are kept, by name.
+    fn request_sources(&self) -> Result<Vec<String>, StoreError>;
+
     /// Requests that say something new since [`super::Step::Reconsidered`], by number.
     fn to_reconsider(&self, limit: u32) -> Result<Vec<Reconsider>, StoreError>;
 
@@ -96,6 +99,11 @@ pub trait ReadIntent: Send + Sync {
     fn unjudged(&self, limit: u32) -> Result<Vec<ChangeRecord>, StoreError>;
 
     /// Open drift that is to be weighed: it opened, or a change of its part was judged, since it
-    /// was, or it was noise that ends by `now`. By number.
-    fn to_weigh(&self, now: Timestamp, limit: u32) -> Result<Vec<FindingRecord>, StoreError>;
+    /// was, or it was noise that ends by `now`. By number, those after `behind` first.
+    fn to_weigh(
+        &self,
+        now: Timestamp,
+        behind: i64,
+        limit: u32,
+    ) -> Result<Vec<FindingRecord>, StoreError>;
 }

@@ -7,11 +7,13 @@ mod baselines;
 mod cases;
 mod exceptions;
 mod findings;
+mod history;
 mod intent;
 mod suspects;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
@@ -19,13 +21,13 @@ use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
 use jiff::Timestamp;
 
+use self::history::asked_for;
 use super::records::*;
 use super::{
-    ActRecord, Append, ApprovalRecord, Baseline, Cursor, NewPart, ORPHAN_GRACE, ReadHistory,
-    ReadState, StoreError,
+    ActRecord, Append, ApprovalRecord, Baseline, BlindCount, Cursor, NewPart, ORPHAN_GRACE,
+    ReadHistory, ReadState, StoreError,
 };
 use crate::analysis::agreement::Subject;
-use crate::analysis::classify::ChangeClass;
 use crate::analysis::exceptions::Exception;
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Status};
 
@@ -384,6 +386,10 @@ impl ReadState for Memory {
         Ok(section.map(|s| s.parts.values().cloned().collect()).unwrap_or_default())
     }
 
+    fn blind_counts(&self, before: Timestamp) -> Result<Vec<BlindCount>, StoreError> {
+        Ok(history::blind(&self.read(), before))
+    }
+
     fn part(&self, digest: &Digest) -> Result<Option<Part>, StoreError> {
         Ok(self.read().parts.get(digest).map(|kept| kept.part.clone()))
     }
@@ -408,6 +414,17 @@ impl ReadHistory for Memory {
 
     fn change(&self, id: ChangeId) -> Result<Option<ChangeRecord>, StoreError> {
         Ok(self.read().changes.get(&id).cloned())
+    }
+
+    fn newest_change(&self) -> Result<Option<ChangeRecord>, StoreError> {
+        Ok(self.read().changes.last_key_value().map(|(_, record)| record.clone()))
+    }
+
+    fn changes_after(&self, id: ChangeId, limit: u32) -> Result<Vec<ChangeRecord>, StoreError> {
+        let state = self.read();
+        let later = state.changes.range((Bound::Excluded(id), Bound::Unbounded));
+        let limit = effective_limit(limit) as usize;
+        Ok(later.map(|(_, record)| record.clone()).take(limit).collect())
     }
 
     fn versions(&self, host: &HostId, limit: u32) -> Result<Vec<VersionRecord>, StoreError> {
@@ -467,19 +484,4 @@ impl State {
         };
         Some(move |c: &ChangeRecord| bound.is_none_or(|bound| (c.at, c.id) < bound))
     }
-}
-
-fn class_of(record: &ChangeRecord) -> Option<ChangeClass> {
-    record.classified.as_ref().and_then(|classified| classified.decision.class)
-}
-
-fn asked_for(filter: &ChangeFilter, record: &ChangeRecord) -> bool {
-    filter.host.as_ref().is_none_or(|host| *host == record.host)
-        && filter.source.as_ref().is_none_or(|source| *source == record.source)
-        && filter.part.as_ref().is_none_or(|part| *part == record.change.part)
-        && (filter.kinds.is_empty() || filter.kinds.contains(&record.change.kind))
-        && (filter.classes.is_empty()
-            || class_of(record).is_some_and(|class| filter.classes.contains(&class)))
-        && filter.from.is_none_or(|from| record.at >= from)
-        && filter.to.is_none_or(|to| record.at < to)
 }

@@ -91,7 +91,7 @@ CREATE TABLE finding_act (
     who TEXT NOT NULL,
     act TEXT NOT NULL,
     text TEXT NOT NULL
-);
+, opening INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE host (
     host INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -221,7 +221,9 @@ CREATE INDEX finding_by_time ON finding (is_open, first_seen);
 CREATE INDEX finding_open ON finding (host, kind, domain, severity, class) WHERE is_open = 1;
 CREATE INDEX finding_settling ON finding (settles_at) WHERE settles_at IS NOT NULL;
 CREATE INDEX finding_to_weigh ON finding (number) WHERE to_weigh = 1;
+CREATE INDEX finding_worst ON finding (severity, first_seen, class, host, kind, is_open) WHERE is_open = 1;
 CREATE INDEX outcome_by_suspect ON outcome (suspect, id);
+CREATE INDEX part_blind ON part_now (host, source, part) WHERE unread IS NOT NULL AND read IS NOT NULL;
 CREATE INDEX part_to_sweep ON part (id) WHERE refs = 0 OR doomed_at IS NOT NULL;
 CREATE INDEX section_by_expiry ON section (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX suspect_by_pass ON suspect (pass);

@@ -9,7 +9,7 @@ use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::drift;
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Resolution, Severity, Status};
 use crate::classing::tests::{CONFIG, World, at, text};
-use crate::store::{Append, FindingFilter, ReadFindings};
+use crate::store::{Append, FindingFilter, ReadFindings, ReadIntent};
 
 /// What the baseline has.
 const AGREED: &str = "a";
@@ -55,9 +55,9 @@ impl World {
     /// What the drift is once everything was judged and weighed at `minute`.
     fn weighed(&mut self, minute: i64) -> FindingClass {
         self.judged();
-        let due = weigh_due(&self.store, &self.config, at(minute)).unwrap();
+        let due = weigh_due(&self.store, &self.config, (at(minute), &mut 0)).unwrap();
         self.store.apply(&due.steps).unwrap();
-        let again = weigh_due(&self.store, &self.config, at(minute)).unwrap();
+        let again = weigh_due(&self.store, &self.config, (at(minute), &mut 0)).unwrap();
         assert_eq!(again.steps, [], "what was weighed is weighed once");
         self.record().unwrap().class()
     }
@@ -114,7 +114,7 @@ fn noise_is_quiet_until_it_settles() {
     let mut world = World::new(CONFIG);
     let mut last = 0;
     for turn in 0..13 {
-        last = 10 * turn;
+        last = 40 * turn;
         let values = if turn % 2 == 0 { ("a", "b") } else { ("b", "a") };
         world.drifting(last, values);
         world.judged();
@@ -130,10 +130,57 @@ fn noise_is_quiet_until_it_settles() {
     world.drifting(1, ("a", "x"));
     for turn in 0..13 {
         let values = if turn % 2 == 0 { ("x", "y") } else { ("y", "x") };
-        world.drifting(10 + 10 * turn, values);
+        world.drifting(40 + 40 * turn, values);
         world.judged();
     }
-    assert_eq!(world.weighed(200), of(Unauthorised));
+    assert_eq!(world.weighed(600), of(Unauthorised));
+}
+
+#[test]
+fn a_request_for_the_host_does_not_make_an_older_drift_meant() {
+    let mut world = World::new(CONFIG);
+    world.drifting(10, ("a", "b"));
+    assert_eq!(world.weighed(11), of(Unauthorised));
+    world.request(Approval::Approved, (5_000, 5_060));
+    world.drifting(5_010, ("b", "c"));
+    assert_eq!(world.weighed(5_011), of(Unauthorised), "the request names the whole host");
+}
+
+#[test]
+fn an_emergency_that_nobody_approves_ends_in_a_question() {
+    let mut world = World::new(CONFIG);
+    let day = 24 * 60;
+    world.emergency(Approval::Requested, (0, 100));
+    world.drifting(10, ("a", "b"));
+    assert_eq!(world.weighed(11), of(ChangeClass::Emergency));
+    assert_eq!(world.weighed(10 + day - 1), of(ChangeClass::Emergency));
+    assert_eq!(world.weighed(10 + day), of(ChangeClass::Unapproved));
+    let says = world.record().unwrap().meant.unwrap().decision.says;
+    assert!(says.contains("was it right?"), "{says}");
+    world.emergency(Approval::Approved, (0, 100));
+    assert_eq!(world.weighed(12 + day), of(ChangeClass::Emergency), "somebody has approved it");
+}
+
+#[test]
+fn whatever_is_due_again_and_again_each_has_its_turn() {
+    let mut world = World::new(CONFIG);
+    let mut last = 0;
+    let names = (0..5).map(|number| {
+        let finding = drift(10, "b");
+        let key = Some(ItemKey::of([format!("codec{number}")]));
+        Finding { id: FindingId { key, ..finding.id.clone() }, ..finding }
+    });
+    world.store.apply(&[Step::Findings(names.collect())]).unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let due = world.store.to_weigh(at(11), last, 2).unwrap();
+        last = due.last().unwrap().number;
+        seen.extend(due.iter().map(|record| record.number));
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5, 1], "none was weighed, and each came up");
+    let due = weigh_due(&world.store, &world.config, (at(11), &mut last)).unwrap();
+    let [Step::Weighed(weighings)] = due.steps.as_slice() else { panic!("{due:?}") };
+    assert_eq!((weighings.len(), last), (5, 1));
 }
 
 #[test]
@@ -155,7 +202,7 @@ fn a_clock_that_goes_back_makes_no_change_an_earlier_one() {
 fn drift_whose_change_waits_for_its_judge_waits_as_well() {
     let mut world = World::new(CONFIG);
     world.drifting(10, ("a", "b"));
-    let due = weigh_due(&world.store, &world.config, at(11)).unwrap();
+    let due = weigh_due(&world.store, &world.config, (at(11), &mut 0)).unwrap();
     let [Step::Weighed(weighings)] = due.steps.as_slice() else { panic!("{due:?}") };
     assert!(weighings[0].meant.is_none());
     world.store.apply(&due.steps).unwrap();

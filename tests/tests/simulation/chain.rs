@@ -55,6 +55,7 @@ fn what_nobody_acknowledges_goes_to_the_next_after_its_time() {
         who: "ada".into(),
         act: Act::Acknowledge,
         text: String::new(),
+        opening: record.openings,
     };
     store.apply(&[Step::Act(seen)]).unwrap();
     assert_eq!(owner(&store, 400), "voice", "who has seen it keeps it");

@@ -44,6 +44,8 @@ pub(crate) struct Collector {
     parts: Vec<NewPart>,
     steps: Vec<Step>,
     decided: usize,
+    /// The drift that was weighed last.
+    weighed: i64,
 }
 
 impl Collector {
@@ -60,6 +62,7 @@ impl Collector {
             parts: Vec::new(),
             steps: Vec::new(),
             decided: 0,
+            weighed: 0,
         })
     }
 
@@ -132,7 +135,7 @@ impl Collector {
                 steps = judge_again(reader, &self.config, now)?.steps;
             }
             if steps.is_empty() {
-                steps = weigh_due(reader, &self.config, now)?.steps;
+                steps = weigh_due(reader, &self.config, (now, &mut self.weighed))?.steps;
             }
             if steps.is_empty() {
                 return Ok(());

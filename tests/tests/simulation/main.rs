@@ -20,10 +20,13 @@
 mod agent;
 mod chain;
 mod collector;
+mod cost;
 mod fleet;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod noise;
 mod reading;
+mod small;
 
 use std::sync::OnceLock;
 

@@ -5,11 +5,31 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::LIBRARY;
 
 /// What is driven, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 4] = [
+const MUTANTS: [Mutant; 16] = [
     (LIBRARY, "recast_is_a_change", "what_is_read_otherwise_is_no_change"),
     (LIBRARY, "requests_cover_everything", "a_request_speaks_of_what_it_names"),
     (LIBRARY, "packages_explain_nothing", "what_packages_bring_is_nobodys_deed"),
     (LIBRARY, "nobody_is_next", "chain::what_nobody_acknowledges_goes_to_the_next_after_its_time"),
+    (LIBRARY, "every_pass_reads_everything", "cost::a_pass_reads_what_is_new"),
+    (LIBRARY, "first_due_always_first", "cost::each_drift_that_is_due_has_its_turn"),
+    (LIBRARY, "one_source_takes_all", "cost::a_loud_source_pushes_no_other_out"),
+    (LIBRARY, "lists_are_cut_before_they_are_sorted", "cost::the_worst_come_first_however_old"),
+    (LIBRARY, "acknowledged_for_ever", "noise::a_finding_that_opens_anew_is_nobodys_again"),
+    (LIBRARY, "notes_take_all_lines", "noise::notes_leave_room_for_acts"),
+    (LIBRARY, "flapping_needs_no_time", "noise::ten_turns_in_an_hour_are_no_noise"),
+    (LIBRARY, "noise_is_never_told", "noise::noise_without_an_end_is_told"),
+    (
+        LIBRARY,
+        "later_intent_explains_old_drift",
+        "noise::a_later_window_does_not_make_an_old_drift_meant",
+    ),
+    (LIBRARY, "windows_programs_are_dpkgs", "noise::programs_of_windows_are_not_dpkgs"),
+    (
+        LIBRARY,
+        "unapproved_emergencies_are_quiet",
+        "noise::an_emergency_that_nobody_approves_ends_in_a_question",
+    ),
+    (LIBRARY, "blindness_is_not_told", "noise::what_was_seen_and_is_not_any_more_is_told"),
 ];
 
 #[test]

@@ -4,7 +4,11 @@
 //! unless one of them was intended; then somebody has undone what was approved, and that is judged
 //! as any change is. Alternation is learned by counting: after `k` turns in a row to a value the
 //! item had before, the next one is expected with `(k + 1) / (k + 2)` (Laplace's rule of
-//! succession), and one new value begins the count anew.
+//! succession), and one new value begins the count anew. Ten turns in a minute are somebody at
+//! work, so they must take [`LEARNED_IN`] at least; and a value that alternates for longer than
+//! [`PATIENCE`] is told each day, since nobody but a person can end it.
+
+use std::collections::BTreeMap;
 
 use driftline_protocol::item::{Item, ItemValue};
 use driftline_protocol::mutant::{self, Mutant};
@@ -30,10 +34,50 @@ pub struct Turn<'a> {
     pub class: Option<ChangeClass>,
 }
 
+/// How an item's value has alternated up to one of its changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// How many changes in a row went to a value the item had before, that one among them.
+    pub turns: usize,
+    /// When the first of them was.
+    pub since: Timestamp,
+    /// How many of them were on the last one's day, in UTC.
+    pub today: usize,
+}
+
+/// The runs up to each of an item's changes, which come as time, value before and value after, the
+/// oldest first. A value counts as known if the item had it within [`TURNS_MOST`] changes.
+pub fn runs<'a>(
+    changes: impl IntoIterator<Item = (Timestamp, Option<&'a Item>, Option<&'a Item>)>,
+) -> Vec<Run> {
+    let mut had: BTreeMap<Option<&ItemValue>, usize> = BTreeMap::new();
+    let (mut run, mut last) = (Run::default(), None);
+    let mut runs = Vec::new();
+    for (place, (at, before, after)) in changes.into_iter().enumerate() {
+        let after = after.map(|item| &item.value);
+        had.insert(before.map(|item| &item.value), place);
+        let known = had.get(&after).is_some_and(|had| place - had < TURNS_MOST);
+        had.insert(after, place);
+        let day = at.as_second().div_euclid(86_400);
+        run = match (known, run.turns) {
+            (false, _) => Run::default(),
+            (true, 0) => Run { turns: 1, since: at, today: 1 },
+            (true, turns) if last == Some(day) => {
+                Run { turns: turns + 1, today: run.today + 1, ..run }
+            }
+            (true, turns) => Run { turns: turns + 1, today: 1, ..run },
+        };
+        last = Some(day);
+        runs.push(run);
+    }
+    runs
+}
+
 /// The changes of one item, the one that is judged first, then newest first.
 #[derive(Clone, Debug, Default)]
 pub struct Past<'a> {
     turns: Vec<Turn<'a>>,
+    run: Run,
     revert: SignedDuration,
 }
 
@@ -43,14 +87,25 @@ pub const TURNS_MOST: usize = 64;
 /// How many turns in a row make the next one known: 10 of 11 is above 90 %, 9 of 10 is not.
 pub const TURNS_LEARNED: usize = 9;
 
+/// Over how long they must be spread: who tries something out, or means to hide in noise, does it
+/// in less.
+pub const LEARNED_IN: SignedDuration = SignedDuration::from_hours(6);
+
+/// How long a value may alternate until it is told.
+pub const PATIENCE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How many turns of each day are told then: of two in a row, one leads away from any value.
+pub const TOLD_A_DAY: usize = 2;
+
 /// How many changes one may undo at once.
 const UNDONE_MOST: usize = 16;
 
 impl<'a> Past<'a> {
-    /// The past of an item; a value that goes back within `revert` counts as reverted.
-    pub fn new(mut turns: Vec<Turn<'a>>, revert: SignedDuration) -> Self {
+    /// The past of an item, whose value has alternated as `run` says; one that goes back within
+    /// `revert` counts as reverted.
+    pub fn new((mut turns, run): (Vec<Turn<'a>>, Run), revert: SignedDuration) -> Self {
         turns.truncate(TURNS_MOST);
-        Self { turns, revert }
+        Self { turns, run, revert }
     }
 
     /// The earlier changes the newest one undoes, newest first: none unless its value is one the
@@ -88,38 +143,35 @@ impl<'a> Past<'a> {
         })
     }
 
-    /// That the newest change is one more turn of a value that alternates.
-    pub fn flapping(&self) -> Option<Decision> {
-        let mut seen: Vec<Option<&ItemValue>> = Vec::new();
-        let mut turns = 0;
-        let value = |item: Option<&'a Item>| item.map(|item| &item.value);
-        for turn in self.turns.iter().rev() {
-            let (before, after) = (value(turn.before), value(turn.after));
-            if !seen.contains(&before) {
-                seen.push(before);
-            }
-            if seen.contains(&after) {
-                turns += 1;
-            } else {
-                seen.push(after);
-                turns = 0;
-            }
-        }
+    /// That the newest change is one more turn of a value that alternates; that it has done so for
+    /// too long, if it is one of the day's first. Where a site is `told` of intent, nobody meant
+    /// that.
+    pub fn flapping(&self, told: bool) -> Option<Decision> {
+        let Run { turns, since, today } = self.run;
+        let lasts = self.turns.first()?.at.duration_since(since);
         let enough = if mutant::active(Mutant::OneTurnIsFlapping) { 0 } else { TURNS_LEARNED };
-        (turns > enough).then(|| {
-            let turns = turns - 1; // those before this one, from which it was expected
-            let percent = 100 * (turns + 1) / (turns + 2);
-            Decision {
-                class: Some(ChangeClass::Flapping),
-                rule: RuleKind::Past,
-                name: String::new(),
-                level: None,
-                says: format!(
-                    "{turns} changes in a row went to a value it had before; one more was \
-                     expected with {percent} %"
-                ),
-            }
-        })
+        let hasty = mutant::active(Mutant::FlappingNeedsNoTime) || enough == 0;
+        if turns <= enough || lasts < LEARNED_IN && !hasty {
+            return None;
+        }
+        let before = turns - 1; // those from which it was expected
+        let percent = 100 * (before + 1) / (before + 2);
+        let told_now = lasts >= PATIENCE && today <= TOLD_A_DAY;
+        let (class, says) = if told_now && !mutant::active(Mutant::NoiseIsNeverTold) {
+            let since = since.strftime("%Y-%m-%d %H:%M");
+            let says = format!(
+                "the value has gone back and forth since {since} UTC, {turns} times; it is told \
+                 once a day until somebody ends it"
+            );
+            (told.then_some(ChangeClass::Unauthorised), says)
+        } else {
+            let says = format!(
+                "{before} changes in a row went to a value it had before; one more was expected \
+                 with {percent} %"
+            );
+            (Some(ChangeClass::Flapping), says)
+        };
+        Some(Decision { class, rule: RuleKind::Past, name: String::new(), level: None, says })
     }
 }
 

@@ -140,10 +140,10 @@ pub struct Believed<'a> {
 /// What `requests` say of `subject`: of all that say something, the one to be believed.
 pub fn best<'a>(
     subject: &Subject<'_>,
-    requests: &'a [ChangeRequest],
+    requests: &[&'a ChangeRequest],
     spans: &Spans,
 ) -> Option<Believed<'a>> {
-    let said = requests.iter().filter_map(|request| {
+    let said = requests.iter().copied().filter_map(|request| {
         let (class, level) = of_one(subject, request, spans)?;
         Some((request, class, level))
     });
@@ -154,12 +154,20 @@ pub fn best<'a>(
         request,
         decision: Decision {
             class: Some(class),
-            rule: RuleKind::Request,
+            rule: rule(request, class),
             name: request.name(),
             level,
             says: says(request, class, level),
         },
     })
+}
+
+/// An emergency is believed before it is approved, and not for ever.
+fn rule(request: &ChangeRequest, class: ChangeClass) -> RuleKind {
+    let approved = request.approval == Approval::Approved;
+    let believed = class == ChangeClass::Emergency && !approved;
+    let quiet = mutant::active(Mutant::UnapprovedEmergenciesAreQuiet);
+    if believed && !quiet { RuleKind::Claim } else { RuleKind::Request }
 }
 
 impl Believed<'_> {
@@ -172,7 +180,7 @@ impl Believed<'_> {
 
 /// Whether a request, approved or not, covers `subject` and its time has come: then nothing about
 /// it is noise.
-pub fn is_open(subject: &Subject<'_>, requests: &[ChangeRequest], spans: &Spans) -> bool {
+pub fn is_open(subject: &Subject<'_>, requests: &[&ChangeRequest], spans: &Spans) -> bool {
     requests.iter().any(|request| {
         matches!(request.scope.fit(subject), Fit::Covers(_))
             && timing(subject.at, request, spans) == Timing::Inside
@@ -269,6 +277,9 @@ fn says(request: &ChangeRequest, class: ChangeClass, level: Option<Level>) -> St
         ChangeClass::OutOfScope => {
             let scope = request.scope.words();
             format!("{approval} request {name} is open from {span} and names {scope}")
+        }
+        ChangeClass::Emergency if request.approval != Approval::Approved => {
+            format!("emergency request {name}, {span}, names its {on}; nobody has approved it yet")
         }
         ChangeClass::Emergency => format!("emergency request {name}, {span}, names its {on}"),
         ChangeClass::Early => format!("before {approval} request {name}, {span}, names its {on}"),

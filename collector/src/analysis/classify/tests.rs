@@ -5,13 +5,13 @@ use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::past::{TURNS_LEARNED, Turn};
+use super::past::{TURNS_LEARNED, Turn, runs};
 use super::request::{Approval, RequestKind};
 use super::scope::IntentScope;
 use super::transaction::Transactions;
 use super::window::When;
 use super::*;
-use crate::analysis::change::ChangeKind;
+use crate::analysis::change::{Change, ChangeKind};
 use crate::config::Place;
 use crate::config::load::parse;
 
@@ -100,8 +100,9 @@ fn request(id: &str, fields: &[(&str, &str)]) -> ChangeRequest {
 }
 
 fn intent(requests: &[ChangeRequest]) -> Intent<'_> {
+    let requests: Vec<&ChangeRequest> = requests.iter().collect();
     Intent {
-        requests,
+        requests: requests.leak(),
         windows: &[],
         blackouts: &[],
         exceptions: &[],
@@ -282,19 +283,24 @@ fn item(text: &str) -> Item {
     Item { value: ItemValue::text(text), rank: None }
 }
 
-/// The turns of an item whose values were `values`, a minute apart, newest first.
-fn turns<'a>(values: &'a [Item], class: Option<ChangeClass>) -> Vec<Turn<'a>> {
-    let turn = |(number, pair): (usize, &'a [Item])| Turn {
+/// The past of an item whose values were `values`, an hour apart.
+fn past(values: &[Item], class: Option<ChangeClass>, revert: SignedDuration) -> Past<'_> {
+    let turn = |(number, pair)| turn(number, pair, class);
+    let mut turns: Vec<Turn<'_>> = values.windows(2).enumerate().map(turn).collect();
+    let run = runs(turns.iter().map(|turn| (turn.at, turn.before, turn.after)));
+    turns.reverse();
+    Past::new((turns, run.last().copied().unwrap_or_default()), revert)
+}
+
+fn turn(number: usize, pair: &[Item], class: Option<ChangeClass>) -> Turn<'_> {
+    Turn {
         number: number as i64,
-        at: at("2026-11-28T12:00:00Z") + SignedDuration::from_mins(number as i64),
+        at: at("2026-11-28T12:00:00Z") + SignedDuration::from_hours(number as i64),
         kind: ChangeKind::Modified,
         before: pair.first(),
         after: pair.get(1),
         class,
-    };
-    let mut turns: Vec<Turn<'a>> = values.windows(2).enumerate().map(turn).collect();
-    turns.reverse();
-    turns
+    }
 }
 
 #[test]
@@ -309,11 +315,11 @@ fn a_value_that_went_back_closes_what_it_undoes_unless_that_was_intended() {
         (&["a", "b"], None, &[]),
     ] {
         let items: Vec<Item> = values.iter().map(|value| item(value)).collect();
-        let past = Past::new(turns(&items, class), SPANS.revert);
+        let past = past(&items, class, SPANS.revert);
         assert_eq!(past.undone(), expect, "{values:?} {class:?}");
     }
     let items = ["a", "b", "a"].map(item);
-    let late = Past::new(turns(&items, None), SignedDuration::from_secs(59));
+    let late = past(&items, None, SignedDuration::from_secs(3_599));
     assert!(late.undone().is_empty(), "too late to be an undoing");
 }
 
@@ -326,7 +332,7 @@ fn flapping_is_learned_above_nine_in_ten_and_never_while_a_request_is_open() {
     let enough = flips(TURNS_LEARNED + 2);
     let world = World::new("2026-11-28T22:30:00Z");
     let class = |items: &[Item], requests: &[ChangeRequest]| {
-        let past = Past::new(turns(items, Some(Unauthorised)), SPANS.revert);
+        let past = past(items, Some(Unauthorised), SPANS.revert);
         classify(&world.subject(), (&intent(requests), &past), None)
     };
     let learned = class(&enough, &[]);
@@ -338,7 +344,7 @@ fn flapping_is_learned_above_nine_in_ten_and_never_while_a_request_is_open() {
         "[[blackout]]\nname = 'freeze'\nfrom = '2026-11-28T22:00'\nuntil = '2026-11-29T00:00'\n",
     );
     let forbidden = Intent { blackouts: &closed, ..intent(&[]) };
-    let past = Past::new(turns(&enough, Some(Unauthorised)), SPANS.revert);
+    let past = past(&enough, Some(Unauthorised), SPANS.revert);
     let decision = classify(&world.subject(), (&forbidden, &past), None);
     assert_eq!(decision.class, Some(Unauthorised), "no noise in a blackout");
     let open =
@@ -357,9 +363,16 @@ fn dpkg_explains_upgrades_and_the_files_of_packages() {
     let mut dpkg = Transactions::default();
     let (old, new) = (item("1:9.2-2"), item("1:9.2-3"));
     let version = ItemKey::of(["openssh-server:amd64", "version"]);
-    dpkg.add((7, moment, ChangeKind::Modified), Some(&version), (Some(&old), Some(&new)));
+    let change = |kind, key: &ItemKey, before: Option<&Item>| Change {
+        part: "dpkg".parse().unwrap(),
+        key: Some(key.clone()),
+        kind,
+        before: before.cloned(),
+        after: Some(new.clone()),
+    };
+    dpkg.add((7, moment), &change(ChangeKind::Modified, &version, Some(&old)));
     let installed = ItemKey::of(["nmap:amd64", "version"]);
-    dpkg.add((9, moment, ChangeKind::Added), Some(&installed), (None, Some(&new)));
+    dpkg.add((9, moment), &change(ChangeKind::Added, &installed, None));
     let conffile = ItemKey::of(["openssh-server:amd64", "conffile", "/etc/ssh/sshd_config"]);
     let flag = ItemValue::Flag(true);
     dpkg.owned_by([(&conffile, &flag)].into_iter());
@@ -386,6 +399,29 @@ fn dpkg_explains_upgrades_and_the_files_of_packages() {
     let hold = ItemKey::of(["openssh-server:amd64", "hold"]);
     assert!(explained("packages", "dpkg", hold, 0).is_none(), "a hold is a decision");
     assert!(explained("packages", "dpkg", installed, 0).is_none(), "so is installing");
+}
+
+#[test]
+fn only_a_package_manager_explains_what_it_did() {
+    let moment = at("2026-11-28T06:25:00Z");
+    let key = ItemKey::of(["Zoiper5", "version"]);
+    for (part, explained) in [("dpkg", Some("dpkg 7")), ("rpm", Some("rpm 7")), ("programs", None)]
+    {
+        let mut known = Transactions::default();
+        let part: PartName = part.parse().unwrap();
+        let change = Change {
+            part: part.clone(),
+            key: Some(key.clone()),
+            kind: ChangeKind::Modified,
+            before: Some(item("5.1")),
+            after: Some(item("5.2")),
+        };
+        known.add((7, moment), &change);
+        let source = "packages".parse().unwrap();
+        let world = World { source, part, key: key.clone(), ..World::new("2026-11-28T06:25:00Z") };
+        let said = known.explain(&world.subject()).map(|explained| explained.name);
+        assert_eq!(said.as_deref(), explained);
+    }
 }
 
 #[test]

@@ -1,22 +1,30 @@
-//! What dpkg did to a host, as an explanation of its changes. Pure.
+//! What dpkg or rpm did to a host, as an explanation of its changes. Pure.
 //!
 //! The source `packages` says which versions are installed and which configuration files each
-//! package has. A package whose version went up or down and everything of it that changed within
-//! [`TOGETHER`] is one transaction. Installing and removing are decisions, not routine, so they are
-//! not explained by themselves; the files that came or went with them are.
+//! package has: in the parts that `MANAGERS` name, and not in others, where programs stand that a
+//! person or a setup put there. A package whose version went up or down and everything of it that
+//! changed within [`TOGETHER`] is one transaction. Installing and removing are decisions, not
+//! routine, so they are not explained by themselves; the files that came or went with them are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use driftline_protocol::ids::PartName;
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::mutant::{self, Mutant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::scope::Subject;
-use crate::analysis::change::ChangeKind;
+use crate::analysis::change::{Change, ChangeKind};
 
 /// The source that tells of packages.
 pub const PACKAGES: &str = "packages";
+
+/// The parts in which a package manager tells of its own work.
+const MANAGERS: [&str; 2] = [DPKG, "rpm"];
+
+/// The part of the manager that tells of configuration files.
+pub const DPKG: &str = "dpkg";
 
 /// How far apart changes of one transaction may be seen: agents look at different things in turns.
 pub const TOGETHER: SignedDuration = SignedDuration::from_mins(15);
@@ -39,7 +47,7 @@ pub struct Transactions {
     /// By time; see [`Self::add`].
     steps: Vec<Step>,
     /// Where the steps of a package stand.
-    of_package: BTreeMap<String, Vec<usize>>,
+    of_package: BTreeMap<(&'static str, String), Vec<usize>>,
     /// What was said of the stretch of steps that was asked for last: the changes of one
     /// transaction come one after the other, and each would have the same said again.
     said: Option<(Range<usize>, Vec<String>)>,
@@ -51,34 +59,32 @@ pub struct Transactions {
 struct Step {
     number: i64,
     at: Timestamp,
+    manager: &'static str,
     what: String,
     upgrade: bool,
 }
 
 impl Transactions {
     /// Takes one change of the source `packages`, in the order of their times.
-    pub fn add(
-        &mut self,
-        (number, at, kind): (i64, Timestamp, ChangeKind),
-        key: Option<&ItemKey>,
-        (before, after): (Option<&Item>, Option<&Item>),
-    ) {
-        let Some((package, field, path)) = key.and_then(split) else { return };
+    pub fn add(&mut self, (number, at): (i64, Timestamp), change: &Change) {
+        let Some((package, field, path)) = change.key.as_ref().and_then(split) else { return };
+        let Some(manager) = manager(&change.part) else { return };
         match field.as_str() {
             "conffile" => self.own(&package, path),
             "version" => {
                 let text = |item: Option<&Item>| {
                     item.and_then(|item| item.value.as_text()).map(str::to_owned)
                 };
+                let (before, after) = (change.before.as_ref(), change.after.as_ref());
                 let what = match (text(before), text(after)) {
                     (Some(before), Some(after)) => format!("{package} {before} to {after}"),
                     (None, Some(after)) => format!("{package} {after} installed"),
                     (Some(before), None) => format!("{package} {before} removed"),
                     (None, None) => package.clone(),
                 };
-                let upgrade = kind == ChangeKind::Modified;
-                self.of_package.entry(package).or_default().push(self.steps.len());
-                self.steps.push(Step { number, at, what, upgrade });
+                let upgrade = change.kind == ChangeKind::Modified;
+                self.of_package.entry((manager, package)).or_default().push(self.steps.len());
+                self.steps.push(Step { number, at, manager, what, upgrade });
             }
             _ => {}
         }
@@ -114,17 +120,17 @@ impl Transactions {
         let before = |step: &Step| subject.at.duration_since(step.at) > TOGETHER;
         let not_after = |step: &Step| step.at.duration_since(subject.at) <= TOGETHER;
         let together = self.steps.partition_point(before)..self.steps.partition_point(not_after);
-        let of_package = |package: &str| {
-            let places = self.of_package.get(package)?;
+        let of_package = |manager: &'static str, package: String| {
+            let places = self.of_package.get(&(manager, package))?;
             let first = places.get(places.partition_point(|place| *place < together.start))?;
             together.contains(first).then(|| self.steps.get(*first))?
         };
         let step = if subject.source.as_str() == PACKAGES {
             let (package, field, _) = subject.key.and_then(split)?;
             let decided = field == "hold";
-            of_package(&package).filter(|step| step.upgrade && !decided)?
+            of_package(manager(subject.part)?, package).filter(|step| step.upgrade && !decided)?
         } else {
-            of_package(self.owners.get(subject.part.as_str())?)?
+            of_package(DPKG, self.owners.get(subject.part.as_str())?.clone())?
         };
         let step = step.clone();
         let steps = self.steps.get(together.clone()).unwrap_or_default();
@@ -141,10 +147,17 @@ impl Transactions {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let at = step.at.strftime("%Y-%m-%d %H:%M UTC");
         Some(Explained {
-            name: format!("dpkg {first}"),
-            says: format!("dpkg, {at}: {}{more}", said.join(", ")),
+            name: format!("{} {first}", step.manager),
+            says: format!("{}, {at}: {}{more}", step.manager, said.join(", ")),
         })
     }
+}
+
+/// Whose part it is.
+fn manager(part: &PartName) -> Option<&'static str> {
+    let own = |manager: &&str| *manager == part.as_str();
+    let foreign = mutant::active(Mutant::WindowsProgramsAreDpkgs).then_some(DPKG);
+    MANAGERS.into_iter().find(own).or(foreign)
 }
 
 /// Package, field and, of a configuration file, its path.

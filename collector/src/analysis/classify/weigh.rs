@@ -1,7 +1,10 @@
 //! What the changes of an item make of its drift: why it differs, as far as anybody said. Pure.
 //!
-//! The change that led to the present value decides. Who approves a change of an item has seen what
-//! it was before; what was put back since counts for nothing. A value that alternates explains only
+//! The change that led to the present value decides, if it asks for a person. If it does not, those
+//! before it count too, back to the one that led away from the baseline: a window, a package or an
+//! emergency says when and where something may change, and not that what it found was right. A
+//! request that names the item does: who approves it has seen what the item was. What was put back
+//! since counts for nothing. A value that alternates explains only
 //! a drift that opened by one of its turns: where the drift was open before, the baseline's value
 //! is not among those it alternates between, and what opened it still stands. A value that has
 //! stayed as it is for [`Settling::after`] alternates no longer, and is a drift as any other.
@@ -13,6 +16,7 @@
 //! | class | asks for a person | why |
 //! |---|---|---|
 //! | expected, emergency | no | request, window or transaction is named; the baseline is behind |
+//! | emergency that nobody approved | after its time | it was believed, and is asked about once |
 //! | flapping | no | the next turn is known; it is told once the value stays |
 //! | volatile, routine | no | a list names it, with its reason |
 //! | early, late, out_of_scope, unapproved | yes | somebody asked, and not for this |
@@ -24,6 +28,7 @@ use driftline_protocol::mutant::{self, Mutant};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::scope::Level;
 use super::{ChangeClass, Decision, RuleKind};
 
 /// What was meant by the changes that led to a drift.
@@ -35,7 +40,7 @@ pub struct Meant {
     /// That change's number; `None` where none is on record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<i64>,
-    /// When it is to be judged again if nothing happens: the end of noise.
+    /// When it is to be judged again if nothing happens: the end of noise, or of belief.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settles_at: Option<Timestamp>,
 }
@@ -104,6 +109,8 @@ pub struct Settling {
     pub now: Timestamp,
     /// How long a value must have stayed.
     pub after: SignedDuration,
+    /// How long an emergency is believed that nobody approves.
+    pub believed: SignedDuration,
     /// Whether the site tells of intent at all: only then can a change be unauthorised.
     pub told: bool,
     /// When the drift opened: noise explains it only where its opening is on record.
@@ -121,6 +128,8 @@ pub fn weigh(changes: &[Led<'_>], settling: Settling) -> Meant {
     // The change down to which everything was put back.
     let mut undone_to: Option<i64> = None;
     let mut put_back = None;
+    // The newest that counts, once it is known that it asks for nobody.
+    let mut quiet: Option<Meant> = None;
     for led in changes {
         if let Some(last) = undone_to {
             undone_to = (led.number != last).then_some(last);
@@ -133,18 +142,59 @@ pub fn weigh(changes: &[Led<'_>], settling: Settling) -> Meant {
             }
             (Some(ChangeClass::Reverted), _) => {}
             (Some(ChangeClass::Flapping), _) => {
-                if led.number == opening.number && led.at == settling.opened {
+                let opened = led.number == opening.number && led.at == settling.opened;
+                if opened && quiet.is_none() {
                     return noise(led, newest.at, settling);
                 }
             }
-            (None | Some(_), _) => return Meant::by(led),
+            (None | Some(_), _) => {
+                let meant = said(led, settling);
+                let loud = !FindingClass::of(Some(&meant)).is_quiet();
+                quiet = match quiet {
+                    None if loud => return meant,
+                    Some(later) if loud => return meant.although(&later),
+                    None => Some(meant),
+                    Some(later) => Some(later.no_later_than(meant.settles_at)),
+                };
+                if answers(led) || mutant::active(Mutant::LaterIntentExplainsOldDrift) {
+                    break;
+                }
+            }
         }
     }
     // What was put back is what stood before the drift opened: an agreement was undone.
-    match put_back {
-        Some(led) => Meant::by(led),
-        None => untold("the change that opened it is not on record"),
+    match (quiet, put_back) {
+        (Some(meant), _) => meant,
+        (None, Some(led)) => Meant::by(led),
+        (None, None) => untold("the change that opened it is not on record"),
     }
+}
+
+/// Whether a change was asked for by somebody who saw what the item was.
+fn answers(led: &Led<'_>) -> bool {
+    let Decision { class, rule, level, .. } = led.decision;
+    (*class, *rule, *level) == (Some(ChangeClass::Expected), RuleKind::Request, Some(Level::Item))
+}
+
+/// What one change says of a drift: what it was judged to be, unless it was believed for too long.
+fn said(led: &Led<'_>, settling: Settling) -> Meant {
+    let meant = Meant::by(led);
+    if led.decision.rule != RuleKind::Claim {
+        return meant;
+    }
+    let until = led.at.checked_add(settling.believed).unwrap_or(Timestamp::MAX);
+    if settling.now < until {
+        return Meant { settles_at: Some(until), ..meant };
+    }
+    let hours = settling.believed.as_hours();
+    let name = led.decision.name.clone();
+    let says = format!(
+        "emergency request {name} was believed for {hours} hours, and nobody has approved it: was \
+         it right?"
+    );
+    let class = Some(ChangeClass::Unapproved);
+    let decision = Decision { class, rule: RuleKind::Request, says, ..led.decision.clone() };
+    Meant { decision, ..meant }
 }
 
 /// A drift that one turn of an alternating value opened; `last` is its newest turn.
@@ -174,6 +224,19 @@ impl Meant {
         Self { decision: led.decision.clone(), change: Some(led.number), settles_at: None }
     }
 
+    /// The same where `later` was meant, and did not put it back.
+    fn although(mut self, later: &Self) -> Self {
+        let number = later.change.unwrap_or_default();
+        let says = &mut self.decision.says;
+        says.push_str(&format!("; change {number} came later and did not put it back"));
+        self
+    }
+
+    fn no_later_than(mut self, other: Option<Timestamp>) -> Self {
+        self.settles_at = self.settles_at.into_iter().chain(other).min();
+        self
+    }
+
     /// The louder of two parts of one finding: what asks for a person counts before what does not.
     pub fn louder(self, other: Self) -> Self {
         let quiet = |meant: &Self| FindingClass::of(Some(meant)).is_quiet();
@@ -184,14 +247,15 @@ impl Meant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ChangeClass::{Expected, Flapping, Reverted, Unauthorised};
+    use ChangeClass::{Emergency, Expected, Flapping, Reverted, Unapproved, Unauthorised};
 
     fn at(hour: i64) -> Timestamp {
         Timestamp::from_second(1_795_000_000 + hour * 3_600).unwrap()
     }
 
     fn decision(class: Option<ChangeClass>, rule: RuleKind, name: &str) -> Decision {
-        Decision { class, rule, name: name.into(), level: None, says: "because".into() }
+        let level = (rule == RuleKind::Request).then_some(Level::Item);
+        Decision { class, rule, name: name.into(), level, says: "because".into() }
     }
 
     /// What changes, numbered from 1 and an hour apart, make of a drift at `hour`.
@@ -209,7 +273,8 @@ mod tests {
         led.reverse();
         let after = SignedDuration::from_hours(24);
         let opened = at(1);
-        let meant = weigh(&led, Settling { now: at(hour), after, told: true, opened });
+        let (now, believed) = (at(hour), after);
+        let meant = weigh(&led, Settling { now, after, believed, told: true, opened });
         assert_eq!((meant.decision.class, meant.change.unwrap_or(0)), expect, "{changes:?}");
     }
 
@@ -230,6 +295,36 @@ mod tests {
         check(&[REQUEST, NOBODY], 3, (Some(Unauthorised), 2));
         check(&[], 3, (None, 0));
         check(&[(None, RuleKind::Nothing, "")], 3, (None, 1));
+    }
+
+    #[test]
+    fn a_later_window_package_or_emergency_does_not_make_an_older_change_meant() {
+        for rule in [RuleKind::Window, RuleKind::Package, RuleKind::Ignore] {
+            let later = (Some(Expected), rule, "x");
+            check(&[NOBODY, later], 3, (Some(Unauthorised), 1));
+            check(&[NOBODY, later, later], 3, (Some(Unauthorised), 1));
+            check(&[later, NOBODY], 3, (Some(Unauthorised), 2));
+            check(&[later, later], 3, (Some(Expected), 2));
+            // Somebody saw what it was, and asked for another value.
+            check(&[NOBODY, REQUEST, later], 3, (Some(Expected), 3));
+            // It was put back, and what followed was meant.
+            check(&[NOBODY, later, back("1"), later], 4, (Some(Expected), 4));
+        }
+        let emergency = (Some(Emergency), RuleKind::Request, "itsm/E1");
+        check(&[NOBODY, emergency], 3, (Some(Unauthorised), 1));
+        check(&[(None, RuleKind::Nothing, ""), emergency], 3, (None, 1));
+    }
+
+    #[test]
+    fn an_emergency_that_nobody_approves_is_asked_about_after_its_time() {
+        let claim = (Some(Emergency), RuleKind::Claim, "itsm/E1");
+        check(&[claim], 24, (Some(Emergency), 1));
+        check(&[claim], 25, (Some(Unapproved), 1));
+        let later = (Some(Expected), RuleKind::Window, "sundays");
+        check(&[claim, later], 24, (Some(Expected), 2));
+        check(&[claim, later], 25, (Some(Unapproved), 1));
+        let approved = (Some(Emergency), RuleKind::Request, "itsm/E1");
+        check(&[approved], 99, (Some(Emergency), 1));
     }
 
     #[test]
@@ -257,7 +352,8 @@ mod tests {
         let turn = decision(TURN.0, TURN.1, TURN.2);
         let led = [Led { number: 7, at: at(2), decision: &turn }];
         let after = SignedDuration::from_hours(24);
-        let meant = weigh(&led, Settling { now: at(3), after, told: true, opened: at(1) });
+        let (now, believed, opened) = (at(3), after, at(1));
+        let meant = weigh(&led, Settling { now, after, believed, told: true, opened });
         assert_eq!(FindingClass::of(Some(&meant)), FindingClass::Untold);
     }
 

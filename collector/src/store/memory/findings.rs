@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::Memory;
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
-use crate::store::{ActRecord, ReadActs, ReadFindings, StoreError};
+use crate::store::{Act, ActRecord, ReadActs, ReadFindings, StoreError, WorstFilter};
 
 impl ReadFindings for Memory {
     fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError> {
@@ -21,6 +21,21 @@ impl ReadFindings for Memory {
         };
         let mut found: Vec<_> = state.findings.values().filter(wanted).cloned().collect();
         found.sort_by_key(|f| Reverse((f.finding.first_seen, f.number)));
+        found.truncate(effective_limit(filter.limit) as usize);
+        Ok(found)
+    }
+
+    fn worst_findings(&self, filter: &WorstFilter) -> Result<Vec<FindingRecord>, StoreError> {
+        let state = self.read();
+        let wanted = |f: &&FindingRecord| {
+            f.finding.status == Status::Open
+                && filter.hosts.as_ref().is_none_or(|all| all.contains(&f.finding.id.host))
+                && filter.kind.is_none_or(|kind| kind == f.finding.id.kind)
+                && (filter.classes.is_empty() || filter.classes.contains(&f.class()))
+                && filter.after.is_none_or(|after| f.badness() > after)
+        };
+        let mut found: Vec<_> = state.findings.values().filter(wanted).cloned().collect();
+        found.sort_by_key(FindingRecord::badness);
         found.truncate(effective_limit(filter.limit) as usize);
         Ok(found)
     }
@@ -59,5 +74,10 @@ impl ReadActs for Memory {
         let state = self.read();
         let of_finding = state.acts.iter().rev().filter(|act| act.finding == finding);
         Ok(of_finding.take(effective_limit(limit) as usize).cloned().collect())
+    }
+
+    fn acts_of(&self, findings: &[i64]) -> Result<Vec<ActRecord>, StoreError> {
+        let wanted = |act: &&ActRecord| findings.contains(&act.finding) && act.act != Act::Note;
+        Ok(self.read().acts.iter().filter(wanted).cloned().collect())
     }
 }

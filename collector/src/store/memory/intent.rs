@@ -141,7 +141,19 @@ impl ReadIntent for Memory {
         Ok(ids.filter_map(|id| state.changes.get(id).cloned()).collect())
     }
 
-    fn to_weigh(&self, now: Timestamp, limit: u32) -> Result<Vec<FindingRecord>, StoreError> {
+    fn request_sources(&self) -> Result<Vec<String>, StoreError> {
+        let state = self.read();
+        let requests = state.intent.requests.values().map(|kept| &kept.record.request);
+        let sources: BTreeSet<&String> = requests.map(|request| &request.source).collect();
+        Ok(sources.into_iter().cloned().collect())
+    }
+
+    fn to_weigh(
+        &self,
+        now: Timestamp,
+        behind: i64,
+        limit: u32,
+    ) -> Result<Vec<FindingRecord>, StoreError> {
         let state = self.read();
         let is_due = |record: &&FindingRecord| {
             let settles = record.meant.as_ref().and_then(|meant| meant.settles_at);
@@ -150,7 +162,7 @@ impl ReadIntent for Memory {
             open && (flagged || settles.is_some_and(|at| at <= now))
         };
         let mut due: Vec<FindingRecord> = state.findings.values().filter(is_due).cloned().collect();
-        due.sort_by_key(|record| record.number);
+        due.sort_by_key(|record| (record.number <= behind, record.number));
         due.truncate(limit as usize);
         Ok(due)
     }

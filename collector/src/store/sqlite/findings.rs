@@ -1,15 +1,16 @@
 //! What pages and queries ask about findings and tokens.
 
-use rusqlite::{OptionalExtension, Row, params};
+use driftline_protocol::mutant::{self, Mutant};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::Reader;
 use super::codec::{At, Json, at, bits, json, name, word};
 use super::names::{self, FIND_HOST, FIND_PART, FIND_SOURCE};
 use super::write::keyed;
 use crate::analysis::classify::weigh::FindingClass;
-use crate::analysis::finding::FindingId;
+use crate::analysis::finding::{FindingId, Severity};
 use crate::store::records::*;
-use crate::store::{ActRecord, ReadActs, ReadFindings, StoreError};
+use crate::store::{ActRecord, ReadActs, ReadFindings, StoreError, WorstFilter};
 
 pub(super) const FINDING: &str = "SELECT f.number, f.body, f.openings, f.because FROM finding f";
 
@@ -42,6 +43,16 @@ impl ReadFindings for Reader {
             let values = params![host.flatten(), kind, filter.number, limit, at, number];
             find.query_map(values, finding_record)?.collect()
         })
+    }
+
+    fn worst_findings(&self, filter: &WorstFilter) -> Result<Vec<FindingRecord>, StoreError> {
+        if mutant::active(Mutant::ListsAreCutBeforeTheyAreSorted) {
+            let newest = FindingFilter { open_only: true, ..FindingFilter::default() };
+            let mut found = self.findings(&FindingFilter { limit: filter.limit, ..newest })?;
+            found.sort_by_key(FindingRecord::badness);
+            return Ok(found);
+        }
+        self.pool.read("the worst findings", |db| worst(db, filter))
     }
 
     fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError> {
@@ -90,21 +101,96 @@ impl ReadActs for Reader {
     fn acts(&self, finding: i64, limit: u32) -> Result<Vec<ActRecord>, StoreError> {
         self.pool.read("the log of a finding", |db| {
             let mut find = db.prepare_cached(
-                "SELECT finding, at, who, act, text FROM finding_act WHERE finding = ?1
+                "SELECT finding, at, who, act, text, opening FROM finding_act WHERE finding = ?1
                  ORDER BY id DESC LIMIT ?2",
             )?;
-            let act = |row: &Row<'_>| {
-                Ok(ActRecord {
-                    finding: row.get(0)?,
-                    at: at(row, 1)?,
-                    who: row.get(2)?,
-                    act: word(row, 3)?,
-                    text: row.get(4)?,
-                })
-            };
-            find.query_map(params![finding, effective_limit(limit)], act)?.collect()
+            find.query_map(params![finding, effective_limit(limit)], act_record)?.collect()
         })
     }
+
+    fn acts_of(&self, findings: &[i64]) -> Result<Vec<ActRecord>, StoreError> {
+        self.pool.read("the logs of findings", |db| {
+            let mut all = Vec::new();
+            for some in findings.chunks(TOGETHER) {
+                let mut find = db.prepare_cached(&format!(
+                    "SELECT finding, at, who, act, text, opening FROM finding_act
+                     WHERE finding IN ({}) AND act <> 'note' ORDER BY id",
+                    vec!["?"; some.len()].join(", ")
+                ))?;
+                let acts = find.query_map(params_from_iter(some), act_record)?;
+                all.extend(acts.collect::<rusqlite::Result<Vec<_>>>()?);
+            }
+            Ok(all)
+        })
+    }
+}
+
+/// How many findings are asked about in one query.
+const TOGETHER: usize = 500;
+
+fn act_record(row: &Row<'_>) -> rusqlite::Result<ActRecord> {
+    Ok(ActRecord {
+        finding: row.get(0)?,
+        at: at(row, 1)?,
+        who: row.get(2)?,
+        act: word(row, 3)?,
+        text: row.get(4)?,
+        opening: row.get(5)?,
+    })
+}
+
+/// One stretch of the list after the other, each in the order of an index that holds all it asks.
+fn worst(db: &Connection, filter: &WorstFilter) -> rusqlite::Result<Vec<FindingRecord>> {
+    let mut hosts = Vec::new();
+    for host in filter.hosts.iter().flatten() {
+        hosts.extend(names::find(db, FIND_HOST, host.as_str())?.map(|host| host.to_string()));
+    }
+    let of_hosts = match &filter.hosts {
+        None => String::new(),
+        Some(_) => format!("AND host IN ({})", hosts.join(", ")),
+    };
+    if filter.hosts.is_some() && hosts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let limit = effective_limit(filter.limit) as usize;
+    let mut found = Vec::new();
+    for (quiet, severity) in [false, true]
+        .into_iter()
+        .flat_map(|quiet| Severity::ALL.into_iter().map(move |severity| (quiet, severity)))
+    {
+        let after = filter.after.filter(|after| (after.quiet, after.severity) == (quiet, severity));
+        let passed =
+            filter.after.is_some_and(|after| (after.quiet, after.severity) > (quiet, severity));
+        if passed || found.len() >= limit {
+            continue;
+        }
+        let asked = |class: &FindingClass| {
+            class.is_quiet() == quiet
+                && (filter.classes.is_empty() || filter.classes.contains(class))
+        };
+        let classes = FindingClass::all().filter(asked);
+        let classes: Vec<String> = classes.map(|class| format!("'{}'", class.as_str())).collect();
+        if classes.is_empty() {
+            continue;
+        }
+        let mut find = db.prepare(&format!(
+            "{FINDING} WHERE f.number IN (
+                 SELECT number FROM finding INDEXED BY finding_worst
+                 WHERE is_open = 1 AND severity = ?1 AND (first_seen, number) > (?2, ?3)
+                     AND class IN ({}) AND (?4 IS NULL OR kind = ?4) {of_hosts}
+                 ORDER BY first_seen, number LIMIT ?5)
+             ORDER BY f.first_seen, f.number",
+            classes.join(", ")
+        ))?;
+        let (at, number) =
+            after.map_or((i64::MIN, 0), |after| (At(after.at).nanoseconds(), after.number));
+        let kind = filter.kind.map(|kind| kind.as_str());
+        let left = (limit - found.len()) as i64;
+        let values = params![severity.as_str(), at, number, kind, left];
+        let some = find.query_map(values, finding_record)?;
+        found.extend(some.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
+    Ok(found)
 }
 
 /// The class of a word; what no program of this schema wrote was not judged.

@@ -44,6 +44,22 @@ impl ReadHistory for Reader {
         })
     }
 
+    fn newest_change(&self) -> Result<Option<ChangeRecord>, StoreError> {
+        self.pool.read("the newest change", |db| {
+            let mut find =
+                db.prepare_cached(&format!("{CHANGE} WHERE c.id = (SELECT max(id) FROM change)"))?;
+            find.query_row([], change_record).optional()
+        })
+    }
+
+    fn changes_after(&self, id: ChangeId, limit: u32) -> Result<Vec<ChangeRecord>, StoreError> {
+        self.pool.read("changes that are new", |db| {
+            let newer = format!("{CHANGE} WHERE c.id > ?1 ORDER BY c.id LIMIT ?2");
+            let mut find = db.prepare_cached(&newer)?;
+            find.query_map(params![id.0, effective_limit(limit)], change_record)?.collect()
+        })
+    }
+
     fn versions(&self, host: &HostId, limit: u32) -> Result<Vec<VersionRecord>, StoreError> {
         self.pool.read("the versions of a host", |db| {
             let Some(host) = names::find(db, FIND_HOST, host.as_str())? else {

@@ -181,16 +181,35 @@ impl ReadIntent for Reader {
         })
     }
 
-    fn to_weigh(&self, now: Timestamp, limit: u32) -> Result<Vec<FindingRecord>, StoreError> {
+    fn request_sources(&self) -> Result<Vec<String>, StoreError> {
+        self.pool.read("the sources of change requests", |db| {
+            // From one name to the next by the index: there are few, and of each very many rows.
+            let mut find = db.prepare_cached(
+                "WITH RECURSIVE known (name) AS (
+                     SELECT min(source) FROM change_request
+                     UNION ALL SELECT (SELECT min(source) FROM change_request WHERE source > name)
+                     FROM known WHERE name IS NOT NULL)
+                 SELECT name FROM known WHERE name IS NOT NULL ORDER BY name",
+            )?;
+            find.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
+    fn to_weigh(
+        &self,
+        now: Timestamp,
+        behind: i64,
+        limit: u32,
+    ) -> Result<Vec<FindingRecord>, StoreError> {
         self.pool.read("drift to be weighed", |db| {
             let mut find = db.prepare_cached(&format!(
                 "{FINDING} WHERE f.number IN (
                      SELECT number FROM finding WHERE to_weigh = 1
                      UNION SELECT number FROM finding
                      WHERE settles_at IS NOT NULL AND settles_at <= ?1 AND is_open = 1)
-                 ORDER BY f.number LIMIT ?2"
+                 ORDER BY f.number <= ?3, f.number LIMIT ?2"
             ))?;
-            find.query_map(params![At(now), limit], finding_record)?.collect()
+            find.query_map(params![At(now), limit, behind], finding_record)?.collect()
         })
     }
 }

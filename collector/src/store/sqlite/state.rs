@@ -1,17 +1,20 @@
 //! What ingest must know before it can decide.
 
+use std::collections::BTreeMap;
+
 use driftline_protocol::canonical;
 use driftline_protocol::ids::{Digest, Generation, HostId, Incarnation, KeyId, SourceName};
 use driftline_protocol::ledger::Chain;
-use driftline_protocol::snapshot::Part;
+use driftline_protocol::snapshot::{Part, Reason};
 use driftline_protocol::wire::decompress;
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Reader;
-use super::codec::{At, at, bits, json, name, word};
+use super::codec::{At, Json, at, bits, json, name, word};
 use super::names::{self, FIND_HOST, FIND_SOURCE};
 use crate::store::records::*;
-use crate::store::{ReadState, StoreError};
+use crate::store::{BlindCount, ReadState, StoreError};
 
 const HOST: &str = "SELECT n.name, h.kind, h.incarnation, h.token, h.enrolled_at, h.last_seen,
          h.agent_version, h.fingerprint_key, h.site_key, h.retired_at
@@ -76,6 +79,32 @@ impl ReadState for Reader {
     ) -> Result<Vec<PartRecord>, StoreError> {
         self.pool.read("the parts of a section", |db| {
             place(db, host, source)?.map_or_else(|| Ok(Vec::new()), |place| parts(db, place))
+        })
+    }
+
+    fn blind_counts(&self, before: Timestamp) -> Result<Vec<BlindCount>, StoreError> {
+        self.pool.read("parts that are not read any more", |db| {
+            let mut find = db.prepare_cached(
+                "SELECT n.name, p.unread, count(*) FROM part_now p INDEXED BY part_blind
+                 LEFT JOIN version v ON v.host = p.host AND v.source = p.source
+                     AND v.ordinal = p.since
+                 JOIN host h ON h.host = p.host JOIN host_name n ON n.id = p.host
+                 WHERE p.unread IS NOT NULL AND p.read IS NOT NULL AND h.retired_at IS NULL
+                     -- A version that retention took was long ago.
+                     AND (v.received_at < ?1 OR v.received_at IS NULL)
+                 GROUP BY p.host, p.unread",
+            )?;
+            let row = |row: &Row<'_>| {
+                let unread: Json<Unread> = row.get(1)?;
+                Ok(((name(row, 0)?, unread.0.reason()), bits(row, 2)?))
+            };
+            let mut counts: BTreeMap<(HostId, Reason), u64> = BTreeMap::new();
+            for row in find.query_map([At(before)], row)? {
+                let (key, count) = row?;
+                *counts.entry(key).or_default() += count;
+            }
+            let count = |((host, reason), count)| BlindCount { host, reason, count };
+            Ok(counts.into_iter().map(count).collect())
         })
     }
 

@@ -386,10 +386,11 @@ impl Batch<'_> {
 
     fn note_act(&self, act: &ActRecord) -> rusqlite::Result<()> {
         let mut note = self.db.prepare_cached(
-            "INSERT INTO finding_act (finding, at, who, act, text) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO finding_act (finding, at, who, act, text, opening)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
-        let ActRecord { finding, at, who, act, text } = act;
-        note.execute(params![finding, At(*at), who, act.as_str(), text])?;
+        let ActRecord { finding, at, who, act, text, opening } = act;
+        note.execute(params![finding, At(*at), who, act.as_str(), text, opening])?;
         Ok(())
     }
 

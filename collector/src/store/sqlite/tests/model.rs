@@ -107,8 +107,17 @@ pub(super) fn all_intents(store: &impl Reads) -> Vec<String> {
     all.push(format!("{:#?}", store.count_requests("itsm").unwrap()));
     all.push(format!("{:#?}", store.to_reconsider(2).unwrap()));
     all.push(format!("{:#?}", store.acts(2, 3).unwrap()));
+    all.push(format!("{:#?}", store.acts_of(&[1, 3, 7]).unwrap()));
+    all.extend(worst_first(store));
+    // How long each was away is looked at by itself; retention leaves no more than that it was.
+    all.push(format!("{:?}", store.blind_counts(second(1_000)).unwrap()));
     all.push(format!("{:#?}", store.unjudged(4).unwrap()));
-    all.push(format!("{:#?}", store.to_weigh(second(9), 100).unwrap()));
+    all.push(format!("{:#?}", store.newest_change().unwrap()));
+    all.push(format!("{:#?}", store.changes_after(ChangeId(3), 4).unwrap()));
+    all.push(format!("{:#?}", store.request_sources().unwrap()));
+    for (behind, limit) in [(0, 100), (2, 3)] {
+        all.push(format!("{:#?}", store.to_weigh(second(9), behind, limit).unwrap()));
+    }
     all
 }
 
@@ -160,6 +169,36 @@ fn agreed(store: &dyn Reads, subject: &Subject) -> Vec<String> {
         }
     }
     all
+}
+
+/// The worst findings: all of them, page by page, and some.
+fn worst_first(store: &impl Reads) -> Vec<String> {
+    let none = WorstFilter::default;
+    let hosts = Some([host(0)].into());
+    let mut pages = Vec::new();
+    let mut after = None;
+    while pages.len() < 9 {
+        let page = store.worst_findings(&WorstFilter { after, limit: 2, ..none() }).unwrap();
+        after = page.last().map(FindingRecord::badness);
+        pages.push(page);
+        if after.is_none() {
+            break;
+        }
+    }
+    let whole = store.worst_findings(&WorstFilter { limit: 16, ..none() }).unwrap();
+    let by_page: Vec<FindingRecord> = pages.into_iter().flatten().collect();
+    assert!(whole.iter().zip(&by_page).all(|(one, other)| one == other));
+    let filters = [
+        WorstFilter { hosts, ..none() },
+        WorstFilter { hosts: Some([].into()), ..none() },
+        WorstFilter { kind: Some(FindingKind::Deviation), ..none() },
+        WorstFilter {
+            classes: vec![FindingClass::Unjudged, FindingClass::Of(ChangeClass::Expected)],
+            ..none()
+        },
+    ];
+    let some = filters.iter().map(|filter| store.worst_findings(filter).unwrap());
+    std::iter::once(whole).chain(some).map(|found| format!("{found:#?}")).collect()
 }
 
 /// Counts of references must be what the rows say, whatever has happened.

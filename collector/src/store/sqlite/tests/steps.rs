@@ -66,6 +66,7 @@ pub(super) fn intents() -> impl Strategy<Value = Step> {
             who: "ada".into(),
             act: crate::store::Act::ALL[act],
             text: format!("at {at}"),
+            opening: u32::try_from(at % 3).unwrap(),
         })),
     ]
 }

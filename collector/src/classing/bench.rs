@@ -1,0 +1,221 @@
+//! One host with its past, and what each of its changes is judged to be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftline_protocol::ids::{HostId, PartName, SourceName};
+use driftline_protocol::item::ItemKey;
+use driftline_protocol::snapshot::Part;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{changes, subject};
+use crate::analysis::classify::past::{Past, Run, TURNS_MOST, Turn, runs, undone_by};
+use crate::analysis::classify::transaction::{DPKG, PACKAGES, TOGETHER, Transactions};
+use crate::analysis::classify::{ChangeClass, Classified, Decision, Intent, RuleKind, classify};
+use crate::config::Place;
+use crate::store::{ChangeId, ChangeRecord, Judgement, StoreError};
+use crate::writer::Reads;
+
+/// How far back an item's past is looked at.
+pub(super) const PAST: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// The most changes of one host that are looked at as the past, the newest ones.
+const PAST_MOST: usize = 20_000;
+
+/// Names one item of a host.
+type Item = (SourceName, PartName, Option<ItemKey>);
+
+fn item(record: &ChangeRecord) -> Item {
+    (record.source.clone(), record.change.part.clone(), record.change.key.clone())
+}
+
+/// One host with its past, and what of it is to be judged.
+pub(super) struct Bench {
+    /// By time, then by number.
+    records: BTreeMap<(Timestamp, ChangeId), ChangeRecord>,
+    /// When each change was made.
+    times: BTreeMap<ChangeId, Timestamp>,
+    /// Where the changes of each item stand, in their order.
+    items: BTreeMap<Item, Vec<(Timestamp, ChangeId)>>,
+    wanted: BTreeSet<ChangeId>,
+    pub(super) transactions: Transactions,
+}
+
+impl Bench {
+    pub(super) fn load(
+        store: &dyn Reads,
+        (host, given): (&HostId, Vec<ChangeRecord>),
+    ) -> Result<Self, StoreError> {
+        let times = given.iter().map(|record| record.at);
+        let first = times.clone().min().unwrap_or_default();
+        let last = times.max().unwrap_or_default();
+        let from = first.checked_sub(PAST).unwrap_or(Timestamp::MIN);
+        let to = last.checked_add(PAST).unwrap_or(Timestamp::MAX);
+        let (past, _) = changes(store, (Some(host), from, to), PAST_MOST)?;
+        // What is judged is there even where the past was longer than anybody looks.
+        let records: BTreeMap<_, _> =
+            given.into_iter().chain(past).map(|record| ((record.at, record.id), record)).collect();
+        let mut items: BTreeMap<Item, Vec<(Timestamp, ChangeId)>> = BTreeMap::new();
+        let mut transactions = Transactions::default();
+        for (place, record) in &records {
+            items.entry(item(record)).or_default().push(*place);
+            if record.source.as_str() == PACKAGES {
+                transactions.add((record.id.0, record.at), &record.change);
+            }
+        }
+        let times = records.keys().map(|(at, id)| (*id, *at)).collect();
+        Ok(Self { records, times, items, wanted: BTreeSet::new(), transactions })
+    }
+
+    /// Which changes are judged: those asked for, what dpkg may explain of the others, and what was
+    /// judged by one of these.
+    pub(super) fn widen(&mut self, wanted: BTreeSet<ChangeId>) {
+        let of_dpkg: Vec<Timestamp> = self
+            .records
+            .values()
+            .filter(|record| wanted.contains(&record.id) && record.source.as_str() == PACKAGES)
+            .map(|record| record.at)
+            .collect();
+        let touched: BTreeSet<Item> =
+            self.records.values().filter(|record| wanted.contains(&record.id)).map(item).collect();
+        for record in self.records.values() {
+            let Some(classified) = &record.classified else { continue };
+            let class = classified.decision.class;
+            let unexplained = classified.decision.yields_to_package();
+            // Of those in the order of time, the first that is not too early.
+            let early = |at: &Timestamp| record.at.duration_since(*at) > TOGETHER;
+            let next = of_dpkg.get(of_dpkg.partition_point(early));
+            let near = next.is_some_and(|at| at.duration_since(record.at) <= TOGETHER);
+            let by_dpkg = unexplained && near;
+            let turned = class == Some(ChangeClass::Reverted) && touched.contains(&item(record));
+            if by_dpkg || turned {
+                self.wanted.insert(record.id);
+            }
+        }
+        self.wanted.extend(wanted);
+    }
+
+    /// Which configuration files belong to which package, as the host last said.
+    pub(super) fn learn_owners(
+        &mut self,
+        store: &dyn Reads,
+        host: &HostId,
+    ) -> Result<(), StoreError> {
+        let Ok(source) = PACKAGES.parse() else { return Ok(()) };
+        for part in store.section_parts(host, &source)? {
+            let Some(digest) = part.read.filter(|_| part.part.as_str() == DPKG) else { continue };
+            if let Some(Part::Observed(observed)) = store.part(&digest)? {
+                let items = observed.items.iter().map(|(key, item)| (key, &item.value));
+                self.transactions.owned_by(items);
+            }
+        }
+        Ok(())
+    }
+
+    /// How the value of each item alternated, of which something is judged.
+    fn runs(&self) -> BTreeMap<Item, Vec<Run>> {
+        let wanted = self.records.values().filter(|record| self.wanted.contains(&record.id));
+        let items: BTreeSet<Item> = wanted.map(item).collect();
+        let of = |item: Item| {
+            let places = self.items.get(&item).map_or(&[][..], Vec::as_slice);
+            let records = places.iter().filter_map(|place| self.records.get(place));
+            let turns = records.map(|record| {
+                let change = &record.change;
+                (record.at, change.before.as_ref(), change.after.as_ref())
+            });
+            (item, runs(turns))
+        };
+        items.into_iter().map(of).collect()
+    }
+
+    /// Judges what is wanted, oldest first, so that each sees what those before it became.
+    pub(super) fn judge(
+        &mut self,
+        (intent, place): (&Intent<'_>, &Place),
+        now: Timestamp,
+    ) -> Vec<Judgement> {
+        let mut done: BTreeMap<ChangeId, Classified> = BTreeMap::new();
+        let runs = self.runs();
+        let order: Vec<(Timestamp, ChangeId)> =
+            self.records.keys().filter(|(_, id)| self.wanted.contains(id)).copied().collect();
+        for key in order {
+            let Some(record) = self.records.get(&key) else { continue };
+            let subject = subject(record, place);
+            let explained = self.transactions.explain(&subject);
+            let past = Past::new(self.past(record, key, &runs), intent.spans.revert);
+            let decision = classify(&subject, (intent, &past), explained);
+            // One more turn of noise undoes nothing: the turn before it is noise as well.
+            let noise =
+                decision.rule == RuleKind::Past && decision.class != Some(ChangeClass::Reverted);
+            let undone = if noise { Vec::new() } else { past.undone() };
+            let (id, before) = (record.id, record.classified.clone());
+            self.decide((id, key), (before, decision), (now, &mut done));
+            for other in undone.into_iter().map(ChangeId) {
+                let key = self.times.get(&other).map(|at| (*at, other));
+                let found = key.and_then(|key| Some((key, self.records.get(&key)?)));
+                let found = found.map(|(key, record)| (key, record.classified.clone()));
+                // What was made when nothing may be stays that, however soon it was undone.
+                let forbidden = |before: &Classified| before.decision.rule == RuleKind::Blackout;
+                let found = found.filter(|(_, before)| !before.as_ref().is_some_and(forbidden));
+                if let Some((key, before)) = found {
+                    self.decide((other, key), (before, undone_by(id.0)), (now, &mut done));
+                }
+            }
+        }
+        done.into_iter().map(|(change, classified)| Judgement { change, classified }).collect()
+    }
+
+    /// Gives a change its class, unless that is what it has, or less than it has.
+    fn decide(
+        &mut self,
+        (id, key): (ChangeId, (Timestamp, ChangeId)),
+        (before, decision): (Option<Classified>, Decision),
+        (now, done): (Timestamp, &mut BTreeMap<ChangeId, Classified>),
+    ) {
+        let next = match before {
+            None => Some(Classified::first(decision, now)),
+            Some(before) if keeps(&before.decision, &decision) => None,
+            Some(before) => before.again(decision, now),
+        };
+        let Some(next) = next else { return };
+        if let Some(record) = self.records.get_mut(&key) {
+            record.classified = Some(next.clone());
+        }
+        done.insert(id, next);
+    }
+
+    /// The changes of the same item up to this one, newest first, and how they alternated.
+    fn past(
+        &self,
+        record: &ChangeRecord,
+        key: (Timestamp, ChangeId),
+        runs: &BTreeMap<Item, Vec<Run>>,
+    ) -> (Vec<Turn<'_>>, Run) {
+        let run = |until: usize| runs.get(&item(record))?.get(until.checked_sub(1)?).copied();
+        let all = self.items.get(&item(record)).map_or(&[][..], Vec::as_slice);
+        let until = all.partition_point(|place| *place <= key);
+        let records = all.get(..until).unwrap_or_default().iter().rev().take(TURNS_MOST);
+        let records = records.filter_map(|place| self.records.get(place));
+        let turns = records
+            .map(|record| {
+                let classified = record.classified.as_ref();
+                Turn {
+                    number: record.id.0,
+                    at: record.at,
+                    kind: record.change.kind,
+                    before: record.change.before.as_ref(),
+                    after: record.change.after.as_ref(),
+                    class: classified.and_then(|classified| classified.decision.class),
+                }
+            })
+            .collect();
+        (turns, run(until).unwrap_or_default())
+    }
+}
+
+/// Whether what a change was judged to be stays: that its value went back later is not known when
+/// it is judged by itself, and only an intent counts for more.
+fn keeps(before: &Decision, next: &Decision) -> bool {
+    before.rule == RuleKind::Undone
+        && next.rule != RuleKind::Undone
+        && !next.class.is_some_and(ChangeClass::is_intended)
+}
