@@ -82,12 +82,15 @@ fn faults(browser: &mut Browser) -> anyhow::Result<Vec<String>> {
     Ok(serde_json::from_value(browser.evaluate(FAULTS)?)?)
 }
 
+/// What is wrong with pages, by their addresses.
+type Faults = BTreeMap<String, Vec<String>>;
+
 /// Every page that can be reached from the first one, with what is wrong with it for these eyes.
 fn crawl(
     fleet: &Fleet,
     browser: &mut Browser,
     eyes: Eyes,
-) -> anyhow::Result<(BTreeSet<String>, BTreeMap<String, Vec<String>>)> {
+) -> anyhow::Result<(BTreeSet<String>, Faults)> {
     let origin = format!("http://{}", fleet.address());
     let mut waiting: VecDeque<String> = ["/".to_owned()].into();
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
@@ -160,7 +163,8 @@ fn a_bad_page_is_seen_to_be_bad() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut browser = Browser::start(folder.path())?;
     browser.look(PHONE)?;
-    let page = "data:text/html,<meta name=viewport content='width=device-width'><body><h1>a</h1><h1 style='color:silver;background:white'>b</h1>\
+    let page = "data:text/html,<meta name=viewport content='width=device-width'><body>\
+        <h1>a</h1><h1 style='color:silver;background:white'>b</h1>\
         <p style='width:900px;color:white;background:gainsboro'>c</p><a href='/'></a><input>\
         <i id=x></i><b id=x></b><svg></svg><img src='http://192.0.2.1/x.png'>";
     let loaded = browser.open(page)?;

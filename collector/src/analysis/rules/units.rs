@@ -45,9 +45,10 @@ pub fn at(value: &ItemValue, unit: Unit, now: Timestamp) -> Option<Cow<'_, ItemV
     if !unit.is_of_the_clock() {
         return Some(Cow::Borrowed(value));
     }
-    let end = match value {
-        ItemValue::Integer(second) => *second,
-        _ => value.as_text()?.trim().parse::<Timestamp>().ok()?.as_second(),
+    let end = if let ItemValue::Integer(second) = value {
+        *second
+    } else {
+        value.as_text()?.trim().parse::<Timestamp>().ok()?.as_second()
     };
     let left = end.saturating_sub(now.as_second());
     Some(Cow::Owned(ItemValue::Integer(left.div_euclid(DAY))))
