@@ -139,7 +139,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant, for the list the tests run through.
-    pub const ALL: [Self; 61] = [
+    pub const ALL: &[Self] = &[
         Self::AcknowledgeBeforeCommit,
         Self::ApplyKnownGenerationAgain,
         Self::CosmeticIsModified,

@@ -4,7 +4,7 @@ use driftline_tests::mutants::{self, Mutant};
 use driftline_tests::programs::ADMIN;
 
 /// The program, what it does wrong, and the test that must notice.
-const MUTANTS: [Mutant; 5] = [
+const MUTANTS: &[Mutant] = &[
     (ADMIN, "correlate_no_dispersion", "rates::an_interval_holds_the_truth_where_cases_clump"),
     (ADMIN, "correlate_no_controls", "rates::a_rise_for_everybody_is_no_changes_own"),
     (
@@ -26,5 +26,5 @@ const MUTANTS: [Mutant; 5] = [
 
 #[test]
 fn every_promise_fails_against_its_mutant() -> anyhow::Result<()> {
-    mutants::are_caught(&MUTANTS)
+    mutants::are_caught(MUTANTS)
 }
