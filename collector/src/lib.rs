@@ -23,6 +23,8 @@ pub mod approvals;
 
 pub mod rollouts;
 
+pub mod felt;
+
 pub mod serve;
 
 pub mod api;

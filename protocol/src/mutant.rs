@@ -135,6 +135,9 @@ pub enum Mutant {
     /// Collector. *What was seen and is not any more is told*: a blind spot is nobody's to look
     /// at.
     BlindnessIsNotTold,
+    /// Collector. *A template's change says how far it goes*: who takes from it through another
+    /// template is forgotten.
+    HeirsOfHeirsAreForgotten,
 }
 
 impl Mutant {
@@ -201,6 +204,7 @@ impl Mutant {
         Self::UnapprovedEmergenciesAreQuiet,
         Self::ListsAreCutBeforeTheyAreSorted,
         Self::BlindnessIsNotTold,
+        Self::HeirsOfHeirsAreForgotten,
     ];
 
     /// Its name in the environment.
@@ -267,6 +271,7 @@ impl Mutant {
             Self::UnapprovedEmergenciesAreQuiet => "unapproved_emergencies_are_quiet",
             Self::ListsAreCutBeforeTheyAreSorted => "lists_are_cut_before_they_are_sorted",
             Self::BlindnessIsNotTold => "blindness_is_not_told",
+            Self::HeirsOfHeirsAreForgotten => "heirs_of_heirs_are_forgotten",
         }
     }
 }

@@ -4,10 +4,12 @@
 //! Such a change is one change, and this says how far it goes. Places are what can be seen: a
 //! reference inside a secret, which is a fingerprint here, is none.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use driftline_protocol::ids::PartName;
 use driftline_protocol::item::{ItemKey, ItemValue, Items};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::Observed;
 use serde::Serialize;
 
@@ -42,10 +44,10 @@ pub fn may_reach(parser: &str, key: &ItemKey) -> bool {
 
 /// The places a change of `key` in `part` reaches, of all files as they are after it; `None` where
 /// that is at most one.
-pub fn reach<'a>(
+pub fn reach<'a, O: Borrow<Observed>>(
     (part, key): (&PartName, &ItemKey),
-    own: &'a Observed,
-    all: impl Iterator<Item = (&'a PartName, &'a Observed)>,
+    own: &Observed,
+    all: impl Iterator<Item = (&'a PartName, O)>,
 ) -> Option<Reach> {
     let means = Means::of(&own.reading.parser, key)?;
     let mut found = BTreeSet::new();
@@ -56,7 +58,11 @@ pub fn reach<'a>(
         }
         Means::Word(word) => {
             let family = family_of(own);
-            for (file, seen) in all.filter(|(_, seen)| family_of(seen) == family) {
+            for (file, seen) in all {
+                let seen = seen.borrow();
+                if family_of(seen) != family {
+                    continue;
+                }
                 let naming = seen.items.iter().filter(|(other, item)| {
                     (file != part || *other != key) && names(other, &item.value, &word)
                 });
@@ -174,7 +180,7 @@ fn heirs(items: &Items, segments: &[String]) -> Option<Vec<ItemKey>> {
             }
             found.insert(key);
         }
-        if more.is_subset(&names) {
+        if more.is_subset(&names) || mutant::active(Mutant::HeirsOfHeirsAreForgotten) {
             break;
         }
         names.extend(more);

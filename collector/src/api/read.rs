@@ -20,6 +20,7 @@ use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::ChangeClass;
 use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::{FindingKind, Status};
+use crate::felt::{Felt, felt};
 use crate::ingest::HostView;
 use crate::metrics;
 use crate::owners::Owners;
@@ -27,8 +28,8 @@ use crate::permits::Permits;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
 use crate::store::{
-    ChangeFilter, ChangeId, Cursor, EventFilter, EventRecord, FindingFilter, FindingRecord,
-    Handled, WorstFilter, effective_limit,
+    ChangeFilter, ChangeId, ChangeRecord, Cursor, EventFilter, EventRecord, FindingFilter,
+    FindingRecord, Handled, WorstFilter, effective_limit,
 };
 use crate::writer::Reads;
 
@@ -249,9 +250,22 @@ fn classes(text: &str) -> Result<Vec<ChangeClass>, Refusal> {
 /// `GET /api/v1/changes/{id}`
 pub async fn change(State(collector): Shared, Path(id): Path<String>) -> Answer {
     let number: i64 = id.parse().map_err(|_| Refusal::not_found(format!("change {id:?}")))?;
-    let change = read(&collector, move |store| Ok(store.change(ChangeId(number))?)).await?;
-    let change = change.ok_or_else(|| Refusal::not_found(format!("change {number}")))?;
+    let change = read(&collector, move |store| {
+        let Some(change) = store.change(ChangeId(number))? else { return Ok(None) };
+        let reach = felt(store, &change)?;
+        Ok(Some(ChangePage { change, reach }))
+    });
+    let change = change.await?.ok_or_else(|| Refusal::not_found(format!("change {number}")))?;
     Ok(answer::json(&change))
+}
+
+/// One change, and where else it is felt.
+#[derive(Serialize)]
+struct ChangePage {
+    #[serde(flatten)]
+    change: ChangeRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reach: Option<Felt>,
 }
 
 #[derive(Deserialize)]

@@ -83,7 +83,7 @@ const QUERIES: &[Route] = &[
         method: Method::Get,
         path: "/api/v1/changes/{id}",
         scope: Scope::Read,
-        summary: "One change",
+        summary: "One change, and in `reach` where else a template or a define makes it felt",
         query: &[],
         body: &[],
         handler: || get(read::change),

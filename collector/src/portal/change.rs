@@ -9,6 +9,8 @@ use super::{Frame, Moment, PageError, Reader, STYLE_PATH, link};
 use crate::analysis::classify::scope::Level;
 use crate::analysis::classify::{ChangeClass, Classified, Decision, Replaced, RuleKind};
 use crate::analysis::lines::{LineChange, line_diff};
+use crate::analysis::reach::{self, Reach};
+use crate::felt::{Felt, felt};
 use crate::store::{ChangeFilter, ChangeId, ChangeRecord, MAX_LIMIT};
 
 #[derive(Template)]
@@ -26,7 +28,19 @@ struct Page {
     generation: u64,
     meant: Option<Meant>,
     rows: Vec<LineRow>,
+    felt: Option<Elsewhere>,
     siblings: Vec<Group>,
+}
+
+/// Where else the change is felt.
+struct Elsewhere {
+    words: String,
+    places: Vec<Place>,
+}
+
+struct Place {
+    text: String,
+    link: String,
 }
 
 /// What was meant by the change.
@@ -76,6 +90,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, id: &str) -> Result<String
         generation: record.generation.0,
         meant: record.classified.as_ref().map(|classified| meant(classified, frame)),
         rows: rows(&record),
+        felt: felt(store, &record)?.map(|felt| elsewhere(felt, &record)),
         siblings: group(&siblings(store, &record)?, frame),
     };
     Ok(page.render()?)
@@ -106,6 +121,23 @@ fn meant(classified: &Classified, frame: &Frame) -> Meant {
         level: level.map_or("", Level::as_str),
         at: Moment::new(classified.decided_at, frame.now),
         earlier: classified.earlier.iter().map(before).collect(),
+    }
+}
+
+fn elsewhere(felt: Felt, record: &ChangeRecord) -> Elsewhere {
+    let Felt { reach: Reach { places, first }, whole } = felt;
+    let least = if whole { "" } else { "at least " };
+    let shown = if first.len() as u64 == places { "" } else { "; the first of them:" };
+    let place = |place: &reach::Place| Place {
+        text: match place.part == record.change.part {
+            true => readable_key(&place.key),
+            false => format!("{} in {}", readable_key(&place.key), place.part),
+        },
+        link: link::part(&record.host, &record.source, &place.part),
+    };
+    Elsewhere {
+        words: format!("Felt in {least}{places} places{shown}"),
+        places: first.iter().map(place).collect(),
     }
 }
 

@@ -17,6 +17,7 @@ mod budget;
 mod cases;
 mod disk;
 mod durable;
+mod felt;
 mod git;
 mod identity;
 mod import;

@@ -139,6 +139,11 @@ const MUTANTS: &[Mutant] = &[
     // Alerts carry evidence.
     (
         COLLECTOR,
+        "heirs_of_heirs_are_forgotten",
+        "felt::a_change_in_a_template_or_define_says_where_it_is_felt",
+    ),
+    (
+        COLLECTOR,
         "no_portal_address",
         "alert::a_saved_file_moves_the_counter_and_wakes_somebody_with_the_link",
     ),
