@@ -1,6 +1,6 @@
 //! `driftline findings`: what is open. Asked with `--check`, something open is exit code 1.
 
-use driftline_collector::analysis::drift::existence;
+use driftline_collector::analysis::drift::{existence, is_unset};
 use driftline_collector::analysis::finding::{FindingKind, Status};
 use driftline_collector::store::{FindingRecord, Handled};
 use driftline_protocol::item::ItemKey;
@@ -50,7 +50,16 @@ impl Row for Shown {
     const NAME: &'static str = "finding is open";
     const WHOLE: usize = 6;
     const HEADINGS: &'static [&'static str] = &[
-        "number", "severity", "kind", "class", "owner", "host", "part", "item", "agreed", "now",
+        "number",
+        "severity",
+        "kind",
+        "class",
+        "owner",
+        "host",
+        "part",
+        "item",
+        "should be",
+        "now",
         "since",
     ];
 
@@ -66,6 +75,7 @@ impl Row for Shown {
             Some((agreed, now)) => [there(agreed), there(now)],
             None => [&finding.desired, &finding.current].map(|item| output::value(item.as_ref())),
         };
+        let now = if is_unset(finding) { "not set".to_owned() } else { now };
         vec![
             self.record.number.to_string(),
             finding.severity.as_str().to_owned(),

@@ -95,6 +95,12 @@ pub fn existence(finding: &Finding) -> Option<(bool, bool)> {
     told.then_some((desired.is_some(), current.is_some()))
 }
 
+/// Whether what a rule speaks of is not set at all where it was found.
+pub fn is_unset(finding: &Finding) -> bool {
+    let Finding { id, current, .. } = finding;
+    id.kind == FindingKind::Deviation && id.key.is_some() && current.is_none()
+}
+
 /// How bad a drift of this domain is, until a rule says otherwise.
 pub fn severity(domain: Domain) -> Severity {
     match domain {

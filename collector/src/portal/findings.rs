@@ -8,7 +8,7 @@ use driftline_protocol::ids::HostId;
 use super::value::{class_words, readable_key, sides};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
 use crate::analysis::classify::weigh::{FindingClass, Meant};
-use crate::analysis::drift::existence;
+use crate::analysis::drift::{existence, is_unset};
 use crate::analysis::finding::{Finding, Resolution, Status};
 use crate::owners::Owners;
 use crate::permits::Permits;
@@ -114,6 +114,7 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
         Some((agreed, now)) => (there(agreed), there(now)),
         None => sides(record.finding.desired.as_ref(), record.finding.current.as_ref()),
     };
+    let now = if is_unset(&record.finding) { "not set".to_owned() } else { now };
     let Finding { id, domain: _, severity, desired: _, current: _, first_seen, status } =
         &record.finding;
     FindingRow {

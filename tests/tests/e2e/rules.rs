@@ -1,6 +1,6 @@
 //! Rules held against what real agents report: a deviation opens, ends, and outlives blindness.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use driftline_tests::fleet::Fleet;
 use driftline_tests::http;
@@ -52,6 +52,20 @@ fn save(root: &Path, text: &str) -> anyhow::Result<()> {
     Ok(std::fs::write(root.join("etc/app.json"), text)?)
 }
 
+/// Starts the collector again with a pack of its owner's, and says where that stands.
+fn turn_on(fleet: &mut Fleet, pack: &str) -> anyhow::Result<PathBuf> {
+    let packs = fleet.folder().join("rules.d");
+    std::fs::create_dir(&packs)?;
+    let file = packs.join("ours.toml");
+    std::fs::write(&file, pack)?;
+    std::fs::create_dir_all(fleet.folder().join("collector.d"))?;
+    let settings = fleet.folder().join("collector.d/rules.toml");
+    std::fs::write(settings, "[rules]\nfolder = \"rules.d\"\n")?;
+    fleet.take(COLLECTOR)?.stop()?;
+    fleet.start_again(COLLECTOR)?;
+    Ok(file)
+}
+
 #[test]
 fn a_rule_judges_what_was_read_and_nothing_else() -> anyhow::Result<()> {
     let (mut fleet, root) = one_host()?;
@@ -59,14 +73,7 @@ fn a_rule_judges_what_was_read_and_nothing_else() -> anyhow::Result<()> {
     fleet.wait_for(HOST, "app.json")?;
     assert_eq!(deviations(&fleet)?, [""; 0], "no rule is on by itself");
     // Turned on for what was reported before: nobody has to report again.
-    let packs = fleet.folder().join("rules.d");
-    std::fs::create_dir(&packs)?;
-    std::fs::write(packs.join("ours.toml"), PACK)?;
-    std::fs::create_dir_all(fleet.folder().join("collector.d"))?;
-    let settings = fleet.folder().join("collector.d/rules.toml");
-    std::fs::write(settings, "[rules]\nfolder = \"rules.d\"\n")?;
-    fleet.take(COLLECTOR)?.stop()?;
-    fleet.start_again(COLLECTOR)?;
+    let pack = turn_on(&mut fleet, PACK)?;
     expect(&mut fleet, "the rule finds port 23", &["ours-port"])?;
     save(&root, "{\"port\": 22}")?;
     expect(&mut fleet, "the deviation ends", &[])?;
@@ -75,7 +82,7 @@ fn a_rule_judges_what_was_read_and_nothing_else() -> anyhow::Result<()> {
     save(&root, "{\"port\": ")?;
     expect(&mut fleet, "what cannot be read moves it neither way", &["-", "ours-port"])?;
     // A pack that is saved counts at once, and what its rules found ends with them.
-    std::fs::write(packs.join("ours.toml"), PACK.replace("ours-port", "ours-door"))?;
+    std::fs::write(pack, PACK.replace("ours-port", "ours-door"))?;
     expect(&mut fleet, "the rule of the old name is withdrawn", &["-"])?;
     save(&root, "{\"port\": 25}")?;
     expect(&mut fleet, "the rule of the new name judges", &["ours-door"])
@@ -140,19 +147,12 @@ items = { until = '2026-12-07T00:00:00Z' }
 #[test]
 fn what_runs_out_is_told_when_its_day_comes() -> anyhow::Result<()> {
     let (mut fleet, root) = one_host()?;
-    let packs = fleet.folder().join("rules.d");
-    std::fs::create_dir(&packs)?;
-    std::fs::write(packs.join("ours.toml"), LASTS)?;
-    std::fs::create_dir_all(fleet.folder().join("collector.d"))?;
-    let settings = fleet.folder().join("collector.d/rules.toml");
-    std::fs::write(settings, "[rules]\nfolder = \"rules.d\"\n")?;
-    fleet.take(COLLECTOR)?.stop()?;
-    fleet.start_again(COLLECTOR)?;
-    let day = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
+    turn_on(&mut fleet, LASTS)?;
+    let day = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(12);
     let until = day + jiff::SignedDuration::from_hours(7 * 24);
     save(&root, &format!("{{\"until\": \"{until}\"}}"))?;
     fleet.wait_for(HOST, "until")?;
-    assert!(jiff::Timestamp::now() < day, "this machine is too slow for eight seconds");
+    assert!(jiff::Timestamp::now() < day, "this machine is too slow for twelve seconds");
     assert_eq!(deviations(&fleet)?, [""; 0], "a week is left");
     // Nothing changes on the host any more, so nobody reports.
     expect(&mut fleet, "the day comes", &["ours-lasts"])?;

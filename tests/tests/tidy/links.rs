@@ -7,7 +7,7 @@ const FRONT: [&str; 5] =
     ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"];
 
 /// Headings of CONTRIBUTING.md: the three things a newcomer wants to add.
-const RECIPES: [&str; 3] = ["add a source", "add a format", "add a rule"];
+const RECIPES: [&str; 4] = ["add a source", "add a format", "add a rule", "add an alert"];
 
 /// The pages a stranger opens first are there.
 pub(crate) fn front_pages(tree: &Tree) -> Vec<Offence> {
