@@ -1,9 +1,11 @@
 //! The list of what is measured, and how turns are taken.
 //!
 //! One file for each side: [`files`] what reading costs, [`agent`] the running agent, [`collector`]
-//! the server under load, [`pass`] what judging costs beside the size of the fleet.
+//! the server under load, [`pass`] what judging costs beside the size of the fleet, [`cases`] what
+//! holding changes against cases costs.
 
 pub mod agent;
+pub mod cases;
 pub mod collector;
 pub mod files;
 pub mod pass;
@@ -41,6 +43,7 @@ pub const ALL: &[Group] = &[
     Group { name: "reads", measure: collector::reads },
     Group { name: "memory", measure: collector::memory },
     Group { name: "pass", measure: pass::pass },
+    Group { name: "cases", measure: cases::cases },
 ];
 
 /// A program that takes turns, with the name it has in the table.

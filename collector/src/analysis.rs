@@ -28,5 +28,6 @@ pub mod probes;
 pub mod reach;
 pub mod rules;
 pub mod service_levels;
+pub mod site_clock;
 pub mod stats;
 pub mod volume;

@@ -198,6 +198,7 @@ fn about_store(page: &mut Page, view: &View<'_>) {
     page.one(&table::STORE_SIZE, number(totals.bytes));
     page.one(&table::STORE_PARTS, number(totals.parts));
     page.one(&table::STORE_VERSIONS, number(totals.versions));
+    page.one(&table::CASES_BEYOND, number(totals.cases_beyond));
     page.one(&table::CASE_WORDS_LEFT_OUT, number(totals.case_words_left_out));
     let changes = Domain::ALL.iter().flat_map(|domain| {
         ChangeKind::ALL.iter().map(move |kind| {

@@ -23,10 +23,10 @@ use crate::analysis::cases::{Candidate, Exposure, Gather, Named, Stream};
 use crate::analysis::change::ChangeKind;
 use crate::analysis::change_sets::{ChangeSet, ChangeSets};
 use crate::analysis::correlate::{Holiday, Settings, Tier, Verdict, correlate};
+use crate::analysis::site_clock::SiteClock;
 use crate::config::{Config, Mapper, Words};
 use crate::store::{
-    CasesKnown, ChangeFilter, ChangeRecord, Evidence, FeedRecord, MAX_LIMIT, StoreError,
-    SuspectRecord,
+    CasesKnown, ChangeFilter, ChangeRecord, FeedRecord, MAX_LIMIT, StoreError, SuspectRecord,
 };
 use crate::writer::Reads;
 use window::{Window, seen};
@@ -91,6 +91,9 @@ pub struct PassInput {
     /// Days on which sites work less.
     #[serde(default)]
     pub days_off: Vec<Holiday>,
+    /// What the clocks of sites show, and when people work there.
+    #[serde(default)]
+    pub clocks: Vec<SiteClock>,
     /// The changes, all competing with each other.
     pub candidates: Vec<Candidate>,
 }
@@ -188,6 +191,7 @@ pub fn prepare(
         wrong_claims_percent: settings.wrong_claims_percent,
         window_hours: settings.window_hours,
         days_off: config.days_off(),
+        clocks: config.clocks(),
         candidates,
     };
     Ok(Some(Prepared { input, sets: by_id, left_out, read: window.read(), since }))
@@ -376,21 +380,15 @@ pub fn judge(stream: &Stream, input: &PassInput) -> Vec<Verdict> {
         until: Some(input.watermark.as_second()),
         window_hours: input.window_hours,
         holidays: input.days_off.clone(),
+        clocks: input.clocks.clone(),
         threads: 1,
         ..Settings::default()
     };
-    correlate(stream, &input.candidates, &settings)
-}
-
-/// The evidence of a verdict: the same fields.
-pub fn evidence(verdict: &Verdict) -> Evidence {
-    let value = serde_json::to_value(verdict).unwrap_or_default();
-    let said: Evidence =
-        serde_json::from_value(value).expect("the fields are the same; a test compares");
+    let mut verdicts = correlate(stream, &input.candidates, &settings);
     if mutant::active(Mutant::EveryChangeIsSupported) {
-        return Evidence { tier: Tier::Supported.as_str().to_owned(), ..said };
+        verdicts.iter_mut().for_each(|verdict| verdict.evidence.tier = Tier::Supported);
     }
-    said
+    verdicts
 }
 
 /// What is to be kept of `verdicts`, the engine's answer to `prepared` in the pass of this number.
@@ -413,7 +411,7 @@ pub fn suspects(prepared: &Prepared, verdicts: &[Verdict], pass: i64) -> Vec<Sus
             hosts: hosts.map(|(host, _)| host.to_string()).collect(),
             host_count: set.hosts.len() as u64,
             candidate,
-            evidence: evidence(verdict),
+            evidence: verdict.evidence.clone(),
             outcome: None,
         })
     };

@@ -75,6 +75,8 @@ pub enum Mutant {
     CorrelateWindowAfterLooking,
     /// Engine. *What chance explains supports nothing*: a q-value alone makes a change supported.
     CorrelateSupportedByQAlone,
+    /// Engine. *The same hours of other weeks are compared*: clocks are never changed.
+    CorrelateIgnoresClocks,
     /// Collector. *A partial reading is unobserved*: whatever was read of cases counts as all.
     PartialReadIsWhole,
     /// Collector. *A change touches whom its host serves*: only its own site is looked at.
@@ -175,6 +177,7 @@ impl Mutant {
         Self::CorrelateNoMultiplicity,
         Self::CorrelateWindowAfterLooking,
         Self::CorrelateSupportedByQAlone,
+        Self::CorrelateIgnoresClocks,
         Self::PartialReadIsWhole,
         Self::CentralHostsServeTheirOwnSite,
         Self::EveryRequestIsApproved,
@@ -242,6 +245,7 @@ impl Mutant {
             Self::CorrelateNoMultiplicity => "correlate_no_multiplicity",
             Self::CorrelateWindowAfterLooking => "correlate_window_after_looking",
             Self::CorrelateSupportedByQAlone => "correlate_supported_by_q_alone",
+            Self::CorrelateIgnoresClocks => "correlate_ignores_clocks",
             Self::PartialReadIsWhole => "partial_read_is_whole",
             Self::CentralHostsServeTheirOwnSite => "central_hosts_serve_their_own_site",
             Self::EveryRequestIsApproved => "every_request_is_approved",

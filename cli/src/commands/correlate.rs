@@ -47,7 +47,7 @@ impl Correlate {
         anyhow::ensure!(twice != [true, true], "standard input cannot be both cases and changes");
         let zone = self.input.zone()?;
         let until = self.input.until(&zone)?;
-        let holidays = self.input.calendar(&zone)?.days_off();
+        let calendar = self.input.calendar(&zone)?;
         let candidates = self.changes(&zone)?;
         let sites = self.sites()?;
         let required = vec![Column::OpenedAt, Column::Service, Column::Site];
@@ -55,7 +55,13 @@ impl Correlate {
             Form { zone, required, blanks: Blanks::Refused, site_names: SiteNames::Separable };
         let cases = self.input.read(&form, &sites)?;
         self.tell_unknown(&cases.stream, &candidates);
-        let settings = Settings { q: self.q, until, holidays, ..Settings::default() };
+        let settings = Settings {
+            q: self.q,
+            until,
+            holidays: calendar.days_off(),
+            clocks: calendar.clocks,
+            ..Settings::default()
+        };
         Ok(correlate(&cases.stream, &candidates, &settings))
     }
 
@@ -112,28 +118,29 @@ impl Row for Judged {
     const FIRST_LINE: usize = 4;
 
     fn cells(&self) -> Vec<String> {
+        let evidence = &self.evidence;
         let number = |value: Option<f64>, digits: usize| {
             value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
         };
-        let cases = match (self.observed, self.expected) {
+        let cases = match (evidence.observed, evidence.expected) {
             (Some(observed), Some(expected)) => format!("{observed} ({expected:.1} expected)"),
             (Some(observed), None) => observed.to_string(),
             (None, _) => "-".to_owned(),
         };
-        let ratio = match (self.rate_ratio, self.ci_low, self.ci_high) {
+        let ratio = match (evidence.rate_ratio, evidence.ci_low, evidence.ci_high) {
             (Some(ratio), Some(low), Some(high)) => format!("{ratio:.2} ({low:.2}-{high:.2})"),
             (ratio, _, _) => number(ratio, 2),
         };
         vec![
-            number(self.score, 3),
-            self.tier.as_str().to_owned(),
+            number(evidence.score, 3),
+            evidence.tier.as_str().to_owned(),
             output::printable(&self.id),
             output::printable(self.service.as_deref().unwrap_or("*")),
             cases,
             ratio,
-            number(self.p_value, 4),
-            number(self.q_value, 4),
-            self.reason.map_or("-", |reason| reason.as_str()).to_owned(),
+            number(evidence.p_value, 4),
+            number(evidence.q_value, 4),
+            evidence.reason.map_or("-", |reason| reason.as_str()).to_owned(),
         ]
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct CaseFile {
     /// reads standard input.
     #[arg(long, value_name = "FILE")]
     pub(super) cases: PathBuf,
-    /// Holidays, as TOML.
+    /// Time zones, business hours and holidays of sites, as TOML.
     #[arg(long, value_name = "FILE")]
     calendar: Option<PathBuf>,
     /// Judge as if it were this moment, such as 2026-11-22T13:00:00Z.
@@ -49,9 +49,9 @@ impl CaseFile {
         self.until.as_ref().map(moment).transpose().context("reading --until")
     }
 
-    /// The calendar, empty if none is given.
+    /// The calendar; without one, all sites have the clock of `zone` and no day off.
     pub(super) fn calendar(&self, zone: &TimeZone) -> anyhow::Result<Calendar> {
-        let Some(path) = &self.calendar else { return Ok(Calendar::default()) };
+        let Some(path) = &self.calendar else { return Ok(Calendar::of(zone)) };
         let calendar = read_calendar(open(path)?, zone);
         calendar.with_context(|| format!("reading {}", path.display()))
     }

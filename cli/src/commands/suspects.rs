@@ -1,5 +1,6 @@
 //! `driftline suspects`: which changes go together with a rise in cases, and what people say of it.
 
+use driftline_collector::api::suspects::BaseRate;
 use driftline_collector::store::{Outcome, SuspectRecord};
 use serde_json::{Value, json};
 
@@ -25,6 +26,9 @@ pub(crate) struct Suspects {
     /// Say that this suspect, by its number, is wrong.
     #[arg(long, value_name = "NUMBER")]
     reject: Option<i64>,
+    /// List instead how often people confirmed suspects, by sort of change.
+    #[arg(long, conflicts_with_all = ["confirm", "reject"])]
+    base_rates: bool,
     /// Why, in a sentence; with --confirm or --reject.
     #[arg(long, default_value = "")]
     reason: String,
@@ -52,7 +56,7 @@ impl Row for SuspectRecord {
         let service = self.candidate.service.as_deref().unwrap_or("*");
         vec![
             self.number.to_string(),
-            evidence.tier.clone(),
+            evidence.tier.as_str().to_owned(),
             output::moment(self.at),
             output::printable(service),
             self.host_count.to_string(),
@@ -61,9 +65,21 @@ impl Row for SuspectRecord {
             number(evidence.p_value, 4),
             number(evidence.q_value, 4),
             output::printable(&self.parts.join(" ")),
-            evidence.reason.clone().unwrap_or_else(|| "-".to_owned()),
+            evidence.reason.map_or("-", |reason| reason.as_str()).to_owned(),
             self.outcome.as_ref().map_or("-", |said| said.outcome.as_str()).to_owned(),
         ]
+    }
+}
+
+impl Row for BaseRate {
+    const NAME: &'static str = "sort of change was judged";
+    const WHOLE: usize = 1;
+    const HEADINGS: &'static [&'static str] = &["what changed", "confirmed", "rejected", "rate"];
+
+    fn cells(&self) -> Vec<String> {
+        let counts = [self.confirmed, self.rejected].map(|count| count.to_string());
+        let [confirmed, rejected] = counts;
+        vec![output::printable(&self.name), confirmed, rejected, format!("{:.2}", self.rate)]
     }
 }
 
@@ -76,6 +92,12 @@ impl Suspects {
             let path = format!("/api/v1/suspects/{number}/outcome");
             let said = json!({ "outcome": outcome, "reason": self.reason });
             let _: Value = client.post(&path, &said).await?;
+            return Ok(Verdict::Fine);
+        }
+        if self.base_rates {
+            let said: Value = client.get("/api/v1/suspects/outcomes", &[]).await?;
+            let by_kind = said.get("by_kind").cloned().unwrap_or_default();
+            output::print(output, &serde_json::from_value::<Vec<BaseRate>>(by_kind)?)?;
             return Ok(Verdict::Fine);
         }
         let limit = self.limit.to_string();

@@ -93,6 +93,7 @@ impl Volume {
             zone,
             until,
             holidays: calendar.days_off(),
+            clocks: calendar.clocks,
         };
         let buckets = Buckets::of(&cases.stream, &settings);
         let cells = volume::count(&cases.stream, &settings, &buckets)?;

@@ -19,6 +19,7 @@
 //! other services change nothing. Seeds come from the change's id and its service.
 
 mod alone;
+mod clocks;
 mod cohort;
 mod compete;
 mod coverage;
@@ -48,7 +49,7 @@ use std::collections::BTreeMap;
 pub use exposure::MAX_WINDOW_HOURS;
 pub use score::expected_share;
 pub use settings::{Holiday, Settings};
-pub use verdict::{Controls, Placebo, Reason, Tier, Verdict};
+pub use verdict::{Controls, Evidence, Placebo, Reason, Tier, Verdict};
 
 use super::cases::{Candidate, Stream};
 use coverage::Coverage;

@@ -21,6 +21,7 @@ mod tests;
 use serde::Serialize;
 
 use super::cases::Stream;
+use super::site_clock::SiteClock;
 use super::stats::special::normal_above;
 use comparable::Comparable;
 use cusum::CusumSettings;
@@ -63,6 +64,9 @@ pub struct VolumeSettings {
     /// Days off: the site, or `None` for all, and the first and last second (exclusive), UTC.
     /// Buckets that touch one say nothing of others.
     pub holidays: Vec<(Option<String>, i64, i64)>,
+    /// When people work at which site: a short history compares hours and days only with their
+    /// like.
+    pub clocks: Vec<SiteClock>,
 }
 
 /// How much past there was.
@@ -137,7 +141,7 @@ impl<'a> Judge<'a> {
         Self { settings, comparable: Comparable::new(settings.bucket, settings.alpha) }
     }
 
-    /// Every bucket of `cell`.
+    /// Every bucket of `cell`, but for hours that its clock skipped.
     pub fn cell(&mut self, cell: &Cell<'_>) -> Vec<CellBucket> {
         let full = FULL_WEEKS * self.settings.bucket.per_week();
         let sums = match self.settings.method {
@@ -145,7 +149,8 @@ impl<'a> Judge<'a> {
             Method::Auto | Method::Farrington | Method::Ears => Vec::new(),
         };
         let mut rows = Vec::with_capacity(cell.counts.len());
-        for (at, observed) in cell.counts.iter().enumerate() {
+        let is_skipped = |at: &usize| cell.starts.get(*at) == cell.starts.get(at + 1);
+        for (at, observed) in cell.counts.iter().enumerate().filter(|(at, _)| !is_skipped(at)) {
             let history = if at >= full { History::Full } else { History::Short };
             let found = match (self.settings.method, history) {
                 (Method::Ears, _) => self.ears(cell, at, 1),
@@ -173,12 +178,14 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// By every `step`-th bucket before.
+    /// By every `step`-th bucket before that is like this one.
     fn ears(&self, cell: &Cell<'_>, at: usize, step: usize) -> Option<Found> {
         let settings = EarsSettings::new(EarsMethod::C2, self.settings.alpha);
-        let earliest = at.saturating_sub(step * settings.first());
-        let alike = cell.counts.get(earliest..=at)?.iter().rev().step_by(step);
-        let mut alike: Vec<u64> = alike.copied().collect();
+        let places = (0..=at).rev().step_by(step);
+        let alike = places.filter(|place| *place == at || cell.is_like(*place, at));
+        let alike = alike.take(settings.first() + 1);
+        let mut alike: Vec<u64> =
+            alike.map(|place| cell.counts.get(place).copied().unwrap_or(0)).collect();
         alike.reverse();
         let bound = ears::judge(&settings, &alike, alike.len() - 1)?;
         let observed = *cell.counts.get(at)? as f64;

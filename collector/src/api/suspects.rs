@@ -143,7 +143,7 @@ pub async fn judge(
 }
 
 /// How often people confirmed suspects of one sort of change, or of one tier.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BaseRate {
     /// The sort of change, or the tier.
     pub name: String,
@@ -180,7 +180,7 @@ pub fn base_rates(outcomes: &[OutcomeRecord]) -> (Vec<BaseRate>, Vec<BaseRate>) 
         };
         counts.into_iter().map(rate).collect()
     };
-    (rates(|said| &said.kind), rates(|said| &said.tier))
+    (rates(|said| &said.kind), rates(|said| said.tier.as_str()))
 }
 
 /// `GET /api/v1/suspects/outcomes`

@@ -1,9 +1,11 @@
-//! Days on which nobody expects the usual number of cases.
+//! When the usual number of cases is expected: clocks, working hours and days off of sites.
 //!
-//! A TOML file: an optional `timezone`, and `[[holiday]]` tables with a `date`, optionally `until`
-//! (the last day, included), `sites` (all of them if absent) and `name`. Unknown fields are refused
-//! with their line, so that a slip of the keyboard is not a holiday silently missed.
+//! A TOML file: `timezone` and `business_hours` of all sites, `[[site]]` tables with the `names` of
+//! those that have others, and `[[holiday]]` tables with a `date`, optionally `until` (the last day,
+//! included), `sites` (all of them if absent) and `name`. Unknown fields are refused with their
+//! line, so that a slip of the keyboard is not a holiday silently missed.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use driftline_protocol::limits::read_bounded;
@@ -12,15 +14,16 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::CALENDAR_BYTES;
+use crate::analysis::site_clock::{OpenHours, SiteClock};
 
 /// The most days of one holiday. A longer closure is a change of business, not a holiday.
 const HOLIDAY_DAYS: i64 = 62;
 
 /// What a calendar says, with its days resolved to moments.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
-    /// The zone the calendar names, if any.
-    pub zone: Option<TimeZone>,
+    /// The clock and the hours of all sites, and of those that have others.
+    pub clocks: Vec<SiteClock>,
     /// The holidays, in the order of the file.
     pub holidays: Vec<Holiday>,
 }
@@ -28,8 +31,8 @@ pub struct Calendar {
 /// Days that are not like others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holiday {
-    /// Where; empty for everywhere.
-    pub sites: Vec<String>,
+    /// Where, if not everywhere.
+    pub site: Option<String>,
     /// The first moment, in seconds since 1970, UTC.
     pub from: i64,
     /// The first moment after it.
@@ -37,14 +40,17 @@ pub struct Holiday {
 }
 
 impl Calendar {
+    /// One that says nothing but that clocks show the time of `zone`.
+    pub fn of(zone: &TimeZone) -> Self {
+        let clock = SiteClock { site: None, zone: zone.clone(), hours: OpenHours::default() };
+        Self { clocks: vec![clock], holidays: Vec::new() }
+    }
+
     /// Each holiday of each site: the site, or `None` for all, and its first and last second
     /// (exclusive).
-    pub fn days_off(self) -> Vec<(Option<String>, i64, i64)> {
-        let days = self.holidays.into_iter().flat_map(|Holiday { sites, from, to }| {
-            let all = sites.is_empty().then_some((None, from, to));
-            all.into_iter().chain(sites.into_iter().map(move |site| (Some(site), from, to)))
-        });
-        days.collect()
+    pub fn days_off(&self) -> Vec<(Option<String>, i64, i64)> {
+        let day_off = |day: &Holiday| (day.site.clone(), day.from, day.to);
+        self.holidays.iter().map(day_off).collect()
     }
 }
 
@@ -74,6 +80,9 @@ pub enum CalendarError {
         /// What stands there.
         written: String,
     },
+    /// Hours nobody can keep.
+    #[error("{0}")]
+    Hours(String),
     /// A last day before the first, or far after it.
     #[error("the holiday of {date} must end on that day or up to {HOLIDAY_DAYS} days later")]
     Days {
@@ -87,7 +96,20 @@ pub enum CalendarError {
 struct File {
     timezone: Option<String>,
     #[serde(default)]
+    business_hours: Vec<String>,
+    #[serde(default)]
+    site: Vec<Sites>,
+    #[serde(default)]
     holiday: Vec<Entry>,
+}
+
+/// Sites with a clock or hours of their own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sites {
+    names: Vec<String>,
+    timezone: Option<String>,
+    business_hours: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -126,7 +148,8 @@ impl Day {
     }
 }
 
-/// Reads a calendar. Its days begin and end in its own zone, or in `zone` if it names none.
+/// Reads a calendar. Days begin and end by the clock of their site; where no zone is named that is
+/// the calendar's, and else `zone`.
 ///
 /// # Errors
 /// [`CalendarError`]: a calendar is taken whole or not at all.
@@ -134,18 +157,41 @@ pub fn read_calendar(mut reader: impl Read, zone: &TimeZone) -> Result<Calendar,
     let bytes = read_bounded(&mut reader, CALENDAR_BYTES).map_err(CalendarError::Read)?;
     let text = std::str::from_utf8(&bytes).map_err(CalendarError::Text)?;
     let file: File = toml::from_str(text).map_err(CalendarError::Toml)?;
-    let own = file.timezone.map(|name| {
-        let found = TimeZone::get(&name);
-        found.map_err(|source| CalendarError::Resolve { what: format!("timezone {name}"), source })
-    });
-    let own = own.transpose()?;
-    let zone = own.as_ref().unwrap_or(zone);
-    let holidays = file.holiday.into_iter().map(|entry| resolve(entry, zone));
-    let holidays = holidays.collect::<Result<_, _>>()?;
-    Ok(Calendar { zone: own, holidays })
+    let hours = |lines: &[String]| OpenHours::parse(lines).map_err(CalendarError::Hours);
+    let zone = named(file.timezone.as_deref(), zone)?;
+    let of_all = hours(&file.business_hours)?;
+    let mut clocks = Vec::new();
+    for Sites { names, timezone, business_hours } in file.site {
+        let zone = named(timezone.as_deref(), &zone)?;
+        let hours = business_hours.map_or_else(|| Ok(of_all.clone()), |lines| hours(&lines))?;
+        let clock = |site| SiteClock { site: Some(site), zone: zone.clone(), hours: hours.clone() };
+        clocks.extend(names.into_iter().map(clock));
+    }
+    clocks.push(SiteClock { site: None, zone: zone.clone(), hours: of_all });
+    let mut zones = BTreeMap::new();
+    for SiteClock { site, zone, .. } in &clocks {
+        zones.entry(site.as_deref()).or_insert(zone);
+    }
+    let mut holidays = Vec::new();
+    for entry in file.holiday {
+        resolve(entry, (&zones, &zone), &mut holidays)?;
+    }
+    Ok(Calendar { clocks, holidays })
 }
 
-fn resolve(entry: Entry, zone: &TimeZone) -> Result<Holiday, CalendarError> {
+/// The zone of this name, or `zone` where there is none.
+fn named(name: Option<&str>, zone: &TimeZone) -> Result<TimeZone, CalendarError> {
+    let Some(name) = name else { return Ok(zone.clone()) };
+    let found = TimeZone::get(name);
+    found.map_err(|source| CalendarError::Resolve { what: format!("timezone {name}"), source })
+}
+
+/// Adds the days of `entry`, for each site that it names by that one's clock.
+fn resolve(
+    entry: Entry,
+    (zones, zone): (&BTreeMap<Option<&str>, &TimeZone>, &TimeZone),
+    holidays: &mut Vec<Holiday>,
+) -> Result<(), CalendarError> {
     let Entry { date, until, sites, _name } = entry;
     let date = date.date()?;
     let last = until.map_or(Ok(date), Day::date)?;
@@ -153,9 +199,15 @@ fn resolve(entry: Entry, zone: &TimeZone) -> Result<Holiday, CalendarError> {
     if !days.is_ok_and(|days| (0..HOLIDAY_DAYS).contains(&days)) {
         return Err(CalendarError::Days { date });
     }
-    let start = |date: Date| date.to_zoned(zone.clone()).map(|day| day.timestamp().as_second());
+    let mut add = |site: Option<String>| {
+        let zone = zones.get(&site.as_deref()).copied().unwrap_or(zone);
+        let start = |date: Date| date.to_zoned(zone.clone()).map(|day| day.timestamp().as_second());
+        let (from, to) = (start(date)?, last.tomorrow().and_then(start)?);
+        holidays.push(Holiday { site, from, to });
+        Ok(())
+    };
+    let everywhere = sites.is_empty().then_some(None);
+    let mut sites = everywhere.into_iter().chain(sites.into_iter().map(Some));
     let failed = |source| CalendarError::Resolve { what: format!("the holiday of {date}"), source };
-    let from = start(date).map_err(failed)?;
-    let to = last.tomorrow().and_then(start).map_err(failed)?;
-    Ok(Holiday { sites, from, to })
+    sites.try_for_each(&mut add).map_err(failed)
 }

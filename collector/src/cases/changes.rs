@@ -161,6 +161,8 @@ fn hours(text: &str) -> Result<Option<u32>, Why> {
     if text.is_empty() {
         return Ok(None);
     }
+    // A table that was a column of numbers with gaps writes 24 as 24.0.
+    let text = text.strip_suffix(".0").unwrap_or(text);
     let hours = text.parse().map_err(|_| Why::Hours)?;
     if (1..=WINDOW_HOURS).contains(&hours) { Ok(Some(hours)) } else { Err(Why::Hours) }
 }

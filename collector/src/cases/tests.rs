@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::analysis::cases::Exposure;
+use crate::analysis::site_clock::SiteClock;
 
 fn form() -> Form {
     let required = vec![Column::OpenedAt, Column::Service, Column::Site];
@@ -221,7 +222,7 @@ fn sites_without_a_case_are_sites() {
 #[test]
 fn changes_are_candidates() {
     let text = "id,at,service,exposed_sites,kind,window_hours,waves\n\
-         c1,1970-01-01T00:00:05Z,voice,porto graz,rollout,24,\n\
+         c1,1970-01-01T00:00:05Z,voice,porto graz,rollout,24.0,\n\
          c2,1970-01-01 00:00:06,,*,,,\n\
          c3,1970-01-01 00:00:06,voice,,,,\n\
          c4,1970-01-01 00:00:06,voice,graz,,,linz@1970-01-02T00:00:00Z graz@1970-01-01T00:00:09Z\n";
@@ -286,16 +287,40 @@ fn a_holiday_is_the_days_of_its_zone() {
     let calendar = read_calendar(text.as_bytes(), &TimeZone::UTC).unwrap();
     let moment = |text: &str| parse_moment(text.as_bytes(), &TimeZone::UTC).unwrap();
     let everywhere = Holiday {
-        sites: vec![],
+        site: None,
         from: moment("2026-12-24T23:00:00Z"),
         to: moment("2026-12-26T23:00:00Z"),
     };
     let graz = Holiday {
-        sites: vec!["graz".to_owned()],
+        site: Some("graz".to_owned()),
         from: moment("2026-10-25T23:00:00Z"),
         to: moment("2026-10-26T23:00:00Z"),
     };
     assert_eq!(calendar.holidays, [everywhere, graz]);
+}
+
+#[test]
+fn a_site_has_its_own_clock_and_hours_or_those_of_all() {
+    let text = "timezone = \"Europe/Vienna\"\nbusiness_hours = [\"mon-fri 08:00-18:00\"]\n\
+         [[site]]\nnames = [\"porto\", \"faro\"]\ntimezone = \"Europe/Lisbon\"\n\
+         [[site]]\nnames = [\"desk\"]\nbusiness_hours = []\n\
+         [[holiday]]\ndate = 2026-12-25\nsites = [\"porto\", \"graz\"]\n";
+    let calendar = read_calendar(text.as_bytes(), &TimeZone::UTC).unwrap();
+    let told = |clock: &SiteClock| {
+        let zone = clock.zone.iana_name().unwrap_or_default().to_owned();
+        (clock.site.clone().unwrap_or_default(), zone, clock.hours.is_known())
+    };
+    let expect = [
+        ("porto", "Europe/Lisbon", true),
+        ("faro", "Europe/Lisbon", true),
+        ("desk", "Europe/Vienna", false),
+        ("", "Europe/Vienna", true),
+    ];
+    let expect = expect.map(|(site, zone, hours)| (site.to_owned(), zone.to_owned(), hours));
+    assert_eq!(calendar.clocks.iter().map(told).collect::<Vec<_>>(), expect);
+    let began = calendar.holidays.iter().map(|day| day.from).collect::<Vec<_>>();
+    let moment = |text: &str| parse_moment(text.as_bytes(), &TimeZone::UTC).unwrap();
+    assert_eq!(began, [moment("2026-12-25T00:00:00Z"), moment("2026-12-24T23:00:00Z")]);
 }
 
 #[test]
@@ -307,6 +332,8 @@ fn a_calendar_with_a_slip_is_refused() {
     check("[[holiday]]\ndate = \"2026-12-25\"\nsite = \"graz\"\n");
     check("[[holiday]]\ndate = \"2026-12-25\"\nuntil = \"2026-12-24\"\n");
     check("timezone = \"Europe/Atlantis\"\n");
+    check("business_hours = [\"9 to 5\"]\n");
+    check("[[site]]\nnames = [\"a\"]\ntimezone = \"Nowhere\"\n");
 }
 
 proptest! {

@@ -1,10 +1,10 @@
 //! The volume of cases by what their words mean here, for pages and queries.
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Cached, PassInput, stream};
 use crate::analysis::cases::{Case, Stream};
+use crate::analysis::site_clock::common_zone;
 use crate::analysis::volume::levels::{self, LevelMove};
 use crate::analysis::volume::{
     Bucket, Buckets, CellBucket, CellKey, Method, VolumeError, VolumeSettings, count, volume,
@@ -79,7 +79,7 @@ pub fn volumes_and_moves(
 /// A day from which on there were more cases, or fewer, and how many a day.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatedMove {
-    /// When that day begins, UTC.
+    /// When that day begins.
     pub day: Timestamp,
     /// How many before, and from then on.
     pub moved: LevelMove,
@@ -130,6 +130,7 @@ fn read(
         wrong_claims_percent: 0,
         window_hours: 0,
         days_off: Vec::new(),
+        clocks: Vec::new(),
         candidates: Vec::new(),
     };
     stream(store, &input)
@@ -137,14 +138,16 @@ fn read(
 
 impl VolumeAsked {
     fn settings(&self, config: &Config) -> VolumeSettings {
+        let clocks = config.clocks();
         VolumeSettings {
             bucket: self.bucket,
             by: self.by.clone(),
             method: Method::Auto,
             alpha: ALPHA,
-            zone: TimeZone::UTC,
+            zone: common_zone(&clocks),
             until: Some(self.until.as_second()),
             holidays: config.days_off(),
+            clocks,
         }
     }
 

@@ -131,6 +131,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::analysis::correlate::Tier;
 
     fn said(score: Option<f64>, outcome: Outcome) -> OutcomeRecord {
         OutcomeRecord {
@@ -140,7 +141,7 @@ mod tests {
             outcome,
             reason: String::new(),
             kind: "files".into(),
-            tier: "supported".into(),
+            tier: Tier::Supported,
             score,
         }
     }

@@ -6,7 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::case_chart::{self, Mark};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link, plain};
 use crate::analysis::cases::Exposure;
-use crate::analysis::correlate::Tier;
 use crate::analysis::service_levels::ServiceLevel;
 use crate::analysis::volume::{Bucket, CellKey};
 use crate::pass::levels::Desk;
@@ -214,13 +213,8 @@ fn waiting(feeds: &[FeedRecord]) -> String {
 }
 
 fn mark(suspect: &SuspectRecord) -> Mark {
-    Mark { at: suspect.at, number: suspect.number, tier: tier(suspect) }
-}
-
-fn tier(suspect: &SuspectRecord) -> &'static str {
-    let word = suspect.evidence.tier.as_str();
-    let known = Tier::ALL.into_iter().find(|tier| tier.as_str() == word);
-    known.unwrap_or(Tier::Undetermined).as_str()
+    let tier = suspect.evidence.tier.as_str();
+    Mark { at: suspect.at, number: suspect.number, tier }
 }
 
 fn feed_row(feed: FeedRecord, frame: &Frame) -> FeedRow {
@@ -250,7 +244,7 @@ pub(super) fn row(suspect: &SuspectRecord, frame: &Frame) -> SuspectRow {
     let plural = if suspect.host_count == 1 { "host" } else { "hosts" };
     SuspectRow {
         number,
-        tier: tier(suspect),
+        tier: suspect.evidence.tier.as_str(),
         at: Moment::new(suspect.at, frame.now),
         heading: format!("{} {plural}, {service}", suspect.host_count),
         what: suspect.parts.join(", "),

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::state::Collector;
 use super::upkeep::goes_on;
 use crate::analysis::cases::Stream;
+use crate::analysis::site_clock::common_zone;
 use crate::analysis::volume::{self, Bucket, Buckets, CellKey, Method, VolumeSettings};
 use crate::config::Config;
 use crate::ingest::{Context, Decided};
@@ -207,7 +207,7 @@ fn make(
     tracing::debug!(number, changes = prepared.read, "read what changed since the last pass");
     for one in &found {
         let service = one.candidate.service.clone().unwrap_or_default();
-        let tier = one.evidence.tier.clone();
+        let tier = one.evidence.tier.as_str().to_owned();
         *correlated.suspects.entry((service, tier)).or_default() += 1;
     }
     let gone = known.keys().filter(|key| !found.iter().any(|one| one.key == **key));
@@ -279,15 +279,16 @@ fn sum_up(stream: &Stream, prepared: &Prepared, began: Instant) -> Correlated {
 
 /// The expected count and the bound of each configured service in the hour before `watermark`.
 fn volumes(stream: &Stream, input: &PassInput) -> BTreeMap<String, (Option<f64>, Option<f64>)> {
-    let PassInput { mapper, watermark, days_off, .. } = input;
+    let PassInput { mapper, watermark, days_off, clocks, .. } = input;
     let settings = VolumeSettings {
         bucket: Bucket::Hour,
         by: vec![CellKey::Service],
         method: Method::Auto,
         alpha: ALPHA,
-        zone: TimeZone::UTC,
+        zone: common_zone(clocks),
         until: Some(watermark.as_second()),
         holidays: days_off.clone(),
+        clocks: clocks.clone(),
     };
     let hour = watermark.checked_sub(SignedDuration::from_hours(1)).unwrap_or(*watermark);
     let buckets = Buckets::of(stream, &settings);
@@ -297,7 +298,8 @@ fn volumes(stream: &Stream, input: &PassInput) -> BTreeMap<String, (Option<f64>,
     let known = |service: Option<&str>| service.is_some_and(|name| mapper.knows_service(name));
     let cells = cells.iter().filter(|cell| known(cell.service));
     let bound = |cell: &volume::Cell<'_>| {
-        let row = judge.cell(cell).into_iter().rev().find(|row| row.bucket_start == hour)?;
+        // The clock of the sites may begin its hours at half past ours.
+        let row = judge.cell(cell).into_iter().rev().find(|row| row.bucket_start <= hour)?;
         Some((row.service?, (row.expected, row.bound)))
     };
     cells.filter_map(bound).collect()

@@ -10,6 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cursor, StoreError};
 
+/// The most cases that are kept of one source: as many as a pass of the engine reads of all. Beyond
+/// them its oldest go, as if they were not kept as long; other sources keep theirs.
+pub const SOURCE_CASES: u64 = 2_000_000;
+
+/// The most that is kept of what the facts of one case were, the newest.
+pub const CASE_PAST: usize = 50;
+
 /// One case as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseRecord {
@@ -51,6 +58,17 @@ pub struct CaseFacts {
     pub due_at: Option<Timestamp>,
     /// The case it is part of or was merged into; such a case is not counted again.
     pub parent: String,
+}
+
+impl CaseFacts {
+    /// Whether a case counts with these as it did with `other`: for the same service, site and
+    /// category, or for nothing. Only what does not is kept of the past.
+    pub fn counts_as(&self, other: &Self) -> bool {
+        let words = |facts: &Self| {
+            [&facts.service, &facts.site, &facts.category, &facts.parent].map(String::clone)
+        };
+        words(self) == words(other)
+    }
 }
 
 /// Where a case stands; a closed list, so it can be a metric label.

@@ -469,8 +469,8 @@ impl ReadHistory for Memory {
         let state = self.read();
         let versions = state.sections.values().map(|s| s.history.len() as u64).sum();
         let parts = state.parts.len() as u64;
-        let cases = state.cases.total;
-        Ok(Totals { parts, versions, cases, bytes: 0, ..state.totals.clone() })
+        let (cases, cases_beyond) = (state.cases.total, state.cases.beyond);
+        Ok(Totals { parts, versions, cases, cases_beyond, bytes: 0, ..state.totals.clone() })
     }
 }
 

@@ -470,6 +470,8 @@ pub struct Totals {
     pub versions: u64,
     /// Cases ever kept.
     pub cases: u64,
+    /// Cases that went before their time because their source had too many.
+    pub cases_beyond: u64,
     /// Words of cases left out because there were too many different ones.
     pub case_words_left_out: u64,
     /// Bytes of the store on disk; 0 in memory.

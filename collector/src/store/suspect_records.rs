@@ -9,68 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::analysis::cases::Candidate;
-use crate::analysis::correlate::Tier;
-
-/// What the engine said of one change; the fields are those of its verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// How long after the change cases were counted.
-    pub window_hours: u32,
-    /// Cases of the exposed sites in the window.
-    pub observed: Option<u64>,
-    /// What their past and the unexposed sites let expect.
-    pub expected: Option<f64>,
-    /// Observed less expected.
-    pub excess: Option<f64>,
-    /// The rise of exposed over that of unexposed sites.
-    pub rate_ratio: Option<f64>,
-    /// Lower end of its 95 % interval.
-    pub ci_low: Option<f64>,
-    /// Upper end of its 95 % interval.
-    pub ci_high: Option<f64>,
-    /// How easily chance explains it.
-    pub p_value: Option<f64>,
-    /// The least share of wrong claims at which it is among the claims.
-    pub q_value: Option<f64>,
-    /// How much more counts waver than chance alone would have it.
-    pub dispersion: Option<f64>,
-    /// Ranking score between 0 and 1.
-    pub score: Option<f64>,
-    /// Scan log likelihood ratio.
-    pub llr: Option<f64>,
-    /// How far one may go: one of [`Tier::ALL`].
-    pub tier: String,
-    /// Who was compared with.
-    pub controls: Option<EvidenceControls>,
-    /// The same sites at the same hours of past weeks.
-    pub placebo: Option<EvidencePlacebo>,
-    /// From the change to the first hour above its bound.
-    pub lag_seconds: Option<i64>,
-    /// The rate ratio that would have been noticed four times in five.
-    pub detectable_ratio: Option<f64>,
-    /// Changes no count can tell from this one.
-    pub indistinguishable: Vec<String>,
-    /// What kept the tier from being better.
-    pub reason: Option<String>,
-}
-
-/// Who was compared with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EvidenceControls {
-    /// Sites.
-    pub sites: u64,
-    /// Their share of the cases.
-    pub share: f64,
-}
-
-/// The same sites at the same hours of past weeks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EvidencePlacebo {
-    /// Past weeks tried.
-    pub draws: u32,
-    /// Those that rose as much.
-    pub exceeded: u32,
-}
+use crate::analysis::correlate::{Evidence, Tier};
 
 /// One suspect as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,6 +71,9 @@ impl Outcome {
     }
 }
 
+/// The most that is kept of what people said of one suspect, the newest.
+pub const OUTCOMES_OF_ONE: usize = 20;
+
 /// What one person said of one suspect, with what the engine had said by then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutcomeRecord {
@@ -148,7 +90,7 @@ pub struct OutcomeRecord {
     /// The sort of change.
     pub kind: String,
     /// The tier the engine had given.
-    pub tier: String,
+    pub tier: Tier,
     /// The score the engine had given.
     pub score: Option<f64>,
 }
@@ -199,9 +141,4 @@ pub trait ReadSuspects: Send + Sync {
 
     /// Everything people said, oldest first.
     fn outcomes(&self) -> Result<Vec<OutcomeRecord>, StoreError>;
-}
-
-/// The place of a tier's word in a list that begins with the best.
-pub(crate) fn tier_place(word: &str) -> usize {
-    Tier::ALL.iter().position(|tier| tier.as_str() == word).unwrap_or(Tier::ALL.len())
 }

@@ -153,11 +153,12 @@ fn a_change_outside_the_data_is_undetermined() {
     let trial = trial("office", 2, Design::Each(Truth::Nothing));
     let (from, to) = (trial.stream.from, trial.stream.to);
     let first = changes(&trial).remove(0);
-    for at in [from - WEEK, from - 5 * WEEK, from + 60, to + 60, to + 9 * WEEK] {
+    for at in [from - WEEK, from - 5 * WEEK, from + 60, to + 60, to + 9 * WEEK, to + 400 * WEEK] {
         let moved = Change { at, waves: Vec::new(), ..first.clone() };
         let said = said(&trial.stream, &[moved]);
         let value = &said[&first.id];
         check(value);
+        assert!(at < to || value["reason"] == "window_open", "{}: {value}", time(at));
         assert_eq!(value["tier"], "undetermined", "{}: {value}", time(at));
         assert!(value["p_value"].is_null() || value["p_value"].as_f64() > Some(0.05), "{value}");
     }

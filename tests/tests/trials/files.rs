@@ -1,11 +1,16 @@
 //! What files may look like, and what happens to a row that cannot be read.
 
+use std::collections::BTreeMap;
+
+use driftline_collector::analysis::cases::{Candidate, Exposure, Gather, Named};
+use driftline_collector::analysis::correlate::{Settings, correlate};
 use driftline_tests::trials::answer::{Program, Ran};
 use driftline_tests::trials::plan::{Design, Trial};
-use driftline_tests::trials::stream::{changes_csv, time};
+use driftline_tests::trials::stream::{Change, Stream, changes_csv, time};
 use driftline_tests::trials::truth::Truth;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use super::{assert_same, changes, said_of, trial};
 
@@ -139,5 +144,46 @@ fn a_file_without_its_columns_is_refused() {
         assert_eq!(ran.code, Some(2), "{}", ran.stderr);
         assert!(ran.stderr.contains(file), "{}", ran.stderr);
         assert_eq!(ran.stdout, "");
+    }
+}
+
+/// What the engine says of a trial when no file lies between, by id.
+fn engine(trial: &Trial) -> BTreeMap<String, Value> {
+    let Stream { cases, services, sites, .. } = &trial.stream;
+    let mut gather = Gather::default();
+    for case in cases {
+        let (service, site) =
+            (&services[usize::from(case.service)], &sites[usize::from(case.site)]);
+        let (recorded_at, category) = (None, "");
+        gather.add(&Named { opened_at: case.at, recorded_at, service, site, category });
+    }
+    let name = |site: &u16| sites[usize::from(*site)].clone();
+    let candidate = |change: Change| Candidate {
+        exposure: Exposure::Sites(change.exposed.iter().map(name).collect()),
+        waves: change.waves.iter().map(|(site, at)| (name(site), *at)).collect(),
+        at: change.at,
+        service: Some(services[usize::from(change.service)].clone()),
+        kind: None,
+        window_hours: Some(change.window_hours),
+        id: change.id,
+    };
+    let candidates: Vec<Candidate> = changes(trial).into_iter().map(candidate).collect();
+    let said = correlate(&gather.finish(), &candidates, &Settings::default());
+    said.into_iter().map(|v| (v.id.clone(), serde_json::to_value(v).unwrap())).collect()
+}
+
+/// Every kind of truth, in streams of unlike shapes: reading and printing change nothing.
+#[test]
+fn the_command_says_what_the_engine_says() {
+    for (name, services, design) in [
+        ("office", 8, Design::Mix),
+        ("shocks", 8, Design::Each(Truth::Effect)),
+        ("storms", 4, Design::Each(Truth::RiseForAll)),
+        ("few sites", 4, Design::Each(Truth::Effect)),
+        ("night shift", 2, Design::Ten),
+    ] {
+        let trial = trial(name, services, design);
+        let (cases, rows) = (trial.stream.csv(), changes_csv(&trial.stream, &changes(&trial)));
+        assert_same(&engine(&trial), &said_of(&cases, &rows, &[]));
     }
 }

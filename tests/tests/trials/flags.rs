@@ -86,3 +86,46 @@ fn a_week_with_a_day_off_is_not_compared_with() {
     assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(2), ""), "{}", wrong.stderr);
     assert!(wrong.stderr.contains(path.to_str().unwrap()), "{}", wrong.stderr);
 }
+
+/// Nine weeks in whose midst Vienna sets its clocks forward: what they show is all that counts.
+#[test]
+fn the_same_clocks_say_the_same_in_any_zone() {
+    let trial = trial("office", 8, Design::Each(Truth::Effect));
+    let (mut stream, mut changes) = (trial.stream.clone(), changes(&trial));
+    let shift = 8 * WEEK;
+    // On 31 March no clock of Vienna shows the hour from two to three.
+    let skipped = |at: i64| (1_711_850_400..1_711_854_000).contains(&at);
+    stream.cases.iter_mut().for_each(|case| case.at += shift);
+    stream.cases.retain(|case| !skipped(case.at));
+    for change in &mut changes {
+        change.at += shift;
+        change.waves.iter_mut().for_each(|wave| wave.1 += shift);
+        assert!(!skipped(change.at), "{change:?}");
+    }
+    let shown = |text: String| text.replace("Z,", ",").replace("Z ", " ").replace("Z\n", "\n");
+    let files = (shown(stream.csv()), shown(changes_csv(&stream, &changes)));
+    assert!(!files.0.contains('Z') && !files.1.contains('Z'), "a time has its zone");
+    let plain = said_of(&files.0, &files.1, &[]);
+    assert_same(&plain, &said_of(&files.0, &files.1, &["--timezone", "Europe/Vienna"]));
+    let (_folder, path) = file("timezone = \"Europe/Vienna\"\n");
+    let path = path.to_str().unwrap();
+    // Times are in UTC then, and clocks show one hour more, or two.
+    let moved = said_of(&files.0, &files.1, &["--calendar", path]);
+    assert!(plain.iter().any(|(id, said)| said["expected"] != moved[id]["expected"]));
+}
+
+#[test]
+fn a_calendar_with_clocks_and_hours_is_taken_and_a_slip_in_it_told() {
+    let trial = trial("office", 2, Design::Each(Truth::Nothing));
+    let files = (trial.stream.csv(), changes_csv(&trial.stream, &changes(&trial)));
+    let with = |text: &str| {
+        let (_folder, path) = file(text);
+        ran(&files.0, &files.1, &["--calendar", path.to_str().unwrap()])
+    };
+    let sites = "[[site]]\nnames = ['site-001']\ntimezone = 'Asia/Tokyo'\n";
+    let good = with(&format!("business_hours = ['mon-fri 06:00-20:00']\n{sites}"));
+    assert_eq!(good.objects().unwrap().len(), changes(&trial).len(), "{}", good.stderr);
+    let slip = with("business_hours = ['mon-fri 6-20']\n");
+    assert_eq!((slip.code, slip.stdout.as_str()), (Some(2), ""), "{}", slip.stderr);
+    assert!(slip.stderr.contains("mon-fri 08:00-18:00"), "{}", slip.stderr);
+}

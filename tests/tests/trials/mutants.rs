@@ -22,6 +22,7 @@ const MUTANTS: &[Mutant] = &[
         "correlate_supported_by_q_alone",
         "contract::what_chance_explains_is_not_supported_at_any_q",
     ),
+    (ADMIN, "correlate_ignores_clocks", "flags::the_same_clocks_say_the_same_in_any_zone"),
 ];
 
 #[test]

@@ -8,6 +8,7 @@
 
 use driftline_protocol::mutant::{self, Mutant};
 
+use super::clocks::Clocks;
 use super::coverage::WEEK;
 use super::early;
 use super::evaluate::{Depth, Evaluation, Scope, evaluate};
@@ -24,6 +25,8 @@ pub(super) type Outcome = Result<Evaluation, Reason>;
 const MIN_GAIN: f64 = 3.0;
 /// Overlap of sites and hours from which no count can tell two changes apart (Jaccard).
 const SAME: f64 = 0.9;
+/// The most changes that are named as not to be told from one.
+const TWINS: usize = 1_000;
 /// Weeks before a change that its judgement looks at.
 const HISTORY: i64 = 13 * WEEK;
 
@@ -61,7 +64,7 @@ pub(super) fn judge<'a>(scope: &Scope<'_>, candidates: &[&'a Candidate]) -> Vec<
     let twins = twins(scope, &changes);
     let explained = explain(scope, &changes, (&alone, &claims, &twins));
     let again = scope.parallel(changes.len(), |place| {
-        let effects = explained.others(place, (&changes, &twins));
+        let effects = explained.others((scope, place), (&changes, &twins));
         if effects.is_empty() {
             return None;
         }
@@ -125,17 +128,22 @@ impl Change<'_> {
         self.reach.as_ref().ok().filter(|_| open).and_then(|reach| early::e_value(scope, reach))
     }
 
-    /// The sites it reached and for how long.
-    fn spans(&self) -> Vec<Option<(i64, i64)>> {
+    /// The sites it reached and for how long, by their clocks.
+    fn spans(&self, clocks: &Clocks<'_>) -> Vec<Option<(i64, i64)>> {
         let Ok(reach) = &self.reach else { return Vec::new() };
-        let span = |site| reach.reached(site).map(|start| (start, start + reach.window));
+        let span = |site| {
+            let start = clocks.wall(site, reach.reached(site)?);
+            Some((start, start + reach.window))
+        };
         (0..reach.wave_of.len()).map(span).collect()
     }
 
-    /// From the first case its judgement looks at to the last.
-    fn horizon(&self) -> Option<(i64, i64)> {
-        let reach = self.reach.as_ref().ok()?;
-        Some((reach.first() - HISTORY, reach.waves.last()? + reach.window))
+    /// From the first case its judgement looks at to the last, by the clocks of its sites.
+    fn horizon(&self, clocks: &Clocks<'_>) -> Option<(i64, i64)> {
+        let spans = self.spans(clocks);
+        let first = spans.iter().flatten().map(|(start, _)| *start).min()?;
+        let last = spans.iter().flatten().map(|(_, end)| *end).max()?;
+        Some((first - HISTORY, last))
     }
 }
 
@@ -179,9 +187,11 @@ fn twins(scope: &Scope<'_>, changes: &[Change<'_>]) -> Vec<Vec<usize>> {
         let near = order.iter().skip(rank + 1);
         // Windows that begin a tenth of their length apart overlap too little already.
         for (_, other) in near.take_while(|(start, _)| start - first <= reach.window / 9) {
-            let same = changes.get(*other).is_some_and(|b| overlap(change, b, &weights) > SAME);
+            let same =
+                changes.get(*other).is_some_and(|b| overlap(scope, (change, b), &weights) > SAME);
             for (one, two) in [(*place, *other), (*other, *place)] {
-                if let (true, Some(list)) = (same, twins.get_mut(one)) {
+                let room = twins.get_mut(one).filter(|list| list.len() < TWINS);
+                if let (true, Some(list)) = (same, room) {
                     list.push(two);
                 }
             }
@@ -194,9 +204,10 @@ fn twins(scope: &Scope<'_>, changes: &[Change<'_>]) -> Vec<Vec<usize>> {
 }
 
 /// Common site-hours over all site-hours of two changes, sites weighed by their cases.
-fn overlap(a: &Change<'_>, b: &Change<'_>, weights: &[f64]) -> f64 {
+fn overlap(scope: &Scope<'_>, (a, b): (&Change<'_>, &Change<'_>), weights: &[f64]) -> f64 {
     let (mut common, mut all) = (0.0, 0.0);
-    for ((a, b), weight) in a.spans().into_iter().zip(b.spans()).zip(weights) {
+    let (a, b) = (a.spans(&scope.clocks), b.spans(&scope.clocks));
+    for ((a, b), weight) in a.into_iter().zip(b).zip(weights) {
         let length = |span: Option<(i64, i64)>| span.map_or(0, |(start, end)| end - start) as f64;
         let both = match (a, b) {
             (Some(a), Some(b)) => (a.1.min(b.1) - a.0.max(b.0)).max(0) as f64,
@@ -222,10 +233,11 @@ impl Explained {
     /// the second best of two that overlap could leave the best with nothing.
     fn others<'e>(
         &'e self,
-        place: usize,
+        (scope, place): (&Scope<'_>, usize),
         (changes, twins): (&[Change<'_>], &[Vec<usize>]),
     ) -> Vec<&'e Effect> {
-        let Some((from, to)) = changes.get(place).and_then(Change::horizon) else {
+        let horizon = changes.get(place).and_then(|change| change.horizon(&scope.clocks));
+        let Some((from, to)) = horizon else {
             return Vec::new();
         };
         let twins = twins.get(place).map_or(&[][..], Vec::as_slice);
@@ -265,7 +277,7 @@ fn explain(
         if explained.effects.iter().any(is_twin) {
             continue;
         }
-        let others = explained.others(place, (changes, twins));
+        let others = explained.others((scope, place), (changes, twins));
         let Ok(left) = change.evaluate(scope, (&others, Depth::Effect)) else { continue };
         if left.llr < MIN_GAIN {
             continue;
@@ -276,7 +288,8 @@ fn explain(
             waiting.push((left.evidence, place, explained.effects.len()));
             continue;
         }
-        explained.effects.push((place, Effect { spans: change.spans(), factor: left.ratio() }));
+        let spans = change.spans(&scope.clocks);
+        explained.effects.push((place, Effect { spans, factor: left.ratio() }));
     }
     explained
 }

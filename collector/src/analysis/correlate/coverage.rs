@@ -4,6 +4,7 @@
 
 use super::settings::Settings;
 use crate::analysis::cases::{Case, Stream};
+use crate::analysis::site_clock::{common_zone, wall};
 
 pub(super) const HOUR: i64 = 3_600;
 pub(super) const DAY: i64 = 24 * HOUR;
@@ -30,7 +31,8 @@ impl Coverage {
         let first = stream.cases.first().map_or(0, |case| case.opened_at);
         let last = stream.cases.last().map_or(0, |case| case.opened_at);
         let until = settings.until.unwrap_or((last.div_euclid(HOUR) + 1) * HOUR);
-        let start = first.div_euclid(DAY) * DAY;
+        let shown = wall(first, &common_zone(&settings.clocks));
+        let start = first - shown.rem_euclid(DAY);
         Self { start, complete: until - delay(&stream.cases), until }
     }
 

@@ -18,7 +18,7 @@ const MIN_REFERENCE: f64 = 20.0;
 
 /// The e-value of the cases so far; `None` where none can be had.
 pub(super) fn e_value(scope: &Scope<'_>, reach: &Reach) -> Option<f64> {
-    let lens = Lens { index: scope.index.as_ref()?, effects: &[] };
+    let lens = Lens { index: scope.index.as_ref()?, clocks: &scope.clocks, effects: &[] };
     let panel = Panel::open(scope, reach, lens).ok()?;
     let shape = &panel.shape;
     let start = reach.first();
@@ -38,7 +38,8 @@ pub(super) fn e_value(scope: &Scope<'_>, reach: &Reach) -> Option<f64> {
         .rows
         .iter()
         .flat_map(|row| {
-            let times = lens.index.between(row.site, start, end).iter();
+            let (from, to) = (lens.wall(row.site, start), lens.wall(row.site, end));
+            let times = lens.index.between(row.site, from, to).iter();
             times.map(|at| (*at, row.wave == Some(0)))
         })
         .collect();

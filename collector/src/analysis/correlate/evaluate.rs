@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use driftline_protocol::mutant::{self, Mutant};
 
 use super::alone::{self, Alone};
+use super::clocks::Clocks;
 use super::cohort::together;
 use super::coverage::Coverage;
 use super::detectable::{Design, detectable_ratio};
@@ -28,6 +29,7 @@ pub(super) struct Scope<'a> {
     pub(super) coverage: &'a Coverage,
     pub(super) settings: &'a Settings,
     pub(super) holidays: Holidays,
+    pub(super) clocks: Clocks<'a>,
     /// `None` when the service was never seen.
     pub(super) index: Option<Index>,
 }
@@ -38,16 +40,18 @@ impl<'a> Scope<'a> {
         service: Option<&str>,
         (coverage, settings): (&'a Coverage, &'a Settings),
     ) -> Self {
+        let clocks = Clocks::of(stream, &settings.clocks);
+        let seen = (coverage, &clocks);
         let index = match service {
-            None => Some(Index::of(stream, None, coverage)),
+            None => Some(Index::of(stream, None, seen)),
             Some(name) => stream
                 .services
                 .binary_search_by(|service| service.as_str().cmp(name))
                 .ok()
-                .map(|place| Index::of(stream, u32::try_from(place).ok(), coverage)),
+                .map(|place| Index::of(stream, u32::try_from(place).ok(), seen)),
         };
         let holidays = Holidays::of(stream, &settings.holidays);
-        Self { stream, coverage, settings, holidays, index }
+        Self { stream, coverage, settings, holidays, clocks, index }
     }
 
     /// Applies `each` to `0..count` on as many threads as the settings allow, results in order.
@@ -170,7 +174,7 @@ pub(super) fn evaluate(
     (effects, depth): (&[&Effect], Depth),
 ) -> Result<Evaluation, Reason> {
     let index = scope.index.as_ref().ok_or(Reason::UnknownService)?;
-    let lens = Lens { index, effects };
+    let lens = Lens { index, clocks: &scope.clocks, effects };
     let panel = Panel::of(scope, reach, lens)?;
     let reached = panel.reached();
     let complete = panel.shape.complete();

@@ -8,8 +8,8 @@
 //! stands in, which a pure split of the cases throws away. The p-value does not lean on this: there
 //! a shock for all may be as large as it likes.
 //!
-//! Rates come from the reference weeks, helped by the same sites' other hours, and are themselves
-//! uncertain (gamma). Everything is tempered by one dispersion for all changes of a service and an
+//! Rates come from the reference weeks, helped by the same sites' other hours (as many as are worked
+//! in the window, where a calendar says), and are themselves uncertain (gamma). Everything is tempered by one dispersion for all changes of a service and an
 //! hour, so that ranks do not depend on whose past happened to be quiet. More cases at exposed
 //! sites never make it less: nothing but the cases themselves depends on them.
 //!
@@ -108,16 +108,28 @@ struct Witness {
     wave: Option<usize>,
     /// Cases on all days of history.
     history: f64,
-    /// For each wave the cases in its window, and in its reference weeks.
-    cases: Vec<(f64, f64)>,
+    /// For each wave what was counted there.
+    waves: Vec<InWave>,
+}
+
+/// What one site counted for one wave.
+#[derive(Clone, Copy, Debug, Default)]
+struct InWave {
+    /// Cases in the window.
+    seen: f64,
+    /// Cases in the reference weeks.
+    before: f64,
+    /// How much more is worked in the window than in as much time of an average week.
+    openness: f64,
 }
 
 /// All sites with a past, and what they counted together.
 #[derive(Clone, Debug)]
 pub(super) struct Witnesses {
     sites: Vec<Witness>,
-    history: f64,
-    before: Vec<f64>,
+    /// For each wave how many cases of the reference weeks belong to one of the history, in a
+    /// window that is like an average week.
+    in_common: Vec<f64>,
 }
 
 impl Witnesses {
@@ -131,16 +143,19 @@ impl Witnesses {
             .map(|site| Witness::of(site, shape, (reach, lens)))
             .filter(|witness| witness.history > 0.0)
             .collect();
-        let history = sites.iter().map(|witness| witness.history).sum();
-        let before = |wave: usize| sites.iter().filter_map(|w| Some(w.cases.get(wave)?.1)).sum();
-        let before = (0..shape.waves).map(before).collect();
-        Self { sites, history, before }
+        let in_common = |wave: usize| {
+            let counted = || sites.iter().filter_map(|w| Some((w.history, w.waves.get(wave)?)));
+            let before: f64 = counted().map(|(_, of)| of.before).sum();
+            let history: f64 = counted().map(|(history, of)| history * of.openness).sum();
+            before / history.max(1.0)
+        };
+        let in_common = (0..shape.waves).map(in_common).collect();
+        Self { sites, in_common }
     }
 
     /// The sites that `wave` exposed, and its clean controls.
     fn sides(&self, shape: &Shape, wave: usize) -> [Side; 2] {
-        let all_before = self.before.get(wave).copied().unwrap_or(0.0);
-        let in_common = all_before / self.history.max(1.0);
+        let in_common = self.in_common.get(wave).copied().unwrap_or(0.0);
         let weeks = shape.weeks.len() as f64;
         let clean = shape.clean.get(wave).and_then(Option::as_deref).unwrap_or_default();
         let mut sides = [Side::default(); 2];
@@ -151,8 +166,12 @@ impl Witnesses {
                 Some(other) if !clean.contains(&other) => continue,
                 Some(_) | None => &mut *others,
             };
-            let (seen, before) = witness.cases.get(wave).copied().unwrap_or_default();
-            let before = before + OTHER_HOURS * in_common * witness.history;
+            let InWave { seen, before, openness } =
+                witness.waves.get(wave).copied().unwrap_or_default();
+            // A site that is closed in all of the window has its own past alone.
+            let other_hours =
+                if openness > 0.0 { in_common * openness * witness.history } else { before };
+            let before = before + OTHER_HOURS * other_hours;
             side.seen += seen;
             side.expected += before / (1.0 + OTHER_HOURS) / weeks;
             side.rests_on += before;
@@ -163,27 +182,30 @@ impl Witnesses {
 
 impl Witness {
     fn of(site: usize, shape: &Shape, (reach, lens): (&Reach, Lens<'_>)) -> Self {
-        let end = reach.first();
+        let end = lens.wall(site, reach.first());
         let past = (end - shape.days as i64 * DAY, end);
         let weeks = 0..(shape.days / 7) as i64;
         let wave = reach.wave_of.get(site).copied().flatten();
         let cases = lens.plain(site, past.0, past.1);
         if cases == 0 {
-            return Self { wave, history: 0.0, cases: Vec::new() };
+            return Self { wave, history: 0.0, waves: Vec::new() };
         }
-        let most = CLUMP * panel::working_hour(cases, shape.days) + 2.0;
+        let share = lens.clocks.working_share(site);
+        let most = CLUMP * panel::working_hour(cases, shape.days, share) + 2.0;
         let count = |from: i64, to: i64| f64::from(lens.count(site, (from, to), most));
         let window = |start: i64| count(start, start + reach.window);
-        let wave_cases = |start: &i64| {
+        let in_wave = |start: &i64| {
+            let start = lens.wall(site, *start);
             let past = shape.weeks.iter().map(|back| (*back, window(start - back * WEEK)));
-            (window(*start), faded(past))
+            let openness = lens.clocks.openness(site, (start, start + reach.window));
+            InWave { seen: window(start), before: faded(past), openness }
         };
         Self {
             wave,
             history: faded(
                 weeks.map(|back| (back, count(end - (back + 1) * WEEK, end - back * WEEK))),
             ),
-            cases: reach.waves.iter().map(wave_cases).collect(),
+            waves: reach.waves.iter().map(in_wave).collect(),
         }
     }
 }

@@ -24,7 +24,8 @@ pub(super) fn lag_seconds(
     let count = |hour: i64, back: i64| -> f64 {
         let sites = panel.rows.iter().filter_map(|row| Some((row.site, reach.reached(row.site)?)));
         let from = |start: i64| start + hour * HOUR - back * WEEK;
-        sites.map(|(site, at)| lens.plain(site, from(at), from(at) + HOUR) as f64).sum()
+        let sites = sites.map(|(site, at)| (site, from(lens.wall(site, at))));
+        sites.map(|(site, at)| lens.plain(site, at, at + HOUR) as f64).sum()
     };
     let hours = reach.window / HOUR;
     let past = |hour: i64| -> f64 { panel.shape.weeks.iter().map(|back| count(hour, *back)).sum() };

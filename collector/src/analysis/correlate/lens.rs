@@ -1,12 +1,15 @@
 //! Cases of one service by site and time, as they are or with known effects taken away.
 //!
+//! All times here are what the clock of the site shows.
+//!
 //! Counts are two binary searches in the sorted times of a site: memory is eight bytes a case, and
 //! no grid of sites and hours is ever laid out.
 
+use super::clocks::Clocks;
 use super::coverage::{Coverage, DAY, HOUR};
 use crate::analysis::cases::Stream;
 
-/// The sorted times of the cases of every site.
+/// The sorted times of the cases of every site, by its own clock.
 #[derive(Debug)]
 pub(super) struct Index {
     times: Vec<Vec<i64>>,
@@ -14,14 +17,21 @@ pub(super) struct Index {
 
 impl Index {
     /// The cases of `service` (of all when `None`) that `coverage` sees.
-    pub(super) fn of(stream: &Stream, service: Option<u32>, coverage: &Coverage) -> Self {
+    pub(super) fn of(
+        stream: &Stream,
+        service: Option<u32>,
+        (coverage, clocks): (&Coverage, &Clocks<'_>),
+    ) -> Self {
         let mut times = vec![Vec::new(); stream.sites.len()];
         let wanted = stream.cases.iter().filter(|case| service.is_none_or(|s| s == case.service));
         for case in wanted.filter(|case| coverage.sees(case)) {
-            if let Some(site) = times.get_mut(case.site as usize) {
-                site.push(case.opened_at);
+            let place = case.site as usize;
+            if let Some(site) = times.get_mut(place) {
+                site.push(clocks.wall(place, case.opened_at));
             }
         }
+        // A clock that is set back shows an hour twice.
+        times.iter_mut().filter(|times| !times.is_sorted()).for_each(|times| times.sort_unstable());
         Self { times }
     }
 
@@ -36,7 +46,7 @@ impl Index {
 /// A rise that some change explains: the sites it reached, for how long, and by which factor.
 #[derive(Clone, Debug)]
 pub(super) struct Effect {
-    /// For each site, from when to when.
+    /// For each site, from when to when by its clock.
     pub(super) spans: Vec<Option<(i64, i64)>>,
     /// By how much cases rose there, above 1.
     pub(super) factor: f64,
@@ -59,10 +69,16 @@ impl Effect {
 #[derive(Clone, Copy)]
 pub(super) struct Lens<'a> {
     pub(super) index: &'a Index,
+    pub(super) clocks: &'a Clocks<'a>,
     pub(super) effects: &'a [&'a Effect],
 }
 
 impl Lens<'_> {
+    /// What the clock of `site` shows at the moment `at`.
+    pub(super) fn wall(&self, site: usize, at: i64) -> i64 {
+        self.clocks.wall(site, at)
+    }
+
     /// Cases of `site` after `from` and up to `to`, each divided by what explains it; of an hour
     /// no more than `most`.
     pub(super) fn count(&self, site: usize, (from, to): (i64, i64), most: f64) -> f32 {

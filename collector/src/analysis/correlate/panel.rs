@@ -14,8 +14,6 @@ use super::verdict::Reason;
 const MAX_DAYS: usize = 84;
 /// Cases a site must have in that history to be eligible.
 const MIN_CASES: f32 = 3.0;
-/// A working hour has this many times the cases of an average hour of the week.
-const WORKING_SHARE: f64 = 3.4;
 /// Weeks that are searched for reference weeks without a holiday.
 const SEARCHED_WEEKS: i64 = 8;
 
@@ -61,16 +59,23 @@ pub(super) struct Panel {
 impl Panel {
     /// Counts what `reach` asks for, or says why that cannot be done.
     pub(super) fn of(scope: &Scope<'_>, reach: &Reach, lens: Lens<'_>) -> Result<Self, Reason> {
-        let panel = Self::open(scope, reach, lens)?;
-        if panel.shape.complete().is_empty() {
+        let shape = Shape::of(scope, reach)?;
+        if shape.complete().is_empty() {
             return Err(Reason::WindowOpen);
         }
-        Ok(panel)
+        Self::counted(shape, scope, (reach, lens))
     }
 
     /// The same, whether or not any window is over.
     pub(super) fn open(scope: &Scope<'_>, reach: &Reach, lens: Lens<'_>) -> Result<Self, Reason> {
-        let shape = Shape::of(scope, reach)?;
+        Self::counted(Shape::of(scope, reach)?, scope, (reach, lens))
+    }
+
+    fn counted(
+        shape: Shape,
+        scope: &Scope<'_>,
+        (reach, lens): (&Reach, Lens<'_>),
+    ) -> Result<Self, Reason> {
         let mut rows: Vec<Row> = scope
             .holidays
             .working(reach)
@@ -93,7 +98,10 @@ impl Panel {
     pub(super) fn plain(&self, waves: &[usize], (reach, lens): (&Reach, Lens<'_>)) -> f64 {
         let rows = self.rows.iter().filter(|row| row.wave.is_some_and(|w| waves.contains(&w)));
         let starts = rows.filter_map(|row| Some((row.site, reach.reached(row.site)?)));
-        starts.map(|(site, at)| lens.plain(site, at, at + reach.window) as f64).sum()
+        starts
+            .map(|(site, at)| (site, lens.wall(site, at)))
+            .map(|(site, at)| lens.plain(site, at, at + reach.window) as f64)
+            .sum()
     }
 
     /// For each wave the sum of the rows it reached.
@@ -110,7 +118,8 @@ impl Panel {
 
 impl Shape {
     fn of(scope: &Scope<'_>, reach: &Reach) -> Result<Self, Reason> {
-        let past = (reach.first() - scope.coverage.start).max(0);
+        let shown = |at: i64| scope.clocks.common(at);
+        let past = (shown(reach.first()) - shown(scope.coverage.start)).max(0);
         let weeks = reference_weeks(scope, reach);
         if weeks.is_empty() {
             return Err(Reason::ShortHistory);
@@ -118,7 +127,10 @@ impl Shape {
         let clean: Vec<_> = reach
             .waves
             .iter()
-            .map(|start| (start + reach.window <= scope.coverage.complete).then_some(*start))
+            .map(|start| {
+                let end = scope.clocks.end(*start, reach.window);
+                (end <= scope.coverage.complete).then_some(*start)
+            })
             .map(|start| start.map(|start| later(&reach.waves, start + reach.window)))
             .collect();
         let window_days = ((reach.window + DAY - 1) / DAY) as usize;
@@ -153,16 +165,17 @@ impl Shape {
     }
 
     fn row(&self, site: usize, reach: &Reach, lens: Lens<'_>) -> Row {
-        let end = reach.first();
+        let end = lens.wall(site, reach.first());
         let before = lens.plain(site, end - self.days as i64 * DAY, end);
-        let most = most_an_hour(before, self.days);
+        let most = most_an_hour(working_hour(before, self.days, lens.clocks.working_share(site)));
         let history = lens.daily(site, (end, self.days), most);
         let size: f32 = history.iter().sum();
         let mut numbers = Vec::with_capacity(self.width());
         let window = |start: i64| lens.count(site, (start, start + reach.window), most);
-        numbers.extend(reach.waves.iter().map(|start| window(*start)));
+        let waves = || reach.waves.iter().map(|start| lens.wall(site, *start));
+        numbers.extend(waves().map(window));
         numbers.extend(
-            reach.waves.iter().map(|start| {
+            waves().map(|start| {
                 self.weeks.iter().map(|back| window(start - back * WEEK)).sum::<f32>()
             }),
         );
@@ -171,24 +184,27 @@ impl Shape {
     }
 }
 
-/// How many cases of one hour count at a site with `cases` in `days`: what a fivefold rise of its
-/// usual working hour would hardly exceed. The rest is one incident told many times.
-fn most_an_hour(cases: usize, days: usize) -> f64 {
-    let risen = 5.0 * working_hour(cases, days);
+/// How many cases of one hour count at a site with as many in a `usual` working hour: what a
+/// fivefold rise would hardly exceed. The rest is one incident told many times.
+fn most_an_hour(usual: f64) -> f64 {
+    let risen = 5.0 * usual;
     risen + 4.0 * risen.sqrt() + 3.0
 }
 
-/// What a site with `cases` in `days` usually has in one working hour.
-pub(super) fn working_hour(cases: usize, days: usize) -> f64 {
-    WORKING_SHARE * cases as f64 / (24 * days.max(1)) as f64
+/// What a site with `cases` in `days` usually has in one working hour, which has `share` times an
+/// average hour's.
+pub(super) fn working_hour(cases: usize, days: usize, share: f64) -> f64 {
+    share * cases as f64 / (24 * days.max(1)) as f64
 }
 
 /// The latest weeks before the first wave that were read and have no holiday, newest first.
 fn reference_weeks(scope: &Scope<'_>, reach: &Reach) -> Vec<i64> {
     let last = reach.waves.last().copied().unwrap_or(0) + reach.window;
+    let begin = |back: i64| scope.clocks.weeks_before(reach.first(), back);
+    let end = |back: i64| scope.clocks.weeks_before(last, back);
     (1..=SEARCHED_WEEKS)
-        .filter(|back| reach.first() - back * WEEK >= scope.coverage.start)
-        .filter(|back| !scope.holidays.anywhere(reach.first() - back * WEEK, last - back * WEEK))
+        .filter(|back| begin(*back) >= scope.coverage.start)
+        .filter(|back| !scope.holidays.anywhere(begin(*back), end(*back)))
         .take(scope.settings.reference_weeks)
         .collect()
 }

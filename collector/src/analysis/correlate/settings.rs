@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::analysis::site_clock::SiteClock;
+
 /// A day off: the site, or `None` for all, and the first and last second (exclusive), UTC.
 pub type Holiday = (Option<String>, i64, i64);
 
@@ -14,6 +16,8 @@ pub struct Settings {
     pub until: Option<i64>,
     /// Days on which fewer people work; weeks with one are not taken for reference.
     pub holidays: Vec<Holiday>,
+    /// What the clocks of sites show and when people work there; UTC and always where none says.
+    pub clocks: Vec<SiteClock>,
     /// Window for changes that name none and whose kind has none, in hours.
     pub window_hours: u32,
     /// Windows by kind of change, in hours; fixed before anybody looks at cases.
@@ -32,6 +36,7 @@ impl Default for Settings {
             q: 0.10,
             until: None,
             holidays: Vec::new(),
+            clocks: Vec::new(),
             window_hours: 72,
             windows: BTreeMap::new(),
             reference_weeks: 4,

@@ -1,6 +1,8 @@
 //! What the engine promises, on streams of its own making; error rates at scale are tried
 //! elsewhere, by a simulator that knows nothing of this folder.
 
+mod clocks;
+
 use super::*;
 use crate::analysis::cases::{Exposure, Gather, Named};
 use crate::analysis::stats::random::Random;
@@ -95,10 +97,14 @@ const WINDOW: (i64, i64) = (AT, AT + 72 * HOUR);
 fn a_rise_of_the_exposed_sites_is_supported() {
     let world = World::new("effect", 24).raise(&EXPOSED, WINDOW, 3);
     let verdict = one(&world, change("c", &EXPOSED));
-    assert_eq!((verdict.tier, verdict.reason), (Tier::Supported, None), "{verdict:?}");
-    assert!(verdict.ci_low.unwrap() > 1.5 && verdict.rate_ratio.unwrap() < 5.0);
-    assert_eq!(verdict.controls.unwrap().sites, 16);
-    assert!(verdict.lag_seconds.unwrap() < DAY);
+    assert_eq!(
+        (verdict.evidence.tier, verdict.evidence.reason),
+        (Tier::Supported, None),
+        "{verdict:?}"
+    );
+    assert!(verdict.evidence.ci_low.unwrap() > 1.5 && verdict.evidence.rate_ratio.unwrap() < 5.0);
+    assert_eq!(verdict.evidence.controls.unwrap().sites, 16);
+    assert!(verdict.evidence.lag_seconds.unwrap() < DAY);
 }
 
 #[test]
@@ -106,8 +112,11 @@ fn a_q_value_alone_supports_nothing() {
     let world = World::new("quiet", 24);
     let settings = Settings { q: 1.0, ..until() };
     let verdict = correlate(&world.stream(), &[change("c", &EXPOSED)], &settings).remove(0);
-    assert!(verdict.p_value.unwrap() > 0.05, "{verdict:?}");
-    assert_eq!((verdict.tier, verdict.reason), (Tier::Possible, Some(Reason::Weak)));
+    assert!(verdict.evidence.p_value.unwrap() > 0.05, "{verdict:?}");
+    assert_eq!(
+        (verdict.evidence.tier, verdict.evidence.reason),
+        (Tier::Possible, Some(Reason::Weak))
+    );
 }
 
 #[test]
@@ -115,11 +124,14 @@ fn a_rise_of_everybody_is_nobodys_doing() {
     let all: Vec<usize> = (0..24).collect();
     let world = World::new("shock", 24).raise(&all, WINDOW, 3);
     let verdict = one(&world, change("c", &EXPOSED));
-    assert!(matches!(verdict.tier, Tier::Refuted | Tier::Undetermined), "{verdict:?}");
+    assert!(matches!(verdict.evidence.tier, Tier::Refuted | Tier::Undetermined), "{verdict:?}");
     let everywhere = Candidate { exposure: Exposure::Everywhere, ..change("c", &[]) };
     let verdict = one(&world, everywhere);
-    assert_eq!((verdict.tier, verdict.reason), (Tier::Possible, Some(Reason::NoControls)));
-    assert_eq!(verdict.q_value, None);
+    assert_eq!(
+        (verdict.evidence.tier, verdict.evidence.reason),
+        (Tier::Possible, Some(Reason::NoControls))
+    );
+    assert_eq!(verdict.evidence.q_value, None);
 }
 
 #[test]
@@ -127,7 +139,10 @@ fn a_rise_that_was_there_before_is_coincident() {
     let before = (AT - 72 * HOUR, AT + 72 * HOUR);
     let world = World::new("before", 24).raise(&EXPOSED, before, 4);
     let verdict = one(&world, change("c", &EXPOSED));
-    assert_eq!((verdict.tier, verdict.reason), (Tier::Coincident, Some(Reason::PreExisting)));
+    assert_eq!(
+        (verdict.evidence.tier, verdict.evidence.reason),
+        (Tier::Coincident, Some(Reason::PreExisting))
+    );
 }
 
 #[test]
@@ -139,16 +154,19 @@ fn staggered_waves_are_held_against_sites_not_yet_reached() {
         World::new("waves", 24).raise(early, WINDOW, 3).raise(late, (later, later + 72 * HOUR), 3);
     let waves = late.iter().map(|site| (format!("site-{site:02}"), later)).collect();
     let verdict = one(&world, Candidate { waves, ..change("c", &all) });
-    assert_eq!(verdict.tier, Tier::Supported, "{verdict:?}");
-    assert_eq!(verdict.controls.unwrap().sites, 12);
+    assert_eq!(verdict.evidence.tier, Tier::Supported, "{verdict:?}");
+    assert_eq!(verdict.evidence.controls.unwrap().sites, 12);
 }
 
 #[test]
 fn what_cannot_be_said_has_a_reason() {
     let check = |candidate: Candidate, reason: Reason| {
         let verdict = one(&World::new("quiet", 24), candidate);
-        assert_eq!((verdict.tier, verdict.reason), (Tier::Undetermined, Some(reason)));
-        assert_eq!((verdict.score, verdict.p_value), (None, None));
+        assert_eq!(
+            (verdict.evidence.tier, verdict.evidence.reason),
+            (Tier::Undetermined, Some(reason))
+        );
+        assert_eq!((verdict.evidence.score, verdict.evidence.p_value), (None, None));
     };
     let late = START + WEEKS * 7 * DAY - DAY;
     check(Candidate { at: late, ..change("c", &EXPOSED) }, Reason::WindowOpen);
@@ -165,8 +183,14 @@ fn before_the_window_is_over_only_a_clear_rise_is_possible() {
     let candidate = Candidate { at, window_hours: Some(168), ..change("c", &EXPOSED) };
     let check = |world: &World, tier: Tier| {
         let verdict = one(world, candidate.clone());
-        assert_eq!((verdict.tier, verdict.reason), (tier, Some(Reason::WindowOpen)));
-        assert_eq!((verdict.score, verdict.p_value, verdict.q_value), (None, None, None));
+        assert_eq!(
+            (verdict.evidence.tier, verdict.evidence.reason),
+            (tier, Some(Reason::WindowOpen))
+        );
+        assert_eq!(
+            (verdict.evidence.score, verdict.evidence.p_value, verdict.evidence.q_value),
+            (None, None, None)
+        );
     };
     for seed in 0..10 {
         check(&World::new(&format!("early {seed}"), 24), Tier::Undetermined);
@@ -178,8 +202,11 @@ fn before_the_window_is_over_only_a_clear_rise_is_possible() {
 fn one_site_of_six_can_never_be_more_than_possible() {
     let world = World::new("few", 6).raise(&[2], WINDOW, 6);
     let verdict = one(&world, change("c", &[2]));
-    assert_eq!((verdict.tier, verdict.reason), (Tier::Possible, Some(Reason::FewSites)));
-    assert!(verdict.p_value.unwrap() > 0.1);
+    assert_eq!(
+        (verdict.evidence.tier, verdict.evidence.reason),
+        (Tier::Possible, Some(Reason::FewSites))
+    );
+    assert!(verdict.evidence.p_value.unwrap() > 0.1);
 }
 
 #[test]
@@ -190,9 +217,9 @@ fn the_best_explanation_leaves_nothing_for_its_neighbours() {
     let changes = [change("neighbour", &half), change("true", &EXPOSED)];
     let verdicts = correlate(&world.stream(), &changes, &until());
     assert_eq!(verdicts[0].id, "true");
-    assert_eq!(verdicts[0].tier, Tier::Supported);
-    assert!(verdicts[1].tier > Tier::Supported, "{:?}", verdicts[1]);
-    assert!(verdicts[1].score.unwrap() < verdicts[0].score.unwrap());
+    assert_eq!(verdicts[0].evidence.tier, Tier::Supported);
+    assert!(verdicts[1].evidence.tier > Tier::Supported, "{:?}", verdicts[1]);
+    assert!(verdicts[1].evidence.score.unwrap() < verdicts[0].evidence.score.unwrap());
 }
 
 #[test]
@@ -200,10 +227,10 @@ fn changes_at_the_same_sites_and_hours_are_one_set() {
     let world = World::new("twins", 24).raise(&EXPOSED, WINDOW, 4);
     let changes = [change("a", &EXPOSED), change("b", &EXPOSED)];
     let verdicts = correlate(&world.stream(), &changes, &until());
-    assert_eq!(verdicts[0].indistinguishable, ["b"]);
-    assert_eq!(verdicts[1].indistinguishable, ["a"]);
-    assert_eq!(verdicts[0].reason, Some(Reason::Indistinguishable));
-    assert_eq!(verdicts[0].score, verdicts[1].score);
+    assert_eq!(verdicts[0].evidence.indistinguishable, ["b"]);
+    assert_eq!(verdicts[1].evidence.indistinguishable, ["a"]);
+    assert_eq!(verdicts[0].evidence.reason, Some(Reason::Indistinguishable));
+    assert_eq!(verdicts[0].evidence.score, verdicts[1].evidence.score);
 }
 
 /// Everything but the names.
@@ -244,7 +271,7 @@ fn more_cases_at_exposed_sites_never_lower_the_score() {
         let mut random = Random::seeded(&["more", &seed.to_string()]);
         let mut world = World::new(&format!("monotone {seed}"), 16);
         let exposed: Vec<usize> = (0..16).filter(|_| random.below(3) == 0).chain([15]).collect();
-        let score = |world: &World| one(world, change("c", &exposed)).score.unwrap();
+        let score = |world: &World| one(world, change("c", &exposed)).evidence.score.unwrap();
         let mut last = score(&world);
         for _ in 0..10 {
             for _ in 0..=random.below(6) {
@@ -278,7 +305,7 @@ fn where_nothing_happened_p_values_are_no_smaller_than_uniform() {
         let mut random = Random::seeded(&["null", &seed.to_string()]);
         let exposed: Vec<usize> = (0..20).filter(|_| random.below(3) == 0).chain([19]).collect();
         let verdict = one(&world, change("c", &exposed));
-        small += usize::from(verdict.p_value.unwrap() <= 0.1);
+        small += usize::from(verdict.evidence.p_value.unwrap() <= 0.1);
     }
     // Six are expected; more than twelve would happen once in a hundred such tests.
     assert!(small <= 12, "{small} of 60 p-values are at most .1");

@@ -12,7 +12,7 @@ use super::evaluate::Evaluation;
 use super::placebo::is_nothing_new;
 use super::score::score;
 use super::settings::Settings;
-use super::verdict::{Reason, Tier, Verdict};
+use super::verdict::{Evidence, Reason, Tier, Verdict};
 use crate::analysis::stats::adjust::benjamini_hochberg;
 
 /// A p-value above this supports nothing, whatever q is.
@@ -39,11 +39,15 @@ pub(super) fn decide(judged: Vec<Judged<'_>>, settings: &Settings) -> Vec<Verdic
     let early = early::claims(&so_far, settings.q);
     let decide = |(judged, early): (Judged<'_>, bool)| {
         let q = with_controls(&judged).and_then(|_| adjusted.next());
-        let verdict = verdict(judged, q, settings);
+        let verdict = verdict(&judged, q, settings);
         // The window is still open, as its reason says; only the tier tells of a rise.
-        if early { Verdict { tier: Tier::Possible, ..verdict } } else { verdict }
+        if early { with_tier(verdict, Tier::Possible) } else { verdict }
     };
     judged.into_iter().zip(early).map(decide).collect()
+}
+
+fn with_tier(verdict: Verdict, tier: Tier) -> Verdict {
+    Verdict { evidence: Evidence { tier, ..verdict.evidence }, ..verdict }
 }
 
 fn with_controls<'a>(judged: &'a Judged<'_>) -> Option<&'a Evaluation> {
@@ -52,10 +56,13 @@ fn with_controls<'a>(judged: &'a Judged<'_>) -> Option<&'a Evaluation> {
     may_claim.then_some(evaluation)
 }
 
-fn verdict(judged: Judged<'_>, q: Option<f64>, settings: &Settings) -> Verdict {
-    let empty = Verdict {
-        id: judged.candidate.id.clone(),
-        service: judged.candidate.service.clone(),
+fn verdict(judged: &Judged<'_>, q: Option<f64>, settings: &Settings) -> Verdict {
+    let (id, service) = (judged.candidate.id.clone(), judged.candidate.service.clone());
+    Verdict { id, service, evidence: said(judged, q, settings) }
+}
+
+fn said(judged: &Judged<'_>, q: Option<f64>, settings: &Settings) -> Evidence {
+    let empty = Evidence {
         window_hours: judged.window_hours,
         observed: None,
         expected: None,
@@ -78,14 +85,14 @@ fn verdict(judged: Judged<'_>, q: Option<f64>, settings: &Settings) -> Verdict {
     };
     let evaluation = match &judged.outcome {
         Ok(evaluation) => evaluation,
-        Err(reason) => return Verdict { reason: Some(*reason), ..empty },
+        Err(reason) => return Evidence { reason: Some(*reason), ..empty },
     };
-    let (tier, reason) = tier(&judged, (evaluation, q), settings);
+    let (tier, reason) = tier(judged, (evaluation, q), settings);
     let end = |side: f64| {
         let end = (evaluation.log_ratio + side * INTERVAL * evaluation.standard_error).exp();
         Some(end).filter(|end| end.is_finite())
     };
-    Verdict {
+    Evidence {
         observed: Some(evaluation.cases as u64),
         expected: Some(evaluation.expected_cases()),
         excess: Some(evaluation.cases - evaluation.expected_cases()),

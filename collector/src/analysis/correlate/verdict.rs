@@ -2,17 +2,25 @@
 
 use std::cmp::Ordering;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One change against the cases of its service.
-///
-/// What could not be computed is `None`; no number is NaN or infinite.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
     /// The change.
     pub id: String,
     /// The service looked at; `None` for all.
     pub service: Option<String>,
+    /// What the cases say of it.
+    #[serde(flatten)]
+    pub evidence: Evidence,
+}
+
+/// What the cases say of one change.
+///
+/// What could not be computed is `None`; no number is NaN or infinite.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
     /// How long after the change cases were counted.
     pub window_hours: u32,
     /// Cases of the exposed sites in the window.
@@ -54,7 +62,7 @@ pub struct Verdict {
 }
 
 /// How far one may go; a closed list, so it can be a metric label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
     /// Unexposed sites did not rise, chance is an unlikely explanation, the past was quiet.
@@ -74,6 +82,11 @@ impl Tier {
     pub const ALL: [Self; 5] =
         [Self::Supported, Self::Possible, Self::Coincident, Self::Refuted, Self::Undetermined];
 
+    /// Its place among all, from 0 for the strongest.
+    pub(crate) fn place(self) -> usize {
+        Self::ALL.iter().position(|tier| *tier == self).unwrap_or(Self::ALL.len())
+    }
+
     /// The word used in answers, metrics and talk.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -87,7 +100,7 @@ impl Tier {
 }
 
 /// What kept a tier from being better; a closed list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Nobody knows where the change was made.
@@ -143,7 +156,7 @@ impl Reason {
 }
 
 /// Who was compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Controls {
     /// Eligible sites that the change had not reached.
     pub sites: usize,
@@ -152,7 +165,7 @@ pub struct Controls {
 }
 
 /// The same sites at the same hours of past weeks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placebo {
     /// Past weeks tried.
     pub draws: u32,
@@ -162,6 +175,6 @@ pub struct Placebo {
 
 /// Best score first, those without one last, ties by id.
 pub(super) fn best_first(a: &Verdict, b: &Verdict) -> Ordering {
-    let score = |verdict: &Verdict| verdict.score.unwrap_or(-1.0);
+    let score = |verdict: &Verdict| verdict.evidence.score.unwrap_or(-1.0);
     score(b).total_cmp(&score(a)).then_with(|| a.id.cmp(&b.id))
 }

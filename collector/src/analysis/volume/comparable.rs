@@ -35,6 +35,9 @@ const REWEIGHT_ABOVE: f64 = 2.58;
 /// Degrees of freedom above which an estimated variation is as good as a known one.
 const MANY_DEGREES: usize = 200;
 
+/// From this rate of false alarms on the bound is about the mean, whatever the variation.
+const WIDENED_BELOW: f64 = 0.4;
+
 /// Judges by comparable buckets.
 pub struct Comparable {
     per_week: usize,
@@ -63,7 +66,10 @@ impl Comparable {
             Bucket::Week => (WEEKS_OF_WEEKS, 0),
         };
         let known = normal_quantile_above(alpha);
-        let widening = |degrees| (student_quantile_above(alpha, degrees) / known).powi(2).max(1.0);
+        let widening = |degrees| match alpha < WIDENED_BELOW {
+            true => (student_quantile_above(alpha, degrees) / known).powi(2).max(1.0),
+            false => 1.0,
+        };
         let widening = (0..MANY_DEGREES).map(widening).collect();
         let per_week = bucket.per_week();
         Self { per_week, weeks, neighbours, alpha, widening, points: Vec::new() }

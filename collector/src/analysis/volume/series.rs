@@ -1,7 +1,7 @@
 //! Cases counted in buckets of equal length, one series for each cell. Pure.
 //!
 //! Buckets are those of the wall clock of one zone: an hour that is there twice when the clock is
-//! set back is one bucket, one that is skipped is empty. Weeks begin on Monday. Every cell has
+//! set back is one bucket, one that is skipped is empty and told to nobody. Weeks begin on Monday. Every cell has
 //! every bucket from the first case of the file to its end, so that nothing happening is a count
 //! of 0 and not a gap.
 
@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{CellBucket, Found, History, VolumeSettings};
 use crate::analysis::cases::{Case, Stream};
+use crate::analysis::site_clock::{SiteClock, wall};
 
 /// The most rows of one answer: cells times buckets, 8 bytes each. Two hundred sites over two years
 /// of hours are a sixth of it.
@@ -80,6 +81,8 @@ pub struct Cell<'a> {
     pub starts: &'a [Timestamp],
     /// Which buckets touch a day off.
     pub off: &'a [bool],
+    /// In which buckets nobody works, where a calendar says; empty where none does.
+    pub closed: &'a [bool],
 }
 
 /// The buckets of one evaluation, the same for all cells.
@@ -88,6 +91,7 @@ pub struct Buckets {
     first: i64,
     starts: Vec<Timestamp>,
     off: BTreeMap<Option<String>, Vec<bool>>,
+    closed: BTreeMap<Option<String>, Vec<bool>>,
 }
 
 impl Bucket {
@@ -132,15 +136,6 @@ impl Bucket {
     }
 }
 
-/// What the clock on the wall shows, as seconds since it showed the beginning of 1970.
-fn wall(at: i64, zone: &TimeZone) -> i64 {
-    if *zone == TimeZone::UTC {
-        return at;
-    }
-    let offset = Timestamp::from_second(at).map(|at| zone.to_offset(at).seconds());
-    at + i64::from(offset.unwrap_or(0))
-}
-
 impl Buckets {
     /// The buckets from the first case of `stream` to its last or to the end that is set.
     pub fn of(stream: &Stream, settings: &VolumeSettings) -> Self {
@@ -153,14 +148,40 @@ impl Buckets {
         let numbers = first..=bucket.number(last, zone);
         let starts: Vec<Timestamp> = numbers.map(|number| bucket.start(number, zone)).collect();
         let off = days_off(&starts, settings);
-        Self { first, starts, off }
+        let closed = closed(&starts, settings);
+        Self { first, starts, off, closed }
     }
 
     /// Which buckets touch a day off at `site`.
     fn off(&self, site: Option<&str>) -> &[bool] {
-        let own = site.and_then(|site| self.off.get(&Some(site.to_owned())));
-        own.or_else(|| self.off.get(&None)).map_or(&[], Vec::as_slice)
+        of_site(&self.off, site)
     }
+
+    /// In which buckets nobody works at `site`.
+    fn closed(&self, site: Option<&str>) -> &[bool] {
+        of_site(&self.closed, site)
+    }
+}
+
+/// What stands there for `site`, or else for all.
+fn of_site<'a>(all: &'a BTreeMap<Option<String>, Vec<bool>>, site: Option<&str>) -> &'a [bool] {
+    let own = site.and_then(|site| all.get(&Some(site.to_owned())));
+    own.or_else(|| all.get(&None)).map_or(&[], Vec::as_slice)
+}
+
+/// Buckets in which nobody works, for each site that has hours of its own and for all others.
+fn closed(starts: &[Timestamp], settings: &VolumeSettings) -> BTreeMap<Option<String>, Vec<bool>> {
+    let length = settings.bucket.seconds();
+    let mut closed = BTreeMap::new();
+    for SiteClock { site, zone, hours } in &settings.clocks {
+        let nobody_works = |start: &Timestamp| {
+            let from = wall(start.as_second(), zone);
+            hours.between(from, from + length) == 0
+        };
+        let of = || starts.iter().map(nobody_works).collect();
+        closed.entry(site.clone()).or_insert_with(of);
+    }
+    closed
 }
 
 /// Buckets that touch a day off: those of all sites, and for each site that has its own those and
@@ -230,6 +251,7 @@ pub fn count<'a>(
             counts,
             starts: &buckets.starts,
             off: buckets.off(site),
+            closed: buckets.closed(site),
         }
     });
     Ok(named.collect())
@@ -245,6 +267,12 @@ impl Cell<'_> {
     /// Whether the bucket `at` touches a day off.
     pub(super) fn is_off(&self, at: usize) -> bool {
         self.off.get(at).copied().unwrap_or(false)
+    }
+
+    /// Whether the bucket `at` is like `other`: worked in or not as that one, and no day off.
+    pub(super) fn is_like(&self, at: usize, other: usize) -> bool {
+        let closed = |at: usize| self.closed.get(at).copied().unwrap_or(false);
+        closed(at) == closed(other) && !self.is_off(at)
     }
 
     /// The row of the bucket `at`.

@@ -7,6 +7,7 @@ use super::ears::{EarsMethod, EarsSettings, ears};
 use super::farrington::{FarringtonSettings, Threshold, farrington};
 use super::*;
 use crate::analysis::cases::{Gather, Named};
+use crate::analysis::site_clock::{OpenHours, SiteClock};
 
 const DAY: i64 = 86_400;
 
@@ -22,6 +23,7 @@ fn settings(bucket: Bucket, method: Method) -> VolumeSettings {
         zone: TimeZone::UTC,
         until: None,
         holidays: Vec::new(),
+        clocks: Vec::new(),
     }
 }
 
@@ -234,4 +236,52 @@ fn the_methods_of_surveillance_give_what_their_formulas_say() {
     assert_eq!(even.len(), 120 - settings.first());
     assert_eq!((even[0].upper, even[0].dispersion), (Some(17.0), 1.0));
     assert!((even[0].expected - 9.0).abs() < 1e-9 && !even[0].alarm);
+}
+
+/// Three weeks of twenty cases on working days, and none on the two others.
+#[test]
+fn a_short_history_compares_working_days_with_working_days() {
+    let counts = (0..17).map(|day| if day % 7 < 5 { 20 } else { 0 });
+    let stream = daily(counts);
+    let plain = settings(Bucket::Day, Method::Auto);
+    let office = OpenHours::parse(&["mon-fri 00:00-24:00".to_owned()]).unwrap();
+    let clock = SiteClock { site: None, zone: TimeZone::UTC, hours: office };
+    let hours = VolumeSettings { clocks: vec![clock], ..plain.clone() };
+    let last = |settings: &VolumeSettings| volume(&stream, settings).unwrap().pop().unwrap();
+    let (without, with) = (last(&plain), last(&hours));
+    assert!(without.expected.unwrap() < 16.0, "{without:?}");
+    assert_eq!(with.expected, Some(20.0), "{with:?}");
+    assert!(with.bound.unwrap() < 22.0 && without.bound.unwrap() > 30.0, "{with:?} {without:?}");
+    let sunday = volume(&stream, &hours).unwrap().remove(13);
+    assert_eq!((sunday.observed, sunday.expected), (0, None), "two weekends are too few");
+}
+
+/// On 31 March 2024 clocks of Vienna go from two to three.
+#[test]
+fn an_hour_that_was_skipped_has_no_row() {
+    let mut gather = Gather::default();
+    let midnight = 1_711_839_600;
+    for hour in 0..12 {
+        let opened_at = midnight + hour * 3_600;
+        let named = Named { opened_at, recorded_at: None, service: "v", site: "", category: "" };
+        gather.add(&named);
+    }
+    let zone = TimeZone::get("Europe/Vienna").unwrap();
+    let settings = VolumeSettings { zone, ..settings(Bucket::Hour, Method::Auto) };
+    let rows = volume(&gather.finish(), &settings).unwrap();
+    let starts: Vec<i64> = rows.iter().map(|row| row.bucket_start.as_second()).collect();
+    assert_eq!(starts, (0..12).map(|hour| midnight + hour * 3_600).collect::<Vec<_>>());
+    assert!(rows.iter().all(|row| row.observed == 1), "{rows:?}");
+}
+
+/// However many alarms are put up with, a bound is a count and no more.
+#[test]
+fn bounds_fall_as_alpha_rises() {
+    let stream = daily((0..100).map(|day| 30 + day % 3));
+    let bound = |alpha: f64| {
+        let settings = VolumeSettings { alpha, ..settings(Bucket::Day, Method::Auto) };
+        volume(&stream, &settings).unwrap().pop().unwrap().bound.unwrap()
+    };
+    let bounds = [1e-9, 0.01, 0.1, 0.3, 0.45, 0.5, 0.9, 0.999].map(bound);
+    assert!(bounds.is_sorted_by(|a, b| a >= b) && bounds[0] < 90.0, "{bounds:?}");
 }

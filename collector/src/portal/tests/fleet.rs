@@ -223,7 +223,7 @@ pub(super) fn outcome() -> OutcomeRecord {
         outcome: Outcome::Confirmed,
         reason: HOSTILE.into(),
         kind: "files".into(),
-        tier: "supported".into(),
+        tier: crate::analysis::correlate::Tier::Supported,
         score: Some(0.87),
     }
 }

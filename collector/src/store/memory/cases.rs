@@ -18,6 +18,8 @@ pub(super) struct Cases {
     feeds: BTreeMap<String, FeedRecord>,
     /// Cases ever kept.
     pub(super) total: u64,
+    /// Cases that went because their source had too many.
+    pub(super) beyond: u64,
 }
 
 impl Cases {
@@ -27,14 +29,26 @@ impl Cases {
         if let Some(known) = known {
             if known.facts != case.facts {
                 let before = std::mem::replace(&mut known.facts, case.facts.clone());
-                let number = self.past.last_key_value().map_or(1, |(last, _)| last + 1);
-                self.past.insert(number, (known.number, before));
+                if !before.counts_as(&case.facts) {
+                    let of = known.number;
+                    self.keep_past(of, before);
+                }
             }
             return;
         }
         let number = self.by_number.last_key_value().map_or(1, |(last, _)| last + 1);
         self.total += 1;
         self.by_number.insert(number, CaseRecord { number, ..case.clone() });
+    }
+
+    fn keep_past(&mut self, of: i64, before: CaseFacts) {
+        let number = self.past.last_key_value().map_or(1, |(last, _)| last + 1);
+        self.past.insert(number, (of, before));
+        let own = self.past.iter().filter(|(_, (case, _))| *case == of);
+        let own: Vec<i64> = own.map(|(number, _)| *number).collect();
+        for number in own.iter().take(own.len().saturating_sub(CASE_PAST)) {
+            self.past.remove(number);
+        }
     }
 
     pub(super) fn note(&mut self, reading: &CaseReading) {
@@ -47,9 +61,26 @@ impl Cases {
         let mut old: Vec<_> = old.map(|case| (case.opened_at, case.number)).collect();
         old.sort_unstable();
         for (_, number) in take(old, left) {
-            self.by_number.remove(&number);
-            self.past.retain(|_, (of, _)| *of != number);
+            self.remove(number);
         }
+        let mut sources: BTreeMap<String, Vec<(Timestamp, i64)>> = BTreeMap::new();
+        for case in self.by_number.values() {
+            let of = sources.entry(case.source.clone()).or_default();
+            of.push((case.opened_at, case.number));
+        }
+        for mut of in sources.into_values() {
+            of.sort_unstable();
+            of.truncate(of.len().saturating_sub(SOURCE_CASES as usize));
+            for (_, number) in take(of, left) {
+                self.remove(number);
+                self.beyond += 1;
+            }
+        }
+    }
+
+    fn remove(&mut self, number: i64) {
+        self.by_number.remove(&number);
+        self.past.retain(|_, (of, _)| *of != number);
     }
 
     /// The facts of `case` as they were known at `known`.

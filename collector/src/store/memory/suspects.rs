@@ -41,6 +41,12 @@ impl Suspects {
 
     pub(super) fn say(&mut self, outcome: &OutcomeRecord) {
         self.outcomes.push(outcome.clone());
+        let of_one = |said: &OutcomeRecord| said.suspect == outcome.suspect;
+        if self.outcomes.iter().filter(|said| of_one(said)).count() > OUTCOMES_OF_ONE
+            && let Some(oldest) = self.outcomes.iter().position(of_one)
+        {
+            self.outcomes.remove(oldest);
+        }
     }
 
     pub(super) fn expire(&mut self, before: Timestamp, left: &mut u64) {
@@ -61,14 +67,14 @@ impl ReadSuspects for Memory {
             let service = &suspect.candidate.service;
             filter.number.is_none_or(|number| number == suspect.number)
                 && (filter.service.is_none() || service.is_none() || *service == filter.service)
-                && filter.tier.is_none_or(|tier| tier.as_str() == suspect.evidence.tier)
+                && filter.tier.is_none_or(|tier| tier == suspect.evidence.tier)
                 && filter.from.is_none_or(|from| suspect.at >= from)
                 && filter.to.is_none_or(|to| suspect.at < to)
         };
         let mut found: Vec<_> = suspects.by_number.values().filter(wanted).cloned().collect();
         let score = |suspect: &SuspectRecord| suspect.evidence.score.unwrap_or(-1.0);
         found.sort_by(|a, b| {
-            let tier = |suspect: &SuspectRecord| tier_place(&suspect.evidence.tier);
+            let tier = |suspect: &SuspectRecord| suspect.evidence.tier;
             tier(a)
                 .cmp(&tier(b))
                 .then_with(|| score(b).total_cmp(&score(a)))

@@ -1,5 +1,7 @@
 //! Cases in the file: written one by one, counted from one scan.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -17,6 +19,17 @@ struct FactsRow {
     resolved_at: Option<i64>,
     due_at: Option<i64>,
     parent: String,
+}
+
+impl FactsRow {
+    /// See [`CaseFacts::counts_as`].
+    fn counts_as(&self, other: &Self) -> bool {
+        let place = |facts: &Self| {
+            let [service, site, category, ..] = facts.words;
+            [service, site, category]
+        };
+        place(self) == place(other) && self.parent == other.parent
+    }
 }
 
 const FACTS: &str = "service, site, category, team, priority, status, resolved_at, due_at, parent";
@@ -38,7 +51,12 @@ pub(super) fn keep_case(batch: &mut Batch<'_>, case: &CaseRecord) -> rusqlite::R
     match known.optional()? {
         None => add(batch, case, (source, &new)),
         Some((_, known)) if known == new => Ok(()),
-        Some((id, known)) => replace(batch, (id, case.received_at), (&known, &new)),
+        Some((id, known)) => {
+            if !known.counts_as(&new) {
+                keep_past(batch, (id, case.received_at), &known)?;
+            }
+            replace(batch, id, &new)
+        }
     }
 }
 
@@ -84,13 +102,14 @@ fn add(
         facts.parent
     ])?;
     batch.count("cases", 1);
-    Ok(())
+    count_of_source(batch, source, 1)
 }
 
-fn replace(
+/// Keeps how a case counted before, and no more of that than [`CASE_PAST`].
+fn keep_past(
     batch: &Batch<'_>,
     (id, now): (i64, Timestamp),
-    (known, new): (&FactsRow, &FactsRow),
+    known: &FactsRow,
 ) -> rusqlite::Result<()> {
     let [service, site, category, ..] = known.words;
     let mut keep = batch.db.prepare_cached(
@@ -98,6 +117,35 @@ fn replace(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     keep.execute(params![id, At(now), service, site, category, known.parent])?;
+    let mut forget = batch.db.prepare_cached(
+        "DELETE FROM case_past WHERE of_case = ?1 AND id <= (
+             SELECT id FROM case_past WHERE of_case = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+    )?;
+    forget.execute(params![id, Bits(CASE_PAST as u64)]).map(drop)
+}
+
+/// The sum that says how many cases of a source, by its number, are kept.
+fn sum_of_source(source: i64) -> String {
+    format!("{OF_SOURCE}{source}")
+}
+
+const OF_SOURCE: &str = "cases_of/";
+
+/// Adds `by` to the cases of a source; where nobody counted them yet they are counted now.
+fn count_of_source(batch: &mut Batch<'_>, source: i64, by: i64) -> rusqlite::Result<()> {
+    let name = sum_of_source(source);
+    if batch.counted(&name)? > 0 {
+        batch.count(&name, by);
+        return Ok(());
+    }
+    let count = "SELECT count(*) FROM support_case WHERE source = ?1";
+    let all: i64 = batch.db.prepare_cached(count)?.query_row([source], |row| row.get(0))?;
+    let known = batch.counted(&name)?;
+    batch.count(&name, all - known);
+    Ok(())
+}
+
+fn replace(batch: &Batch<'_>, id: i64, new: &FactsRow) -> rusqlite::Result<()> {
     let mut replace = batch.db.prepare_cached(
         "UPDATE support_case SET service = ?2, site = ?3, category = ?4, team = ?5, priority = ?6,
              status = ?7, resolved_at = ?8, due_at = ?9, parent = ?10 WHERE id = ?1",
@@ -149,7 +197,13 @@ pub(super) fn remove_cases(
     before: Timestamp,
     left: u64,
 ) -> rusqlite::Result<u64> {
-    let gone = remove_oldest_cases(batch, before, left)?;
+    let mut gone = remove_oldest_cases(batch, before, left)?;
+    for (source, over) in sources_beyond(batch)? {
+        let over = over.min(left - gone);
+        let removed = remove_of_source(batch, source, over)?;
+        batch.count("cases_beyond", removed.cast_signed());
+        gone += removed;
+    }
     // Looking for words that nothing says any more reads all cases: not before it is worth it.
     if gone > 0 && batch.counted("case_words")? >= CASE_WORDS / 2 {
         let unsaid = batch.db.execute(UNSAID, [])?;
@@ -167,17 +221,53 @@ const UNSAID: &str = "DELETE FROM case_word WHERE id NOT IN (
          UNION SELECT service FROM case_past UNION SELECT site FROM case_past
          UNION SELECT category FROM case_past)";
 
-fn remove_oldest_cases(batch: &Batch<'_>, before: Timestamp, left: u64) -> rusqlite::Result<u64> {
-    let mut remove = batch.db.prepare_cached(
-        "DELETE FROM support_case WHERE id IN
-             (SELECT id FROM support_case WHERE opened_at < ?1 ORDER BY opened_at, id LIMIT ?2)
-         RETURNING id",
+/// Sources, by number, that have more cases than they may, and how many more.
+fn sources_beyond(batch: &Batch<'_>) -> rusqlite::Result<Vec<(i64, u64)>> {
+    let mut find = batch.db.prepare_cached(
+        "SELECT cast(substr(name, 1 + length(?1)) AS INTEGER), value - ?2 FROM counter
+         WHERE substr(name, 1, length(?1)) = ?1 AND value > ?2 ORDER BY name",
     )?;
-    let gone = remove.query_map(params![At(before), Bits(left)], |row| row.get(0))?;
-    let gone = gone.collect::<Result<Vec<i64>, _>>()?;
+    let over = |row: &Row<'_>| Ok((row.get(0)?, bits(row, 1)?));
+    find.query_map(params![OF_SOURCE, Bits(SOURCE_CASES)], over)?.collect()
+}
+
+fn remove_oldest_cases(
+    batch: &mut Batch<'_>,
+    before: Timestamp,
+    left: u64,
+) -> rusqlite::Result<u64> {
+    let oldest = "SELECT id FROM support_case WHERE opened_at < ?1 ORDER BY opened_at, id LIMIT ?2";
+    remove_found(batch, oldest, (At(before).nanoseconds(), left))
+}
+
+fn remove_of_source(batch: &mut Batch<'_>, source: i64, count: u64) -> rusqlite::Result<u64> {
+    let oldest = "SELECT id FROM support_case WHERE source = ?1 ORDER BY opened_at, id LIMIT ?2";
+    remove_found(batch, oldest, (source, count))
+}
+
+/// Removes the cases that `find` finds, given a number and how many at most.
+fn remove_found(
+    batch: &mut Batch<'_>,
+    find: &str,
+    (number, most): (i64, u64),
+) -> rusqlite::Result<u64> {
+    let mut remove = batch.db.prepare_cached(&format!(
+        "DELETE FROM support_case WHERE id IN ({find}) RETURNING id, source"
+    ))?;
+    let gone = remove.query_map(params![number, Bits(most)], |row| Ok((row.get(0)?, row.get(1)?)));
+    let gone = gone?.collect::<Result<Vec<(i64, i64)>, _>>()?;
     let mut forget = batch.db.prepare_cached("DELETE FROM case_past WHERE of_case = ?1")?;
-    for case in &gone {
+    for (case, _) in &gone {
         forget.execute([case])?;
+    }
+    drop((remove, forget));
+    let mut of_source: BTreeMap<i64, i64> = BTreeMap::new();
+    gone.iter().for_each(|(_, source)| *of_source.entry(*source).or_default() += 1);
+    for (source, count) in of_source {
+        let name = sum_of_source(source);
+        // Of a source that nobody counted yet the next case that comes has all counted.
+        let known = batch.counted(&name)?;
+        batch.count(&name, -count.min(known));
     }
     Ok(gone.len() as u64)
 }

@@ -148,6 +148,7 @@ fn add_total(totals: &mut Totals, name: &str, value: u64) {
         ["parts"] => totals.parts = value,
         ["versions"] => totals.versions = value,
         ["cases"] => totals.cases = value,
+        ["cases_beyond"] => totals.cases_beyond = value,
         ["case_words_left_out"] => totals.case_words_left_out = value,
         ["changes", domain, kind] => {
             let domain = Domain::ALL.into_iter().find(|d| d.as_str() == *domain);

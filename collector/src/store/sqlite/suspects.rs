@@ -17,14 +17,14 @@ pub(super) fn keep_suspect(batch: &Batch<'_>, suspect: &SuspectRecord) -> rusqli
              at = ?2, pass = ?3, service = ?4, tier = ?5, tier_place = ?6, score = ?7, body = ?8",
     )?;
     let plain = SuspectRecord { outcome: None, ..suspect.clone() };
-    let tier = &suspect.evidence.tier;
+    let tier = suspect.evidence.tier;
     keep.execute(params![
         suspect.key,
         At(suspect.at),
         suspect.pass,
         suspect.candidate.service,
-        tier,
-        tier_place(tier) as i64,
+        tier.as_str(),
+        tier.place() as i64,
         suspect.evidence.score.unwrap_or(-1.0),
         Json(plain),
     ])?;
@@ -54,11 +54,16 @@ pub(super) fn drop_suspects(batch: &Batch<'_>, keys: &[String]) -> rusqlite::Res
     keys.iter().try_for_each(|key| remove.execute([key]).map(drop))
 }
 
-/// Keeps what a person said.
+/// Keeps what a person said, and no more of one suspect than [`OUTCOMES_OF_ONE`].
 pub(super) fn keep_outcome(batch: &Batch<'_>, outcome: &OutcomeRecord) -> rusqlite::Result<()> {
     let mut keep =
         batch.db.prepare_cached("INSERT INTO outcome (suspect, body) VALUES (?1, ?2)")?;
-    keep.execute(params![outcome.suspect, Json(outcome)]).map(drop)
+    keep.execute(params![outcome.suspect, Json(outcome)])?;
+    let mut forget = batch.db.prepare_cached(
+        "DELETE FROM outcome WHERE suspect = ?1 AND id <= (
+             SELECT id FROM outcome WHERE suspect = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+    )?;
+    forget.execute(params![outcome.suspect, Bits(OUTCOMES_OF_ONE as u64)]).map(drop)
 }
 
 /// Removes the oldest suspects from before `before`, at most `left`; says how many went.

@@ -43,3 +43,56 @@ fn beyond_their_bound_new_words_of_cases_are_left_out_and_counted() {
     // Service, site and priority of the second case were new.
     assert_eq!(place.reader.totals().unwrap().case_words_left_out, 3);
 }
+
+#[test]
+fn what_does_not_count_leaves_no_past_and_no_past_is_without_end() {
+    let mut place = Place::new();
+    let keep = |place: &mut Place, facts| {
+        place.writer.apply(&[Step::Cases(vec![case((0, 1, 6, 20), facts)])]).unwrap();
+    };
+    let past = |place: &Place| -> i64 {
+        let count = "SELECT count(*) FROM case_past";
+        place.writer.db.query_row(count, [], |row| row.get(0)).unwrap()
+    };
+    keep(&mut place, (1, 0, false));
+    keep(&mut place, (1, 2, false));
+    assert_eq!(past(&place), 0, "a case that is resolved counts as before");
+    for turn in 0..70 {
+        keep(&mut place, (1 + turn % 2, 0, false));
+    }
+    assert_eq!(past(&place), CASE_PAST as i64);
+}
+
+#[test]
+fn a_source_that_has_too_many_loses_its_oldest_and_no_other_does() {
+    let mut place = Place::new();
+    let one = |source: u8, id: u8, opened: i64| case((source, id, opened, 90), (1, 0, false));
+    let all = (0..6).map(|id| one(0, id, 50 - i64::from(id))).chain([one(1, 9, 5)]);
+    place.writer.apply(&[Step::Cases(all.collect())]).unwrap();
+    let sum = |place: &Place, name: &str| -> i64 {
+        let find = "SELECT value FROM counter WHERE name = (
+            SELECT 'cases_of/' || id FROM case_word WHERE name = ?1)";
+        place.writer.db.query_row(find, [name], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((sum(&place, "desk0"), sum(&place, "desk1")), (6, 1));
+    let full = "UPDATE counter SET value = 2000002 WHERE value = 6 AND name LIKE 'cases_of/%'";
+    assert_eq!(place.writer.db.execute(full, []).unwrap(), 1);
+    assert_eq!(place.writer.expire(second(0), second(99), 100).unwrap(), 2);
+    let left = place.reader.cases(&CaseFilter::default()).unwrap();
+    let left: Vec<&str> = left.iter().map(|case| case.id.as_str()).collect();
+    assert_eq!(left, ["INC0", "INC1", "INC2", "INC3", "INC9"], "the two opened first went");
+    assert_eq!((sum(&place, "desk0"), sum(&place, "desk1")), (2_000_000, 1));
+    assert_eq!(place.reader.totals().unwrap().cases_beyond, 2);
+}
+
+#[test]
+fn cases_of_a_store_that_never_counted_them_by_source_are_counted_with_the_next() {
+    let mut place = Place::new();
+    let one = |id: u8| Step::Cases(vec![case((0, id, 5, 9), (1, 0, false))]);
+    place.writer.apply(&[one(1), one(2)]).unwrap();
+    place.writer.db.execute("DELETE FROM counter WHERE name LIKE 'cases_of/%'", []).unwrap();
+    place.writer.apply(&[one(3)]).unwrap();
+    let find = "SELECT value FROM counter WHERE name LIKE 'cases_of/%'";
+    let sum: i64 = place.writer.db.query_row(find, [], |row| row.get(0)).unwrap();
+    assert_eq!(sum, 3);
+}

@@ -99,7 +99,7 @@ pub(super) fn suspect_steps() -> impl Strategy<Value = Step> {
             outcome,
             reason: "seen".into(),
             kind: "files".into(),
-            tier: "supported".into(),
+            tier: Tier::Supported,
             score: Some(0.5),
         })
     };
