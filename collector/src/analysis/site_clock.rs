@@ -193,7 +193,7 @@ mod tests {
         let (graz, porto) = (clock(Some("graz"), "Europe/Vienna"), clock(Some("p"), "Etc/GMT-3"));
         let named = |clocks: &[SiteClock]| common_zone(clocks).iana_name().map(str::to_owned);
         assert_eq!(named(&[]).as_deref(), Some("UTC"));
-        assert_eq!(named(&[graz.clone()]).as_deref(), Some("Europe/Vienna"));
+        assert_eq!(named(std::slice::from_ref(&graz)).as_deref(), Some("Europe/Vienna"));
         assert_eq!(named(&[graz.clone(), porto.clone()]).as_deref(), Some("UTC"));
         let all = clock(None, "America/New_York");
         assert_eq!(named(&[graz, porto, all]).as_deref(), Some("America/New_York"));

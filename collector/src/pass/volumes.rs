@@ -1,5 +1,6 @@
 //! The volume of cases by what their words mean here, for pages and queries.
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Cached, PassInput, stream};
@@ -79,8 +80,8 @@ pub fn volumes_and_moves(
 /// A day from which on there were more cases, or fewer, and how many a day.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatedMove {
-    /// When that day begins.
-    pub day: Timestamp,
+    /// That day, by the clock of all sites.
+    pub day: Date,
     /// How many before, and from then on.
     pub moved: LevelMove,
 }
@@ -97,8 +98,10 @@ fn moves(
     let Some(cell) = cells.first() else { return Ok(Vec::new()) };
     let whole = 1..cell.counts.len().saturating_sub(1).max(1);
     let days = cell.counts.get(whole).unwrap_or_default();
-    let dated =
-        |moved: LevelMove| Some(DatedMove { day: cell.starts.get(moved.at + 1).copied()?, moved });
+    let dated = |moved: LevelMove| {
+        let start = cell.starts.get(moved.at + 1).copied()?;
+        Some(DatedMove { day: settings.zone.to_datetime(start).date(), moved })
+    };
     Ok(levels::moves(days).into_iter().filter_map(dated).collect())
 }
 
@@ -263,7 +266,7 @@ mod tests {
             volumes_and_moves((&Memory::new(), Some(&cached)), &config, &asked).unwrap();
         assert_eq!(rows.len(), 24);
         let [only] = moves.as_slice() else { panic!("{moves:?}") };
-        assert_eq!(only.day, second(moved * 3_600));
+        assert_eq!(only.day, jiff::tz::TimeZone::UTC.to_datetime(second(moved * 3_600)).date());
         assert_eq!((only.moved.before, only.moved.after), (24.0, 48.0));
     }
 }

@@ -167,7 +167,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
 fn moved(found: &DatedMove) -> String {
     let (before, after) = (found.moved.before, found.moved.after);
     let word = if after > before { "rose" } else { "fell" };
-    let day = found.day.strftime("%Y-%m-%d");
+    let day = found.day;
     format!(
         "On {day} the level {word} from {before:.1} to {after:.1} cases a day, and stayed there"
     )

@@ -169,9 +169,11 @@ impl Witnesses {
             let InWave { seen, before, openness } =
                 witness.waves.get(wave).copied().unwrap_or_default();
             // A site that is closed in all of the window has its own past alone.
-            let other_hours =
-                if openness > 0.0 { in_common * openness * witness.history } else { before };
-            let before = before + OTHER_HOURS * other_hours;
+            let other_hours = match openness > 0.0 {
+                true => OTHER_HOURS * in_common * witness.history * openness,
+                false => OTHER_HOURS * before,
+            };
+            let before = before + other_hours;
             side.seen += seen;
             side.expected += before / (1.0 + OTHER_HOURS) / weeks;
             side.rests_on += before;
