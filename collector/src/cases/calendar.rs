@@ -1,9 +1,9 @@
 //! When the usual number of cases is expected: clocks, working hours and days off of sites.
 //!
 //! A TOML file: `timezone` and `business_hours` of all sites, `[[site]]` tables with the `names` of
-//! those that have others, and `[[holiday]]` tables with a `date`, optionally `until` (the last day,
-//! included), `sites` (all of them if absent) and `name`. Unknown fields are refused with their
-//! line, so that a slip of the keyboard is not a holiday silently missed.
+//! those that have others, and `[[holiday]]` tables with a `date`, optionally `until` (the last
+//! day, included), `sites` (all of them if absent) and `name`. Unknown fields are refused with
+//! their line, so that a slip of the keyboard is not a holiday silently missed.
 
 use std::collections::BTreeMap;
 use std::io::Read;

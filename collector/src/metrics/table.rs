@@ -451,7 +451,7 @@ metrics! {
     CASES_UNMAPPED "cases_unmapped" Gauge [CaseColumn]
         "Cases of the look-back whose service or site the configuration does not name";
     CASES_BEYOND "cases_beyond_total" Counter []
-        "Cases removed before their time because their source had too many, since the store was made";
+        "Cases removed early because their source had too many, since the store was made";
     CASE_WORDS_LEFT_OUT "case_words_left_out_total" Counter []
         "Words of cases left out because there were too many of them, since the store was made";
     CASE_SOURCE_GOOD "case_source_last_good_timestamp_seconds" Gauge [CaseSource]

@@ -8,10 +8,11 @@
 //! stands in, which a pure split of the cases throws away. The p-value does not lean on this: there
 //! a shock for all may be as large as it likes.
 //!
-//! Rates come from the reference weeks, helped by the same sites' other hours (as many as are worked
-//! in the window, where a calendar says), and are themselves uncertain (gamma). Everything is tempered by one dispersion for all changes of a service and an
-//! hour, so that ranks do not depend on whose past happened to be quiet. More cases at exposed
-//! sites never make it less: nothing but the cases themselves depends on them.
+//! Rates come from the reference weeks, helped by the same sites' other hours (as many as are
+//! worked in the window, where a calendar says), and are themselves uncertain (gamma). Everything
+//! is tempered by one dispersion for all changes of a service and an hour, so that ranks do not
+//! depend on whose past happened to be quiet. More cases at exposed sites never make it less:
+//! nothing but the cases themselves depends on them.
 //!
 //! Every site with any past takes part, also those with too few cases to be drawn into cohorts:
 //! one of them says nothing, but where a service has many they are a good part of its cases, and

@@ -1,9 +1,9 @@
 //! Cases counted in buckets of equal length, one series for each cell. Pure.
 //!
 //! Buckets are those of the wall clock of one zone: an hour that is there twice when the clock is
-//! set back is one bucket, one that is skipped is empty and told to nobody. Weeks begin on Monday. Every cell has
-//! every bucket from the first case of the file to its end, so that nothing happening is a count
-//! of 0 and not a gap.
+//! set back is one bucket, one that is skipped is empty and told to nobody. Weeks begin on Monday.
+//! Every cell has every bucket from the first case of the file to its end, so that nothing
+//! happening is a count of 0 and not a gap.
 
 use std::collections::BTreeMap;
 
