@@ -12,6 +12,7 @@ use driftline_protocol::snapshot::{Content, Domain, Observed, Part, Reading};
 use driftline_protocol::wire::{EnrolRequest, HostKind, PROTOCOL_VERSION, Report, SectionVersion};
 use driftline_tests::fleet::{Fleet, SECRET};
 use driftline_tests::http::{self, Receiver};
+use driftline_tests::process;
 use driftline_tests::programs;
 use driftline_tests::wait;
 use driftline_tests::watchers::{Alertmanager, Prometheus};
@@ -288,7 +289,17 @@ fn send_outcome(fleet: &Fleet, number: &Value, said: &[u8]) -> anyhow::Result<()
     let answer = http::post(fleet.address(), &path, &json, said)?;
     anyhow::ensure!(answer.status == 200, "{} {}", answer.status, answer.text());
     let outcomes = http::get_ok(fleet.address(), &format!("{}/outcomes", programs::SUSPECTS))?;
-    assert_eq!(outcomes.json()?["by_kind"][0]["confirmed"], 1);
+    let rates = outcomes.json()?["by_kind"].clone();
+    assert_eq!(rates[0]["confirmed"], 1);
+    let program = programs::program(programs::ADMIN)?.display().to_string();
+    let server = format!("http://{}", fleet.address());
+    let arguments = ["--collector", &server, "--output", "json", "suspects", "--base-rates"];
+    let printed: Value = serde_json::from_str(&process::run(&program, &arguments)?)?;
+    assert_eq!(printed, rates, "the command says what the interface says");
+    let page = http::get_ok(fleet.address(), &format!("/suspects/{number}"))?.text();
+    for text in ["How often people confirmed", "share confirmed by score, of 1 suspects"] {
+        assert!(page.contains(text), "the suspect's page does not show {text}");
+    }
     Ok(())
 }
 
