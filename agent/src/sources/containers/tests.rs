@@ -22,7 +22,7 @@ pub(in crate::sources) fn fixture() -> Fixture {
         source: || Box::new(Containers::new()),
         recast: || Box::new(Containers { version: VERSION + 1, ..Containers::new() }),
         tree: vec![(PLACE, 0o600, STATE), (HOST_PLACE, 0o600, HOST)],
-        malformed: Broken { path: HOST_PLACE, content: "{", part: "docker/turn" },
+        malformed: Some(Broken { path: HOST_PLACE, content: "{", part: "docker/turn" }),
         denied: Denied { path: "/var/lib/docker/containers", part: "docker/turn" },
         edit: (PLACE, "{\"Name\": \"/turn\", \"Config\": {\"Image\": \"coturn:4.7\"}}"),
         canary: Some("canary-6b7a"),

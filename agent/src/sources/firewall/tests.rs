@@ -16,11 +16,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/ufw/user.rules", 0o640, "*filter\n-A ufw-user-input -j DROP\nCOMMIT\n"),
             ("/etc/firewalld/zones/public.xml", 0o644, "<zone><service name=\"ssh\"/></zone>"),
         ],
-        malformed: Broken {
+        malformed: Some(Broken {
             path: "/etc/nftables.conf",
             content: "table ip t {\n",
             part: "/etc/nftables.conf",
-        },
+        }),
         denied: Denied { path: "/etc/firewalld/zones", part: "/etc/firewalld/zones/public.xml" },
         edit: ("/etc/firewalld/zones/public.xml", "<zone target=\"DROP\"/>"),
         canary: Some("canary-5ee1"),

@@ -62,7 +62,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
                  rd.password=canary-90c2 x=\"a b\"\n",
             ),
         ],
-        malformed: Broken { path: "/proc/1/mountinfo", content: "no table\n", part: "mounts" },
+        malformed: Some(Broken {
+            path: "/proc/1/mountinfo",
+            content: "no table\n",
+            part: "mounts",
+        }),
         denied: Denied { path: "/proc/sys/kernel/sysrq", part: "/proc/sys/kernel/sysrq" },
         edit: ("/etc/sysctl.d/20-new.conf", "kernel.sysrq = 1\n"),
         canary: Some("canary-90c2"),

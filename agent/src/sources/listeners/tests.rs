@@ -28,7 +28,7 @@ pub(in crate::sources) fn fixture() -> Fixture {
         source: || Box::new(Listeners::new()),
         recast: || Box::new(Listeners { version: VERSION + 1 }),
         tree: vec![("/proc/net/tcp", 0o444, TCP), ("/proc/net/udp", 0o444, UDP)],
-        malformed: Broken { path: "/proc/net/tcp", content: "no table\n", part: "tcp" },
+        malformed: Some(Broken { path: "/proc/net/tcp", content: "no table\n", part: "tcp" }),
         denied: Denied { path: "/proc/net/tcp", part: "tcp" },
         edit: ("/proc/net/udp", HEAD),
         canary: None,

@@ -43,7 +43,7 @@ pub(in crate::sources) fn fixture() -> Fixture {
         source: || Box::new(Packages::new()),
         recast: || Box::new(Packages { version: VERSION + 1, ..Packages::new() }),
         tree: vec![("/var/lib/dpkg/status", 0o644, STATUS_FILE)],
-        malformed: Broken { path: STATUS, content: "Package bash\n", part: "dpkg" },
+        malformed: Some(Broken { path: STATUS, content: "Package bash\n", part: "dpkg" }),
         denied: Denied { path: STATUS, part: "dpkg" },
         edit: (STATUS, "Package: a\nStatus: install ok installed\nVersion: 1\n"),
         canary: None,
