@@ -21,6 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use driftline_protocol::ids::{Generation, PartName, SourceName};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::{Domain, Reason};
 use driftline_protocol::wire::{Budget, SourceReading};
 use jiff::Timestamp;
@@ -89,6 +90,16 @@ pub(crate) fn whole() -> PartName {
     PartName::from_bytes(b".")
 }
 
+/// Does nothing, but in a fault that a test must notice.
+fn leave_something_behind() {
+    if mutant::active(Mutant::FilesStayOpen) {
+        std::mem::forget(std::fs::File::open("/dev/null"));
+    }
+    if mutant::active(Mutant::PassesAreRemembered) {
+        std::mem::forget(vec![1_u8; 16 * 1024]);
+    }
+}
+
 /// Reads `source` once and makes what it saw durable.
 ///
 /// A source that fails or panics is part of the picture and no error: all its parts are then
@@ -103,6 +114,7 @@ pub fn pass(
     now: Now,
 ) -> Result<Outcome, SpoolError> {
     let started = Instant::now();
+    leave_something_behind();
     let read_before = machine.meter().bytes_read();
     let (assembled, end) = match assemble(source, machine, keep) {
         Ok(done) => done,

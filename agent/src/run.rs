@@ -4,6 +4,7 @@
 //! thread of its own. Each has an owner here that stops and joins it. Nothing is decided on this
 //! page.
 
+mod heap;
 mod passes;
 mod reader;
 mod reload;

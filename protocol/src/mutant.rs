@@ -65,6 +65,40 @@ pub enum Mutant {
     CertificatesNeverEnd,
     /// Agent. *A domain's servers are those that DNS names*: services are not asked for.
     DomainsHaveNoServices,
+    /// Agent. *A port that waits is told*: whoever is reached by IPv6 is not looked for.
+    ListenersForgetIpv6,
+    /// Agent. *A certificate ends when it says*: its last day is counted twice.
+    CertificatesEndADayLater,
+    /// Agent. *What runs is what the kernel says*: parameters run as they are configured.
+    ConfiguredParametersRun,
+    /// Agent. *The first rule that fits decides*: running rules are told in any order.
+    RunningRulesHaveNoOrder,
+    /// Agent. *Every account is told*: those of the system are nobody's business.
+    AccountsOfTheSystemAreNobody,
+    /// Agent. *A version is what dpkg says*: what stands before its colon is cut off.
+    VersionsLoseTheirEpoch,
+    /// Agent. *An interface is told under its name*: its number of this boot is its name.
+    InterfacesAreNumbers,
+    /// Agent. *The last drop-in wins*: they are read from the end.
+    DropInsCountBackwards,
+    /// Agent. *What a network hands out is nobody's change*: a leased address is a lasting one.
+    LeasesAreConfigured,
+    /// Agent. *What comes by itself is no change*: ports that the kernel chose are told.
+    ChosenPortsAreTold,
+    /// Agent. *Half of an update is no state*: nobody waits for a package manager at work.
+    HalfInstalledIsInstalled,
+    /// Agent. *Containers and tunnels come and go*: their interfaces are told as the host's.
+    EveryInterfaceIsTheHosts,
+    /// Agent. *Many passes leave nothing behind*: each pass leaves a file open.
+    FilesStayOpen,
+    /// Agent. *Many passes leave nothing behind*: each pass keeps a little memory.
+    PassesAreRemembered,
+    /// Agent. *Unobserved is not absent*: a database that no library reads holds nothing.
+    OtherDatabasesAreEmpty,
+    /// Agent. *Containers come and go*: jobs without a restart policy are told too.
+    JobsAreContainers,
+    /// Agent. *An agent at rest is small*: what a large pass leaves is not given back.
+    FreedMemoryIsKept,
     /// Engine. *What wavers anyway is no rise*: cases are taken to be Poisson.
     CorrelateNoDispersion,
     /// Engine. *What hits everybody is nobody's doing*: unexposed sites are not looked at.
@@ -172,6 +206,23 @@ impl Mutant {
         Self::EveryCodeIsOk,
         Self::CertificatesNeverEnd,
         Self::DomainsHaveNoServices,
+        Self::ListenersForgetIpv6,
+        Self::CertificatesEndADayLater,
+        Self::ConfiguredParametersRun,
+        Self::RunningRulesHaveNoOrder,
+        Self::AccountsOfTheSystemAreNobody,
+        Self::VersionsLoseTheirEpoch,
+        Self::InterfacesAreNumbers,
+        Self::DropInsCountBackwards,
+        Self::LeasesAreConfigured,
+        Self::ChosenPortsAreTold,
+        Self::HalfInstalledIsInstalled,
+        Self::EveryInterfaceIsTheHosts,
+        Self::FilesStayOpen,
+        Self::PassesAreRemembered,
+        Self::OtherDatabasesAreEmpty,
+        Self::JobsAreContainers,
+        Self::FreedMemoryIsKept,
         Self::CorrelateNoDispersion,
         Self::CorrelateNoControls,
         Self::CorrelateNoMultiplicity,
@@ -210,73 +261,16 @@ impl Mutant {
         Self::HeirsOfHeirsAreForgotten,
     ];
 
-    /// Its name in the environment.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AcknowledgeBeforeCommit => "acknowledge_before_commit",
-            Self::ApplyKnownGenerationAgain => "apply_known_generation_again",
-            Self::CosmeticIsModified => "cosmetic_is_modified",
-            Self::CountFromZeroAtStart => "count_from_zero_at_start",
-            Self::DecompressWithoutBound => "decompress_without_bound",
-            Self::BelieveTheBodyNotTheToken => "believe_the_body_not_the_token",
-            Self::IgnoreSessions => "ignore_sessions",
-            Self::NoPortalAddress => "no_portal_address",
-            Self::RulesTakeUnreadForAbsent => "rules_take_unread_for_absent",
-            Self::DiscrepanciesTakeUnreadForAbsent => "discrepancies_take_unread_for_absent",
-            Self::ExceptionsNeverExpire => "exceptions_never_expire",
-            Self::TimeStandsStill => "time_stands_still",
-            Self::ForgetVersionBeforeAcknowledgement => "forget_version_before_acknowledgement",
-            Self::KeepSpoolInMemory => "keep_spool_in_memory",
-            Self::DeniedIsEmpty => "denied_is_empty",
-            Self::TooLargeIsAbsent => "too_large_is_absent",
-            Self::OrderAlwaysCounts => "order_always_counts",
-            Self::ForgetStateAtStart => "forget_state_at_start",
-            Self::OpenWhateverIsThere => "open_whatever_is_there",
-            Self::IgnoreEpoch => "ignore_epoch",
-            Self::RedactNothing => "redact_nothing",
-            Self::DeafWatcher => "deaf_watcher",
-            Self::NetworksConfigure => "networks_configure",
-            Self::BudgetsWithoutEnd => "budgets_without_end",
-            Self::EveryCodeIsOk => "every_code_is_ok",
-            Self::CertificatesNeverEnd => "certificates_never_end",
-            Self::DomainsHaveNoServices => "domains_have_no_services",
-            Self::CorrelateNoDispersion => "correlate_no_dispersion",
-            Self::CorrelateNoControls => "correlate_no_controls",
-            Self::CorrelateNoMultiplicity => "correlate_no_multiplicity",
-            Self::CorrelateWindowAfterLooking => "correlate_window_after_looking",
-            Self::CorrelateSupportedByQAlone => "correlate_supported_by_q_alone",
-            Self::CorrelateIgnoresClocks => "correlate_ignores_clocks",
-            Self::PartialReadIsWhole => "partial_read_is_whole",
-            Self::CentralHostsServeTheirOwnSite => "central_hosts_serve_their_own_site",
-            Self::EveryRequestIsApproved => "every_request_is_approved",
-            Self::BlackoutsDoNotCount => "blackouts_do_not_count",
-            Self::OneTurnIsFlapping => "one_turn_is_flapping",
-            Self::RecastIsAChange => "recast_is_a_change",
-            Self::RequestsCoverEverything => "requests_cover_everything",
-            Self::PackagesExplainNothing => "packages_explain_nothing",
-            Self::DriftIsAlwaysLoud => "drift_is_always_loud",
-            Self::OldIntentExplainsNewDrift => "old_intent_explains_new_drift",
-            Self::ListsCoverEveryKind => "lists_cover_every_kind",
-            Self::PagesAskElsewhere => "pages_ask_elsewhere",
-            Self::EveryChangeIsSupported => "every_change_is_supported",
-            Self::GroupsAgreeToNothing => "groups_agree_to_nothing",
-            Self::ExemptKeysAreCompared => "exempt_keys_are_compared",
-            Self::AcceptanceTakesTheWholePart => "acceptance_takes_the_whole_part",
-            Self::NobodyIsNext => "nobody_is_next",
-            Self::EveryPassReadsEverything => "every_pass_reads_everything",
-            Self::FirstDueAlwaysFirst => "first_due_always_first",
-            Self::OneSourceTakesAll => "one_source_takes_all",
-            Self::AcknowledgedForEver => "acknowledged_for_ever",
-            Self::NotesTakeAllLines => "notes_take_all_lines",
-            Self::FlappingNeedsNoTime => "flapping_needs_no_time",
-            Self::NoiseIsNeverTold => "noise_is_never_told",
-            Self::LaterIntentExplainsOldDrift => "later_intent_explains_old_drift",
-            Self::WindowsProgramsAreDpkgs => "windows_programs_are_dpkgs",
-            Self::UnapprovedEmergenciesAreQuiet => "unapproved_emergencies_are_quiet",
-            Self::ListsAreCutBeforeTheyAreSorted => "lists_are_cut_before_they_are_sorted",
-            Self::BlindnessIsNotTold => "blindness_is_not_told",
-            Self::HeirsOfHeirsAreForgotten => "heirs_of_heirs_are_forgotten",
+    /// Its name in the environment: its own, in small letters with `_` between the words.
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for letter in format!("{self:?}").chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.push(letter.to_ascii_lowercase());
         }
+        name
     }
 }
 
@@ -298,7 +292,7 @@ fn chosen() -> Option<&'static str> {
 #[cfg(feature = "mutants")]
 pub fn check() -> Result<(), String> {
     match chosen() {
-        Some(name) if Mutant::ALL.iter().all(|mutant| mutant.as_str() != name) => {
+        Some(name) if Mutant::ALL.iter().all(|mutant| mutant.name() != name) => {
             Err(format!("unknown mutant {name}"))
         }
         Some(_) | None => Ok(()),
@@ -308,7 +302,7 @@ pub fn check() -> Result<(), String> {
 /// Whether this run has the fault.
 #[cfg(feature = "mutants")]
 pub fn active(mutant: Mutant) -> bool {
-    chosen() == Some(mutant.as_str())
+    chosen().is_some_and(|chosen| chosen == mutant.name())
 }
 
 /// Whether this run has the fault: never.

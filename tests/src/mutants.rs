@@ -8,15 +8,17 @@
 #![allow(clippy::print_stderr, reason = "what was caught is for the terminal")]
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
-use crate::programs::{CHOSEN_MUTANT, LIBRARY, MUTANT};
+use crate::programs::{AGENT_TESTS, CHOSEN_MUTANT, LEAK_TESTS, LIBRARY, MUTANT};
 
-/// A program, or [`LIBRARY`], what it does wrong, and the test of this suite that must notice.
+/// A program, or [`LIBRARY`], what it does wrong, and the test of this suite that must notice; or a
+/// program of tests, and the test of its own.
 pub type Mutant = (&'static str, &'static str, &'static str);
 
 /// The folder of the programs that know mutants.
@@ -60,8 +62,10 @@ pub fn are_caught(mutants: &[Mutant]) -> anyhow::Result<()> {
 /// Whether the promise fails against the mutant.
 fn is_caught((program, mutant, promise): &Mutant, folder: &OsStr) -> anyhow::Result<bool> {
     let began = Instant::now();
-    let mut command = Command::new(std::env::current_exe()?);
-    if *program == LIBRARY {
+    let is_tests = [AGENT_TESTS, LEAK_TESTS].contains(program);
+    let tests = if is_tests { Path::new(folder).join(program) } else { std::env::current_exe()? };
+    let mut command = Command::new(&tests);
+    if is_tests || *program == LIBRARY {
         command.env(MUTANT, mutant);
     }
     let output = command
@@ -69,7 +73,8 @@ fn is_caught((program, mutant, promise): &Mutant, folder: &OsStr) -> anyhow::Res
         .env("DRIFTLINE_PROGRAMS", folder)
         .env(CHOSEN_MUTANT, format!("{program}:{mutant}"))
         .env("DRIFTLINE_KILLS", "40")
-        .output()?;
+        .output()
+        .with_context(|| format!("starting {}", tests.display()))?;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     // An unknown mutant ends the program at start, which would look like a catch.

@@ -18,6 +18,12 @@ pub const ADMIN: &str = "driftline";
 /// What a test drives in its own process, in place of a program.
 pub const LIBRARY: &str = "library";
 
+/// The agent's own tests, as a program: what it reads is held against other programs there.
+pub const AGENT_TESTS: &str = "agent-tests";
+
+/// The test that counts what many passes leave behind, as a program.
+pub const LEAK_TESTS: &str = "leak-tests";
+
 /// The root of the source tree.
 pub fn workspace() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));

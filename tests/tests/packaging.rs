@@ -1,7 +1,11 @@
 //! What is packaged is what the programs say: the sample configurations are theirs, to the letter,
-//! and services are started by commands there are.
+//! services are started by commands there are, and what is installed together speaks of the same.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+
+use driftline_agent::platform::System;
+use driftline_agent::sources::{Chosen, Source, all, files, running};
 
 #[track_caller]
 fn check(file: &str, generated: &str) {
@@ -28,4 +32,32 @@ fn launchd_is_told_a_command_that_the_agent_knows() {
     assert!(has("Label Text(\"io.driftline.agent\")"), "{shown:?}");
     assert!(has("Text(\"run\"), Text(\"--config\")"), "{shown:?}");
     assert!(has("KeepAlive/SuccessfulExit Flag(false)"), "{shown:?}");
+}
+
+/// The names of sources.
+fn names(sources: &[Box<dyn Source>]) -> BTreeSet<String> {
+    sources.iter().map(|source| source.name().to_string()).collect()
+}
+
+#[test]
+fn the_collector_knows_every_source_of_an_agent_by_name_and_no_other() {
+    let mut of_agents = BTreeSet::new();
+    for system in [System::Unix, System::Windows] {
+        let files = files::Config::of(system);
+        let chosen = Chosen { files: &files, certificates: &[] };
+        of_agents.extend(names(&all(system, &chosen).expect("the built-in patterns are patterns")));
+    }
+    let everything = "\
+        [runtime]\n\
+        asterisk = { address = \"127.0.0.1:1\", user = \"a\", secret_file = \"/a\" }\n\
+        freeswitch = { address = \"127.0.0.1:2\", secret_file = \"/b\" }\n\
+        [[probes.targets]]\n\
+        service = \"s\"\nhop = \"h\"\nkind = \"tcp\"\naddress = \"127.0.0.1:3\"\n";
+    let config: driftline_agent::config::Config =
+        toml::from_str(everything).expect("every source that must be configured is");
+    of_agents.extend(names(&running(&config.runtime, &config.probes)));
+    let labels = driftline_collector::metrics::table::SOURCES;
+    let labels: BTreeSet<String> = labels.iter().map(ToString::to_string).collect();
+    of_agents.insert("other".to_owned());
+    assert_eq!(labels, of_agents, "collector/src/metrics/table.rs lists the sources of agents");
 }

@@ -17,7 +17,7 @@ use super::{Format, FormatError, Malformed};
 /// The format, as the list of all formats names it.
 pub const FORMAT: Format = Format {
     name: "systemd",
-    version: 2,
+    version: 3,
     ordered: "commands, conditions, filters and listeners are ordered; \
               dependencies, paths and names are not",
     claims,
@@ -304,7 +304,12 @@ impl Settings {
             return;
         }
         if is_set {
-            let words = value.split_ascii_whitespace().map(ItemValue::text);
+            // What a device may be used for stays with the device.
+            let words = if name == "DeviceAllow" {
+                vec![ItemValue::Text(spaced(&value))]
+            } else {
+                value.split_ascii_whitespace().map(ItemValue::text).collect()
+            };
             let kept = self.0.entry(at).or_insert_with(|| ItemValue::Set(BTreeSet::new()));
             if let ItemValue::Set(set) = kept {
                 set.extend(words);

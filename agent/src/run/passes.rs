@@ -19,13 +19,14 @@ use driftline_protocol::snapshot::{Domain, Reason};
 use driftline_protocol::wire::Budget;
 use tokio::sync::Notify;
 
+use super::heap::Heap;
 use super::reader::{Done, Ground, Patience, Reading};
 use super::vitals::Vitals;
 use crate::assemble::{self, End, Now, Outcome, Unread};
 use crate::budget::Budgets;
 use crate::clock;
 use crate::machine::Machine;
-use crate::platform;
+use crate::platform::{self, resident_bytes};
 use crate::schedule::{Ended, Schedule};
 use crate::sources::Source;
 use crate::spool::{Deliver, Spool, SpoolError};
@@ -84,6 +85,7 @@ pub(super) struct Passes {
     setting: Setting,
     reading: Option<Reading>,
     readings: u64,
+    heap: Heap,
     /// The state the last passes went into.
     incarnation: Incarnation,
 }
@@ -106,7 +108,8 @@ impl Passes {
         };
         let slots = sources.into_iter().map(slot).collect();
         let incarnation = setting.spool.identity().incarnation;
-        Self { slots, schedule, setting, reading: None, readings: 0, incarnation }
+        let heap = Heap::default();
+        Self { slots, schedule, setting, reading: None, readings: 0, heap, incarnation }
     }
 
     /// Reads what is due until it is told to stop.
@@ -284,9 +287,9 @@ impl Passes {
         if let Err(error) = self.setting.spool.shrink() {
             tracing::warn!(error = chain(&error), "cannot shrink the cache");
         }
-        // Once for all sources that were due together: it walks the whole heap.
+        // Once for all sources that were due together.
         if self.schedule.due(clock::monotonic_ms()).is_none() {
-            platform::give_back();
+            self.heap.give_back(resident_bytes, platform::give_back);
         }
     }
 

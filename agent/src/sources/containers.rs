@@ -4,10 +4,13 @@
 //! below `/var/lib/docker/containers`. Containers without one are jobs: they come and go all day
 //! and are left out, and so is what differs each time one is made from the same words: ids,
 //! addresses, times, whether it runs now. One that is made anew under its name from the same
-//! image is the same. Values of the environment are secrets, whatever they are called. Where
-//! Podman keeps containers in a database of its own, `podman` is unobserved (`unsupported`); its
-//! units and quadlets are told by `services` and `files`. The command and its arguments keep
-//! their order.
+//! image is the same. Values of the environment are secrets, whatever they are called. The
+//! containers of Podman are told alike, from its database in SQLite (`podman`); one in BoltDB, as
+//! Podman made them before version 5, no library reads here, and `podman` is then unobserved
+//! (`unsupported`). Quadlets and units of Podman have no restart policy of their own and are told
+//! by `files` and `services`. The command and its arguments keep their order.
+
+mod podman;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,6 +19,7 @@ use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 use serde::Deserialize;
@@ -27,13 +31,12 @@ use crate::sources::table::say;
 use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const DOCKER: &str = "/var/lib/docker/containers";
 
-/// Where Podman keeps what it knows, by its version.
-const PODMAN: [&str; 2] =
-    ["/var/lib/containers/storage/libpod/bolt_state.db", "/var/lib/containers/storage/db.sql"];
+/// Where Podman keeps what it knows, if it is not a database in SQLite.
+const BOLT: &str = "/var/lib/containers/storage/libpod/bolt_state.db";
 
 /// The most containers of one host that are looked at.
 const CONTAINERS: usize = 4_096;
@@ -129,16 +132,16 @@ impl Source for Containers {
 
     fn manual(&self) -> Manual {
         Manual {
-            parts: "`docker/NAME` for each container of Docker with a restart policy; `podman`, \
-                unobserved, where Podman keeps containers. Jobs without a restart policy are left \
-                out, and so is what each start makes anew",
+            parts: "`docker/NAME` and `podman/NAME` for each container of the host with a restart \
+                policy; `podman`, unobserved, where Podman keeps them in BoltDB. Jobs without a \
+                restart policy are left out, and so is what each start makes anew",
             ordered: "the command and its arguments",
             version: self.version,
         }
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        vec![DOCKER.into()]
+        [DOCKER, podman::DATABASE].map(PathBuf::from).into()
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
@@ -150,20 +153,37 @@ impl Source for Containers {
                 self.docker(folders.collect(), (machine, sink));
             }
         }
-        for path in PODMAN {
-            let reason = match machine.stat(Path::new(path)) {
-                Ok(None) => continue,
-                Ok(Some(_)) => Reason::Unsupported,
-                Err(reason) => reason,
-            };
-            sink.seen(part_name("podman"), RawPart::Unobserved(reason));
-            break;
-        }
+        self.podman(machine, sink);
         Ok(())
     }
 }
 
 impl Containers {
+    fn reading(&self, parser: &str) -> Reading {
+        Reading { parser: parser.into(), version: self.version, scope: scope_digest([""; 0]) }
+    }
+
+    fn podman(&self, machine: &Machine, sink: &mut dyn Sink) {
+        let name = part_name("podman");
+        match podman::parts(machine, &self.reading("podman")) {
+            Err(reason) => sink.blind(&name, reason),
+            Ok(Some(parts)) => {
+                for (name, part) in parts {
+                    sink.seen(name, part);
+                }
+            }
+            Ok(None) => {
+                let reason = match machine.stat(Path::new(BOLT)) {
+                    Ok(None) => return,
+                    Ok(Some(_)) if mutant::active(Mutant::OtherDatabasesAreEmpty) => return,
+                    Ok(Some(_)) => Reason::Unsupported,
+                    Err(reason) => reason,
+                };
+                sink.seen(name, RawPart::Unobserved(reason));
+            }
+        }
+    }
+
     fn docker(&mut self, folders: BTreeSet<PathBuf>, (machine, sink): (&Machine, &mut dyn Sink)) {
         let before = std::mem::take(&mut self.named);
         let mut said = BTreeSet::new();
@@ -207,8 +227,7 @@ impl Containers {
         let state = look.read(&folder.join("config.v2.json"), limits::FILE_BYTES)?;
         let host = look.read(&folder.join("hostconfig.json"), limits::FILE_BYTES)?;
         let (Some(state), Some(host)) = (state, host) else { return Ok(None) };
-        let scope = scope_digest([""; 0]);
-        let reading = Reading { parser: "docker".into(), version: self.version, scope };
+        let reading = self.reading("docker");
         let malformed = |error: serde_json::Error| {
             let line = u32::try_from(error.line()).unwrap_or(u32::MAX);
             Err(Malformed { line, what: "no state of a container" })

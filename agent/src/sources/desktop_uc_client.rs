@@ -5,8 +5,9 @@
 //! `linphone/USER`, `teams_for_linux/USER`, from the homes of people with an account of this host.
 //! Of a person's settings only those are told that decide whether and how a call gets through:
 //! servers, proxies, transports, ports, codecs, encryption. Accounts, devices, windows and
-//! histories stay where they are. Webex and Jabber keep nothing in text on Linux and are told as
-//! installed only; Teams has no client of its own here. Nothing is ordered but arrays.
+//! histories stay where they are. Webex keeps nothing in text on Linux (what stands below
+//! `~/.local/share/Webex` is its own) and is told as installed only; Jabber and Teams have no
+//! client of their own here. Nothing is ordered but arrays.
 
 use std::path::{Path, PathBuf};
 

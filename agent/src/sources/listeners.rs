@@ -21,6 +21,7 @@ use std::path::Path;
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::item::ItemValue;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
@@ -163,10 +164,11 @@ impl Listeners {
     ) -> Result<Option<Vec<Listener>>, Box<RawPart>> {
         if machine.is_running() {
             let answers = transport.questions().map(netlink::ask);
-            if let [Ok(four), Ok(six)] = answers {
-                return Ok(Some(
-                    four.iter().chain(&six).filter_map(|m| decode::socket(m)).collect(),
-                ));
+            if let [Ok(mut found), Ok(six)] = answers {
+                if !mutant::active(Mutant::ListenersForgetIpv6) {
+                    found.extend(six);
+                }
+                return Ok(Some(found.iter().filter_map(|m| decode::socket(m)).collect()));
             }
         }
         let mut look = Look::new(machine);

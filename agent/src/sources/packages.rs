@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
@@ -84,7 +85,7 @@ impl Source for Packages {
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
-        if lock::is_held(machine) {
+        if lock::is_held(machine) && !mutant::active(Mutant::HalfInstalledIsInstalled) {
             return Err(Reason::Changing);
         }
         self.dpkg(machine, sink);
@@ -221,6 +222,10 @@ impl<'a> Stanza<'a> {
             add("status", ItemValue::text(status))?;
         }
         match self.version {
+            Some(version) if mutant::active(Mutant::VersionsLoseTheirEpoch) => {
+                let plain = version.split_once(':').map_or(version, |(_, plain)| plain);
+                add("version", ItemValue::text(plain))
+            }
             Some(version) => add("version", ItemValue::text(version)),
             None if state == "config-files" => Ok(()),
             None => Err(malformed("a package without a version")),

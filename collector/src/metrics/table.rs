@@ -119,7 +119,7 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 29] = [
+pub const SOURCES: [&str; 30] = [
     "accounts",
     "asterisk",
     "asterisk_running",
@@ -146,6 +146,7 @@ pub const SOURCES: [&str; 29] = [
     "packages",
     "probes",
     "prosody",
+    "registry",
     "services",
     "time_sync",
     "other",

@@ -16,6 +16,10 @@ use driftline_tests::wait;
 use super::pair::{Pair, Who};
 use super::quiet::{copy_machine, nightly, silent_for};
 
+/// Where the kernel shows which interface is hardware. In the namespace a folder of ours is over it
+/// in which `wlan0` is, or nothing of what a network gives would count to begin with.
+const INTERFACES: &str = "/sys/class/net";
+
 /// Set in the namespace.
 const INSIDE: &str = "DRIFTLINE_TESTS_OWN_NETWORK";
 
@@ -63,9 +67,15 @@ fn a_day_changes_nothing() -> anyhow::Result<()> {
     std::fs::write(pair.tree().join("etc/cups/printers.conf"), printers("Idle", ""))?;
     std::fs::write(pair.tree().join("etc/openvpn/openvpn-status.log"), "Updated,today\n")?;
     joins(&mut pair, "192.0.2", "office")?;
+    filter(
+        &pair,
+        "table inet site { chain input { type filter hook input priority 0; \
+                   tcp dport 5061 accept; jump calls; }; chain calls { accept; }; }",
+    )?;
     pair.start(Who::Collector)?;
     pair.start(Who::Agent)?;
     pair.wait_for("marker-first")?;
+    pair.wait_for("wlan0/mtu")?;
     wait::while_quiet(Duration::from_secs(7), || Ok(None))?;
     for (what, befalls) in DAY {
         befalls(&mut pair).with_context(|| what)?;
@@ -88,14 +98,22 @@ fn hears_a_person(pair: &mut Pair) -> anyhow::Result<()> {
     replace(&etc.join("resolv.conf"), "# by hand\nnameserver 192.0.2.66\n")?;
     pair.wait_for_change("resolv.conf")?;
     std::fs::write(etc.join("cups/printers.conf"), printers("Idle", "Option sides one-sided\n"))?;
-    pair.wait_for_change("sides")
+    pair.wait_for_change("sides")?;
+    // Nobody tells of a rule: the next pass sees it, and a start is one.
+    filter(pair, "table inet site { chain input { tcp dport 5071 drop; }; }")?;
+    pair.stop(Who::Agent)?;
+    pair.start(Who::Agent)?;
+    pair.wait_for_change("== 5071")
 }
 
 /// Runs this very test in its own network, with its own view of the interfaces.
 fn inside() -> anyhow::Result<()> {
     let program = std::env::current_exe()?.display().to_string();
     let script = format!(
-        "mount -t sysfs sysfs /sys && ip link set lo up && \
+        "mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs {INTERFACES} && \
+         mkdir -p {INTERFACES}/wlan0/device && \
+         ln -s /sys/bus/pci {INTERFACES}/wlan0/device/subsystem && \
+         ip link set lo up && \
          exec env {INSIDE}=1 '{program}' day::a_day_changes_nothing --exact --nocapture"
     );
     let output = run_any("unshare", &["-n", "-m", "sh", "-c", &script])?;
@@ -218,7 +236,9 @@ fn is_used(pair: &mut Pair) -> anyhow::Result<()> {
     std::fs::write(etc.join("cups/printers.conf"), printers("Processing", ""))?;
     std::fs::write(etc.join("cups/printers.conf.O"), printers("Idle", ""))?;
     std::fs::write(etc.join(".motd.swp"), "typing")?;
-    // As long as the ports are open.
+    // As long as the ports are open, and nobody tells of those: a start looks.
+    pair.stop(Who::Agent)?;
+    pair.start(Who::Agent)?;
     silent_for(SILENCE, pair, "people are logged in")?;
     drop((chance, call, names));
     for table in ["passwd", "group", "subuid"] {
@@ -272,5 +292,18 @@ fn containers(pair: &mut Pair) -> anyhow::Result<()> {
         silent_for(Duration::from_secs(1), pair, "a container starts")?;
         ip(&format!("link del veth{number}"))?;
     }
+    // Rules in a chain of the engine's own, and gone again.
+    filter(pair, "table ip filter { chain DOCKER { ip daddr 172.17.0.2 tcp dport 80 accept; }; }")?;
+    pair.stop(Who::Agent)?;
+    pair.start(Who::Agent)?;
+    silent_for(SILENCE, pair, "a port is published")?;
+    filter(pair, "delete table ip filter")?;
     ip("link del docker0")
+}
+
+/// Changes the packet filter of the namespace.
+fn filter(pair: &Pair, rules: &str) -> anyhow::Result<()> {
+    let file = pair.path("rules.nft");
+    std::fs::write(&file, format!("{rules}\n"))?;
+    run("nft", &["-f", &file.display().to_string()]).map(drop)
 }

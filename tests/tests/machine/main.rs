@@ -22,6 +22,7 @@ mod operation;
 mod packages;
 mod pair;
 mod quiet;
+mod units;
 mod unsynced;
 
 use driftline_tests::process::run;

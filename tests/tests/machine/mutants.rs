@@ -2,13 +2,86 @@
 //! business.
 
 use driftline_tests::mutants::{self, Mutant};
-use driftline_tests::programs::AGENT;
+use driftline_tests::programs::{AGENT, AGENT_TESTS, LEAK_TESTS};
 
 const MUTANTS: &[Mutant] = &[
     // Invariant 2: only redacted data leaves the host.
     (AGENT, "redact_nothing", "canary::no_planted_secret_is_found_in_any_output"),
     // What a network hands out is nobody's change.
     (AGENT, "networks_configure", "day::a_day_changes_nothing"),
+    (AGENT, "leases_are_configured", "day::a_day_changes_nothing"),
+    (AGENT, "every_interface_is_the_hosts", "day::a_day_changes_nothing"),
+    (AGENT, "chosen_ports_are_told", "day::a_day_changes_nothing"),
+    (AGENT, "half_installed_is_installed", "day::a_day_changes_nothing"),
+    // What is told of a host is what the programs say that know it best.
+    (AGENT, "drop_ins_count_backwards", "units::units_are_those_that_systemctl_shows"),
+    (
+        AGENT_TESTS,
+        "listeners_forget_ipv6",
+        "sources::listeners::tests::this_machine_has_the_sockets_that_ss_lists",
+    ),
+    (
+        AGENT_TESTS,
+        "interfaces_are_numbers",
+        "sources::network::tests::ip_shows_every_interface_and_route_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
+        "configured_parameters_run",
+        "sources::kernel_policy::tests::sysctl_shows_every_parameter_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
+        "certificates_end_a_day_later",
+        "sources::certificates::tests::openssl_reads_every_root_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
+        "accounts_of_the_system_are_nobody",
+        "sources::accounts::tests::accounts_of_this_machine_are_those_that_getent_lists",
+    ),
+    (
+        AGENT_TESTS,
+        "versions_lose_their_epoch",
+        "sources::packages::tests::this_machine_has_the_packages_that_dpkg_query_lists",
+    ),
+    (
+        AGENT_TESTS,
+        "running_rules_have_no_order",
+        "sources::firewall::tests::running_rules_are_those_that_nft_lists",
+    ),
+    (
+        AGENT_TESTS,
+        "other_databases_are_empty",
+        "sources::packages::tests::packages_that_no_library_reads_are_unobserved_and_not_absent",
+    ),
+    (
+        AGENT_TESTS,
+        "other_databases_are_empty",
+        "sources::containers::tests::containers_that_no_library_reads_are_unobserved",
+    ),
+    (
+        AGENT_TESTS,
+        "jobs_are_containers",
+        "sources::containers::tests::containers_of_podman_are_told_and_jobs_are_not",
+    ),
+    // Secrets of every source, on the trees that the sources are checked with.
+    (AGENT_TESTS, "redact_nothing", "sources::check::every_source_of_unix_passes_every_check"),
+    (AGENT_TESTS, "redact_nothing", "sources::check::every_source_of_windows_passes_every_check"),
+    (
+        AGENT_TESTS,
+        "budgets_without_end",
+        "budget::tests::a_pass_that_grows_or_works_too_much_is_stopped",
+    ),
+    // An agent at rest is small.
+    (
+        AGENT_TESTS,
+        "freed_memory_is_kept",
+        "run::heap::tests::what_small_passes_leave_is_kept_and_what_a_large_one_leaves_is_not",
+    ),
+    // Many passes leave nothing behind.
+    (LEAK_TESTS, "files_stay_open", "many_passes_leave_nothing_behind"),
+    (LEAK_TESTS, "passes_are_remembered", "many_passes_leave_nothing_behind"),
 ];
 
 #[test]

@@ -87,15 +87,19 @@ fn row(change: &Value) -> Row {
     (text(&change["source"]), text(&inner["kind"]), text(&inner["part"]), text(&inner["key"]))
 }
 
-/// The changes after `act`, once nothing has moved for a while.
+/// The changes after `act`, once nothing has moved for a while. Packages are told last: while dpkg
+/// holds its lock they are not read, and a busy machine takes its time to look again.
 fn after(pair: &Pair, act: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Vec<Value>> {
     let before = pair.changes()?.len();
     act()?;
     let (mut last, mut same) = (0, 0);
     wait::until("dpkg's changes settle", PATIENCE, || {
         wait::while_quiet(std::time::Duration::from_millis(500), || Ok(None))?;
-        let now = pair.changes()?.len();
-        same = if now == last && now > before { same + 1 } else { 0 };
+        let changes = pair.changes()?;
+        let fresh = changes.get(before..).unwrap_or_default();
+        let told = fresh.iter().any(|change| row(change).0 == "packages");
+        let now = changes.len();
+        same = if now == last && told { same + 1 } else { 0 };
         last = now;
         Ok((same >= 6).then_some(()))
     })?;

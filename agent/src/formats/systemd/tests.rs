@@ -33,6 +33,14 @@ fn dependencies_are_words_in_any_order_that_cannot_be_reset() {
 }
 
 #[test]
+fn the_rights_of_a_device_stay_with_it() {
+    check(
+        "[Service]\nDeviceAllow=/dev/b  r\nDeviceAllow=/dev/a rw\n",
+        &[r#"Service/DeviceAllow = {"set":[{"text":"/dev/a rw"},{"text":"/dev/b r"}]}"#],
+    );
+}
+
+#[test]
 fn comments_blanks_continuations_and_spellings_of_yes_mean_nothing() {
     let plain = "[Service]\nExecStart=/bin/a  b\nRemainAfterExit=yes\n";
     let dressed = "# x\n\n [Service]\r\n; y\nExecStart = /bin/a \\\n# inside\n\

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems};
 
 use crate::formats::Malformed;
@@ -18,6 +19,9 @@ type What = &'static str;
 pub(super) fn passwd(bytes: &[u8]) -> Result<RawItems, Malformed> {
     table(bytes, |row| {
         let [password, uid, gid, gecos, home, shell] = row.fields()?;
+        if mutant::active(Mutant::AccountsOfTheSystemAreNobody) && uid.len() < 4 {
+            return Ok(());
+        }
         row.add("uid", number(uid)?);
         row.add("gid", number(gid)?);
         row.text("gecos", gecos);

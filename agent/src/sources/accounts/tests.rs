@@ -42,7 +42,7 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/sudoers.d/ops.dpkg-old", 0o440, "this is not read\n"),
             ("/home/alice/.ssh/authorized_keys", 0o600, KEYS),
         ],
-        malformed: Broken { path: "/etc/group", content: "root:x\n", part: "group" },
+        malformed: Some(Broken { path: "/etc/group", content: "root:x\n", part: "group" }),
         denied: Denied { path: "/home/alice", part: "authorized_keys/alice" },
         edit: ("/etc/sudoers.d/new", "alice ALL=ALL\n"),
         canary: Some("canary-77ad"),

@@ -26,11 +26,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
                 "context.properties = { default.clock.rate = 48000 password = canary-88d2 }\n",
             ),
         ],
-        malformed: Broken {
+        malformed: Some(Broken {
             path: "/etc/pipewire/pipewire.conf.d/10.conf",
             content: "a = {\n",
             part: "/etc/pipewire/pipewire.conf.d/10.conf",
-        },
+        }),
         denied: Denied {
             path: "/etc/pipewire/pipewire.conf.d",
             part: "/etc/pipewire/pipewire.conf.d/10.conf",

@@ -14,11 +14,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/firefox/policies/policies.json", 0o644, "{\"policies\": {\"BlockX\": true}}"),
             ("/usr/lib/firefox/distribution/policies.json", 0o644, "{\"policies\": {}}"),
         ],
-        malformed: Broken {
+        malformed: Some(Broken {
             path: "/etc/opt/chrome/policies/managed/10-site.json",
             content: "{",
             part: "chrome/managed",
-        },
+        }),
         denied: Denied { path: "/etc/opt/chrome/policies/managed", part: "chrome/managed" },
         edit: ("/etc/opt/chrome/policies/managed/20-new.json", "{\"ShowHomeButton\": true}"),
         canary: Some("canary-21c0"),

@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems};
 use x509_parser::extensions::GeneralName;
 use x509_parser::objects::{oid_registry, oid2sn};
 use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
-use x509_parser::time::ASN1Time;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use super::chain::{self, Trust};
@@ -83,11 +83,12 @@ pub(in crate::sources) fn facts(
 ) -> Vec<(&'static str, ItemValue)> {
     let text = ItemValue::Text;
     let validity = certificate.validity();
+    let late = if mutant::active(Mutant::CertificatesEndADayLater) { 86_400 } else { 0 };
     let mut facts = vec![
         ("issuer", text(name(certificate.issuer()))),
         ("serial", text(hexadecimal(certificate.raw_serial()))),
-        ("not_before", moment(validity.not_before)),
-        ("not_after", moment(validity.not_after)),
+        ("not_before", moment(validity.not_before.timestamp())),
+        ("not_after", moment(validity.not_after.timestamp() + late)),
         ("key", text(key(certificate.public_key()))),
         ("signature", text(algorithm(&certificate.signature_algorithm.algorithm))),
         ("self_signed", ItemValue::Flag(chain::is_self_signed(certificate))),
@@ -102,8 +103,7 @@ pub(in crate::sources) fn facts(
 }
 
 /// A moment in UTC, as RFC 3339 writes it.
-fn moment(time: ASN1Time) -> ItemValue {
-    let seconds = time.timestamp();
+fn moment(seconds: i64) -> ItemValue {
     match jiff::Timestamp::from_second(seconds) {
         Ok(timestamp) => ItemValue::Text(timestamp.to_string()),
         Err(_) => ItemValue::Integer(seconds),

@@ -36,11 +36,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/ssl/private/a.pem", 0o600, "never opened"),
             ("/etc/letsencrypt/archive/a/cert1.pem", 0o644, LEAF),
         ],
-        malformed: Broken {
+        malformed: Some(Broken {
             path: "/etc/nginx/tls/site.crt",
             content: "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
             part: "/etc/nginx/tls/site.crt",
-        },
+        }),
         denied: Denied { path: "/etc/nginx/tls", part: "/etc/nginx/tls/site.crt" },
         edit: ("/etc/nginx/tls/site.crt", MID),
         canary: Some("canary0d1b6f2e"),

@@ -22,11 +22,95 @@ pub(in crate::sources) fn fixture() -> Fixture {
         source: || Box::new(Containers::new()),
         recast: || Box::new(Containers { version: VERSION + 1, ..Containers::new() }),
         tree: vec![(PLACE, 0o600, STATE), (HOST_PLACE, 0o600, HOST)],
-        malformed: Broken { path: HOST_PLACE, content: "{", part: "docker/turn" },
+        malformed: Some(Broken { path: HOST_PLACE, content: "{", part: "docker/turn" }),
         denied: Denied { path: "/var/lib/docker/containers", part: "docker/turn" },
         edit: (PLACE, "{\"Name\": \"/turn\", \"Config\": {\"Image\": \"coturn:4.7\"}}"),
         canary: Some("canary-6b7a"),
     }
+}
+
+/// A container of Podman as `podman run --restart always` makes it; the rest is what it lacks.
+const PODMAN: &str = r#"{"id": "9f86d081884c", "name": "turn", "lockID": 3,
+ "createdTime": "2026-11-01T00:00:00Z",
+ "rootfsImageID": "11", "rootfsImageName": "example.org/coturn:4.6",
+ "restart_policy": "always", "networkMode": "bridge", "command": ["-n", "-v"],
+ "namedVolumes": [{"volumeName": "state", "dest": "/var/lib/coturn"}],
+ "newPortMappings": [{"host_ip": "", "container_port": 3478, "host_port": 3478, "range": 1,
+ "protocol": "udp"}, {"host_ip": "::1", "container_port": 3478, "host_port": 13478, "range": 1,
+ "protocol": "udp"}],
+ "spec": {"process": {"args": ["coturn"], "env": ["HOSTNAME=9f86d081884c",
+ "MODE=canary-6b7a"]}, "root": {"path": "", "readonly": true}, "mounts": [
+ {"destination": "/proc", "type": "proc", "source": "proc"},
+ {"destination": "/etc/hosts", "type": "bind", "source": "/run/9f86d081884c/hosts"},
+ {"destination": "/etc/coturn", "type": "bind", "source": "/srv/coturn", "options": ["ro"]}]}}"#;
+
+/// A host of Podman with these containers, by name.
+fn podman(containers: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join(podman::DATABASE.trim_start_matches('/'));
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let database = rusqlite::Connection::open(&path).unwrap();
+    let table = "CREATE TABLE ContainerConfig (ID TEXT PRIMARY KEY NOT NULL, \
+        Name TEXT UNIQUE NOT NULL, PodID TEXT, JSON TEXT NOT NULL)";
+    database.execute(table, []).unwrap();
+    for (name, document) in containers {
+        let row = (name, name, document.as_bytes());
+        database.execute("INSERT INTO ContainerConfig VALUES (?1, ?2, NULL, ?3)", row).unwrap();
+    }
+    (root, path)
+}
+
+/// What is said of the containers of Podman, part by part.
+fn said(root: &Path) -> Result<Vec<String>, Reason> {
+    let redactor = driftline_protocol::redact::Redactor::new([7; 32]);
+    let machine = Machine::open(root, redactor.clone()).unwrap();
+    let parts = podman::parts(&machine, &Containers::new().reading("podman"))?;
+    let parts = parts.unwrap_or_default().into_iter().map(|(name, part)| {
+        let part = redactor.redact(part).into_inner();
+        format!("{name} {}", serde_json::to_string(&part).unwrap())
+    });
+    Ok(parts.collect())
+}
+
+#[test]
+fn containers_of_podman_are_told_and_jobs_are_not() {
+    let job = PODMAN.replace("always", "no");
+    let infra = PODMAN.replace("\"lockID\"", "\"pause\": true, \"lockID\"");
+    let (root, path) =
+        podman(&[("broken", "{"), ("infra", &infra), ("job", &job), ("turn", PODMAN)]);
+    let told = said(root.path()).unwrap();
+    let [broken, turn] = told.as_slice() else { panic!("{told:?}") };
+    assert!(broken.starts_with("podman/broken") && broken.contains("malformed"), "{broken}");
+    assert!(turn.starts_with("podman/turn"), "{turn}");
+    for text in [
+        "example.org/coturn:4.6",
+        "/srv/coturn:/etc/coturn:ro",
+        "state:/var/lib/coturn",
+        "ports/3478~1udp\":{\"value\":{\"set\":[{\"text\":\":3478\"},{\"text\":\"::1:13478\"}]",
+        "environment/MODE\":{\"value\":{\"fingerprint\"",
+    ] {
+        assert!(turn.contains(text), "no {text} in {turn}");
+    }
+    for text in ["canary-6b7a", "HOSTNAME", "hosts", "9f86d081884c", "createdTime"] {
+        assert!(!turn.contains(text), "{text} in {turn}");
+    }
+    let anew = PODMAN.replace("9f86d081884c", "2c26b46b68ff").replace("11-01", "11-02");
+    let (again, _) = podman(&[("turn", &anew)]);
+    assert_eq!(said(again.path()).unwrap().first(), Some(turn), "made anew");
+    std::fs::write(path.with_file_name("db.sql-wal"), "x").unwrap();
+    assert_eq!(said(root.path()), Err(Reason::Changing));
+    let (garbage, path) = podman(&[]);
+    std::fs::write(path, "no database, but long enough for SQLite to look at its head").unwrap();
+    assert_eq!(said(garbage.path()), Err(Reason::Malformed));
+}
+
+#[test]
+fn containers_that_no_library_reads_are_unobserved() {
+    use crate::sources::check::Planted;
+    let parts = Planted::new(&[(BOLT, 0o600, "bolt")]).parts(&mut Containers::new());
+    let reasons: Vec<_> =
+        parts.iter().map(|(name, part)| (name.as_str(), part.unobserved_reason())).collect();
+    assert_eq!(reasons, [("podman", Some(Reason::Unsupported))]);
 }
 
 fn told(state: &str, host: &str) -> Vec<String> {

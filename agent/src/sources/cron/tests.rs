@@ -21,11 +21,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/cron.daily/x.bak", 0o755, "#!/bin/sh\n"),
             ("/etc/cron.allow", 0o644, "alice\nbob\n"),
         ],
-        malformed: Broken {
+        malformed: Some(Broken {
             path: "/etc/cron.d/backup",
             content: "@daily\n",
             part: "/etc/cron.d/backup",
-        },
+        }),
         denied: Denied { path: "/var/spool/cron/crontabs", part: "/var/spool/cron/crontabs/alice" },
         edit: ("/etc/cron.d/new", "@hourly root true\n"),
         canary: Some("canary-5e12"),

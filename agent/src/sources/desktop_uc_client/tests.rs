@@ -35,11 +35,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/home/alice/.config/linphone/linphonerc", 0o600, LINPHONERC),
             ("/home/alice/.config/zoomus.conf", 0o600, "[General]\nxwayland=true\nwindow=1\n"),
         ],
-        malformed: Broken {
+        malformed: Some(Broken {
             path: "/etc/teams-for-linux/config.json",
             content: "{",
             part: "teams_for_linux",
-        },
+        }),
         denied: Denied { path: "/home/alice/.config/zoomus.conf", part: "zoom/alice" },
         edit: ("/home/alice/.config/zoomus.conf", "[General]\nxwayland=false\n"),
         canary: Some("canary-4c4c"),

@@ -41,7 +41,7 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/nsswitch.conf", 0o644, "passwd: files sss\nhosts: files dns\n"),
             ("/etc/krb5.keytab", 0o600, "\u{5}"),
         ],
-        malformed: Broken { path: "/etc/realmd.conf", content: "[service\n", part: "realmd" },
+        malformed: Some(Broken { path: "/etc/realmd.conf", content: "[service\n", part: "realmd" }),
         denied: Denied { path: "/etc/realmd.conf", part: "realmd" },
         edit: ("/etc/realmd.conf", "[service]\nautomatic-install = yes\n"),
         canary: Some("canary-0d1c"),

@@ -30,7 +30,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/app/notes", 0o600, "a line of text\n"),
             ("/etc/localtime", 0o777, "-> /usr/share/zoneinfo/UTC"),
         ],
-        malformed: Broken { path: "/etc/app/app.json", content: "{", part: "/etc/app/app.json" },
+        malformed: Some(Broken {
+            path: "/etc/app/app.json",
+            content: "{",
+            part: "/etc/app/app.json",
+        }),
         denied: Denied { path: "/etc/app/notes", part: "/etc/app/notes" },
         edit: ("/etc/hosts", "127.0.0.1 localhost\n10.0.0.1 pbx\n"),
         canary: Some("canary-51c0"),

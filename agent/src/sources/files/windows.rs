@@ -19,11 +19,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/c/ProgramData/ssh/notes", 0o644, "a line of text\n"),
             ("/c/ProgramData/other", 0o644, "not in scope\n"),
         ],
-        malformed: Broken {
+        malformed: Some(Broken {
             path: "/c/ProgramData/ssh/app.json",
             content: "{",
             part: "/c/ProgramData/ssh/app.json",
-        },
+        }),
         denied: Denied { path: "/c/ProgramData/ssh/notes", part: "/c/ProgramData/ssh/notes" },
         edit: (HOSTS, "127.0.0.1 localhost\r\n10.0.0.1 pbx\r\n"),
         canary: Some("canary-51c1"),

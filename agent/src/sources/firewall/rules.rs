@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use driftline_protocol::item::ItemValue;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::RawItems;
 
 use super::chains::{family_name, number, text};
@@ -59,7 +60,10 @@ pub(super) fn items(messages: &[Vec<u8>]) -> RawItems {
         chains.entry(place).or_default().push(ItemValue::Text(rule));
     }
     let mut items = RawItems::new();
-    for ((table, chain), rules) in chains {
+    for ((table, chain), mut rules) in chains {
+        if mutant::active(Mutant::RunningRulesHaveNoOrder) {
+            rules.sort();
+        }
         say(&mut items, [table.as_str(), chain.as_str(), "rules"], ItemValue::List(rules));
     }
     items

@@ -16,11 +16,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/ufw/user.rules", 0o640, "*filter\n-A ufw-user-input -j DROP\nCOMMIT\n"),
             ("/etc/firewalld/zones/public.xml", 0o644, "<zone><service name=\"ssh\"/></zone>"),
         ],
-        malformed: Broken {
+        malformed: Some(Broken {
             path: "/etc/nftables.conf",
             content: "table ip t {\n",
             part: "/etc/nftables.conf",
-        },
+        }),
         denied: Denied { path: "/etc/firewalld/zones", part: "/etc/firewalld/zones/public.xml" },
         edit: ("/etc/firewalld/zones/public.xml", "<zone target=\"DROP\"/>"),
         canary: Some("canary-5ee1"),
@@ -65,7 +65,9 @@ table inet site {
   chain DOCKER-USER { accept; }
   chain forward { type filter hook forward priority 0; jump DOCKER-USER; meta l4proto icmp return; }
 }
-table ip nat { chain post { type nat hook postrouting priority 100; oifname \"eth0\" masquerade; } }
+table ip nat {
+  chain post { type nat hook postrouting priority 100; oifname \"eth0\" masquerade; }
+}
 ";
 
 /// Runs `test` of this program again, in a namespace of its own with the rules of [`RULESET`], so
@@ -75,7 +77,7 @@ fn inside(test: &str) -> Option<std::process::Output> {
     let mut folder = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut folder, RULESET.as_bytes()).unwrap();
     let script =
-        "command -v nft >/dev/null && nft -f \"$1\" || exit 77; exec \"$2\" --exact \"$3\"";
+        "command -v nft >/dev/null || exit 77; nft -f \"$1\" && exec \"$2\" --exact \"$3\"";
     let ended = std::process::Command::new("unshare")
         .args(["-n", "sh", "-c", script, "sh"])
         .arg(folder.path())
@@ -97,7 +99,8 @@ fn running_rules_are_those_that_nft_lists() {
     }
     let name = "sources::firewall::tests::running_rules_are_those_that_nft_lists";
     let Some(ended) = inside(name) else { return };
-    let said = String::from_utf8_lossy(&ended.stdout);
+    let said = [ended.stdout, ended.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
     assert!(ended.status.success() && said.contains("1 passed"), "{said}");
 }
 

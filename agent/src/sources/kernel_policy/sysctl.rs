@@ -6,6 +6,7 @@ use std::path::Path;
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::PartName;
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItems, RawPart};
 use driftline_protocol::snapshot::{Reading, Reason};
 
@@ -58,11 +59,12 @@ pub(super) fn configured(look: &mut Look<'_>) -> Result<Option<RawItems>, Troubl
 /// `/proc/sys` could not be looked at.
 pub(super) fn running((parser, version): (&str, u32), (machine, sink): (&Machine, &mut dyn Sink)) {
     let place = PartName::from_bytes(b"/proc/sys");
-    let names = match configured(&mut Look::new(machine)) {
-        Ok(items) => names(&items.unwrap_or_default()),
+    let configured = match configured(&mut Look::new(machine)) {
+        Ok(items) => items.unwrap_or_default(),
         Err(Trouble::Unread(reason)) => return sink.blind(&place, reason),
         Err(Trouble::Malformed(_)) => return sink.blind(&place, Reason::Malformed),
     };
+    let names = names(&configured);
     if names.len() > PARAMETERS {
         return sink.blind(&place, Reason::TooLarge);
     }
@@ -76,7 +78,13 @@ pub(super) fn running((parser, version): (&str, u32), (machine, sink): (&Machine
                 let text = String::from_utf8_lossy(&content.bytes);
                 let value = words(text.trim()).collect::<Vec<_>>().join(" ");
                 let mut items = RawItems::new();
-                say(&mut items, [&name], scalar(&value));
+                let runs = match configured.get(&ItemKey::of([&name])) {
+                    Some(item) if mutant::active(Mutant::ConfiguredParametersRun) => {
+                        item.value.clone()
+                    }
+                    Some(_) | None => scalar(&value),
+                };
+                say(&mut items, [&name], runs);
                 let scope = scope_digest([""; 0]);
                 momentary(Reading { parser: parser.into(), version, scope }, items)
             }

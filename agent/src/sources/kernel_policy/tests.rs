@@ -62,7 +62,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
                  rd.password=canary-90c2 x=\"a b\"\n",
             ),
         ],
-        malformed: Broken { path: "/proc/1/mountinfo", content: "no table\n", part: "mounts" },
+        malformed: Some(Broken {
+            path: "/proc/1/mountinfo",
+            content: "no table\n",
+            part: "mounts",
+        }),
         denied: Denied { path: "/proc/sys/kernel/sysrq", part: "/proc/sys/kernel/sysrq" },
         edit: ("/etc/sysctl.d/20-new.conf", "kernel.sysrq = 1\n"),
         canary: Some("canary-90c2"),
@@ -221,19 +225,72 @@ impl Sink for Kept {
     }
 }
 
-/// Each parameter that runs has the value that `sysctl -a` shows. It leaves out what only writing
-/// makes sense for, and shows lists one element a line.
+/// Set where this test program runs again, with a configuration of its own.
+const INSIDE: &str = "DRIFTLINE_TEST_CONFIGURES";
+
+/// Each parameter that runs has the value that `sysctl -a` shows, and not the one configured. It
+/// leaves out what only writing makes sense for, and prints some parameters on several lines.
 #[test]
-#[allow(clippy::disallowed_types, reason = "a test may ask sysctl itself")]
+#[allow(clippy::disallowed_types, reason = "a test may start itself in a namespace")]
 fn sysctl_shows_every_parameter_as_we_do() {
-    let all = ["net.ipv4.ip_forward", "kernel.pid_max", "fs.protected_symlinks", "vm.swappiness"];
-    let Ok(output) = std::process::Command::new("sysctl").args(all).output() else { return };
+    if std::env::var_os(INSIDE).is_some() {
+        return compare_with_sysctl();
+    }
+    let Some(shown) = sysctl() else { return };
+    // Everything that sysctl knows is configured here, and nothing as it runs.
+    let folder = tempfile::tempdir().unwrap();
+    let all: String = shown.keys().map(|name| format!("{name} = 4711\n")).collect();
+    std::fs::write(folder.path().join("all.conf"), all).unwrap();
+    let ended = std::process::Command::new("unshare")
+        .args([
+            "-m",
+            "sh",
+            "-c",
+            "mount --bind \"$1\" /etc/sysctl.d && exec \"$2\" --exact \"$3\"",
+            "sh",
+        ])
+        .arg(folder.path())
+        .arg(std::env::current_exe().unwrap())
+        .arg("sources::kernel_policy::tests::sysctl_shows_every_parameter_as_we_do")
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    // Without root nobody can configure for himself alone.
+    if String::from_utf8_lossy(&ended.stderr).contains("unshare failed") {
+        return compare_with_sysctl();
+    }
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// What `sysctl -a` shows of parameters on one line.
+#[allow(clippy::disallowed_types, reason = "a test may ask sysctl itself")]
+fn sysctl() -> Option<BTreeMap<String, String>> {
+    let output = std::process::Command::new("sysctl").arg("-a").output().ok()?;
+    let (mut one, mut several) = (BTreeMap::new(), Vec::new());
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let Some((name, value)) = line.split_once(" = ") else { continue };
+        let value: Vec<&str> = value.split_whitespace().collect();
+        if one.insert(name.to_owned(), value.join(" ")).is_some() {
+            several.push(name.to_owned());
+        }
+    }
+    one.retain(|name, _| !several.contains(name));
+    Some(one)
+}
+
+fn compare_with_sysctl() {
+    let before = sysctl().unwrap_or_default();
     let machine = Machine::open(Path::new("/"), Redactor::new([1; 32])).unwrap();
     let mut kept = Kept::default();
     KernelPolicy::new().read(&machine, &mut kept).unwrap();
+    let after = sysctl().unwrap_or_default();
     let mut compared = 0;
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let (name, theirs) = line.split_once(" = ").unwrap();
+    for (name, theirs) in &before {
+        // Counts of the kernel go on by themselves.
+        if after.get(name) != Some(theirs) {
+            continue;
+        }
         let part = format!("/proc/sys/{}", name.replace('.', "/"));
         let Some(RawPart::Observed(ours)) = kept.0.get(&part) else { continue };
         assert_eq!(shown(&ours.items), [format!("{name} = {theirs}")]);
@@ -241,6 +298,9 @@ fn sysctl_shows_every_parameter_as_we_do() {
     }
     let configured = kept.0.keys().filter(|name| name.starts_with("/proc/sys/")).count();
     assert!(compared > 0 || configured == 0, "nothing of {configured} was compared");
+    if std::env::var_os(INSIDE).is_some() {
+        assert!(compared > 100, "only {compared} of {} were compared", before.len());
+    }
 }
 
 /// Each mount that is told has the type and options that `findmnt` shows.

@@ -19,6 +19,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use driftline_protocol::mutant::{self, Mutant};
+
 use super::Transport;
 use crate::machine::Machine;
 use crate::netlink::route::{Address, Link};
@@ -84,6 +86,7 @@ impl World {
                 self.chosen.contains(&port) || port >= MEDIA || DHCP_CLIENTS.contains(&port)
             }
         };
+        let by_chance = by_chance && !mutant::active(Mutant::ChosenPortsAreTold);
         if (by_chance && !reserved) || port == 0 || self.tunnels.contains(&address) {
             return None;
         }

@@ -46,7 +46,7 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/security/faillock.conf", 0o644, "deny = 3\n"),
             ("/etc/polkit-1/rules.d/10-a.rules", 0o644, "polkit.addRule();\n"),
         ],
-        malformed: Broken { path: FILE, content: "PermitRootLogin\n", part: "sshd" },
+        malformed: Some(Broken { path: FILE, content: "PermitRootLogin\n", part: "sshd" }),
         denied: Denied { path: "/etc/ssh/sshd_config.d", part: "sshd" },
         edit: ("/etc/ssh/sshd_config.d/20-new.conf", "UseDNS yes\n"),
         canary: Some("canary-6b1d"),

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use driftline_protocol::item::ItemValue;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Reason;
 
@@ -68,13 +69,17 @@ impl Facts {
     pub(super) fn interfaces(&self) -> RawItems {
         let mut items = RawItems::new();
         for link in self.links.values() {
-            say(&mut items, [&link.name, "mtu"], ItemValue::Integer(i64::from(link.mtu)));
+            let mut name = link.name.clone();
+            if mutant::active(Mutant::InterfacesAreNumbers) {
+                name = link.index.to_string();
+            }
+            say(&mut items, [&name, "mtu"], ItemValue::Integer(i64::from(link.mtu)));
             let lasting: BTreeSet<ItemValue> = self
                 .lasting(link.index)
                 .map(|found| ItemValue::Text(format!("{}/{}", found.address, found.prefix)))
                 .collect();
             if !lasting.is_empty() {
-                say(&mut items, [&link.name, "addresses"], ItemValue::Set(lasting));
+                say(&mut items, [&name, "addresses"], ItemValue::Set(lasting));
             }
         }
         items
@@ -113,13 +118,17 @@ impl Facts {
                 std::net::IpAddr::V4(address) => address.is_link_local(),
                 std::net::IpAddr::V6(address) => address.is_unicast_link_local(),
             };
-            found.link == link && found.is_permanent && !of_the_link
+            let lasts = found.is_permanent || mutant::active(Mutant::LeasesAreConfigured);
+            found.link == link && lasts && !of_the_link
         })
     }
 }
 
 /// Whether the interface is built into the host, or lies on one that is.
 fn belongs(machine: &Machine, name: &str, depth: usize) -> Result<bool, Reason> {
+    if mutant::active(Mutant::EveryInterfaceIsTheHosts) {
+        return Ok(true);
+    }
     let place = Path::new(INTERFACES).join(name);
     if machine.stat_followed(&place.join("device"))?.is_some() {
         let bus = machine.link_target(&place.join("device/subsystem"))?.unwrap_or_default();

@@ -57,11 +57,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/NetworkManager/system-connections/office.nmconnection", 0o600, PROFILE),
             ("/etc/NetworkManager/system-connections/cafe.nmconnection", 0o600, MINE),
         ],
-        malformed: Broken {
+        malformed: Some(Broken {
             path: "/etc/network/interfaces",
             content: "address 192.0.2.1\n",
             part: "ifupdown",
-        },
+        }),
         denied: Denied {
             path: "/etc/NetworkManager/system-connections",
             part: "/etc/NetworkManager/system-connections/office.nmconnection",

@@ -47,7 +47,7 @@ fn fixture(
         source: product.0,
         recast: product.1,
         tree,
-        malformed: Broken { path, content, part },
+        malformed: Some(Broken { path, content, part }),
         denied: Denied { path, part },
         edit,
         canary,

@@ -17,7 +17,7 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/etc/hostname", 0o644, "sbc1\n"),
             ("/etc/machine-id", 0o444, "canary0123456789canary0123456789\n"),
         ],
-        malformed: Broken { path: "/usr/lib/os-release", content: "ID\n", part: "release" },
+        malformed: Some(Broken { path: "/usr/lib/os-release", content: "ID\n", part: "release" }),
         denied: Denied { path: MACHINE_ID, part: "identity" },
         edit: (HOSTNAME, "sbc2\n"),
         canary: Some("canary0123456789"),

@@ -43,7 +43,7 @@ pub(in crate::sources) fn fixture() -> Fixture {
         source: || Box::new(Packages::new()),
         recast: || Box::new(Packages { version: VERSION + 1, ..Packages::new() }),
         tree: vec![("/var/lib/dpkg/status", 0o644, STATUS_FILE)],
-        malformed: Broken { path: STATUS, content: "Package bash\n", part: "dpkg" },
+        malformed: Some(Broken { path: STATUS, content: "Package bash\n", part: "dpkg" }),
         denied: Denied { path: STATUS, part: "dpkg" },
         edit: (STATUS, "Package: a\nStatus: install ok installed\nVersion: 1\n"),
         canary: None,
@@ -202,9 +202,18 @@ fn a_database_of_rpm_gives_the_version_of_each_package() {
     );
     std::fs::write(folder.join("rpmdb.sqlite-wal"), "x").unwrap();
     assert_eq!(rpm(root.path()), Err(Trouble::Unread(Reason::Changing)));
-    let (root, folder) = rpm_tree();
-    std::fs::write(folder.join("Packages.db"), "RpmP").unwrap();
-    assert_eq!(rpm(root.path()), Err(Trouble::Unread(Reason::Unsupported)));
+}
+
+#[test]
+fn packages_that_no_library_reads_are_unobserved_and_not_absent() {
+    use crate::sources::check::Planted;
+    // NDB and Berkeley DB, where distributions keep them.
+    for path in ["/usr/lib/sysimage/rpm/Packages.db", "/var/lib/rpm/Packages"] {
+        let parts = Planted::new(&[(path, 0o644, "RpmP")]).parts(&mut Packages::new());
+        let reasons: Vec<_> =
+            parts.iter().map(|(name, part)| (name.as_str(), part.unobserved_reason())).collect();
+        assert_eq!(reasons, [("rpm", Some(Reason::Unsupported))], "{path}");
+    }
 }
 
 proptest::proptest! {

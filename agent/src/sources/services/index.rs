@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::Reason;
 
 use crate::machine::Machine;
@@ -176,7 +177,11 @@ impl Index {
                 }
             }
         }
-        Ok(by_name.into_values().cloned().collect())
+        let mut files: Vec<PathBuf> = by_name.into_values().cloned().collect();
+        if mutant::active(Mutant::DropInsCountBackwards) {
+            files.reverse();
+        }
+        Ok(files)
     }
 
     /// The names whose `.d` folders apply to a unit, most specific first, its type last.

@@ -70,11 +70,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
         source: || Box::new(Services::new()),
         recast: || Box::new(Services { version: VERSION + 1, ..Services::new() }),
         tree: TREE.to_vec(),
-        malformed: Broken {
+        malformed: Some(Broken {
             path: "/etc/systemd/system/app.service.d/30-c.conf",
             content: "[Service\n",
             part: "app.service",
-        },
+        }),
         denied: Denied { path: "/etc/systemd/system/app.service.d", part: "app.service" },
         edit: ("/etc/systemd/system/x.target.wants/idle.service", "-> ../idle.service"),
         canary: Some("canary-5e20"),

@@ -41,7 +41,11 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/usr/lib/systemd/timesyncd.conf.d/a.conf", 0o644, "[Time]\nNTP=\nNTP=c\n"),
             ("/run/systemd/timesync/synchronized", 0o644, ""),
         ],
-        malformed: Broken { path: "/etc/chrony/chrony.conf", content: "server\n", part: "chrony" },
+        malformed: Some(Broken {
+            path: "/etc/chrony/chrony.conf",
+            content: "server\n",
+            part: "chrony",
+        }),
         denied: Denied { path: "/etc/chrony/conf.d", part: "chrony" },
         edit: ("/etc/chrony/conf.d/20-new.conf", "maxdistance 1\n"),
         canary: Some("canary-1f77"),

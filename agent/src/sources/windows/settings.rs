@@ -1,10 +1,14 @@
 //! Settings and policies that are told as they stand: the release, what runs at login, what
 //! browsers and clients of unified communications are told by administrators.
 
+use std::path::Path;
+
+use driftline_protocol::limits;
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Domain;
 
-use super::{Look, Product, Trouble, chosen, kept, key, manual, trees};
+use super::{Look, Manual, Product, Trouble, chosen, kept, key, manual, trees};
+use crate::formats::properties;
 
 pub(super) const OS: Product = Product {
     name: "os",
@@ -120,16 +124,31 @@ pub(super) const BROWSER_POLICY: Product = Product {
 pub(super) const DESKTOP_UC_CLIENT: Product = Product {
     name: "desktop_uc_client",
     domain: Domain::Config,
-    manual: manual(
-        "`teams`, `zoom`, `webex`, `jabber`: what administrators set for the whole host",
-    ),
+    manual: Manual {
+        version: 3,
+        ..manual(
+            "`teams`, `zoom`, `webex`, `jabber`: what administrators set for the whole host; \
+             `jabber_bootstrap`: how Jabber finds its service, as it was installed",
+        )
+    },
     tables: &[
         kept("teams", |look| trees(look, &TEAMS)),
         kept("zoom", |look| trees(look, &ZOOM)),
         kept("webex", |look| trees(look, &WEBEX)),
         kept("jabber", |look| trees(look, &[("", r"SOFTWARE\Policies\Cisco Systems, Inc.")])),
+        kept("jabber_bootstrap", jabber_bootstrap),
     ],
 };
+
+/// Where Jabber's installer keeps what it was told (Cisco's deployment guides for Jabber).
+pub(super) const BOOTSTRAP: &str =
+    "/c/ProgramData/Cisco Systems/Cisco Jabber/jabber-bootstrap.properties";
+
+fn jabber_bootstrap(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
+    let content = look.read(Path::new(BOOTSTRAP), limits::FILE_BYTES)?;
+    let Some(content) = content else { return Ok(None) };
+    Ok(Some((properties::FORMAT.read)(&content.bytes)?))
+}
 
 const TEAMS: [(&str, &str); 3] = [
     ("policy", r"SOFTWARE\Policies\Microsoft\Teams"),
@@ -139,5 +158,9 @@ const TEAMS: [(&str, &str); 3] = [
 
 const ZOOM: [(&str, &str); 2] = [("policy", r"SOFTWARE\Policies\Zoom"), ("host", r"SOFTWARE\Zoom")];
 
-const WEBEX: [(&str, &str); 2] =
-    [("policy", r"SOFTWARE\Policies\Cisco\Webex"), ("host", r"SOFTWARE\Cisco Spark Native")];
+/// The program's name of old is that of its keys.
+const WEBEX: [(&str, &str); 3] = [
+    ("policy", r"SOFTWARE\Policies\Cisco\Webex"),
+    ("host", r"SOFTWARE\Cisco Spark Native"),
+    ("host_32", r"SOFTWARE\WOW6432Node\Cisco Spark Native"),
+];

@@ -38,7 +38,7 @@ macro_rules! row {
                 ..Registry::new(&$told)
             }),
             tree: vec![$((place!($place), 0o644, export!($key, $body))),+],
-            malformed: Broken { path: place!($of), content: "no export", part: $part },
+            malformed: Some(Broken { path: place!($of), content: "no export", part: $part }),
             denied: Denied { path: place!($of), part: $part },
             edit: (place!($of), $edit),
             canary: $canary,
@@ -99,7 +99,7 @@ fn accounts_row() -> Fixture {
         source: || Box::new(Registry::new(&accounts::ACCOUNTS)),
         recast: || Box::new(Registry { version: 3, ..Registry::new(&accounts::ACCOUNTS) }),
         tree: vec![(USERS_FILE, 0o600, user("alice")), (GROUPS_FILE, 0o600, group())],
-        malformed: Broken { path: USERS_FILE, content: "no export", part: "users" },
+        malformed: Some(Broken { path: USERS_FILE, content: "no export", part: "users" }),
         denied: Denied { path: USERS_FILE, part: "users" },
         edit: (USERS_FILE, user("bob")),
         canary: None,
@@ -125,7 +125,7 @@ fn certificates_row() -> Fixture {
         source: || Box::new(Registry::new(&stores::CERTIFICATES)),
         recast: || Box::new(Registry { version: 3, ..Registry::new(&stores::CERTIFICATES) }),
         tree: vec![(ROOT_FILE, 0o644, stored("ROOT", ROOT)), (MY_FILE, 0o644, stored("MY", LEAF))],
-        malformed: Broken { path: ROOT_FILE, content: "no export", part: "root" },
+        malformed: Some(Broken { path: ROOT_FILE, content: "no export", part: "root" }),
         denied: Denied { path: ROOT_FILE, part: "root" },
         edit: (ROOT_FILE, stored("ROOT", LEAF)),
         canary: None,
@@ -199,15 +199,7 @@ fn policy_rows() -> Vec<Fixture> {
         export!("SYSTEM\\CurrentControlSet\\Services\\SharedAccess\\Parameters\\FirewallPolicy\\\
             FirewallRules",
             "\"SIP\"=\"v2.31|Action=Block|\"\r\n"), None),
-        row!(settings::DESKTOP_UC_CLIENT, [
-            ("SOFTWARE\\Policies\\Zoom\\Zoom Meetings\\General", "SOFTWARE/Policies/Zoom",
-             "\"ProxyServer\"=\"http://u:canary-90b3@p:3128\"\r\n"),
-            ("SOFTWARE\\Microsoft\\Teams", "SOFTWARE/Microsoft/Teams",
-             "\"disableAutoUpdate\"=dword:1\r\n"),
-        ], "zoom": "SOFTWARE/Policies/Zoom",
-        export!("SOFTWARE\\Policies\\Zoom\\Zoom Meetings\\General",
-            "\"ForceLoginWithSSO\"=dword:1\r\n"),
-        Some("canary-90b3")),
+        uc_row(),
         row!(settings::REGISTRY, [
             ("SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run",
              "SOFTWARE/Microsoft/Windows/CurrentVersion/Run",
@@ -219,6 +211,26 @@ fn policy_rows() -> Vec<Fixture> {
         export!("SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run", "\"A\"=\"b\"\r\n"),
         Some("canary-4410")),
     ]
+}
+
+const JABBER: &str = "\
+ServicesDomain: example.org\r\nServiceDiscoveryExcludedServices: WEBEX\r\n\
+TftpServer: https://u:canary-90b3@tftp.example.org\r\nVoicemailPassword: canary-90b3\r\n";
+
+fn uc_row() -> Fixture {
+    let mut row = row!(settings::DESKTOP_UC_CLIENT, [
+        ("SOFTWARE\\Policies\\Zoom\\Zoom Meetings\\General", "SOFTWARE/Policies/Zoom",
+         "\"ProxyServer\"=\"http://u:canary-90b3@p:3128\"\r\n"),
+        ("SOFTWARE\\Microsoft\\Teams", "SOFTWARE/Microsoft/Teams",
+         "\"disableAutoUpdate\"=dword:1\r\n"),
+        ("SOFTWARE\\WOW6432Node\\Cisco Spark Native", "SOFTWARE/WOW6432Node/Cisco Spark Native",
+         "\"PreventPreloginUpdates\"=dword:1\r\n\"AccessToken\"=\"canary-90b3\"\r\n"),
+    ], "zoom": "SOFTWARE/Policies/Zoom",
+    export!("SOFTWARE\\Policies\\Zoom\\Zoom Meetings\\General",
+        "\"ForceLoginWithSSO\"=dword:1\r\n"),
+    Some("canary-90b3"));
+    row.tree.push((settings::BOOTSTRAP, 0o644, JABBER));
+    row
 }
 
 /// What a table says of a fixture, a line an item, without the attributes of its file.
@@ -251,6 +263,22 @@ fn accounts_are_told_without_a_word_of_their_passwords() {
             "Administrators/members = Set({Text(\"S-1-5-18\"), Text(\"S-1-5-32-544\")})",
         ]
     );
+}
+
+#[test]
+fn jabber_and_webex_say_how_they_were_installed() {
+    let (row, tables) = (uc_row(), settings::DESKTOP_UC_CLIENT.tables);
+    let table = |name: &str| tables.iter().find(|table| table.name == name).unwrap().read;
+    let told = said(&row, table("jabber_bootstrap"));
+    assert_eq!(
+        told[..2],
+        [
+            "ServiceDiscoveryExcludedServices = Text(\"WEBEX\")",
+            "ServicesDomain = Text(\"example.org\")",
+        ]
+    );
+    let told = said(&row, table("webex"));
+    assert!(told.iter().any(|line| line.starts_with("host_32/PreventPreloginUpdates")), "{told:?}");
 }
 
 #[test]

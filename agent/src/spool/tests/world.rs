@@ -147,15 +147,24 @@ impl World {
 
     /// What a heartbeat does: the host learns what the collector holds.
     pub(super) fn greet(&mut self) {
+        // Damage may show itself only now; the next heartbeat finds the new file.
+        match self.try_to_greet() {
+            Err(SpoolError::Damaged(_)) => self.try_to_greet().unwrap(),
+            other => other.unwrap(),
+        }
+    }
+
+    fn try_to_greet(&mut self) -> Result<(), SpoolError> {
         let newest = self.collector.values().map(|kept| kept.generation).max().unwrap_or_default();
         let status = self.status();
-        self.spool().jump_above(newest).unwrap();
+        self.spool().jump_above(newest)?;
         for (source, ours) in status.sections {
             let held = self.collector.entry(source.clone()).or_default().held();
             if (ours.generation, Some(ours.digest)) != (held.generation, held.digest) {
-                self.spool().reconcile(&source, &held).unwrap();
+                self.spool().reconcile(&source, &held)?;
             }
         }
+        Ok(())
     }
 
     pub(super) fn deliver(&mut self, limit: usize, answer_arrives: bool) {
