@@ -26,6 +26,22 @@ pub const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// How long one reading may talk with a server. It answers from memory.
 pub const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 500 } else { 5_000 });
 
+#[cfg(not(test))]
+fn patience() -> Duration {
+    PATIENCE
+}
+
+#[cfg(test)]
+fn patience() -> Duration {
+    PATIENT.get()
+}
+
+#[cfg(test)]
+thread_local! {
+    /// As [`PATIENCE`], for a test whose server has much to say.
+    pub(crate) static PATIENT: std::cell::Cell<Duration> = const { std::cell::Cell::new(PATIENCE) };
+}
+
 /// The largest file that holds a password, in bytes.
 pub const SECRET_BYTES: u64 = 4 * 1024;
 

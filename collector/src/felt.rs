@@ -14,6 +14,9 @@ use crate::writer::Reads;
 /// by name, and what is left is told as not looked through.
 pub const ITEMS: usize = 500_000;
 
+/// As how many items a file counts beside its own: reading one from the store costs about as much.
+const FILE: usize = 10;
+
 /// Where one change is felt beside the item itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Felt {
@@ -70,7 +73,7 @@ fn look<'a>(
     let mut failed = None;
     let files = files.map_while(|file| match file {
         Ok((name, seen)) => {
-            let rest = left.checked_sub(seen.as_ref().map_or(0, |seen| seen.items.len()));
+            let rest = left.checked_sub(FILE + seen.as_ref().map_or(0, |seen| seen.items.len()));
             whole = rest.is_some();
             left = rest?;
             Some((name, seen))
@@ -130,9 +133,11 @@ mod tests {
     fn what_was_not_looked_through_is_told() {
         let all = found(usize::MAX);
         assert_eq!(all.map(|(_, whole)| whole), Some(true), "{all:?}");
-        assert_eq!(found(8), all);
-        assert!(matches!((found(7), all), (Some((some, false)), Some((more, _))) if some < more));
-        assert_eq!(found(1), None);
+        let cost = 4 * (FILE + 2);
+        assert_eq!(found(cost), all);
+        let less = found(cost - 1);
+        assert!(matches!((less, all), (Some((some, false)), Some((more, _))) if some < more));
+        assert_eq!(found(FILE + 1), None);
     }
 
     #[test]

@@ -42,7 +42,7 @@ const SEAL_BYTES: usize = 16;
 /// Raised whenever the same part gives other redacted items. It is mixed into the scope digest of
 /// each reading, so that a stricter redactor is told from a change: a field of its own would be
 /// unknown to a collector one version back.
-pub const REDACTION_VERSION: u32 = 6;
+pub const REDACTION_VERSION: u32 = 7;
 
 /// Data that the redactor has passed. There is no other way to make one.
 #[derive(Clone, PartialEq, Eq, Debug)]

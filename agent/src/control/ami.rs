@@ -9,7 +9,7 @@ use std::time::Instant;
 use driftline_protocol::snapshot::Reason;
 
 use super::wire::Wire;
-use super::{Login, PATIENCE, Query, Server};
+use super::{Login, Query, Server, patience};
 
 /// The most headers of one message; Asterisk's own have under 60.
 const HEADERS: usize = 500;
@@ -46,7 +46,7 @@ impl Client {
         if [login.user.as_str(), secret].iter().any(|text| text.contains(['\r', '\n'])) {
             return Err(Reason::Unsupported); // it would be another header
         }
-        let mut wire = Wire::call(login.address, Instant::now() + PATIENCE)?;
+        let mut wire = Wire::call(login.address, Instant::now() + patience())?;
         if !wire.line()?.starts_with("Asterisk Call Manager/") {
             return Err(Reason::Malformed);
         }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use driftline_protocol::snapshot::Reason;
 
 use super::wire::Wire;
-use super::{Login, PATIENCE, Query, Server};
+use super::{Login, Query, Server, patience};
 
 /// The most headers of one message; FreeSWITCH's answers have under 10.
 const HEADERS: usize = 500;
@@ -35,7 +35,7 @@ impl Client {
         if secret.contains(['\r', '\n']) {
             return Err(Reason::Unsupported); // it would be another command
         }
-        let wire = Wire::call(login.address, Instant::now() + PATIENCE)?;
+        let wire = Wire::call(login.address, Instant::now() + patience())?;
         let mut client = Self { wire };
         client.wait("auth/request")?;
         client.wire.send(format!("auth {secret}\n\n").as_bytes())?;

@@ -11,7 +11,7 @@ use driftline_protocol::snapshot::Reason;
 use serde_json::{Value, json};
 
 use super::wire::Wire;
-use super::{Kamailio, PATIENCE, Query, Server};
+use super::{Kamailio, Query, Server};
 use crate::platform::{self, Socket};
 
 /// The largest datagram, in bytes, with room beyond what Kamailio can send.
@@ -43,7 +43,7 @@ impl Client {
             }
             Kamailio::Http { address, path } => Way::Http { address: *address, path: path.clone() },
         };
-        Ok(Self { way, deadline: Instant::now() + PATIENCE, asked: beginning()? })
+        Ok(Self { way, deadline: Instant::now() + super::patience(), asked: beginning()? })
     }
 
     /// The answer; `None` where this Kamailio has no such command or no such value.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use driftline_protocol::snapshot::Reason;
 
-use super::{ANSWER_BYTES, PATIENCE, reason};
+use super::{ANSWER_BYTES, patience, reason};
 
 /// What one call takes, in bytes.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -32,7 +32,7 @@ impl Wire {
         if !address.ip().is_loopback() {
             return Err(Reason::Unsupported);
         }
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|e| reason(&e))?;
+        let stream = TcpStream::connect_timeout(&address, patience()).map_err(|e| reason(&e))?;
         Ok(Self { stream, deadline, left: ANSWER_BYTES, buffer: Vec::new(), taken: 0 })
     }
 

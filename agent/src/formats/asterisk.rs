@@ -9,7 +9,7 @@
 //! The syntax is one, its meaning is not: where a dial plan repeats a name it goes on, where
 //! `chan_dahdi.conf` does, the lines so far take effect. Each meaning is a format of its own.
 
-use super::lines::decode;
+use super::lines::{decode, original};
 use super::{Format, FormatError};
 
 mod channels;
@@ -129,10 +129,7 @@ const SHARED_NAMES: &[&str] = &[
 
 fn meaning(path: &str, head: &[u8]) -> Option<Meaning> {
     let name = path.rsplit('/').next().unwrap_or_default();
-    let (name, sample) = match name.strip_suffix(".sample") {
-        Some(name) => (name, true),
-        None => (name, false),
-    };
+    let (sample, name) = (name != original(name), original(name));
     if name == "ss7.timers" {
         return Some(Meaning::Channels);
     }

@@ -10,7 +10,7 @@
 //! may quote whole files, and consoles of routers, where `!` is the comment and `#` may be part of
 //! a banner.
 
-use super::lines::{BLANKS, decode, is_in};
+use super::lines::{BLANKS, decode, is_in, original};
 use super::script::{kept, spaced};
 use super::{Format, FormatError};
 use driftline_protocol::redact::RawItems;
@@ -91,9 +91,6 @@ const DIRECTORIES: &[&str] = &[
     "/etc/xinetd.d",
 ];
 
-/// How names of copies end that packages and admins keep beside a file.
-const COPIES: &[&str] = &[".default", ".dist", ".example", ".sample"];
-
 /// What follows `#` in lines that are no comments: directives of preprocessors and of sudo, and
 /// `#!`, which names a program or a version.
 const DIRECTIVES: &[&str] = &[
@@ -114,8 +111,7 @@ const DIRECTIVES: &[&str] = &[
 ];
 
 fn claims(path: &str, head: &[u8]) -> bool {
-    let original = COPIES.iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
-    let name = original.rsplit('/').next().unwrap_or_default();
+    let name = original(path).rsplit('/').next().unwrap_or_default();
     let known = ENDINGS.iter().any(|ending| name.ends_with(ending))
         || NAMES.contains(&name)
         || TREES.iter().any(|tree| path.starts_with(tree))

@@ -10,8 +10,11 @@
 //! The preprocessor works on lines before anything reads XML, so an `X-PRE-PROCESS` in a comment is
 //! in force: see `preprocess`. Nothing it names is opened or run.
 //!
+//! Its own reader forgives more than XML does, and what it forgives is read: see `lenient`.
+//!
 //! From `src/switch_xml.c` and `conf/vanilla` of FreeSWITCH 1.10.
 
+mod lenient;
 mod preprocess;
 #[cfg(test)]
 mod tests;
@@ -19,14 +22,14 @@ mod tests;
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::redact::RawItems;
 
-use super::lines::decode;
+use super::lines::{decode, original};
 use super::xml::{self, Element, Named};
 use super::{Format, FormatError};
 
 /// Files of FreeSWITCH.
 pub static FORMAT: Format = Format {
     name: "freeswitch",
-    version: 2,
+    version: 3,
     ordered: "elements keep their order, in the dial plan as elsewhere; attributes have none",
     claims,
     read,
@@ -52,6 +55,7 @@ const SETTERS: [&str; 4] = ["export", "set", "set_global", "set_profile_var"];
 const MARK: &[u8] = b"<X-PRE-PROCESS";
 
 fn claims(path: &str, head: &[u8]) -> bool {
+    let path = original(path);
     let file = path.rsplit('/').next().unwrap_or_default();
     let marked = || head.windows(MARK.len()).any(|bytes| bytes.eq_ignore_ascii_case(MARK));
     path.ends_with(".xml")
@@ -63,7 +67,23 @@ fn claims(path: &str, head: &[u8]) -> bool {
 
 fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
     let text = decode(bytes);
-    let document = xml::parse(&text)?;
+    match items(&text) {
+        // The first reading knows the line.
+        Err(FormatError::Malformed(strict)) => {
+            let lenient::Mended { head, body } = lenient::mended(&text);
+            let one = items(&format!("{head}{body}"));
+            let several = || match body.contains('<') {
+                true => items(&format!("{head}<include>{body}</include>")),
+                false => Err(strict.clone().into()),
+            };
+            one.or_else(|_| several()).map_err(|_| strict.into())
+        }
+        read => read,
+    }
+}
+
+fn items(text: &str) -> Result<RawItems, FormatError> {
+    let document = xml::parse(text)?;
     let mut items = xml::items(&document, named)?;
     let comments = document.root().descendants().filter(|node| node.is_comment());
     for comment in comments.filter_map(|node| node.text()) {

@@ -11,7 +11,7 @@
 
 use std::path::Path;
 
-use super::lines::decode;
+use super::lines::{decode, original};
 use super::{Format, FormatError};
 
 mod body;
@@ -91,14 +91,25 @@ pub fn domains(bytes: &[u8], folder: &Path) -> Result<Vec<Domain>, FormatError> 
 }
 
 fn file_name(path: &str) -> &str {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    name.strip_suffix(".sample").unwrap_or(name)
+    original(path).rsplit('/').next().unwrap_or_default()
 }
+
+/// What begins a route: a file that a script includes may hold nothing else.
+const ROUTES: &[&str] = &[
+    "branch_route",
+    "event_route",
+    "failure_route",
+    "onreply_route",
+    "onsend_route",
+    "reply_route",
+    "request_route",
+    "route",
+];
 
 /// Whose script a file is, if it is one.
 fn dialect(path: &str, head: &[u8]) -> Option<Dialect> {
     let name = file_name(path);
-    if !name.ends_with(".cfg") {
+    if ![".cfg", ".inc"].iter().any(|end| name.ends_with(end)) {
         return None;
     }
     if path.contains("/opensips") || name.starts_with("opensips") {
@@ -113,7 +124,12 @@ fn dialect(path: &str, head: &[u8]) -> Option<Dialect> {
         ["#!KAMAILIO", "#!define ", "#!ifdef ", "#!trydef ", "#!substdef "]
             .iter()
             .any(|start| line.starts_with(start))
-            || ["loadmodule \"", "modparam(\""].iter().any(|start| line.starts_with(start))
+            || ["loadmodule \"", "modparam(\"", "modparamx(\""]
+                .iter()
+                .any(|start| line.starts_with(start))
+            || line
+                .split_once(['[', '{'])
+                .is_some_and(|(kind, _)| ROUTES.contains(&kind.trim_end()))
     };
     let found = head.lines().any(says);
     let opensips = head.contains("opensips") || head.contains("OpenSIPS");

@@ -142,3 +142,11 @@ pub fn is_in(path: &str, directory: &str, suffix: &str) -> bool {
         .and_then(|rest| rest.strip_prefix('/'))
         .is_some_and(|name| !name.is_empty() && !name.contains('/') && name.ends_with(suffix))
 }
+
+/// How names of copies end that packages and admins keep beside a file.
+const COPIES: &[&str] = &[".default", ".dist", ".example", ".orig", ".sample", ".template"];
+
+/// The path of the file that `path` is a copy or a sample of; `path` itself where it is none.
+pub fn original(path: &str) -> &str {
+    COPIES.iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path)
+}

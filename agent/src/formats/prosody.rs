@@ -16,7 +16,7 @@ use driftline_protocol::limits;
 use driftline_protocol::redact::RawItems;
 
 use super::build::Builder;
-use super::lines::decode;
+use super::lines::{decode, original};
 use super::{Format, FormatError};
 use lexer::{Kind, Token};
 
@@ -25,10 +25,7 @@ pub static FORMAT: Format = Format {
     name: "prosody",
     version: 1,
     ordered: "lists keep their order but those of modules; `Include` keeps its place",
-    claims: |path, _| {
-        let copy = [".dist", ".sample"].iter().find_map(|end| path.strip_suffix(end));
-        copy.unwrap_or(path).ends_with(".cfg.lua")
-    },
+    claims: |path, _| original(path).ends_with(".cfg.lua"),
     read,
 };
 

@@ -13,7 +13,7 @@ use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::redact::{RawItem, RawItems};
 
 use super::build::Builder;
-use super::lines::{BLANKS, decode, meaningful, scalar};
+use super::lines::{BLANKS, decode, meaningful, original, scalar};
 use super::{Format, FormatError};
 
 /// rtpengine's configuration.
@@ -44,9 +44,7 @@ pub static COTURN: Format = Format {
 const IN_ORDER: &[&str] = &["alternate-server", "tls-alternate-server"];
 
 fn name(path: &str) -> &str {
-    let copies = [".sample", ".default", ".example"];
-    let path = copies.iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
-    path.rsplit('/').next().unwrap_or_default()
+    original(path).rsplit('/').next().unwrap_or_default()
 }
 
 fn rtpengine(bytes: &[u8]) -> Result<RawItems, FormatError> {

@@ -48,6 +48,13 @@ const NODES: usize = 10 * limits::ITEMS_PER_PART;
 /// The most bytes that the entities of a document may become.
 const ENTITY_BYTES: usize = 4 * limits::ITEMS_PER_PART;
 
+/// The most attributes of one element: the reader holds each against all others. Real elements stay
+/// under 100.
+const ATTRIBUTES: usize = 512;
+
+/// The most namespaces that a document declares: an element that declares one copies all above it.
+const NAMESPACES: usize = 4_096;
+
 /// Attributes that name an element, in the order in which they are looked for; the second stands
 /// before the name in its key.
 const NAMES: [(&str, &str); 6] =
@@ -113,8 +120,9 @@ pub(super) fn read(
 }
 
 /// The document that `text` is.
-pub(super) fn parse(text: &str) -> Result<Document<'_>, FormatError> {
+pub(crate) fn parse(text: &str) -> Result<Document<'_>, FormatError> {
     check_entities(text)?;
+    check_attributes(text)?;
     let nodes_limit = u32::try_from(NODES).unwrap_or(u32::MAX);
     let options = ParsingOptions { allow_dtd: true, nodes_limit, ..ParsingOptions::default() };
     Document::parse_with_options(text, options).map_err(|error| {
@@ -124,6 +132,34 @@ pub(super) fn parse(text: &str) -> Result<Document<'_>, FormatError> {
         }
         FormatError::malformed(error.pos().row, "this is no well-formed XML")
     })
+}
+
+/// Refuses elements of so many attributes, and so many namespaces, that reading them would cost
+/// their square.
+fn check_attributes(text: &str) -> Result<(), FormatError> {
+    // No attribute holds a `<`, so what stands before the next one is all there is of an element.
+    let crowded = text.split('<').skip(1).any(|element| attributes(element) > ATTRIBUTES);
+    if crowded || text.matches("xmlns").count() > NAMESPACES {
+        return Err(FormatError::TooLarge);
+    }
+    Ok(())
+}
+
+/// How many attributes the element at the beginning of `text` has; too many for one whose quotes do
+/// not close.
+fn attributes(text: &str) -> usize {
+    let mut quote = None;
+    let mut count = 0;
+    for byte in text.bytes() {
+        match (quote, byte) {
+            (None, b'>') => break,
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (Some(open), _) if open == byte => quote = None,
+            (None, b'=') => count += 1,
+            _ => {}
+        }
+    }
+    if quote.is_some() { text.matches('=').count() } else { count }
 }
 
 /// Refuses entities that would grow: those made of others, and long ones used often.

@@ -16,7 +16,7 @@ mod scalar;
 
 use driftline_protocol::redact::RawItems;
 
-use super::lines::decode;
+use super::lines::{decode, original};
 use super::tree::{self, NAMES, Names};
 use super::{Format, FormatError};
 
@@ -43,11 +43,8 @@ pub static EJABBERD: Format = Format {
     read: |bytes| read(bytes, &[&["id"], &["name"], &["port", "ip", "transport", "module"]]),
 };
 
-/// How names of copies end that packages and admins keep beside a file.
-const COPIES: &[&str] = &[".dist", ".example", ".sample", ".template"];
-
 fn claims(path: &str, _: &[u8]) -> bool {
-    let path = COPIES.iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
+    let path = original(path);
     [".yaml", ".yml"].iter().any(|end| path.ends_with(end)) || path == "/etc/cloud/cloud.cfg"
 }
 

@@ -25,6 +25,7 @@ use super::{Manual, Sink, Source, source_name};
 use crate::control::esl::Client;
 use crate::control::{Login, freeswitch as ask};
 use crate::formats::lines::scalar;
+use crate::formats::xml;
 use crate::machine::Machine;
 
 /// Raised whenever the same answers give other items.
@@ -125,8 +126,8 @@ impl FreeSwitchRunning {
         Ok(Some(items))
     }
 
-    fn gateways(&mut self, xml: &str) -> Result<RawItems, Reason> {
-        let document = Document::parse(xml).map_err(|_| Reason::Malformed)?;
+    fn gateways(&mut self, text: &str) -> Result<RawItems, Reason> {
+        let document = xml::parse(text).map_err(|error| error.reason())?;
         let mut items = RawItems::new();
         let mut told = Vec::new();
         for gateway in named(&document, "gateway") {
@@ -158,8 +159,8 @@ fn child<'a>(node: Node<'a, 'a>, name: &str) -> &'a str {
 }
 
 /// Each profile with its state; how many calls stand behind it, in brackets, moves by itself.
-fn profiles_of(xml: String) -> Result<RawItems, Reason> {
-    let document = Document::parse(&xml).map_err(|_| Reason::Malformed)?;
+fn profiles_of(text: String) -> Result<RawItems, Reason> {
+    let document = xml::parse(&text).map_err(|error| error.reason())?;
     let mut items = RawItems::new();
     for profile in named(&document, "profile").filter(|node| child(*node, "type") == "profile") {
         let state = child(profile, "state");

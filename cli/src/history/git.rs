@@ -73,7 +73,9 @@ impl Repository {
             path.canonicalize().with_context(|| format!("looking for {}", path.display()))?;
         if path.is_dir() {
             let repository = Self { path, _copy: None };
-            let shallow = repository.ask(&["rev-parse", "--is-shallow-repository"])?;
+            let shallow = repository
+                .ask(&["rev-parse", "--is-shallow-repository"])
+                .with_context(|| format!("opening {}", repository.path.display()))?;
             if shallow.trim() == "true" {
                 eprintln_message(
                     "this is a shallow clone: its history begins where it was cut off, with all \
@@ -108,7 +110,7 @@ impl Repository {
         let branches = self.ask(&["for-each-ref", "--format=%(refname)", "refs/heads"])?;
         let branches: Vec<&str> = branches.lines().collect();
         match branches.as_slice() {
-            [] => bail!("there is no commit yet"),
+            [] => bail!("{} has no commit yet: nothing to read", self.path.display()),
             [branch] => Ok((*branch).to_owned()),
             several => bail!("HEAD names no commit; choose with --rev: {}", several.join(", ")),
         }
@@ -222,8 +224,19 @@ fn git(folder: &Path) -> Command {
 fn run(mut command: Command) -> anyhow::Result<Vec<u8>> {
     let output = command.stderr(Stdio::piped()).output().context("starting git")?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}", crate::output::printable(said.trim()));
+    ensure!(output.status.success(), "git says: {}", crate::output::printable(&essence(&said)));
     Ok(output.stdout)
+}
+
+/// What went wrong of all that git says, without its hints and its usage.
+fn essence(said: &str) -> String {
+    let marks = ["fatal: ", "error: "];
+    let wrong = said.lines().filter_map(|line| marks.iter().find_map(|m| line.strip_prefix(m)));
+    let wrong: Vec<&str> = wrong.collect();
+    match said.lines().next() {
+        Some(first) if wrong.is_empty() => first.to_owned(),
+        _ => wrong.join("; "),
+    }
 }
 
 fn is_bundle(path: &Path) -> anyhow::Result<bool> {

@@ -82,7 +82,13 @@ impl History {
             Keyed::ByFirstCommit => Redactor::from_key_file(repository.first()?.as_bytes()),
         };
         let range = match self.rev {
-            Some(range) => range,
+            Some(range) => {
+                ensure!(
+                    !range.starts_with('-'),
+                    "--rev takes commits such as `v1..main`, no option"
+                );
+                range
+            }
             None => repository.head()?,
         };
         let total = repository.count(&range)?;

@@ -92,6 +92,13 @@ enum Word {
     Exact(String),
 }
 
+impl Word {
+    fn text(&self) -> &str {
+        let (Self::Bare(text) | Self::Exact(text)) = self;
+        text
+    }
+}
+
 impl Means {
     fn of(parser: &str, key: &ItemKey) -> Option<Self> {
         if key.is_attribute() {
@@ -156,6 +163,8 @@ fn heirs(items: &Items, segments: &[String]) -> Option<Vec<ItemKey>> {
     let adds = said.first().is_some_and(|name| name.contains(',') || name == "(inherits)");
     let all: Vec<(Vec<String>, Vec<String>)> = items
         .iter()
+        // Asked of each change of a file, so what most keys fail costs no copy of them.
+        .filter(|(key, _)| key.as_str().ends_with("(inherits)"))
         .filter_map(|(key, item)| {
             let mut path: Vec<String> = key.segments().collect();
             let inherits =
@@ -206,7 +215,9 @@ fn texts(value: &ItemValue) -> Option<Vec<String>> {
 
 /// Whether an item names the word, in its key or in its value.
 fn names(key: &ItemKey, value: &ItemValue, word: &Word) -> bool {
-    key.segments().any(|segment| stands_in(&segment, word)) || says(value, word)
+    // A key writes two signs otherwise than its segments, and no name of a script holds them.
+    let absent = !word.text().contains(['~', '/', '@']) && !key.as_str().contains(word.text());
+    (!absent && key.segments().any(|segment| stands_in(&segment, word))) || says(value, word)
 }
 
 fn says(value: &ItemValue, word: &Word) -> bool {

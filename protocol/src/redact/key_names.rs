@@ -102,6 +102,7 @@ const KEY_KINDS: &[&str] = &[
     "hmac",
     "jwt",
     "license",
+    "mask",
     "master",
     "nonce",
     "preshared",
@@ -113,9 +114,28 @@ const KEY_KINDS: &[&str] = &[
     "shared",
     "signing",
     "subscription",
+    "token",
     "wep",
     "wireless",
 ];
+
+/// Sections whose `key`, `keys` or `salt` is a secret: `encryption: { keys: [X] }`. Fewer than
+/// [`KEY_KINDS`], since under `account` or `access` a key is as often a name.
+const KEY_SECTIONS: &[&str] = &[
+    "api",
+    "cipher",
+    "crypto",
+    "csrf",
+    "encryption",
+    "hmac",
+    "jwt",
+    "preshared",
+    "signing",
+    "wep",
+];
+
+/// Sections whose `keys` are secrets, while their `key` is the name of one.
+const KEYS_SECTIONS: &[&str] = &["cookie", "master", "private", "secret", "session", "shared"];
 
 /// Words that make a following `code` or `seed` a secret.
 const CODE_KINDS: &[&str] =
@@ -194,6 +214,7 @@ const MARKS: &[&str] = &[
     "token",
     "code",
     // Names that decide what inside their value is a secret.
+    "amqp",
     "dsn",
     "proxy",
 ];
@@ -244,7 +265,41 @@ fn closely_names_secret(key: &ItemKey, value: &ItemValue) -> bool {
     let logins = above.iter().take(2).eq(&["basic", "auth"]) && !LOGIN_SETTINGS.contains(&last);
     above.retain(|name| word_names_secret(name) || collection(name));
     let above = above.first().copied().or(logins.then_some(last)).filter(|_| !setting);
+    let plural = plural || is_key_of_section(&segments, last) || is_bare_key(last, value);
     (plural || above.is_some()) && !all_harmless(above.unwrap_or(last), value)
+}
+
+/// Whether `last` is `key`, `keys` or `salt` right below a section that makes it a secret.
+fn is_key_of_section(segments: &[String], last: &str) -> bool {
+    let mut names = segments.iter().rev().skip_while(|name| is_number(name)).skip(1);
+    let section = names.next().map(|name| words(name));
+    let Some(kind) = section.as_deref().and_then(<[String]>::last) else { return false };
+    let one_of = |list: &[&str]| list.contains(&kind.as_str());
+    match last.to_ascii_lowercase().as_str() {
+        "key" | "salt" => one_of(KEY_SECTIONS),
+        "keys" => one_of(KEY_SECTIONS) || one_of(KEYS_SECTIONS),
+        _ => false,
+    }
+}
+
+/// Whether a value called nothing but a key is 128 or 256 bits in hexadecimal. Fingerprints of
+/// OpenPGP have 40 digits, and digests have names of their own.
+fn is_bare_key(name: &str, value: &ItemValue) -> bool {
+    let bits = |text: &str| {
+        matches!(text.len(), 32 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let named = ["key", "keys"].iter().any(|known| name.eq_ignore_ascii_case(known));
+    named
+        && match value {
+            ItemValue::Text(text) => bits(text),
+            ItemValue::List(values) => values.iter().any(|value| value.as_text().is_some_and(bits)),
+            ItemValue::Set(values) => values.iter().any(|value| value.as_text().is_some_and(bits)),
+            ItemValue::Nothing
+            | ItemValue::Flag(_)
+            | ItemValue::Integer(_)
+            | ItemValue::Fingerprint(_)
+            | ItemValue::Lines(_) => false,
+        }
 }
 
 /// The name in `key` that decides what inside its value is a secret, where the value as a whole is
@@ -253,11 +308,13 @@ pub(super) fn names_partial_secret(key: &ItemKey) -> Option<String> {
     if !may_name_secret(key.as_str()) {
         return None;
     }
-    let segments = key.segments().filter(|segment| !is_number(segment));
+    // A place in an array, or the `#2` of an element that repeats, names nothing.
+    let repeated = |segment: &str| is_number(segment.strip_prefix('#').unwrap_or(segment));
+    let segments = key.segments().filter(|segment| !repeated(segment));
     let value = |name: &String| !VALUE_SEGMENTS.contains(&name.to_lowercase().as_str());
     let name = segments.filter(value).last()?.to_lowercase();
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    let partial = ["dsn", "authorization", "auth_pair", "proxy", "proxyserver"];
+    let partial = ["dsn", "authorization", "auth_pair", "proxy", "proxyserver", "amqp_connection"];
     (plain && partial.iter().any(|end| name.ends_with(end))).then_some(name)
 }
 
@@ -372,6 +429,31 @@ fn words(name: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_key_is_a_secret_where_its_section_or_its_form_says_so() {
+        let (word, bits) = ("x7", "0123456789abcdef0123456789ABCDEF");
+        let fingerprint = "0123456789abcdef0123456789abcdef01234567";
+        for (key, value, secret) in [
+            ("encryption/keys/0", word, true),
+            ("app/jwt/key", word, true),
+            ("modparam/crypto/key", word, true),
+            ("modparam/topoh/mask_key", word, true),
+            ("session/keys/1", word, true),
+            ("session/key", word, false),
+            ("keys/0", word, false),
+            ("keys/0", bits, true),
+            ("trusted/key", bits, true),
+            ("gpg/keys/0", fingerprint, false),
+            ("encryption/key", "/etc/app/k.pem", false),
+            ("map/key", word, false),
+        ] {
+            let key = ItemKey::of(key.split('/'));
+            assert_eq!(names_secret(&key, &ItemValue::text(value)), secret, "{key} {value}");
+        }
+        let source = ItemKey::of(["param", "core-db-dsn", "#2"]);
+        assert_eq!(names_partial_secret(&source).as_deref(), Some("core-db-dsn"));
+    }
 
     proptest! {
         #[test]

@@ -10,6 +10,7 @@ struct Registry {
     mark: &'static str,
     list: &'static str,
     manual: &'static str,
+    /// Whether it parses: then it is fuzzed, and has tests that name it.
     fuzzed: bool,
 }
 
@@ -39,7 +40,7 @@ pub(crate) fn unlisted_source(tree: &Tree) -> Vec<Offence> {
     SOURCES.offences(tree)
 }
 
-/// Each format is in the list of formats, has a fuzz target and a row in the manual.
+/// Each format is in the list of formats, has tests, a fuzz target and a row in the manual.
 pub(crate) fn unlisted_format(tree: &Tree) -> Vec<Offence> {
     FORMATS.offences(tree)
 }
@@ -93,7 +94,15 @@ impl Registry {
                             .any(|list| text.contains(list))
                 },
             );
+        let tested = !self.fuzzed || text.contains("#[cfg(test)]") || {
+            let path = |path: &str| path.contains("/tests/") || path.ends_with("/tests.rs");
+            tree.files(self.files, ".rs").any(|(file, text)| {
+                let own = file.strip_prefix(&folder).is_some();
+                path(file) && (own || text.contains(&format!("{name}::")))
+            })
+        };
         [
+            (!tested).then(|| format!("no test below {} reads it", self.files)),
             (!listed).then(|| format!("is not in the list of {}", self.list)),
             (!manual).then(|| format!("has no row `{name}` in {}", self.manual)),
             (!fuzzed).then(|| "no fuzz target reads it".to_string()),

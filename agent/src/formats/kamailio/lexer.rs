@@ -86,6 +86,9 @@ const OPERATORS: &[&str] =
 /// any other. Real ones stay under 200.
 const VARIABLE_CHARACTERS: usize = 1_024;
 
+/// How deep they may nest, for the same reason: each open one would be looked at again.
+const VARIABLE_DEPTH: usize = 32;
+
 /// Gives the tokens of a text.
 pub(super) struct Lexer<'a> {
     rest: &'a str,
@@ -227,6 +230,7 @@ fn word(text: &str) -> usize {
     let mut depth = 0usize;
     for (at, c) in rest.char_indices().take(VARIABLE_CHARACTERS) {
         match c {
+            '(' if depth == VARIABLE_DEPTH => break,
             '(' => depth += 1,
             ')' if depth == 1 => return length + at + 1,
             ')' => depth -= 1,
@@ -265,6 +269,9 @@ mod tests {
         check(Kamailio, "a // b\n/* c /* d */ e */ f", &["a", "f"]);
         check(Kamailio, "\"a#\\\"b\" 'c\\' !!x", &["\"a#\\\"b\"", "'c\\'", "!", "!", "x"]);
         check(Kamailio, "$(var(x){s.a,#,\"}) $rU(a", &["$(var(x){s.a,#,\"})", "$rU", "(", "a"]);
+        let (open, close) = ("$(a".repeat(32), ")".repeat(32));
+        let deepest = format!("{open}{close}");
+        check(Kamailio, &deepest, &[&deepest]);
         check(Kamailio, "x=~\"y\"&&!z \\\n w", &["x", "=~", "\"y\"", "&&", "!", "z", "w"]);
     }
 }

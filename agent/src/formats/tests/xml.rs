@@ -58,9 +58,15 @@ fn entities_that_grow_are_not_followed() {
     let often =
         format!("<!DOCTYPE a [<!ENTITY b \"{}\">]><a>{}</a>", "x".repeat(999), "&b;".repeat(999));
     let deep = format!("{}{}", "<a>".repeat(100), "</a>".repeat(100));
-    for text in [grows, &often, &deep] {
+    let attributes: String = (0..600).map(|n| format!(" a{n}='x'")).collect();
+    let crowded = format!("<a{attributes}/>");
+    let hidden = format!("<!DOCTYPE a [<!-- ' --><!ENTITY e \"<b c='\">]><a{attributes}/>");
+    let spaces = format!("<a>{}</a>", "<b xmlns='c'/>".repeat(5_000));
+    for text in [grows, &often, &deep, &crowded, &hidden, &spaces] {
         check(&FORMAT, text, &["error: content passes a bound of number or depth"]);
     }
+    let script = format!("<a>{}</a>", "x = 'y';".repeat(600));
+    assert!((FORMAT.read)(script.as_bytes()).is_ok());
     check(&FORMAT, "<a>&b;</a>", &["error: line 1: this is no well-formed XML"]);
 }
 

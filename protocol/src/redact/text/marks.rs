@@ -17,6 +17,8 @@ use super::{phrases, programs, shapes};
 /// Marks beside names of secrets, programs, directives and tokens.
 const SIGNS: &[&str] = &[
     "netroot=",
+    "map $",
+    "secure_link_md5",
     "-----begin",
     "://",
     "@",

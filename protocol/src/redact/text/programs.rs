@@ -4,6 +4,8 @@
 //! program to the end of its command. Long options whose name says that they hold a secret need no
 //! row; `key_names` knows them.
 
+mod unknown;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -139,6 +141,7 @@ const SUBCOMMANDS: &[(&str, &str, &str)] = &[
 /// The secrets among the options of the programs that the line `span` names, with those that
 /// phrases of commands name.
 pub(super) fn secrets(text: &str, span: Range<usize>, found: &mut Vec<Range<usize>>) {
+    unknown::secrets(text, span.clone(), found);
     let mut walk = Walk { text, end: span.end, options: &[], name: "", extra: None };
     let mut at = span.start;
     while let Some((word, next)) = walk.raw_word(at) {

@@ -9,6 +9,7 @@ mod blocks;
 pub(super) mod calls;
 mod keywords;
 mod markup;
+mod nginx;
 mod users;
 
 use std::ops::Range;
@@ -19,6 +20,7 @@ use self::blocks::Block;
 pub(super) use self::blocks::indentation;
 use self::keywords::Word;
 use self::markup::{NAME_ATTRIBUTES, VALUE_ATTRIBUTES};
+use self::nginx::Map;
 use super::super::key_names::{is_collection, is_harmless, word_names_secret};
 use super::marks::Marks;
 use super::values::{Place, Reach, Separator, argument, compared, in_name, separator, tail, value};
@@ -51,6 +53,8 @@ struct Scanner<'a> {
     dull: bool,
     /// Whose lines we are in.
     block: Option<Block>,
+    /// Whose entries these lines are.
+    map: Option<Map>,
     /// The line and the quote we are in.
     place: Place<'a>,
     /// The end of the last run of base64 that was looked at.
@@ -87,6 +91,7 @@ impl<'a> Scanner<'a> {
             marks,
             dull: false,
             block: None,
+            map: None,
             place,
             run_end: 0,
             names: 0,
@@ -115,7 +120,7 @@ impl<'a> Scanner<'a> {
         self.before = "";
         self.call = false;
         self.user_named = false;
-        let awaits = self.waiting > 0 || self.block.is_some();
+        let awaits = self.waiting > 0 || self.block.is_some() || self.map.is_some();
         self.dull = !self.marks.any_in(at..line_end) && !awaits;
         if !self.dull {
             self.whole_line();
@@ -134,6 +139,7 @@ impl<'a> Scanner<'a> {
         programs::secrets(self.text, line_start..line_end, &mut found);
         found.into_iter().for_each(|secret| self.hide(secret));
         self.open_argument();
+        self.nginx_line();
     }
 
     /// Looks at the character at `at`; gives where to go on.
@@ -373,8 +379,18 @@ const CALLS: &[&str] =
     &["modparam", "define", "putenv", "setenv", "set", "setdefault", "setProperty", "put", "add"];
 
 /// Names whose value may be `user:password@host` without a scheme, as SIP servers write accounts.
-pub(super) const ACCOUNTS: &[&str] =
-    &["account", "auth", "hosts", "login", "proxy", "register", "upstream", "user", "username"];
+pub(super) const ACCOUNTS: &[&str] = &[
+    "account",
+    "amqp_connection",
+    "auth",
+    "hosts",
+    "login",
+    "proxy",
+    "register",
+    "upstream",
+    "user",
+    "username",
+];
 
 /// Whether a name is one of a proxy, which may stand without a scheme: `user:password@host:3128`.
 fn is_proxy(plain: &str) -> bool {
