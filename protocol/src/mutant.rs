@@ -135,6 +135,17 @@ pub enum Mutant {
     /// Collector. *What was seen and is not any more is told*: a blind spot is nobody's to look
     /// at.
     BlindnessIsNotTold,
+    /// Collector. *An alert finds who answers for it*: metrics give every finding to nobody.
+    EverythingIsNobodys,
+    /// Collector. *A baseline that was removed binds nobody*: it is held against hosts all the
+    /// same.
+    RemovedBaselinesBind,
+    /// Collector. *dpkg explains what dpkg shipped*: whatever stands in a configuration file is
+    /// its package's doing.
+    ConffileIsExpectedWhateverItsBytes,
+    /// Collector. *Who takes back what he did has done nothing*: unless another line of the file
+    /// changed meanwhile.
+    ReversalsAreOfWholeValues,
 }
 
 impl Mutant {
@@ -201,6 +212,10 @@ impl Mutant {
         Self::UnapprovedEmergenciesAreQuiet,
         Self::ListsAreCutBeforeTheyAreSorted,
         Self::BlindnessIsNotTold,
+        Self::EverythingIsNobodys,
+        Self::RemovedBaselinesBind,
+        Self::ConffileIsExpectedWhateverItsBytes,
+        Self::ReversalsAreOfWholeValues,
     ];
 
     /// Its name in the environment.
@@ -267,6 +282,10 @@ impl Mutant {
             Self::UnapprovedEmergenciesAreQuiet => "unapproved_emergencies_are_quiet",
             Self::ListsAreCutBeforeTheyAreSorted => "lists_are_cut_before_they_are_sorted",
             Self::BlindnessIsNotTold => "blindness_is_not_told",
+            Self::EverythingIsNobodys => "everything_is_nobodys",
+            Self::RemovedBaselinesBind => "removed_baselines_bind",
+            Self::ConffileIsExpectedWhateverItsBytes => "conffile_is_expected_whatever_its_bytes",
+            Self::ReversalsAreOfWholeValues => "reversals_are_of_whole_values",
         }
     }
 }

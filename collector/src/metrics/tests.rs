@@ -87,6 +87,14 @@ fn scrape(config: &Config) -> String {
         class: FindingClass::Untold,
         count: 4,
     };
+    let owned = Owned {
+        all: [
+            (("voice".into(), Severity::Warning, FindingClass::Untold), 4),
+            (("nobody".into(), Severity::Warning, FindingClass::Unjudged), 16),
+        ]
+        .into(),
+        drifts: [(("sbc-1".parse().unwrap(), "voice".into(), Severity::Warning), 4)].into(),
+    };
     let correlated = Correlated {
         watermark: at(-3_600),
         at: at(-60),
@@ -130,6 +138,7 @@ fn scrape(config: &Config) -> String {
         ]
         .map(|(class, count)| OpenCount { class, count, ..open.clone() })
         .into(),
+        owned,
         totals: Totals::default(),
         live: &live,
         in_flight_bytes: 0,
@@ -145,7 +154,7 @@ fn series(text: &str) -> u64 {
 
 /// One entry of each kind that has series of its own.
 fn config() -> Config {
-    let text = "[[host]]\nname='sbc-*'\nsite='graz'\n\
+    let text = "[[host]]\nname='sbc-*'\nsite='graz'\nteam='voice'\n\
         [[change_window]]\nname='night'\nstart='22:00'\nend='02:00'\n\
         [[blackout]]\nname='night'\nfrom='2026-01-01T00:00'\nuntil='2026-01-02T00:00'";
     crate::config::load::parse("t", text).unwrap()
@@ -203,5 +212,5 @@ fn every_metric_of_the_table_is_shown_and_well_named() {
 #[test]
 fn the_reference_page_is_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
-    crate::serve::compare(path, &table::reference_page());
+    crate::serve::compare(path, &reference::reference_page());
 }
