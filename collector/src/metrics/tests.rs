@@ -66,6 +66,30 @@ fn blind() -> BlindCount {
     BlindCount { host: "pbx1".parse().unwrap(), reason: Reason::Denied, count: 1 }
 }
 
+fn owned() -> Owned {
+    Owned {
+        all: [
+            (("voice".into(), Severity::Warning, FindingClass::Untold), 4),
+            (("nobody".into(), Severity::Warning, FindingClass::Unjudged), 16),
+        ]
+        .into(),
+        drifts: [(("sbc-1".parse().unwrap(), "voice".into(), Severity::Warning), 4)].into(),
+    }
+}
+
+fn correlated() -> Correlated {
+    Correlated {
+        watermark: at(-3_600),
+        at: at(-60),
+        took: 1.5,
+        left_out: 0,
+        opened: [(("voice".into(), "graz".into()), 9)].into(),
+        volumes: [("voice".into(), (Some(2.5), Some(7.0)))].into(),
+        suspects: [(("voice".into(), "supported".into()), 1)].into(),
+        unmapped: (0, 3),
+    }
+}
+
 fn scrape(config: &Config) -> String {
     let live = Live::default();
     let retired = HostView { liveness: Liveness::Retired, ..host(at(0)) };
@@ -87,24 +111,7 @@ fn scrape(config: &Config) -> String {
         class: FindingClass::Untold,
         count: 4,
     };
-    let owned = Owned {
-        all: [
-            (("voice".into(), Severity::Warning, FindingClass::Untold), 4),
-            (("nobody".into(), Severity::Warning, FindingClass::Unjudged), 16),
-        ]
-        .into(),
-        drifts: [(("sbc-1".parse().unwrap(), "voice".into(), Severity::Warning), 4)].into(),
-    };
-    let correlated = Correlated {
-        watermark: at(-3_600),
-        at: at(-60),
-        took: 1.5,
-        left_out: 0,
-        opened: [(("voice".into(), "graz".into()), 9)].into(),
-        volumes: [("voice".into(), (Some(2.5), Some(7.0)))].into(),
-        suspects: [(("voice".into(), "supported".into()), 1)].into(),
-        unmapped: (0, 3),
-    };
+    let correlated = correlated();
     let feed = |name: &str, good| FeedRecord {
         source: name.into(),
         first_good: None,
@@ -138,7 +145,7 @@ fn scrape(config: &Config) -> String {
         ]
         .map(|(class, count)| OpenCount { class, count, ..open.clone() })
         .into(),
-        owned,
+        owned: owned(),
         totals: Totals::default(),
         live: &live,
         in_flight_bytes: 0,

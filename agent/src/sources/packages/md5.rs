@@ -11,35 +11,35 @@ const BLOCK: usize = 64;
 /// The digest of `bytes`, in hexadecimal digits as dpkg writes it.
 pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+    // RFC 1321: the whole part of 2^32 times the sine of the number of the step.
+    let sines: [u32; 64] =
+        std::array::from_fn(|at| ((at as f64 + 1.0).sin().abs() * 4_294_967_296.0) as u32);
     let whole = bytes.chunks_exact(BLOCK);
     let mut last = whole.remainder().to_vec();
-    whole.for_each(|block| step(&mut state, block));
+    whole.for_each(|block| step(&mut state, (block, &sines)));
     last.push(0x80);
     let padded = (last.len() + 8).next_multiple_of(BLOCK);
     last.resize(padded - 8, 0);
     last.extend((bytes.len() as u64).wrapping_mul(8).to_le_bytes());
-    last.chunks_exact(BLOCK).for_each(|block| step(&mut state, block));
+    last.chunks_exact(BLOCK).for_each(|block| step(&mut state, (block, &sines)));
     state.iter().flat_map(|word| word.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn step(state: &mut [u32; 4], block: &[u8]) {
+fn step(state: &mut [u32; 4], (block, sines): (&[u8], &[u32; 64])) {
     let word = |at: usize| {
         let bytes = block.get(at * 4..).and_then(|rest| rest.first_chunk());
         bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
     };
     let [mut a, mut b, mut c, mut d] = *state;
-    for number in 0..64_u32 {
-        let place = number as usize;
+    for (place, sine) in sines.iter().enumerate() {
         let (mixed, at) = match place / 16 {
             0 => ((b & c) | (!b & d), place),
             1 => ((d & b) | (!d & c), 5 * place + 1),
             2 => (b ^ c ^ d, 3 * place + 5),
             _ => (c ^ (b | !d), 7 * place),
         };
-        // RFC 1321: the whole part of 2^32 times the sine of the number of the step.
-        let sine = (f64::from(number + 1).sin().abs() * 4_294_967_296.0) as u32;
         let turn = TURNS.get(place / 16).and_then(|round| round.get(place % 4)).copied();
-        let sum = a.wrapping_add(mixed).wrapping_add(sine).wrapping_add(word(at % 16));
+        let sum = a.wrapping_add(mixed).wrapping_add(*sine).wrapping_add(word(at % 16));
         (a, d, c) = (d, c, b);
         b = b.wrapping_add(sum.rotate_left(turn.unwrap_or_default()));
     }
