@@ -85,7 +85,7 @@ pub(crate) fn write(text: &str) -> anyhow::Result<()> {
     }
 }
 
-fn table<R: Row>(rows: &[R]) -> String {
+pub(crate) fn table<R: Row>(rows: &[R]) -> String {
     if R::FIRST_LINE >= R::HEADINGS.len() {
         return broken(rows);
     }
@@ -102,16 +102,37 @@ fn table<R: Row>(rows: &[R]) -> String {
     let mut text: String = lines.by_ref().take(1).collect();
     for (line, row) in lines.zip(&cells) {
         text += &line;
-        text += &detail(details, row.get(R::FIRST_LINE..).unwrap_or_default());
+        text += &detail(details, row.get(R::FIRST_LINE..).unwrap_or_default(), width);
     }
     text
 }
 
-/// The columns that found no place on the first line of their row, those without a value left out.
-fn detail(headings: &[&str], cells: &[String]) -> String {
+/// The columns that found no place on the first line of their row, those without a value left out:
+/// on one line, or where that is too long on one each.
+fn detail(headings: &[&str], cells: &[String], width: usize) -> String {
     let told = headings.iter().zip(cells).filter(|(_, cell)| *cell != "-");
     let told: Vec<_> = told.map(|(heading, cell)| format!("{heading} {cell}")).collect();
-    if told.is_empty() { String::new() } else { format!("    {}\n", told.join(", ")) }
+    let line = format!("    {}\n", told.join(", "));
+    match told.is_empty() {
+        true => String::new(),
+        false if line.chars().count() <= width => line,
+        false => told.iter().map(|one| wrapped(one, width)).collect(),
+    }
+}
+
+/// A text on lines of at most `width` characters, broken between words alone: a path is never.
+fn wrapped(text: &str, width: usize) -> String {
+    let (mut lines, mut line) = (String::new(), "   ".to_owned());
+    for word in text.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > width && !line.trim().is_empty() {
+            lines += &line;
+            lines.push('\n');
+            line = "       ".to_owned();
+        }
+        line.push(' ');
+        line += word;
+    }
+    lines + &line + "\n"
 }
 
 /// One line for the headings and one for each row, however long.
@@ -246,6 +267,18 @@ mod tests {
         assert_eq!(lines.len(), 4, "{text}");
         assert!(lines[1].ends_with(long) && lines[3].ends_with(long), "{text}");
         assert_eq!(lines[2], "    item Service/ExecStart, after /bin/true");
+    }
+
+    #[test]
+    fn a_long_sentence_is_broken_between_its_words() {
+        let words = "so many words that they find no place on one line";
+        let text = detail(&["what", "key", "why"], &[words.into(), "-".into(), "x".into()], 40);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines,
+            ["    what so many words that they find no", "        place on one line", "    why x"]
+        );
+        assert_eq!(wrapped(&"x".repeat(60), 40).trim(), "x".repeat(60), "a word is never broken");
     }
 
     #[test]

@@ -170,6 +170,7 @@ fn judge_all(
             bench.transactions = Transactions::default();
         } else if !bench.transactions.is_empty() {
             bench.learn_owners(store, &host)?;
+            bench.learn_shipped(store, (&host, &place))?;
         }
         all.judgements.extend(bench.judge((&intent, &place), now));
     }

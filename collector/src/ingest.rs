@@ -56,7 +56,7 @@ pub use import::{Imported, check_import};
 pub use parts::{check_parts, check_report};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
 
-use crate::analysis::agreement::Agreements;
+use crate::analysis::agreement::{Agreements, Subject};
 use crate::analysis::finding::FindingId;
 use crate::standards::Standards;
 use crate::store::{
@@ -351,6 +351,20 @@ impl Ingest {
         approval: Approval,
     ) -> Result<Vec<Step>, IngestError> {
         approve::approve(self, context, proposal, approval)
+    }
+
+    /// Takes back what was agreed of a group; its hosts are held to what remains by
+    /// [`Ingest::rejudge`], and as they report.
+    ///
+    /// # Errors
+    /// [`IngestError`]: `subject` is no group that has a baseline.
+    pub fn remove_baseline(
+        &mut self,
+        context: Context<'_>,
+        subject: Subject,
+        approval: Approval,
+    ) -> Result<Vec<Step>, IngestError> {
+        approve::remove(self, context, subject, approval)
     }
 
     /// Moves the baselines of the hosts of `findings` to what these drifts have; `of` says in words

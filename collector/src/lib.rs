@@ -15,6 +15,8 @@ pub mod permits;
 
 pub mod blindness;
 
+pub mod owned;
+
 pub mod owners;
 
 pub mod outliers;

@@ -7,7 +7,9 @@
 mod cases;
 mod intent;
 pub mod live;
+mod owners;
 mod probes;
+pub mod reference;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,7 @@ use crate::analysis::finding::{FindingKind, Severity};
 use crate::analysis::probes::Probe;
 use crate::config::Config;
 use crate::ingest::{FleetView, HostView, Liveness};
+use crate::owned::Owned;
 use crate::pass::levels::ServiceLevels;
 use crate::serve::correlation::Correlated;
 use crate::serve::request_intake::RequestReading;
@@ -47,6 +50,8 @@ pub struct View<'a> {
     pub open: Vec<OpenCount>,
     /// Open findings that one permits, counted.
     pub excepted: Vec<OpenCount>,
+    /// Open findings by who answers for them.
+    pub owned: Owned,
     /// Sums of the store.
     pub totals: Totals,
     /// Counters since the start.
@@ -259,12 +264,13 @@ fn about_fleet(page: &mut Page, view: &View<'_>) {
     page.add(&table::FLEET_PARTS_BLIND, blind);
     page.add(&table::FINDINGS_OPEN, by_kind(view.open.iter().filter(asks_for_a_person)));
     intent::about_drift(page, &view.open);
+    owners::about_owners(page, view);
     page.add(&table::FINDINGS_EXCEPTED, by_kind(view.excepted.iter()));
 }
 
 /// Whether somebody should look: it was neither meant nor is it noise. What was not judged yet is
 /// told by its class alone, since a moment later most of it is one or the other.
-fn asks_for_a_person(count: &&OpenCount) -> bool {
+pub fn asks_for_a_person(count: &&OpenCount) -> bool {
     count.class != FindingClass::Unjudged && !count.class.is_quiet()
 }
 
@@ -315,12 +321,11 @@ fn about_each_host(page: &mut Page, view: &View<'_>) {
         .map(|(id, host, _)| (id.as_str(), *host))
         .collect();
     let places = states.iter().filter(|(_, _, state)| *state != Liveness::Dormant);
-    let places = places.map(|(id, host, _)| {
-        let place = view.config.place(id, host.kind);
-        let kind = place.kind.as_str().to_owned();
-        (vec![id.to_string(), kind, place.site, place.team, place.service], 1.0)
-    });
+    let labels = view.config.owner_labels();
+    let places =
+        places.map(|(id, host, _)| (owners::of_host(view.config, &labels, (id, host)), 1.0));
     page.add(&table::HOST_INFO, places);
+    owners::about_drift(page, view, &shown);
     about_drift(page, view, &shown);
     about_blindness(page, view, &shown);
     // Until a host is heard again after a start of the collector, nothing is known of its agent.

@@ -117,6 +117,10 @@ impl<'a> FromIterator<&'a HostId> for Hosts {
 /// How far beyond its first change a rollout is looked for.
 const LOOK_AHEAD: SignedDuration = SignedDuration::from_hours(28 * 24);
 
+/// How far before it, since changes are numbered as they arrive and not as they happen: the longest
+/// pause within one rollout.
+const LOOK_BEHIND: SignedDuration = SignedDuration::from_hours(72);
+
 /// The rollouts that reached several hosts between two moments, the newest first, at most `most`;
 /// and whether changes were left out because there were too many.
 ///
@@ -158,7 +162,8 @@ pub fn one(
 ) -> Result<Option<(ChangeSet, Rollout)>, StoreError> {
     let Some(first) = store.change(ChangeId(number))? else { return Ok(None) };
     let until = first.at.checked_add(LOOK_AHEAD).unwrap_or(Timestamp::MAX);
-    let (sets, _) = change_sets(store, (first.at, until), |_| true)?;
+    let from = first.at.checked_sub(LOOK_BEHIND).unwrap_or(Timestamp::MIN);
+    let (sets, _) = change_sets(store, (from, until), |_| true)?;
     let Some(set) = sets.into_iter().find(|set| set.number == number && set.hosts.len() > 1) else {
         return Ok(None);
     };

@@ -174,6 +174,17 @@ pub enum Mutant {
     /// Collector. *A template's change says how far it goes*: who takes from it through another
     /// template is forgotten.
     HeirsOfHeirsAreForgotten,
+    /// Collector. *An alert finds who answers for it*: metrics give every finding to nobody.
+    EverythingIsNobodys,
+    /// Collector. *A baseline that was removed binds nobody*: it is held against hosts all the
+    /// same.
+    RemovedBaselinesBind,
+    /// Collector. *dpkg explains what dpkg shipped*: whatever stands in a configuration file is
+    /// its package's doing.
+    ConffileIsExpectedWhateverItsBytes,
+    /// Collector. *Who takes back what he did has done nothing*: unless another line of the file
+    /// changed meanwhile.
+    ReversalsAreOfWholeValues,
 }
 
 impl Mutant {
@@ -259,6 +270,10 @@ impl Mutant {
         Self::ListsAreCutBeforeTheyAreSorted,
         Self::BlindnessIsNotTold,
         Self::HeirsOfHeirsAreForgotten,
+        Self::EverythingIsNobodys,
+        Self::RemovedBaselinesBind,
+        Self::ConffileIsExpectedWhateverItsBytes,
+        Self::ReversalsAreOfWholeValues,
     ];
 
     /// Its name in the environment: its own, in small letters with `_` between the words.

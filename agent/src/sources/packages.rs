@@ -4,18 +4,22 @@
 //! dpkg(1) "Package states"). A host without that file has no part. Keys are `name:arch/version`,
 //! `…/status` where a package is anything but properly installed, `…/hold`, and
 //! `…/conffile/PATH` for each configuration file, so that dpkg's change of it can be told from one
-//! by hand. Waiting for triggers is properly installed: each run of dpkg passes through it, and the
-//! next one ends it. A package that stays unpacked or half configured is trouble and is told.
+//! by hand; which of them are as they were shipped is said beside it (`conffiles`). Waiting for
+//! triggers is properly installed: each run of dpkg passes through it, and the next one ends it. A
+//! package that stays unpacked or half configured is trouble and is told.
 //!
 //! While a package manager is at work (`lock`) half of its work is no state of the host: the
 //! source says `changing`, and is read again until the work is done. It does not know who
 //! installed what: that is the package logs' business.
 
+mod conffiles;
 mod lock;
+mod md5;
 mod rpm;
 
 use std::path::{Path, PathBuf};
 
+use conffiles::{Conffile, as_shipped};
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::item::{ItemKey, ItemValue};
@@ -36,7 +40,7 @@ const STATUS: &str = "/var/lib/dpkg/status";
 const STATUS_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Raised whenever the same status file gives other items.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The states of a package whose files are in place and whose scripts have run (dpkg(1)).
 const SETTLED: [&str; 3] = ["installed", "triggers-awaited", "triggers-pending"];
@@ -104,7 +108,13 @@ impl Packages {
         let part = match look.read(Path::new(STATUS), STATUS_BYTES) {
             Ok(None) => return,
             Err(reason) => RawPart::Unobserved(reason),
-            Ok(Some(content)) => look.part(self.reading(), packages(&content.bytes)),
+            Ok(Some(content)) => {
+                let items = status(&content.bytes).map(|(mut items, conffiles)| {
+                    items.extend(as_shipped(machine, &conffiles));
+                    items
+                });
+                look.part(self.reading(), items)
+            }
         };
         self.memory.say((name, part), look, sink);
     }
@@ -126,27 +136,28 @@ struct Stanza<'a> {
     /// Whether the lines that follow name configuration files.
     names_files: bool,
     files: Vec<&'a str>,
+    shipped: Vec<Conffile<'a>>,
 }
 
-/// The items of a status file.
+/// The items of a status file, and the configuration files that packages ship.
 ///
 /// # Errors
 /// [`Malformed`] where dpkg itself would refuse: a line that is no field, a stanza without name or
 /// status, an installed package without a version, the same package twice.
-fn packages(bytes: &[u8]) -> Result<RawItems, Malformed> {
-    let mut items = RawItems::new();
+fn status(bytes: &[u8]) -> Result<(RawItems, Vec<Conffile<'_>>), Malformed> {
+    let (mut items, mut shipped) = (RawItems::new(), Vec::new());
     let mut stanza = Stanza::default();
     let mut number = 0;
     for line in bytes.split(|byte| *byte == b'\n') {
         number += 1;
         match line.first() {
-            None => std::mem::take(&mut stanza).finish(&mut items)?,
+            None => std::mem::take(&mut stanza).finish(&mut items, &mut shipped)?,
             Some(b' ' | b'\t') if stanza.line > 0 => stanza.goes_on(line, number)?,
             Some(_) => stanza.field(line, number)?,
         }
     }
-    stanza.finish(&mut items)?;
-    Ok(items)
+    stanza.finish(&mut items, &mut shipped)?;
+    Ok((items, shipped))
 }
 
 impl<'a> Stanza<'a> {
@@ -157,6 +168,7 @@ impl<'a> Stanza<'a> {
             let text = std::str::from_utf8(line).map_err(|_| malformed("not UTF-8"))?;
             let path = text.split_ascii_whitespace().next();
             self.files.extend(path.filter(|path| path.starts_with('/')));
+            self.shipped.extend(Conffile::of(text));
         }
         Ok(())
     }
@@ -183,7 +195,11 @@ impl<'a> Stanza<'a> {
         Ok(())
     }
 
-    fn finish(self, items: &mut RawItems) -> Result<(), Malformed> {
+    fn finish(
+        self,
+        items: &mut RawItems,
+        shipped: &mut Vec<Conffile<'a>>,
+    ) -> Result<(), Malformed> {
         let malformed = |what| Malformed { line: self.line, what };
         if self.line == 0 {
             return Ok(());
@@ -201,6 +217,7 @@ impl<'a> Stanza<'a> {
             None => package.to_owned(),
         };
         if state != "not-installed" {
+            shipped.extend(self.shipped);
             for path in self.files {
                 let key = ItemKey::of([&name, "conffile", path]);
                 items.insert(key, RawItem::plain(ItemValue::Flag(true)));

@@ -1,4 +1,5 @@
-//! `driftline baseline list|show|approve|compare|history`: what was agreed of hosts and groups.
+//! `driftline baseline list|show|approve|compare|history|remove`: what was agreed of hosts and of
+//! groups.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +37,14 @@ pub(crate) enum Baseline {
     History {
         /// The host, or `@` and the group.
         subject: Subject,
+    },
+    /// Take back what was agreed of a group: its hosts are held to their own baselines alone.
+    Remove {
+        /// `@` and the group.
+        subject: Subject,
+        /// Why, for whoever asks later.
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -198,6 +207,11 @@ impl Baseline {
                 let approvals: Vec<ApprovalRecord> = client.list(path, &[]).await?;
                 output::print(output, &approvals)?;
             }
+            Self::Remove { subject, reason } => {
+                let path = format!("{}/remove", path_of(&subject));
+                let _: Value = client.post(&path, &json!({ "reason": reason })).await?;
+                eprintln_message(&format!("nothing is agreed of {subject} any more"));
+            }
         }
         Ok(Verdict::Fine)
     }
@@ -282,6 +296,31 @@ mod tests {
         for text in ["", ":", "*", "*:*"] {
             assert!(said(text).is_err(), "{text:?} would exempt all");
         }
+    }
+
+    /// Whoever lists baselines on a terminal of 80 columns reads whole words.
+    #[test]
+    fn a_list_of_approvals_fits_eighty_columns() {
+        let approval = ApprovalRecord {
+            number: 1_204,
+            subject: "@session-border-controllers".parse().unwrap(),
+            at: "2026-11-22T13:00:00Z".parse().unwrap(),
+            who: "ada.lovelace".into(),
+            why: "the carrier asked for it, and the board of Thursday said yes to all of it".into(),
+            basis: driftline_collector::store::Basis::Host {
+                host: "sbc-1".parse().unwrap(),
+                at: None,
+            },
+            source: Some("files".parse().unwrap()),
+            part: Some("/etc/asterisk/*".into()),
+            exempt: vec![Exemption { key: Some("*/address".into()), ..Exemption::default() }],
+        };
+        let text = output::table(&[approval]);
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        let reason = "the carrier asked for it, and the board of Thursday said yes";
+        assert!(text.contains(reason) && text.contains("except key */address"), "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! yesterday* is true by itself. It is never renewed: who needs it longer makes another, under
 //! another name, and says why again.
 
-use driftline_protocol::ids::SourceName;
+use driftline_protocol::ids::{HostId, SourceName};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -207,6 +207,18 @@ impl ExceptionScope {
             && source.as_ref().is_none_or(|source| *source == id.source)
             && follows(part, Some(id.part.as_str()))
             && follows(key, id.key.as_ref().map(|key| key.as_str()))
+    }
+
+    /// Whether it speaks of hosts alone, and `host`, which stands as `about` says, is one of them.
+    pub fn holds_host(&self, host: &HostId, about: &About) -> bool {
+        let Self { host: pattern, group, site, kind, rule, source, part, key } = self;
+        let of_hosts = kind.is_none() && rule.is_none() && source.is_none();
+        of_hosts
+            && part.is_none()
+            && key.is_none()
+            && pattern.as_ref().is_none_or(|pattern| matches(pattern, host.as_str()))
+            && group.as_ref().is_none_or(|group| about.groups.contains(group))
+            && site.as_ref().is_none_or(|site| *site == about.site)
     }
 
     fn check(&self) -> Result<(), ExceptionError> {

@@ -145,7 +145,7 @@ pub enum Resolution {
     /// The host was retired.
     Retired,
     /// The rule was turned off or no longer looks at the host, or the host left the group whose
-    /// baseline it was held to.
+    /// baseline it was held to, or that baseline was removed.
     Withdrawn,
 }
 

@@ -147,6 +147,41 @@ pub async fn approve(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RemoveBody {
+    reason: String,
+}
+
+/// `POST /api/v1/baselines/{subject}/remove`
+pub async fn remove(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Answer {
+    let RemoveBody { reason } = body(&collector, request).await?;
+    remove_by(&collector, (person, &name), &reason).await
+}
+
+/// Takes back what was agreed of a group.
+///
+/// # Errors
+/// A [`Refusal`].
+pub(crate) async fn remove_by(
+    collector: &Arc<Collector>,
+    (person, name): (Person, &str),
+    reason: &str,
+) -> Answer {
+    let subject = subject(name)?;
+    let approval = Approval { who: person.name, why: reason_of(reason)? };
+    let done =
+        act(collector, move |ingest, context| ingest.remove_baseline(context, subject, approval));
+    let done = done.await?;
+    collector.judge_again();
+    Ok(done)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct AcceptBody {
     reason: String,
     rollout: Option<i64>,

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{HostId, PartName, SourceName};
 use driftline_protocol::item::ItemKey;
+use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{changes, subject};
 use crate::analysis::classify::past::{Past, Run, TURNS_MOST, Turn, runs, undone_by};
-use crate::analysis::classify::transaction::{DPKG, PACKAGES, TOGETHER, Transactions};
+use crate::analysis::classify::transaction::{
+    DPKG, PACKAGES, TOGETHER, Transactions, is_as_shipped,
+};
 use crate::analysis::classify::{ChangeClass, Classified, Decision, Intent, RuleKind, classify};
 use crate::config::Place;
 use crate::store::{ChangeId, ChangeRecord, Judgement, StoreError};
@@ -20,6 +23,9 @@ pub(super) const PAST: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// The most changes of one host that are looked at as the past, the newest ones.
 const PAST_MOST: usize = 20_000;
+
+/// What is added where nothing covers a change that dpkg could have explained.
+const BY_HAND: &str = "; dpkg worked on its package about then, and this is not what it ships";
 
 /// Names one item of a host.
 type Item = (SourceName, PartName, Option<ItemKey>);
@@ -38,6 +44,8 @@ pub(super) struct Bench {
     items: BTreeMap<Item, Vec<(Timestamp, ChangeId)>>,
     wanted: BTreeSet<ChangeId>,
     pub(super) transactions: Transactions,
+    /// Of what dpkg may explain: what somebody wrote into a configuration file meanwhile.
+    by_hand: BTreeSet<ChangeId>,
 }
 
 impl Bench {
@@ -63,7 +71,8 @@ impl Bench {
             }
         }
         let times = records.keys().map(|(at, id)| (*id, *at)).collect();
-        Ok(Self { records, times, items, wanted: BTreeSet::new(), transactions })
+        let (wanted, by_hand) = (BTreeSet::new(), BTreeSet::new());
+        Ok(Self { records, times, items, wanted, transactions, by_hand })
     }
 
     /// Which changes are judged: those asked for, what dpkg may explain of the others, and what was
@@ -111,6 +120,28 @@ impl Bench {
         Ok(())
     }
 
+    /// Which of the changes of configuration files led to something else than their package ships,
+    /// as far as the host tells.
+    pub(super) fn learn_shipped(
+        &mut self,
+        store: &dyn Reads,
+        (host, place): (&HostId, &Place),
+    ) -> Result<(), StoreError> {
+        let Ok(packages) = PACKAGES.parse::<SourceName>() else { return Ok(()) };
+        let Ok(dpkg) = DPKG.parse::<PartName>() else { return Ok(()) };
+        let mut states = States { store, host, known: BTreeMap::new() };
+        for record in self.records.values().filter(|record| self.wanted.contains(&record.id)) {
+            let subject = subject(record, place);
+            let Some(at) = self.transactions.worked_on_file(&subject) else { continue };
+            let told = states.part((&packages, at), &dpkg)?;
+            let after = states.part((&record.source, record.at), &record.change.part)?;
+            if !is_as_shipped((&subject, after.as_ref()), told.as_ref()) {
+                self.by_hand.insert(record.id);
+            }
+        }
+        Ok(())
+    }
+
     /// How the value of each item alternated, of which something is judged.
     fn runs(&self) -> BTreeMap<Item, Vec<Run>> {
         let wanted = self.records.values().filter(|record| self.wanted.contains(&record.id));
@@ -140,9 +171,13 @@ impl Bench {
         for key in order {
             let Some(record) = self.records.get(&key) else { continue };
             let subject = subject(record, place);
-            let explained = self.transactions.explain(&subject);
+            let by_hand = self.by_hand.contains(&record.id);
+            let explained = self.transactions.explain(&subject).filter(|_| !by_hand);
             let past = Past::new(self.past(record, key, &runs), intent.spans.revert);
-            let decision = classify(&subject, (intent, &past), explained);
+            let mut decision = classify(&subject, (intent, &past), explained);
+            if by_hand && decision.rule == RuleKind::Nothing {
+                decision.says += BY_HAND;
+            }
             // One more turn of noise undoes nothing: the turn before it is noise as well.
             let noise =
                 decision.rule == RuleKind::Past && decision.class != Some(ChangeClass::Reverted);
@@ -209,6 +244,30 @@ impl Bench {
             })
             .collect();
         (turns, run(until).unwrap_or_default())
+    }
+}
+
+/// The states of a host's sections at moments of the past, each read once.
+struct States<'a> {
+    store: &'a dyn Reads,
+    host: &'a HostId,
+    known: BTreeMap<(SourceName, Timestamp), Manifest>,
+}
+
+impl States<'_> {
+    /// A part as it was at that moment; `None` where it was not there.
+    fn part(
+        &mut self,
+        (source, at): (&SourceName, Timestamp),
+        part: &PartName,
+    ) -> Result<Option<Part>, StoreError> {
+        let place = (source.clone(), at);
+        if !self.known.contains_key(&place) {
+            let manifest = self.store.manifest_at(self.host, source, at)?.unwrap_or_default();
+            self.known.insert(place.clone(), manifest);
+        }
+        let digest = self.known.get(&place).and_then(|Manifest(parts)| parts.get(part));
+        digest.map_or(Ok(None), |digest| self.store.part(digest))
     }
 }
 

@@ -3,6 +3,9 @@
 
 #![deny(clippy::disallowed_methods, reason = "who owns something is what the configuration says")]
 
+use std::collections::BTreeSet;
+
+use driftline_protocol::ids::HostId;
 use driftline_protocol::mutant::{self, Mutant};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, de};
@@ -20,6 +23,15 @@ const CHAIN_MOST: usize = 8;
 
 /// The longest name of an owner, in bytes.
 const NAME_BYTES: usize = 63;
+
+/// The most owners with a label value of their own in metrics; others share [`OTHER`].
+pub const LABELS_MOST: usize = 100;
+
+/// The label value of owners that have none of their own.
+pub const OTHER: &str = "other";
+
+/// The label value where nobody answers for something.
+pub const NOBODY: &str = "nobody";
 
 /// One entry of `[[owner]]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -80,14 +92,47 @@ impl Config {
         let last = rule.chain.len().saturating_sub(1);
         rule.chain.get(place.min(last)).map_or(team, String::as_str)
     }
+
+    /// Who answers for `host` itself, such as for its silence: by the last entry whose scope speaks
+    /// of hosts alone and fits, else its `team`; empty when nobody does.
+    pub fn owner_of_host<'a>(&'a self, host: &HostId, (about, team): (&About, &'a str)) -> &'a str {
+        let fits = |rule: &&OwnerRule| rule.scope.holds_host(host, about);
+        let rule = self.owners.iter().rev().find(fits);
+        rule.and_then(|rule| rule.chain.first()).map_or(team, String::as_str)
+    }
+
+    /// The owners with a label value of their own, teams of hosts among them: the first
+    /// [`LABELS_MOST`] as they are written.
+    pub fn owner_labels(&self) -> BTreeSet<&str> {
+        let chains = self.owners.iter().flat_map(|rule| rule.chain.iter().map(String::as_str));
+        let teams = self.hosts.iter().filter_map(|rule| rule.team.as_deref());
+        let mut labels = BTreeSet::new();
+        for name in chains.chain(teams).filter(|name| !name.is_empty()) {
+            if labels.len() == LABELS_MOST {
+                break;
+            }
+            labels.insert(name);
+        }
+        labels
+    }
+
+    /// The label value of `owner` in metrics.
+    pub fn owner_label<'a>(labels: &BTreeSet<&'a str>, owner: &str) -> &'a str {
+        match owner {
+            "" => NOBODY,
+            owner => labels.get(owner).copied().unwrap_or(OTHER),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use driftline_protocol::snapshot::Domain;
 
+    use super::LABELS_MOST;
     use crate::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
     use crate::analysis::rules::About;
+    use crate::config::Config;
     use crate::config::load::parse;
     use jiff::{SignedDuration, Timestamp};
 
@@ -127,6 +172,40 @@ mod tests {
         assert_eq!(owner("/etc/sip.conf", "graz", true, 400), "voice");
         assert_eq!(owner("/etc/ssh/sshd_config", "graz", false, 0), "security");
         assert_eq!(owner("/etc/sip.conf", "linz", false, 0), "desk");
+    }
+
+    #[test]
+    fn a_host_itself_is_whose_entry_speaks_of_hosts_alone() {
+        let text = "[[owner]]\nchain = ['voice', 'lead']\nscope = { site = 'graz' }\n\
+            [[owner]]\nchain = ['security']\nscope = { part = '/etc/ssh/*' }\n\
+            [[owner]]\nchain = ['edge']\nscope = { host = 'sbc-9*' }\n";
+        let config = parse("t", text).unwrap();
+        let owner = |host: &str, site: &str| {
+            let about = About { site: site.into(), ..About::default() };
+            config.owner_of_host(&host.parse().unwrap(), (&about, "desk")).to_owned()
+        };
+        assert_eq!(owner("sbc-1", "graz"), "voice");
+        assert_eq!(owner("sbc-1", "linz"), "desk");
+        assert_eq!(owner("sbc-91", "graz"), "edge");
+    }
+
+    #[test]
+    fn labels_are_the_names_as_written_and_bounded() {
+        let config = parse(
+            "t",
+            "[[owner]]\nchain = ['voice', 'lead']\n[[host]]\nname = 'a'\nteam = 'desk'\n\
+             [[host]]\nname = 'b'\nteam = 'voice'\n[[host]]\nname = 'c'\nteam = ''",
+        )
+        .unwrap();
+        let labels = config.owner_labels();
+        assert_eq!(labels.iter().copied().collect::<Vec<_>>(), ["desk", "lead", "voice"]);
+        let said = ["lead", "", "eve"].map(|owner| Config::owner_label(&labels, owner));
+        assert_eq!(said, ["lead", "nobody", "other"]);
+        let host = |n| format!("[[host]]\nname = 'h{n}'\nteam = 't{n}'\n");
+        let many: String = (0..2 * LABELS_MOST).map(host).collect();
+        let many = parse("t", &many).unwrap();
+        assert_eq!(many.owner_labels().len(), LABELS_MOST);
+        assert!(many.owner_labels().contains("t99"), "those written first have labels");
     }
 
     #[test]

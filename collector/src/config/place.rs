@@ -5,11 +5,16 @@
 
 #![deny(clippy::disallowed_methods, reason = "where a host belongs depends on its name alone")]
 
+use std::collections::BTreeSet;
+
 use driftline_protocol::ids::HostId;
 use driftline_protocol::wire::HostKind;
 use serde::Deserialize;
 
 use super::Config;
+
+/// The most sites with a label value of their own in metrics of findings; others share one.
+pub const SITES_MOST: usize = 100;
 
 /// Where hosts of a name belong.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -104,6 +109,19 @@ impl Config {
 }
 
 impl Config {
+    /// The sites with a label value of their own: the first [`SITES_MOST`] as they are written.
+    pub fn site_labels(&self) -> BTreeSet<&str> {
+        let mut labels = BTreeSet::new();
+        let sites = self.hosts.iter().filter_map(|rule| rule.site.as_deref());
+        for site in sites.filter(|site| !site.is_empty()) {
+            if labels.len() == SITES_MOST {
+                break;
+            }
+            labels.insert(site);
+        }
+        labels
+    }
+
     /// Whom a host at `place` would serve if no path passed it: its own site.
     pub fn served_at_home(&self, place: &Place) -> Vec<Served> {
         let given = |text: &String| (!text.is_empty()).then(|| text.clone());

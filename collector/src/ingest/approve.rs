@@ -7,6 +7,7 @@ use std::sync::Arc;
 use driftline_protocol::ids::{Digest, HostId, SourceName};
 use driftline_protocol::item::Items;
 use driftline_protocol::manifest::Manifest;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::Part;
 use driftline_protocol::wire::{ProblemCode, is_imported};
 use jiff::Timestamp;
@@ -150,6 +151,43 @@ pub(super) fn approve(
     Ok(steps(record, covers, findings))
 }
 
+/// Takes back all that was agreed of a group, also of one that the configuration names no more.
+pub(super) fn remove(
+    ingest: &mut Ingest,
+    context: Context<'_>,
+    subject: Subject,
+    Approval { who, why }: Approval,
+) -> Result<Vec<Step>, IngestError> {
+    let Subject::Group(name) = &subject else {
+        let detail = format!(
+            "only the baseline of a group can be removed; approve another state of {subject}, or \
+             retire it"
+        );
+        return Err(IngestError::refused(ProblemCode::Malformed, detail));
+    };
+    if !ingest.agreements.groups.contains_key(name) {
+        let detail = format!("nothing was agreed of {subject}, so there is nothing to remove");
+        return Err(IngestError::refused(ProblemCode::NotFound, detail));
+    }
+    if !mutant::active(Mutant::RemovedBaselinesBind) {
+        Arc::make_mut(&mut ingest.agreements).groups.remove(name);
+    }
+    let number = ingest.last_approval + 1;
+    ingest.last_approval = number;
+    let record = ApprovalRecord {
+        number,
+        subject,
+        at: context.now,
+        who,
+        why,
+        basis: Basis::Nothing,
+        source: None,
+        part: None,
+        exempt: Vec::new(),
+    };
+    Ok(steps(record, BTreeMap::new(), Vec::new()))
+}
+
 /// The steps that make an approval durable and tell of it.
 pub(super) fn steps(
     record: ApprovalRecord,
@@ -161,7 +199,10 @@ pub(super) fn steps(
         Subject::Host(host) => Some(host.clone()),
         Subject::Group(_) => None,
     };
-    let detail = format!("{who} moved the baseline of {subject} to {}: {why}", basis.words());
+    let detail = match record.removes() {
+        true => format!("{who} removed the baseline of {subject}: {why}"),
+        false => format!("{who} moved the baseline of {subject} to {}: {why}", basis.words()),
+    };
     let event = EventRecord { at: *at, host, kind: EventKind::Approved, detail };
     let approve = Step::Approve { approval: Box::new(record), covers, findings };
     vec![approve, Step::Event(event)]

@@ -2,11 +2,10 @@
 //! become. Pure.
 //!
 //! Labels come from closed lists or from configuration, never from what a host says; so the worst
-//! case is a formula ([`worst_case`]). `docs/metrics.md` is [`reference_page`].
+//! case is a formula ([`worst_case`]). `docs/metrics.md` is
+//! [`super::reference::reference_page`].
 
 #![deny(clippy::disallowed_methods, reason = "the list of metrics depends on nothing")]
-
-use std::fmt::Write;
 
 use driftline_protocol::snapshot::{Domain, Reason};
 use driftline_protocol::wire::{HostKind, ProblemCode};
@@ -17,6 +16,8 @@ use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::correlate::Tier;
 use crate::analysis::finding::{FindingKind, Severity};
 use crate::analysis::service_levels::ServiceLevel;
+use crate::config::owners::LABELS_MOST;
+use crate::config::place::SITES_MOST;
 use crate::store::EventKind;
 
 /// One metric.
@@ -78,6 +79,8 @@ pub enum Label {
     Site,
     /// From the configuration; one value for each host.
     Team,
+    /// Who answers for the host itself; from the configuration, one value for each host.
+    HostOwner,
     /// From the configuration; one value for each host.
     Service,
     /// From the configuration; one value.
@@ -112,6 +115,10 @@ pub enum Label {
     WindowKind,
     /// A source of change requests that the configuration names, or `other`.
     RequestSource,
+    /// Who answers for a finding: an owner or team that the configuration names, `nobody`, `other`.
+    Owner,
+    /// A site that the configuration gives to hosts, or `other`.
+    FindingSite,
 }
 
 /// The states of a host: heard lately, silent, long silent, retired by a person, known by an
@@ -187,7 +194,8 @@ impl Label {
             Self::Code => "code",
             Self::Route => "route",
             Self::Stage => "stage",
-            Self::Site | Self::CaseSite => "site",
+            Self::Site | Self::CaseSite | Self::FindingSite => "site",
+            Self::Owner | Self::HostOwner => "owner",
             Self::Team | Self::CaseTeam => "team",
             Self::CasePriority => "priority",
             Self::Level => "level",
@@ -203,10 +211,13 @@ impl Label {
     fn values(self, hosts: u64) -> u64 {
         let count = match self {
             Self::Version | Self::HostKind | Self::Site | Self::Team => 1,
-            Self::Service | Self::Url => 1,
+            Self::Service | Self::Url | Self::HostOwner => 1,
             Self::CaseService | Self::CaseSite | Self::CaseSource => 1,
             Self::PathService | Self::Hop => 1,
             Self::Window | Self::RequestSource => 1,
+            // One of each, and those that have none.
+            Self::Owner => 3,
+            Self::FindingSite => 2,
             Self::WindowKind => WINDOW_KINDS.len(),
             Self::Class => ChangeClass::ALL.len(),
             Self::DriftClass => FindingClass::COUNT,
@@ -231,7 +242,7 @@ impl Label {
     }
 
     /// Where its values come from, for the reference page.
-    fn values_text(self) -> String {
+    pub(super) fn values_text(self) -> String {
         fn list<T: Copy>(all: &[T], text: fn(T) -> &'static str) -> String {
             all.iter().map(|one| text(*one)).collect::<Vec<_>>().join(", ")
         }
@@ -239,6 +250,10 @@ impl Label {
             Self::Version => "the collector's version".into(),
             Self::Host => "every host that enrolled and is not retired".into(),
             Self::Site | Self::Team | Self::Service => "from `[[host]]`, or empty".into(),
+            Self::Owner | Self::HostOwner => {
+                format!("one of the first {LABELS_MOST} of `[[owner]]` and teams, nobody, or other")
+            }
+            Self::FindingSite => format!("one of the first {SITES_MOST} of `[[host]]`, or other"),
             Self::PathService => "a service of `[[service_path]]`, or other".into(),
             Self::Hop => "a group of that path, or other".into(),
             Self::CaseService => "a service of the configuration, or unmapped".into(),
@@ -280,7 +295,7 @@ impl Metric {
     }
 
     /// How many series it can become with `hosts` hosts.
-    fn series(&self, hosts: u64) -> u64 {
+    pub(super) fn series(&self, hosts: u64) -> u64 {
         let combinations: u64 = self.labels.iter().map(|label| label.values(hosts)).product();
         match self.shape {
             Shape::Counter | Shape::Gauge => combinations,
@@ -294,42 +309,6 @@ impl Metric {
 /// = false`, what remains.
 pub fn worst_case(hosts: u64) -> u64 {
     ALL.iter().map(|metric| metric.series(hosts)).sum()
-}
-
-/// The reference page of all metrics, in Markdown.
-pub fn reference_page() -> String {
-    let fixed = worst_case(0);
-    let each = worst_case(1) - fixed;
-    let of_service = ALL.iter().filter(|metric| metric.labels.contains(&Label::CaseService));
-    let service: u64 = of_service.map(|metric| metric.series(0)).sum();
-    let levels = ServiceLevel::ALL.len();
-    let mut page = format!(
-        "# Metrics of the collector\n\n\
-         Generated from `collector/src/metrics/table.rs`; a test compares.\n\n\
-         Worst case: {fixed} series + {each} for each host (none of these with \
-         `metrics.per_host = false`).\nOf cases this counts one service, one site, one source, one \
-         team and one priority, of probes one hop; each service of the configuration adds \
-         {service}, each of its sites one,\neach pair of team and priority {levels} for each \
-         service, and each hop of a path four.\n\
-         Series of a host disappear when it is dormant or retired; \
-         while it is dormant its last-report timestamp stays.\n"
-    );
-    for metric in ALL {
-        let shape = match metric.shape {
-            Shape::Counter => "counter",
-            Shape::Gauge => "gauge",
-            Shape::Histogram => "histogram",
-        };
-        // Writing to a String cannot fail.
-        let _infallible = write!(page, "\n## `{}`\n\n{}. {}.\n", metric.name, shape, metric.help);
-        for (label, comma) in
-            metric.labels.iter().zip(std::iter::once("\n").chain(std::iter::repeat("")))
-        {
-            let _infallible =
-                writeln!(page, "{comma}- `{}`: {}", label.name(), label.values_text());
-        }
-    }
-    page
 }
 
 macro_rules! metrics {
@@ -359,7 +338,7 @@ metrics! {
         "Hosts that no host entry of the configuration matches";
     HOSTS_IMBALANCED "hosts_imbalanced" Gauge []
         "Hosts whose ledger does not balance; must be 0";
-    HOST_INFO "host_info" Gauge [Host, HostKind, Site, Team, Service]
+    HOST_INFO "host_info" Gauge [Host, HostKind, Site, Team, Service, HostOwner]
         "Always 1; where a host belongs, to be joined on host";
     LAST_REPORT "last_report_timestamp_seconds" Gauge [Host]
         "When a host was last heard, by the collector's clock";
@@ -413,6 +392,12 @@ metrics! {
         "Open drifts of a host that no exception permits, neither meant nor noise";
     DRIFT_BY_CLASS "drift_by_class" Gauge [Domain, DriftClass]
         "Open drifts that no exception permits, by what was meant by the change that led to them";
+    FINDINGS_BY_OWNER "findings_by_owner" Gauge [Owner, Severity, DriftClass]
+        "Open findings that no exception permits, by who answers for them and what was meant";
+    FINDINGS_BY_SITE "findings_by_site" Gauge [FindingSite, Severity, DriftClass]
+        "Open findings that no exception permits, by where their hosts stand and what was meant";
+    DRIFT_OWNED "drift_owned" Gauge [Host, Owner, Severity]
+        "Open drifts of a host that ask for somebody, by who answers for them; none where 0";
     EVENTS "events_total" Counter [Event]
         "What befell hosts and the store since it was made";
     REQUESTS "requests_total" Counter [Route]

@@ -66,6 +66,30 @@ fn blind() -> BlindCount {
     BlindCount { host: "pbx1".parse().unwrap(), reason: Reason::Denied, count: 1 }
 }
 
+fn owned() -> Owned {
+    Owned {
+        all: [
+            (("voice".into(), Severity::Warning, FindingClass::Untold), 4),
+            (("nobody".into(), Severity::Warning, FindingClass::Unjudged), 16),
+        ]
+        .into(),
+        drifts: [(("sbc-1".parse().unwrap(), "voice".into(), Severity::Warning), 4)].into(),
+    }
+}
+
+fn correlated() -> Correlated {
+    Correlated {
+        watermark: at(-3_600),
+        at: at(-60),
+        took: 1.5,
+        left_out: 0,
+        opened: [(("voice".into(), "graz".into()), 9)].into(),
+        volumes: [("voice".into(), (Some(2.5), Some(7.0)))].into(),
+        suspects: [(("voice".into(), "supported".into()), 1)].into(),
+        unmapped: (0, 3),
+    }
+}
+
 fn scrape(config: &Config) -> String {
     let live = Live::default();
     let retired = HostView { liveness: Liveness::Retired, ..host(at(0)) };
@@ -87,16 +111,7 @@ fn scrape(config: &Config) -> String {
         class: FindingClass::Untold,
         count: 4,
     };
-    let correlated = Correlated {
-        watermark: at(-3_600),
-        at: at(-60),
-        took: 1.5,
-        left_out: 0,
-        opened: [(("voice".into(), "graz".into()), 9)].into(),
-        volumes: [("voice".into(), (Some(2.5), Some(7.0)))].into(),
-        suspects: [(("voice".into(), "supported".into()), 1)].into(),
-        unmapped: (0, 3),
-    };
+    let correlated = correlated();
     let feed = |name: &str, good| FeedRecord {
         source: name.into(),
         first_good: None,
@@ -130,6 +145,7 @@ fn scrape(config: &Config) -> String {
         ]
         .map(|(class, count)| OpenCount { class, count, ..open.clone() })
         .into(),
+        owned: owned(),
         totals: Totals::default(),
         live: &live,
         in_flight_bytes: 0,
@@ -145,7 +161,7 @@ fn series(text: &str) -> u64 {
 
 /// One entry of each kind that has series of its own.
 fn config() -> Config {
-    let text = "[[host]]\nname='sbc-*'\nsite='graz'\n\
+    let text = "[[host]]\nname='sbc-*'\nsite='graz'\nteam='voice'\n\
         [[change_window]]\nname='night'\nstart='22:00'\nend='02:00'\n\
         [[blackout]]\nname='night'\nfrom='2026-01-01T00:00'\nuntil='2026-01-02T00:00'";
     crate::config::load::parse("t", text).unwrap()
@@ -203,5 +219,5 @@ fn every_metric_of_the_table_is_shown_and_well_named() {
 #[test]
 fn the_reference_page_is_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
-    crate::serve::compare(path, &table::reference_page());
+    crate::serve::compare(path, &reference::reference_page());
 }

@@ -26,6 +26,7 @@ struct Page {
     style: &'static str,
     subject: String,
     is_group: bool,
+    is_removed: bool,
     hosts: Vec<(String, String)>,
     more_hosts: usize,
     exempt: Vec<String>,
@@ -98,6 +99,7 @@ pub(super) fn page(
     let page = Page {
         style: STYLE_PATH,
         is_group: matches!(subject, Subject::Group(_)),
+        is_removed: newest.removes(),
         subject: subject.to_string(),
         more_hosts: hosts.len().saturating_sub(SHOWN),
         hosts: hosts.iter().take(SHOWN).map(|host| (host.to_string(), link::host(host))).collect(),

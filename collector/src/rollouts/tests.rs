@@ -192,3 +192,17 @@ fn nobody_is_behind_whom_the_request_does_not_name() {
     let behind: Vec<&str> = found[0].stragglers.first.iter().map(HostId::as_str).collect();
     assert_eq!(behind, ["late"]);
 }
+
+#[test]
+fn a_rollout_is_found_by_the_change_that_arrived_first() {
+    let mut store = Memory::new();
+    // What sbc-2 did before was told later.
+    host(&mut store, "sbc-1", &[(0, "alaw"), (30, "opus")]);
+    host(&mut store, "sbc-2", &[(0, "alaw"), (10, "opus")]);
+    let config = Config::default();
+    let (all, _) = rollouts((&store, &config), (at(0), at(60)), 10).unwrap();
+    let number = all.first().unwrap().number;
+    assert_eq!((all.len(), all[0].reached.count), (1, 2));
+    let (_, one) = one(&store, &config, number).unwrap().expect("what is listed has a page");
+    assert_eq!(one.reached.count, 2);
+}

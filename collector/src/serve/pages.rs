@@ -22,10 +22,12 @@ use crate::analysis::probes::{PROBES, Probe};
 use crate::blindness::blind;
 use crate::ingest::{FleetView, Liveness};
 use crate::metrics::{self, View};
+use crate::owned::Owned;
 use crate::permits::Permits;
 use crate::portal::{PageError, Query};
 use crate::probed;
 use crate::store::Scope;
+use crate::writer::Reads;
 
 type Shared = State<Arc<Collector>>;
 
@@ -48,6 +50,8 @@ fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
     let now = Timestamp::now();
     let mut permits = Permits::at(&*collector.read, &settings.standards, now)?;
     let (open, excepted) = permits.split(collector.read.open_counts()?)?;
+    let reader = (&*collector.read as &dyn Reads, &*settings.standards, now);
+    let owned = Owned::of(reader, &fleet, (&mut permits, &open))?;
     let correlated = collector.correlated.get();
     let view = View {
         correlated: correlated.as_deref(),
@@ -62,6 +66,7 @@ fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
         fleet,
         open,
         excepted,
+        owned,
         totals: collector.read.totals()?,
         live: &collector.live,
         in_flight_bytes: collector.budget.in_use(),

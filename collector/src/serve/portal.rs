@@ -16,7 +16,7 @@ use super::answer::Refusal;
 use super::body::Class;
 use super::state::Collector;
 use crate::api::acts::{self, Acceptance};
-use crate::api::suspects;
+use crate::api::{baselines, suspects};
 use crate::auth::browser;
 use crate::portal::{self, Frame, PageError, Query};
 use crate::store::{Act, Outcome, Scope};
@@ -29,7 +29,8 @@ pub(super) fn router() -> Router<Arc<Collector>> {
         .route(portal::STYLE_PATH, get(style))
         .route(portal::ICON_PATH, get(icon))
         .route("/suspects/{number}", post(say))
-        .route("/findings/{number}", post(do_about));
+        .route("/findings/{number}", post(do_about))
+        .route("/baselines/{subject}", post(remove_baseline));
     portal::PAGES.iter().fold(files, |router, path| router.route(path, get(page)))
 }
 
@@ -141,6 +142,21 @@ async fn do_about(
         acts::note(&collector, (person, &number), (what, text)).await?;
     }
     Ok(Redirect::to(&format!("/findings/{number}")).into_response())
+}
+
+/// Takes back what was agreed of a group, by the form of its page.
+async fn remove_baseline(
+    State(collector): Shared,
+    Path(subject): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (person, form) = form(&collector, request).await?;
+    if form.get("act") != Some("remove") {
+        return Err(Refusal::malformed("the act is remove"));
+    }
+    let reason = form.get("reason").unwrap_or_default();
+    baselines::remove_by(&collector, (person, &subject), reason).await?;
+    Ok(Redirect::to("/baselines").into_response())
 }
 
 /// The page that says why there is no page.

@@ -39,6 +39,8 @@ pub enum Basis {
         /// How many.
         count: u64,
     },
+    /// Nothing any more: what was agreed of it was taken back.
+    Nothing,
 }
 
 impl Basis {
@@ -52,6 +54,7 @@ impl Basis {
             Self::Host { host, at: Some(at) } => format!("the state of {host} on {}", on(at)),
             Self::Findings { of, count: 1 } => format!("1 item of {of}"),
             Self::Findings { of, count } => format!("{count} items of {of}"),
+            Self::Nothing => "nothing any more".to_owned(),
         }
     }
 }
@@ -83,6 +86,11 @@ pub struct ApprovalRecord {
 }
 
 impl ApprovalRecord {
+    /// Whether it takes back all that was agreed, so that there is no baseline from here on.
+    pub fn removes(&self) -> bool {
+        self.basis == Basis::Nothing
+    }
+
     /// What was agreed, of what alone, in words.
     pub fn what(&self) -> String {
         let mut words = self.basis.words();
@@ -107,7 +115,7 @@ pub struct Baseline {
 
 /// What ingest, pages and queries ask about baselines.
 pub trait ReadBaselines: Send + Sync {
-    /// All that was agreed of `subject`, if anybody has agreed to anything.
+    /// All that was agreed of `subject`, if anybody has agreed to anything that was not taken back.
     ///
     /// # Errors
     /// [`StoreError`], as for all of these.
@@ -124,7 +132,8 @@ pub trait ReadBaselines: Send + Sync {
         part: &PartName,
     ) -> Result<Option<Agreed>, StoreError>;
 
-    /// The newest approval of each subject after `after`, by its name as text, at most `limit`.
+    /// The newest approval of each subject after `after` that has a baseline, by its name as text,
+    /// at most `limit`.
     fn baselines(&self, after: &str, limit: u32) -> Result<Vec<ApprovalRecord>, StoreError>;
 
     /// Approvals, the newest first: of `subject` or of all, those before number `before`.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::ensure;
 use driftline_tests::fleet::Fleet;
 use driftline_tests::http;
+use driftline_tests::process::run_any;
+use driftline_tests::programs;
 use driftline_tests::wait::{self, PATIENCE};
 use serde_json::{Value, json};
 
@@ -128,4 +130,122 @@ fn who_accepts_one_item_accepts_nothing_else() -> anyhow::Result<()> {
     // What was accepted stays so when the file is written again.
     save(&root, "codec = opus\nport = 5061\nlimit = 4\nextra = 1\n")?;
     wait_for(&mut fleet, "pbx", &["extra", "limit", "port"])
+}
+
+#[test]
+fn a_baseline_that_was_removed_binds_nobody_and_says_who_did_it() -> anyhow::Result<()> {
+    let mut fleet = Fleet::start_with("[[group]]\nname = 'edge'\nhost = 'sbc*'\n")?;
+    let root = host(&mut fleet, "sbc1", "codec = alaw\n")?;
+    let agreed = json!({ "reason": "the edge follows sbc1", "from": "sbc1" });
+    post(&fleet, "/api/v1/baselines/@edge", &agreed)?;
+    save(&root, "codec = opus\n")?;
+    wait_for(&mut fleet, "sbc1", &["codec"])?;
+    let number = open(&mut fleet, "sbc1")?[0].1["number"].clone();
+    let refused = |path: &str| -> anyhow::Result<u16> {
+        let json = [("Content-Type", "application/json")];
+        Ok(http::post(fleet.address(), path, &json, br#"{"reason": "x"}"#)?.status)
+    };
+    assert_eq!(refused("/api/v1/baselines/sbc1/remove")?, 400, "a host's own");
+    assert_eq!(refused("/api/v1/baselines/@core/remove")?, 404, "nothing was agreed");
+    // By the command; a page with a form has the same.
+    let page = fleet.page("/baselines/@edge")?;
+    assert!(page.contains("Remove the baseline"), "{page}");
+    driftline(&fleet, &["baseline", "remove", "@edge", "--reason", "the trial is over"])?;
+    wait_for(&mut fleet, "sbc1", &[])?;
+    let page = fleet.page(&format!("/findings/{number}"))?;
+    assert!(page.contains("withdrawn"), "{page}");
+    // A new edit opens nothing, also after a restart.
+    fleet.take(programs::COLLECTOR)?.stop()?;
+    fleet.start_again(programs::COLLECTOR)?;
+    save(&root, "codec = g722\n")?;
+    fleet.wait_for("sbc1", "g722")?;
+    assert!(keys(&mut fleet, "sbc1")?.is_empty());
+    let list = http::get_ok(fleet.address(), "/api/v1/baselines")?.json()?;
+    assert_eq!(list["baselines"], json!([]), "it has no baseline any more");
+    let page = fleet.page("/baselines/@edge")?;
+    for expected in ["It was removed", "the trial is over", "the edge follows sbc1"] {
+        assert!(page.contains(expected), "{expected} is not on the page: {page}");
+    }
+    let events = http::get_ok(fleet.address(), "/api/v1/events")?.text();
+    assert!(
+        events.contains("loopback removed the baseline of @edge: the trial is over"),
+        "{events}"
+    );
+    // Whoever agrees to something anew begins with that.
+    post(&fleet, "/api/v1/baselines/@edge", &agreed)?;
+    save(&root, "codec = gsm\n")?;
+    wait_for(&mut fleet, "sbc1", &["codec"])
+}
+
+/// Runs the admin's command against the fleet; what it says.
+fn driftline(fleet: &Fleet, arguments: &[&str]) -> anyhow::Result<String> {
+    let program = programs::program("driftline")?.display().to_string();
+    let collector = format!("http://{}", fleet.address());
+    let arguments: Vec<&str> =
+        arguments.iter().copied().chain(["--collector", collector.as_str()]).collect();
+    let output = run_any(&program, &arguments)?;
+    let said = String::from_utf8([output.stdout, output.stderr].concat())?;
+    ensure!(output.status.success(), "{arguments:?}: {said}");
+    Ok(said)
+}
+
+#[test]
+fn what_a_rollout_or_a_request_led_to_is_agreed_alone() -> anyhow::Result<()> {
+    let mut fleet = Fleet::start_with("[[change_source]]\nname = 'itsm'\n")?;
+    let names = ["sbc1", "sbc2"];
+    // One host after the other at one place, since a part is named by its path.
+    let root = fleet.folder().join("root");
+    std::fs::create_dir_all(root.join("etc"))?;
+    save(&root, "codec = alaw\nport = 5060\n")?;
+    for name in names {
+        fleet.add_agent(name, &root, &["/etc/**"])?;
+        fleet.wait_for(name, "app.conf")?;
+        post(&fleet, &format!("/api/v1/hosts/{name}/baseline"), &json!({ "reason": "as built" }))?;
+    }
+    let from = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(5);
+    let request = json!({
+        "id": "CHG7", "approval": "requested", "start": from.to_string(),
+        "end": (from + jiff::SignedDuration::from_mins(60)).to_string(), "hosts": ["sbc*"],
+        "keys": ["*codec*"],
+    });
+    post(&fleet, "/api/v1/change-requests?source=itsm", &request)?;
+    // One rollout of two changes on both hosts; the request speaks of one of them.
+    save(&root, "codec = opus\nport = 5061\n")?;
+    for name in names {
+        wait_for(&mut fleet, name, &["codec", "port"])?;
+    }
+    wait::until("the request is what led to it", PATIENCE, || {
+        let found = open(&mut fleet, "sbc2")?;
+        let led = found.iter().filter(|(_, row)| row.to_string().contains("itsm/CHG7")).count();
+        Ok((led > 0).then_some(()))
+    })?;
+    let said = driftline(
+        &fleet,
+        &["baseline", "approve", "--request", "itsm/CHG7", "--reason", "the board says yes"],
+    )?;
+    assert!(said.contains("2 open drifts are what was agreed now"), "{said}");
+    for name in names {
+        wait_for(&mut fleet, name, &["port"])?;
+    }
+    let rollouts = http::get_ok(fleet.address(), "/api/v1/rollouts")?.json()?;
+    let number = rollouts["rollouts"][0]["number"].to_string();
+    let said = driftline(
+        &fleet,
+        &["baseline", "approve", "--rollout", &number, "--reason", "it went well"],
+    )?;
+    assert!(said.contains("2 open drifts are what was agreed now"), "{said}");
+    for name in names {
+        wait_for(&mut fleet, name, &[])?;
+    }
+    let history = driftline(&fleet, &["baseline", "history", "sbc2"])?;
+    for expected in ["it went well", "the board says yes", "as built", "change request itsm/CHG7"] {
+        assert!(history.contains(expected), "{expected}: {history}");
+    }
+    for line in history.lines().chain(driftline(&fleet, &["baseline", "list"])?.lines()) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    // Of nothing there is nothing to agree to.
+    let none = ["baseline", "approve", "--rollout", &number, "--reason", "again"];
+    assert!(driftline(&fleet, &none).is_err());
+    Ok(())
 }

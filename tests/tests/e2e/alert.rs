@@ -1,13 +1,16 @@
 //! From a saved file to a woken person, and how long the first half takes.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use driftline_tests::fleet::Fleet;
 use driftline_tests::http::{self, Receiver};
 use driftline_tests::programs;
 use driftline_tests::wait::{self, PATIENCE};
 use driftline_tests::watchers::{Alertmanager, Prometheus};
 
-use super::{HOST, one_host};
+use super::{HOST, one_host, small_tree};
 
 /// Scrape, rule, `for`, group wait and webhook, a second each, on a busy machine.
 const WOKEN: Duration = Duration::from_secs(60);
@@ -51,6 +54,56 @@ fn a_saved_file_moves_the_counter_and_wakes_somebody_with_the_link() -> anyhow::
     for value in ["marker-first", "marker-second"] {
         assert!(text.contains(value), "the page behind the alert does not show {value}: {text}");
     }
+    Ok(())
+}
+
+/// One host whose team is voice; of its files one is security's.
+const OWNERS: &str = "[[host]]\nname = 'judge'\nteam = 'voice'\n\
+    [[owner]]\nchain = ['security', 'ciso']\nscope = { part = '*/etc/shadowy.conf' }\n";
+
+#[test]
+fn an_alert_names_who_answers_for_it() -> anyhow::Result<()> {
+    let mut fleet = Fleet::start_with(OWNERS)?;
+    let root = small_tree(fleet.folder())?;
+    std::fs::write(root.join("etc/shadowy.conf"), "first = marker-first\n")?;
+    fleet.add_agent(HOST, &root, &["/etc/**"])?;
+    fleet.wait_for(HOST, "shadowy.conf")?;
+    let webhook = Receiver::start()?;
+    let alertmanager = Alertmanager::start(fleet.folder(), webhook.address())?;
+    let rules = programs::workspace().join("rules/prometheus/driftline.yaml");
+    let config = Prometheus::config(fleet.address(), &rules, alertmanager.address());
+    let data = fleet.folder().join("prometheus");
+    let prometheus = Prometheus::start(fleet.folder(), &data, &config)?;
+    let json = [("Content-Type", "application/json")];
+    let body = br#"{"reason": "as the judge found it"}"#;
+    let approved = http::post(fleet.address(), &programs::approve(HOST), &json, body)?;
+    anyhow::ensure!(approved.status < 300, "approving: {}", approved.text());
+    for file in ["app.conf", "shadowy.conf"] {
+        std::fs::write(root.join("etc").join(file), "first = marker-second\n")?;
+    }
+    // They come in any order, together or not.
+    let told = RefCell::new(BTreeMap::new());
+    webhook.expect(WOKEN, |body| {
+        let alerts = body["alerts"].as_array()?;
+        for alert in alerts.iter().filter(|a| a["labels"]["alertname"] == "DriftlineDriftOpen") {
+            told.borrow_mut().insert(alert["labels"]["owner"].to_string(), alert.clone());
+        }
+        (told.borrow().len() == 2).then_some(())
+    })?;
+    let told = told.into_inner();
+    assert_eq!(told.keys().collect::<Vec<_>>(), ["\"security\"", "\"voice\""]);
+    for alert in told.values() {
+        assert_eq!(alert["labels"]["team"], "voice", "{alert}");
+        let says = alert["annotations"]["summary"].to_string();
+        assert!(says.contains("in 1 items"), "{says}");
+    }
+    let of = |owner: &str| fleet.metric("driftline_findings_by_owner", &[owner, "class=\"none\""]);
+    let owners = ["owner=\"security\"", "owner=\"voice\"", "owner=\"nobody\"", "owner=\"ciso\""];
+    assert_eq!(owners.map(|owner| of(owner).unwrap_or(-1.0)), [1.0, 1.0, 0.0, 0.0]);
+    let all = "sum(driftline_drift_owned) == sum(driftline_drift_open)";
+    wait::until("what is owned is what is open", PATIENCE, || {
+        Ok((!prometheus.query(all)?.is_empty()).then_some(()))
+    })?;
     Ok(())
 }
 

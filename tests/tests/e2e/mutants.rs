@@ -85,6 +85,13 @@ const MUTANTS: &[Mutant] = &[
         "acceptance_takes_the_whole_part",
         "agreed::who_accepts_one_item_accepts_nothing_else",
     ),
+    (
+        COLLECTOR,
+        "removed_baselines_bind",
+        "agreed::a_baseline_that_was_removed_binds_nobody_and_says_who_did_it",
+    ),
+    // An alert finds who answers for it.
+    (COLLECTOR, "everything_is_nobodys", "alert::an_alert_names_who_answers_for_it"),
     // Invariant 3: cosmetic is not drift.
     (
         COLLECTOR,

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use driftline_collector::analysis::classify::weigh::FindingClass;
 use driftline_collector::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
 use driftline_collector::config::load;
+use driftline_collector::ingest::FleetView;
+use driftline_collector::owned::Owned;
 use driftline_collector::owners::Owners;
+use driftline_collector::permits::Permits;
 use driftline_collector::standards::Standards;
 use driftline_collector::store::memory::Memory;
 use driftline_collector::store::{
@@ -61,4 +65,35 @@ fn what_nobody_acknowledges_goes_to_the_next_after_its_time() {
     };
     store.apply(&[Step::Act(seen)]).unwrap();
     assert_eq!(owner(&store, 400), "voice", "who has seen it keeps it");
+}
+
+#[test]
+fn a_scrape_tells_whose_findings_are() {
+    let config = Arc::new(load::parse("chain", CHAIN).unwrap());
+    let standards = Standards::load(&config).unwrap();
+    let mut store = Memory::new();
+    store.apply(&[Step::Findings(vec![finding()])]).unwrap();
+    let open = store.open_counts().unwrap();
+    for (hours, owner) in [(0, "voice"), (5, "voice-lead"), (400, "noc")] {
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours);
+        let mut permits = Permits::at(&store, &standards, now).unwrap();
+        let owned = Owned::of(
+            (&store, &standards, now),
+            &FleetView::default(),
+            (&mut permits, open.as_slice()),
+        );
+        let all = owned.unwrap().all;
+        let key = (owner.to_owned(), Severity::Warning, FindingClass::Unjudged);
+        assert_eq!(all, [(key, 1)].into(), "after {hours} hours");
+    }
+    // What is counted and no longer found when owners are looked for is another's, not lost.
+    let mut more = open.clone();
+    more.iter_mut().for_each(|count| count.count = 3);
+    let now = Timestamp::UNIX_EPOCH;
+    let mut permits = Permits::at(&store, &standards, now).unwrap();
+    let fleet = FleetView::default();
+    let owned = Owned::of((&store, &standards, now), &fleet, (&mut permits, &more)).unwrap();
+    let many: Vec<_> =
+        owned.all.iter().map(|((owner, ..), many)| (owner.as_str(), *many)).collect();
+    assert_eq!(many, [("other", 2), ("voice", 1)]);
 }

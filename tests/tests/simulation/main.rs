@@ -20,6 +20,7 @@
 mod agent;
 mod chain;
 mod collector;
+mod conffiles;
 mod cost;
 mod fleet;
 #[cfg(feature = "mutants")]

@@ -29,6 +29,16 @@ const MUTANTS: &[Mutant] = &[
         "unapproved_emergencies_are_quiet",
         "noise::an_emergency_that_nobody_approves_ends_in_a_question",
     ),
+    (
+        LIBRARY,
+        "conffile_is_expected_whatever_its_bytes",
+        "conffiles::a_hand_that_edits_while_dpkg_works_is_not_dpkgs",
+    ),
+    (
+        LIBRARY,
+        "reversals_are_of_whole_values",
+        "noise::an_edit_is_taken_back_though_a_package_wrote_another_line_meanwhile",
+    ),
     (LIBRARY, "blindness_is_not_told", "noise::what_was_seen_and_is_not_any_more_is_told"),
 ];
 

@@ -1,7 +1,7 @@
 //! What noise, later intent and lost sight must not hide.
 
 use driftline_collector::analysis::change::{Change, ChangeKind};
-use driftline_collector::analysis::classify::past::{Past, Turn, runs};
+use driftline_collector::analysis::classify::past::{Past, Run, Turn, runs};
 use driftline_collector::analysis::classify::request::{
     Approval, ChangeRequest, RequestKind, best,
 };
@@ -14,7 +14,7 @@ use driftline_collector::blindness::blind;
 use driftline_collector::config::{ClassificationConfig, Place};
 use driftline_collector::store::{Act, ActRecord, Append as _, Handled, Unread};
 use driftline_protocol::ids::{HostId, PartName, SourceName};
-use driftline_protocol::item::ItemKey;
+use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::snapshot::Reason;
 use jiff::SignedDuration;
 
@@ -69,6 +69,38 @@ fn noise_without_an_end_is_told() {
     let told = |turns: &i64| class(*turns) == Some(ChangeClass::Unauthorised);
     assert_eq!((11..170).filter(told).count(), 0);
     assert_eq!((171..=(24 * 10)).filter(told).count(), 2 * 2);
+}
+
+/// Changes of a text that is one item, each with its class, an hour apart; which the last undoes.
+fn undone(texts: &[&str], classes: &[Option<ChangeClass>]) -> Vec<i64> {
+    let item = |text: &&str| Item {
+        value: ItemValue::Lines(text.split(' ').map(str::to_owned).collect()),
+        rank: None,
+    };
+    let items: Vec<Item> = texts.iter().map(item).collect();
+    let turns = (0..).zip(items.windows(2)).zip(classes).map(|((number, pair), class)| Turn {
+        number,
+        at: at(number * 60),
+        kind: ChangeKind::Modified,
+        before: pair.first(),
+        after: pair.last(),
+        class: *class,
+    });
+    let mut turns: Vec<Turn<'_>> = turns.collect();
+    turns.reverse();
+    Past::new((turns, Run::default()), SignedDuration::from_hours(24)).undone()
+}
+
+#[test]
+fn an_edit_is_taken_back_though_a_package_wrote_another_line_meanwhile() {
+    let (package, nobody) = (Some(ChangeClass::Expected), Some(ChangeClass::Unauthorised));
+    let classes = [nobody, package, None];
+    assert_eq!(undone(&["a b", "a x", "c x", "c b"], &classes), [0]);
+    assert_eq!(undone(&["a b", "a x", "c x", "c y"], &classes), [0; 0], "to another value");
+    assert_eq!(undone(&["a b", "a x", "a y", "a b"], &classes), [0; 0], "the package wrote it");
+    assert_eq!(undone(&["a b", "a x", "c x", "c b"], &[package, package, None]), [0; 0]);
+    // With another line that was changed in the same moment it is more than a taking back.
+    assert_eq!(undone(&["a b", "a x", "c x", "d b"], &classes), [0; 0]);
 }
 
 fn decision(class: ChangeClass, rule: RuleKind) -> Decision {

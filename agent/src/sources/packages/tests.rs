@@ -1,7 +1,9 @@
 //! What a status file says, and the row that drives the shared check.
 
 use super::*;
-use crate::sources::check::{Broken, Denied, Fixture};
+use driftline_protocol::snapshot::Part;
+
+use crate::sources::check::{Broken, Denied, Fixture, Planted};
 
 const STATUS_FILE: &str = "\
 Package: bash
@@ -50,9 +52,13 @@ pub(in crate::sources) fn fixture() -> Fixture {
     }
 }
 
+fn status_of(text: &str) -> (RawItems, Vec<Conffile<'_>>) {
+    super::status(text.as_bytes()).unwrap()
+}
+
 #[track_caller]
 fn check(status: &str, expect: &[(&str, ItemValue)]) {
-    let items = packages(status.as_bytes()).unwrap();
+    let (items, _) = status_of(status);
     let found: Vec<_> =
         items.iter().map(|(key, item)| (key.as_str(), item.value.clone())).collect();
     assert_eq!(found, expect);
@@ -109,7 +115,7 @@ fn what_dpkg_would_refuse_is_malformed() {
         ("\u{0}\n", 1),
         ("Package: a\nStatus: hold ok installed\nVersion: 1\n\n".repeat(2).as_str(), 7),
     ] {
-        assert_eq!(packages(status.as_bytes()).map_err(|malformed| malformed.line), Err(line));
+        assert_eq!(super::status(status.as_bytes()).map_err(|m| m.line).err(), Some(line));
     }
 }
 
@@ -126,7 +132,7 @@ fn this_machine_has_the_packages_that_dpkg_query_lists() {
         .map(str::to_owned)
         .collect();
     listed.sort();
-    let items = packages(&status).unwrap();
+    let items = super::status(&status).unwrap().0;
     let mut ours: Vec<String> = items
         .iter()
         .filter(|(key, _)| key.as_str().ends_with("/version"))
@@ -234,9 +240,41 @@ proptest::proptest! {
         text in "((Package|Status|Version|Architecture)?:? ?(a|install ok installed)?\n){0,12}",
     ) {
         for bytes in [bytes.as_slice(), text.as_bytes()] {
-            if let Err(malformed) = packages(bytes) {
+            if let Err(malformed) = super::status(bytes) {
                 proptest::prop_assert!(malformed.line > 0);
             }
         }
     }
+}
+
+/// A machine whose dpkg has three files of `a`, of which one was edited and one is gone, and one
+/// file of which it takes leave.
+#[test]
+fn a_configuration_file_is_as_shipped_or_is_not() {
+    let (abc, empty) = ("900150983cd24fb0d6963f7d28e17f72", "d41d8cd98f00b204e9800998ecf8427e");
+    let status = format!(
+        "Package: a\nStatus: install ok installed\nVersion: 1\nConffiles:\n /etc/kept {abc}\n \
+         /etc/edited {abc}\n /etc/gone {empty}\n /etc/left {abc} obsolete\n \
+         /etc/new newconffile\n"
+    );
+    let planted = Planted::new(&[
+        (STATUS, 0o644, &status),
+        ("/etc/kept", 0o644, "abc"),
+        ("/etc/left", 0o644, "abc"),
+        ("/etc/new", 0o644, "abc"),
+        ("/etc/edited", 0o644, "abd"),
+    ]);
+    let parts = planted.parts(&mut Packages::new());
+    let part = parts.get(&part_name("dpkg")).and_then(Part::observed).unwrap().clone();
+    let said: Vec<_> = part
+        .items
+        .iter()
+        .filter_map(|(key, item)| Some((key.of_the_moment()?.nth(1)?, item.value.clone())))
+        .collect();
+    let digest = ItemValue::Fingerprint(planted.machine.redactor().raw_digest(b"abc"));
+    let no = ItemValue::Flag(false);
+    let [edited, gone, kept] = ["/etc/edited", "/etc/gone", "/etc/kept"].map(str::to_owned);
+    assert_eq!(said, [(edited, no.clone()), (gone, no), (kept, digest)]);
+    let raw = planted.machine.redactor().raw_digest(status.as_bytes());
+    assert_eq!(part.raw, Some(raw), "its bytes are those of dpkg's file alone");
 }

@@ -109,8 +109,43 @@ impl<'a> Past<'a> {
     }
 
     /// The earlier changes the newest one undoes, newest first: none unless its value is one the
-    /// item had before the oldest of them, and none of them was intended.
+    /// item had before the oldest of them, and none of them was intended; of a text or a set, also
+    /// the one whose lines or values it puts back while others have changed.
     pub fn undone(&self) -> Vec<i64> {
+        let undone = self.undone_as_a_whole();
+        match undone.is_empty() {
+            true => self.undone_in_pieces().into_iter().collect(),
+            false => undone,
+        }
+    }
+
+    /// The earlier change of which the newest one puts back exactly what it took and takes what it
+    /// put there: a text is one item, so that a package may have written another line of it since.
+    fn undone_in_pieces(&self) -> Option<i64> {
+        if mutant::active(Mutant::ReversalsAreOfWholeValues) {
+            return None;
+        }
+        let (newest, earlier) = self.turns.split_first()?;
+        let put_back = pieces(newest)?;
+        let mut at = newest;
+        for turn in earlier.iter().take(UNDONE_MOST) {
+            let soon = newest.at.duration_since(turn.at) <= self.revert;
+            if !soon || !same(turn.after, at.before, turn.kind) {
+                return None;
+            }
+            let taken = pieces(turn)?;
+            if taken.keys().any(|piece| put_back.contains_key(piece)) {
+                let inverse = taken.len() == put_back.len()
+                    && taken.iter().all(|(piece, many)| put_back.get(piece) == Some(&-many));
+                let intended = turn.class.is_some_and(ChangeClass::is_intended);
+                return (inverse && !intended).then_some(turn.number);
+            }
+            at = turn;
+        }
+        None
+    }
+
+    fn undone_as_a_whole(&self) -> Vec<i64> {
         let Some((newest, earlier)) = self.turns.split_first() else { return Vec::new() };
         let mut undone = Vec::new();
         let mut at = *newest;
@@ -184,6 +219,33 @@ pub fn undone_by(by: i64) -> Decision {
         level: None,
         says: format!("change {by} put the value back"),
     }
+}
+
+/// A line of a text, or a value of a set.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Piece<'a> {
+    Line(&'a str),
+    Value(&'a ItemValue),
+}
+
+/// How many of each piece came, or went where it is negative; `None` where the item does not
+/// consist of pieces, or none of them did.
+fn pieces<'a>(turn: &Turn<'a>) -> Option<BTreeMap<Piece<'a>, i64>> {
+    let mut pieces: BTreeMap<Piece<'a>, i64> = BTreeMap::new();
+    let mut count = |item: Option<&'a Item>, sign: i64| match item.map(|item| &item.value) {
+        Some(ItemValue::Lines(lines)) => {
+            lines.iter().for_each(|line| *pieces.entry(Piece::Line(line)).or_default() += sign);
+            true
+        }
+        Some(ItemValue::Set(values)) => {
+            values.iter().for_each(|one| *pieces.entry(Piece::Value(one)).or_default() += sign);
+            true
+        }
+        _ => false,
+    };
+    let whole = count(turn.before, -1) && count(turn.after, 1);
+    pieces.retain(|_, many| *many != 0);
+    (whole && !pieces.is_empty()).then_some(pieces)
 }
 
 /// Whether two items are the same for a change of `kind`: a place counts only where it moved, since

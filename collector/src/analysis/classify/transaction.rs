@@ -4,7 +4,9 @@
 //! package has: in the parts that `MANAGERS` name, and not in others, where programs stand that a
 //! person or a setup put there. A package whose version went up or down and everything of it that
 //! changed within [`TOGETHER`] is one transaction. Installing and removing are decisions, not
-//! routine, so they are not explained by themselves; the files that came or went with them are.
+//! routine, so they are not explained by themselves; the files that came or went with them are,
+//! where they are as the package ships them ([`is_as_shipped`]): an edit by hand in the same
+//! minutes is somebody's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,10 +14,13 @@ use std::ops::Range;
 use driftline_protocol::ids::PartName;
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::mutant::{self, Mutant};
+use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
 use super::scope::Subject;
 use crate::analysis::change::{Change, ChangeKind};
+use crate::analysis::comparable::{Relation, fingerprints};
+use crate::analysis::diff::is_of_the_file;
 
 /// The source that tells of packages.
 pub const PACKAGES: &str = "packages";
@@ -25,6 +30,9 @@ const MANAGERS: [&str; 2] = [DPKG, "rpm"];
 
 /// The part of the manager that tells of configuration files.
 pub const DPKG: &str = "dpkg";
+
+/// What is said of configuration files at that moment: whether each is as it was shipped.
+const SHIPPED: &str = "shipped";
 
 /// How far apart changes of one transaction may be seen: agents look at different things in turns.
 pub const TOGETHER: SignedDuration = SignedDuration::from_mins(15);
@@ -114,24 +122,7 @@ impl Transactions {
 
     /// The transaction that brought `subject`, if one did.
     pub fn explain(&mut self, subject: &Subject<'_>) -> Option<Explained> {
-        if mutant::active(Mutant::PackagesExplainNothing) {
-            return None;
-        }
-        let before = |step: &Step| subject.at.duration_since(step.at) > TOGETHER;
-        let not_after = |step: &Step| step.at.duration_since(subject.at) <= TOGETHER;
-        let together = self.steps.partition_point(before)..self.steps.partition_point(not_after);
-        let of_package = |manager: &'static str, package: String| {
-            let places = self.of_package.get(&(manager, package))?;
-            let first = places.get(places.partition_point(|place| *place < together.start))?;
-            together.contains(first).then(|| self.steps.get(*first))?
-        };
-        let step = if subject.source.as_str() == PACKAGES {
-            let (package, field, _) = subject.key.and_then(split)?;
-            let decided = field == "hold";
-            of_package(manager(subject.part)?, package).filter(|step| step.upgrade && !decided)?
-        } else {
-            of_package(DPKG, self.owners.get(subject.part.as_str())?.clone())?
-        };
+        let (together, step) = self.step(subject)?;
         let step = step.clone();
         let steps = self.steps.get(together.clone()).unwrap_or_default();
         let first = steps.iter().map(|other| other.number).min().unwrap_or(step.number);
@@ -150,6 +141,62 @@ impl Transactions {
             name: format!("{} {first}", step.manager),
             says: format!("{}, {at}: {}{more}", step.manager, said.join(", ")),
         })
+    }
+
+    /// When dpkg worked on the package whose configuration file `subject` is, if it did about then.
+    pub fn worked_on_file(&self, subject: &Subject<'_>) -> Option<Timestamp> {
+        let of_file = subject.source.as_str() != PACKAGES;
+        Some(self.step(subject).filter(|_| of_file)?.1.at)
+    }
+
+    /// The step that `subject` belongs to, among those of its transaction.
+    fn step(&self, subject: &Subject<'_>) -> Option<(Range<usize>, &Step)> {
+        if mutant::active(Mutant::PackagesExplainNothing) {
+            return None;
+        }
+        let before = |step: &Step| subject.at.duration_since(step.at) > TOGETHER;
+        let not_after = |step: &Step| step.at.duration_since(subject.at) <= TOGETHER;
+        let together = self.steps.partition_point(before)..self.steps.partition_point(not_after);
+        let of_package = |manager: &'static str, package: String| {
+            let places = self.of_package.get(&(manager, package))?;
+            let first = places.get(places.partition_point(|place| *place < together.start))?;
+            together.contains(first).then(|| self.steps.get(*first))?
+        };
+        let step = if subject.source.as_str() == PACKAGES {
+            let (package, field, _) = subject.key.and_then(split)?;
+            let decided = field == "hold";
+            of_package(manager(subject.part)?, package).filter(|step| step.upgrade && !decided)?
+        } else {
+            of_package(DPKG, self.owners.get(subject.part.as_str())?.clone())?
+        };
+        Some((together, step))
+    }
+}
+
+/// Whether a configuration file that changed about when dpkg worked on its package is as the
+/// package ships it, given the file as it was then and what the host said after that work.
+///
+/// `dpkg` is its part after that work. A host that does not tell, by an older agent, is believed. A
+/// file that is gone was taken by dpkg unless the package ships it still: dpkg brings none back
+/// that a person took away. Mode and owner of a file it replaces dpkg keeps as they were.
+pub fn is_as_shipped((subject, after): (&Subject<'_>, Option<&Part>), dpkg: Option<&Part>) -> bool {
+    if mutant::active(Mutant::ConffileIsExpectedWhateverItsBytes) {
+        return true;
+    }
+    let of_files = |key: &ItemKey| {
+        key.of_the_moment().and_then(|mut segments| segments.next()).is_some_and(|s| s == SHIPPED)
+    };
+    let told = dpkg.and_then(Part::observed).map(|told| &told.items);
+    let Some(told) = told.filter(|told| told.keys().any(of_files)) else { return true };
+    let key = ItemKey::momentary([SHIPPED, subject.part.as_str()]);
+    let shipped = told.get(&key).map(|item| &item.value);
+    let Some(after) = after else { return shipped.is_none() };
+    let kept = subject.key.is_some_and(is_of_the_file) && subject.kind != ChangeKind::Added;
+    match (shipped, after.observed().and_then(|after| after.raw)) {
+        (Some(ItemValue::Fingerprint(shipped)), Some(raw)) if !kept => {
+            fingerprints(*shipped, raw) == Relation::Same
+        }
+        _ => false,
     }
 }
 

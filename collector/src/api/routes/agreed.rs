@@ -57,6 +57,15 @@ pub(super) const ROUTES: &[Route] = &[
         handler: || post(baselines::approve),
     },
     Route {
+        method: Method::Post,
+        path: "/api/v1/baselines/{subject}/remove",
+        scope: Scope::Admin,
+        summary: "Take back what was agreed of a group; its approvals stay to be read",
+        query: &[],
+        body: &[REASON],
+        handler: || post(baselines::remove),
+    },
+    Route {
         method: Method::Get,
         path: "/api/v1/baselines/{subject}/approvals",
         scope: Scope::Read,

@@ -17,6 +17,10 @@ impl State {
         covers: &BTreeMap<SourceName, Covers>,
     ) {
         let subject = &approval.subject;
+        if approval.removes() {
+            self.baselines.remove(subject);
+            return self.keep_approval(approval);
+        }
         let first = || Baseline { sections: BTreeMap::new(), approval: approval.clone() };
         let baseline = self.baselines.entry(subject.clone()).or_insert_with(first);
         baseline.approval = approval.clone();
@@ -24,6 +28,11 @@ impl State {
             let layer = baseline.sections.entry(source.clone()).or_default();
             layer.agree(approval.number, covers);
         }
+        self.keep_approval(approval);
+    }
+
+    fn keep_approval(&mut self, approval: &ApprovalRecord) {
+        let subject = &approval.subject;
         self.approvals.insert(approval.number, approval.clone());
         let of_subject = self.approvals.values().rev().filter(|one| one.subject == *subject);
         let old: Vec<i64> =

@@ -32,6 +32,9 @@ pub(super) fn approve(
              WHERE subject = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
     )?;
     forget.execute(params![subject, APPROVALS_KEPT])?;
+    if approval.removes() {
+        return remove(batch, subject);
+    }
     for (source, covers) in covers {
         let source = batch.names.sources.number(batch.db, source.as_str())?;
         let place = (subject, source, approval.number);
@@ -48,6 +51,21 @@ pub(super) fn approve(
                     .try_for_each(|part| agree(batch, place, part))?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Forgets all that was agreed of a subject; its approvals stay to be read.
+fn remove(batch: &mut Batch<'_>, subject: i64) -> rusqlite::Result<()> {
+    let mut find = batch.db.prepare_cached(
+        "SELECT digest FROM agreed_part WHERE subject = ?1 AND digest IS NOT NULL",
+    )?;
+    let digests = find.query_map([subject], |row| row.get(0))?;
+    let digests = digests.collect::<Result<Vec<i64>, _>>()?;
+    digests.into_iter().for_each(|digest| batch.refer(digest, -1));
+    for table in ["agreed_part", "agreed_pattern"] {
+        let clear = format!("DELETE FROM {table} WHERE subject = ?1");
+        batch.db.prepare_cached(&clear)?.execute([subject])?;
     }
     Ok(())
 }
@@ -123,6 +141,9 @@ impl ReadBaselines for Reader {
             let Some(approval) = find.query_row([number], approval).optional()? else {
                 return Ok(None);
             };
+            if approval.removes() {
+                return Ok(None);
+            }
             Ok(Some(Baseline { sections: layers(db, number)?, approval }))
         })
     }
@@ -180,6 +201,8 @@ impl ReadBaselines for Reader {
                      ORDER BY number DESC LIMIT 1)
                  FROM host_name h WHERE h.name > ?1
                      AND EXISTS (SELECT 1 FROM approval WHERE subject = h.id)
+                     AND (EXISTS (SELECT 1 FROM agreed_pattern WHERE subject = h.id)
+                         OR EXISTS (SELECT 1 FROM agreed_part WHERE subject = h.id))
                  ORDER BY h.name LIMIT ?2",
             )?;
             find.query_map(params![after, effective_limit(limit)], approval)?.collect()

@@ -212,12 +212,15 @@ fn approval(
         at: second(9),
         who: "ada".into(),
         why: "change 7".into(),
-        basis: Basis::Present,
+        basis: if number % 5 == 0 { Basis::Nothing } else { Basis::Present },
         source: None,
         part: None,
         exempt: vec![Exemption { key: Some("id".into()), ..Exemption::default() }],
     };
-    let covers = BTreeMap::from([(source(source_index), covers)]);
+    let covers = match approval.removes() {
+        true => BTreeMap::new(),
+        false => BTreeMap::from([(source(source_index), covers)]),
+    };
     Step::Approve { approval: Box::new(approval), covers, findings: Vec::new() }
 }
 
