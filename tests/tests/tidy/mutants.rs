@@ -46,7 +46,7 @@ fn tidy() -> Tree {
     for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE"] {
         tree.put(page, "Text, with a [link](README.md).\n");
     }
-    tree.put("CONTRIBUTING.md", "Add a source. Add a format. Add a rule.\n");
+    tree.put("CONTRIBUTING.md", "Add a source. Add a format. Add a rule. Add an alert.\n");
     tree.put("protocol/Cargo.toml", MEMBER);
     tree.put("agent/Cargo.toml", format!("{MEMBER}driftline-protocol.workspace = true\n"));
     tree.put("protocol/src/wire.rs", WIRE);
