@@ -6,7 +6,7 @@ use super::tree::{Offence, Tree};
 const FRONT: [&str; 5] =
     ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"];
 
-/// Headings of CONTRIBUTING.md: the three things a newcomer wants to add.
+/// Headings of CONTRIBUTING.md: the four things a newcomer wants to add.
 const RECIPES: [&str; 4] = ["add a source", "add a format", "add a rule", "add an alert"];
 
 /// The pages a stranger opens first are there.
