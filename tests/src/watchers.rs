@@ -134,7 +134,7 @@ mod tests {
     use crate::programs;
 
     const METRICS: &str = "driftline_portal_info{url=\"http://drift.example\"} 1\n\
-        driftline_drift_open{host=\"sbc1\",domain=\"config\",severity=\"critical\"} 2\n";
+        driftline_drift_owned{host=\"sbc1\",owner=\"voice\",severity=\"critical\"} 2\n";
 
     /// Serves [`METRICS`] to whoever asks, until the process ends.
     fn exporter() -> anyhow::Result<SocketAddr> {
@@ -172,7 +172,7 @@ mod tests {
             Some(ours["annotations"]["portal_url"].as_str()?.to_string())
         })?;
         assert_eq!(link, "http://drift.example/hosts/sbc1#drift");
-        assert_eq!(prometheus.query("driftline_drift_open")?.len(), 1);
+        assert_eq!(prometheus.query("driftline_drift_owned")?.len(), 1);
         Ok(())
     }
 }
