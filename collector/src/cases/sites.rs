@@ -1,6 +1,6 @@
 //! The list of all sites, one a line.
 //!
-//! Sites without a case are still places where nothing happened, and so evidence.
+//! Sites without a case are known by it, so that a change that names one is no slip.
 
 use std::io::Read;
 

@@ -1,13 +1,13 @@
 //! Cohorts of sites that weigh as much as the exposed ones: which they are, and how they are drawn.
 //!
 //! A cohort takes sites in random order as long as they fit, wave by wave, until it holds the share
-//! of cases the true wave held. Where few sites are eligible, all cohorts of about that share are
-//! listed instead.
+//! of cases the true wave held. Where few sites are eligible and all were reached at one time, all
+//! cohorts of about that share are listed instead.
 
 use super::panel::{Panel, add};
 use crate::analysis::stats::random::Random;
 
-/// Sites up to which all cohorts are listed: two to this power are fewer than the draws.
+/// Sites up to which all cohorts of one wave are listed: two to this power are fewer than draws.
 const LISTED_SITES: usize = 13;
 /// How far from the true share a cohort may be, as a part of it.
 const TOLERANCE: f32 = 0.15;

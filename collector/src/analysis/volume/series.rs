@@ -15,8 +15,8 @@ use super::{CellBucket, Found, History, VolumeSettings};
 use crate::analysis::cases::{Case, Stream};
 use crate::analysis::site_clock::{SiteClock, wall};
 
-/// The most rows of one answer: cells times buckets, 8 bytes each. Two hundred sites over two years
-/// of hours are a sixth of it.
+/// The most rows of one answer: cells times buckets, whose counts take 8 bytes each. Two hundred
+/// sites over two years of hours are a sixth of it.
 pub const ROWS: usize = 20_000_000;
 
 const HOUR: i64 = 3_600;
