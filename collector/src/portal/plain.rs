@@ -123,7 +123,8 @@ fn because(reason: Reason) -> &'static str {
         Reason::ShortHistory => "There are too few weeks of cases before the change.",
         Reason::TooFewCases => "Hardly any case is expected in that time.",
         Reason::NoControls => {
-            "It reached every site, so something that happened to all would look the same."
+            "No other site has enough cases to compare with, so something that happened to all \
+             would look the same."
         }
         Reason::FewSites => "So few sites are there that chance cannot be ruled out.",
         Reason::PreExisting => "The sites were above their usual share already before the change.",
