@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -159,12 +159,23 @@ pub fn escape(text: &str) -> String {
         .collect()
 }
 
-/// A port of loopback that nobody listens on.
+/// How often another port is asked for where one is taken over UDP.
+const ASKED: usize = 100;
+
+/// A port of loopback that nobody holds, neither over TCP nor over UDP: a server that listens over
+/// both must find both free.
 ///
 /// # Errors
 /// When the operating system has none.
 pub fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("asking for a port")?.local_addr()?)
+    for _ in 0..ASKED {
+        let listener = TcpListener::bind("127.0.0.1:0").context("asking for a port")?;
+        let address = listener.local_addr()?;
+        if UdpSocket::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    anyhow::bail!("{ASKED} ports in a row are free over TCP and taken over UDP")
 }
 
 /// A receiver of webhooks: answers 200 to everything and keeps each body.

@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stderr, reason = "what goes wrong while a test ends is for the terminal")]
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::http;
 use crate::process::{self, Process};
 use crate::wait;
 
@@ -42,8 +43,7 @@ impl Kamailio {
     pub fn start(etc: &Path, run: &Path, destinations: &str) -> anyhow::Result<Self> {
         std::fs::create_dir_all(etc)?;
         std::fs::create_dir_all(run)?;
-        let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-        let tls = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let (address, tls) = (http::free_address()?, http::free_address()?);
         let mut server =
             Self { etc: etc.to_path_buf(), run: run.to_path_buf(), address, tls, process: None };
         std::fs::write(server.script(), server.text())?;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::http::{self, escape};
+use crate::http::{self, Receiver, escape};
 use crate::process::Process;
+use crate::programs;
 use crate::wait::{self, PATIENCE};
 
 /// A running Prometheus.
@@ -123,6 +124,34 @@ impl Alertmanager {
     }
 }
 
+/// Whoever is woken: a Prometheus over one target, an Alertmanager, and the webhook that it calls.
+pub struct Watch {
+    /// What scrapes and judges.
+    pub prometheus: Prometheus,
+    /// Where alerts arrive.
+    pub webhook: Receiver,
+    _alertmanager: Alertmanager,
+}
+
+impl Watch {
+    /// Starts all three in `folder`, with the alerts of `rules` over what `target` exports.
+    ///
+    /// # Errors
+    /// When one of them is not installed or does not come up.
+    pub fn start(folder: &Path, target: SocketAddr, rules: &Path) -> anyhow::Result<Self> {
+        let webhook = Receiver::start()?;
+        let alertmanager = Alertmanager::start(folder, webhook.address())?;
+        let config = Prometheus::config(target, rules, alertmanager.address());
+        let prometheus = Prometheus::start(folder, &folder.join("prometheus"), &config)?;
+        Ok(Self { prometheus, webhook, _alertmanager: alertmanager })
+    }
+
+    /// The rules that the product ships.
+    pub fn shipped_rules() -> PathBuf {
+        programs::workspace().join("rules/prometheus/driftline.yaml")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
@@ -130,8 +159,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::http::Receiver;
-    use crate::programs;
 
     const METRICS: &str = "driftline_portal_info{url=\"http://drift.example\"} 1\n\
         driftline_drift_owned{host=\"sbc1\",owner=\"voice\",severity=\"critical\"} 2\n";
@@ -160,19 +187,14 @@ mod tests {
     #[test]
     fn an_open_drift_travels_from_metric_to_webhook_with_its_link() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
-        let webhook = Receiver::start()?;
-        let alertmanager = Alertmanager::start(folder.path(), webhook.address())?;
-        let rules = programs::workspace().join("rules/prometheus/driftline.yaml");
-        let config = Prometheus::config(exporter()?, &rules, alertmanager.address());
-        let data = folder.path().join("data");
-        let prometheus = Prometheus::start(folder.path(), &data, &config)?;
-        let link = webhook.expect(Duration::from_secs(60), |body| {
+        let chain = Watch::start(folder.path(), exporter()?, &Watch::shipped_rules())?;
+        let link = chain.webhook.expect(Duration::from_secs(60), |body| {
             let alerts = body["alerts"].as_array()?;
             let ours = alerts.iter().find(|a| a["labels"]["alertname"] == "DriftlineDriftOpen")?;
             Some(ours["annotations"]["portal_url"].as_str()?.to_string())
         })?;
         assert_eq!(link, "http://drift.example/hosts/sbc1#drift");
-        assert_eq!(prometheus.query("driftline_drift_owned")?.len(), 1);
+        assert_eq!(chain.prometheus.query("driftline_drift_owned")?.len(), 1);
         Ok(())
     }
 }

@@ -29,6 +29,16 @@ fn series() -> Vec<Series> {
             "kind=\"deviation\",domain=\"policy\",severity=\"info\"",
             |_| 1,
         ),
+        (
+            "driftline_findings_by_owner",
+            "owner=\"voice\",severity=\"warning\",class=\"unauthorised\"",
+            |_| 3,
+        ),
+        (
+            "driftline_findings_by_site",
+            "site=\"graz\",severity=\"warning\",class=\"unauthorised\"",
+            |_| 3,
+        ),
         ("driftline_drift_open", "host=\"sbc1\",domain=\"config\",severity=\"warning\"", |_| 3),
         ("driftline_parts_unobserved", "reason=\"denied\"", |_| 4),
         ("driftline_ledger_imbalance", "host=\"sbc1\"", |_| 0),

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use driftline_tests::fleet::Fleet;
-use driftline_tests::http::{self, Receiver};
+use driftline_tests::http;
 use driftline_tests::programs;
 use driftline_tests::wait::{self, PATIENCE};
-use driftline_tests::watchers::{Alertmanager, Prometheus};
+use driftline_tests::watchers::Watch;
 
 use super::{HOST, one_host, small_tree};
 
@@ -18,12 +18,8 @@ const WOKEN: Duration = Duration::from_secs(60);
 #[test]
 fn a_saved_file_moves_the_counter_and_wakes_somebody_with_the_link() -> anyhow::Result<()> {
     let (fleet, root) = one_host()?;
-    let webhook = Receiver::start()?;
-    let alertmanager = Alertmanager::start(fleet.folder(), webhook.address())?;
-    let rules = programs::workspace().join("rules/prometheus/driftline.yaml");
-    let config = Prometheus::config(fleet.address(), &rules, alertmanager.address());
-    let data = fleet.folder().join("prometheus");
-    let prometheus = Prometheus::start(fleet.folder(), &data, &config)?;
+    let rules = Watch::shipped_rules();
+    let Watch { prometheus, webhook, .. } = &Watch::start(fleet.folder(), fleet.address(), &rules)?;
 
     let body = br#"{"reason": "as the judge found it"}"#;
     let json = [("Content-Type", "application/json")];
@@ -68,12 +64,8 @@ fn an_alert_names_who_answers_for_it() -> anyhow::Result<()> {
     std::fs::write(root.join("etc/shadowy.conf"), "first = marker-first\n")?;
     fleet.add_agent(HOST, &root, &["/etc/**"])?;
     fleet.wait_for(HOST, "shadowy.conf")?;
-    let webhook = Receiver::start()?;
-    let alertmanager = Alertmanager::start(fleet.folder(), webhook.address())?;
-    let rules = programs::workspace().join("rules/prometheus/driftline.yaml");
-    let config = Prometheus::config(fleet.address(), &rules, alertmanager.address());
-    let data = fleet.folder().join("prometheus");
-    let prometheus = Prometheus::start(fleet.folder(), &data, &config)?;
+    let rules = Watch::shipped_rules();
+    let Watch { prometheus, webhook, .. } = &Watch::start(fleet.folder(), fleet.address(), &rules)?;
     let json = [("Content-Type", "application/json")];
     let body = br#"{"reason": "as the judge found it"}"#;
     let approved = http::post(fleet.address(), &programs::approve(HOST), &json, body)?;

@@ -11,11 +11,11 @@ use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::{Content, Domain, Observed, Part, Reading};
 use driftline_protocol::wire::{EnrolRequest, HostKind, PROTOCOL_VERSION, Report, SectionVersion};
 use driftline_tests::fleet::{Fleet, SECRET};
-use driftline_tests::http::{self, Receiver};
+use driftline_tests::http;
 use driftline_tests::process;
 use driftline_tests::programs;
 use driftline_tests::wait;
-use driftline_tests::watchers::{Alertmanager, Prometheus};
+use driftline_tests::watchers::Watch;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -194,12 +194,8 @@ pub(super) fn rollout(fleet: &Fleet) -> anyhow::Result<()> {
 #[test]
 fn a_rollout_with_a_rise_where_it_went_is_supported_and_comes_first() -> anyhow::Result<()> {
     let fleet = Fleet::start_with(&config())?;
-    let webhook = Receiver::start()?;
-    let alertmanager = Alertmanager::start(fleet.folder(), webhook.address())?;
-    let rules = programs::workspace().join("rules/prometheus/driftline.yaml");
-    let prometheus = Prometheus::config(fleet.address(), &rules, alertmanager.address());
-    let data = fleet.folder().join("prometheus");
-    let prometheus = Prometheus::start(fleet.folder(), &data, &prometheus)?;
+    let rules = Watch::shipped_rules();
+    let Watch { prometheus, webhook, .. } = &Watch::start(fleet.folder(), fleet.address(), &rules)?;
     rollout(&fleet)?;
     post_cases(&fleet, &cases(|site| site < 4))?;
 
@@ -233,8 +229,7 @@ fn a_rollout_with_a_rise_where_it_went_is_supported_and_comes_first() -> anyhow:
 
 /// Our rules as they are, but for the minutes that a thing must last before anybody is woken.
 fn rules_at_once(fleet: &Fleet) -> anyhow::Result<std::path::PathBuf> {
-    let text =
-        std::fs::read_to_string(programs::workspace().join("rules/prometheus/driftline.yaml"))?;
+    let text = std::fs::read_to_string(Watch::shipped_rules())?;
     anyhow::ensure!(text.contains("for: 5m"), "no rule waits any more");
     let path = fleet.folder().join("rules.yaml");
     std::fs::write(&path, text.replace("for: 5m", "for: 1s"))?;
@@ -256,12 +251,8 @@ fn overdue(resolved: bool) -> String {
 #[test]
 fn a_case_past_its_target_wakes_somebody() -> anyhow::Result<()> {
     let fleet = Fleet::start_with(&config())?;
-    let webhook = Receiver::start()?;
-    let alertmanager = Alertmanager::start(fleet.folder(), webhook.address())?;
     let rules = rules_at_once(&fleet)?;
-    let prometheus = Prometheus::config(fleet.address(), &rules, alertmanager.address());
-    let data = fleet.folder().join("prometheus");
-    let prometheus = Prometheus::start(fleet.folder(), &data, &prometheus)?;
+    let Watch { prometheus, webhook, .. } = &Watch::start(fleet.folder(), fleet.address(), &rules)?;
     post_cases(&fleet, &overdue(false))?;
     let alert = webhook.expect(TOLD, |body| {
         let alert = body["alerts"].as_array()?.iter().find(|alert| {
