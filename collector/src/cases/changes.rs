@@ -50,7 +50,7 @@ pub struct Changes {
 /// As of [`super::read_cases`].
 pub fn read_changes(reader: impl Read, zone: &TimeZone) -> Result<Changes, ReadError> {
     let mut rows = Rows::new(reader);
-    let header = rows.next()?.and_then(|row| row.fields).ok_or(ReadError::NoHeader)?;
+    let header = rows.next()?.and_then(|row| row.fields.ok()).ok_or(ReadError::NoHeader)?;
     let header = Header::of(header, &NAMES, &REQUIRED)?;
     let mut changes = Changes::default();
     let mut ids = BTreeSet::new();

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 
 use super::refusal::{ReadError, Refusal, Why};
-use super::rows::{Fields, Rows};
+use super::rows::{Fields, Rows, mark};
 use super::take::{Cases, Column, Form, Raw, Taker};
 use super::{CHUNK_BYTES, ndjson};
 
@@ -18,7 +18,9 @@ use super::{CHUNK_BYTES, ndjson};
 pub fn read_cases(reader: impl Read, form: &Form, sites: &[String]) -> Result<Cases, ReadError> {
     let mut reader = BufReader::with_capacity(CHUNK_BYTES, reader);
     let start = reader.fill_buf().map_err(|source| ReadError::Input { line: 0, source })?;
-    let json = start.trim_ascii_start().starts_with(b"{");
+    let mark = mark(start);
+    let json = start.get(mark..).unwrap_or_default().trim_ascii_start().starts_with(b"{");
+    reader.consume(mark);
     let mut taker = Taker::new(form, sites);
     if json {
         ndjson::take_all(reader, &mut taker)?;
@@ -30,7 +32,7 @@ pub fn read_cases(reader: impl Read, form: &Form, sites: &[String]) -> Result<Ca
 
 fn take_rows(reader: impl Read, form: &Form, taker: &mut Taker<'_>) -> Result<(), ReadError> {
     let mut rows = Rows::new(reader);
-    let header = rows.next()?.and_then(|row| row.fields).ok_or(ReadError::NoHeader)?;
+    let header = rows.next()?.and_then(|row| row.fields.ok()).ok_or(ReadError::NoHeader)?;
     let names = Column::ALL.map(Column::as_str);
     let required: Vec<&str> = Column::ALL
         .into_iter()
@@ -95,8 +97,8 @@ impl Header {
     }
 
     /// The fields of a row that has as many as the header.
-    pub(super) fn check<'a>(&self, fields: Option<Fields<'a>>) -> Result<Fields<'a>, Why> {
-        let fields = fields.ok_or(Why::LongRow)?;
+    pub(super) fn check<'a>(&self, fields: Result<Fields<'a>, Why>) -> Result<Fields<'a>, Why> {
+        let fields = fields?;
         if fields.len() != self.width {
             return Err(Why::Width { found: fields.len(), expected: self.width });
         }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::CHUNK_BYTES;
 use super::ndjson::Lines;
 use super::refusal::{ReadError, Refusal, Refusals, Why};
-use super::rows::{Fields, Rows};
+use super::rows::{Fields, Rows, mark};
 
 /// The largest JSON array, in bytes: it is read whole. Larger exports come a line an object.
 const ARRAY_BYTES: u64 = 64 * 1024 * 1024;
@@ -83,7 +83,9 @@ pub fn read_records(
 ) -> Result<Came, ReadError> {
     let mut reader = BufReader::with_capacity(CHUNK_BYTES, reader);
     let start = reader.fill_buf().map_err(|source| ReadError::Input { line: 0, source })?;
-    let first = start.trim_ascii_start().first().copied();
+    let mark = mark(start);
+    let first = start.get(mark..).unwrap_or_default().trim_ascii_start().first().copied();
+    reader.consume(mark);
     let mut desk = Desk { wanted, take, came: Came::default() };
     match first {
         Some(b'[') => array(reader, &mut desk)?,
@@ -127,21 +129,21 @@ impl Desk<'_, '_> {
 
 fn table(reader: impl Read, desk: &mut Desk<'_, '_>) -> Result<(), ReadError> {
     let mut rows = Rows::new(reader);
-    let header = rows.next()?.and_then(|row| row.fields).ok_or(ReadError::NoHeader)?;
+    let header = rows.next()?.and_then(|row| row.fields.ok()).ok_or(ReadError::NoHeader)?;
     let width = header.len();
     let columns = columns(header, desk.wanted)?;
     while let Some(row) = rows.next()? {
         let line = row.line;
         let fields = match row.fields {
-            None => {
-                desk.refuse(line, Why::LongRow);
+            Err(why) => {
+                desk.refuse(line, why);
                 continue;
             }
-            Some(fields) if fields.len() != width => {
+            Ok(fields) if fields.len() != width => {
                 desk.refuse(line, Why::Width { found: fields.len(), expected: width });
                 continue;
             }
-            Some(fields) => fields,
+            Ok(fields) => fields,
         };
         if !desk.take(line, &Record(Form::Row { fields, columns: &columns })) {
             break;

@@ -70,6 +70,9 @@ pub enum Why {
     /// A row beyond the bound.
     #[error("the row is longer than {ROW_BYTES} bytes or has too many columns; is a quote open?")]
     LongRow,
+    /// A field that goes on after its quote.
+    #[error("text follows the quote that ends a field; did a quote on this line open by mistake?")]
+    Quote,
     /// A window that is no whole number of hours in its bounds.
     #[error("is not a whole number of hours from 1 to 8760")]
     Hours,

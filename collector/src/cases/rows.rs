@@ -2,14 +2,16 @@
 //!
 //! The machine of `csv-core` fills buffers of ours, so that a row that never ends costs no more
 //! than a row; the `csv` crate above it grows its own. Quoted fields may hold commas, quotes and
-//! line ends; lines end with LF or CRLF; a byte order mark and blank lines are skipped. It does not
-//! know what a column means.
+//! line ends; lines end with LF or CRLF; a byte order mark and blank lines are skipped. A row whose
+//! field goes on after its quote is refused: an inch sign that opens a quote swallows rows until
+//! the next one, and what comes of it looks like a row. It does not know what a column means.
 
 use std::io::{BufRead, BufReader, Read};
 
 use csv_core::ReadRecordResult;
 
-use super::{CHUNK_BYTES, COLUMNS, ROW_BYTES, ReadError};
+use super::refusal::{ReadError, Why};
+use super::{CHUNK_BYTES, COLUMNS, ROW_BYTES};
 
 /// The mark some programs put before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -22,14 +24,15 @@ pub(super) struct Rows<R> {
     ends: Vec<usize>,
     /// How many line ends were passed.
     lines: u64,
+    quotes: Quotes,
 }
 
 /// One row.
 pub(super) struct Row<'a> {
     /// The line it begins on, from 1.
     pub(super) line: u64,
-    /// Its fields; `None` when it is longer than a row may be.
-    pub(super) fields: Option<Fields<'a>>,
+    /// Its fields, or why it has none.
+    pub(super) fields: Result<Fields<'a>, Why>,
 }
 
 /// The fields of one row.
@@ -62,6 +65,7 @@ impl<R: Read> Rows<R> {
             text: vec![0; ROW_BYTES],
             ends: vec![0; COLUMNS],
             lines: 0,
+            quotes: Quotes::Before,
         }
     }
 
@@ -73,6 +77,7 @@ impl<R: Read> Rows<R> {
         self.skip_blank()?;
         let line = self.lines + 1;
         let (mut text, mut ends, mut whole) = (0, 0, true);
+        self.quotes = Quotes::Before;
         loop {
             let lines = self.lines;
             let input = self.reader.fill_buf();
@@ -80,7 +85,9 @@ impl<R: Read> Rows<R> {
             let room = self.text.get_mut(text..).unwrap_or_default();
             let places = self.ends.get_mut(ends..).unwrap_or_default();
             let (result, read, written, ended) = self.machine.read_record(input, room, places);
-            self.lines += line_ends(input.get(..read).unwrap_or_default());
+            let passed = input.get(..read).unwrap_or_default();
+            self.lines += line_ends(passed);
+            self.quotes = passed.iter().fold(self.quotes, |quotes, byte| quotes.after(*byte));
             self.reader.consume(read);
             text += written;
             ends += ended;
@@ -95,7 +102,12 @@ impl<R: Read> Rows<R> {
         }
         let text = self.text.get(..text).unwrap_or_default();
         let ends = self.ends.get(..ends).unwrap_or_default();
-        Ok(Some(Row { line, fields: whole.then_some(Fields { text, ends }) }))
+        let fields = match (whole, self.quotes) {
+            (false, _) => Err(Why::LongRow),
+            (true, Quotes::Broken) => Err(Why::Quote),
+            (true, _) => Ok(Fields { text, ends }),
+        };
+        Ok(Some(Row { line, fields }))
     }
 
     /// Passes over what stands before a row, so that the row's line is its own.
@@ -104,11 +116,7 @@ impl<R: Read> Rows<R> {
             let line = self.lines;
             let input = self.reader.fill_buf();
             let input = input.map_err(|source| ReadError::Input { line, source })?;
-            let mark = if line == 0 && input.starts_with(BYTE_ORDER_MARK) {
-                BYTE_ORDER_MARK.len()
-            } else {
-                0
-            };
+            let mark = if line == 0 { mark(input) } else { 0 };
             let rest = input.get(mark..).unwrap_or_default();
             let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             self.lines += line_ends(rest.get(..blank).unwrap_or_default());
@@ -118,6 +126,42 @@ impl<R: Read> Rows<R> {
             }
         }
     }
+}
+
+/// Where in a field a row stands, as far as quotes matter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    /// At the beginning of a field.
+    Before,
+    /// In a field that no quote opened.
+    Plain,
+    /// Between the quotes of a field.
+    Inside,
+    /// After a quote that ends the field, or that is the first of two that stand for one.
+    After,
+    /// A field went on after the quote that ended it.
+    Broken,
+}
+
+impl Quotes {
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Broken, _) => Self::Broken,
+            (Self::Before | Self::After, b'"') => Self::Inside,
+            (Self::Inside, b'"') => Self::After,
+            (Self::Inside, _) => Self::Inside,
+            (Self::Before | Self::Plain | Self::After, b',' | b'\r' | b'\n') => Self::Before,
+            // Blanks after a quote are nobody's text.
+            (Self::After, b' ' | b'\t') => Self::After,
+            (Self::After, _) => Self::Broken,
+            (Self::Before | Self::Plain, _) => Self::Plain,
+        }
+    }
+}
+
+/// How many bytes of a file's start are its byte order mark.
+pub(super) fn mark(start: &[u8]) -> usize {
+    if start.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
 }
 
 fn line_ends(bytes: &[u8]) -> u64 {

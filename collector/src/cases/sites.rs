@@ -18,7 +18,7 @@ pub fn read_sites(reader: impl Read) -> Result<(Vec<String>, Refusals), ReadErro
     let (mut sites, mut refused) = (Vec::new(), Refusals::default());
     while let Some(row) = rows.next()? {
         let line = row.line;
-        let site = row.fields.ok_or(Why::LongRow).and_then(|fields| {
+        let site = row.fields.and_then(|fields| {
             let width = Why::Width { found: fields.len(), expected: 1 };
             if fields.len() == 1 { name(fields.at(0)) } else { Err(width) }
         });

@@ -40,6 +40,41 @@ fn refusals(refused: &Refusals) -> Vec<String> {
     refused.first.iter().map(ToString::to_string).collect()
 }
 
+/// An inch sign that opens a quote swallows what follows, up to the next one.
+#[test]
+fn a_field_that_goes_on_after_its_quote_is_refused_with_its_line() {
+    let text = "opened_at,service,site,about\n\
+        2026-11-22 12:00,voice,graz,\"19 inch\n\
+        2026-11-22 13:00,voice,linz,screen\n\
+        2026-11-22 14:00,voice,graz,\"21 inch\n\
+        2026-11-22 15:00,voice,linz,\"says \"\"no\"\" twice\" \n\
+        2026-11-22 16:00,\"voice\",graz,21\" screen\n";
+    let cases = cases(text);
+    assert_eq!(cases.rows, 3);
+    assert_eq!(refusals(&cases.refused), [format!("line 2: {}", Why::Quote)]);
+    assert_eq!(shown(&cases).len(), 2, "{:?}", shown(&cases));
+}
+
+#[test]
+fn a_byte_order_mark_hides_no_form() {
+    let line = r#"{"opened_at":"2026-11-22T12:00:00Z","service":"voice","site":"graz"}"#;
+    for mark in ["", "\u{feff}", "\u{feff}\n"] {
+        assert_eq!(shown(&cases(&format!("{mark}{line}\n"))).len(), 1, "{mark:?}");
+    }
+    let column = "opened_at".to_owned();
+    let wanted = [Wanted { name: "opened", column, required: true, list: false }];
+    for form in [line.to_owned(), format!("[{line}]"), "opened_at\n2026-11-22\n".to_owned()] {
+        let text = format!("\u{feff}{form}");
+        let mut taken = 0;
+        read_records(text.as_bytes(), &wanted, &mut |_| {
+            taken += 1;
+            Ok(true)
+        })
+        .unwrap();
+        assert_eq!(taken, 1, "{form}");
+    }
+}
+
 #[test]
 fn a_time_is_read_in_either_form_and_in_no_other() {
     let check = |text: &str, expected: Result<i64, Why>| {
