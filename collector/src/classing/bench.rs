@@ -1,8 +1,9 @@
 //! One host with its past, and what each of its changes is judged to be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use driftline_protocol::ids::{HostId, PartName, SourceName};
+use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::item::ItemKey;
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
@@ -129,13 +130,13 @@ impl Bench {
     ) -> Result<(), StoreError> {
         let Ok(packages) = PACKAGES.parse::<SourceName>() else { return Ok(()) };
         let Ok(dpkg) = DPKG.parse::<PartName>() else { return Ok(()) };
-        let mut states = States { store, host, known: BTreeMap::new() };
+        let mut states = States { store, host, stood: BTreeMap::new(), read: BTreeMap::new() };
         for record in self.records.values().filter(|record| self.wanted.contains(&record.id)) {
             let subject = subject(record, place);
             let Some(at) = self.transactions.worked_on_file(&subject) else { continue };
             let told = states.part((&packages, at), &dpkg)?;
             let after = states.part((&record.source, record.at), &record.change.part)?;
-            if !is_as_shipped((&subject, after.as_ref()), told.as_ref()) {
+            if !is_as_shipped((&subject, after.as_deref()), told.as_deref()) {
                 self.by_hand.insert(record.id);
             }
         }
@@ -247,11 +248,13 @@ impl Bench {
     }
 }
 
-/// The states of a host's sections at moments of the past, each read once.
+/// The states of a host's sections at moments of the past. Changes come by time, and those of one
+/// file together, so of each source what was read last is kept, and never more.
 struct States<'a> {
     store: &'a dyn Reads,
     host: &'a HostId,
-    known: BTreeMap<(SourceName, Timestamp), Manifest>,
+    stood: BTreeMap<SourceName, (Timestamp, Manifest)>,
+    read: BTreeMap<SourceName, (Digest, Option<Arc<Part>>)>,
 }
 
 impl States<'_> {
@@ -260,14 +263,20 @@ impl States<'_> {
         &mut self,
         (source, at): (&SourceName, Timestamp),
         part: &PartName,
-    ) -> Result<Option<Part>, StoreError> {
-        let place = (source.clone(), at);
-        if !self.known.contains_key(&place) {
+    ) -> Result<Option<Arc<Part>>, StoreError> {
+        if self.stood.get(source).is_none_or(|(then, _)| *then != at) {
             let manifest = self.store.manifest_at(self.host, source, at)?.unwrap_or_default();
-            self.known.insert(place.clone(), manifest);
+            self.stood.insert(source.clone(), (at, manifest));
         }
-        let digest = self.known.get(&place).and_then(|Manifest(parts)| parts.get(part));
-        digest.map_or(Ok(None), |digest| self.store.part(digest))
+        let stood = self.stood.get(source);
+        let digest = stood.and_then(|(_, Manifest(parts))| parts.get(part)).copied();
+        let Some(digest) = digest else { return Ok(None) };
+        if let Some((_, known)) = self.read.get(source).filter(|(read, _)| *read == digest) {
+            return Ok(known.clone());
+        }
+        let found = self.store.part(&digest)?.map(Arc::new);
+        self.read.insert(source.clone(), (digest, found.clone()));
+        Ok(found)
     }
 }
 
