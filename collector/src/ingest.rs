@@ -404,28 +404,29 @@ impl Ingest {
         held::rejudge(self, context, host)
     }
 
-    /// Takes a host out of service: its findings end, its agent is told, its history stays.
+    /// Takes a host out of service, for `who`: its findings end, its agent is told, its history
+    /// stays.
     ///
     /// # Errors
     /// [`IngestError`]: the host is unknown, or the store cannot be read.
     pub fn retire(
         &mut self,
         context: Context<'_>,
-        host: &HostId,
+        (host, who): (&HostId, &str),
     ) -> Result<Vec<Step>, IngestError> {
-        service::retire(self, context, host)
+        service::retire(self, context, (host, who))
     }
 
-    /// Brings a retired host back; its history goes on.
+    /// Brings a retired host back, for `who`; its history goes on.
     ///
     /// # Errors
     /// [`IngestError`] when the host is unknown.
     pub fn reinstate(
         &mut self,
         context: Context<'_>,
-        host: &HostId,
+        (host, who): (&HostId, &str),
     ) -> Result<Vec<Step>, IngestError> {
-        service::reinstate(self, context, host)
+        service::reinstate(self, context, (host, who))
     }
 
     /// The fleet as it stands, for metrics and pages.

@@ -30,7 +30,7 @@ pub(crate) struct Changes {
     #[arg(long, default_value = SEMANTIC)]
     kind: String,
     /// Only of these classes, separated by commas: expected, early, late, out_of_scope, unapproved,
-    /// unauthorised, emergency, excepted, reverted, flapping.
+    /// unauthorised, emergency, excepted, reverted, flapping, volatile, routine.
     #[arg(long, default_value = "")]
     class: String,
     /// Not before this time: 2026-11-22T13:00:00Z, 2026-11-22, or back from now: -2h.

@@ -41,7 +41,7 @@ pub(crate) struct Add {
     /// Hosts of this site.
     #[arg(long)]
     site: Option<String>,
-    /// Drift or deviation.
+    /// Drift, deviation or discrepancy.
     #[arg(long, value_parser = kind)]
     kind: Option<FindingKind>,
     /// Findings of this rule.
@@ -72,7 +72,7 @@ pub(crate) struct Add {
 
 fn kind(text: &str) -> Result<FindingKind, String> {
     let found = FindingKind::ALL.into_iter().find(|kind| kind.as_str() == text);
-    found.ok_or_else(|| "drift or deviation".to_owned())
+    found.ok_or_else(|| "drift, deviation or discrepancy".to_owned())
 }
 
 fn rule(text: &str) -> Result<RuleName, String> {

@@ -48,15 +48,23 @@ pub async fn approve(
 }
 
 /// `POST /api/v1/hosts/{host}/retire`
-pub async fn retire(State(collector): Shared, Path(host): Path<String>) -> Answer {
+pub async fn retire(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    Path(host): Path<String>,
+) -> Answer {
     let host = host_id(&host)?;
-    act(&collector, move |ingest, context| ingest.retire(context, &host)).await
+    act(&collector, move |ingest, context| ingest.retire(context, (&host, &person.name))).await
 }
 
 /// `POST /api/v1/hosts/{host}/reinstate`
-pub async fn reinstate(State(collector): Shared, Path(host): Path<String>) -> Answer {
+pub async fn reinstate(
+    State(collector): Shared,
+    Extension(person): Extension<Person>,
+    Path(host): Path<String>,
+) -> Answer {
     let host = host_id(&host)?;
-    act(&collector, move |ingest, context| ingest.reinstate(context, &host)).await
+    act(&collector, move |ingest, context| ingest.reinstate(context, (&host, &person.name))).await
 }
 
 #[derive(Deserialize)]

@@ -161,7 +161,7 @@ const QUERIES: &[Route] = &[
         summary: "Findings, newest or worst first",
         query: &[
             HOST,
-            ("kind", "drift or deviation"),
+            ("kind", "drift, deviation or discrepancy"),
             ("class", "only of these classes, separated by commas; none and unjudged as well"),
             ("open", "true: only those that hold"),
             ("order", "worst: the worst of those that hold first; newest otherwise"),

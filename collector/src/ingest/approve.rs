@@ -238,9 +238,10 @@ fn covers(
     }
     if covers.is_empty() {
         let detail = match (&proposal.source, &proposal.part) {
-            (None, None) => {
-                format!("{} has not reported yet, so there is no state to approve", proposal.from)
-            }
+            (None, None) => format!(
+                "{} had not reported by then, so there is no state to approve",
+                proposal.from
+            ),
             _ => format!(
                 "{} has nothing of that name, so there is nothing to approve",
                 proposal.from

@@ -16,7 +16,7 @@ use crate::store::{EventKind, Step, StoreError};
 pub(super) fn retire(
     ingest: &mut Ingest,
     context: Context<'_>,
-    id: &HostId,
+    (id, who): (&HostId, &str),
 ) -> Result<Vec<Step>, IngestError> {
     let host = ingest.known_host(id)?;
     if host.record.retired_at.is_some() {
@@ -32,7 +32,7 @@ pub(super) fn retire(
     if !findings.is_empty() {
         steps.push(Step::Findings(findings));
     }
-    steps.push(event(host, context, EventKind::Retired, format!("{id} was retired")));
+    steps.push(event(host, context, EventKind::Retired, format!("{id} was retired by {who}")));
     ingest.unsettled(id, &steps);
     Ok(steps)
 }
@@ -40,7 +40,7 @@ pub(super) fn retire(
 pub(super) fn reinstate(
     ingest: &mut Ingest,
     context: Context<'_>,
-    id: &HostId,
+    (id, who): (&HostId, &str),
 ) -> Result<Vec<Step>, IngestError> {
     let standards = std::sync::Arc::clone(&ingest.standards);
     let agreements = std::sync::Arc::clone(&ingest.agreements);
@@ -50,7 +50,7 @@ pub(super) fn reinstate(
     }
     let mut steps = vec![
         Step::Host(host.record.clone()),
-        event(host, context, EventKind::Returned, format!("{id} is back in service")),
+        event(host, context, EventKind::Returned, format!("{id} was brought back by {who}")),
     ];
     // Its drift ended with its retirement, and its agent tells only of what changes.
     let bench = Bench::new((&standards, &agreements), id, host.record.kind);

@@ -217,7 +217,7 @@ fn of_two_copies_the_first_keeps_the_name() {
     assert_eq!(world.events(), [EventKind::Enrolled, EventKind::Cloned]);
     assert_eq!(world.enrol_copy(&original.host).unwrap().as_str(), "pbx-2");
     let context = Context { store: &world.store.clone(), now: at(world.second) };
-    let steps = world.ingest.retire(context, &original.host).unwrap();
+    let steps = world.ingest.retire(context, (&original.host, "ada")).unwrap();
     world.apply(steps);
     assert_eq!(refused(world.enrol_copy(&original.host)), ProblemCode::Retired);
     assert_eq!(refused(world.ingest.admit(&original.host)), ProblemCode::Retired);
@@ -402,13 +402,16 @@ fn approving_accepts_and_retiring_ends() {
     world.delivers(&mut agent, &[("/a", file(&[("x", 3)]))]);
     assert_eq!(open_findings(&world), 1);
     let context = Context { store: &world.store.clone(), now: at(9) };
-    let steps = world.ingest.retire(context, &agent.host).unwrap();
+    let steps = world.ingest.retire(context, (&agent.host, "ada")).unwrap();
     world.apply(steps);
     assert_eq!(open_findings(&world), 0);
     assert_eq!(refused(world.heartbeat(&agent)), ProblemCode::Retired);
-    let steps = world.ingest.reinstate(context, &agent.host).unwrap();
+    let steps = world.ingest.reinstate(context, (&agent.host, "ada")).unwrap();
     world.apply(steps);
     world.heartbeat(&agent).unwrap();
+    let told = world.store.events(Some(&agent.host), 10).unwrap();
+    let named = told.iter().filter(|event| event.detail.ends_with(" by ada")).count();
+    assert_eq!(named, 2, "who took it out and who brought it back: {told:?}");
 }
 
 #[test]

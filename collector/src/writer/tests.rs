@@ -43,7 +43,7 @@ async fn what_a_failed_decision_took_is_not_known_afterwards() {
     writer.ask(enrol).await.unwrap();
     let retired = host.clone();
     let half = move |ingest: &mut ingest::Ingest, context: ingest::Context<'_>| {
-        ingest.retire(context, &retired)?;
+        ingest.retire(context, (&retired, "ada"))?;
         let damaged = StoreError::Damaged { what: "a part".into() };
         Err::<Decided<()>, _>(IngestError::Store(damaged))
     };

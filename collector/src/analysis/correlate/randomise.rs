@@ -3,10 +3,10 @@
 //! Few sites, reached at one time: all cohorts of about that share are listed and held against ours
 //! in the window of the change, each measured by the dispersion its own past shows. Many sites, or
 //! several waves: random cohorts, each in a random window of the past, so that a large site that
-//! half of all cohorts hold is not asked about today's cases again and again. How unlike sites are today is not in the past, so our own
-//! surplus is widened by it (`present`) before it is held against them. Draws stop after ten
-//! cohorts that rose as much (Besag and Clifford 1991), so dull changes cost little; the rest are
-//! followed to the full number of draws.
+//! half of all cohorts hold is not asked about today's cases again and again. How unlike sites are
+//! today is not in the past, so our own surplus is widened by it (`present`) before it is held
+//! against them. Draws stop after ten cohorts that rose as much (Besag and Clifford 1991), so dull
+//! changes cost little; the rest are followed to the full number of draws.
 
 use super::cohort::{Cohorts, together};
 use super::dispersion::{self, Dispersion};

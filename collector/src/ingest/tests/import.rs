@@ -198,7 +198,7 @@ fn a_retired_host_takes_no_history_and_gives_its_name_to_nobody() {
     imports(&mut world, history(&[1]).import("pbx")).unwrap();
     let host: HostId = "pbx".parse().unwrap();
     let context = Context { store: &world.store.clone(), now: at(0) };
-    let steps = world.ingest.retire(context, &host).unwrap();
+    let steps = world.ingest.retire(context, (&host, "ada")).unwrap();
     world.apply(steps);
     let longer = imports(&mut world, history(&[1, 2]).import("pbx"));
     assert_eq!(refused(longer), ProblemCode::Retired);

@@ -240,7 +240,7 @@ impl Histories {
         let store = self.world.store.clone();
         let context = Context { store: &store, now: at(self.world.second) };
         let id = self.agents[host].host.clone();
-        let steps = self.world.ingest.retire(context, &id).unwrap();
+        let steps = self.world.ingest.retire(context, (&id, "ada")).unwrap();
         self.world.apply(steps);
         if !self.models[host].retired {
             self.models[host].retire(self.fault);
@@ -251,7 +251,7 @@ impl Histories {
         let store = self.world.store.clone();
         let context = Context { store: &store, now: at(self.world.second) };
         let id = self.agents[host].host.clone();
-        let steps = self.world.ingest.reinstate(context, &id).unwrap();
+        let steps = self.world.ingest.reinstate(context, (&id, "ada")).unwrap();
         self.world.apply(steps);
         if self.models[host].retired {
             self.models[host].retired = false;

@@ -141,7 +141,7 @@ fn approving_a_state_does_not_meet_a_rule_and_retiring_a_host_ends_it() {
     approve(&mut world, &agent.host);
     assert_eq!(open(&world), ["x-is-one"]);
     let context = Context { store: &world.store.clone(), now: at(world.second) };
-    let steps = world.ingest.retire(context, &agent.host).unwrap();
+    let steps = world.ingest.retire(context, (&agent.host, "ada")).unwrap();
     world.apply(steps);
     assert_eq!(open(&world), [""; 0]);
     assert_eq!(rejudge(&mut world, &agent.host), 0, "a retired host is judged by nobody");
