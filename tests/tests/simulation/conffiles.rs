@@ -5,17 +5,14 @@ use std::collections::BTreeMap;
 use driftline_collector::analysis::change::{Change, ChangeKind};
 use driftline_collector::classing::judge;
 use driftline_collector::config::load;
-use driftline_collector::store::{
-    Append as _, ChangeFilter, NewPart, Origin, ReadHistory as _, Step, VersionRecord, VersionStep,
-};
+use driftline_collector::store::{Append as _, ChangeFilter, NewPart, ReadHistory as _, Step};
 use driftline_protocol::canonical::scope_digest;
-use driftline_protocol::ids::{Digest, FingerprintDigest, Generation, KeyId, SourceName};
+use driftline_protocol::ids::{Digest, FingerprintDigest, KeyId};
 use driftline_protocol::item::{Fingerprint, Item, ItemKey, ItemValue};
-use driftline_protocol::ledger::Chain;
 use driftline_protocol::manifest::ManifestDelta;
-use driftline_protocol::snapshot::{Content, Domain, Observed, Part, Reading};
+use driftline_protocol::snapshot::{Content, Observed, Part, Reading};
 
-use super::small::{PART, at, store, text};
+use super::small::{PART, at, store, text, version_step};
 
 /// The keyed digest of a file that says `letter`.
 fn digest(letter: u8) -> Fingerprint {
@@ -42,7 +39,6 @@ fn seen(
     parts: &[(&str, Option<Part>)],
     changes: Vec<Change>,
 ) -> (Vec<NewPart>, Step) {
-    let source: SourceName = source.parse().unwrap();
     let (mut set, mut unset, mut new) = (BTreeMap::new(), Vec::new(), Vec::new());
     for (name, part) in parts {
         match part.clone().map(NewPart::new) {
@@ -53,27 +49,8 @@ fn seen(
             None => unset.push(name.parse().unwrap()),
         }
     }
-    let step = VersionStep {
-        host: "sbc-1".parse().unwrap(),
-        version: VersionRecord {
-            source: source.clone(),
-            domain: Domain::Config,
-            generation: Generation(generation),
-            digest: Digest([0; 32]),
-            observed_at: at(minute),
-            received_at: at(minute),
-            corrected_at: at(minute),
-            uncertainty_ms: 0,
-            coalesced: 0,
-            expired: 0,
-            origin: Origin::Agent,
-        },
-        chain: Chain::start(&source),
-        delta: ManifestDelta { base: None, set, unset: unset.into_iter().collect() },
-        unobserved: [].into(),
-        changes,
-        findings: Vec::new(),
-    };
+    let delta = ManifestDelta { base: None, set, unset: unset.into_iter().collect() };
+    let step = version_step((source, minute, generation), (Digest([0; 32]), delta), changes);
     (new, Step::Version(Box::new(step)))
 }
 

@@ -58,20 +58,20 @@ pub(crate) fn store() -> Memory {
     store
 }
 
-/// A version of the host's files at `minute`, which has the part as `digest`.
-pub(crate) fn version(
-    minute: i64,
-    (digest, unread): (u8, Option<Unread>),
+/// A version of a section of the host at `minute`, with its digest and what led to it.
+pub(crate) fn version_step(
+    (source, minute, generation): (&str, i64, u64),
+    (digest, delta): (Digest, ManifestDelta),
     changes: Vec<Change>,
-) -> Step {
-    let source: SourceName = "files".parse().unwrap();
-    Step::Version(Box::new(VersionStep {
+) -> VersionStep {
+    let source: SourceName = source.parse().unwrap();
+    VersionStep {
         host: "sbc-1".parse().unwrap(),
         version: VersionRecord {
             source: source.clone(),
             domain: Domain::Config,
-            generation: Generation(minute.unsigned_abs() + 1),
-            digest: Digest([digest; 32]),
+            generation: Generation(generation),
+            digest,
             observed_at: at(minute),
             received_at: at(minute),
             corrected_at: at(minute),
@@ -81,14 +81,25 @@ pub(crate) fn version(
             origin: Origin::Agent,
         },
         chain: Chain::start(&source),
-        delta: ManifestDelta {
-            base: None,
-            set: [(part(), Digest([digest; 32]))].into(),
-            unset: [].into(),
-        },
-        unobserved: unread.into_iter().map(|unread| (part(), unread)).collect(),
+        delta,
+        unobserved: [].into(),
         changes,
         findings: Vec::new(),
+    }
+}
+
+/// A version of the host's files at `minute`, which has the part as `digest`.
+pub(crate) fn version(
+    minute: i64,
+    (digest, unread): (u8, Option<Unread>),
+    changes: Vec<Change>,
+) -> Step {
+    let digest = Digest([digest; 32]);
+    let delta = ManifestDelta { base: None, set: [(part(), digest)].into(), unset: [].into() };
+    let generation = minute.unsigned_abs() + 1;
+    Step::Version(Box::new(VersionStep {
+        unobserved: unread.into_iter().map(|unread| (part(), unread)).collect(),
+        ..version_step(("files", minute, generation), (digest, delta), changes)
     }))
 }
 

@@ -5,7 +5,6 @@ use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::past::{TURNS_LEARNED, Turn, runs};
 use super::request::{Approval, RequestKind};
 use super::scope::IntentScope;
 use super::transaction::Transactions;
@@ -14,6 +13,9 @@ use super::*;
 use crate::analysis::change::{Change, ChangeKind};
 use crate::config::Place;
 use crate::config::load::parse;
+
+mod packages;
+mod past;
 
 const SPANS: Spans = Spans {
     slack: SignedDuration::from_mins(15),
@@ -82,6 +84,10 @@ fn scope(fields: &[(&str, &str)]) -> IntentScope {
         list.push((*word).to_owned());
     }
     scope
+}
+
+fn item(text: &str) -> Item {
+    Item { value: ItemValue::text(text), rank: None }
 }
 
 /// From 22:00 to 23:00.
@@ -276,151 +282,6 @@ fn an_exception_counts_at_the_time_of_the_change() {
         let intent = Intent { exceptions: &all, ..intent(&[]) };
         let decision = classify(&world.subject(), (&intent, &Past::default()), None);
         assert_eq!(decision.class, Some(expect), "{moment}");
-    }
-}
-
-fn item(text: &str) -> Item {
-    Item { value: ItemValue::text(text), rank: None }
-}
-
-/// The past of an item whose values were `values`, an hour apart.
-fn past(values: &[Item], class: Option<ChangeClass>, revert: SignedDuration) -> Past<'_> {
-    let turn = |(number, pair)| turn(number, pair, class);
-    let mut turns: Vec<Turn<'_>> = values.windows(2).enumerate().map(turn).collect();
-    let run = runs(turns.iter().map(|turn| (turn.at, turn.before, turn.after)));
-    turns.reverse();
-    Past::new((turns, run.last().copied().unwrap_or_default()), revert)
-}
-
-fn turn(number: usize, pair: &[Item], class: Option<ChangeClass>) -> Turn<'_> {
-    Turn {
-        number: number as i64,
-        at: at("2026-11-28T12:00:00Z") + SignedDuration::from_hours(number as i64),
-        kind: ChangeKind::Modified,
-        before: pair.first(),
-        after: pair.get(1),
-        class,
-    }
-}
-
-#[test]
-fn a_value_that_went_back_closes_what_it_undoes_unless_that_was_intended() {
-    for (values, class, expect) in [
-        (&["a", "b", "a"][..], Some(Unauthorised), &[0][..]),
-        (&["a", "b", "c", "a"], None, &[1, 0]),
-        (&["a", "b", "c", "b"], Some(Late), &[1]),
-        (&["a", "b", "c"], Some(Unauthorised), &[]),
-        (&["a", "b", "a"], Some(Expected), &[]),
-        (&["a", "b", "a"], Some(Emergency), &[]),
-        (&["a", "b"], None, &[]),
-    ] {
-        let items: Vec<Item> = values.iter().map(|value| item(value)).collect();
-        let past = past(&items, class, SPANS.revert);
-        assert_eq!(past.undone(), expect, "{values:?} {class:?}");
-    }
-    let items = ["a", "b", "a"].map(item);
-    let late = past(&items, None, SignedDuration::from_secs(3_599));
-    assert!(late.undone().is_empty(), "too late to be an undoing");
-}
-
-#[test]
-fn flapping_is_learned_above_nine_in_ten_and_never_while_a_request_is_open() {
-    let flips = |many: usize| -> Vec<Item> {
-        (0..=many).map(|turn| item(if turn % 2 == 0 { "a" } else { "b" })).collect()
-    };
-    // The first change brings a new value; each after it is a turn.
-    let enough = flips(TURNS_LEARNED + 2);
-    let world = World::new("2026-11-28T22:30:00Z");
-    let class = |items: &[Item], requests: &[ChangeRequest]| {
-        let past = past(items, Some(Unauthorised), SPANS.revert);
-        classify(&world.subject(), (&intent(requests), &past), None)
-    };
-    let learned = class(&enough, &[]);
-    assert_eq!(learned.class, Some(Flapping));
-    assert!(learned.says.contains("9 changes in a row"), "{}", learned.says);
-    assert!(learned.says.contains("90 %"), "10 of 11 is above it: {}", learned.says);
-    assert_eq!(class(&flips(TURNS_LEARNED + 1), &[]).class, Some(Reverted));
-    let (_, closed) = windows(
-        "[[blackout]]\nname = 'freeze'\nfrom = '2026-11-28T22:00'\nuntil = '2026-11-29T00:00'\n",
-    );
-    let forbidden = Intent { blackouts: &closed, ..intent(&[]) };
-    let past = past(&enough, Some(Unauthorised), SPANS.revert);
-    let decision = classify(&world.subject(), (&forbidden, &past), None);
-    assert_eq!(decision.class, Some(Unauthorised), "no noise in a blackout");
-    let open =
-        ChangeRequest { approval: Approval::Requested, ..request("CHG1", &[("host", "sbc-1")]) };
-    assert_ne!(class(&enough, &[open]).class, Some(Flapping));
-    let mut new = enough;
-    new.push(item("c"));
-    assert_eq!(class(&new, &[]).class, Some(Unauthorised), "a new value is no noise");
-    new.push(item("a"));
-    assert_ne!(class(&new, &[]).class, Some(Flapping), "one new value begins the count anew");
-}
-
-#[test]
-fn dpkg_explains_upgrades_and_the_files_of_packages() {
-    let moment = at("2026-11-28T06:25:00Z");
-    let mut dpkg = Transactions::default();
-    let (old, new) = (item("1:9.2-2"), item("1:9.2-3"));
-    let version = ItemKey::of(["openssh-server:amd64", "version"]);
-    let change = |kind, key: &ItemKey, before: Option<&Item>| Change {
-        part: "dpkg".parse().unwrap(),
-        key: Some(key.clone()),
-        kind,
-        before: before.cloned(),
-        after: Some(new.clone()),
-    };
-    dpkg.add((7, moment), &change(ChangeKind::Modified, &version, Some(&old)));
-    let installed = ItemKey::of(["nmap:amd64", "version"]);
-    dpkg.add((9, moment), &change(ChangeKind::Added, &installed, None));
-    let conffile = ItemKey::of(["openssh-server:amd64", "conffile", "/etc/ssh/sshd_config"]);
-    let flag = ItemValue::Flag(true);
-    dpkg.owned_by([(&conffile, &flag)].into_iter());
-    let mut explained = |source: &str, part: &str, key: ItemKey, minutes: i64| {
-        let world = World {
-            source: source.parse().unwrap(),
-            part: part.parse().unwrap(),
-            key,
-            at: moment + SignedDuration::from_mins(minutes),
-            ..World::new("2026-11-28T06:25:00Z")
-        };
-        dpkg.explain(&world.subject())
-    };
-    let port = || ItemKey::of(["Port"]);
-    let file = explained("files", "/etc/ssh/sshd_config", port(), 3).unwrap();
-    assert_eq!(file.name, "dpkg 7");
-    assert!(file.says.contains("openssh-server:amd64 1:9.2-2 to 1:9.2-3"), "{}", file.says);
-    assert!(file.says.contains("nmap:amd64 1:9.2-3 installed"), "{}", file.says);
-    assert!(explained("files", "/etc/ssh/sshd_config", port(), 16).is_none(), "another time");
-    assert!(explained("files", "/etc/ssh/other", port(), 0).is_none(), "another file");
-    assert!(explained("packages", "dpkg", version.clone(), 0).is_some());
-    let status = ItemKey::of(["openssh-server:amd64", "status"]);
-    assert!(explained("packages", "dpkg", status, 0).is_some(), "half-way states belong to it");
-    let hold = ItemKey::of(["openssh-server:amd64", "hold"]);
-    assert!(explained("packages", "dpkg", hold, 0).is_none(), "a hold is a decision");
-    assert!(explained("packages", "dpkg", installed, 0).is_none(), "so is installing");
-}
-
-#[test]
-fn only_a_package_manager_explains_what_it_did() {
-    let moment = at("2026-11-28T06:25:00Z");
-    let key = ItemKey::of(["Zoiper5", "version"]);
-    for (part, explained) in [("dpkg", Some("dpkg 7")), ("rpm", Some("rpm 7")), ("programs", None)]
-    {
-        let mut known = Transactions::default();
-        let part: PartName = part.parse().unwrap();
-        let change = Change {
-            part: part.clone(),
-            key: Some(key.clone()),
-            kind: ChangeKind::Modified,
-            before: Some(item("5.1")),
-            after: Some(item("5.2")),
-        };
-        known.add((7, moment), &change);
-        let source = "packages".parse().unwrap();
-        let world = World { source, part, key: key.clone(), ..World::new("2026-11-28T06:25:00Z") };
-        let said = known.explain(&world.subject()).map(|explained| explained.name);
-        assert_eq!(said.as_deref(), explained);
     }
 }
 
