@@ -40,7 +40,7 @@ const STATUS: &str = "/var/lib/dpkg/status";
 const STATUS_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Raised whenever the same status file gives other items.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// The states of a package whose files are in place and whose scripts have run (dpkg(1)).
 const SETTLED: [&str; 3] = ["installed", "triggers-awaited", "triggers-pending"];
@@ -135,8 +135,7 @@ struct Stanza<'a> {
     status: Option<&'a str>,
     /// Whether the lines that follow name configuration files.
     names_files: bool,
-    files: Vec<&'a str>,
-    shipped: Vec<Conffile<'a>>,
+    files: Vec<Conffile<'a>>,
 }
 
 /// The items of a status file, and the configuration files that packages ship.
@@ -166,9 +165,7 @@ impl<'a> Stanza<'a> {
         if self.names_files {
             let malformed = |what| Malformed { line: number, what };
             let text = std::str::from_utf8(line).map_err(|_| malformed("not UTF-8"))?;
-            let path = text.split_ascii_whitespace().next();
-            self.files.extend(path.filter(|path| path.starts_with('/')));
-            self.shipped.extend(Conffile::of(text));
+            self.files.extend(Conffile::of(text));
         }
         Ok(())
     }
@@ -217,11 +214,11 @@ impl<'a> Stanza<'a> {
             None => package.to_owned(),
         };
         if state != "not-installed" {
-            shipped.extend(self.shipped);
-            for path in self.files {
-                let key = ItemKey::of([&name, "conffile", path]);
+            for file in &self.files {
+                let key = ItemKey::of([&name, "conffile", file.path]);
                 items.insert(key, RawItem::plain(ItemValue::Flag(true)));
             }
+            shipped.extend(self.files);
         }
         let mut add = |field: &str, value| {
             items

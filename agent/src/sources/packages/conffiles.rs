@@ -23,34 +23,51 @@ const FILES_MOST: usize = 5_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Conffile<'a> {
     pub(super) path: &'a str,
-    /// The MD5 of what the package ships, in hexadecimal digits.
-    md5: &'a str,
+    /// The MD5 of what the package ships, in hexadecimal digits; `None` for a file that it does not
+    /// ship any more, and while it is being put there.
+    md5: Option<&'a str>,
 }
 
 impl<'a> Conffile<'a> {
-    /// What a line of `Conffiles` names; `None` for one that the package does not ship any more,
-    /// and while it is being put there.
+    /// What a line of `Conffiles` names. As dpkg reads it (`f_conffiles` in its lib/dpkg/fields.c),
+    /// from the end: what became of the file, the digest, and all that is left is the path, which
+    /// may have spaces.
     pub(super) fn of(line: &'a str) -> Option<Self> {
-        let mut words = line.split_ascii_whitespace();
-        let (path, md5) = (words.next()?, words.next()?);
-        let is_md5 = md5.len() == 32 && md5.bytes().all(|byte| byte.is_ascii_hexdigit());
-        (path.starts_with('/') && is_md5 && words.next().is_none()).then_some(Self { path, md5 })
+        let (mut rest, mut digest) = last_word(line)?;
+        let mut shipped = true;
+        while FLAGS.contains(&digest) {
+            shipped = false;
+            (rest, digest) = last_word(rest)?;
+        }
+        let path = rest.trim_ascii();
+        let is_md5 = digest.len() == 32 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let md5 = (shipped && is_md5).then_some(digest);
+        path.starts_with('/').then_some(Self { path, md5 })
     }
+}
+
+/// What stands behind the digest of a file that its package does not ship any more, or takes away.
+const FLAGS: [&str; 2] = ["obsolete", "remove-on-upgrade"];
+
+/// A text without its last word, and that word.
+fn last_word(text: &str) -> Option<(&str, &str)> {
+    text.trim_ascii_end().rsplit_once([' ', '\t'])
 }
 
 /// How each of `files` stands to what was shipped. One that cannot be read is left out: nothing is
 /// known of it.
 pub(super) fn as_shipped(machine: &Machine, files: &[Conffile<'_>]) -> RawItems {
     let mut items = RawItems::new();
-    for file in files.iter().take(FILES_MOST) {
-        let value = match machine.read(Path::new(file.path), limits::FILE_BYTES) {
-            Ok(Some(content)) if md5::hexadecimal(&content.bytes) == file.md5 => {
+    let shipped = files.iter().filter_map(|file| Some((file.path, file.md5?)));
+    for (path, md5) in shipped.take(FILES_MOST) {
+        let value = match machine.read(Path::new(path), limits::FILE_BYTES) {
+            Ok(Some(content)) if md5::hexadecimal(&content.bytes) == md5 => {
                 ItemValue::Fingerprint(machine.redactor().raw_digest(&content.bytes))
             }
             Ok(_) => ItemValue::Flag(false),
             Err(_) => continue,
         };
-        items.insert(ItemKey::momentary(["shipped", file.path]), RawItem::plain(value));
+        items.insert(ItemKey::momentary(["shipped", path]), RawItem::plain(value));
     }
     items
 }

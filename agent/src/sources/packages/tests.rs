@@ -255,13 +255,14 @@ fn a_configuration_file_is_as_shipped_or_is_not() {
     let status = format!(
         "Package: a\nStatus: install ok installed\nVersion: 1\nConffiles:\n /etc/kept {abc}\n \
          /etc/edited {abc}\n /etc/gone {empty}\n /etc/left {abc} obsolete\n \
-         /etc/new newconffile\n"
+         /etc/new newconffile\n /etc/with two spaces {abc}\n"
     );
     let planted = Planted::new(&[
         (STATUS, 0o644, &status),
         ("/etc/kept", 0o644, "abc"),
         ("/etc/left", 0o644, "abc"),
         ("/etc/new", 0o644, "abc"),
+        ("/etc/with two spaces", 0o644, "abc"),
         ("/etc/edited", 0o644, "abd"),
     ]);
     let parts = planted.parts(&mut Packages::new());
@@ -273,8 +274,12 @@ fn a_configuration_file_is_as_shipped_or_is_not() {
         .collect();
     let digest = ItemValue::Fingerprint(planted.machine.redactor().raw_digest(b"abc"));
     let no = ItemValue::Flag(false);
-    let [edited, gone, kept] = ["/etc/edited", "/etc/gone", "/etc/kept"].map(str::to_owned);
-    assert_eq!(said, [(edited, no.clone()), (gone, no), (kept, digest)]);
+    let names = ["/etc/edited", "/etc/gone", "/etc/kept", "/etc/with two spaces"];
+    let [edited, gone, kept, spaces] = names.map(str::to_owned);
+    let expected = [(edited, no.clone()), (gone, no), (kept, digest.clone()), (spaces, digest)];
+    assert_eq!(said, expected);
+    let owned = part.items.keys().filter(|key| key.segments().nth(1) == Some("conffile".into()));
+    assert_eq!(owned.count(), 6, "what it takes leave of is still its own");
     let raw = planted.machine.redactor().raw_digest(status.as_bytes());
     assert_eq!(part.raw, Some(raw), "its bytes are those of dpkg's file alone");
 }
