@@ -159,8 +159,11 @@ impl Transactions {
         let together = self.steps.partition_point(before)..self.steps.partition_point(not_after);
         let of_package = |manager: &'static str, package: String| {
             let places = self.of_package.get(&(manager, package))?;
-            let first = places.get(places.partition_point(|place| *place < together.start))?;
-            together.contains(first).then(|| self.steps.get(*first))?
+            let first = places.partition_point(|place| *place < together.start);
+            let places = places.iter().skip(first).take_while(|place| **place < together.end);
+            let steps = places.filter_map(|place| self.steps.get(*place));
+            // Worked on twice within minutes: what is nearest did it.
+            steps.min_by_key(|step| step.at.duration_since(subject.at).abs())
         };
         let step = if subject.source.as_str() == PACKAGES {
             let (package, field, _) = subject.key.and_then(split)?;

@@ -68,3 +68,32 @@ fn only_a_package_manager_explains_what_it_did() {
         assert_eq!(said.as_deref(), explained);
     }
 }
+
+/// `nmap` is installed, and ten minutes later upgraded: a decision, and then routine.
+#[test]
+fn of_two_works_on_one_package_the_nearest_explains() {
+    let key = ItemKey::of(["nmap:amd64", "version"]);
+    let moment = |minutes: i64| at("2026-11-28T06:25:00Z") + SignedDuration::from_mins(minutes);
+    let (old, new) = (item("7.93"), item("7.94"));
+    let change = |kind, before: Option<&Item>, after: &Item| Change {
+        part: "dpkg".parse().unwrap(),
+        key: Some(key.clone()),
+        kind,
+        before: before.cloned(),
+        after: Some(after.clone()),
+    };
+    let mut dpkg = Transactions::default();
+    dpkg.add((7, moment(0)), &change(ChangeKind::Added, None, &old));
+    dpkg.add((8, moment(10)), &change(ChangeKind::Modified, Some(&old), &new));
+    for (minutes, upgrade) in [(0, false), (4, false), (6, true), (10, true), (20, true)] {
+        let world = World {
+            source: "packages".parse().unwrap(),
+            part: "dpkg".parse().unwrap(),
+            key: key.clone(),
+            at: moment(minutes),
+            ..World::new("2026-11-28T06:25:00Z")
+        };
+        let explained = dpkg.explain(&world.subject());
+        assert_eq!(explained.is_some(), upgrade, "{minutes} minutes after the installation");
+    }
+}
