@@ -1,5 +1,9 @@
 //! The rules of shape, as one pure function over the JSON, and a mutant for each rule.
 
+use std::collections::BTreeSet;
+
+use driftline_collector::analysis::classify::weigh::FindingClass;
+use driftline_tests::programs::workspace;
 use serde_json::{Value, json};
 
 /// Units of Grafana's own list that our panels may use.
@@ -98,7 +102,7 @@ fn board() -> Value {
 }
 
 fn named(name: &str) -> Value {
-    let path = driftline_tests::programs::workspace().join(format!("dashboards/{name}.json"));
+    let path = workspace().join(format!("dashboards/{name}.json"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -107,6 +111,23 @@ fn every_dashboard_keeps_every_rule() {
     for name in ["fleet", "cases"] {
         assert_eq!(lint(&named(name)), Vec::<&str>::new(), "{name}");
     }
+}
+
+/// Dashboards and alerts cannot ask the collector what is quiet: they name the classes.
+#[test]
+fn what_asks_for_nobody_is_the_same_list_everywhere() {
+    let silent = |class: &FindingClass| class.is_quiet() || *class == FindingClass::Unjudged;
+    let expected: BTreeSet<&str> = FindingClass::all().filter(silent).map(|c| c.as_str()).collect();
+    let mut seen = 0;
+    for page in ["dashboards/fleet.json", "rules/prometheus/driftline.yaml"] {
+        let text = std::fs::read_to_string(workspace().join(page)).unwrap().replace('\\', "");
+        for (at, start) in text.match_indices("class!~\"") {
+            let list = text.get(at + start.len()..).and_then(|rest| rest.split('"').next());
+            assert_eq!(list.unwrap().split('|').collect::<BTreeSet<_>>(), expected, "{page}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 2, "lists were found");
 }
 
 /// Replaces what stands at a JSON pointer, and expects exactly this offence.
