@@ -38,6 +38,7 @@ pub const ALL: &[Group] = &[
     Group { name: "semantic", measure: files::semantic },
     Group { name: "snapshot", measure: files::snapshot },
     Group { name: "agent", measure: agent::rest_and_saved },
+    Group { name: "many-files", measure: agent::rest_with_many },
     Group { name: "heartbeats", measure: collector::heartbeats },
     Group { name: "reports", measure: collector::reports },
     Group { name: "reads", measure: collector::reads },

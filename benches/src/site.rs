@@ -125,20 +125,24 @@ impl Site {
         Ok((running, self.target(address, Transport::Tls)?))
     }
 
-    /// Starts an agent that reads `include` and reports to `collector`, in the environment of its
-    /// unit.
+    /// Starts an agent called `name` that reads `include` and reports to `collector`, in the
+    /// environment of its unit.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn agent(&self, collector: SocketAddr, include: &str) -> anyhow::Result<Running> {
-        let folder = self.path("agent");
+    pub fn agent(
+        &self,
+        name: &str,
+        (collector, include): (SocketAddr, &str),
+    ) -> anyhow::Result<Running> {
+        let folder = self.path(name);
         fs::create_dir_all(&folder)?;
         let file = folder.join("agent.toml");
         let config = format!(
             "collector = \"http://{collector}\"\nstate_dir = {:?}\nenrolment_secret_file = {:?}\n\
-             host_name = \"bench\"\n[sources]\nrescan_seconds = 60\n\
+             host_name = {name:?}\n[sources]\nrescan_seconds = 60\n\
              [files]\ninclude = [{include:?}]\n",
-            self.path("agent-state"),
+            self.path(&format!("{name}-state")),
             self.path("secret"),
         );
         fs::write(&file, config)?;
@@ -148,7 +152,7 @@ impl Site {
         // env(1) becomes the agent, so what is measured is the agent.
         let command = std::iter::once("env".to_owned()).chain(variables).chain(run);
         let command: Vec<String> = command.chain([file.display().to_string()]).collect();
-        Running::start(&command, &self.path("agent.log"))
+        Running::start(&command, &self.path(&format!("{name}.log")))
     }
 
     fn target(&self, address: SocketAddr, how: Transport) -> anyhow::Result<Target> {

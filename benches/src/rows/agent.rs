@@ -15,7 +15,7 @@ use crate::programs::{Running, find, free_address};
 use crate::site::{Site, Transport};
 use crate::statistics::{Seeded, percentile, ratio, significant};
 use crate::table::{Reached, Row};
-use crate::tree::Face;
+use crate::tree::{self, Face};
 use crate::usage::{cpu_of, memory_of};
 
 /// At rest: memory in bytes, share of one core.
@@ -38,15 +38,28 @@ pub fn rest_and_saved(site: &Site, depth: Depth) -> anyhow::Result<Vec<Row>> {
     let tree = tree_root(site, Face::Configuration)?.join("etc");
     let (_collector, target) = site.collector("agent-side", Transport::Plain)?;
     let include = format!("{}/**", tree.display());
-    let agent = site.agent(target.address, &include)?;
-    let mut rows = rest(&agent, depth, &site.path("exporter.log"))?;
+    let agent = site.agent("agent", (target.address, &include))?;
+    let mut rows = rest((&agent, "5,000"), depth, &site.path("exporter.log"))?;
     let mut connection = Connection::open(&target)?;
     rows.push(saved(&mut connection, &tree, if depth == Depth::Full { 200 } else { 20 })?);
     Ok(rows)
 }
 
+/// One agent over ten times as many files at rest.
+///
+/// # Errors
+/// When a program cannot be run.
+pub fn rest_with_many(site: &Site, depth: Depth) -> anyhow::Result<Vec<Row>> {
+    let tree = site.path("many").join("etc");
+    tree::write(&tree, (Face::Configuration, tree::MANY_FILES)).context("writing the tree")?;
+    let (_collector, target) = site.collector("many-side", Transport::Plain)?;
+    let include = format!("{}/**", tree.display());
+    let agent = site.agent("agent-of-many", (target.address, &include))?;
+    rest((&agent, "50,000"), depth, &site.path("exporter.log"))
+}
+
 /// Both sides side by side, the last minute counted: a minute after the third pass, one pass in it.
-fn rest(agent: &Running, depth: Depth, log: &Path) -> anyhow::Result<Vec<Row>> {
+fn rest((agent, files): (&Running, &str), depth: Depth, log: &Path) -> anyhow::Result<Vec<Row>> {
     let (settle, window) = if depth == Depth::Full { (190, 60) } else { (20, 20) };
     let exporter = exporter(log)?;
     let settled = Instant::now() + Duration::from_secs(settle);
@@ -67,7 +80,7 @@ fn rest(agent: &Running, depth: Depth, log: &Path) -> anyhow::Result<Vec<Row>> {
     let (memory, cpu) = REST;
     Ok(vec![
         Row {
-            what: "agent at rest, 5,000 watched files: memory, MB".into(),
+            what: format!("agent at rest, {files} watched files: memory, MB"),
             ours: significant(ours.1 / MEGABYTE),
             peer: format!("node-exporter {}", significant(peer.1 / MEGABYTE)),
             ratio: ratio(ours.1, peer.1),
@@ -75,7 +88,7 @@ fn rest(agent: &Running, depth: Depth, log: &Path) -> anyhow::Result<Vec<Row>> {
             reached: Reached::at_most(ours.1, memory),
         },
         Row {
-            what: "agent at rest, one pass a minute: % of a core".into(),
+            what: format!("agent at rest, {files} watched files, one pass a minute: % of a core"),
             ours: significant(ours.0 * 100.0),
             peer: format!("node-exporter {}", significant(peer.0 * 100.0)),
             ratio: ratio(ours.0, peer.0),

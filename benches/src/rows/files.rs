@@ -121,7 +121,7 @@ pub fn snapshot(site: &Site, depth: Depth) -> anyhow::Result<Vec<Row>> {
 pub fn tree_root(site: &Site, face: Face) -> anyhow::Result<PathBuf> {
     let root = site.path(if face == Face::Opaque { "opaque" } else { "configuration" });
     if !root.exists() {
-        tree::write(&root.join("etc"), face).context("writing the tree")?;
+        tree::write(&root.join("etc"), (face, tree::FILES)).context("writing the tree")?;
     }
     Ok(root)
 }
