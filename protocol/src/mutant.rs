@@ -99,6 +99,8 @@ pub enum Mutant {
     JobsAreContainers,
     /// Agent. *An agent at rest is small*: what a large pass leaves is not given back.
     FreedMemoryIsKept,
+    /// Agent. *An agent at rest is small*: what was on its way when a pass ended is not given back.
+    DeliveredMemoryIsKept,
     /// Engine. *What wavers anyway is no rise*: cases are taken to be Poisson.
     CorrelateNoDispersion,
     /// Engine. *What hits everybody is nobody's doing*: unexposed sites are not looked at.
@@ -234,6 +236,7 @@ impl Mutant {
         Self::OtherDatabasesAreEmpty,
         Self::JobsAreContainers,
         Self::FreedMemoryIsKept,
+        Self::DeliveredMemoryIsKept,
         Self::CorrelateNoDispersion,
         Self::CorrelateNoControls,
         Self::CorrelateNoMultiplicity,

@@ -126,6 +126,9 @@ impl Passes {
             // After a wake-up too: a host that never comes to rest must not put its readings off
             // for ever.
             self.read_one_due();
+            if self.reading.is_none() {
+                self.heap.settle(clock::monotonic_ms(), resident_bytes, platform::give_back);
+            }
         }
         self.leave(events);
         self.setting.vitals.rests();
@@ -289,7 +292,7 @@ impl Passes {
         }
         // Once for all sources that were due together.
         if self.schedule.due(clock::monotonic_ms()).is_none() {
-            self.heap.give_back(resident_bytes, platform::give_back);
+            self.heap.give_back(clock::monotonic_ms(), resident_bytes, platform::give_back);
         }
     }
 

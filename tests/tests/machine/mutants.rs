@@ -79,6 +79,11 @@ const MUTANTS: &[Mutant] = &[
         "freed_memory_is_kept",
         "run::heap::tests::what_small_passes_leave_is_kept_and_what_a_large_one_leaves_is_not",
     ),
+    (
+        AGENT_TESTS,
+        "delivered_memory_is_kept",
+        "run::heap::tests::what_was_on_its_way_when_a_pass_ended_is_given_back",
+    ),
     // Many passes leave nothing behind.
     (LEAK_TESTS, "files_stay_open", "many_passes_leave_nothing_behind"),
     (LEAK_TESTS, "passes_are_remembered", "many_passes_leave_nothing_behind"),
