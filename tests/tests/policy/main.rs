@@ -11,6 +11,8 @@
     reason = "a test may stop at the first surprise; cargo is asked for its own view of the tree"
 )]
 
+mod fuzz_lock;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
