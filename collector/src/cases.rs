@@ -16,6 +16,8 @@ mod records;
 mod refusal;
 mod rows;
 mod sites;
+mod start;
+mod table;
 mod take;
 
 pub use calendar::{Calendar, CalendarError, Holiday, read_calendar};

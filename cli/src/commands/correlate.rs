@@ -19,6 +19,10 @@ use crate::{Verdict, eprintln_message};
 /// The most names that no case has and that are told one by one.
 const UNKNOWN_NAMES: usize = 20;
 
+/// The most columns that nobody looks at and that are named, and how much of a name is shown.
+const COLUMNS_NAMED: usize = 5;
+const COLUMN_CHARACTERS: usize = 40;
+
 /// Ranks changes by how well they go together with a rise in cases.
 #[derive(clap::Args)]
 pub(crate) struct Correlate {
@@ -70,6 +74,7 @@ impl Correlate {
         let changes = read_changes(input::open(&self.changes)?, zone);
         let changes = changes.with_context(|| format!("reading {file}"))?;
         input::tell(&self.changes, changes.rows, &changes.refused);
+        tell_passed_over(&file, &changes.passed_over);
         let taken = changes.rows == 0 || !changes.candidates.is_empty();
         anyhow::ensure!(taken, "{file}: no row could be taken");
         Ok(changes.candidates)
@@ -108,6 +113,23 @@ impl Correlate {
             eprintln_message(&format!("{file}: {total} sites or services have no case"));
         }
     }
+}
+
+/// Tells which columns nobody looks at, once: a misspelt one is as if it were not there.
+fn tell_passed_over(file: &str, columns: &[String]) {
+    if columns.is_empty() {
+        return;
+    }
+    let named = columns.iter().take(COLUMNS_NAMED).map(|name| {
+        let short: String = name.chars().take(COLUMN_CHARACTERS).collect();
+        format!("{:?}", output::printable(&short))
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = if columns.len() > COLUMNS_NAMED { " and others" } else { "" };
+    eprintln_message(&format!(
+        "{file}: {} columns are not looked at: {named}{more}",
+        columns.len()
+    ));
 }
 
 impl Row for Judged {

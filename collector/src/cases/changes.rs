@@ -9,9 +9,10 @@ use std::io::Read;
 
 use jiff::tz::TimeZone;
 
-use super::file::Header;
+use super::records::Wanted;
 use super::refusal::{ReadError, Refusal, Refusals, Why};
-use super::rows::{Fields, Rows};
+use super::start::begin;
+use super::table::{self, Values};
 use super::take::{is_separable, name};
 use super::{CHANGES, parse_moment};
 use crate::analysis::cases::{Candidate, Exposure};
@@ -37,10 +38,13 @@ pub struct Changes {
     pub rows: u64,
     /// What was not taken.
     pub refused: Refusals,
+    /// What columns are called that nobody looks at: most often one of ours, misspelt.
+    pub passed_over: Vec<String>,
 }
 
-/// Reads comma-separated changes under a header that names `id`, `at`, `service` and
-/// `exposed_sites`, and may name `kind`, `window_hours` and `waves`, in any order.
+/// Reads changes in rows, separated by commas, semicolons or tabs, under a header that names `id`,
+/// `at`, `service` and `exposed_sites`, and may name `kind`, `window_hours` and `waves`, in any
+/// order.
 ///
 /// Times without an offset are local to `zone`. `exposed_sites` are separated by spaces, `*` is
 /// everywhere, nothing is unknown; an empty `service` is all of them; `waves` are `site@time`
@@ -49,19 +53,22 @@ pub struct Changes {
 /// # Errors
 /// As of [`super::read_cases`].
 pub fn read_changes(reader: impl Read, zone: &TimeZone) -> Result<Changes, ReadError> {
-    let mut rows = Rows::new(reader);
-    let header = rows.next()?.and_then(|row| row.fields.ok()).ok_or(ReadError::NoHeader)?;
-    let header = Header::of(header, &NAMES, &REQUIRED)?;
+    let wanted = NAMES.map(|name| Wanted::plain(name, REQUIRED.contains(&name)));
+    let mut table = table::open(begin(reader)?, &wanted)?;
     let mut changes = Changes::default();
+    changes.passed_over.append(&mut table.others);
     let mut ids = BTreeSet::new();
-    while let Some(row) = rows.next()? {
+    while let Some(row) = table.next()? {
         changes.rows += 1;
         let line = row.line;
-        let taken = match header.check(row.fields) {
+        let taken = match row.values {
             Err(why) => Err(Refusal { line, column: None, name: None, why }),
-            Ok(fields) => candidate(&header, fields, zone)
+            Ok(values) => candidate(values, zone)
                 .and_then(|candidate| unused(&ids, candidate))
-                .map_err(|(name, why)| header.refusal(line, name, why)),
+                .map_err(|(name, why)| {
+                    let column = values.column(place(name));
+                    Refusal { line, column, name: Some(name), why }
+                }),
         };
         match taken {
             Ok(candidate) => {
@@ -77,6 +84,11 @@ pub fn read_changes(reader: impl Read, zone: &TimeZone) -> Result<Changes, ReadE
     Ok(changes)
 }
 
+/// Where a column stands among [`NAMES`].
+fn place(name: &str) -> usize {
+    NAMES.iter().position(|known| *known == name).unwrap_or(NAMES.len())
+}
+
 /// Which column is wrong, and why.
 type Wrong = (&'static str, Why);
 
@@ -84,15 +96,15 @@ fn unused(ids: &BTreeSet<String>, candidate: Candidate) -> Result<Candidate, Wro
     if ids.contains(&candidate.id) { Err(("id", Why::Repeated)) } else { Ok(candidate) }
 }
 
-fn candidate(header: &Header, fields: Fields<'_>, zone: &TimeZone) -> Result<Candidate, Wrong> {
+fn candidate(values: Values<'_>, zone: &TimeZone) -> Result<Candidate, Wrong> {
     let text = |column: &'static str| {
-        name_or_list(column, header.value(fields, column)).map_err(|why| (column, why))
+        name_or_list(column, values.at(place(column))).map_err(|why| (column, why))
     };
     let (id, service, kind) = (text("id")?, text("service")?, text("kind")?);
     if id.is_empty() {
         return Err(("id", Why::Empty));
     }
-    let at = header.value(fields, "at");
+    let at = values.at(place("at"));
     if at.is_empty() {
         return Err(("at", Why::Empty));
     }

@@ -6,16 +6,16 @@
 //! reading a partial one is for the caller to say. Knows no case and no change request.
 
 use std::borrow::Cow;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 
 use serde::Deserializer;
 use serde::de::{SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::CHUNK_BYTES;
 use super::ndjson::Lines;
 use super::refusal::{ReadError, Refusal, Refusals, Why};
-use super::rows::{Fields, Rows, mark};
+use super::start::begin;
+use super::table::{self, Table, Values};
 
 /// The largest JSON array, in bytes: it is read whole. Larger exports come a line an object.
 const ARRAY_BYTES: u64 = 64 * 1024 * 1024;
@@ -33,11 +33,18 @@ pub struct Wanted {
     pub list: bool,
 }
 
+impl Wanted {
+    /// One whose column is called as we call it.
+    pub(super) fn plain(name: &'static str, required: bool) -> Self {
+        Self { name, column: name.to_owned(), required, list: false }
+    }
+}
+
 /// One record; fields go by their place among those wanted.
 pub struct Record<'a>(Form<'a>);
 
 enum Form<'a> {
-    Row { fields: Fields<'a>, columns: &'a [Option<usize>] },
+    Row(Values<'a>),
     Object { object: &'a Value, wanted: &'a [Wanted] },
 }
 
@@ -48,10 +55,9 @@ impl Record<'_> {
     /// [`Why`] when it is no text.
     pub fn text(&self, place: usize) -> Result<Cow<'_, str>, Why> {
         match &self.0 {
-            Form::Row { fields, columns } => {
-                let column = columns.get(place).copied().flatten();
-                let bytes = column.map_or(&[][..], |column| fields.at(column));
-                std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Why::NotUtf8)
+            Form::Row(values) => {
+                let text = std::str::from_utf8(values.at(place));
+                text.map(Cow::Borrowed).map_err(|_| Why::NotUtf8)
             }
             Form::Object { object, wanted } => {
                 wanted.get(place).map_or(Ok("".into()), |wanted| member(object, wanted))
@@ -81,16 +87,12 @@ pub fn read_records(
     wanted: &[Wanted],
     take: &mut Take<'_>,
 ) -> Result<Came, ReadError> {
-    let mut reader = BufReader::with_capacity(CHUNK_BYTES, reader);
-    let start = reader.fill_buf().map_err(|source| ReadError::Input { line: 0, source })?;
-    let mark = mark(start);
-    let first = start.get(mark..).unwrap_or_default().trim_ascii_start().first().copied();
-    reader.consume(mark);
+    let start = begin(reader)?;
     let mut desk = Desk { wanted, take, came: Came::default() };
-    match first {
-        Some(b'[') => array(reader, &mut desk)?,
-        Some(b'{') => lines(reader, &mut desk)?,
-        Some(_) => table(reader, &mut desk)?,
+    match start.sign() {
+        Some(b'[') => array(start.whole(), &mut desk)?,
+        Some(b'{') => lines(start.whole(), &mut desk)?,
+        Some(_) => rows(table::open(start, wanted)?, &mut desk)?,
         None => {}
     }
     Ok(desk.came)
@@ -110,10 +112,9 @@ impl Desk<'_, '_> {
             Ok(goes_on) => goes_on,
             Err((place, why)) => {
                 let column = match &record.0 {
-                    Form::Row { columns, .. } => columns.get(place).copied().flatten(),
+                    Form::Row(values) => values.column(place),
                     Form::Object { .. } => None,
                 };
-                let column = column.map(|column| column + 1);
                 let name = self.wanted.get(place).map(|wanted| wanted.name);
                 self.came.refused.push(Refusal { line, column, name, why });
                 true
@@ -127,49 +128,18 @@ impl Desk<'_, '_> {
     }
 }
 
-fn table(reader: impl Read, desk: &mut Desk<'_, '_>) -> Result<(), ReadError> {
-    let mut rows = Rows::new(reader);
-    let header = rows.next()?.and_then(|row| row.fields.ok()).ok_or(ReadError::NoHeader)?;
-    let width = header.len();
-    let columns = columns(header, desk.wanted)?;
-    while let Some(row) = rows.next()? {
-        let line = row.line;
-        let fields = match row.fields {
-            Err(why) => {
-                desk.refuse(line, why);
-                continue;
+fn rows(mut table: Table<impl BufRead>, desk: &mut Desk<'_, '_>) -> Result<(), ReadError> {
+    while let Some(row) = table.next()? {
+        match row.values {
+            Err(why) => desk.refuse(row.line, why),
+            Ok(values) => {
+                if !desk.take(row.line, &Record(Form::Row(values))) {
+                    break;
+                }
             }
-            Ok(fields) if fields.len() != width => {
-                desk.refuse(line, Why::Width { found: fields.len(), expected: width });
-                continue;
-            }
-            Ok(fields) => fields,
-        };
-        if !desk.take(line, &Record(Form::Row { fields, columns: &columns })) {
-            break;
         }
     }
     Ok(())
-}
-
-/// Where each wanted field stands.
-fn columns(header: Fields<'_>, wanted: &[Wanted]) -> Result<Vec<Option<usize>>, ReadError> {
-    let mut columns = Vec::with_capacity(wanted.len());
-    for one in wanted {
-        let name = one.column.as_bytes();
-        let mut places = (0..header.len()).filter(|at| header.at(*at).eq_ignore_ascii_case(name));
-        let place = places.next();
-        if places.next().is_some() {
-            return Err(ReadError::Twice { column: one.name });
-        }
-        if place.is_none() && one.required {
-            let required = wanted.iter().filter(|one| one.required);
-            let required: Vec<&str> = required.map(|one| one.column.as_str()).collect();
-            return Err(ReadError::Lacks { column: one.name, required: required.join(", ") });
-        }
-        columns.push(place);
-    }
-    Ok(columns)
 }
 
 fn lines(reader: impl BufRead, desk: &mut Desk<'_, '_>) -> Result<(), ReadError> {

@@ -144,6 +144,9 @@ pub enum ReadError {
         /// What the reader said.
         source: io::Error,
     },
+    /// Two bytes a character.
+    #[error("the text is UTF-16, and UTF-8 is read; save it as UTF-8 (Excel: CSV UTF-8)")]
+    Utf16,
     /// Not even a header.
     #[error("there is no header line")]
     NoHeader,

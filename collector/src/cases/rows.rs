@@ -1,25 +1,23 @@
-//! Comma-separated rows (RFC 4180) from a reader, in bounded memory.
+//! Separated rows (RFC 4180, with whatever separator) from a reader, in bounded memory.
 //!
 //! The machine of `csv-core` fills buffers of ours, so that a row that never ends costs no more
-//! than a row; the `csv` crate above it grows its own. Quoted fields may hold commas, quotes and
-//! line ends; lines end with LF or CRLF; a byte order mark and blank lines are skipped. A row whose
-//! field goes on after its quote is refused: an inch sign that opens a quote swallows rows until
-//! the next one, and what comes of it looks like a row. It does not know what a column means.
+//! than a row; the `csv` crate above it grows its own. Quoted fields may hold separators, quotes
+//! and line ends; lines end with LF or CRLF; blank lines are skipped. A row whose field goes on
+//! after its quote is refused: an inch sign that opens a quote swallows rows until the next one,
+//! and what comes of it looks like a row. It does not know what a column means.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufRead;
 
 use csv_core::ReadRecordResult;
 
 use super::refusal::{ReadError, Why};
-use super::{CHUNK_BYTES, COLUMNS, ROW_BYTES};
-
-/// The mark some programs put before UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use super::{COLUMNS, ROW_BYTES};
 
 /// Rows of a reader.
 pub(super) struct Rows<R> {
-    reader: BufReader<R>,
+    reader: R,
     machine: csv_core::Reader,
+    separator: u8,
     text: Vec<u8>,
     ends: Vec<usize>,
     /// How many line ends were passed.
@@ -57,11 +55,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl<R: Read> Rows<R> {
-    pub(super) fn new(reader: R) -> Self {
+impl<R: BufRead> Rows<R> {
+    pub(super) fn new(reader: R, separator: u8) -> Self {
         Self {
-            reader: BufReader::with_capacity(CHUNK_BYTES, reader),
-            machine: csv_core::Reader::new(),
+            reader,
+            machine: csv_core::ReaderBuilder::new().delimiter(separator).build(),
+            separator,
             text: vec![0; ROW_BYTES],
             ends: vec![0; COLUMNS],
             lines: 0,
@@ -87,7 +86,8 @@ impl<R: Read> Rows<R> {
             let (result, read, written, ended) = self.machine.read_record(input, room, places);
             let passed = input.get(..read).unwrap_or_default();
             self.lines += line_ends(passed);
-            self.quotes = passed.iter().fold(self.quotes, |quotes, byte| quotes.after(*byte));
+            let after = |quotes: Quotes, byte: &u8| quotes.after(*byte, self.separator);
+            self.quotes = passed.iter().fold(self.quotes, after);
             self.reader.consume(read);
             text += written;
             ends += ended;
@@ -116,12 +116,10 @@ impl<R: Read> Rows<R> {
             let line = self.lines;
             let input = self.reader.fill_buf();
             let input = input.map_err(|source| ReadError::Input { line, source })?;
-            let mark = if line == 0 { mark(input) } else { 0 };
-            let rest = input.get(mark..).unwrap_or_default();
-            let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-            self.lines += line_ends(rest.get(..blank).unwrap_or_default());
-            self.reader.consume(mark + blank);
-            if mark + blank == 0 {
+            let blank = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            self.lines += line_ends(input.get(..blank).unwrap_or_default());
+            self.reader.consume(blank);
+            if blank == 0 {
                 return Ok(());
             }
         }
@@ -144,24 +142,23 @@ enum Quotes {
 }
 
 impl Quotes {
-    fn after(self, byte: u8) -> Self {
+    fn after(self, byte: u8, separator: u8) -> Self {
         match (self, byte) {
             (Self::Broken, _) => Self::Broken,
             (Self::Before | Self::After, b'"') => Self::Inside,
             (Self::Inside, b'"') => Self::After,
             (Self::Inside, _) => Self::Inside,
-            (Self::Before | Self::Plain | Self::After, b',' | b'\r' | b'\n') => Self::Before,
+            (Self::Before | Self::Plain | Self::After, byte)
+                if byte == separator || matches!(byte, b'\r' | b'\n') =>
+            {
+                Self::Before
+            }
             // Blanks after a quote are nobody's text.
             (Self::After, b' ' | b'\t') => Self::After,
             (Self::After, _) => Self::Broken,
             (Self::Before | Self::Plain, _) => Self::Plain,
         }
     }
-}
-
-/// How many bytes of a file's start are its byte order mark.
-pub(super) fn mark(start: &[u8]) -> usize {
-    if start.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
 }
 
 fn line_ends(bytes: &[u8]) -> u64 {

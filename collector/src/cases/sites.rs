@@ -7,14 +7,16 @@ use std::io::Read;
 use super::NAMES;
 use super::refusal::{ReadError, Refusal, Refusals, Why};
 use super::rows::Rows;
+use super::start::begin;
 use super::take::{is_separable, name};
 
 /// Reads the names of sites; blank lines are passed over, a line `site` on top is a header.
 ///
 /// # Errors
-/// [`ReadError::Input`] or [`ReadError::Names`]. A name that cannot be taken is refused.
+/// [`ReadError::Input`], [`ReadError::Utf16`] or [`ReadError::Names`]. A name that cannot be taken
+/// is refused.
 pub fn read_sites(reader: impl Read) -> Result<(Vec<String>, Refusals), ReadError> {
-    let mut rows = Rows::new(reader);
+    let mut rows = Rows::new(begin(reader)?.whole(), b',');
     let (mut sites, mut refused) = (Vec::new(), Refusals::default());
     while let Some(row) = rows.next()? {
         let line = row.line;

@@ -75,6 +75,78 @@ fn a_byte_order_mark_hides_no_form() {
     }
 }
 
+/// Spreadsheets write semicolons where numbers have commas, and tabs where text is copied.
+#[test]
+fn semicolons_and_tabs_separate_where_the_header_makes_sense_only_so() {
+    let comma = "opened_at,service,site,note\n\
+        2026-11-22 12:00,voice,graz,\"a, b; c\td\"\n2026-11-22 13:00,\"voice\" ,linz,\n";
+    let expect = shown(&cases(comma));
+    assert_eq!(expect.len(), 2);
+    for separator in [";", "\t"] {
+        let text = comma.replace("a, b; c\td", "§").replace(',', separator);
+        let text = text.replace('§', "a, b; c\td");
+        let read = cases(&text);
+        assert_eq!((shown(&read), read.refused.total), (expect.clone(), 0), "{text}");
+    }
+    // Where commas make sense they separate, whatever else the header holds.
+    let both = cases("opened_at,service,site,a;b\n2026-11-22 12:00,voice,graz;x,y\n");
+    assert_eq!(shown(&both), ["1795348800 voice/graz;x/"]);
+    let changes = "id;at;service;exposed_sites\nc1;2026-11-22 12:00;voice;graz linz\n";
+    assert_eq!(read_changes(changes.as_bytes(), &TimeZone::UTC).unwrap().candidates.len(), 1);
+    let late = cases("\n\r\nopened_at;service;site\n2026-11-22 12:00;voice\n");
+    assert_eq!(refusals(&late.refused), ["line 4: the row has 2 columns and the header 3"]);
+}
+
+#[test]
+fn a_header_of_semicolons_that_lacks_a_column_says_which() {
+    let error = read_cases("opened_at;service;where\n".as_bytes(), &form(), &[]).unwrap_err();
+    assert!(error.to_string().contains("lacks the column site"), "{error}");
+}
+
+#[test]
+fn text_in_two_bytes_a_character_is_named() {
+    let text = "opened_at;service;site\r\n";
+    let little = || text.encode_utf16().flat_map(u16::to_le_bytes);
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let marked: Vec<u8> = [0xff, 0xfe].into_iter().chain(little()).collect();
+    for bytes in [marked, little().collect(), big] {
+        let error = read_cases(bytes.as_slice(), &form(), &[]).unwrap_err();
+        assert!(error.to_string().contains("UTF-16"), "{error}");
+        let error = read_changes(bytes.as_slice(), &TimeZone::UTC).unwrap_err();
+        assert!(error.to_string().contains("UTF-16"), "{error}");
+        assert!(read_records(bytes.as_slice(), &[], &mut |_| Ok(true)).is_err());
+        assert!(read_sites(bytes.as_slice()).is_err());
+    }
+}
+
+/// A reader that gives one byte at a time, as a pipe may.
+struct Drops<'a>(&'a [u8]);
+
+impl std::io::Read for Drops<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = buffer.len().min(1);
+        std::io::Read::read(&mut self.0, &mut buffer[..most])
+    }
+}
+
+#[test]
+fn how_a_file_begins_is_known_whatever_pieces_it_comes_in() {
+    let json = r#"{"opened_at":"2026-11-22T12:00:00Z","service":"voice","site":"graz"}"#;
+    for text in [json, "opened_at;service;site\n2026-11-22 12:00;voice;graz\n"] {
+        let text = format!("\u{feff}\n\n{text}");
+        let read = read_cases(Drops(text.as_bytes()), &form(), &[]).unwrap();
+        assert_eq!(shown(&read), shown(&cases(&text)));
+        assert_eq!(shown(&read).len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn columns_of_changes_that_nobody_looks_at_are_known() {
+    let text = "id,at,service,exposed_sites,window_hour\nc1,2026-11-22 12:00,voice,graz,24\n";
+    let changes = read_changes(text.as_bytes(), &TimeZone::UTC).unwrap();
+    assert_eq!((changes.passed_over, changes.candidates.len()), (vec!["window_hour".into()], 1));
+}
+
 #[test]
 fn a_time_is_read_in_either_form_and_in_no_other() {
     let check = |text: &str, expected: Result<i64, Why>| {

@@ -36,6 +36,27 @@ fn a_byte_order_mark_and_other_line_ends_change_nothing() {
 }
 
 #[test]
+fn semicolons_and_tabs_between_columns_change_nothing() {
+    let (_, cases, changes) = small();
+    let plain = ran(&cases, &changes);
+    assert!(!plain.stdout.is_empty(), "{}", plain.stderr);
+    for separator in [";", "\t"] {
+        let other = |text: &str| text.replace(',', separator);
+        assert_eq!(plain.stdout, ran(&other(&cases), &other(&changes)).stdout, "{separator:?}");
+    }
+}
+
+#[test]
+fn a_column_of_changes_that_nobody_looks_at_is_told_once() {
+    let (_, cases, changes) = small();
+    let known = ran(&cases, &changes);
+    assert!(!known.stderr.contains("not looked at"), "{}", known.stderr);
+    let misspelt = ran(&cases, &changes.replacen("window_hours", "window_hour", 1));
+    assert_eq!(misspelt.code, Some(0), "{}", misspelt.stderr);
+    assert_eq!(misspelt.stderr.matches("\"window_hour\"").count(), 1, "{}", misspelt.stderr);
+}
+
+#[test]
 fn columns_may_stand_in_any_order() {
     let (trial, cases, changes) = small();
     let mut turned = String::from("site,opened_at,service\n");
