@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use driftline_collector::analysis::lines::{LineChange, line_diff};
 use driftline_protocol::item::{Item, ItemValue};
+use driftline_protocol::printable::is_invisible;
 use serde::Serialize;
 
 /// The width of a table where nobody says how wide the terminal is.
@@ -223,15 +224,18 @@ pub(crate) fn one_line(value: &ItemValue) -> String {
     }
 }
 
-/// Text of a host cannot steer the terminal: control characters are shown, not obeyed.
+/// Text of a host cannot steer the terminal: control characters are shown, not obeyed, and so is
+/// what nobody would see or what turns the text around it.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped: Vec<char> =
-                if c.is_control() { c.escape_default().collect() } else { vec![c] };
-            escaped
-        })
-        .collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_invisible(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// A moment in as few characters as say it.
@@ -254,6 +258,18 @@ mod tests {
 
         fn cells(&self) -> Vec<String> {
             ["pbx1", self.0, self.1, self.2].map(str::to_owned).into()
+        }
+    }
+
+    #[test]
+    fn what_steers_a_terminal_or_hides_is_shown() {
+        for (text, told) in [
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("graz\u{200b}", "graz\\u{200b}"),
+            ("pbx\u{202e}1xbs", "pbx\\u{202e}1xbs"),
+            ("Zürich – 漢字", "Zürich – 漢字"),
+        ] {
+            assert_eq!(printable(text), told);
         }
     }
 

@@ -18,6 +18,8 @@ pub mod limits;
 
 pub mod mutant;
 
+pub mod printable;
+
 pub mod ids;
 
 pub mod item;
