@@ -221,6 +221,48 @@ mod tests {
         Reason::Inconclusive,
     ];
 
+    /// The words in the first column of the table of `docs/correlate.md` under `heading`.
+    fn told(heading: &str) -> Vec<String> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/correlate.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let rows = page.lines().skip_while(|line| !line.starts_with(heading)).skip(2);
+        let cell = |row: &str| row.trim_start_matches('|').split('|').next().map(str::to_owned);
+        let cells = rows.take_while(|row| row.starts_with('|')).filter_map(cell);
+        let words = |cell: String| -> Vec<String> {
+            cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+        };
+        cells.flat_map(words).collect()
+    }
+
+    /// Everything that keeps a tier from being better, and no more, stands in the manual.
+    #[test]
+    fn every_reason_and_tier_is_in_the_manual_and_no_other() {
+        // Who adds a reason comes by here: it belongs into the list, too.
+        let named = |reason: Reason| match reason {
+            Reason::UnknownExposure
+            | Reason::UnknownService
+            | Reason::NoEligibleSite
+            | Reason::WindowOpen
+            | Reason::ShortHistory
+            | Reason::TooFewCases
+            | Reason::NoControls
+            | Reason::FewSites
+            | Reason::PreExisting
+            | Reason::BetterExplained
+            | Reason::PlaceboExceeded
+            | Reason::Indistinguishable
+            | Reason::Weak
+            | Reason::Inconclusive => reason.as_str().to_owned(),
+        };
+        let sorted = |mut words: Vec<String>| {
+            words.sort();
+            words
+        };
+        assert_eq!(sorted(told("| `reason` |")), sorted(REASONS.map(named).to_vec()));
+        let tiers = Tier::ALL.map(|tier| tier.as_str().to_owned()).to_vec();
+        assert_eq!(sorted(told("| `tier` |")), sorted(tiers));
+    }
+
     #[test]
     fn every_tier_and_reason_has_its_sentence_and_none_says_caused() {
         let mut said = Vec::new();
