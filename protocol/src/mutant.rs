@@ -115,6 +115,14 @@ pub enum Mutant {
     CorrelateIgnoresClocks,
     /// Collector. *A partial reading is unobserved*: whatever was read of cases counts as all.
     PartialReadIsWhole,
+    /// Collector. *No source keeps others from being heard*: all wait for one never read whole.
+    UnreadSourcesHoldAll,
+    /// Collector. *No source takes another's words*: all sources together have one bound.
+    CaseWordsAreShared,
+    /// Collector. *A slip of the keyboard is no source*: whatever name an empty list comes under.
+    EmptyListsMakeSources,
+    /// Collector. *People stay out of cases*: their names in other systems are kept as words.
+    PeopleStayInCases,
     /// Collector. *A change touches whom its host serves*: only its own site is looked at.
     CentralHostsServeTheirOwnSite,
     /// Collector. *Only what was approved is expected*: every request counts as approved.
@@ -244,6 +252,10 @@ impl Mutant {
         Self::CorrelateSupportedByQAlone,
         Self::CorrelateIgnoresClocks,
         Self::PartialReadIsWhole,
+        Self::UnreadSourcesHoldAll,
+        Self::CaseWordsAreShared,
+        Self::EmptyListsMakeSources,
+        Self::PeopleStayInCases,
         Self::CentralHostsServeTheirOwnSite,
         Self::EveryRequestIsApproved,
         Self::BlackoutsDoNotCount,

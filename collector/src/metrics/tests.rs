@@ -120,6 +120,7 @@ fn scrape(config: &Config) -> String {
         rows: 9,
         refused: 0,
         problem: String::new(),
+        words_beyond: 0,
     };
     let view = View {
         correlated: Some(&correlated),

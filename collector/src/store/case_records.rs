@@ -14,6 +14,11 @@ use super::{Cursor, StoreError};
 /// them its oldest go, as if they were not kept as long; other sources keep theirs.
 pub const SOURCE_CASES: u64 = 2_000_000;
 
+/// The most different words of services, sites, categories, teams and priorities that one source
+/// may bring: all of them are read for every count. A column with more holds numbers or sentences
+/// and was mapped by mistake. Beyond them a new word is left out; other sources bring theirs.
+pub const SOURCE_WORDS: u64 = 50_000;
+
 /// The most that is kept of what the facts of one case were, the newest.
 pub const CASE_PAST: usize = 50;
 
@@ -164,6 +169,9 @@ pub struct FeedRecord {
     pub refused: u64,
     /// What was wrong with the last reading; empty when it was whole.
     pub problem: String,
+    /// Words left out because the source brought [`SOURCE_WORDS`], since it last had room.
+    #[serde(default)]
+    pub words_beyond: u64,
 }
 
 impl FeedRecord {
@@ -179,6 +187,7 @@ impl FeedRecord {
             rows: previous.map_or(0, |feed| feed.rows).saturating_add(reading.rows),
             refused: previous.map_or(0, |feed| feed.refused).saturating_add(reading.refused),
             problem: reading.problem.clone(),
+            words_beyond: previous.map_or(0, |feed| feed.words_beyond),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! reported, never recreated. Does not know when to write, checkpoint or expire: the shell decides.
 
 mod baselines;
+mod case_words;
 mod cases;
 pub(in crate::store) mod codec;
 mod exceptions;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::Reader;
+use super::case_words::{self, all_words};
 use super::codec::{At, Bits, Word, at, bits, word};
-use super::write::{Batch, CASE_WORDS};
+use super::write::Batch;
 use crate::store::case_records::*;
 use crate::store::{Cursor, StoreError, effective_limit};
 
@@ -34,11 +35,11 @@ impl FactsRow {
 
 const FACTS: &str = "service, site, category, team, priority, status, resolved_at, due_at, parent";
 
-/// Keeps one case: makes it, or replaces what may change of it.
+/// Keeps one case: makes it, or replaces what may change of it. A word that its source has no room
+/// for stays what it was.
 pub(super) fn keep_case(batch: &mut Batch<'_>, case: &CaseRecord) -> rusqlite::Result<()> {
     // A source is never left out: cases of two would be taken for those of one.
     let source = batch.names.words.number(batch.db, &case.source)?;
-    let new = facts_row(batch, &case.facts)?;
     let mut find = batch.db.prepare_cached(&format!(
         "SELECT id, {FACTS} FROM support_case WHERE source = ?1 AND case_id = ?2"
     ))?;
@@ -48,7 +49,10 @@ pub(super) fn keep_case(batch: &mut Batch<'_>, case: &CaseRecord) -> rusqlite::R
         let parent = row.get(9)?;
         Ok((row.get(0)?, FactsRow { words, status, resolved_at, due_at, parent }))
     });
-    match known.optional()? {
+    let known = known.optional()?;
+    let before = known.as_ref().map(|(_, facts): &(i64, FactsRow)| facts.words);
+    let new = facts_row(batch, &case.facts, (source, before))?;
+    match known {
         None => add(batch, case, (source, &new)),
         Some((_, known)) if known == new => Ok(()),
         Some((id, known)) => {
@@ -60,11 +64,15 @@ pub(super) fn keep_case(batch: &mut Batch<'_>, case: &CaseRecord) -> rusqlite::R
     }
 }
 
-fn facts_row(batch: &mut Batch<'_>, facts: &CaseFacts) -> rusqlite::Result<FactsRow> {
+fn facts_row(
+    batch: &mut Batch<'_>,
+    facts: &CaseFacts,
+    (source, before): (i64, Option<[i64; 5]>),
+) -> rusqlite::Result<FactsRow> {
     let CaseFacts { service, site, category, team, priority, .. } = facts;
-    let mut words = [0; 5];
+    let mut words = before.map_or_else(|| case_words::blank(batch).map(|no| [no; 5]), Ok)?;
     for (number, text) in words.iter_mut().zip([service, site, category, team, priority]) {
-        *number = batch.word(text)?;
+        *number = case_words::word(batch, (source, text.as_str()))?.unwrap_or(*number);
     }
     Ok(FactsRow {
         words,
@@ -170,7 +178,7 @@ fn replace(batch: &Batch<'_>, id: i64, new: &FactsRow) -> rusqlite::Result<()> {
 
 /// Notes what a reading of a source came to.
 pub(super) fn note_reading(batch: &Batch<'_>, reading: &CaseReading) -> rusqlite::Result<()> {
-    let mut find = batch.db.prepare_cached(&format!("{FEED} WHERE source = ?1"))?;
+    let mut find = batch.db.prepare_cached(&feed_query("WHERE source = ?1"))?;
     let known = find.query_row([&reading.source], feed).optional()?;
     let next = FeedRecord::after(known.as_ref(), reading);
     let mut note = batch.db.prepare_cached(
@@ -204,22 +212,11 @@ pub(super) fn remove_cases(
         batch.count("cases_beyond", removed.cast_signed());
         gone += removed;
     }
-    // Looking for words that nothing says any more reads all cases: not before it is worth it.
-    if gone > 0 && batch.counted("case_words")? >= CASE_WORDS / 2 {
-        let unsaid = batch.db.execute(UNSAID, [])?;
-        batch.count("case_words", -i64::try_from(unsaid).unwrap_or(0));
-        batch.names.words.clear();
+    if gone > 0 {
+        case_words::drop_unsaid(batch)?;
     }
     Ok(gone)
 }
-
-/// Words that no case and no past of a case says.
-const UNSAID: &str = "DELETE FROM case_word WHERE id NOT IN (
-         SELECT source FROM support_case UNION SELECT service FROM support_case
-         UNION SELECT site FROM support_case UNION SELECT category FROM support_case
-         UNION SELECT team FROM support_case UNION SELECT priority FROM support_case
-         UNION SELECT service FROM case_past UNION SELECT site FROM case_past
-         UNION SELECT category FROM case_past)";
 
 /// Sources, by number, that have more cases than they may, and how many more.
 fn sources_beyond(batch: &Batch<'_>) -> rusqlite::Result<Vec<(i64, u64)>> {
@@ -283,8 +280,16 @@ const CASE: &str =
      JOIN case_word m ON m.id = c.team
      JOIN case_word p ON p.id = c.priority";
 
-const FEED: &str =
-    "SELECT source, first_good, last_good, last_read, rows, refused, problem FROM case_feed";
+/// A feed, and how many words of its source were left out.
+fn feed_query(rest: &str) -> String {
+    let beyond = case_words::BEYOND;
+    format!(
+        "SELECT source, first_good, last_good, last_read, rows, refused, problem, coalesce(
+             (SELECT value FROM counter WHERE name =
+                 (SELECT '{beyond}' || id FROM case_word WHERE name = case_feed.source)), 0)
+         FROM case_feed {rest}"
+    )
+}
 
 fn maybe(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Timestamp>> {
     Ok(row.get::<_, Option<At>>(index)?.map(|at| at.0))
@@ -321,6 +326,7 @@ fn feed(row: &Row<'_>) -> rusqlite::Result<FeedRecord> {
         rows: bits(row, 4)?,
         refused: bits(row, 5)?,
         problem: row.get(6)?,
+        words_beyond: bits(row, 7)?,
     })
 }
 
@@ -470,14 +476,8 @@ impl ReadCases for Reader {
 
     fn case_feeds(&self) -> Result<Vec<FeedRecord>, StoreError> {
         self.pool.read("the sources of cases", |db| {
-            let mut find = db.prepare_cached(&format!("{FEED} ORDER BY source"))?;
+            let mut find = db.prepare_cached(&feed_query("ORDER BY source"))?;
             find.query_map([], feed)?.collect()
         })
     }
-}
-
-/// Every word by its number, in the order of numbers.
-fn all_words(db: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
-    let mut find = db.prepare_cached("SELECT id, name FROM case_word ORDER BY id")?;
-    find.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }

@@ -91,10 +91,6 @@ impl Writer {
     }
 }
 
-/// The most different words of cases that are kept: all of them are read for every count. A column
-/// with more of them holds numbers or sentences and was mapped by mistake.
-pub(super) const CASE_WORDS: i64 = 200_000;
-
 /// One transaction at work.
 pub(super) struct Batch<'a> {
     pub(super) db: &'a Connection,
@@ -209,20 +205,6 @@ impl Batch<'_> {
 
     pub(super) fn host(&mut self, host: &HostId) -> rusqlite::Result<i64> {
         self.names.hosts.number(self.db, host.as_str())
-    }
-
-    /// The number of a word of a case. Beyond [`CASE_WORDS`] a new word is left out and counted:
-    /// the case is kept, and says nothing there.
-    pub(super) fn word(&mut self, word: &str) -> rusqlite::Result<i64> {
-        if let Some(number) = self.names.words.found(self.db, word)? {
-            return Ok(number);
-        }
-        if !word.is_empty() && self.counted("case_words")? >= CASE_WORDS {
-            self.count("case_words_left_out", 1);
-            return self.word("");
-        }
-        self.count("case_words", 1);
-        self.names.words.number(self.db, word)
     }
 
     /// A sum that outlives restarts, with what this transaction adds to it.

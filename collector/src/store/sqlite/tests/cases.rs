@@ -1,4 +1,4 @@
-//! Cases that are sent again, and the bound of their words.
+//! Cases that are sent again, and the bounds of their words and of their sources.
 
 use super::*;
 
@@ -28,20 +28,73 @@ fn a_case_sent_again_is_the_same_case_and_what_was_known_before_can_be_had_again
 }
 
 #[test]
-fn beyond_their_bound_new_words_of_cases_are_left_out_and_counted() {
+fn a_source_that_brings_too_many_words_leaves_every_other_its_own() {
     let mut place = Place::new();
-    let one = |id: u8, word: u8| Step::Cases(vec![case((0, id, 5, 9), (word, 0, false))]);
-    place.writer.apply(&[one(1, 1)]).unwrap();
-    let full = "UPDATE counter SET value = 200000 WHERE name = 'case_words'";
-    assert_eq!(place.writer.db.execute(full, []).unwrap(), 1);
-    place.writer.apply(&[one(2, 2), one(3, 1)]).unwrap();
+    let one = |source: u8, id: u8, word: u8| {
+        Step::Cases(vec![case((source, id, 5, 9), (word, 0, false))])
+    };
+    let read = Step::CaseReading(CaseReading {
+        source: "desk0".into(),
+        at: second(9),
+        good_through: Some(second(9)),
+        rows: 1,
+        refused: 0,
+        problem: String::new(),
+    });
+    place.writer.apply(&[one(0, 1, 1), read]).unwrap();
+    fill(&mut place, SOURCE_WORDS);
+    place.writer.apply(&[one(0, 2, 2), one(0, 1, 2), one(1, 3, 2), one(0, 4, 2)]).unwrap();
     let found = place.reader.cases(&CaseFilter::default()).unwrap();
     let services: BTreeMap<_, _> =
         found.iter().map(|case| (case.id.as_str(), case.facts.service.as_str())).collect();
-    let expect = [("INC1", "service 1"), ("INC2", ""), ("INC3", "service 1")];
+    let expect = [
+        ("INC1", "service 1"), // said again with a word there is no room for, it keeps its own
+        ("INC2", ""),
+        ("INC3", "service 2"),
+        ("INC4", "service 2"), // what another source brought costs nothing
+    ];
     assert_eq!(services, expect.into(), "the cases themselves are kept");
-    // Service, site and priority of the second case were new.
-    assert_eq!(place.reader.totals().unwrap().case_words_left_out, 3);
+    // Service, site and priority were new, twice.
+    assert_eq!(place.reader.totals().unwrap().case_words_left_out, 6);
+    assert_eq!(place.reader.case_feeds().unwrap()[0].words_beyond, 6);
+}
+
+/// Says that the one source there is brought so many words.
+fn fill(place: &mut Place, words: u64) {
+    let full = "UPDATE counter SET value = ?1
+        WHERE name LIKE 'case_words_of/%' AND name <> 'case_words_of/0'";
+    assert_eq!(place.writer.db.execute(full, [words.cast_signed()]).unwrap(), 1);
+}
+
+#[test]
+fn words_that_no_case_says_any_more_make_room() {
+    let mut place = Place::new();
+    let one = |source: u8, id: u8, opened: i64, word: u8| {
+        Step::Cases(vec![case((source, id, opened, 90), (word, 0, false))])
+    };
+    place.writer.apply(&[one(0, 1, 5, 1), one(0, 2, 50, 1)]).unwrap();
+    fill(&mut place, SOURCE_WORDS);
+    place.writer.apply(&[one(0, 3, 6, 2)]).unwrap();
+    let sums = |place: &Place| -> Vec<(String, i64)> {
+        let mut find = place
+            .writer
+            .db
+            .prepare(
+                "SELECT name, value FROM counter
+                 WHERE name LIKE 'case_words_%/%' AND name NOT LIKE '%/0' ORDER BY 1",
+            )
+            .unwrap();
+        let rows = find.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let [(_, beyond), (_, words)] = sums(&place).try_into().unwrap();
+    assert_eq!((beyond, words), (3, 50_000));
+    place.writer.expire(second(20), second(99), 100).unwrap();
+    let [(_, beyond), (_, words)] = sums(&place).try_into().unwrap();
+    assert_eq!((beyond, words), (0, 5), "the five words of the case that stayed");
+    place.writer.apply(&[one(0, 4, 50, 2)]).unwrap();
+    let found = place.reader.cases(&CaseFilter::default()).unwrap();
+    assert!(found.iter().any(|case| case.facts.service == "service 2"), "{found:?}");
 }
 
 #[test]
