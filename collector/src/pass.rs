@@ -9,11 +9,12 @@
 #![deny(clippy::disallowed_methods, reason = "the same store and moment give the same pass")]
 
 pub mod levels;
+pub mod sources;
 pub mod unmapped;
 pub mod volumes;
 pub mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::mutant::{self, Mutant};
 use jiff::{SignedDuration, Timestamp};
@@ -25,9 +26,7 @@ use crate::analysis::change_sets::{ChangeSet, ChangeSets};
 use crate::analysis::correlate::{Holiday, Settings, Tier, Verdict, correlate};
 use crate::analysis::site_clock::SiteClock;
 use crate::config::{Config, Mapper, Words};
-use crate::store::{
-    CasesKnown, ChangeFilter, ChangeRecord, FeedRecord, MAX_LIMIT, StoreError, SuspectRecord,
-};
+use crate::store::{CasesKnown, ChangeFilter, ChangeRecord, MAX_LIMIT, StoreError, SuspectRecord};
 use crate::writer::Reads;
 use window::{Window, seen};
 
@@ -62,9 +61,6 @@ const DELAY_MOST: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// The share of cases that are known by the watermark.
 const KNOWN_SHARE: f64 = 0.95;
 
-/// A source silent for longer is left out of the watermark.
-const DORMANT: SignedDuration = SignedDuration::from_hours(30 * 24);
-
 /// Waves closer than this are one.
 const WAVE: SignedDuration = SignedDuration::from_hours(1);
 
@@ -82,6 +78,9 @@ pub struct PassInput {
     pub from: Timestamp,
     /// What of cases was known.
     pub known: CasesKnown,
+    /// The sources whose cases count; all of them in a pass that was kept without saying.
+    #[serde(default)]
+    pub sources: Option<BTreeSet<String>>,
     /// What their words meant.
     pub mapper: Mapper,
     /// The share of wrong claims that is put up with, in percent.
@@ -138,21 +137,6 @@ pub fn delay(delays: &[i64]) -> SignedDuration {
     SignedDuration::from_secs(seconds)
 }
 
-/// The hour before which nearly all cases are known at `now`: every source was read to its end
-/// after it, by the time its cases usually take. `None` when a source never was, or there is none.
-pub fn watermark(feeds: &[FeedRecord], delay: SignedDuration, now: Timestamp) -> Option<Timestamp> {
-    let awake = |feed: &&FeedRecord| now.duration_since(feed.last_read) <= DORMANT;
-    let mut through = feeds.iter().filter(awake).map(|feed| feed.last_good).peekable();
-    through.peek()?;
-    let through = if mutant::active(Mutant::PartialReadIsWhole) {
-        Some(now)
-    } else {
-        through.try_fold(now, |least, feed| Some(least.min(feed?)))
-    };
-    let mark = through?.checked_sub(delay).ok()?.as_second();
-    Timestamp::from_second(mark - mark.rem_euclid(3_600)).ok()
-}
-
 /// Gathers what the engine shall be given at `now`; `None` when no cases are known. What is read of
 /// changes stays in `window`, and a later pass reads only what is new.
 ///
@@ -164,7 +148,8 @@ pub fn prepare(
     now: Timestamp,
 ) -> Result<Option<Prepared>, StoreError> {
     let delay = delay(&store.case_delays(DELAYS)?);
-    let Some(watermark) = watermark(&store.case_feeds()?, delay, now) else { return Ok(None) };
+    let feeds = store.case_feeds()?;
+    let Some(watermark) = sources::watermark(&feeds, config, (delay, now)) else { return Ok(None) };
     let settings = &config.correlation;
     let back = |from: Timestamp, by| from.checked_sub(by).unwrap_or(Timestamp::UNIX_EPOCH);
     let hours = i64::try_from(settings.look_back_days * 24).unwrap_or(i64::MAX);
@@ -187,6 +172,7 @@ pub fn prepare(
         watermark,
         from: back(since, HISTORY),
         known: store.cases_known()?,
+        sources: Some(sources::counted(&feeds)),
         mapper: config.mapper(),
         wrong_claims_percent: settings.wrong_claims_percent,
         window_hours: settings.window_hours,
@@ -337,7 +323,8 @@ pub fn stream(store: &dyn Reads, input: &PassInput) -> Result<Stream, StoreError
     let mut last: Option<((String, Words), Words)> = None;
     let end = input.watermark.as_second();
     store.each_case((input.from, input.known), CASES, &mut |case| {
-        if case.opened_at >= end {
+        let counts = input.sources.as_ref().is_none_or(|all| all.contains(case.source));
+        if case.opened_at >= end || !counts {
             return;
         }
         let same = last.as_ref().is_some_and(|((source, words), _)| {

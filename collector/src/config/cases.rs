@@ -37,6 +37,9 @@ pub struct CaseSource {
     /// What its columns or members are called; a field that is not named is called as we call it.
     #[serde(default)]
     pub columns: BTreeMap<Field, String>,
+    /// Whether it sends no more, so that nothing waits for it; its cases stay. Default false.
+    #[serde(default)]
+    pub ended: bool,
 }
 
 /// One rule of what the words of a case mean here; every condition that is given must hold.
@@ -173,6 +176,7 @@ impl Config {
             timezone: utc(),
             tokens: Vec::new(),
             columns: BTreeMap::new(),
+            ended: false,
         })
     }
 }

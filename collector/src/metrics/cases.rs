@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::{Page, View, number, seconds, table};
 use crate::analysis::correlate::Tier;
 use crate::analysis::service_levels::ServiceLevel;
-use crate::config::CaseSource;
+use crate::pass::sources;
 use crate::serve::correlation::Correlated;
+use crate::store::FeedRecord;
 
 pub(super) fn about_cases(page: &mut Page, view: &View<'_>) {
     about_sources(page, view);
@@ -26,18 +27,30 @@ pub(super) fn about_cases(page: &mut Page, view: &View<'_>) {
 /// Sources that the configuration names have a label value of their own; the others, which anybody
 /// with a token of scope `cases` may name, share one, the one that is furthest behind.
 fn about_sources(page: &mut Page, view: &View<'_>) {
-    let named = |name: &String| {
-        let known = |source: &CaseSource| source.name == *name;
-        view.config.case_sources.iter().any(known)
+    let label = |feed: &FeedRecord| {
+        let known = view.config.case_sources.iter().find(|source| source.name == feed.source);
+        known.map_or("other", |source| source.name.as_str())
     };
     let mut good: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut unread: BTreeMap<&str, u64> = BTreeMap::new();
     for feed in &view.feeds {
-        let label = if named(&feed.source) { feed.source.as_str() } else { "other" };
         let through = feed.last_good.map_or(0.0, seconds);
-        let least = good.entry(label).or_insert(through);
+        let least = good.entry(label(feed)).or_insert(through);
         *least = least.min(through);
+        unread.entry(label(feed)).or_default();
+    }
+    let mut waited: BTreeMap<&str, f64> = BTreeMap::new();
+    for (feed, through) in sources::waited_for(&view.feeds, view.config, view.now) {
+        let least = waited.entry(label(feed)).or_insert(f64::INFINITY);
+        *least = least.min(seconds(through));
+    }
+    for feed in sources::unread(&view.feeds, view.config, view.now) {
+        *unread.entry(label(feed)).or_default() += 1;
     }
     page.add(&table::CASE_SOURCE_GOOD, good.into_iter().map(|(name, at)| (vec![name], at)));
+    page.add(&table::CASE_SOURCE_WAITED, waited.into_iter().map(|(name, at)| (vec![name], at)));
+    let unread = unread.into_iter().map(|(name, count)| (vec![name], number(count)));
+    page.add(&table::CASE_SOURCE_UNREAD, unread);
 }
 
 /// Desks that have any open case; all their levels, so that a breach ends as a zero.

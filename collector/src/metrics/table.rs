@@ -442,6 +442,10 @@ metrics! {
         "Words of cases left out because there were too many of them, since the store was made";
     CASE_SOURCE_GOOD "case_source_last_good_timestamp_seconds" Gauge [CaseSource]
         "Up to when a source of cases told all it had; 0 before its first whole reading";
+    CASE_SOURCE_WAITED "case_source_waited_timestamp_seconds" Gauge [CaseSource]
+        "As far as a source told all it had, where changes wait for it; the least holds all";
+    CASE_SOURCE_UNREAD "case_source_unread" Gauge [CaseSource]
+        "Sources that speak and were never read to their end, so that their cases do not count";
     SUSPECTS "suspects" Gauge [CaseService, Tier]
         "Changes of the look-back held against cases, by tier; an empty service is all of them";
     WATERMARK "correlation_watermark_timestamp_seconds" Gauge []

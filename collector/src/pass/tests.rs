@@ -265,29 +265,27 @@ fn merged_cases_count_once() {
 }
 
 #[test]
-fn the_watermark_stays_behind_what_was_read_to_its_end() {
-    let feed = |name: &str, good: Option<i64>, read: i64| FeedRecord {
-        source: name.into(),
-        first_good: good.map(at),
-        last_good: good.map(at),
-        last_read: at(read),
-        rows: 1,
-        refused: 0,
-        problem: String::new(),
-    };
-    let hour = 3_600;
-    let check = |feeds: &[FeedRecord], expect: Option<i64>| {
-        let found = watermark(feeds, SignedDuration::from_secs(hour), now());
-        assert_eq!(found, expect.map(at), "{feeds:?}");
-    };
-    let end = 60 * DAY;
-    check(&[], None);
-    check(&[feed("a", Some(end), end)], Some(end - hour));
-    check(&[feed("a", Some(end), end), feed("b", Some(end - 5 * hour - 7), end)], {
-        Some(end - 7 * hour)
+fn cases_of_a_source_never_read_to_its_end_count_for_nothing() {
+    let risen = Step::Cases(cases(3, |site| site < 4));
+    let (_, alone, expect) = said(&[rollout(), vec![risen.clone(), whole()]].concat());
+    // As many at the other sites, of which nobody knows what they are a part of.
+    let part = cases(3, |site| site >= 4).into_iter();
+    let part = part.map(|case| CaseRecord { source: "shop".into(), ..case }).collect();
+    let broken = Step::CaseReading(CaseReading {
+        source: "shop".into(),
+        at: now(),
+        good_through: None,
+        rows: 2,
+        refused: 1,
+        problem: "it broke off".into(),
     });
-    check(&[feed("a", Some(end), end), feed("b", None, end)], None);
-    check(&[feed("a", Some(end), end), feed("b", None, end - 31 * DAY)], Some(end - hour));
+    let steps = vec![risen, whole(), Step::Cases(part), broken];
+    let (_, prepared, found) = said(&[rollout(), steps].concat());
+    assert_eq!(prepared.input.watermark, alone.input.watermark, "it holds nobody");
+    let evidence = |all: &[SuspectRecord]| -> Vec<Evidence> {
+        all.iter().map(|one| one.evidence.clone()).collect()
+    };
+    assert_eq!(evidence(&found), evidence(&expect));
 }
 
 #[test]

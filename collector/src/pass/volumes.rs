@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Cached, PassInput, stream};
+use super::{Cached, PassInput, sources, stream};
 use crate::analysis::cases::{Case, Stream};
 use crate::analysis::site_clock::common_zone;
 use crate::analysis::volume::levels::{self, LevelMove};
@@ -129,6 +129,7 @@ fn read(
         watermark: until,
         from,
         known: store.cases_known()?,
+        sources: Some(sources::counted(&store.case_feeds()?)),
         mapper,
         wrong_claims_percent: 0,
         window_hours: 0,

@@ -9,6 +9,7 @@ use crate::analysis::cases::Exposure;
 use crate::analysis::service_levels::ServiceLevel;
 use crate::analysis::volume::{Bucket, CellKey};
 use crate::pass::levels::Desk;
+use crate::pass::sources;
 use crate::pass::unmapped::{Unmapped, unmapped};
 use crate::pass::volumes::{DatedMove, VolumeAsked, VolumesError, volumes_and_moves};
 use crate::store::{FeedRecord, SuspectFilter, SuspectRecord};
@@ -47,6 +48,8 @@ struct Page {
     feeds: Vec<FeedRow>,
     /// Why nothing is held against changes, where nothing is.
     waiting: String,
+    /// What changes wait for, where that is long ago.
+    held: Option<Held>,
     unmapped: Vec<Unmapped>,
     known: Option<Moment>,
 }
@@ -84,10 +87,18 @@ pub(super) struct SuspectRow {
     pub(super) link: String,
 }
 
+/// The source that holds what is known, and up to when it told all it had.
+struct Held {
+    source: String,
+    good: Moment,
+}
+
 struct FeedRow {
     source: String,
     good: Option<Moment>,
     problem: String,
+    /// Words left out because the source has no room for more.
+    words_beyond: u64,
 }
 
 /// Draws the page.
@@ -156,6 +167,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         moves: moves.iter().map(moved).collect(),
         suspects: suspects.iter().map(|suspect| row(suspect, frame)).collect(),
         waiting: waiting(&feeds),
+        held: held(&feeds, frame),
         unmapped: unmapped(store, &frame.config.mapper(), frame.now, UNMAPPED)?,
         feeds: feeds.into_iter().map(|feed| feed_row(feed, frame)).collect(),
         known: frame.cases_known.map(|known| Moment::new(known, frame.now)),
@@ -199,17 +211,25 @@ fn heading(level: ServiceLevel) -> &'static str {
 
 /// Why nothing is held against changes yet.
 fn waiting(feeds: &[FeedRecord]) -> String {
-    let unread = feeds.iter().find(|feed| feed.last_good.is_none());
-    match (feeds, unread) {
-        ([], _) => "No source of cases is known yet, so nothing is held against changes. A \
-                    [[case_source]] folder or POST /api/v1/cases brings them."
+    let read = feeds.iter().any(|feed| feed.last_good.is_some());
+    match (feeds.first(), read) {
+        (None, _) => "No source of cases is known yet, so nothing is held against changes. A \
+                      [[case_source]] folder or POST /api/v1/cases brings them."
             .to_owned(),
-        (_, Some(feed)) => format!(
+        (Some(feed), false) => format!(
             "The source {} has never been read to its end, so nothing is held against changes yet.",
             feed.source
         ),
-        (_, None) => "The first comparison with changes comes within a minute.".to_owned(),
+        (Some(_), true) => "The first comparison with changes comes within a minute.".to_owned(),
     }
+}
+
+/// What changes wait for, where it is further behind than an export once a day.
+fn held(feeds: &[FeedRecord], frame: &Frame) -> Option<Held> {
+    let (feed, good) = sources::holder(feeds, &frame.config, frame.now)?;
+    let source = feed.source.clone();
+    let behind = frame.now.duration_since(good) > sources::BEHIND;
+    behind.then(|| Held { source, good: Moment::new(good, frame.now) })
 }
 
 fn mark(suspect: &SuspectRecord) -> Mark {
@@ -222,6 +242,7 @@ fn feed_row(feed: FeedRecord, frame: &Frame) -> FeedRow {
         source: feed.source,
         good: feed.last_good.map(|good| Moment::new(good, frame.now)),
         problem: feed.problem,
+        words_beyond: feed.words_beyond,
     }
 }
 

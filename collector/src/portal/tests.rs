@@ -156,11 +156,37 @@ fn before_the_first_comparison_the_page_says_what_is_waited_for() {
         cases::page(store, &frame, &Query::parse("")).unwrap()
     };
     assert!(shown(&Memory::new()).contains("No source of cases is known yet"));
-    let mut store = fleet();
+    let mut store = Memory::new();
+    store.apply(&[Step::CaseReading(reading())]).unwrap();
     assert!(shown(&store).contains("The source desk has never been read to its end"));
     let whole = CaseReading { good_through: Some(at(EARLIER)), ..reading() };
     store.apply(&[Step::CaseReading(whole)]).unwrap();
     assert!(shown(&store).contains("The first comparison with changes comes within a minute."));
+}
+
+#[test]
+fn the_page_of_cases_says_what_changes_wait_for_and_whose_cases_do_not_count() {
+    let shown = |good: &str| {
+        let mut store = fleet();
+        let desk = |source: &str, good| CaseReading {
+            source: source.into(),
+            good_through: good,
+            problem: String::new(),
+            ..reading()
+        };
+        let (behind, now) = (desk("till", Some(at(good))), desk("desk", Some(frame().now)));
+        store.apply(&[Step::CaseReading(behind), Step::CaseReading(now)]).unwrap();
+        get(&store, "/cases").unwrap()
+    };
+    let html = shown("2026-11-20T00:00:00Z");
+    for text in [
+        "Changes wait for the source till, which told all it had up to",
+        "shop: never read to its end, so its cases are not counted",
+        "till: told all it had up to",
+    ] {
+        assert!(html.contains(text), "{text} is not on {html}");
+    }
+    assert!(!shown("2026-11-22T09:00:00Z").contains("Changes wait"), "an hour is not long");
 }
 
 #[test]

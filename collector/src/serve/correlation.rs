@@ -3,7 +3,7 @@
 //! A pass that would be given the same as the last one is left out, and what it says again is not
 //! written again. What metrics and pages need of the newest pass stays in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::ingest::{Context, Decided};
 use crate::pass::levels::{ServiceLevels, UNMAPPED, service_levels};
 use crate::pass::window::Window;
-use crate::pass::{self, Cached, PassInput, Prepared};
+use crate::pass::{self, Cached, PassInput, Prepared, sources};
 use crate::store::{MAX_LIMIT, PassRecord, Step, StoreError, SuspectFilter, SuspectRecord, Totals};
 use crate::writer::{Reads, WriteError};
 
@@ -97,6 +97,7 @@ impl<T: Clone> Held<T> {
 #[derive(PartialEq)]
 struct Given {
     watermark: Option<Timestamp>,
+    sources: BTreeSet<String>,
     known: crate::store::CasesKnown,
     totals: Totals,
     config: Arc<Config>,
@@ -169,8 +170,10 @@ async fn once(collector: &Arc<Collector>, last: &mut Kept) -> Result<(), PassErr
 fn given(store: &dyn Reads, config: &Arc<Config>) -> Result<Given, StoreError> {
     let delay = pass::delay(&store.case_delays(pass::DELAYS)?);
     let totals = Totals { bytes: 0, ..store.totals()? };
+    let feeds = store.case_feeds()?;
     Ok(Given {
-        watermark: pass::watermark(&store.case_feeds()?, delay, Timestamp::now()),
+        watermark: sources::watermark(&feeds, config, (delay, Timestamp::now())),
+        sources: sources::counted(&feeds),
         known: store.cases_known()?,
         totals,
         config: Arc::clone(config),

@@ -49,7 +49,7 @@ fn series() -> Vec<Series> {
         ("driftline_cases_bound", "service=\"voice\"", |_| 9),
         ("driftline_cases_unmapped", "column=\"site\"", |_| 2),
         ("driftline_suspects", "service=\"voice\",tier=\"supported\"", |minute| minute / 90),
-        ("driftline_case_source_last_good_timestamp_seconds", "source=\"desk\"", |minute| {
+        ("driftline_case_source_waited_timestamp_seconds", "source=\"desk\"", |minute| {
             START + minute * 60
         }),
         ("driftline_correlation_watermark_timestamp_seconds", "x=\"\"", |minute| {
