@@ -1,10 +1,12 @@
 //! Cases in and out: what case systems post, and what is known of cases.
 
 use std::io::{Cursor as Bytes, Read};
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::Uri;
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,6 +20,7 @@ use crate::pass;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::body::Class;
 use crate::serve::case_intake;
+use crate::serve::state::Collector;
 use crate::store::{CaseFilter, CaseReading, CaseRecord, effective_limit};
 
 /// `POST /api/v1/cases`
@@ -44,9 +47,8 @@ pub async fn take(
         refused: intake.refused.total,
         problem: problem.clone().unwrap_or_default(),
     };
-    let configured = config.case_sources.iter().any(|s| s.name == source.name);
-    // A mistyped name that sent nothing is no source that correlation should wait for.
-    if problem.is_none() || kept > 0 || configured {
+    let is_source = kept > 0 || is_source(&collector, &source.name).await?;
+    if is_source {
         case_intake::note(&collector, reading).await?;
     }
     if let Some(problem) = problem.filter(|_| kept == 0) {
@@ -56,8 +58,22 @@ pub async fn take(
     Ok(answer::json(&json!({
         "taken": kept,
         "words_left_out": intake.personal,
+        "known_source": is_source,
         "refused": { "total": intake.refused.total, "first": first },
     })))
+}
+
+/// Whether `name` is a source before it says anything: one of the configuration, or one that a case
+/// came of. An empty list under any other name is a slip of the keyboard: a source made of it
+/// would have everything wait for what never comes.
+async fn is_source(collector: &Arc<Collector>, name: &str) -> Result<bool, Refusal> {
+    let settings = collector.settings();
+    let configured = settings.config.case_sources.iter().any(|source| source.name == name);
+    if configured || mutant::active(Mutant::EmptyListsMakeSources) {
+        return Ok(true);
+    }
+    let feeds = read(collector, |store| Ok(store.case_feeds()?)).await?;
+    Ok(feeds.iter().any(|feed| feed.source == name))
 }
 
 /// A body as the reader of files takes it: one object over many lines is an array of one.
