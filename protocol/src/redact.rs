@@ -15,6 +15,7 @@
 
 mod bounds;
 pub mod key_names;
+pub mod people;
 pub mod text;
 
 use std::borrow::Cow;

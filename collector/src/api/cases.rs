@@ -15,6 +15,7 @@ use super::read::{moment, next_page, place, query, read};
 use super::speaker::speaks_for;
 use super::{Answer, Shared};
 use crate::auth::Person;
+use crate::cases::Hider;
 use crate::config::{Mapper, Words};
 use crate::pass;
 use crate::serve::answer::{self, Refusal};
@@ -58,6 +59,7 @@ pub async fn take(
     Ok(answer::json(&json!({
         "taken": kept,
         "words_left_out": intake.personal,
+        "ids_hidden": intake.hidden_ids,
         "known_source": is_source,
         "refused": { "total": intake.refused.total, "first": first },
     })))
@@ -143,7 +145,16 @@ pub async fn cases(State(collector): Shared, uri: Uri) -> Answer {
         limit,
     };
     let mapper = collector.settings().config.mapper();
-    let found = read(&collector, move |store| Ok(store.cases(&filter)?)).await?;
+    let named = mapper.named();
+    let found = read(&collector, move |store| {
+        let mut filter = filter;
+        if let Some(id) = &mut filter.id {
+            // A case is asked for as its system names it.
+            *id = Hider::new(store.case_key()?, named).id(id).into_owned();
+        }
+        Ok(store.cases(&filter)?)
+    });
+    let found = found.await?;
     let full = found.len() >= effective_limit(limit) as usize;
     let next = found.last().filter(|_| full);
     let next = next.map(|last| next_page(&uri, ("after", &last.place().to_string())));

@@ -1,16 +1,19 @@
 //! Cases one by one, as the collector keeps them: with their ids and without any free text.
 //!
 //! Only the fields of [`Field::ALL`] are looked at, under the names a source gives them. A word
-//! that looks like a person's mail address is left out and counted. Knows no store and no rule of
-//! what a word means.
+//! that is of a person or a secret is left out and counted, and a fingerprint stands for such an
+//! id. Characters that nobody sees are dropped. Knows no store and no rule of what a word means.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use driftline_protocol::printable::is_invisible;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::parse_moment;
+use super::people::Hider;
 use super::records::{Record, Wanted, read_records};
 use super::refusal::{ReadError, Refusals, Why};
 use super::take::name;
@@ -94,6 +97,8 @@ pub struct CaseForm {
     /// The last second in which a case can have been opened, since 1970, UTC: a typing mistake that
     /// lies years ahead would hold up everything that waits until cases are known.
     pub latest: i64,
+    /// What keeps people and secrets out.
+    pub hider: Hider,
 }
 
 impl CaseForm {
@@ -137,8 +142,10 @@ pub struct CaseRow {
 pub struct Intake {
     /// How many cases there were, those refused among them.
     pub rows: u64,
-    /// How many words were left out because they look like a person's address.
+    /// How many words were left out because they are of a person or a secret.
     pub personal: u64,
+    /// How many names of cases were, for which a fingerprint stands.
+    pub hidden_ids: u64,
     /// What was not taken.
     pub refused: Refusals,
 }
@@ -161,15 +168,27 @@ pub fn read_rows(
         required: Field::REQUIRED.contains(&field),
         list: false,
     });
-    let mut personal = 0;
+    let mut hidden = Hidden::default();
     let came = read_records(reader, &wanted, &mut |record| {
-        let row = case(record, form, &mut personal)?;
+        let row = case(record, form, &mut hidden)?;
         Ok(take(row))
     })?;
-    Ok(Intake { rows: came.rows, personal, refused: came.refused })
+    let Hidden { words, ids } = hidden;
+    Ok(Intake { rows: came.rows, personal: words, hidden_ids: ids, refused: came.refused })
 }
 
-fn case(record: &Record<'_>, form: &CaseForm, personal: &mut u64) -> Result<CaseRow, (usize, Why)> {
+/// What was not kept as it came.
+#[derive(Default)]
+struct Hidden {
+    words: u64,
+    ids: u64,
+}
+
+fn case(
+    record: &Record<'_>,
+    form: &CaseForm,
+    hidden: &mut Hidden,
+) -> Result<CaseRow, (usize, Why)> {
     let text = |field| record.text(field as usize).map_err(|why| (field as usize, why));
     let moment = |field| {
         let text = text(field)?;
@@ -181,18 +200,19 @@ fn case(record: &Record<'_>, form: &CaseForm, personal: &mut u64) -> Result<Case
         Some(at) if at > form.latest => Err((field as usize, Why::Future)),
         at => Ok(at),
     };
-    let mut found = 0;
-    let mut word = |field| {
-        let text = text(field)?;
-        let word = name(text.as_bytes()).map_err(|why| (field as usize, why))?;
-        if names_a_person(word) {
-            found += 1;
-            return Ok(String::new());
-        }
-        Ok(word.to_owned())
+    let seen = |field| -> Result<_, (usize, Why)> {
+        let seen = visible(text(field)?);
+        name(seen.as_bytes()).map_err(|why| (field as usize, why))?;
+        Ok(seen)
+    };
+    let mut found = Hidden::default();
+    let mut word = |field| -> Result<_, (usize, Why)> {
+        let word = seen(field)?;
+        let hides = form.hider.hides(&word);
+        found.words += u64::from(hides);
+        Ok(if hides { String::new() } else { word.into_owned() })
     };
     let row = CaseRow {
-        id: word(Field::Id)?,
         opened_at: past(Field::OpenedAt)?.ok_or((Field::OpenedAt as usize, Why::Empty))?,
         recorded_at: past(Field::RecordedAt)?,
         resolved_at: past(Field::ResolvedAt)?,
@@ -203,18 +223,31 @@ fn case(record: &Record<'_>, form: &CaseForm, personal: &mut u64) -> Result<Case
         team: word(Field::Team)?,
         priority: word(Field::Priority)?,
         status: word(Field::Status)?,
-        parent: word(Field::Parent)?,
+        ..CaseRow::default()
     };
-    *personal += found;
-    if row.id.is_empty() { Err((Field::Id as usize, Why::Empty)) } else { Ok(row) }
+    let (id, parent) = (seen(Field::Id)?, seen(Field::Parent)?);
+    if id.is_empty() {
+        return Err((Field::Id as usize, Why::Empty));
+    }
+    let [id, parent] = [id, parent].map(|id| {
+        let shown = form.hider.id(&id);
+        found.ids += u64::from(*shown != *id);
+        shown.into_owned()
+    });
+    hidden.words += found.words;
+    hidden.ids += found.ids;
+    Ok(CaseRow { id, parent, ..row })
 }
 
-/// Whether a word holds a mail address, which no service, site, category or team is.
-fn names_a_person(word: &str) -> bool {
-    word.split_whitespace().any(|piece| {
-        let piece = piece.trim_matches(|c: char| !c.is_alphanumeric());
-        piece.split_once('@').is_some_and(|(who, host)| !who.is_empty() && host.contains('.'))
-    })
+/// `text` without what nobody sees: two names that look the same are the same.
+fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
+    let unseen = |c: char| is_invisible(c) || c.is_control();
+    if !text.contains(unseen) {
+        return text;
+    }
+    let blank = |c: char| if c.is_control() { ' ' } else { c };
+    let seen: String = text.chars().filter(|c| !is_invisible(*c)).map(blank).collect();
+    seen.trim().to_owned().into()
 }
 
 #[cfg(test)]
@@ -224,7 +257,9 @@ mod tests {
     fn form() -> CaseForm {
         let columns = [(Field::Id, "number"), (Field::Site, "location.name")];
         let columns = columns.map(|(field, name)| (field, name.to_owned())).into();
-        CaseForm { zone: TimeZone::UTC, columns, latest: 1_900_000_000 }
+        let named = ["sip-trunk@vienna".to_owned()].into();
+        let hider = Hider::new([7; 32], named);
+        CaseForm { zone: TimeZone::UTC, columns, latest: 1_900_000_000, hider }
     }
 
     fn read(text: &str) -> (Vec<CaseRow>, Result<Intake, ReadError>) {
@@ -299,21 +334,101 @@ mod tests {
         assert_eq!(read("").1.unwrap(), Intake::default(), "nothing is no case and no mistake");
     }
 
+    fn opened(id: &str, site: &str) -> String {
+        format!("number,opened_at,service,location.name\n{id},2026-11-22 13:00:00,voice,{site}\n")
+    }
+
     #[test]
-    fn a_persons_address_is_left_out() {
-        for (word, is) in [
-            ("ada@example.org", true),
-            ("Ada Lovelace <ada@example.org>", true),
-            ("desk@vienna", false),
-            ("second level", false),
-            ("@example.org", false),
+    fn people_and_secrets_are_left_out_and_counted() {
+        for site in [
+            "a@b.example",
+            "ada@pbx1",
+            "CORP\\ada",
+            "sip:1001",
+            "+43 1 58801 1234",
+            "password=hunter22",
+            "password: hunter22",
+            "reset (pwd=hunter22)",
+            "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
         ] {
-            assert_eq!(names_a_person(word), is, "{word}");
+            let (rows, intake) = read(&opened("1", site));
+            assert_eq!(rows, [row("1", "")], "{site}");
+            assert_eq!(intake.unwrap().personal, 1, "{site}");
         }
-        let (rows, intake) = read(
-            "number,opened_at,service,location.name\n1,2026-11-22 13:00:00,voice,a@b.example\n",
-        );
-        assert_eq!(rows, [row("1", "")]);
-        assert_eq!(intake.unwrap().personal, 1);
+    }
+
+    #[test]
+    fn ordinary_words_stay_what_they_are() {
+        let ordinary = [
+            "graz",
+            "Wien 3. Bezirk",
+            "sip-trunk@vienna", // the configuration names it
+            "Password reset",
+            "Reset password",
+            "Passwort vergessen",
+            "Access / Password",
+            "Identity>Password>Reset",
+            "Account: locked",
+            "Account: password reset",
+            "Zugang: Passwort",
+            "Security: token enrolment",
+            "Network: SIP authentication failure",
+            "Token enrolment",
+            "API key request",
+            "PIN",
+            "Voicemail PIN reset",
+            "Secrets management",
+            "Authentication/Authorization",
+            "Certificate and key renewal",
+            "SIP Trunk A1 (Wien)",
+            "Telephony\\Headset",
+            "1 - Critical",
+            "P1",
+            "24x7",
+            "Hauptstandort_Wien_Donaustadt_Gebaeude_7",
+        ];
+        let hider = form().hider;
+        let hidden: Vec<&str> = ordinary.into_iter().filter(|word| hider.hides(word)).collect();
+        assert_eq!(hidden, Vec::<&str>::new());
+        for word in ordinary {
+            assert_eq!(read(&opened("1", word)).0, [row("1", word)]);
+        }
+    }
+
+    #[test]
+    fn an_id_that_tells_who_somebody_is_has_a_fingerprint_and_others_are_kept() {
+        let hidden = |id: &str| {
+            let (rows, intake) = read(&opened(id, "graz"));
+            let [only] = rows.as_slice() else { panic!("{id}: {intake:?}") };
+            (only.id.clone(), intake.unwrap().hidden_ids)
+        };
+        for id in ["ada@example.org", "ada@pbx1-7", "CORP\\ada", "sip:1001@pbx"] {
+            let (shown, count) = hidden(id);
+            assert!(shown.starts_with("{secret:") && !shown.contains("ada"), "{shown}");
+            assert_eq!((shown, count), (form().hider.id(id).into_owned(), 1));
+        }
+        for id in [
+            "INC0012345",
+            "CS-2024-1",
+            "4711",
+            "8f14e45f-ceea-467f-a0e6-3b1d3f0c9a77",
+            "5003000000D8cuIAAR",
+            "9d385017c611228701d22104cc95c371",
+            "SD#2026/00017",
+            "JIRA-PWD-12",
+        ] {
+            assert_eq!(hidden(id), (id.to_owned(), 0));
+        }
+        let child = "[{\"number\":\"7\",\"opened_at\":\"2026-11-22T13:00:00Z\",\
+                     \"parent\":\"ada@example.org\"}]";
+        assert_eq!(read(child).0[0].parent, hidden("ada@example.org").0, "it is its parent's name");
+    }
+
+    #[test]
+    fn names_that_look_the_same_are_the_same() {
+        for site in ["graz\u{200b}", "\u{202e}graz\u{202c}", "\u{feff}graz", "gr\u{ad}az"] {
+            assert_eq!(read(&opened("1", site)).0, [row("1", "graz")], "{site:?}");
+        }
+        assert_eq!(read(&opened("1", "\"graz\u{7}west\"")).0, [row("1", "graz west")]);
     }
 }

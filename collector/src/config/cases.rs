@@ -10,7 +10,7 @@
     reason = "what a word means depends on the configuration alone"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -129,6 +129,17 @@ impl Mapper {
     /// The services of the configuration.
     pub fn services(&self) -> impl Iterator<Item = &str> {
         self.services.values().map(String::as_str)
+    }
+
+    /// Every word that the configuration names, of its own or of a case system, in small letters.
+    pub fn named(&self) -> BTreeSet<String> {
+        let words = |rule: &CaseMap| {
+            [&rule.from_service, &rule.from_site, &rule.from_category].map(Clone::clone)
+        };
+        // A pattern names no word: `*` would let every one through.
+        let words = self.rules.iter().flat_map(words).flatten();
+        let words = words.filter(|word| !word.contains(['*', '?'])).map(|word| word.to_lowercase());
+        words.chain(self.services.keys().chain(self.sites.keys()).cloned()).collect()
     }
 
     /// The sites of the configuration.
@@ -259,6 +270,8 @@ mod tests {
         ] {
             assert_eq!(mapper.map(source, &from), to, "{source} {from:?}");
         }
+        let named = ["vienna", "voice", "contact-centre", "never reached for queue1"];
+        assert_eq!(mapper.named(), named.map(str::to_owned).into());
         assert!(mapper.knows_service("voice") && !mapper.knows_service("UC"));
         assert!(mapper.knows_site("Vienna") && !mapper.knows_site("y"));
     }

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
 use super::state::Collector;
-use crate::cases::{CaseForm, CaseRow, Intake, ReadError, read_rows};
+use crate::cases::{CaseForm, CaseRow, Hider, Intake, ReadError, read_rows};
 use crate::config::CaseSource;
 use crate::ingest::{Context, Decided};
 use crate::store::{CaseFacts, CaseReading, CaseRecord, CaseStatus, Step};
@@ -65,8 +65,15 @@ pub async fn take(
     // The configuration was checked; a zone that vanished since is taken for UTC.
     let zone = TimeZone::get(&source.timezone).unwrap_or(TimeZone::UTC);
     let latest = Timestamp::now().as_second() + FUTURE_SECONDS;
-    let form = CaseForm { zone, columns: source.columns.clone(), latest };
+    let (columns, named) = (source.columns.clone(), collector.settings().config.mapper().named());
+    let store = Arc::clone(&collector.read);
     let reading = tokio::task::spawn_blocking(move || {
+        let key = store.case_key().map_err(|error| {
+            tracing::error!(%error, "the key that hides people in cases could not be read");
+            WriteError::Failed
+        })?;
+        let hider = Hider::new(key, named);
+        let form = CaseForm { zone, columns, latest, hider };
         let mut group = Vec::with_capacity(GROUP);
         let read = read_rows(reader, &form, &mut |row| {
             group.push(row);
@@ -74,12 +81,12 @@ pub async fn take(
         });
         // A receiver that is gone has its error already.
         send.blocking_send(group).ok();
-        read
+        Ok(read)
     });
     while let Some(group) = groups.recv().await {
         keep(collector, &source.name, group).await?;
     }
-    match reading.await.map_err(|_| WriteError::Failed)? {
+    match reading.await.map_err(|_| WriteError::Failed)?? {
         Ok(intake) => Ok(Taken { intake, broken: None }),
         Err(error) => Ok(Taken { intake: Intake::default(), broken: Some(error) }),
     }

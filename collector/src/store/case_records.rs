@@ -314,6 +314,10 @@ pub trait ReadCases: Send + Sync {
     /// first read to the end. What was loaded from the past says nothing of delays.
     fn case_delays(&self, limit: u32) -> Result<Vec<i64>, StoreError>;
 
+    /// The key of the fingerprints that stand for what is hidden in cases; the same for the life of
+    /// the store.
+    fn case_key(&self) -> Result<[u8; 32], StoreError>;
+
     /// Every source that was ever read, by name.
     fn case_feeds(&self) -> Result<Vec<FeedRecord>, StoreError>;
 }

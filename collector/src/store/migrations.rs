@@ -12,7 +12,7 @@ use super::StoreError;
 use super::sqlite::codec::{Doing, Json, at};
 
 /// Every step, oldest first; the schema's number is how many have been taken.
-const STEPS: [Migration; 11] = [
+const STEPS: [Migration; 12] = [
     Migration { sql: include_str!("migrations/0001.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0002.sql"), fill: name_findings },
     Migration { sql: include_str!("migrations/0003.sql"), fill: |_| Ok(()) },
@@ -24,6 +24,7 @@ const STEPS: [Migration; 11] = [
     Migration { sql: include_str!("migrations/0009.sql"), fill: number_approvals },
     Migration { sql: include_str!("migrations/0010.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0011.sql"), fill: |_| Ok(()) },
+    Migration { sql: include_str!("migrations/0012.sql"), fill: make_case_key },
 ];
 
 /// One step: what changes of the schema, and what fills it where SQL cannot.
@@ -119,6 +120,16 @@ fn number_approvals(db: &Transaction<'_>) -> rusqlite::Result<()> {
              FROM baseline_part p JOIN approval a ON a.subject = p.host;
          DROP TABLE baseline_part; DROP TABLE baseline_section; DROP TABLE baseline;",
     )
+}
+
+/// The key of what is hidden in cases. It is made with the store, so that nobody has to keep
+/// another secret, and a copy of the store knows its cases again.
+fn make_case_key(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut key = [0; 32];
+    let failed =
+        |error: getrandom::Error| rusqlite::Error::ToSqlConversionFailure(error.to_string().into());
+    getrandom::fill(&mut key).map_err(failed)?;
+    db.execute("INSERT INTO case_key (id, value) VALUES (1, ?1)", [key]).map(drop)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ CREATE TABLE case_feed (
     refused INTEGER NOT NULL,
     problem TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE case_key (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB NOT NULL);
 CREATE TABLE case_past (
     id INTEGER PRIMARY KEY,
     of_case INTEGER NOT NULL,

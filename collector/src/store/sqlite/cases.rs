@@ -474,6 +474,13 @@ impl ReadCases for Reader {
         })
     }
 
+    fn case_key(&self) -> Result<[u8; 32], StoreError> {
+        self.pool.read("the key of what is hidden in cases", |db| {
+            let mut find = db.prepare_cached("SELECT value FROM case_key")?;
+            find.query_row([], |row| row.get(0))
+        })
+    }
+
     fn case_feeds(&self) -> Result<Vec<FeedRecord>, StoreError> {
         self.pool.read("the sources of cases", |db| {
             let mut find = db.prepare_cached(&feed_query("ORDER BY source"))?;

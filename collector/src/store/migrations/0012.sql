@@ -1,0 +1,1 @@
+CREATE TABLE case_key (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB NOT NULL);
