@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
 use crate::analysis::volume::CellBucket;
 
@@ -23,14 +24,25 @@ pub(super) struct Mark {
     pub tier: &'static str,
 }
 
-/// Where things stand on the chart.
-struct Frame {
+/// Seconds of a day, and of every longer bucket at least.
+const DAY: i64 = 86_400;
+
+/// A moment as the clock of a zone shows it: to the minute, or only its day where that is what a
+/// bucket of so many seconds begins with.
+pub(super) fn shown(at: Timestamp, zone: &TimeZone, seconds: i64) -> String {
+    let form = if seconds < DAY { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d" };
+    zone.to_datetime(at).strftime(form).to_string()
+}
+
+/// Where things stand on the chart, and what the clock beside it shows.
+struct Frame<'a> {
     from: i64,
     to: i64,
     most: f64,
+    zone: &'a TimeZone,
 }
 
-impl Frame {
+impl Frame<'_> {
     fn x(&self, at: i64) -> f64 {
         let share = (at - self.from) as f64 / (self.to - self.from).max(1) as f64;
         LEFT + share * (WIDTH - LEFT)
@@ -42,12 +54,12 @@ impl Frame {
 }
 
 /// From `from` on a bar for each bucket of so many seconds, what was expected as a line, the bound
-/// as a step, changes as marks.
+/// as a step, changes as marks; times by the clock of `zone`.
 ///
 /// The result holds only numbers, times and fixed words, so a template may print it as it stands.
 pub(super) fn draw(
     rows: &[CellBucket],
-    (from, seconds): (Timestamp, i64),
+    (from, seconds, zone): (Timestamp, i64, &TimeZone),
     marks: &[Mark],
 ) -> String {
     let from = from.as_second();
@@ -55,7 +67,7 @@ pub(super) fn draw(
     let Some(last) = last else { return String::new() };
     let highest = rows.iter().flat_map(|row| [Some(row.observed as f64), row.bound]);
     let most = highest.flatten().fold(4.0, f64::max) * 1.05;
-    let frame = Frame { from, to: last + seconds, most };
+    let frame = Frame { from, to: last + seconds, most, zone };
     let total: u64 = rows.iter().map(|row| row.observed).sum();
     let alarms = rows.iter().filter(|row| row.alarm).count();
     let mut svg = format!(
@@ -89,7 +101,7 @@ pub(super) fn draw(
                  <circle class=\"mark {tier}\" cx=\"{x:.1}\" cy=\"{TOP}\" r=\"5\"><title>change of \
                  suspect {number}, {tier}, {}</title></circle></a>",
                     HEIGHT - BOTTOM,
-                    mark.at.strftime("%Y-%m-%d %H:%M")
+                    shown(mark.at, zone, 0)
                 ),
             );
         }
@@ -104,7 +116,7 @@ fn put(svg: &mut String, text: std::fmt::Arguments<'_>) {
     debug_assert!(written.is_ok());
 }
 
-fn axes(svg: &mut String, frame: &Frame) {
+fn axes(svg: &mut String, frame: &Frame<'_>) {
     let step = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 5_000.0]
         .into_iter()
         .find(|step| frame.most / step <= 5.0)
@@ -123,13 +135,22 @@ fn axes(svg: &mut String, frame: &Frame) {
         );
         value += step;
     }
-    let day = 86_400;
-    let days = (frame.to - frame.from) / day;
-    let every = (days / 8).max(1) * day;
-    let mut at = frame.from - frame.from.rem_euclid(day) + day;
-    while at < frame.to {
-        let date = Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%d %b");
-        let x = frame.x(at);
+    days(svg, frame);
+}
+
+/// A line at the midnight of some days, by the clock.
+fn days(svg: &mut String, frame: &Frame<'_>) {
+    let every = ((frame.to - frame.from) / DAY / 8).max(1);
+    let from = Timestamp::from_second(frame.from).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut next = frame.zone.to_datetime(from).date().tomorrow();
+    // A chart never ends beyond the last day there is.
+    while let Ok(day) = next {
+        let Ok(midnight) = day.to_zoned(frame.zone.clone()) else { return };
+        let at = midnight.timestamp().as_second();
+        if at >= frame.to {
+            return;
+        }
+        let (x, date) = (frame.x(at), day.strftime("%d %b"));
         put(
             svg,
             format_args!(
@@ -139,11 +160,11 @@ fn axes(svg: &mut String, frame: &Frame) {
                 HEIGHT - 7.0
             ),
         );
-        at += every;
+        next = day.checked_add(every.days());
     }
 }
 
-fn bars(svg: &mut String, frame: &Frame, (rows, seconds): (&[CellBucket], i64)) {
+fn bars(svg: &mut String, frame: &Frame<'_>, (rows, seconds): (&[CellBucket], i64)) {
     for row in rows.iter().filter(|row| row.observed > 0) {
         let start = row.bucket_start.as_second();
         let (x, y) = (frame.x(start), frame.y(row.observed as f64));
@@ -156,7 +177,7 @@ fn bars(svg: &mut String, frame: &Frame, (rows, seconds): (&[CellBucket], i64)) 
                 "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" \
              height=\"{:.1}\"><title>{}: {} cases{expected}</title></rect>",
                 HEIGHT - BOTTOM - y,
-                row.bucket_start.strftime("%Y-%m-%d %H:%M"),
+                shown(row.bucket_start, frame.zone, seconds),
                 row.observed
             ),
         );

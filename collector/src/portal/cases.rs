@@ -7,6 +7,7 @@ use super::case_chart::{self, Mark};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link, plain};
 use crate::analysis::cases::Exposure;
 use crate::analysis::service_levels::ServiceLevel;
+use crate::analysis::site_clock::common_zone;
 use crate::analysis::volume::{Bucket, CellKey};
 use crate::pass::levels::Desk;
 use crate::pass::sources;
@@ -39,6 +40,8 @@ struct Page {
     from: String,
     to: String,
     bucket: &'static str,
+    /// Whose clock the times of the chart are of.
+    zone: String,
     chart: String,
     total: u64,
     above: Vec<Above>,
@@ -147,8 +150,9 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
     let mut services: Vec<String> = frame.config.mapper().services().map(str::to_owned).collect();
     services.sort();
     services.dedup();
+    let zone = common_zone(&frame.config.clocks());
     let above = rows.iter().filter(|row| row.alarm).map(|row| Above {
-        start: row.bucket_start.strftime("%Y-%m-%d %H:%M").to_string(),
+        start: case_chart::shown(row.bucket_start, &zone, seconds),
         observed: row.observed,
         expected: row.expected.map_or_else(|| "unknown".to_owned(), |e| format!("{e:.1}")),
     });
@@ -162,8 +166,9 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         to: query.get("to").unwrap_or_default().to_owned(),
         bucket: if hourly { "hour" } else { "day" },
         total: rows.iter().map(|row| row.observed).sum(),
-        chart: case_chart::draw(&rows, (from, seconds), &marks),
+        chart: case_chart::draw(&rows, (from, seconds, &zone), &marks),
         above: above.collect(),
+        zone: zone.iana_name().unwrap_or("UTC").to_owned(),
         moves: moves.iter().map(moved).collect(),
         suspects: suspects.iter().map(|suspect| row(suspect, frame)).collect(),
         waiting: waiting(&feeds),

@@ -190,6 +190,23 @@ fn the_page_of_cases_says_what_changes_wait_for_and_whose_cases_do_not_count() {
 }
 
 #[test]
+fn days_of_cases_are_those_of_their_sites_clock() {
+    let store = fleet();
+    let shown = |calendar: &str| {
+        let config = crate::config::load::parse("t", calendar).unwrap();
+        let frame = Frame { config: config.into(), ..frame() };
+        cases::page(&store, &frame, &Query::parse("from=2026-11-02T00:00:00Z")).unwrap()
+    };
+    // Nine cases came at 09:30 UTC of the 22nd, when it was 22:30 in Auckland.
+    let html = shown("[[calendar]]\ntimezone = 'Pacific/Auckland'");
+    for text in ["2026-11-22: 9 cases", "Days and hours are those of Pacific/Auckland"] {
+        assert!(html.contains(text), "{text} is not on {html}");
+    }
+    assert!(!html.contains("2026-11-21: 9 cases"), "{html}");
+    assert!(shown("").contains("2026-11-22: 9 cases"));
+}
+
+#[test]
 fn a_form_takes_a_day_and_a_time_back_from_now() {
     let store = fleet();
     let (early, late) = ("from=2026-11-22&to=%2B1h", "from=-10m");
