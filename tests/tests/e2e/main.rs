@@ -21,6 +21,7 @@ mod felt;
 mod git;
 mod identity;
 mod import;
+mod intake;
 mod intent;
 mod kamailio;
 mod killing;

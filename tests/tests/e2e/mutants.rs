@@ -133,6 +133,22 @@ const MUTANTS: &[Mutant] = &[
     // Cases beside changes.
     (
         COLLECTOR,
+        "unread_sources_hold_all",
+        "intake::a_source_never_read_to_its_end_keeps_no_other_from_being_heard",
+    ),
+    (
+        COLLECTOR,
+        "case_words_are_shared",
+        "intake::what_one_source_makes_up_leaves_another_its_words",
+    ),
+    (
+        COLLECTOR,
+        "empty_lists_make_sources",
+        "intake::an_empty_list_under_a_mistyped_name_makes_no_source",
+    ),
+    (COLLECTOR, "people_stay_in_cases", "intake::people_and_secrets_stay_out_of_cases"),
+    (
+        COLLECTOR,
         "partial_read_is_whole",
         "cases::what_was_read_in_part_is_not_held_against_anything",
     ),
