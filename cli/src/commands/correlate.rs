@@ -126,10 +126,8 @@ fn tell_passed_over(file: &str, columns: &[String]) {
     });
     let named = named.collect::<Vec<_>>().join(", ");
     let more = if columns.len() > COLUMNS_NAMED { " and others" } else { "" };
-    eprintln_message(&format!(
-        "{file}: {} columns are not looked at: {named}{more}",
-        columns.len()
-    ));
+    let count = columns.len();
+    eprintln_message(&format!("{file}: columns not looked at ({count}): {named}{more}"));
 }
 
 impl Row for Judged {
