@@ -25,6 +25,7 @@ use crate::analysis::classify::Intent;
 use crate::analysis::classify::request::ChangeRequest;
 use crate::analysis::classify::scope::{Fit, Subject};
 use crate::analysis::classify::transaction::Transactions;
+use crate::analysis::sight::value_after;
 use crate::config::{Config, Place};
 use crate::store::{
     ChangeFilter, ChangeId, ChangeRecord, EventKind, EventRecord, Judgement, MAX_LIMIT, Reconsider,
@@ -239,6 +240,7 @@ fn subject<'a>(record: &'a ChangeRecord, place: &'a Place) -> Subject<'a> {
         part: &record.change.part,
         key: record.change.key.as_ref(),
         kind: record.change.kind,
+        became: value_after(record.change.key.as_ref(), record.change.after.as_ref()),
         at: record.at,
     }
 }

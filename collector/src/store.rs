@@ -23,7 +23,7 @@ pub mod records;
 pub mod sqlite;
 mod suspect_records;
 
-use driftline_protocol::ids::{Digest, HostId, SourceName};
+use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
@@ -169,6 +169,16 @@ pub trait ReadState: Send + Sync {
         host: &HostId,
         source: &SourceName,
     ) -> Result<Vec<PartRecord>, StoreError>;
+
+    /// One part of that manifest.
+    fn part_record(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+        part: &PartName,
+    ) -> Result<Option<PartRecord>, StoreError> {
+        Ok(self.section_parts(host, source)?.into_iter().find(|record| record.part == *part))
+    }
 
     /// How many parts of each host were read once and have not been since before `before`, by
     /// reason; by host, then by reason. Hosts that were retired are not asked.

@@ -145,6 +145,10 @@ pub enum Mutant {
     ExemptKeysAreCompared,
     /// Collector. *Who accepts one item accepts nothing else*: the baseline takes the whole part.
     AcceptanceTakesTheWholePart,
+    /// Collector. *Who accepts a finding accepts what was read of it*: whatever it has by then.
+    AcceptsWhatNobodyRead,
+    /// Collector. *An accepted exception permits what was read*: whatever the item becomes.
+    ExceptionsPermitAnyValue,
     /// Collector. *What nobody acknowledges goes to the next in the chain*: the first keeps it.
     NobodyIsNext,
     /// Collector. *A pass costs what changed*: the engine reads its whole look-back in each pass.
@@ -259,6 +263,8 @@ impl Mutant {
         Self::GroupsAgreeToNothing,
         Self::ExemptKeysAreCompared,
         Self::AcceptanceTakesTheWholePart,
+        Self::AcceptsWhatNobodyRead,
+        Self::ExceptionsPermitAnyValue,
         Self::NobodyIsNext,
         Self::EveryPassReadsEverything,
         Self::FirstDueAlwaysFirst,

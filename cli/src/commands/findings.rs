@@ -1,7 +1,7 @@
 //! `driftline findings`: what is open. Asked with `--check`, something open is exit code 1.
 
 use driftline_collector::analysis::drift::{existence, is_unset};
-use driftline_collector::analysis::finding::{FindingKind, Status};
+use driftline_collector::analysis::finding::{Finding, FindingKind, Status};
 use driftline_collector::store::{FindingRecord, Handled};
 use driftline_protocol::item::ItemKey;
 use serde::{Deserialize, Serialize};
@@ -70,12 +70,7 @@ impl Row for Shown {
         // Whoever it was given to comes before whoever owns it by the configuration.
         let owner = self.handled.assigned_to.as_ref().unwrap_or(&self.owner);
         let seen = if self.handled.acknowledged_by.is_some() { " (seen)" } else { "" };
-        let there = |is: bool| if is { "there" } else { "not there" }.to_owned();
-        let [agreed, now] = match existence(finding) {
-            Some((agreed, now)) => [there(agreed), there(now)],
-            None => [&finding.desired, &finding.current].map(|item| output::value(item.as_ref())),
-        };
-        let now = if is_unset(finding) { "not set".to_owned() } else { now };
+        let [agreed, now] = sides(finding);
         vec![
             self.record.number.to_string(),
             finding.severity.as_str().to_owned(),
@@ -96,6 +91,16 @@ impl Row for Shown {
             self.since(),
         ]
     }
+}
+
+/// What should be and what is, for a person.
+pub(crate) fn sides(finding: &Finding) -> [String; 2] {
+    let there = |is: bool| if is { "there" } else { "not there" }.to_owned();
+    let [agreed, now] = match existence(finding) {
+        Some((agreed, now)) => [there(agreed), there(now)],
+        None => [&finding.desired, &finding.current].map(|item| output::value(item.as_ref())),
+    };
+    [agreed, if is_unset(finding) { "not set".to_owned() } else { now }]
 }
 
 impl Shown {

@@ -4,7 +4,7 @@
 use axum::routing::{delete, get, post};
 
 use super::{
-    Method, Route, cases, change, exceptions, import, intent, outliers, read, rollouts, rules,
+    Method, Route, cases, change, exceptions, findings, import, intent, outliers, read, rollouts, rules,
     suspects,
 };
 use crate::store::Scope;
@@ -169,16 +169,16 @@ const QUERIES: &[Route] = &[
             LIMIT,
         ],
         body: &[],
-        handler: || get(read::findings),
+        handler: || get(findings::findings),
     },
     Route {
         method: Method::Get,
         path: "/api/v1/findings/{number}",
         scope: Scope::Read,
-        summary: "One finding",
+        summary: "One finding, with the word for it as it stands (`seen`) while it is open",
         query: &[],
         body: &[],
-        handler: || get(read::finding),
+        handler: || get(findings::finding),
     },
     Route {
         method: Method::Get,

@@ -87,6 +87,16 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         COLLECTOR,
+        "accepts_what_nobody_read",
+        "agreed::who_accepts_a_finding_accepts_what_was_read_of_it",
+    ),
+    (
+        COLLECTOR,
+        "exceptions_permit_any_value",
+        "agreed::an_accepted_exception_permits_what_was_read_and_nothing_else",
+    ),
+    (
+        COLLECTOR,
         "removed_baselines_bind",
         "agreed::a_baseline_that_was_removed_binds_nobody_and_says_who_did_it",
     ),
