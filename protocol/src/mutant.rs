@@ -149,6 +149,8 @@ pub enum Mutant {
     AcceptsWhatNobodyRead,
     /// Collector. *An accepted exception permits what was read*: whatever the item becomes.
     ExceptionsPermitAnyValue,
+    /// Collector. *Who permits a change or makes a token is named*: no event is left of it.
+    DeedsAreNobodys,
     /// Collector. *What nobody acknowledges goes to the next in the chain*: the first keeps it.
     NobodyIsNext,
     /// Collector. *A pass costs what changed*: the engine reads its whole look-back in each pass.
@@ -265,6 +267,7 @@ impl Mutant {
         Self::AcceptanceTakesTheWholePart,
         Self::AcceptsWhatNobodyRead,
         Self::ExceptionsPermitAnyValue,
+        Self::DeedsAreNobodys,
         Self::NobodyIsNext,
         Self::EveryPassReadsEverything,
         Self::FirstDueAlwaysFirst,

@@ -68,6 +68,7 @@ const MUTANTS: &[Mutant] = &[
         "old_intent_explains_new_drift",
         "intent::drift_asks_for_a_person_only_where_nobody_meant_it",
     ),
+    (COLLECTOR, "deeds_are_nobodys", "intent::who_permits_a_change_or_makes_a_token_is_named"),
     (COLLECTOR, "lists_cover_every_kind", "intent::a_list_leaves_out_what_it_names"),
     // What was agreed.
     (
