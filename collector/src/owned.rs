@@ -50,12 +50,14 @@ impl Owned {
     ) -> Result<Self, StoreError> {
         let labels = standards.config.owner_labels();
         let mut owned = Self::default();
-        if standards.config.owners.is_empty() {
-            for count in open {
-                let kind = fleet.hosts.get(&count.host).map(|host| host.kind).unwrap_or_default();
-                let team = standards.config.place(&count.host, kind).team;
-                owned.add(count, label(&labels, &team), count.count);
-            }
+        let entries = !standards.config.owners.is_empty();
+        let team_of = |count: &OpenCount| {
+            let kind = fleet.hosts.get(&count.host).map(|host| host.kind).unwrap_or_default();
+            label(&labels, &standards.config.place(&count.host, kind).team)
+        };
+        if !entries && labels.is_empty() {
+            // There is nobody whom anything could be given to.
+            open.iter().for_each(|count| owned.add(count, team_of(count), count.count));
             return Ok(owned);
         }
         let mut owners = Owners::at(store, standards, now);
@@ -81,7 +83,7 @@ impl Owned {
                 owned.add(count, owner, many);
                 left -= many;
             }
-            owned.add(count, OTHER, left);
+            owned.add(count, if entries { OTHER } else { team_of(count) }, left);
         }
         Ok(owned)
     }

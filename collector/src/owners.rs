@@ -9,6 +9,7 @@ use driftline_protocol::ids::HostId;
 use jiff::Timestamp;
 
 use crate::analysis::rules::About;
+use crate::config::owners::Stand;
 use crate::standards::Standards;
 use crate::store::{ActRecord, FindingRecord, Handled, StoreError};
 use crate::writer::Reads;
@@ -56,9 +57,12 @@ impl<'a> Owners<'a> {
             self.places.insert(host.clone(), (about, place.team));
         }
         let (about, team) = self.places.entry(host.clone()).or_default();
-        let acknowledged = handled.acknowledged_by.is_some();
-        let config = &self.standards.config;
-        let owner = config.owner_of(&record.finding, (about, team), (acknowledged, self.now));
+        let stand = Stand {
+            acknowledged: handled.acknowledged_by.is_some(),
+            assigned: handled.assigned_to.as_deref().zip(handled.assigned_at),
+            now: self.now,
+        };
+        let owner = self.standards.config.owner_of(&record.finding, (about, team), stand);
         Ok((owner.to_owned(), handled))
     }
 }

@@ -151,6 +151,9 @@ pub enum Mutant {
     ExceptionsPermitAnyValue,
     /// Collector. *Who permits a change or makes a token is named*: no event is left of it.
     DeedsAreNobodys,
+    /// Collector. *Who was given a finding answers for it*: assignments move neither metric nor
+    /// chain.
+    AssignmentsMoveNothing,
     /// Collector. *What nobody acknowledges goes to the next in the chain*: the first keeps it.
     NobodyIsNext,
     /// Collector. *A pass costs what changed*: the engine reads its whole look-back in each pass.
@@ -268,6 +271,7 @@ impl Mutant {
         Self::AcceptsWhatNobodyRead,
         Self::ExceptionsPermitAnyValue,
         Self::DeedsAreNobodys,
+        Self::AssignmentsMoveNothing,
         Self::NobodyIsNext,
         Self::EveryPassReadsEverything,
         Self::FirstDueAlwaysFirst,
