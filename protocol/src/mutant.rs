@@ -154,6 +154,8 @@ pub enum Mutant {
     /// Collector. *Who was given a finding answers for it*: assignments move neither metric nor
     /// chain.
     AssignmentsMoveNothing,
+    /// Collector. *What is permitted takes nobody's place*: it counts as looked at.
+    PermittedTakePlaces,
     /// Collector. *What nobody acknowledges goes to the next in the chain*: the first keeps it.
     NobodyIsNext,
     /// Collector. *A pass costs what changed*: the engine reads its whole look-back in each pass.
@@ -272,6 +274,7 @@ impl Mutant {
         Self::ExceptionsPermitAnyValue,
         Self::DeedsAreNobodys,
         Self::AssignmentsMoveNothing,
+        Self::PermittedTakePlaces,
         Self::NobodyIsNext,
         Self::EveryPassReadsEverything,
         Self::FirstDueAlwaysFirst,

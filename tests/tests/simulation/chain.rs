@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use driftline_collector::analysis::classify::weigh::FindingClass;
+use driftline_collector::analysis::exceptions::{Exception, ExceptionScope};
 use driftline_collector::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
 use driftline_collector::config::load;
 use driftline_collector::ingest::FleetView;
@@ -148,4 +149,31 @@ fn who_was_given_a_finding_answers_for_it() {
     give(&mut store, "edge", 8);
     assert_eq!(counted(&store, teams, 9), one("edge"));
     assert_eq!(counted(&store, "", 9), one("nobody"));
+}
+
+#[test]
+fn what_is_permitted_takes_nobodys_place() {
+    let of_part = |number: usize, severity: Severity| {
+        let part = format!("/etc/{}/{number}", severity.as_str()).parse().unwrap();
+        Finding { id: FindingId { part, ..finding().id }, severity, ..finding() }
+    };
+    // More than are looked at, all worse than the three that ask for somebody.
+    let permitted = (0..20_001).map(|number| of_part(number, Severity::Critical));
+    let asking = (0..3).map(|number| of_part(number, Severity::Info));
+    let mut store = Memory::new();
+    let exception = Exception {
+        name: "trial".into(),
+        scope: ExceptionScope { part: Some("/etc/critical/*".into()), ..Default::default() },
+        value: None,
+        owner: "voice".into(),
+        reason: "because".into(),
+        made_by: "ada".into(),
+        made_at: Timestamp::UNIX_EPOCH,
+        expires_at: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24),
+        zone: "UTC".into(),
+        ended: None,
+    };
+    let findings = Step::Findings(permitted.chain(asking).collect());
+    store.apply(&[findings, Step::Exception(Box::new(exception))]).unwrap();
+    assert_eq!(counted(&store, CHAIN, 1), BTreeMap::from([("voice".to_owned(), 3)]));
 }
