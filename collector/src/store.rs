@@ -128,8 +128,9 @@ pub trait Append: Send {
     /// [`StoreError`].
     fn note_seen(&mut self, seen: &[(HostId, Timestamp)]) -> Result<(), StoreError>;
 
-    /// Removes what retention no longer keeps: changes, events and section versions from before
-    /// `before`, at most `limit` rows. Never the version that stood at `before`, hence never a
+    /// Removes what retention no longer keeps: changes, events, lines of the logs of findings and
+    /// section versions from before `before`, at most `limit` rows. Never a line of an opening that
+    /// goes on. Never the version that stood at `before`, hence never a
     /// section's newest, nor a part anything refers to. Returns how many rows went.
     ///
     /// A part nothing refers to is first reported as [`ReadState::missing`], so that whoever needs

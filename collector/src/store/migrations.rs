@@ -12,7 +12,7 @@ use super::StoreError;
 use super::sqlite::codec::{Doing, Json, at};
 
 /// Every step, oldest first; the schema's number is how many have been taken.
-const STEPS: [Migration; 10] = [
+const STEPS: [Migration; 11] = [
     Migration { sql: include_str!("migrations/0001.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0002.sql"), fill: name_findings },
     Migration { sql: include_str!("migrations/0003.sql"), fill: |_| Ok(()) },
@@ -23,6 +23,7 @@ const STEPS: [Migration; 10] = [
     Migration { sql: include_str!("migrations/0008.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0009.sql"), fill: number_approvals },
     Migration { sql: include_str!("migrations/0010.sql"), fill: |_| Ok(()) },
+    Migration { sql: include_str!("migrations/0011.sql"), fill: |_| Ok(()) },
 ];
 
 /// One step: what changes of the schema, and what fills it where SQL cannot.
