@@ -26,6 +26,9 @@ pub(crate) struct Findings {
     /// or are noise as well.
     #[arg(long, default_value = "")]
     class: String,
+    /// Only those this owner or team answers for or was given; `nobody` for those that are nobody's.
+    #[arg(long, default_value = "")]
+    owner: String,
     /// Exit with 1 when anything is open.
     #[arg(long)]
     check: bool,
@@ -128,8 +131,10 @@ impl Findings {
             ("order", order),
             ("limit", "10000"),
         ];
-        if !self.class.is_empty() {
-            query.push(("class", &self.class));
+        for (name, asked) in [("class", &self.class), ("owner", &self.owner)] {
+            if !asked.is_empty() {
+                query.push((name, asked));
+            }
         }
         let (mut findings, more): (Vec<Shown>, bool) =
             client.pages("findings", &query, PAGES_MOST).await?;

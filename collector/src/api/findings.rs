@@ -15,7 +15,9 @@ use crate::ingest::sight;
 use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::serve::answer::{self, Refusal};
-use crate::store::{FindingFilter, FindingRecord, Handled, WorstFilter, effective_limit};
+use crate::store::{
+    FindingFilter, FindingRecord, Handled, MAX_LIMIT, WorstFilter, effective_limit,
+};
 use crate::writer::Reads;
 
 #[derive(Deserialize)]
@@ -24,6 +26,7 @@ struct FindingsQuery {
     host: Option<HostId>,
     kind: Option<FindingKind>,
     class: Option<String>,
+    owner: Option<String>,
     #[serde(default)]
     open: bool,
     #[serde(default)]
@@ -45,11 +48,33 @@ enum FindingOrder {
 }
 
 impl FindingsQuery {
-    fn find(&self, store: &dyn Reads) -> Result<Vec<FindingRecord>, Refusal> {
+    /// What is asked for, and the last of it when there may be more.
+    fn all(
+        &self,
+        store: &dyn Reads,
+        owners: &mut Owners<'_>,
+    ) -> Result<(Vec<FindingRecord>, Option<FindingRecord>), Refusal> {
         known_if_named(store, self.host.as_ref())?;
+        let (after, limit) = (self.after.as_deref(), effective_limit(self.limit));
+        let Some(owner) = &self.owner else {
+            let found = self.find(store, after, limit)?;
+            let last = found.last().filter(|_| found.len() >= limit as usize).cloned();
+            return Ok((found, last));
+        };
+        owners.listed((owner, limit), |last| {
+            let last = last.map(|last| self.place(last));
+            self.find(store, last.as_deref().or(after), MAX_LIMIT)
+        })
+    }
+
+    fn find(
+        &self,
+        store: &dyn Reads,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<FindingRecord>, Refusal> {
         let classes = self.class.as_deref().map(finding_classes).transpose()?.unwrap_or_default();
-        let after = self.after.as_deref();
-        let (kind, limit) = (self.kind, self.limit);
+        let kind = self.kind;
         let found = match self.order {
             FindingOrder::Newest => store.findings(&FindingFilter {
                 host: self.host.clone(),
@@ -84,12 +109,11 @@ pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
     let asked: FindingsQuery = query(&uri)?;
     let standards = collector.settings().standards;
     let findings = read(&collector, move |store| {
-        let found = asked.find(store)?;
-        let full = found.len() >= effective_limit(asked.limit) as usize;
-        let last = found.last().filter(|_| full).map(|last| asked.place(last));
         let now = Timestamp::now();
-        let permits = Permits::at(store, &standards, now)?;
-        Ok((permitted(found, (permits, Owners::at(store, &standards, now)))?, last))
+        let mut owners = Owners::at(store, &standards, now);
+        let (found, last) = asked.all(store, &mut owners)?;
+        let last = last.map(|last| asked.place(&last));
+        Ok((permitted(found, (Permits::at(store, &standards, now)?, owners))?, last))
     });
     let (findings, last) = findings.await?;
     let next = last.map(|last| next_page(&uri, ("after", &last)));

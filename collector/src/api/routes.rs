@@ -163,6 +163,7 @@ const QUERIES: &[Route] = &[
             HOST,
             ("kind", "drift, deviation or discrepancy"),
             ("class", "only of these classes, separated by commas; none and unjudged as well"),
+            ("owner", "only those this owner or team answers for or was given; nobody as well"),
             ("open", "true: only those that hold"),
             ("order", "worst: the worst of those that hold first; newest otherwise"),
             AFTER,

@@ -283,7 +283,26 @@ fn a_baseline_that_was_removed_binds_nobody_and_says_who_did_it() -> anyhow::Res
     // Whoever agrees to something anew begins with that.
     post(&fleet, "/api/v1/baselines/@edge", &agreed)?;
     save(&root, "codec = gsm\n")?;
-    wait_for(&mut fleet, "sbc1", &["codec"])
+    wait_for(&mut fleet, "sbc1", &["codec"])?;
+    // By the form of its page: another site's page cannot send it, and it needs a reason.
+    let kind = ("Content-Type", "application/x-www-form-urlencoded");
+    let (foreign, ours) = (("Origin", "http://elsewhere.example"), ("Origin", "http://localhost"));
+    let path = "/baselines/@edge";
+    let send = |origin, form: &str| http::post(fleet.address(), path, &[kind, origin], form.as_bytes());
+    let form = "act=remove&reason=by+the+form";
+    assert_eq!(send(foreign, form)?.status, 400);
+    for wrong in ["act=remove&reason=", "act=remove", "reason=by+the+form", "act=keep&reason=x"] {
+        assert_eq!(send(ours, wrong)?.status, 400, "{wrong}");
+    }
+    assert!(fleet.page(path)?.contains("Remove the baseline"), "none of these removed it");
+    assert_eq!(send(ours, form)?.status, 303);
+    wait_for(&mut fleet, "sbc1", &[])?;
+    let page = fleet.page(path)?;
+    assert!(page.contains("It was removed") && page.contains("by the form"), "{page}");
+    let events = http::get_ok(fleet.address(), "/api/v1/events")?.text();
+    assert!(events.contains("loopback removed the baseline of @edge: by the form"), "{events}");
+    assert_eq!(send(ours, form)?.status, 404, "there is nothing left to remove");
+    Ok(())
 }
 
 /// Runs the admin's command against the fleet; what it says.
