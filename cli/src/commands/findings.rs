@@ -145,10 +145,12 @@ impl Findings {
         if !self.all && self.class.is_empty() {
             let permitted = leave_out(&mut findings, |shown| shown.excepted_by.is_some());
             let quiet = leave_out(&mut findings, |shown| !shown.asks);
-            for (many, why) in
-                [(permitted, "are permitted by exceptions"), (quiet, "were meant or are noise")]
-            {
+            for (many, one, several) in [
+                (permitted, "is permitted by an exception", "are permitted by exceptions"),
+                (quiet, "was meant or is noise", "were meant or are noise"),
+            ] {
                 if many > 0 {
+                    let why = if many == 1 { one } else { several };
                     eprintln_message(&format!("{many} more {why}; see --all"));
                 }
             }
