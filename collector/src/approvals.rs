@@ -18,9 +18,7 @@ use crate::config::Config;
 use crate::ingest::{differences, sight};
 use crate::rollouts;
 use crate::standards::Standards;
-use crate::store::{
-    ChangeFilter, FindingFilter, FindingRecord, MAX_LIMIT, StoreError, agreements,
-};
+use crate::store::{ChangeFilter, FindingFilter, FindingRecord, MAX_LIMIT, StoreError, agreements};
 use crate::writer::Reads;
 
 /// The most open findings that are looked through.
@@ -130,7 +128,7 @@ fn moved_after(
 }
 
 fn as_read(store: &dyn Reads, found: &[Finding]) -> Result<Vec<AsRead>, StoreError> {
-    let read = |finding: &Finding| Ok((finding.id.clone(), sight(store, finding)?.seen));
+    let read = |finding: &Finding| Ok((finding.id.clone(), sight(store, finding)?.word));
     found.iter().map(read).collect()
 }
 

@@ -38,6 +38,10 @@ impl<'a> Owners<'a> {
     /// [`StoreError`].
     pub fn learn(&mut self, records: &[FindingRecord]) -> Result<(), StoreError> {
         let numbers: Vec<i64> = records.iter().map(|record| record.number).collect();
+        // What was learned before is known anew.
+        for number in &numbers {
+            self.acts.remove(number);
+        }
         for act in self.store.acts_of(&numbers)? {
             self.acts.entry(act.finding).or_default().push(act);
         }

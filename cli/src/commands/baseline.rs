@@ -199,7 +199,8 @@ impl Baseline {
                     eprintln_message(&format!("only the first {} are listed", rows.len()));
                 }
                 output::print(output, &rows)?;
-                if let Some(at) = found.get("at").and_then(Value::as_str).filter(|_| !rows.is_empty())
+                if let Some(at) =
+                    found.get("at").and_then(Value::as_str).filter(|_| !rows.is_empty())
                 {
                     eprintln_message(&format!("`baseline approve --at {at}` agrees to just this"));
                 }

@@ -395,9 +395,8 @@ fn permitted(subject: &Subject<'_>, intent: &Intent<'_>) -> Option<Decision> {
         site: subject.place.site.clone(),
         groups: subject.place.groups.clone(),
     };
-    let permits = |e: &&Exception| {
-        e.covers(&id, &about, subject.at) && e.permits_value(subject.became)
-    };
+    let permits =
+        |e: &&Exception| e.covers(&id, &about, subject.at) && e.permits_value(subject.became);
     let exception = intent.exceptions.iter().find(permits)?;
     Some(Decision {
         class: Some(ChangeClass::Excepted),

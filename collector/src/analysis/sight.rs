@@ -29,23 +29,32 @@ pub fn is_of_all_it_says(finding: &Finding) -> bool {
 }
 
 /// The digest of what `finding` has now; `says` is that of what its part says, where that is asked
-/// for ([`is_of_all_it_says`]). Where an item stands among others is none of its value.
+/// for ([`is_of_all_it_says`]). Where an item stands among others is none of its value. A
+/// discrepancy has both its sides of the host, so both are what it has.
 pub fn value(finding: &Finding, says: Option<Digest>) -> Digest {
-    digest(VALUE_CONTEXT, &(finding.current.as_ref().map(|item| &item.value), says))
+    let written = match finding.id.kind {
+        FindingKind::Discrepancy => value_of(finding.desired.as_ref()),
+        FindingKind::Drift | FindingKind::Deviation => None,
+    };
+    digest(VALUE_CONTEXT, &(value_of(finding.current.as_ref()), written, says))
+}
+
+fn value_of(item: Option<&Item>) -> Option<&ItemValue> {
+    item.map(|item| &item.value)
 }
 
 /// The same of a change, as the value of the drift that it leads to; `None` where a change does not
 /// tell, which is where a part came or changed as a whole.
 pub fn value_after(key: Option<&ItemKey>, after: Option<&Item>) -> Option<Digest> {
-    let says: Option<Digest> = None;
+    let (written, says): (Option<&ItemValue>, Option<Digest>) = (None, None);
     let told = key.is_some() || after.is_none();
-    told.then(|| digest(VALUE_CONTEXT, &(after.map(|item| &item.value), says)))
+    told.then(|| digest(VALUE_CONTEXT, &(value_of(after), written, says)))
 }
 
 /// The word for `finding` as it stands: which opening of it, how it should be and how it is.
 pub fn seen(finding: &Finding, says: Option<Digest>) -> String {
     let Finding { id, domain: _, severity: _, desired, current, first_seen, status: _ } = finding;
-    let desired: Option<&ItemValue> = desired.as_ref().map(|item| &item.value);
+    let desired = value_of(desired.as_ref());
     let place = current.as_ref().and_then(|item| item.rank);
     let now = value(finding, says);
     let mut word = digest(SEEN_CONTEXT, &(id, first_seen, desired, place, now)).to_string();
@@ -117,6 +126,13 @@ mod tests {
             value(&finding(Some("codec"), Some(moved)), None),
             "an item has its value wherever it stands"
         );
+        // What was agreed is no value of the host; what it is written to do is.
+        for (kind, same) in [(FindingKind::Drift, true), (FindingKind::Discrepancy, false)] {
+            let id = FindingId { kind, ..read.id.clone() };
+            let one = Finding { id, ..read.clone() };
+            let other = Finding { desired: Some(item("ulaw")), ..one.clone() };
+            assert_eq!(value(&one, None) == value(&other, None), same, "{kind:?}");
+        }
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl FindingsQuery {
             let last = found.last().filter(|_| found.len() >= limit as usize).cloned();
             return Ok((found, last));
         };
-        owners.listed((owner, limit), |last| {
+        owners.listed((owner.as_str(), limit), |last| {
             let last = last.map(|last| self.place(last));
             self.find(store, last.as_deref().or(after), MAX_LIMIT)
         })
@@ -193,5 +193,5 @@ struct SeenFinding {
 fn seen(store: &dyn Reads, finding: PermittedFinding) -> Result<SeenFinding, Refusal> {
     let record = &finding.record.finding;
     let open = (record.status == Status::Open).then(|| sight(store, record)).transpose()?;
-    Ok(SeenFinding { finding, seen: open.map(|sight| sight.seen) })
+    Ok(SeenFinding { finding, seen: open.map(|sight| sight.word) })
 }

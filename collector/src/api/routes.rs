@@ -4,8 +4,8 @@
 use axum::routing::{delete, get, post};
 
 use super::{
-    Method, Route, cases, change, exceptions, findings, import, intent, outliers, read, rollouts, rules,
-    suspects,
+    Method, Route, cases, change, exceptions, findings, import, intent, outliers, read, rollouts,
+    rules, suspects,
 };
 use crate::store::Scope;
 

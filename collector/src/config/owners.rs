@@ -103,7 +103,7 @@ impl Config {
         let given = stand.assigned.filter(|_| !mutant::active(Mutant::AssignmentsMoveNothing));
         if let Some((name, at)) = given.and_then(|(to, at)| Some((self.owner_named(to)?, at))) {
             let behind = line.iter().position(|one| *one == name).map_or(0, |place| place + 1);
-            line.splice(..behind, [name]);
+            drop(line.splice(..behind, [name]));
             since = at;
         }
         let waited = match stand.acknowledged || mutant::active(Mutant::NobodyIsNext) {

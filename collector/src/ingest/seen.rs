@@ -16,21 +16,21 @@ use crate::store::StoreError;
 
 /// A finding as it stands: what somebody reads of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sight {
+pub struct Seen {
     /// The word that whoever accepts it gives back.
-    pub seen: String,
+    pub word: String,
     /// What it has now.
     pub value: Digest,
 }
 
-impl Sight {
-    /// Whether `word` is of this sight.
+impl Seen {
+    /// Whether `word` is of what it is.
     pub fn is(&self, word: &str) -> bool {
-        self.seen == word || mutant::active(Mutant::AcceptsWhatNobodyRead)
+        self.word == word || mutant::active(Mutant::AcceptsWhatNobodyRead)
     }
 
     fn of(finding: &Finding, says: Option<Digest>) -> Self {
-        Self { seen: sight::seen(finding, says), value: sight::value(finding, says) }
+        Self { word: sight::seen(finding, says), value: sight::value(finding, says) }
     }
 }
 
@@ -38,17 +38,18 @@ impl Sight {
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn sight(store: &dyn Store, finding: &Finding) -> Result<Sight, StoreError> {
+pub fn sight(store: &dyn Store, finding: &Finding) -> Result<Seen, StoreError> {
     if !is_of_all_it_says(finding) {
-        return Ok(Sight::of(finding, None));
+        return Ok(Seen::of(finding, None));
     }
     let id = &finding.id;
     let Some(record) = store.part_record(&id.host, &id.source, &id.part)? else {
-        return Ok(Sight::of(finding, None));
+        return Ok(Seen::of(finding, None));
     };
     // Only durable parts are looked at; the moment plays no part.
     let agreed = agreed_part(&record, Context { store, now: Timestamp::UNIX_EPOCH })?;
-    Ok(Sight::of(finding, Some(semantic_digest(&*stored(store, &agreed)?))))
+    let part = stored(store, &agreed)?;
+    Ok(Seen::of(finding, Some(semantic_digest(&part))))
 }
 
 /// The same of an open finding by what was decided, durable or not; `None` when it is over.
@@ -56,16 +57,16 @@ pub(super) fn pending(
     ingest: &mut Ingest,
     context: Context<'_>,
     id: &FindingId,
-) -> Result<Option<Sight>, IngestError> {
+) -> Result<Option<Seen>, IngestError> {
     let host = ingest.known_host(&id.host)?;
     let Some(finding) = host.load(context.store)?.open.get(id).cloned() else { return Ok(None) };
     if !is_of_all_it_says(&finding) {
-        return Ok(Some(Sight::of(&finding, None)));
+        return Ok(Some(Seen::of(&finding, None)));
     }
     let Some(record) = host.parts(context.store, &id.source)?.remove(&id.part) else {
-        return Ok(Some(Sight::of(&finding, None)));
+        return Ok(Some(Seen::of(&finding, None)));
     };
     let agreed = agreed_part(&record, context)?;
     let part = loaded((context.store, &host.pending.parts), &agreed)?;
-    Ok(Some(Sight::of(&finding, Some(semantic_digest(&*part)))))
+    Ok(Some(Seen::of(&finding, Some(semantic_digest(&part)))))
 }

@@ -61,7 +61,7 @@ pub(super) fn page(
         is_open: record.finding.status == Status::Open,
         is_drift: record.finding.id.kind == FindingKind::Drift,
         turn: turn((store, standards), record)?,
-        seen: sight(store, &record.finding)?.seen,
+        seen: sight(store, &record.finding)?.word,
         openings: record.openings,
         lines: lines.collect(),
         row,

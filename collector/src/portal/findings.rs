@@ -207,14 +207,19 @@ impl Asked {
         let classes = classes(query)?;
         if query.get("status") == Some("all") {
             let after = query.id::<Cursor>("after", PLACE)?;
-            return Ok(Self::All(FindingFilter { host, classes, after, ..Default::default() }));
+            return Ok(Self::All(FindingFilter {
+                host,
+                classes,
+                after,
+                ..FindingFilter::default()
+            }));
         }
         let hosts = match query.get("service").unwrap_or_default() {
             "" => host.map(|host| [host].into()),
             service => Some(of_service(store, (service, frame), host.as_ref())?),
         };
         let after = query.id::<Badness>("after", PLACE)?;
-        Ok(Self::Open(WorstFilter { hosts, classes, after, ..Default::default() }))
+        Ok(Self::Open(WorstFilter { hosts, classes, after, ..WorstFilter::default() }))
     }
 
     /// The first of them, or those that follow `last`.

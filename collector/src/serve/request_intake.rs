@@ -222,10 +222,7 @@ fn told(who: &str, source: &str, news: &[String]) -> Vec<String> {
 }
 
 /// What is known of a request of this name.
-fn known(
-    store: &dyn Reads,
-    request: &ChangeRequest,
-) -> Result<Option<ChangeRequest>, StoreError> {
+fn known(store: &dyn Reads, request: &ChangeRequest) -> Result<Option<ChangeRequest>, StoreError> {
     let (source, id) = (Some(request.source.clone()), Some(request.id.clone()));
     let filter = RequestFilter { source, id, limit: 1, ..RequestFilter::default() };
     Ok(store.change_requests(&filter)?.pop().map(|known| known.request))

@@ -288,7 +288,8 @@ fn a_baseline_that_was_removed_binds_nobody_and_says_who_did_it() -> anyhow::Res
     let kind = ("Content-Type", "application/x-www-form-urlencoded");
     let (foreign, ours) = (("Origin", "http://elsewhere.example"), ("Origin", "http://localhost"));
     let path = "/baselines/@edge";
-    let send = |origin, form: &str| http::post(fleet.address(), path, &[kind, origin], form.as_bytes());
+    let send =
+        |origin, form: &str| http::post(fleet.address(), path, &[kind, origin], form.as_bytes());
     let form = "act=remove&reason=by+the+form";
     assert_eq!(send(foreign, form)?.status, 400);
     for wrong in ["act=remove&reason=", "act=remove", "reason=by+the+form", "act=keep&reason=x"] {

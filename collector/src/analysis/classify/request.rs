@@ -126,7 +126,8 @@ impl ChangeRequest {
         let Some(before) = before else {
             return Some(format!("new, {}", self.approval.as_str()));
         };
-        let Self { source: _, id: _, kind, approval, start, end, scope, url, received_at: _ } = self;
+        let Self { source: _, id: _, kind, approval, start, end, scope, url, received_at: _ } =
+            self;
         let was = before.approval.as_str();
         let told = [
             (*approval != before.approval)

@@ -29,7 +29,7 @@ pub(super) struct Told {
 }
 
 /// What a model may get wrong, to see that the histories would tell.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
     UnobservedIsAbsent,

@@ -39,10 +39,8 @@ fn lines_of_an_opening_that_goes_on_outlive_retention_and_no_others_do() {
     assert_eq!(place.writer.expire(second(9), second(9), 100).unwrap(), 0, "both are open");
     ended.status = Status::Resolved { at: second(5), by: Resolution::Returned };
     let again = Finding { first_seen: second(6), ..open.clone() };
-    let over = Finding {
-        status: Status::Resolved { at: second(5), by: Resolution::Returned },
-        ..open
-    };
+    let over =
+        Finding { status: Status::Resolved { at: second(5), by: Resolution::Returned }, ..open };
     let steps = [Step::Findings(vec![ended, over]), Step::Findings(vec![again]), act(1, 2, 7)];
     place.writer.apply(&steps).unwrap();
     assert_eq!(place.writer.expire(second(4), second(9), 100).unwrap(), 1, "of its first opening");
