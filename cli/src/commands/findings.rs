@@ -26,7 +26,8 @@ pub(crate) struct Findings {
     /// or are noise as well.
     #[arg(long, default_value = "")]
     class: String,
-    /// Only those this owner or team answers for or was given; `nobody` for those that are nobody's.
+    /// Only those this owner or team answers for or was given; `nobody` for those that are
+    /// nobody's.
     #[arg(long, default_value = "")]
     owner: String,
     /// Exit with 1 when anything is open.

@@ -30,13 +30,14 @@ pub fn is_of_all_it_says(finding: &Finding) -> bool {
 
 /// The digest of what `finding` has now; `says` is that of what its part says, where that is asked
 /// for ([`is_of_all_it_says`]). Where an item stands among others is none of its value. A
-/// discrepancy has both its sides of the host, so both are what it has.
+/// discrepancy has both its sides of the host, so both are what it has. The item's key is in it: an
+/// exception of a whole part has no key, and what was accepted is not each of its items.
 pub fn value(finding: &Finding, says: Option<Digest>) -> Digest {
     let written = match finding.id.kind {
         FindingKind::Discrepancy => value_of(finding.desired.as_ref()),
         FindingKind::Drift | FindingKind::Deviation => None,
     };
-    digest(VALUE_CONTEXT, &(value_of(finding.current.as_ref()), written, says))
+    digest(VALUE_CONTEXT, &(&finding.id.key, value_of(finding.current.as_ref()), written, says))
 }
 
 fn value_of(item: Option<&Item>) -> Option<&ItemValue> {
@@ -48,7 +49,7 @@ fn value_of(item: Option<&Item>) -> Option<&ItemValue> {
 pub fn value_after(key: Option<&ItemKey>, after: Option<&Item>) -> Option<Digest> {
     let (written, says): (Option<&ItemValue>, Option<Digest>) = (None, None);
     let told = key.is_some() || after.is_none();
-    told.then(|| digest(VALUE_CONTEXT, &(value_of(after), written, says)))
+    told.then(|| digest(VALUE_CONTEXT, &(key, value_of(after), written, says)))
 }
 
 /// The word for `finding` as it stands: which opening of it, how it should be and how it is.
@@ -126,6 +127,8 @@ mod tests {
             value(&finding(Some("codec"), Some(moved)), None),
             "an item has its value wherever it stands"
         );
+        let gone = [finding(None, None), finding(Some("codec"), None)];
+        assert_ne!(value(&gone[0], None), value(&gone[1], None), "a part is none of its items");
         // What was agreed is no value of the host; what it is written to do is.
         for (kind, same) in [(FindingKind::Drift, true), (FindingKind::Discrepancy, false)] {
             let id = FindingId { kind, ..read.id.clone() };

@@ -78,7 +78,7 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/api/v1/baselines/{subject}/differences",
         scope: Scope::Read,
-        summary: "How a host, or each host of a group, differs from what was agreed, and `at` which moment",
+        summary: "How a host, or each host of a group, differs from what was agreed; and `at` when",
         query: &[],
         body: &[],
         handler: || get(baselines::compare),

@@ -4,8 +4,9 @@
 //! from a baseline, open until it returns, is accepted, or its host is retired; of a host's own
 //! baseline and its group's the newest approval counts; what a group exempts is compared on no
 //! host; unobserved is not absent; seeing differently is not change; an exception permits until it
-//! ends and changes nothing, and one that was accepted of a finding permits what was read of it. `DRIFTLINE_MODEL_STEPS` and `DRIFTLINE_SEED` make it longer and repeat
-//! a run; the seed is printed.
+//! ends and changes nothing, and one that was accepted of a finding permits what was read of it.
+//! `DRIFTLINE_MODEL_STEPS` and `DRIFTLINE_SEED` make it longer and repeat a run; the seed is
+//! printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
