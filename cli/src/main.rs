@@ -42,7 +42,7 @@ enum Command {
     Host(commands::host::Host),
     /// List what changed, newest first.
     Changes(commands::changes::Changes),
-    /// List changes with the same change on many hosts as one row, and who is not with it.
+    /// List rollouts: the same change on several hosts as one row, with the hosts that lack it.
     Rollouts(commands::rollouts::Rollouts),
     /// List open drift and deviations.
     Findings(commands::findings::Findings),

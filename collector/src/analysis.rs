@@ -28,6 +28,7 @@ pub mod probes;
 pub mod reach;
 pub mod rules;
 pub mod service_levels;
+pub mod sight;
 pub mod site_clock;
 pub mod stats;
 pub mod volume;

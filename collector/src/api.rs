@@ -10,6 +10,7 @@ pub mod baselines;
 pub mod cases;
 pub mod change;
 pub mod exceptions;
+pub mod findings;
 pub mod import;
 pub mod intent;
 mod openapi;

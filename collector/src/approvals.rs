@@ -5,18 +5,20 @@
 use std::collections::BTreeMap;
 
 use driftline_protocol::ids::{HostId, SourceName};
+use driftline_protocol::item::ItemKey;
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::wire::is_imported;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::analysis::agreement::Subject;
+use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::RuleKind;
 use crate::analysis::finding::{Finding, FindingId, FindingKind};
 use crate::config::Config;
-use crate::ingest::differences;
+use crate::ingest::{differences, sight};
 use crate::rollouts;
 use crate::standards::Standards;
-use crate::store::{FindingFilter, FindingRecord, MAX_LIMIT, StoreError, agreements};
+use crate::store::{ChangeFilter, FindingFilter, FindingRecord, MAX_LIMIT, StoreError, agreements};
 use crate::writer::Reads;
 
 /// The most open findings that are looked through.
@@ -37,8 +39,11 @@ pub enum LedBy {
     Request(String),
 }
 
+/// A finding, and the word for it as it was read.
+pub type AsRead = (FindingId, String);
+
 /// The open drifts that `led_by` led to, and what they are, in words; `None` when there is no such
-/// rollout.
+/// rollout. What moved on since the rollout reached it is not what that led to.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -46,7 +51,7 @@ pub fn drifts(
     store: &dyn Reads,
     config: &Config,
     led_by: &LedBy,
-) -> Result<Option<(Vec<FindingId>, String)>, StoreError> {
+) -> Result<Option<(Vec<AsRead>, String)>, StoreError> {
     match led_by {
         LedBy::Request(name) => {
             let of = |record: &FindingRecord| {
@@ -54,7 +59,8 @@ pub fn drifts(
                     meant.decision.rule == RuleKind::Request && meant.decision.name == *name
                 })
             };
-            Ok(Some((open_drifts(store, of)?, format!("change request {name}"))))
+            let found = open_drifts(store, of)?;
+            Ok(Some((as_read(store, &found)?, format!("change request {name}"))))
         }
         LedBy::Rollout(number) => {
             let Some((set, _)) = rollouts::one(store, config, *number)? else { return Ok(None) };
@@ -66,7 +72,14 @@ pub fn drifts(
                 let together = after.is_some_and(|after| !after.is_negative() && after <= TOGETHER);
                 together && set.parts.iter().any(|part| part == id.part.as_str())
             };
-            Ok(Some((open_drifts(store, of)?, format!("rollout {number}"))))
+            let mut found = Vec::new();
+            for finding in open_drifts(store, of)? {
+                let reached = reached.get(&finding.id.host).copied().unwrap_or(Timestamp::MIN);
+                if !moved_after(store, &finding, reached)? {
+                    found.push(finding);
+                }
+            }
+            Ok(Some((as_read(store, &found)?, format!("rollout {number}"))))
         }
     }
 }
@@ -74,7 +87,7 @@ pub fn drifts(
 fn open_drifts(
     store: &dyn Reads,
     wanted: impl Fn(&FindingRecord) -> bool,
-) -> Result<Vec<FindingId>, StoreError> {
+) -> Result<Vec<Finding>, StoreError> {
     let mut filter = FindingFilter {
         kind: Some(FindingKind::Drift),
         open_only: true,
@@ -87,11 +100,36 @@ fn open_drifts(
         let full = page.len() >= MAX_LIMIT as usize;
         looked_at += page.len();
         filter.after = page.last().map(FindingRecord::place);
-        found.extend(page.into_iter().filter(&wanted).map(|record| record.finding.id));
+        found.extend(page.into_iter().filter(&wanted).map(|record| record.finding));
         if !full || looked_at >= LOOKED_AT {
             return Ok(found);
         }
     }
+}
+
+/// Whether the item of `finding` changed again after what happened at `reached`.
+fn moved_after(
+    store: &dyn Reads,
+    finding: &Finding,
+    reached: Timestamp,
+) -> Result<bool, StoreError> {
+    let id = &finding.id;
+    let later = store.changes(&ChangeFilter {
+        host: Some(id.host.clone()),
+        source: Some(id.source.clone()),
+        part: Some(id.part.clone()),
+        kinds: ChangeKind::ALL.into_iter().filter(|kind| kind.is_semantic()).collect(),
+        from: Some(reached.saturating_add(TOGETHER).unwrap_or(Timestamp::MAX)),
+        limit: MAX_LIMIT,
+        ..ChangeFilter::default()
+    })?;
+    let of_it = |key: &Option<ItemKey>| id.key.is_none() || key.is_none() || *key == id.key;
+    Ok(later.iter().any(|record| of_it(&record.change.key)))
+}
+
+fn as_read(store: &dyn Reads, found: &[Finding]) -> Result<Vec<AsRead>, StoreError> {
+    let read = |finding: &Finding| Ok((finding.id.clone(), sight(store, finding)?.word));
+    found.iter().map(read).collect()
 }
 
 /// The sections of `host` as they stood at `at`; imported history is nobody's baseline.

@@ -14,9 +14,12 @@ use std::sync::{PoisonError, RwLock};
 use axum::http::{HeaderMap, header};
 use driftline_protocol::ids::HostId;
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::store::{Append, HostRecord, ReadFindings, Scope, Step, StoreError, TokenRecord};
+use crate::store::{
+    Append, EventKind, EventRecord, HostRecord, ReadFindings, Scope, Step, StoreError, TokenRecord,
+};
 
 /// How tokens begin, so that scanners for leaked secrets can find them.
 pub const TOKEN_PREFIX: &str = "dlt_";
@@ -272,19 +275,28 @@ pub fn make(
     Ok((token, record))
 }
 
-/// Makes a token in an opened store and gives its text, which is shown this once.
+/// Makes a token in an opened store for `who`, which an event tells, and gives its text, which is
+/// shown this once.
 ///
 /// # Errors
 /// As [`make`], and [`AuthError::Store`].
 pub fn create(
     store: &mut dyn Append,
+    (who, now): (&str, Timestamp),
     name: &str,
     (scope, days): (Scope, u32),
-    now: Timestamp,
 ) -> Result<String, AuthError> {
     let (token, record) = make(name, scope, days, now)?;
-    store.apply(&[Step::Token(record)])?;
+    let detail = format!("{who} made the token {name} with the scope {}", scope.as_str());
+    store.apply(&with_event(Step::Token(record), (now, detail)))?;
     Ok(token)
+}
+
+/// `step`, and the event that tells of it.
+fn with_event(step: Step, (at, detail): (Timestamp, String)) -> Vec<Step> {
+    let kind = EventKind::TokenChanged;
+    let event = Step::Event(EventRecord { at, host: None, kind, detail });
+    if mutant::active(Mutant::DeedsAreNobodys) { vec![step] } else { vec![step, event] }
 }
 
 /// Every token of an opened store, by name.
@@ -297,19 +309,21 @@ pub fn list(store: &dyn ReadFindings) -> Result<Vec<TokenRecord>, AuthError> {
     Ok(tokens)
 }
 
-/// Removes a token of an opened store.
+/// Removes a token of an opened store for `who`, which an event tells.
 ///
 /// # Errors
 /// [`AuthError::Unknown`], [`AuthError::Store`].
 pub fn remove(
     store: &mut dyn Append,
     read: &dyn ReadFindings,
+    (who, now): (&str, Timestamp),
     name: &str,
 ) -> Result<(), AuthError> {
     if !read.tokens()?.iter().any(|token| token.name == name) {
         return Err(AuthError::Unknown(name.to_owned()));
     }
-    Ok(store.apply(&[Step::RemoveToken(name.to_owned())])?)
+    let detail = format!("{who} removed the token {name}");
+    Ok(store.apply(&with_event(Step::RemoveToken(name.to_owned()), (now, detail)))?)
 }
 
 /// The secret that agents enrol with, as it stands in its file: the secret on the first line and,
@@ -359,6 +373,8 @@ impl EnrolmentSecret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::ReadHistory as _;
+    use crate::store::memory::Memory;
 
     fn bearer_of(token: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -391,6 +407,26 @@ mod tests {
             keys.learn(&[Step::RemoveToken("t".into())]);
             assert!(keys.person(&bearer_of(&token), held, now).is_none(), "removed");
         }
+    }
+
+    #[test]
+    fn who_makes_or_removes_a_token_on_its_machine_is_named() {
+        let (mut store, now) = (Memory::new(), Timestamp::UNIX_EPOCH);
+        let read = store.clone();
+        let who = "uid 0 (for ada)";
+        create(&mut store, (who, now), "grafana", (Scope::Metrics, 3)).unwrap();
+        remove(&mut store, &read, (who, now), "grafana").unwrap();
+        assert!(matches!(
+            remove(&mut store, &read, (who, now), "grafana"),
+            Err(AuthError::Unknown(_))
+        ));
+        let told = read.events(None, 10).unwrap();
+        let told: Vec<&str> = told.iter().map(|event| event.detail.as_str()).collect();
+        let expected = [
+            "uid 0 (for ada) removed the token grafana",
+            "uid 0 (for ada) made the token grafana with the scope metrics",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::analysis::rules::reading::Mistake;
 use crate::analysis::rules::shipped;
 use crate::config::Config;
 use crate::standards::{RulesError, Standards, read_pack};
+use crate::words::counted;
 
 /// What checking came to.
 #[derive(Debug, Default)]
@@ -43,14 +44,19 @@ pub fn everything(config: Config) -> Result<Checked, RulesError> {
     let mut checked = Checked::default();
     for (name, text) in shipped::PACKS {
         match shipped::pack(name, text) {
-            Ok(pack) => checked.fine.push(format!("{name}: {} rules are fine", pack.rules.len())),
+            Ok(pack) => {
+                let rules = counted(pack.rules.len(), "rule");
+                let are = if pack.rules.len() == 1 { "is" } else { "are" };
+                checked.fine.push(format!("{name}: {rules} {are} fine"));
+            }
             Err(mut mistakes) => checked.mistakes.append(&mut mistakes),
         }
     }
     match Standards::load(&Arc::new(config)) {
         Ok(standards) => {
             let on = standards.rules.all().count();
-            checked.fine.push(format!("{on} rules are on"));
+            let are = if on == 1 { "is" } else { "are" };
+            checked.fine.push(format!("{} {are} on", counted(on, "rule")));
         }
         Err(RulesError::Mistakes(mut mistakes)) => checked.mistakes.append(&mut mistakes),
         Err(other) => return Err(other),

@@ -25,11 +25,13 @@ use crate::analysis::classify::Intent;
 use crate::analysis::classify::request::ChangeRequest;
 use crate::analysis::classify::scope::{Fit, Subject};
 use crate::analysis::classify::transaction::Transactions;
+use crate::analysis::sight::value_after;
 use crate::config::{Config, Place};
 use crate::store::{
     ChangeFilter, ChangeId, ChangeRecord, EventKind, EventRecord, Judgement, MAX_LIMIT, Reconsider,
     RequestFilter, Step, StoreError,
 };
+use crate::words::counted;
 use crate::writer::Reads;
 
 /// How many new changes one pass judges; the next pass follows at once while there are more.
@@ -121,13 +123,19 @@ fn reconsider(
             true => format!("; only the last {AGAIN_MOST} changes of its time were looked at"),
             false => String::new(),
         };
-        let many = judgements.len();
-        let detail = format!("request {name}: {many} changes were judged again{left_out}");
+        let many = judged_again(judgements.len());
+        let detail = format!("request {name}: {many}{left_out}");
         let kind = EventKind::Reclassified;
         steps.push(Step::Judged(judgements));
         steps.push(Step::Event(EventRecord { at: now, host: None, kind, detail }));
     }
     Ok((steps, held_back))
+}
+
+/// How many changes were judged again, in words.
+fn judged_again(many: usize) -> String {
+    let were = if many == 1 { "was" } else { "were" };
+    format!("{} {were} judged again", counted(many, "change"))
 }
 
 /// Judges `records`, host by host, and what follows from them.
@@ -239,6 +247,7 @@ fn subject<'a>(record: &'a ChangeRecord, place: &'a Place) -> Subject<'a> {
         part: &record.change.part,
         key: record.change.key.as_ref(),
         kind: record.change.kind,
+        became: value_after(record.change.key.as_ref(), record.change.after.as_ref()),
         at: record.at,
     }
 }

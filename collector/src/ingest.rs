@@ -28,6 +28,7 @@ mod held_to;
 mod import;
 mod parts;
 mod running;
+mod seen;
 mod service;
 mod versions;
 mod view;
@@ -45,15 +46,16 @@ use driftline_protocol::wire::{
 };
 use jiff::Timestamp;
 
-pub use accept::Accepted;
+pub use accept::{Accepted, moved_on};
 pub use approve::{Proposal, Then};
 pub use consequences::{CHANGES_PER_VERSION, ITEMS_PER_VERSION};
 pub use enrol::{Proof, token_hash};
-pub use except::{EXCEPTIONS_MOST, end_exception, except};
+pub use except::{EXCEPTIONS_MOST, accepted, end_exception, except};
 pub use foresight::Foresight;
 pub use held::{Because, differences, is_judged_otherwise};
 pub use import::{Imported, check_import};
 pub use parts::{check_parts, check_report};
+pub use seen::{Seen, sight};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
 
 use crate::analysis::agreement::{Agreements, Subject};
@@ -367,15 +369,28 @@ impl Ingest {
         approve::remove(self, context, subject, approval)
     }
 
-    /// Moves the baselines of the hosts of `findings` to what these drifts have; `of` says in words
-    /// what they are. What is not an open drift is left out.
+    /// What somebody would read of an open finding at this moment; `None` when it is over.
     ///
     /// # Errors
-    /// [`IngestError`]: none is an open drift, or the store cannot be read.
+    /// [`IngestError`]: its host is not known, or the store cannot be read.
+    pub fn sight(
+        &mut self,
+        context: Context<'_>,
+        id: &FindingId,
+    ) -> Result<Option<Seen>, IngestError> {
+        seen::pending(self, context, id)
+    }
+
+    /// Moves the baselines of the hosts of `findings`, each with the word that was read of it
+    /// ([`Seen::word`]), to what these drifts have; `of` says in words what they are. What is not
+    /// an open drift, or not what was read any more, is left out.
+    ///
+    /// # Errors
+    /// [`IngestError`]: none is an open drift as it was read, or the store cannot be read.
     pub fn accept(
         &mut self,
         context: Context<'_>,
-        (findings, of): (Vec<FindingId>, &str),
+        (findings, of): (Vec<(FindingId, String)>, &str),
         approval: &Approval,
     ) -> Result<Accepted, IngestError> {
         accept::accept(self, context, (findings, of), approval)

@@ -61,4 +61,6 @@ pub mod store;
 
 pub mod moment;
 
+pub mod words;
+
 pub mod telemetry;

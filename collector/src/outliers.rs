@@ -123,7 +123,7 @@ fn is_volatile(
     list: &[Ignore],
 ) -> bool {
     let (kind, at) = (ChangeKind::Modified, Timestamp::UNIX_EPOCH);
-    let subject = Subject { host, place, source, part, key, kind, at };
+    let subject = Subject { host, place, source, part, key, kind, became: None, at };
     listed(&subject, list, Noise::Volatile).is_some()
 }
 

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::analysis::exceptions::{Exception, Standing};
 use crate::analysis::finding::Finding;
 use crate::analysis::rules::About;
+use crate::ingest::sight;
 use crate::standards::Standards;
 use crate::store::{FindingFilter, FindingRecord, MAX_LIMIT, OpenCount, StoreError};
 use crate::writer::Reads;
@@ -68,7 +69,19 @@ impl<'a> Permits<'a> {
             true => e.made_at,
             false => self.now,
         };
-        Ok(self.active.iter().find(|e| e.covers(&finding.id, about, now(e))))
+        let mut value = None;
+        for exception in &self.active {
+            if !exception.covers(&finding.id, about, now(exception)) {
+                continue;
+            }
+            if exception.value.is_some() && value.is_none() {
+                value = Some(sight(self.store, finding)?.value);
+            }
+            if exception.permits_value(value) {
+                return Ok(Some(exception));
+            }
+        }
+        Ok(None)
     }
 
     /// Counts of open findings apart: those nobody permits, and those that are permitted.

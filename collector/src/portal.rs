@@ -100,6 +100,12 @@ pub enum PageError {
         /// What it must look like.
         rule: &'static str,
     },
+    /// A form accepts a finding that is not what was read any more.
+    #[error("{}", crate::ingest::moved_on(&format!("finding {number}")))]
+    Moved {
+        /// Its number, as it was asked for.
+        number: String,
+    },
     /// The store failed.
     #[error("reading the store for a page")]
     Store(#[from] StoreError),
@@ -189,14 +195,19 @@ pub fn error_page(error: &PageError, asked: (&str, &Query)) -> String {
         style: &'static str,
         heading: &'static str,
         message: &'a str,
-        /// The page asked for without the field that cannot be; the others stay as they were.
-        again: Option<String>,
+        /// Where to go on from here, such as the page without the field that cannot be, in words.
+        again: Option<(String, &'static str)>,
     }
     let message = error.to_string();
     let (heading, again) = match error {
         PageError::NotFound { .. } => ("There is nothing to show here", None),
         PageError::Query { field, .. } => {
-            ("One field cannot be read", Some(asked.1.without(asked.0, field)))
+            let link = asked.1.without(asked.0, field);
+            ("One field cannot be read", Some((link, "Show the page without it")))
+        }
+        PageError::Moved { number } => {
+            let link = format!("/findings/{number}");
+            ("It is another by now", Some((link, "Read it again")))
         }
         PageError::Store(_) | PageError::Template(_) => ("The page cannot be drawn", None),
     };

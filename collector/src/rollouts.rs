@@ -283,6 +283,7 @@ impl<'a> Fleet<'a> {
                 part: &change.part,
                 key: change.key.as_ref(),
                 kind: change.kind,
+                became: None,
                 at: first.at,
             };
             let fit = |scope: &IntentScope| scope.fit(&subject);

@@ -23,7 +23,7 @@ pub mod records;
 pub mod sqlite;
 mod suspect_records;
 
-use driftline_protocol::ids::{Digest, HostId, SourceName};
+use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
@@ -128,8 +128,9 @@ pub trait Append: Send {
     /// [`StoreError`].
     fn note_seen(&mut self, seen: &[(HostId, Timestamp)]) -> Result<(), StoreError>;
 
-    /// Removes what retention no longer keeps: changes, events and section versions from before
-    /// `before`, at most `limit` rows. Never the version that stood at `before`, hence never a
+    /// Removes what retention no longer keeps: changes, events, lines of the logs of findings and
+    /// section versions from before `before`, at most `limit` rows. Never a line of an opening that
+    /// goes on. Never the version that stood at `before`, hence never a
     /// section's newest, nor a part anything refers to. Returns how many rows went.
     ///
     /// A part nothing refers to is first reported as [`ReadState::missing`], so that whoever needs
@@ -169,6 +170,16 @@ pub trait ReadState: Send + Sync {
         host: &HostId,
         source: &SourceName,
     ) -> Result<Vec<PartRecord>, StoreError>;
+
+    /// One part of that manifest.
+    fn part_record(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+        part: &PartName,
+    ) -> Result<Option<PartRecord>, StoreError> {
+        Ok(self.section_parts(host, source)?.into_iter().find(|record| record.part == *part))
+    }
 
     /// How many parts of each host were read once and have not been since before `before`, by
     /// reason; by host, then by reason. Hosts that were retired are not asked.

@@ -153,6 +153,17 @@ pub enum Mutant {
     ExemptKeysAreCompared,
     /// Collector. *Who accepts one item accepts nothing else*: the baseline takes the whole part.
     AcceptanceTakesTheWholePart,
+    /// Collector. *Who accepts a finding accepts what was read of it*: whatever it has by then.
+    AcceptsWhatNobodyRead,
+    /// Collector. *An accepted exception permits what was read*: whatever the item becomes.
+    ExceptionsPermitAnyValue,
+    /// Collector. *Who permits a change or makes a token is named*: no event is left of it.
+    DeedsAreNobodys,
+    /// Collector. *Who was given a finding answers for it*: assignments move neither metric nor
+    /// chain.
+    AssignmentsMoveNothing,
+    /// Collector. *What is permitted takes nobody's place*: it counts as looked at.
+    PermittedTakePlaces,
     /// Collector. *What nobody acknowledges goes to the next in the chain*: the first keeps it.
     NobodyIsNext,
     /// Collector. *A pass costs what changed*: the engine reads its whole look-back in each pass.
@@ -271,6 +282,11 @@ impl Mutant {
         Self::GroupsAgreeToNothing,
         Self::ExemptKeysAreCompared,
         Self::AcceptanceTakesTheWholePart,
+        Self::AcceptsWhatNobodyRead,
+        Self::ExceptionsPermitAnyValue,
+        Self::DeedsAreNobodys,
+        Self::AssignmentsMoveNothing,
+        Self::PermittedTakePlaces,
         Self::NobodyIsNext,
         Self::EveryPassReadsEverything,
         Self::FirstDueAlwaysFirst,

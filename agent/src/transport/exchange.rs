@@ -383,7 +383,8 @@ impl Exchange {
             | ProblemCode::TooLarge
             | ProblemCode::Malformed
             | ProblemCode::NotFound
-            | ProblemCode::Forbidden => {
+            | ProblemCode::Forbidden
+            | ProblemCode::Moved => {
                 // The first waits are short, since a collector that just started may not know us
                 // yet.
                 self.doubt(code);

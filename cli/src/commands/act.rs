@@ -1,8 +1,14 @@
 //! `driftline finding acknowledge|assign|note|accept|log N`: what persons do about a finding.
+//!
+//! What is accepted is what was read: the finding is asked for and printed first, and the word that
+//! comes with it goes back with the acceptance. Where the host moves on in between, nothing is
+//! accepted. Who has read it elsewhere gives the word of that page.
 
-use driftline_collector::store::{Act, ActRecord};
+use driftline_collector::store::{Act, ActRecord, FindingRecord};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::findings::sides;
 use crate::client::Client;
 use crate::output::{self, Output, Row};
 use crate::{Verdict, eprintln_message};
@@ -46,6 +52,10 @@ pub(crate) enum FindingCommand {
         /// The time zone the end is written in.
         #[arg(long, default_value = "UTC")]
         zone: String,
+        /// What you read of it, as `seen` of `GET /api/v1/findings/NUMBER` said; by default what
+        /// it has now, which is printed.
+        #[arg(long)]
+        seen: Option<String>,
     },
     /// List what was done, newest first.
     Log {
@@ -76,8 +86,14 @@ impl FindingCommand {
             Self::Acknowledge { number, note } => (number, Act::Acknowledge, note),
             Self::Assign { number, to } => (number, Act::Assign, to),
             Self::Note { number, text } => (number, Act::Note, text),
-            Self::Accept { number, reason, until, zone } => {
-                let body = json!({ "reason": reason, "expires": until, "zone": zone });
+            Self::Accept { number, reason, until, zone, seen } => {
+                let seen = match seen {
+                    Some(seen) => seen,
+                    None => read(client, number).await?,
+                };
+                let body = json!({
+                    "reason": reason, "expires": until, "zone": zone, "seen": seen,
+                });
                 let path = format!("/api/v1/findings/{number}/accept");
                 let done: Value = client.post(&path, &body).await?;
                 let name = done.get("name").and_then(Value::as_str);
@@ -99,4 +115,26 @@ impl FindingCommand {
         eprintln_message(&format!("finding {number}: {} is in its log", act.as_str()));
         Ok(Verdict::Fine)
     }
+}
+
+/// A finding as it is read before it is accepted.
+#[derive(Deserialize)]
+struct Read {
+    #[serde(flatten)]
+    record: FindingRecord,
+    /// The word for it; one that is over has none.
+    seen: Option<String>,
+}
+
+/// Prints what finding `number` is about and what it has now; gives the word for that.
+async fn read(client: &Client, number: i64) -> anyhow::Result<String> {
+    let Read { record, seen } = client.get(&format!("/api/v1/findings/{number}"), &[]).await?;
+    let Some(seen) = seen else { anyhow::bail!("finding {number} is over already") };
+    let [should, now] = sides(&record.finding);
+    let id = &record.finding.id;
+    let key = id.key.as_ref().map_or("the whole part", |key| key.as_str());
+    let what = format!("{}, {}, {key}", id.host, id.part);
+    let line = format!("finding {number}: {what}: should be {should}, is {now}");
+    eprintln_message(&output::printable(&line));
+    Ok(seen)
 }

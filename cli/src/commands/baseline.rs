@@ -199,6 +199,11 @@ impl Baseline {
                     eprintln_message(&format!("only the first {} are listed", rows.len()));
                 }
                 output::print(output, &rows)?;
+                if let Some(at) =
+                    found.get("at").and_then(Value::as_str).filter(|_| !rows.is_empty())
+                {
+                    eprintln_message(&format!("`baseline approve --at {at}` agrees to just this"));
+                }
                 return Ok(if rows.is_empty() { Verdict::Fine } else { Verdict::Found });
             }
             Self::History { subject } => {
@@ -250,7 +255,12 @@ impl Approve {
             let body = json!({ "reason": reason, "rollout": rollout, "request": request });
             let done: Value = client.post("/api/v1/findings/accept", &body).await?;
             let count = done.get("accepted").and_then(Value::as_u64).unwrap_or_default();
-            eprintln_message(&format!("{count} open drifts are what was agreed now"));
+            let words = if count == 1 { "open drift is" } else { "open drifts are" };
+            eprintln_message(&format!("{count} {words} what was agreed now"));
+            let moved = done.get("moved").and_then(Value::as_u64).unwrap_or_default();
+            if moved > 0 {
+                eprintln_message(&format!("{moved} moved on meanwhile and were not accepted"));
+            }
             return Ok(());
         };
         let except = (!except.is_empty())

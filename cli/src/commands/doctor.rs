@@ -1,5 +1,6 @@
 //! `driftline doctor`: what stands in the way of a healthy collector, and what to do about it.
 
+use driftline_collector::words::counted;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -163,9 +164,12 @@ fn refused(about: &'static str, reading: Reading) -> Option<Obstacle> {
 fn words(unmapped: Vec<Unmapped>) -> Vec<Obstacle> {
     let of = |column: &str| {
         let all: Vec<&Unmapped> = unmapped.iter().filter(|word| word.column == column).collect();
-        let first = all.iter().take(WORDS).map(|word| match word.word.as_str() {
-            "" => format!("none at all ({} cases of {})", word.cases, word.source),
-            text => format!("{text:?} ({} cases of {})", word.cases, word.source),
+        let first = all.iter().take(WORDS).map(|word| {
+            let of = format!("{} of {}", counted(word.cases, "case"), word.source);
+            match word.word.as_str() {
+                "" => format!("none at all ({of})"),
+                text => format!("{text:?} ({of})"),
+            }
         });
         let first: Vec<String> = first.collect();
         let more = all.len().saturating_sub(WORDS);

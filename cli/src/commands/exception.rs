@@ -103,7 +103,7 @@ impl Row for Shown {
             standing.to_owned(),
             output::moment(self.exception.expires_at),
             output::printable(&self.exception.owner),
-            output::printable(&self.exception.scope.words()),
+            output::printable(&self.exception.words()),
             output::printable(&self.exception.reason),
         ]
     }

@@ -1,7 +1,7 @@
 //! `driftline findings`: what is open. Asked with `--check`, something open is exit code 1.
 
 use driftline_collector::analysis::drift::{existence, is_unset};
-use driftline_collector::analysis::finding::{FindingKind, Status};
+use driftline_collector::analysis::finding::{Finding, FindingKind, Status};
 use driftline_collector::store::{FindingRecord, Handled};
 use driftline_protocol::item::ItemKey;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,10 @@ pub(crate) struct Findings {
     /// or are noise as well.
     #[arg(long, default_value = "")]
     class: String,
+    /// Only those this owner or team answers for or was given; `nobody` for those that are
+    /// nobody's.
+    #[arg(long, default_value = "")]
+    owner: String,
     /// Exit with 1 when anything is open.
     #[arg(long)]
     check: bool,
@@ -70,12 +74,7 @@ impl Row for Shown {
         // Whoever it was given to comes before whoever owns it by the configuration.
         let owner = self.handled.assigned_to.as_ref().unwrap_or(&self.owner);
         let seen = if self.handled.acknowledged_by.is_some() { " (seen)" } else { "" };
-        let there = |is: bool| if is { "there" } else { "not there" }.to_owned();
-        let [agreed, now] = match existence(finding) {
-            Some((agreed, now)) => [there(agreed), there(now)],
-            None => [&finding.desired, &finding.current].map(|item| output::value(item.as_ref())),
-        };
-        let now = if is_unset(finding) { "not set".to_owned() } else { now };
+        let [agreed, now] = sides(finding);
         vec![
             self.record.number.to_string(),
             finding.severity.as_str().to_owned(),
@@ -96,6 +95,16 @@ impl Row for Shown {
             self.since(),
         ]
     }
+}
+
+/// What should be and what is, for a person.
+pub(crate) fn sides(finding: &Finding) -> [String; 2] {
+    let there = |is: bool| if is { "there" } else { "not there" }.to_owned();
+    let [agreed, now] = match existence(finding) {
+        Some((agreed, now)) => [there(agreed), there(now)],
+        None => [&finding.desired, &finding.current].map(|item| output::value(item.as_ref())),
+    };
+    [agreed, if is_unset(finding) { "not set".to_owned() } else { now }]
 }
 
 impl Shown {
@@ -123,8 +132,10 @@ impl Findings {
             ("order", order),
             ("limit", "10000"),
         ];
-        if !self.class.is_empty() {
-            query.push(("class", &self.class));
+        for (name, asked) in [("class", &self.class), ("owner", &self.owner)] {
+            if !asked.is_empty() {
+                query.push((name, asked));
+            }
         }
         let (mut findings, more): (Vec<Shown>, bool) =
             client.pages("findings", &query, PAGES_MOST).await?;
@@ -135,10 +146,12 @@ impl Findings {
         if !self.all && self.class.is_empty() {
             let permitted = leave_out(&mut findings, |shown| shown.excepted_by.is_some());
             let quiet = leave_out(&mut findings, |shown| !shown.asks);
-            for (many, why) in
-                [(permitted, "are permitted by exceptions"), (quiet, "were meant or are noise")]
-            {
+            for (many, one, several) in [
+                (permitted, "is permitted by an exception", "are permitted by exceptions"),
+                (quiet, "was meant or is noise", "were meant or are noise"),
+            ] {
                 if many > 0 {
+                    let why = if many == 1 { one } else { several };
                     eprintln_message(&format!("{many} more {why}; see --all"));
                 }
             }

@@ -11,14 +11,14 @@ use crate::output::{self, Output, Row};
 /// Lists rollouts, the newest first.
 #[derive(clap::Args)]
 pub(crate) struct Rollouts {
-    /// Not before this time: 2026-11-22T13:00:00Z, 2026-11-22, or back from now: -2h. By default a
-    /// week back.
+    /// Not before this time: 2026-11-22T13:00:00Z, 2026-11-22, or back from now: -2h; a week before
+    /// the end of the time unless said.
     #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
     from: Option<String>,
-    /// Before this time, in the same forms.
+    /// Before this time, in the same forms; now unless said.
     #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
     to: Option<String>,
-    /// At most this many.
+    /// At most this many rollouts, the newest first.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 }

@@ -395,7 +395,9 @@ fn permitted(subject: &Subject<'_>, intent: &Intent<'_>) -> Option<Decision> {
         site: subject.place.site.clone(),
         groups: subject.place.groups.clone(),
     };
-    let exception = intent.exceptions.iter().find(|e| e.covers(&id, &about, subject.at))?;
+    let permits =
+        |e: &&Exception| e.covers(&id, &about, subject.at) && e.permits_value(subject.became);
+    let exception = intent.exceptions.iter().find(permits)?;
     Some(Decision {
         class: Some(ChangeClass::Excepted),
         rule: RuleKind::Exception,

@@ -5,7 +5,8 @@
 //! yesterday* is true by itself. It is never renewed: who needs it longer makes another, under
 //! another name, and says why again.
 
-use driftline_protocol::ids::{HostId, SourceName};
+use driftline_protocol::ids::{Digest, HostId, SourceName};
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -32,6 +33,10 @@ pub struct Exception {
     pub name: String,
     /// What may differ.
     pub scope: ExceptionScope,
+    /// The one value it may have ([`super::sight::value`]), where that was accepted of a finding;
+    /// any value where none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Digest>,
     /// Who answers for it.
     pub owner: String,
     /// Why, in a sentence.
@@ -166,7 +171,23 @@ impl Exception {
         }
     }
 
-    /// Whether it permits the finding `id` on a host that stands as `about` says, at `now`.
+    /// What it permits, in words.
+    pub fn words(&self) -> String {
+        let scope = self.scope.words();
+        match self.value {
+            Some(_) => format!("{scope}, as it was when it was accepted"),
+            None => scope,
+        }
+    }
+
+    /// Whether it permits an item to have `value`; `None` is one that cannot be told.
+    pub fn permits_value(&self, value: Option<Digest>) -> bool {
+        let mutant = mutant::active(Mutant::ExceptionsPermitAnyValue);
+        self.value.is_none() || self.value == value || mutant
+    }
+
+    /// Whether it permits the finding `id` on a host that stands as `about` says, at `now`, if its
+    /// value is one that it permits ([`Exception::permits_value`]).
     pub fn covers(&self, id: &FindingId, about: &About, now: Timestamp) -> bool {
         self.standing(now) == Standing::Active && now >= self.made_at && self.scope.holds(id, about)
     }

@@ -1,9 +1,11 @@
 //! What persons do about findings, through the API and the forms of the portal: acknowledge,
 //! assign, note, accept, and read the log.
 //!
-//! *Accept* says that it may be so. Without an end the baseline moves to what the host has, which
-//! only drift can; with an end it is an exception of this one finding, and what it permits asks
-//! again when that is over.
+//! *Accept* says that it may be so, of what was read: whoever accepts gives back the word that the
+//! page or the answer they read had (`seen`), and where the finding is another by then nothing is
+//! accepted. Without an end the baseline moves to what the host has, which
+//! only drift can; with an end it is an exception of this one finding as it was read, and asks
+//! again when it is another or that is over.
 
 use std::sync::Arc;
 
@@ -11,7 +13,6 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::{Problem, ProblemCode};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,10 +20,10 @@ use serde_json::{Value, json};
 use super::change::{REASON_BYTES, act, body, decide, reason_of};
 use super::read::read;
 use super::{Answer, Shared};
-use crate::analysis::exceptions::{Exception, ExceptionScope, end};
-use crate::analysis::finding::{FindingId, FindingKind, Status};
+use crate::analysis::exceptions::end;
+use crate::analysis::finding::{FindingKind, Status};
 use crate::auth::Person;
-use crate::ingest::{Approval, Context, Decided, IngestError, except};
+use crate::ingest::{Approval, Context, Decided, IngestError, accepted, except, moved_on};
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
 use crate::store::{Act, ActRecord, FindingFilter, FindingRecord, MAX_LIMIT, Step};
@@ -95,6 +96,9 @@ pub(crate) async fn note(
 pub(crate) struct Acceptance {
     /// Why, in a sentence.
     pub(crate) reason: String,
+    /// What was read of it: the word of its page.
+    #[serde(default)]
+    pub(crate) seen: String,
     /// Until when; without an end the baseline moves.
     #[serde(default)]
     pub(crate) expires: Option<String>,
@@ -125,6 +129,14 @@ pub(crate) async fn accept(
 ) -> Result<Value, Refusal> {
     let number = finding(number)?;
     let why = reason_of(&acceptance.reason)?;
+    let seen = acceptance.seen.trim().to_owned();
+    if seen.is_empty() {
+        let detail = format!(
+            "say what you accept: `seen` of GET /api/v1/findings/{number}, as it was when you read \
+             it"
+        );
+        return Err(Refusal::malformed(detail));
+    }
     let zone = acceptance.zone.unwrap_or_else(|| "UTC".to_owned());
     let in_zone = TimeZone::get(&zone).map_err(|_| {
         Refusal::malformed(format!("{zone:?} is no time zone, such as Europe/Vienna"))
@@ -139,11 +151,16 @@ pub(crate) async fn accept(
             return Err(refused(ProblemCode::Malformed, detail));
         }
         let id = record.finding.id;
+        let of = format!("finding {number}");
+        let sight = ingest.sight(context, &id)?.filter(|sight| sight.is(&seen));
+        let Some(sight) = sight else {
+            return Err(refused(ProblemCode::Moved, moved_on(&of)));
+        };
         let mut text = why.clone();
         if let Some(expires_at) = until {
             text = format!("{why} (until {expires_at})");
             let (who, end) = ((person.name.as_str(), why), (expires_at, zone));
-            let exception = exception_of((number, &id), who, end, context);
+            let exception = accepted((number, &id, sight.value), who, end, context.now);
             let name = &exception.name;
             let became = json!({ "became": "exception", "name": name, "expires_at": expires_at });
             let mut steps = except(context, exception)?;
@@ -159,43 +176,12 @@ pub(crate) async fn accept(
             return Err(refused(ProblemCode::Malformed, detail));
         }
         let approval = Approval { who: person.name.clone(), why };
-        let of = format!("finding {number}");
-        let accepted = ingest.accept(context, (vec![id], &of), &approval)?;
+        let accepted = ingest.accept(context, (vec![(id, seen)], &of), &approval)?;
         let mut steps = accepted.steps;
         steps.push(line(context, (number, opening), (person.name, Act::Accept, text)));
         Ok(Decided { answer: json!({ "became": "baseline" }), parts: accepted.parts, steps })
     })
     .await
-}
-
-/// The exception that permits one finding and no other, as far as patterns can say that.
-fn exception_of(
-    (number, id): (i64, &FindingId),
-    (who, reason): (&str, String),
-    (expires_at, zone): (Timestamp, String),
-    context: Context<'_>,
-) -> Exception {
-    // A star in a name would stand for any text; a question mark stands for it alone.
-    let exactly = |text: &str| text.replace('*', "?");
-    Exception {
-        name: format!("accept-{number}-{}", context.now.as_millisecond()),
-        scope: ExceptionScope {
-            host: Some(id.host.to_string()),
-            kind: Some(id.kind),
-            rule: id.rule.clone(),
-            source: Some(id.source.clone()),
-            part: Some(exactly(id.part.as_str())),
-            key: id.key.as_ref().map(|key| exactly(key.as_str())),
-            ..ExceptionScope::default()
-        },
-        owner: who.to_owned(),
-        reason,
-        made_by: who.to_owned(),
-        made_at: context.now,
-        expires_at,
-        zone,
-        ended: None,
-    }
 }
 
 /// The finding of a number whose log has room for one more line of this kind.

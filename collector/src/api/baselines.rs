@@ -84,9 +84,9 @@ pub async fn history(State(collector): Shared, Path(name): Path<String>, uri: Ur
 pub async fn compare(State(collector): Shared, Path(name): Path<String>) -> Answer {
     let subject = subject(&name)?;
     let standards = collector.settings().standards;
-    let found = read(&collector, move |store| {
-        Ok(approvals::compare((store, &standards), &subject, Timestamp::now())?)
-    });
+    let now = Timestamp::now();
+    let found =
+        read(&collector, move |store| Ok(approvals::compare((store, &standards), &subject, now)?));
     let (differences, more) = found.await?;
     let shown: Vec<Value> = differences
         .into_iter()
@@ -97,7 +97,8 @@ pub async fn compare(State(collector): Shared, Path(name): Path<String>) -> Answ
             })
         })
         .collect();
-    Ok(answer::json(&json!({ "differences": shown, "more": more, "next": null })))
+    // Whoever approves what they read here says `at` this moment.
+    Ok(answer::json(&json!({ "differences": shown, "at": now, "more": more, "next": null })))
 }
 
 #[derive(Deserialize)]
@@ -213,11 +214,12 @@ async fn accept_led_by(collector: &Arc<Collector>, led_by: LedBy, approval: Appr
         approvals::drifts(store, &config, &led_by)?.ok_or_else(missing)
     });
     let (findings, of) = found.await?;
-    let count = decide(collector, move |ingest, context| {
+    let done = decide(collector, move |ingest, context| {
         let accepted = ingest.accept(context, (findings, &of), &approval)?;
-        Ok(Decided { answer: accepted.count, parts: accepted.parts, steps: accepted.steps })
+        let answer = json!({ "accepted": accepted.count, "moved": accepted.moved });
+        Ok(Decided { answer, parts: accepted.parts, steps: accepted.steps })
     });
-    Ok(answer::json(&json!({ "accepted": count.await? })))
+    Ok(answer::json(&done.await?))
 }
 
 fn subject(name: &str) -> Result<Subject, Refusal> {

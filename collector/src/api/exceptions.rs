@@ -61,6 +61,7 @@ pub async fn make(
     let exception = Exception {
         name,
         scope,
+        value: None,
         owner: owner.trim().to_owned(),
         reason: reason.trim().to_owned(),
         made_by: person.name,

@@ -34,7 +34,7 @@ pub async fn take(
     let received = collector.budget.read(Class::Bulk, &head.headers, body).await?;
     let (bytes, _share) = received.split();
     let reader: Box<dyn Read + Send> = Box::new(Bytes::new(bytes));
-    let taken = request_intake::take(&collector, &source, reader).await?;
+    let taken = request_intake::take(&collector, (&source, &person.name), reader).await?;
     collector.request_readings.note(taken.reading(&source.name, Timestamp::now()));
     if let Some(error) = &taken.broken {
         return Err(Refusal::malformed(error));

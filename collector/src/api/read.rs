@@ -18,18 +18,13 @@ use super::{Answer, Shared};
 use crate::analysis::agreement::Subject;
 use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::ChangeClass;
-use crate::analysis::classify::weigh::FindingClass;
-use crate::analysis::finding::{FindingKind, Status};
 use crate::felt::{Felt, felt};
 use crate::ingest::HostView;
 use crate::metrics;
-use crate::owners::Owners;
-use crate::permits::Permits;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
 use crate::store::{
-    ChangeFilter, ChangeId, ChangeRecord, Cursor, EventFilter, EventRecord, FindingFilter,
-    FindingRecord, Handled, WorstFilter, effective_limit,
+    ChangeFilter, ChangeId, ChangeRecord, Cursor, EventFilter, EventRecord, effective_limit,
 };
 use crate::writer::Reads;
 
@@ -270,143 +265,6 @@ struct ChangePage {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FindingsQuery {
-    host: Option<HostId>,
-    kind: Option<FindingKind>,
-    class: Option<String>,
-    #[serde(default)]
-    open: bool,
-    #[serde(default)]
-    order: FindingOrder,
-    after: Option<String>,
-    #[serde(default)]
-    limit: u32,
-}
-
-/// What comes first in a list of findings.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum FindingOrder {
-    /// What was found last, open or not.
-    #[default]
-    Newest,
-    /// What is worst, of what is open.
-    Worst,
-}
-
-impl FindingsQuery {
-    fn find(&self, store: &dyn Reads) -> Result<Vec<FindingRecord>, Refusal> {
-        known_if_named(store, self.host.as_ref())?;
-        let classes = self.class.as_deref().map(finding_classes).transpose()?.unwrap_or_default();
-        let after = self.after.as_deref();
-        let (kind, limit) = (self.kind, self.limit);
-        let found = match self.order {
-            FindingOrder::Newest => store.findings(&FindingFilter {
-                host: self.host.clone(),
-                kind,
-                open_only: self.open,
-                classes,
-                number: None,
-                after: after.map(place).transpose()?,
-                limit,
-            }),
-            FindingOrder::Worst => store.worst_findings(&WorstFilter {
-                hosts: self.host.clone().map(|host| [host].into()),
-                kind,
-                classes,
-                after: after.map(str::parse).transpose().map_err(Refusal::malformed)?,
-                limit,
-            }),
-        };
-        Ok(found?)
-    }
-
-    fn place(&self, record: &FindingRecord) -> String {
-        match self.order {
-            FindingOrder::Newest => record.place().to_string(),
-            FindingOrder::Worst => record.badness().to_string(),
-        }
-    }
-}
-
-/// `GET /api/v1/findings`
-pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
-    let asked: FindingsQuery = query(&uri)?;
-    let standards = collector.settings().standards;
-    let findings = read(&collector, move |store| {
-        let found = asked.find(store)?;
-        let full = found.len() >= effective_limit(asked.limit) as usize;
-        let last = found.last().filter(|_| full).map(|last| asked.place(last));
-        let now = Timestamp::now();
-        let permits = Permits::at(store, &standards, now)?;
-        Ok((permitted(found, (permits, Owners::at(store, &standards, now)))?, last))
-    });
-    let (findings, last) = findings.await?;
-    let next = last.map(|last| next_page(&uri, ("after", &last)));
-    Ok(answer::json(&json!({ "findings": findings, "more": next.is_some(), "next": next })))
-}
-
-fn finding_classes(text: &str) -> Result<Vec<FindingClass>, Refusal> {
-    let class = |word: &str| {
-        let found = FindingClass::all().find(|class| class.as_str() == word);
-        found.ok_or_else(|| Refusal::malformed(format!("{word:?} is no class of a finding")))
-    };
-    text.split(',').take(FindingClass::COUNT).map(class).collect()
-}
-
-/// A finding, its class in a word, and the exception that permits it.
-#[derive(Serialize)]
-struct PermittedFinding {
-    #[serde(flatten)]
-    record: FindingRecord,
-    class: &'static str,
-    /// Whether somebody should look: it is open, not permitted, neither meant nor noise.
-    asks: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    excepted_by: Option<String>,
-    /// Who answers for it; empty when nobody does.
-    owner: String,
-    #[serde(flatten)]
-    handled: Handled,
-}
-
-/// Says of each open finding whether an exception permits it now.
-fn permitted(
-    found: Vec<FindingRecord>,
-    (mut permits, mut owners): (Permits<'_>, Owners<'_>),
-) -> Result<Vec<PermittedFinding>, Refusal> {
-    owners.learn(&found)?;
-    let mut all = Vec::with_capacity(found.len());
-    for record in found {
-        let open = record.finding.status == Status::Open;
-        let by = if open { permits.of(&record.finding)? } else { None };
-        let excepted_by = by.map(|exception| exception.name.clone());
-        let class = record.class();
-        let asks = open && excepted_by.is_none() && !class.is_quiet();
-        let (owner, handled) = owners.of(&record)?;
-        let class = class.as_str();
-        all.push(PermittedFinding { record, class, asks, excepted_by, owner, handled });
-    }
-    Ok(all)
-}
-
-/// `GET /api/v1/findings/{number}`
-pub async fn finding(State(collector): Shared, Path(number): Path<String>) -> Answer {
-    let missing = || Refusal::not_found(format!("finding {number:?}"));
-    let wanted: i64 = number.parse().map_err(|_| missing())?;
-    let filter = FindingFilter { number: Some(wanted), limit: 1, ..FindingFilter::default() };
-    let standards = collector.settings().standards;
-    let findings = read(&collector, move |store| {
-        let found = store.findings(&filter)?;
-        let now = Timestamp::now();
-        let permits = Permits::at(store, &standards, now)?;
-        permitted(found, (permits, Owners::at(store, &standards, now)))
-    });
-    Ok(answer::json(findings.await?.first().ok_or_else(missing)?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct EventsQuery {
     host: Option<HostId>,
     after: Option<String>,
@@ -460,7 +318,7 @@ fn known(store: &dyn Reads, id: &HostId) -> Result<(), Refusal> {
 }
 
 /// A list of nothing would say that a mistyped host is fine.
-fn known_if_named(store: &dyn Reads, host: Option<&HostId>) -> Result<(), Refusal> {
+pub(super) fn known_if_named(store: &dyn Reads, host: Option<&HostId>) -> Result<(), Refusal> {
     host.map_or(Ok(()), |host| known(store, host))
 }
 

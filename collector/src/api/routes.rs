@@ -4,8 +4,8 @@
 use axum::routing::{delete, get, post};
 
 use super::{
-    Method, Route, cases, change, exceptions, import, intent, outliers, read, rollouts, rules,
-    suspects,
+    Method, Route, cases, change, exceptions, findings, import, intent, outliers, read, rollouts,
+    rules, suspects,
 };
 use crate::store::Scope;
 
@@ -163,22 +163,23 @@ const QUERIES: &[Route] = &[
             HOST,
             ("kind", "drift, deviation or discrepancy"),
             ("class", "only of these classes, separated by commas; none and unjudged as well"),
+            ("owner", "only those this owner or team answers for or was given; nobody as well"),
             ("open", "true: only those that hold"),
             ("order", "worst: the worst of those that hold first; newest otherwise"),
             AFTER,
             LIMIT,
         ],
         body: &[],
-        handler: || get(read::findings),
+        handler: || get(findings::findings),
     },
     Route {
         method: Method::Get,
         path: "/api/v1/findings/{number}",
         scope: Scope::Read,
-        summary: "One finding",
+        summary: "One finding, with the word for it as it stands (`seen`) while it is open",
         query: &[],
         body: &[],
-        handler: || get(read::finding),
+        handler: || get(findings::finding),
     },
     Route {
         method: Method::Get,

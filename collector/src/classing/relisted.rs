@@ -54,8 +54,8 @@ pub fn judge_relisted(
         true => format!("; only the last {AGAIN_MOST} changes were looked at"),
         false => String::new(),
     };
-    let many = judgements.len();
-    let detail = format!("the lists of what to ignore: {many} changes were judged again{beyond}");
+    let many = super::judged_again(judgements.len());
+    let detail = format!("the lists of what to ignore: {many}{beyond}");
     let kind = EventKind::Reclassified;
     let event = Step::Event(EventRecord { at: now, host: None, kind, detail });
     let steps = vec![Step::Judged(judgements), event];

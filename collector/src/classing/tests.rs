@@ -173,7 +173,7 @@ fn a_request_that_comes_late_has_what_it_covers_judged_again_and_says_so() {
     assert_eq!(world.earlier(1), [Some(Unapproved), Some(Unauthorised)]);
     let events = world.store.events(None, 0).unwrap();
     assert_eq!(events.len(), 2, "{events:?}");
-    assert_eq!(events[0].detail, "request itsm/CHG1: 1 changes were judged again");
+    assert_eq!(events[0].detail, "request itsm/CHG1: 1 change was judged again");
     // Sent again it says nothing new.
     world.request(Approval::Approved, (0, 60));
     world.judged();

@@ -72,25 +72,60 @@ pub(super) fn bounded<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<OwnerRule>,
     super::load::at_most(d, (OWNERS_MOST, "owners"))
 }
 
+/// What persons did about a finding, as far as that says whose it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Stand<'a> {
+    /// Whether somebody has acknowledged it.
+    pub acknowledged: bool,
+    /// To whom it was given last, and when.
+    pub assigned: Option<(&'a str, Timestamp)>,
+    /// The moment that is asked about.
+    pub now: Timestamp,
+}
+
 impl Config {
-    /// Who answers for `finding` at `now`: by the last entry that fits, else the `team` of its
-    /// host; empty when nobody does. While nobody has acknowledged it, it goes down the chain.
+    /// Who answers for `finding`: by the last entry that fits, else the `team` of its host; empty
+    /// when nobody does. While nobody has acknowledged it, it goes down the chain.
+    ///
+    /// Whoever it was given to comes first, if this configuration names them, and the chain begins
+    /// anew behind them. A name that stands nowhere in it can be no label, so it counts for none.
     pub fn owner_of<'a>(
         &'a self,
         finding: &Finding,
         (about, team): (&About, &'a str),
-        (acknowledged, now): (bool, Timestamp),
+        stand: Stand<'_>,
     ) -> &'a str {
         let fits = |rule: &&OwnerRule| rule.scope.holds(&finding.id, about);
-        let Some(rule) = self.owners.iter().rev().find(fits) else { return team };
-        let waited = match acknowledged || mutant::active(Mutant::NobodyIsNext) {
+        let rule = self.owners.iter().rev().find(fits);
+        let mut line: Vec<&str> =
+            rule.into_iter().flat_map(|rule| rule.chain.iter().map(String::as_str)).collect();
+        let mut since = finding.first_seen;
+        let given = stand.assigned.filter(|_| !mutant::active(Mutant::AssignmentsMoveNothing));
+        if let Some((name, at)) = given.and_then(|(to, at)| Some((self.owner_named(to)?, at))) {
+            let behind = line.iter().position(|one| *one == name).map_or(0, |place| place + 1);
+            drop(line.splice(..behind, [name]));
+            since = at;
+        }
+        let waited = match stand.acknowledged || mutant::active(Mutant::NobodyIsNext) {
             true => SignedDuration::ZERO,
-            false => now.duration_since(finding.first_seen).max(SignedDuration::ZERO),
+            false => stand.now.duration_since(since).max(SignedDuration::ZERO),
         };
         let hours = u64::try_from(waited.as_hours()).unwrap_or_default();
-        let place = usize::try_from(hours / rule.hours).unwrap_or(usize::MAX);
-        let last = rule.chain.len().saturating_sub(1);
-        rule.chain.get(place.min(last)).map_or(team, String::as_str)
+        let turns = rule.map_or(0, |rule| hours / rule.hours);
+        let place = usize::try_from(turns).unwrap_or(usize::MAX);
+        line.get(place.min(line.len().saturating_sub(1))).copied().unwrap_or(team)
+    }
+
+    /// The owner or team of this name, if there is one.
+    fn owner_named(&self, name: &str) -> Option<&str> {
+        self.names().find(|known| *known == name)
+    }
+
+    /// Every owner and team that is named, as they are written.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let chains = self.owners.iter().flat_map(|rule| rule.chain.iter().map(String::as_str));
+        let teams = self.hosts.iter().filter_map(|rule| rule.team.as_deref());
+        chains.chain(teams).filter(|name| !name.is_empty())
     }
 
     /// Who answers for `host` itself, such as for its silence: by the last entry whose scope speaks
@@ -104,10 +139,8 @@ impl Config {
     /// The owners with a label value of their own, teams of hosts among them: the first
     /// [`LABELS_MOST`] as they are written.
     pub fn owner_labels(&self) -> BTreeSet<&str> {
-        let chains = self.owners.iter().flat_map(|rule| rule.chain.iter().map(String::as_str));
-        let teams = self.hosts.iter().filter_map(|rule| rule.team.as_deref());
         let mut labels = BTreeSet::new();
-        for name in chains.chain(teams).filter(|name| !name.is_empty()) {
+        for name in self.names() {
             if labels.len() == LABELS_MOST {
                 break;
             }
@@ -129,7 +162,7 @@ impl Config {
 mod tests {
     use driftline_protocol::snapshot::Domain;
 
-    use super::LABELS_MOST;
+    use super::{LABELS_MOST, Stand};
     use crate::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
     use crate::analysis::rules::About;
     use crate::config::Config;
@@ -164,7 +197,8 @@ mod tests {
         let owner = |part: &str, site: &str, acknowledged: bool, hours: i64| {
             let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours);
             let (finding, about) = (finding(part), about(site));
-            config.owner_of(&finding, (&about, "desk"), (acknowledged, now)).to_owned()
+            let stand = Stand { acknowledged, assigned: None, now };
+            config.owner_of(&finding, (&about, "desk"), stand).to_owned()
         };
         assert_eq!(owner("/etc/sip.conf", "graz", false, 3), "voice");
         assert_eq!(owner("/etc/sip.conf", "graz", false, 4), "lead");
@@ -172,6 +206,41 @@ mod tests {
         assert_eq!(owner("/etc/sip.conf", "graz", true, 400), "voice");
         assert_eq!(owner("/etc/ssh/sshd_config", "graz", false, 0), "security");
         assert_eq!(owner("/etc/sip.conf", "linz", false, 0), "desk");
+    }
+
+    #[test]
+    fn who_was_given_a_finding_has_it_and_the_chain_begins_behind_them() {
+        let text = "[[owner]]\nchain = ['voice', 'lead', 'board']\nhours = 4\n\
+            scope = { site = 'graz' }\n[[host]]\nname = 'x'\nteam = 'edge'\n";
+        let config = parse("t", text).unwrap();
+        let hour = |hour| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour);
+        let owner = |to: &str, site: &str, acknowledged: bool, now: i64| {
+            let about = About { site: site.into(), ..About::default() };
+            // Given to somebody ten hours after it opened.
+            let assigned = Some((to, hour(10)));
+            let stand = Stand { acknowledged, assigned, now: hour(now) };
+            config.owner_of(&finding("/etc/a"), (&about, "desk"), stand).to_owned()
+        };
+        for (to, site, acknowledged, now, expected) in [
+            ("lead", "graz", false, 10, "lead"),
+            ("lead", "graz", false, 13, "lead"),
+            ("lead", "graz", false, 14, "board"),
+            ("lead", "graz", true, 400, "lead"),
+            ("board", "graz", false, 400, "board"),
+            ("voice", "graz", false, 10, "voice"),
+            // One who is in no chain: it comes back to those who are.
+            ("edge", "graz", false, 13, "edge"),
+            ("edge", "graz", false, 14, "voice"),
+            ("edge", "graz", false, 18, "lead"),
+            // Without an entry nobody is next.
+            ("edge", "linz", false, 400, "edge"),
+            // A name that the configuration does not know moves nothing.
+            ("ada", "graz", false, 13, "board"),
+            ("ada", "linz", false, 13, "desk"),
+            ("", "linz", false, 13, "desk"),
+        ] {
+            assert_eq!(owner(to, site, acknowledged, now), expected, "{to} in {site} at {now}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::approve::{agree_of_host, agreed_part, steps};
 use super::fleet::Host;
 use super::held::Bench;
 use super::held_to::loaded;
+use super::seen::pending;
 use super::{Approval, Context, Ingest, IngestError};
 use crate::analysis::agreement::{Covers, Subject, with_item};
 use crate::analysis::drift::resolved;
@@ -28,19 +29,34 @@ pub struct Accepted {
     pub steps: Vec<Step>,
     /// How many findings were accepted.
     pub count: u64,
+    /// How many are not what was read any more, and stay as they are.
+    pub moved: u64,
+}
+
+/// What happened to a finding that somebody accepts who has read something else, and what to do.
+pub fn moved_on(of: &str) -> String {
+    format!(
+        "{of} is not what was read any more: the host, or what was agreed of it, moved on \
+         meanwhile, and nothing was accepted; read it again and accept what it has now"
+    )
 }
 
 pub(super) fn accept(
     ingest: &mut Ingest,
     context: Context<'_>,
-    (findings, of): (Vec<FindingId>, &str),
+    (findings, of): (Vec<(FindingId, String)>, &str),
     approval: &Approval,
 ) -> Result<Accepted, IngestError> {
     let mut by_host: BTreeMap<HostId, Vec<FindingId>> = BTreeMap::new();
-    for id in findings {
-        by_host.entry(id.host.clone()).or_default().push(id);
+    let mut all = Accepted { parts: Vec::new(), steps: Vec::new(), count: 0, moved: 0 };
+    for (id, read) in findings {
+        let Some(now) = pending(ingest, context, &id)? else { continue };
+        if now.is(&read) {
+            by_host.entry(id.host.clone()).or_default().push(id);
+        } else {
+            all.moved += 1;
+        }
     }
-    let mut all = Accepted { parts: Vec::new(), steps: Vec::new(), count: 0 };
     for (host, ids) in by_host {
         let open = &ingest.known_host(&host)?.load(context.store)?.open;
         let drifts = ids.iter().filter(|id| id.kind == FindingKind::Drift);
@@ -48,6 +64,9 @@ pub(super) fn accept(
         if !drifts.is_empty() {
             one_host(ingest, context, (&host, drifts), (of, approval, &mut all))?;
         }
+    }
+    if all.count == 0 && all.moved > 0 {
+        return Err(IngestError::refused(ProblemCode::Moved, moved_on(of)));
     }
     if all.count == 0 {
         let detail = format!("{of} has no open drift, so there is no baseline to move");

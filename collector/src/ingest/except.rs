@@ -1,9 +1,12 @@
 //! What people permit for a while: an exception is made once under its name, and can be ended.
 
+use driftline_protocol::ids::Digest;
 use driftline_protocol::wire::ProblemCode;
+use jiff::Timestamp;
 
 use super::{Context, IngestError};
-use crate::analysis::exceptions::{Ended, Exception, Standing};
+use crate::analysis::exceptions::{Ended, Exception, ExceptionScope, Standing};
+use crate::analysis::finding::FindingId;
 use crate::store::{EventKind, EventRecord, Step};
 
 /// The most exceptions a store may hold, ended ones included: as many as are read at once in some
@@ -33,6 +36,38 @@ pub fn except(context: Context<'_>, exception: Exception) -> Result<Vec<Step>, I
     );
     let event = event(context, EventKind::ExceptionMade, detail);
     Ok(vec![Step::Exception(Box::new(exception)), event])
+}
+
+/// The exception that somebody makes who accepts one finding for a while: it permits that finding
+/// with the value it was read with, and no other, as far as patterns can say that.
+pub fn accepted(
+    (number, id, value): (i64, &FindingId, Digest),
+    (who, reason): (&str, String),
+    (expires_at, zone): (Timestamp, String),
+    now: Timestamp,
+) -> Exception {
+    // A star in a name would stand for any text; a question mark stands for it alone.
+    let exactly = |text: &str| text.replace('*', "?");
+    Exception {
+        name: format!("accept-{number}-{}", now.as_millisecond()),
+        scope: ExceptionScope {
+            host: Some(id.host.to_string()),
+            kind: Some(id.kind),
+            rule: id.rule.clone(),
+            source: Some(id.source.clone()),
+            part: Some(exactly(id.part.as_str())),
+            key: id.key.as_ref().map(|key| exactly(key.as_str())),
+            ..ExceptionScope::default()
+        },
+        value: Some(value),
+        owner: who.to_owned(),
+        reason,
+        made_by: who.to_owned(),
+        made_at: now,
+        expires_at,
+        zone,
+        ended: None,
+    }
 }
 
 /// Ends the exception `name` before its time.

@@ -1,5 +1,6 @@
 //! Ingest against the model store: what agents, copies, forgers and restored stores do to it.
 
+mod accepted;
 mod agent;
 mod exceptions;
 mod import;

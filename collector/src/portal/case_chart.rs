@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use crate::analysis::volume::CellBucket;
+use crate::words::counted;
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 260.0;
@@ -71,10 +72,11 @@ pub(super) fn draw(
     let total: u64 = rows.iter().map(|row| row.observed).sum();
     let alarms = rows.iter().filter(|row| row.alarm).count();
     let mut svg = format!(
-        "<svg class=\"cases\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{total} \
-         cases in {} stretches of time, {alarms} of them above their bound, beside {} changes\">",
-        rows.len(),
-        marks.len()
+        "<svg class=\"cases\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{} \
+         in {}, {alarms} of them above their bound, beside {}\">",
+        counted(total, "case"),
+        counted(rows.len(), "bucket"),
+        counted(marks.len(), "change")
     );
     axes(&mut svg, &frame);
     bars(&mut svg, &frame, (rows, seconds));

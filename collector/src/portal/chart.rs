@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::words::counted;
+
 /// How many hours the activity chart shows.
 pub(super) const HOURS: i64 = 48;
 const BAR: i64 = 12;
@@ -32,9 +34,10 @@ pub(super) fn bars(hours: &[u64]) -> String {
     let most = hours.iter().copied().max().unwrap_or(0).max(1);
     let total: u64 = hours.iter().sum();
     let width = BAR * HOURS;
+    let changes = counted(total, "change");
     let mut svg = format!(
         "<svg class=\"chart\" viewBox=\"0 0 {width} {HEIGHT}\" role=\"img\" \
-         aria-label=\"{total} changes in the last {HOURS} hours, at most {most} in one hour\">"
+         aria-label=\"{changes} in the last {HOURS} hours, at most {most} in one hour\">"
     );
     for (x, count) in (0i64..).zip(hours) {
         let share = (*count as f64 / most as f64).sqrt();
@@ -45,10 +48,11 @@ pub(super) fn bars(hours: &[u64]) -> String {
         let written = write!(
             svg,
             "<rect class=\"{class}\" x=\"{}\" y=\"{:.1}\" width=\"{}\" height=\"{height:.1}\">\
-             <title>{count} changes, {ago} h ago</title></rect>",
+             <title>{}, {ago} h ago</title></rect>",
             x * BAR + 1,
             HEIGHT as f64 - height,
             BAR - 2,
+            counted(*count, "change"),
         );
         debug_assert!(written.is_ok());
     }

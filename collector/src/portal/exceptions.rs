@@ -27,7 +27,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame) -> Result<String, PageErro
     let mut all = store.exceptions()?;
     all.sort_by_key(|e| (e.standing(frame.now), e.expires_at));
     let row = |exception: Exception| Row {
-        scope: exception.scope.words(),
+        scope: exception.words(),
         until: Moment::until(exception.expires_at, frame.now),
         standing: match exception.standing(frame.now) {
             Standing::Active => "active",

@@ -7,6 +7,7 @@ use super::findings::{FindingRow, finding_rows};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH};
 use crate::analysis::agreement::Subject;
 use crate::analysis::finding::{Finding, FindingKind, Resolution, Status};
+use crate::ingest::sight;
 use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
@@ -20,6 +21,7 @@ struct Page {
     is_open: bool,
     is_drift: bool,
     turn: String,
+    seen: String,
     openings: u32,
     lines: Vec<Line>,
 }
@@ -59,6 +61,7 @@ pub(super) fn page(
         is_open: record.finding.status == Status::Open,
         is_drift: record.finding.id.kind == FindingKind::Drift,
         turn: turn((store, standards), record)?,
+        seen: sight(store, &record.finding)?.word,
         openings: record.openings,
         lines: lines.collect(),
         row,

@@ -14,7 +14,8 @@ use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
 use crate::store::{
-    Badness, ChangeId, Cursor, FindingFilter, FindingRecord, HostRecord, WorstFilter,
+    Badness, ChangeId, Cursor, FindingFilter, FindingRecord, HostRecord, MAX_LIMIT, StoreError,
+    WorstFilter,
 };
 
 /// One finding as a row of a table.
@@ -71,6 +72,8 @@ struct Page {
     style: &'static str,
     host: String,
     service: String,
+    owner: String,
+    classes: Vec<(&'static str, bool)>,
     all: bool,
     next: Option<String>,
     findings: Vec<FindingRow>,
@@ -164,37 +167,99 @@ pub(super) fn page(
     query: &Query,
 ) -> Result<String, PageError> {
     let permits = Permits::at(store, standards, frame.now)?;
-    let owners = Owners::at(store, standards, frame.now);
-    let all = query.get("status") == Some("all");
-    let host = query.id::<HostId>("host", "the name of a host")?;
-    let service = query.get("service").unwrap_or_default();
-    let (found, last) = if all {
-        let after = query.id::<Cursor>("after", PLACE)?;
-        let filter = FindingFilter { host, after, limit: SHOWN, ..FindingFilter::default() };
-        let found = store.findings(&filter)?;
-        let last = found.last().map(|last| last.place().to_string());
+    let mut owners = Owners::at(store, standards, frame.now);
+    let asked = Asked::of(store, frame, query)?;
+    let owner = query.get("owner").unwrap_or_default();
+    let (found, last) = if owner.is_empty() {
+        let found = asked.find(store, (None, SHOWN))?;
+        let last = found.last().filter(|_| found.len() >= SHOWN as usize).cloned();
         (found, last)
     } else {
-        let hosts = match service {
+        owners.listed((owner, SHOWN), |last| asked.find(store, (last, MAX_LIMIT)))?
+    };
+    let next = last.map(|last| query.with("/findings", "after", &asked.place(&last)));
+    let chosen = query.get("class").unwrap_or(ANY);
+    let words = std::iter::once(ANY).chain(FindingClass::all().map(FindingClass::as_str));
+    let page = Page {
+        style: STYLE_PATH,
+        host: query.get("host").unwrap_or_default().to_owned(),
+        service: query.get("service").unwrap_or_default().to_owned(),
+        owner: owner.to_owned(),
+        classes: words.map(|class| (class, class == chosen)).collect(),
+        all: matches!(asked, Asked::All(_)),
+        next,
+        findings: finding_rows(&found, (permits, owners), frame)?,
+    };
+    Ok(page.render()?)
+}
+
+/// What a query asks of the store.
+enum Asked {
+    /// Whatever was ever found, the newest first.
+    All(FindingFilter),
+    /// What is open, the worst first.
+    Open(WorstFilter),
+}
+
+impl Asked {
+    fn of(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<Self, PageError> {
+        let host = query.id::<HostId>("host", "the name of a host")?;
+        let classes = classes(query)?;
+        if query.get("status") == Some("all") {
+            let after = query.id::<Cursor>("after", PLACE)?;
+            return Ok(Self::All(FindingFilter {
+                host,
+                classes,
+                after,
+                ..FindingFilter::default()
+            }));
+        }
+        let hosts = match query.get("service").unwrap_or_default() {
             "" => host.map(|host| [host].into()),
             service => Some(of_service(store, (service, frame), host.as_ref())?),
         };
         let after = query.id::<Badness>("after", PLACE)?;
-        let filter = WorstFilter { hosts, after, limit: SHOWN, ..WorstFilter::default() };
-        let found = store.worst_findings(&filter)?;
-        let last = found.last().map(|last| last.badness().to_string());
-        (found, last)
-    };
-    let last = last.filter(|_| found.len() >= SHOWN as usize);
-    let page = Page {
-        style: STYLE_PATH,
-        host: query.get("host").unwrap_or_default().to_owned(),
-        service: service.to_owned(),
-        all,
-        next: last.map(|last| query.with("/findings", "after", &last)),
-        findings: finding_rows(&found, (permits, owners), frame)?,
-    };
-    Ok(page.render()?)
+        Ok(Self::Open(WorstFilter { hosts, classes, after, ..WorstFilter::default() }))
+    }
+
+    /// The first of them, or those that follow `last`.
+    fn find(
+        &self,
+        store: &dyn Reader,
+        (last, limit): (Option<&FindingRecord>, u32),
+    ) -> Result<Vec<FindingRecord>, StoreError> {
+        match self {
+            Self::All(filter) => {
+                let after = last.map(FindingRecord::place).or(filter.after);
+                store.findings(&FindingFilter { after, limit, ..filter.clone() })
+            }
+            Self::Open(filter) => {
+                let after = last.map(FindingRecord::badness).or(filter.after);
+                store.worst_findings(&WorstFilter { after, limit, ..filter.clone() })
+            }
+        }
+    }
+
+    fn place(&self, last: &FindingRecord) -> String {
+        match self {
+            Self::All(_) => last.place().to_string(),
+            Self::Open(_) => last.badness().to_string(),
+        }
+    }
+}
+
+/// The word for every class.
+const ANY: &str = "any";
+
+/// The classes asked for; any unless the query says otherwise.
+fn classes(query: &Query) -> Result<Vec<FindingClass>, PageError> {
+    let word = query.get("class").unwrap_or(ANY);
+    if word == ANY {
+        return Ok(Vec::new());
+    }
+    let found = FindingClass::all().find(|class| class.as_str() == word);
+    let rule = "any or a class of a finding, such as unauthorised";
+    found.map(|class| vec![class]).ok_or(PageError::Query { field: "class", rule })
 }
 
 /// The hosts behind `service`, or `only` if it is one of them: those whose groups its calls pass,

@@ -15,6 +15,7 @@ use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
 use crate::store::{ChangeFilter, HostRecord, MAX_LIMIT, WorstFilter};
+use crate::words::counted;
 
 /// How many changes and events the page shows before it points to the timeline.
 const RECENT: u32 = 30;
@@ -123,8 +124,9 @@ fn usage(agent: &AgentStatus) -> String {
     let Usage { cpu_ms, memory_bytes, open_files } = agent.usage;
     let megabytes = memory_bytes / 1_000_000;
     format!(
-        "{megabytes} MB of memory, {} s of CPU time since it started, {open_files} open files",
-        cpu_ms / 1_000
+        "{megabytes} MB of memory, {} s of CPU time since it started, {}",
+        cpu_ms / 1_000,
+        counted(open_files, "open file")
     )
 }
 

@@ -72,7 +72,7 @@ fn a_service_path_shows_each_hop_with_its_hosts() {
     let store = fleet();
     let html =
         respond((&store, &standards), &frame(), "/service-paths", &Query::parse("")).unwrap();
-    for expected in ["1 hosts, 1 open", "not probed", "/hosts/sbc1", "No host is in this group"] {
+    for expected in ["1 host, 1 open", "not probed", "/hosts/sbc1", "No host is in this group"] {
         assert!(html.contains(expected), "{expected} is not on the page: {html}");
     }
 }

@@ -30,6 +30,11 @@ impl Refusal {
         Self { problem: Problem { code, detail: detail.into() } }
     }
 
+    /// What kind of refusal it is.
+    pub fn code(&self) -> ProblemCode {
+        self.problem.code
+    }
+
     /// The one answer to whoever is not let in, whatever was wrong.
     pub fn unauthorised() -> Self {
         Self::new(
@@ -132,7 +137,7 @@ impl IntoResponse for Refusal {
 fn status(code: ProblemCode) -> StatusCode {
     match code {
         ProblemCode::Unauthorised => StatusCode::UNAUTHORIZED,
-        ProblemCode::Clone => StatusCode::CONFLICT,
+        ProblemCode::Clone | ProblemCode::Moved => StatusCode::CONFLICT,
         ProblemCode::Retired => StatusCode::GONE,
         ProblemCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ProblemCode::Malformed | ProblemCode::Version => StatusCode::BAD_REQUEST,

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use driftline_protocol::ids::HostId;
-use driftline_protocol::wire::AgentStatus;
+use driftline_protocol::wire::{AgentStatus, ProblemCode};
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::Refusal;
@@ -135,8 +135,16 @@ async fn do_about(
     };
     if what == Act::Accept {
         let reason = field("reason").unwrap_or_default();
-        let acceptance = Acceptance { reason, expires: field("expires"), zone: field("zone") };
-        acts::accept(&collector, (person, &number), acceptance).await?;
+        let seen = field("seen").unwrap_or_default();
+        let acceptance =
+            Acceptance { reason, seen, expires: field("expires"), zone: field("zone") };
+        let done = acts::accept(&collector, (person, &number), acceptance).await;
+        if done.as_ref().is_err_and(|refusal| refusal.code() == ProblemCode::Moved) {
+            let mut page = refused(&PageError::Moved { number }, ("/findings", &form));
+            page.extensions_mut().insert(ProblemCode::Moved);
+            return Ok(page);
+        }
+        done?;
     } else {
         let text = field("text").unwrap_or_default();
         acts::note(&collector, (person, &number), (what, text)).await?;
@@ -168,6 +176,7 @@ fn status(error: &PageError) -> StatusCode {
     match error {
         PageError::NotFound { .. } => StatusCode::NOT_FOUND,
         PageError::Query { .. } => StatusCode::BAD_REQUEST,
+        PageError::Moved { .. } => StatusCode::CONFLICT,
         PageError::Store(_) | PageError::Template(_) => {
             tracing::error!(error = %chain(error), "drawing a page failed");
             StatusCode::INTERNAL_SERVER_ERROR

@@ -106,7 +106,8 @@ async fn read(
             ..Default::default()
         },
         Ok(file) => {
-            let taken = request_intake::take(collector, source, file).await?;
+            let who = format!("the folder of {}", source.name);
+            let taken = request_intake::take(collector, (source, &who), file).await?;
             let mut reading = taken.reading(&source.name, now);
             if reading.problem.is_empty() && stamp_of(path).as_ref() != Some(stamp) {
                 reading.problem = "it was written while it was read".to_owned();

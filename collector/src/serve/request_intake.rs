@@ -8,6 +8,7 @@ use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use crate::cases::{Came, ReadError};
 use crate::change_requests::{RequestForm, SOURCE_MOST, read_requests};
 use crate::config::ChangeSource;
 use crate::ingest::Decided;
-use crate::store::{RequestFilter, Step, StoreError};
+use crate::store::{EventKind, EventRecord, RequestFilter, Step, StoreError};
 use crate::writer::{Reads, WriteError};
 
 /// How many requests are made durable together: some milliseconds of the writer.
@@ -27,6 +28,10 @@ const GROUP: usize = 500;
 
 /// How many groups wait between reader and writer.
 const WAITING: usize = 2;
+
+/// How many requests one event names: a screenful, while the first export of a large site, which is
+/// tens of thousands, does not become as many events.
+const TOGETHER: usize = 20;
 
 /// The most sources whose readings are remembered: those posted under other names are more than
 /// anybody has.
@@ -117,14 +122,15 @@ impl Taken {
     }
 }
 
-/// Keeps every change request of `reader`, which `source` wrote.
+/// Keeps every change request of `reader`, which `source` wrote and `who` brought: the person or
+/// token, or the folder. Each that is new or says something else is named in an event.
 ///
 /// # Errors
 /// [`WriteError`] when the store would not take them; some may have been kept, and taking them
 /// again changes nothing.
 pub async fn take(
     collector: &Arc<Collector>,
-    source: &ChangeSource,
+    (source, who): (&ChangeSource, &str),
     reader: impl Read + Send + 'static,
 ) -> Result<Taken, WriteError> {
     let (send, mut groups) = mpsc::channel::<Vec<ChangeRequest>>(WAITING);
@@ -151,10 +157,14 @@ pub async fn take(
             continue;
         }
         let asked = group.len();
-        let fitting = fitting(collector, group).await?;
+        let (fitting, news) = fitting(collector, group).await?;
         too_many += (asked - fitting.len()) as u64;
-        let steps = vec![Step::ChangeRequests(fitting)];
-        let decide = move |_: &mut _, _: crate::ingest::Context<'_>| {
+        let told = told(who, &source.name, &news);
+        let mut steps = vec![Step::ChangeRequests(fitting)];
+        let decide = move |_: &mut _, context: crate::ingest::Context<'_>| {
+            let kind = EventKind::RequestChanged;
+            let event = |detail| EventRecord { at: context.now, host: None, kind, detail };
+            steps.extend(told.into_iter().map(|detail| Step::Event(event(detail))));
             Ok(Decided { answer: (), parts: Vec::new(), steps })
         };
         collector.writer.ask(decide).await?;
@@ -166,18 +176,56 @@ pub async fn take(
 }
 
 /// Those of `group`, which are of one source, that may be kept: all while there is room, and then
-/// only those that are known. Two readings of one source at the same time may pass the bound by
-/// what both have in hand.
+/// only those that are known; and what of them is news. Two readings of one source at the same time
+/// may pass the bound by what both have in hand.
 async fn fitting(
     collector: &Arc<Collector>,
     group: Vec<ChangeRequest>,
-) -> Result<Vec<ChangeRequest>, WriteError> {
+) -> Result<(Vec<ChangeRequest>, Vec<String>), WriteError> {
     let store = Arc::clone(&collector.read);
-    let fitting = tokio::task::spawn_blocking(move || within(&*store, group, SOURCE_MOST)).await;
-    let (fitting, refused) =
-        fitting.map_err(|_| WriteError::Failed)?.map_err(|_| WriteError::Failed)?;
+    let fitting = tokio::task::spawn_blocking(move || {
+        let (fitting, refused) = within(&*store, group, SOURCE_MOST)?;
+        let news = news(&*store, &fitting)?;
+        Ok::<_, StoreError>((fitting, news, refused))
+    });
+    let (fitting, news, refused) =
+        fitting.await.map_err(|_| WriteError::Failed)?.map_err(|_| WriteError::Failed)?;
     collector.live.requests_refused.fetch_add(refused, Ordering::Relaxed);
-    Ok(fitting)
+    Ok((fitting, news))
+}
+
+/// What each of `group` says that was not known, by its id.
+fn news(store: &dyn Reads, group: &[ChangeRequest]) -> Result<Vec<String>, StoreError> {
+    let mut earlier: BTreeMap<&str, &ChangeRequest> = BTreeMap::new();
+    let mut told = Vec::new();
+    for request in group {
+        let known = match earlier.get(request.id.as_str()) {
+            Some(earlier) => Some((*earlier).clone()),
+            None => known(store, request)?,
+        };
+        told.extend(request.news(known.as_ref()).map(|news| format!("{} ({news})", request.id)));
+        earlier.insert(&request.id, request);
+    }
+    Ok(told)
+}
+
+/// The sentences that tell of `news`, some requests in each.
+fn told(who: &str, source: &str, news: &[String]) -> Vec<String> {
+    if mutant::active(Mutant::DeedsAreNobodys) {
+        return Vec::new();
+    }
+    let some = |some: &[String]| {
+        let requests = if some.len() == 1 { "change request" } else { "change requests" };
+        format!("{who} wrote down the {requests} of {source}: {}", some.join("; "))
+    };
+    news.chunks(TOGETHER).map(some).collect()
+}
+
+/// What is known of a request of this name.
+fn known(store: &dyn Reads, request: &ChangeRequest) -> Result<Option<ChangeRequest>, StoreError> {
+    let (source, id) = (Some(request.source.clone()), Some(request.id.clone()));
+    let filter = RequestFilter { source, id, limit: 1, ..RequestFilter::default() };
+    Ok(store.change_requests(&filter)?.pop().map(|known| known.request))
 }
 
 /// What of `group` keeps its source at `most` requests, and how many do not.
@@ -193,9 +241,7 @@ fn within(
     }
     let (mut kept, mut refused) = (Vec::new(), 0);
     for request in group {
-        let (of, id) = (Some(request.source.clone()), Some(request.id.clone()));
-        let filter = RequestFilter { source: of, id, limit: 1, ..RequestFilter::default() };
-        if !store.change_requests(&filter)?.is_empty() {
+        if known(store, &request)?.is_some() {
             kept.push(request);
         } else if room > 0 {
             room -= 1;
@@ -210,6 +256,7 @@ fn within(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::classify::request::Approval;
     use crate::store::Append;
     use crate::store::memory::Memory;
 
@@ -240,5 +287,24 @@ mod tests {
         let (kept, refused) = within(&store, read(&[1, 2, 3, 4, 5]), 3).unwrap();
         let ids: Vec<&str> = kept.iter().map(|request| request.id.as_str()).collect();
         assert_eq!((ids, refused), (vec!["1", "2", "3"], 2));
+        // Of what is known already there is no news; of one that comes twice, what it said last.
+        assert_eq!(news(&store, &kept).unwrap(), ["3 (new, approved)"]);
+        let later = ChangeRequest { approval: Approval::Rejected, ..kept[0].clone() };
+        let again = news(&store, &[kept[0].clone(), later.clone(), later]).unwrap();
+        assert_eq!(again, ["1 (rejected, which was approved)"]);
+    }
+
+    #[test]
+    fn every_request_that_is_news_is_named_by_whoever_brought_it() {
+        let news: Vec<String> = (0..45).map(|id| format!("CHG{id} (new, approved)")).collect();
+        let events = told("ada", "itsm", &news);
+        assert_eq!(events.len(), 3);
+        assert!(events[2].starts_with("ada wrote down the change requests of itsm: CHG40 (new"));
+        assert!(news.iter().all(|one| events.iter().any(|event| event.contains(one))));
+        assert_eq!(
+            told("ada", "itsm", &news[..1]),
+            ["ada wrote down the change request of itsm: CHG0 (new, approved)"]
+        );
+        assert!(told("ada", "itsm", &[]).is_empty());
     }
 }

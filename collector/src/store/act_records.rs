@@ -62,6 +62,9 @@ pub struct Handled {
     /// Whom it was given to last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_to: Option<String>,
+    /// When it was given to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_at: Option<Timestamp>,
 }
 
 impl Handled {
@@ -78,6 +81,7 @@ impl Handled {
         Self {
             acknowledged_by: first.map(|one| one.who.clone()),
             assigned_to: last.map(|one| one.text.clone()),
+            assigned_at: last.map(|one| one.at),
         }
     }
 }

@@ -49,11 +49,13 @@ pub enum EventKind {
     Judged,
     /// A change request that came late had changes judged again.
     Reclassified,
+    /// A change request was written down, or says something else.
+    RequestChanged,
 }
 
 impl EventKind {
     /// Every kind, in the order of the metric reference.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Enrolled,
         Self::Cloned,
         Self::RolledBack,
@@ -68,6 +70,7 @@ impl EventKind {
         Self::ExceptionEnded,
         Self::Judged,
         Self::Reclassified,
+        Self::RequestChanged,
     ];
 
     /// The word used in metrics, code and talk.
@@ -87,6 +90,7 @@ impl EventKind {
             Self::ExceptionEnded => "exception_ended",
             Self::Judged => "judged",
             Self::Reclassified => "reclassified",
+            Self::RequestChanged => "request_changed",
         }
     }
 }

@@ -152,6 +152,7 @@ impl Append for Memory {
         let mut left = u64::from(limit);
         state.expire_changes(before, &mut left);
         state.expire_events(before, &mut left);
+        state.expire_acts(before, &mut left);
         state.cases.expire(before, &mut left);
         state.suspects.expire(before, &mut left);
         state.intent.expire(before, &mut left);

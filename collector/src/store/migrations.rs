@@ -12,7 +12,7 @@ use super::StoreError;
 use super::sqlite::codec::{Doing, Json, at};
 
 /// Every step, oldest first; the schema's number is how many have been taken.
-const STEPS: [Migration; 12] = [
+const STEPS: [Migration; 13] = [
     Migration { sql: include_str!("migrations/0001.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0002.sql"), fill: name_findings },
     Migration { sql: include_str!("migrations/0003.sql"), fill: |_| Ok(()) },
@@ -25,6 +25,7 @@ const STEPS: [Migration; 12] = [
     Migration { sql: include_str!("migrations/0010.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0011.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("migrations/0012.sql"), fill: make_case_key },
+    Migration { sql: include_str!("migrations/0013.sql"), fill: |_| Ok(()) },
 ];
 
 /// One step: what changes of the schema, and what fills it where SQL cannot.

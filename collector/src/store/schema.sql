@@ -218,6 +218,7 @@ CREATE INDEX change_unjudged ON change (id) WHERE class IS NULL;
 CREATE INDEX event_by_host ON event (host, at);
 CREATE INDEX event_by_time ON event (at);
 CREATE INDEX finding_act_by_finding ON finding_act (finding, id);
+CREATE INDEX finding_act_by_time ON finding_act (at);
 CREATE INDEX finding_by_time ON finding (is_open, first_seen);
 CREATE INDEX finding_open ON finding (host, kind, domain, severity, class) WHERE is_open = 1;
 CREATE INDEX finding_settling ON finding (settles_at) WHERE settles_at IS NOT NULL;

@@ -372,11 +372,13 @@ pub enum ProblemCode {
     NotFound,
     /// The token is known and is not for this; only people are told so.
     Forbidden,
+    /// What somebody accepts is not what they read any more; only people are told so.
+    Moved,
 }
 
 impl ProblemCode {
     /// Every code, in the order of the metric reference.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Unauthorised,
         Self::Clone,
         Self::Retired,
@@ -387,6 +389,7 @@ impl ProblemCode {
         Self::Failed,
         Self::NotFound,
         Self::Forbidden,
+        Self::Moved,
     ];
 
     /// The word used in metrics, code and talk.
@@ -402,6 +405,7 @@ impl ProblemCode {
             Self::Failed => "failed",
             Self::NotFound => "not_found",
             Self::Forbidden => "forbidden",
+            Self::Moved => "moved",
         }
     }
 }

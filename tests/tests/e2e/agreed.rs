@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use driftline_tests::fleet::Fleet;
 use driftline_tests::http;
 use driftline_tests::process::run_any;
@@ -111,8 +111,7 @@ fn who_accepts_one_item_accepts_nothing_else() -> anyhow::Result<()> {
     wait_for(&mut fleet, "pbx", &["codec", "limit", "port"])?;
     let found = open(&mut fleet, "pbx")?;
     let number = |index: usize| found[index].1["number"].to_string();
-    let accepted = format!("/api/v1/findings/{}/accept", number(0));
-    let became = post(&fleet, &accepted, &json!({ "reason": "opus is fine" }))?;
+    let became = accept(&fleet, &number(0), &json!({ "reason": "opus is fine" }))?;
     assert_eq!(became["became"], "baseline");
     wait_for(&mut fleet, "pbx", &["limit", "port"])?;
     // By the form of its page, until an end: an exception. Another site's page cannot send it.
@@ -122,7 +121,9 @@ fn who_accepts_one_item_accepts_nothing_else() -> anyhow::Result<()> {
     let foreign = [kind, ("Origin", "http://elsewhere.example")];
     assert_eq!(http::post(fleet.address(), &path, &foreign, form)?.status, 400);
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(30 * 24);
-    let form = format!("act=accept&reason=a+trial&expires={}", soon.strftime("%Y-%m-%d"));
+    let until = soon.strftime("%Y-%m-%d");
+    let word = seen_on_page(&fleet, &path)?;
+    let form = format!("act=accept&reason=a+trial&expires={until}&seen={word}");
     let ours = [kind, ("Origin", "http://localhost")];
     assert_eq!(http::post(fleet.address(), &path, &ours, form.as_bytes())?.status, 303);
     let page = fleet.page(&path)?;
@@ -130,6 +131,114 @@ fn who_accepts_one_item_accepts_nothing_else() -> anyhow::Result<()> {
     // What was accepted stays so when the file is written again.
     save(&root, "codec = opus\nport = 5061\nlimit = 4\nextra = 1\n")?;
     wait_for(&mut fleet, "pbx", &["extra", "limit", "port"])
+}
+
+/// The word for a finding as it stands.
+fn seen(fleet: &Fleet, number: &str) -> anyhow::Result<Value> {
+    let page = http::get_ok(fleet.address(), &format!("/api/v1/findings/{number}"))?.json()?;
+    ensure!(page["seen"].is_string(), "{page} has no word of it");
+    Ok(page["seen"].clone())
+}
+
+/// The same as the form of its page has it.
+fn seen_on_page(fleet: &Fleet, path: &str) -> anyhow::Result<String> {
+    let page = fleet.page(path)?;
+    let word = page.split_once("name=\"seen\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
+    Ok(word.with_context(|| format!("no word is on {page}"))?.0.to_owned())
+}
+
+/// Reads a finding and accepts what it has.
+fn accept(fleet: &Fleet, number: &str, body: &Value) -> anyhow::Result<Value> {
+    let mut body = body.clone();
+    body["seen"] = seen(fleet, number)?;
+    post(fleet, &format!("/api/v1/findings/{number}/accept"), &body)
+}
+
+#[test]
+fn who_accepts_a_finding_accepts_what_was_read_of_it() -> anyhow::Result<()> {
+    let mut fleet = Fleet::start()?;
+    let root = host(&mut fleet, "pbx", "codec = alaw\n")?;
+    post(&fleet, "/api/v1/hosts/pbx/baseline", &json!({ "reason": "as built" }))?;
+    save(&root, "codec = opus\n")?;
+    wait_for(&mut fleet, "pbx", &["codec"])?;
+    let number = open(&mut fleet, "pbx")?[0].1["number"].to_string();
+    let path = format!("/findings/{number}");
+    let (read, on_page) = (seen(&fleet, &number)?, seen_on_page(&fleet, &path)?);
+    assert_eq!(read.as_str(), Some(on_page.as_str()));
+    // Somebody reads it; the host moves on before they press the button.
+    save(&root, "codec = gsm\n")?;
+    fleet.wait_for("pbx", "gsm")?;
+    let body = json!({ "reason": "opus is fine", "seen": read });
+    let json = [("Content-Type", "application/json")];
+    let url = format!("/api/v1/findings/{number}/accept");
+    let refused = http::post(fleet.address(), &url, &json, &serde_json::to_vec(&body)?)?;
+    ensure!(refused.status == 409, "{}: {}", refused.status, refused.text());
+    assert!(refused.text().contains("read it again"), "{}", refused.text());
+    let ours =
+        [("Content-Type", "application/x-www-form-urlencoded"), ("Origin", "http://localhost")];
+    let form = format!("act=accept&reason=fine&seen={on_page}");
+    let refused = http::post(fleet.address(), &path, &ours, form.as_bytes())?;
+    ensure!(refused.status == 409, "{}: {}", refused.status, refused.text());
+    assert!(refused.text().contains(&format!("href=\"{path}\"")), "{}", refused.text());
+    for nothing in [json!({ "reason": "fine" }), json!({ "reason": "fine", "seen": "" })] {
+        let refused = http::post(fleet.address(), &url, &json, &serde_json::to_vec(&nothing)?)?;
+        assert_eq!(refused.status, 400, "{}", refused.text());
+    }
+    assert_eq!(keys(&mut fleet, "pbx")?, ["codec"], "nothing was accepted");
+    // The command reads it for whoever asks, and says what it accepts.
+    let old = ["finding", "accept", &number, "--reason", "x", "--seen", &on_page];
+    assert!(driftline(&fleet, &old).is_err());
+    let said = driftline(&fleet, &["finding", "accept", &number, "--reason", "gsm it is"])?;
+    assert!(said.contains("should be alaw, is gsm"), "{said}");
+    wait_for(&mut fleet, "pbx", &[])?;
+    save(&root, "codec = opus\n")?;
+    wait_for(&mut fleet, "pbx", &["codec"])
+}
+
+#[test]
+fn an_accepted_exception_permits_what_was_read_and_nothing_else() -> anyhow::Result<()> {
+    let mut fleet = Fleet::start()?;
+    let root = host(&mut fleet, "pbx", "codec = alaw\n")?;
+    post(&fleet, "/api/v1/hosts/pbx/baseline", &json!({ "reason": "as built" }))?;
+    save(&root, "codec = opus\n")?;
+    wait_for(&mut fleet, "pbx", &["codec"])?;
+    let number = open(&mut fleet, "pbx")?[0].1["number"].to_string();
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let body = json!({ "reason": "a trial of opus", "expires": soon.to_string() });
+    assert_eq!(accept(&fleet, &number, &body)?["became"], "exception");
+    let permitted = |fleet: &mut Fleet| -> anyhow::Result<bool> {
+        let found = open(fleet, "pbx")?;
+        Ok(found.iter().any(|(_, row)| row["excepted_by"].is_string()))
+    };
+    assert!(permitted(&mut fleet)?);
+    let page = fleet.page("/exceptions")?;
+    assert!(page.contains("as it was when it was accepted"), "{page}");
+    // Another value is another matter, and one that is not there at all too.
+    for (text, value) in [("codec = gsm\n", Some("gsm")), ("other = 1\n", None)] {
+        save(&root, text)?;
+        wait::until("the finding has the other value", PATIENCE, || {
+            let found = open(&mut fleet, "pbx")?;
+            let row = found.iter().find(|(key, _)| key == "codec").map(|(_, row)| row);
+            let now = row.map(|row| row["current"]["value"].to_string());
+            let is = now.is_some_and(|now| match value {
+                Some(value) => now.contains(value),
+                None => now == "null",
+            });
+            Ok(is.then_some(()))
+        })?;
+        assert!(!permitted(&mut fleet)?, "{text} is permitted");
+        wait::until("the metrics tell of it", PATIENCE, || {
+            let metrics = http::get_ok(fleet.address(), "/metrics")?.text();
+            let open = metrics.lines().any(|line| {
+                line.starts_with("driftline_findings_excepted") && !line.ends_with(" 0")
+            });
+            Ok((!open).then_some(()))
+        })?;
+    }
+    save(&root, "codec = opus\n")?;
+    wait::until("what was accepted is permitted again", PATIENCE, || {
+        Ok(permitted(&mut fleet)?.then_some(()))
+    })
 }
 
 #[test]
@@ -174,7 +283,26 @@ fn a_baseline_that_was_removed_binds_nobody_and_says_who_did_it() -> anyhow::Res
     // Whoever agrees to something anew begins with that.
     post(&fleet, "/api/v1/baselines/@edge", &agreed)?;
     save(&root, "codec = gsm\n")?;
-    wait_for(&mut fleet, "sbc1", &["codec"])
+    wait_for(&mut fleet, "sbc1", &["codec"])?;
+    // By the form of its page: another site's page cannot send it, and it needs a reason.
+    let kind = ("Content-Type", "application/x-www-form-urlencoded");
+    let (foreign, ours) = (("Origin", "http://elsewhere.example"), ("Origin", "http://localhost"));
+    let (path, address) = ("/baselines/@edge", fleet.address());
+    let send = |origin, form: &str| http::post(address, path, &[kind, origin], form.as_bytes());
+    let form = "act=remove&reason=by+the+form";
+    assert_eq!(send(foreign, form)?.status, 400);
+    for wrong in ["act=remove&reason=", "act=remove", "reason=by+the+form", "act=keep&reason=x"] {
+        assert_eq!(send(ours, wrong)?.status, 400, "{wrong}");
+    }
+    assert!(fleet.page(path)?.contains("Remove the baseline"), "none of these removed it");
+    assert_eq!(send(ours, form)?.status, 303);
+    wait_for(&mut fleet, "sbc1", &[])?;
+    let page = fleet.page(path)?;
+    assert!(page.contains("It was removed") && page.contains("by the form"), "{page}");
+    let events = http::get_ok(fleet.address(), "/api/v1/events")?.text();
+    assert!(events.contains("loopback removed the baseline of @edge: by the form"), "{events}");
+    assert_eq!(send(ours, form)?.status, 404, "there is nothing left to remove");
+    Ok(())
 }
 
 /// Runs the admin's command against the fleet; what it says.

@@ -87,7 +87,7 @@ fn an_alert_names_who_answers_for_it() -> anyhow::Result<()> {
     for alert in told.values() {
         assert_eq!(alert["labels"]["team"], "voice", "{alert}");
         let says = alert["annotations"]["summary"].to_string();
-        assert!(says.contains("in 1 items"), "{says}");
+        assert!(says.contains("in 1 item ("), "{says}");
     }
     let of = |owner: &str| fleet.metric("driftline_findings_by_owner", &[owner, "class=\"none\""]);
     let owners = ["owner=\"security\"", "owner=\"voice\"", "owner=\"nobody\"", "owner=\"ciso\""];

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use driftline_tests::fleet::Fleet;
 use driftline_tests::http;
+use driftline_tests::process::run_any;
+use driftline_tests::programs;
 use driftline_tests::wait::{self, PATIENCE};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -92,6 +94,60 @@ fn a_request_in_a_folder_is_read_and_its_mistakes_are_told() -> anyhow::Result<(
     let problem = sources["sources"][0]["problem"].as_str().unwrap_or_default().to_owned();
     assert!(problem.contains("export.csv: 1 of 2 requests refused; line 3"), "{sources}");
     Ok(())
+}
+
+#[test]
+fn who_permits_a_change_or_makes_a_token_is_named() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = format!(
+        "[[change_source]]\nname = 'itsm'\n[[change_source]]\nname = 'export'\nfolder = '{}'\n",
+        folder.path().display()
+    );
+    let mut fleet = Fleet::start_with(&config)?;
+    post(&fleet, &request("CHG1", "requested", (-30, 30)))?;
+    let approved = request("CHG1", "approved", (-30, 30));
+    post(&fleet, &approved)?;
+    post(&fleet, &approved)?;
+    let at = |minutes: i64| (Timestamp::now() + SignedDuration::from_mins(minutes)).to_string();
+    let rows =
+        format!("id,approval,start,end,hosts\nCHG7,approved,{},{},{HOST}\n", at(-60), at(60));
+    std::fs::write(folder.path().join("export.csv"), rows)?;
+    // On the collector's own machine, while it runs.
+    let program = programs::program(programs::COLLECTOR)?.display().to_string();
+    let file = fleet.folder().join("collector.toml").display().to_string();
+    for words in [&["create", "grafana", "--scope", "metrics"][..], &["remove", "grafana"][..]] {
+        let mut arguments = vec!["--config", file.as_str(), "token"];
+        arguments.extend(words);
+        let output = own(&program, &arguments)?;
+        anyhow::ensure!(output.status.success(), "{output:?}");
+    }
+    let mut told = String::new();
+    let seen = wait::until("every event is there", PATIENCE, || {
+        fleet.check_alive()?;
+        told = http::get_ok(fleet.address(), "/api/v1/events")?.text();
+        let expected = [
+            "loopback wrote down the change request of itsm: CHG1 (new, requested)",
+            "the folder of export wrote down the change request of export: CHG7 (new, approved)",
+            "of this machine, for ada, made the token grafana with the scope metrics",
+            "of this machine, for ada, removed the token grafana",
+        ];
+        Ok(expected.iter().all(|one| told.contains(one)).then_some(()))
+    });
+    anyhow::ensure!(seen.is_ok(), "{told}");
+    // It was sent twice and approved once.
+    assert_eq!(told.matches("CHG1 (approved, which was requested").count(), 1, "{told}");
+    Ok(())
+}
+
+/// Runs the collector's own command as somebody whom sudo let in.
+fn own(program: &str, arguments: &[&str]) -> anyhow::Result<std::process::Output> {
+    let mut all = vec!["SUDO_USER=ada"];
+    let mutant = programs::mutant_of(programs::COLLECTOR);
+    let chosen = mutant.map(|mutant| format!("{}={mutant}", programs::MUTANT));
+    all.extend(chosen.as_deref());
+    all.push(program);
+    all.extend(arguments);
+    run_any("env", &all)
 }
 
 #[test]

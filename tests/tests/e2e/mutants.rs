@@ -68,6 +68,7 @@ const MUTANTS: &[Mutant] = &[
         "old_intent_explains_new_drift",
         "intent::drift_asks_for_a_person_only_where_nobody_meant_it",
     ),
+    (COLLECTOR, "deeds_are_nobodys", "intent::who_permits_a_change_or_makes_a_token_is_named"),
     (COLLECTOR, "lists_cover_every_kind", "intent::a_list_leaves_out_what_it_names"),
     // What was agreed.
     (
@@ -84,6 +85,16 @@ const MUTANTS: &[Mutant] = &[
         COLLECTOR,
         "acceptance_takes_the_whole_part",
         "agreed::who_accepts_one_item_accepts_nothing_else",
+    ),
+    (
+        COLLECTOR,
+        "accepts_what_nobody_read",
+        "agreed::who_accepts_a_finding_accepts_what_was_read_of_it",
+    ),
+    (
+        COLLECTOR,
+        "exceptions_permit_any_value",
+        "agreed::an_accepted_exception_permits_what_was_read_and_nothing_else",
     ),
     (
         COLLECTOR,

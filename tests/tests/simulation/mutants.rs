@@ -10,6 +10,8 @@ const MUTANTS: &[Mutant] = &[
     (LIBRARY, "requests_cover_everything", "a_request_speaks_of_what_it_names"),
     (LIBRARY, "packages_explain_nothing", "what_packages_bring_is_nobodys_deed"),
     (LIBRARY, "nobody_is_next", "chain::what_nobody_acknowledges_goes_to_the_next_after_its_time"),
+    (LIBRARY, "permitted_take_places", "chain::what_is_permitted_takes_nobodys_place"),
+    (LIBRARY, "assignments_move_nothing", "chain::who_was_given_a_finding_answers_for_it"),
     (LIBRARY, "every_pass_reads_everything", "cost::a_pass_reads_what_is_new"),
     (LIBRARY, "first_due_always_first", "cost::each_drift_that_is_due_has_its_turn"),
     (LIBRARY, "one_source_takes_all", "cost::a_loud_source_pushes_no_other_out"),

@@ -134,7 +134,7 @@ fn subject<'a>(
     (source, part, key): (&'a SourceName, &'a PartName, &'a ItemKey),
 ) -> Subject<'a> {
     let (kind, key) = (ChangeKind::Modified, Some(key));
-    Subject { host, place, source, part, key, kind, at: at(60) }
+    Subject { host, place, source, part, key, kind, became: None, at: at(60) }
 }
 
 #[test]

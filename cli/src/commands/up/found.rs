@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use driftline_collector::words::counted;
 use driftline_protocol::snapshot::{Part, Reason, Snapshot};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -60,11 +61,12 @@ fn line(snapshot: &Snapshot, deviations: usize) -> String {
     }
     let reasons = if reasons.is_empty() { reasons } else { format!(" ({reasons})") };
     format!(
-        "{}: {} sources, {} parts, {} items, {} unobserved{reasons}, {deviations} deviations\n",
+        "{}: {}, {}, {}, {} unobserved{reasons}, {}\n",
         snapshot.host,
-        snapshot.sections.len(),
-        parts().count(),
-        items.sum::<usize>(),
+        counted(snapshot.sections.len(), "source"),
+        counted(parts().count(), "part"),
+        counted(items.sum::<usize>(), "item"),
         unobserved.len(),
+        counted(deviations, "deviation"),
     )
 }

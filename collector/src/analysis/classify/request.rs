@@ -120,6 +120,27 @@ impl ChangeRequest {
         Self { received_at, ..self.clone() } == *other
     }
 
+    /// What it says that `before`, which had its name, did not say, in words; `None` when that is
+    /// nothing. Destructured, so that a new field cannot be forgotten.
+    pub fn news(&self, before: Option<&Self>) -> Option<String> {
+        let Some(before) = before else {
+            return Some(format!("new, {}", self.approval.as_str()));
+        };
+        let Self { source: _, id: _, kind, approval, start, end, scope, url, received_at: _ } =
+            self;
+        let was = before.approval.as_str();
+        let told = [
+            (*approval != before.approval)
+                .then(|| format!("{}, which was {was}", approval.as_str())),
+            (*kind != before.kind).then(|| format!("{} now", kind.as_str())),
+            ((start, end) != (&before.start, &before.end)).then(|| "at another time".to_owned()),
+            (*scope != before.scope).then(|| "of something else".to_owned()),
+            (*url != before.url).then(|| "at another address".to_owned()),
+        ];
+        let told: Vec<String> = told.into_iter().flatten().collect();
+        (!told.is_empty()).then(|| told.join(", "))
+    }
+
     /// The stretch in which changes may have to do with it.
     pub fn reach(&self, spans: &Spans) -> (Timestamp, Timestamp) {
         let before = spans.early.max(spans.emergency).max(spans.slack);

@@ -4,7 +4,7 @@
 //! then sites and groups. A request that names hosts speaks of these alone, whatever else it names;
 //! a change on another host of its service is *beside* it, which is worth telling.
 
-use driftline_protocol::ids::{HostId, PartName, SourceName};
+use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::item::ItemKey;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,10 @@ pub struct Subject<'a> {
     pub key: Option<&'a ItemKey>,
     /// What happened.
     pub kind: ChangeKind,
+    /// What it has since ([`sight::value_after`]); `None` where that cannot be told.
+    ///
+    /// [`sight::value_after`]: crate::analysis::sight::value_after
+    pub became: Option<Digest>,
     /// When, corrected time.
     pub at: Timestamp,
 }

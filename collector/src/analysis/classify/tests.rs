@@ -1,6 +1,6 @@
 //! Which class a change gets, told from the words of the design and not from the code.
 
-use driftline_protocol::ids::{HostId, PartName, SourceName};
+use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -64,6 +64,7 @@ impl World {
             part: &self.part,
             key: Some(&self.key),
             kind: ChangeKind::Modified,
+            became: Some(Digest([7; 32])),
             at: self.at,
         }
     }
@@ -266,6 +267,7 @@ fn an_exception_counts_at_the_time_of_the_change() {
             host: Some("sbc-*".into()),
             ..Default::default()
         },
+        value: None,
         owner: "voice".into(),
         reason: "because".into(),
         made_by: "ada".into(),
@@ -282,6 +284,16 @@ fn an_exception_counts_at_the_time_of_the_change() {
         let intent = Intent { exceptions: &all, ..intent(&[]) };
         let decision = classify(&world.subject(), (&intent, &Past::default()), None);
         assert_eq!(decision.class, Some(expect), "{moment}");
+    }
+    let world = World::new("2026-11-28T21:59:00Z");
+    for (value, expect) in [(7, Excepted), (8, Unauthorised)] {
+        let all = [Exception { value: Some(Digest([value; 32])), ..exception.clone() }];
+        let intent = Intent { exceptions: &all, ..intent(&[]) };
+        let decision = classify(&world.subject(), (&intent, &Past::default()), None);
+        assert_eq!(decision.class, Some(expect), "it was accepted as {value}, and is 7");
+        let untold = Subject { became: None, ..world.subject() };
+        let decision = classify(&untold, (&intent, &Past::default()), None);
+        assert_eq!(decision.class, Some(Unauthorised), "what it is cannot be told");
     }
 }
 

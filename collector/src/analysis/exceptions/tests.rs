@@ -55,6 +55,7 @@ fn exception(scope: ExceptionScope) -> Exception {
     Exception {
         name: "e-1".into(),
         scope,
+        value: None,
         owner: "voice".into(),
         reason: "the vendor asks for it".into(),
         made_by: "ann".into(),

@@ -78,7 +78,7 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/api/v1/baselines/{subject}/differences",
         scope: Scope::Read,
-        summary: "How a host, or each host of a group, differs from what was agreed",
+        summary: "How a host, or each host of a group, differs from what was agreed; and `at` when",
         query: &[],
         body: &[],
         handler: || get(baselines::compare),
@@ -104,6 +104,11 @@ pub(super) const ROUTES: &[Route] = &[
         query: &[],
         body: &[
             REASON,
+            (
+                "seen",
+                "what is accepted: `seen` of the finding as it was read; refused with `moved` \
+                 when it is another by now",
+            ),
             (
                 "expires",
                 "until when: a day, a wall time, or RFC 3339; without it the baseline moves",

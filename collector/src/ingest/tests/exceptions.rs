@@ -11,6 +11,7 @@ fn exception(name: &str) -> Exception {
     Exception {
         name: name.into(),
         scope: ExceptionScope { host: Some("pbx*".into()), ..ExceptionScope::default() },
+        value: None,
         owner: "voice".into(),
         reason: "the vendor asks for it".into(),
         made_by: "ann".into(),

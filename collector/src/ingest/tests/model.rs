@@ -4,8 +4,9 @@
 //! from a baseline, open until it returns, is accepted, or its host is retired; of a host's own
 //! baseline and its group's the newest approval counts; what a group exempts is compared on no
 //! host; unobserved is not absent; seeing differently is not change; an exception permits until it
-//! ends and changes nothing. `DRIFTLINE_MODEL_STEPS` and `DRIFTLINE_SEED` make it longer and repeat
-//! a run; the seed is printed.
+//! ends and changes nothing, and one that was accepted of a finding permits what was read of it.
+//! `DRIFTLINE_MODEL_STEPS` and `DRIFTLINE_SEED` make it longer and repeat a run; the seed is
+//! printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +18,8 @@ use super::*;
 use crate::analysis::agreement::{Exemption, Subject};
 use crate::analysis::exceptions::{Exception, ExceptionScope};
 use crate::analysis::finding::{Resolution, Status};
-use crate::ingest::{Accepted, Approval, Proposal};
+use crate::analysis::sight::is_of_all_it_says;
+use crate::ingest::{Accepted, Approval, Proposal, accepted, sight};
 use crate::permits::Permits;
 use crate::standards::Standards;
 use crate::store::{FindingFilter, MAX_LIMIT, ReadFindings as _};
@@ -99,8 +101,9 @@ impl Histories {
             75..79 => return self.approve(host),
             79..82 => return self.approve_group(host, (name, dice)),
             82..86 => return self.accept(host, dice),
-            86..89 => return self.except(host, (name, dice)),
-            89..92 => self.world.second += dice.below(60).cast_signed(),
+            86..88 => return self.except(host, (name, dice)),
+            88..91 => return self.permit(host, dice),
+            91..92 => self.world.second += dice.below(60).cast_signed(),
             92..95 => return self.retire(host),
             95..98 => return self.reinstate(host),
             _ => self.world.restarted(),
@@ -199,10 +202,13 @@ impl Histories {
         }
         let store = self.world.store.clone();
         let context = Context { store: &store, now: at(self.world.second) };
-        let accepted = (vec![accepted], "finding 1");
-        let Accepted { parts, steps, count } =
+        let read = self.world.ingest.sight(context, &accepted).unwrap().unwrap();
+        let told = open.iter().find(|record| record.finding.id == accepted).unwrap();
+        assert_eq!(read, sight(&store, &told.finding).unwrap(), "as whoever asks the store has it");
+        let accepted = (vec![(accepted, read.word)], "finding 1");
+        let Accepted { parts, steps, count, moved } =
             self.world.ingest.accept(context, accepted, &approval()).unwrap();
-        assert_eq!(count, 1);
+        assert_eq!((count, moved), (1, 0));
         self.world.keep(Decided { answer: (), parts, steps });
         self.approvals += 1;
         let model = &mut self.models[host];
@@ -222,6 +228,7 @@ impl Histories {
                 part: Some(name.into()),
                 ..ExceptionScope::default()
             },
+            value: None,
             owner: "voice".into(),
             reason: "because".into(),
             made_by: "ada".into(),
@@ -233,7 +240,38 @@ impl Histories {
         let store = self.world.store.clone();
         let steps = except(Context { store: &store, now: at(from) }, exception).unwrap();
         self.world.apply(steps);
-        self.models[host].exceptions.push((name, from, until));
+        self.models[host].exceptions.push((Permit::Whatever(name), from, until));
+    }
+
+    /// Accepts one of the open findings of a host for a while, as it is.
+    fn permit(&mut self, host: usize, dice: &mut Dice) {
+        let id = self.agents[host].host.clone();
+        let filter = FindingFilter { host: Some(id), open_only: true, ..FindingFilter::default() };
+        let open = self.world.store.findings(&filter).unwrap();
+        if open.is_empty() {
+            return;
+        }
+        // Whole files are fewer and their value is more: where there is one it is taken.
+        let whole = open.iter().find(|record| is_of_all_it_says(&record.finding));
+        let any = &open[dice.below(open.len() as u64) as usize];
+        let id = &whole.unwrap_or(any).finding.id;
+        if self.models[host].told.get(&about(id)).is_none_or(|told| told.ended.is_some()) {
+            return; // the two differ already, and that will be said
+        }
+        let (from, until) =
+            (self.world.second, self.world.second + 1 + dice.below(300).cast_signed());
+        self.exceptions += 1;
+        let number = self.exceptions.cast_signed();
+        let store = self.world.store.clone();
+        let context = Context { store: &store, now: at(from) };
+        let value = self.world.ingest.sight(context, id).unwrap().unwrap().value;
+        let (why, end) = (("ada", "because".into()), (at(until), "UTC".into()));
+        let exception = accepted((number, id, value), why, end, at(from));
+        let steps = except(context, exception).unwrap();
+        self.world.apply(steps);
+        let model = &mut self.models[host];
+        let permit = Permit::As(about(id), model.has(&about(id)));
+        model.exceptions.push((permit, from, until));
     }
 
     fn retire(&mut self, host: usize) {
@@ -369,7 +407,9 @@ fn the_histories_tell_each_fault_apart() {
         Fault::GroupsAgreeToNothing,
         Fault::ExemptIsCompared,
         Fault::AcceptanceTakesThePart,
+        Fault::AcceptedPermitsAnyValue,
+        Fault::AcceptedForgetsTheWhole,
     ] {
-        assert!(run(7, 2_000, fault).is_some(), "nothing in 2,000 steps tells of a fault");
+        assert!(run(7, 4_000, fault).is_some(), "nothing in 4,000 steps tells of {fault:?}");
     }
 }

@@ -81,6 +81,55 @@ async fn a_drift_from_an_approved_state_is_told_everywhere_alike() {
 }
 
 #[tokio::test]
+async fn a_list_of_findings_is_narrowed_by_owner_and_by_class() {
+    let memory = Memory::new();
+    let owned = |config: &mut Config| {
+        let text = "[[owner]]\nchain = ['voice']\n[[owner]]\nchain = ['desk']\n\
+            scope = { host = 'none' }\n";
+        config.owners = crate::config::load::parse("t", text).unwrap().owners;
+    };
+    let world = World::with(memory.clone(), || memory, owned).await;
+    let mut agent = world.agent("sbc-1", 1).await;
+    world.report(&mut agent, "ulaw").await;
+    let post = |path: String, body: Value| {
+        let request = world.client.post(format!("{}{path}", world.url));
+        request.header("content-type", "application/json").body(body.to_string()).send()
+    };
+    let agreed = post("/api/v1/hosts/sbc-1/baseline".into(), json!({ "reason": "as built" }));
+    assert_eq!(agreed.await.unwrap().status(), StatusCode::OK);
+    world.report(&mut agent, "opus").await;
+    world.until("/metrics", "driftline_drift_by_class{domain=\"config\",class=\"none\"} 1").await;
+    let number = json_of(&world, "/api/v1/findings").await["findings"][0]["number"].clone();
+    let row = format!("id=\"finding-{number}\"");
+    let check = async |query: &str, is_there: bool| {
+        for order in ["newest", "worst"] {
+            let path = format!("/api/v1/findings?open=true&order={order}&{query}");
+            let found = json_of(&world, &path).await["findings"].as_array().unwrap().len();
+            assert_eq!(found, usize::from(is_there), "{path}");
+        }
+        for status in ["open", "all"] {
+            let (code, page) = world.get(&format!("/findings?status={status}&{query}")).await;
+            assert_eq!(code, StatusCode::OK, "{page}");
+            assert_eq!(page.contains(&row), is_there, "{status} {query}: {page}");
+        }
+    };
+    check("owner=voice", true).await;
+    check("owner=voice&class=none", true).await;
+    check("owner=voice&class=expected", false).await;
+    check("class=none", true).await;
+    check("owner=desk", false).await;
+    check("owner=nobody", false).await;
+    let given = json!({ "act": "assign", "text": "desk" });
+    let given = post(format!("/api/v1/findings/{number}/acts"), given).await.unwrap();
+    assert_eq!(given.status(), StatusCode::OK);
+    check("owner=desk", true).await;
+    check("owner=voice", false).await;
+    for wrong in ["/findings?class=loud", "/api/v1/findings?class=loud"] {
+        assert_eq!(world.get(wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn pages_go_on_where_the_last_one_ended() {
     let world = World::new().await;
     let mut agent = world.agent("a", 1).await;

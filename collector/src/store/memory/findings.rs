@@ -1,9 +1,11 @@
 //! Findings and tokens in memory.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Memory;
+use jiff::Timestamp;
+
+use super::{Memory, State, take};
 use crate::analysis::finding::{Finding, FindingId, Status};
 use crate::store::records::*;
 use crate::store::{Act, ActRecord, ReadActs, ReadFindings, StoreError, WorstFilter};
@@ -66,6 +68,21 @@ impl ReadFindings for Memory {
 
     fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
         Ok(self.read().tokens.values().cloned().collect())
+    }
+}
+
+impl State {
+    /// Removes old lines of the logs of findings, but those of an opening that goes on.
+    pub(super) fn expire_acts(&mut self, before: Timestamp, left: &mut u64) {
+        let open = self.findings.values().filter(|known| known.finding.status == Status::Open);
+        let open: BTreeSet<_> = open.map(|known| (known.number, known.openings)).collect();
+        let goes = |act: &ActRecord| act.at < before && !open.contains(&(act.finding, act.opening));
+        let old = self.acts.iter().enumerate().filter(|(_, act)| goes(act));
+        let mut old: Vec<_> = old.map(|(place, act)| (act.at, place)).collect();
+        old.sort_unstable();
+        let gone: BTreeSet<usize> = take(old, left).into_iter().map(|(_, place)| place).collect();
+        let mut place = 0..;
+        self.acts.retain(|_| place.next().is_none_or(|place| !gone.contains(&place)));
     }
 }
 

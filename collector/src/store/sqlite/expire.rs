@@ -1,5 +1,5 @@
-//! What retention takes away: old changes, events, cases and versions, then parts nothing refers
-//! to.
+//! What retention takes away: old changes, events, lines of the logs of findings, cases and
+//! versions, then parts nothing refers to.
 //!
 //! A version goes only when a later one of its section already stood at the horizon, oldest first,
 //! so that whatever `manifest_at` still answers is right and all else is `None`, even when a pass
@@ -36,6 +36,7 @@ pub(super) fn expire(batch: &mut Batch<'_>, pass: &Pass) -> rusqlite::Result<(u6
     let limit = u64::from(pass.limit);
     let mut gone = remove_oldest(batch, "change", pass, limit)?;
     gone += remove_oldest(batch, "event", pass, limit - gone)?;
+    gone += remove_acts(batch, pass.before, limit - gone)?;
     gone += remove_cases(batch, pass.before, limit - gone)?;
     gone += remove_suspects(batch, pass.before, limit - gone)?;
     gone += remove_requests(batch, pass.before, limit - gone)?;
@@ -52,6 +53,20 @@ fn remove_oldest(batch: &Batch<'_>, table: &str, pass: &Pass, left: u64) -> rusq
     let removed =
         batch.db.prepare_cached(&remove)?.execute(params![At(pass.before), Bits(left)])?;
     Ok(removed as u64)
+}
+
+/// Removes old lines of the logs of findings, but those of an opening that goes on: who has it is
+/// said by them, however long that is ago.
+fn remove_acts(batch: &Batch<'_>, before: Timestamp, left: u64) -> rusqlite::Result<u64> {
+    let mut remove = batch.db.prepare_cached(
+        "DELETE FROM finding_act WHERE id IN
+             (SELECT a.id FROM finding_act a INDEXED BY finding_act_by_time
+              WHERE a.at < ?1 AND NOT EXISTS (
+                  SELECT 1 FROM finding f
+                  WHERE f.number = a.finding AND f.is_open = 1 AND f.openings = a.opening)
+              ORDER BY a.at, a.id LIMIT ?2)",
+    )?;
+    Ok(remove.execute(params![At(before), Bits(left)])? as u64)
 }
 
 fn remove_versions(batch: &mut Batch<'_>, pass: &Pass, left: u64) -> rusqlite::Result<u64> {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use driftline_protocol::canonical;
-use driftline_protocol::ids::{Digest, Generation, HostId, Incarnation, KeyId, SourceName};
+use driftline_protocol::ids::{
+    Digest, Generation, HostId, Incarnation, KeyId, PartName, SourceName,
+};
 use driftline_protocol::ledger::Chain;
 use driftline_protocol::snapshot::{Part, Reason};
 use driftline_protocol::wire::decompress;
@@ -12,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Reader;
 use super::codec::{At, Json, at, bits, json, name, word};
-use super::names::{self, FIND_HOST, FIND_SOURCE};
+use super::names::{self, FIND_HOST, FIND_PART, FIND_SOURCE};
 use crate::store::records::*;
 use crate::store::{BlindCount, ReadState, StoreError};
 
@@ -79,6 +81,20 @@ impl ReadState for Reader {
     ) -> Result<Vec<PartRecord>, StoreError> {
         self.pool.read("the parts of a section", |db| {
             place(db, host, source)?.map_or_else(|| Ok(Vec::new()), |place| parts(db, place))
+        })
+    }
+
+    fn part_record(
+        &self,
+        host: &HostId,
+        source: &SourceName,
+        part: &PartName,
+    ) -> Result<Option<PartRecord>, StoreError> {
+        self.pool.read("a part of a section", |db| {
+            let Some([host, source]) = place(db, host, source)? else { return Ok(None) };
+            let Some(part) = names::find(db, FIND_PART, part.as_str())? else { return Ok(None) };
+            let mut find = db.prepare_cached(&format!("{PARTS} AND p.part = ?3"))?;
+            find.query_row([host, source, part], part_record).optional()
         })
     }
 

@@ -238,6 +238,7 @@ fn exception(name: u8, at: i64) -> Box<Exception> {
     Box::new(Exception {
         name: format!("e{name}"),
         scope: ExceptionScope { host: Some("h*".into()), ..ExceptionScope::default() },
+        value: (at > 5).then_some(Digest([name; 32])),
         owner: "voice".into(),
         reason: "because".into(),
         made_by: "ada".into(),

@@ -29,7 +29,7 @@ pub(super) struct Told {
 }
 
 /// What a model may get wrong, to see that the histories would tell.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
     UnobservedIsAbsent,
@@ -39,7 +39,21 @@ pub(super) enum Fault {
     GroupsAgreeToNothing,
     ExemptIsCompared,
     AcceptanceTakesThePart,
+    AcceptedPermitsAnyValue,
+    AcceptedForgetsTheWhole,
 }
+
+/// What somebody permits.
+#[derive(Clone, Debug)]
+pub(super) enum Permit {
+    /// Whatever a file becomes.
+    Whatever(&'static str),
+    /// What a finding is about, as it was then.
+    As(About, Has),
+}
+
+/// What a finding has: its value, and of a whole file that is there what it says.
+pub(super) type Has = (Value, Option<Items>);
 
 /// What was agreed of files, each with the number of the approval; `None` for one that shall not
 /// be there.
@@ -64,8 +78,8 @@ pub(super) struct Model {
     pub(super) own: Agreed,
     pub(super) retired: bool,
     pub(super) told: BTreeMap<About, Told>,
-    /// File, from, until.
-    pub(super) exceptions: Vec<(&'static str, i64, i64)>,
+    /// What, from, until.
+    pub(super) exceptions: Vec<(Permit, i64, i64)>,
 }
 
 /// The moment, and what the model gets wrong.
@@ -220,12 +234,31 @@ impl Model {
 
     pub(super) fn permitted(&self, now: i64, fault: Fault) -> BTreeSet<About> {
         let open = self.told.iter().filter(|(_, told)| told.ended.is_none());
-        let permits = |(of, _): &About| {
+        let is_of = |permit: &Permit, about: &About| match permit {
+            Permit::Whatever(name) => *name == about.0,
+            Permit::As(of, has) => {
+                let (value, says) = self.has(about);
+                let any = fault == Fault::AcceptedPermitsAnyValue;
+                let whole = says == has.1 || fault == Fault::AcceptedForgetsTheWhole;
+                of == about && (any || (value == has.0 && whole))
+            }
+        };
+        let permits = |about: &About| {
             let ends = |until: i64| now < until || fault == Fault::ExceptionsNeverEnd;
             self.exceptions
                 .iter()
-                .any(|(name, from, until)| name == of && *from <= now && ends(*until))
+                .any(|(permit, from, until)| is_of(permit, about) && *from <= now && ends(*until))
         };
         open.map(|(about, _)| *about).filter(permits).collect()
+    }
+
+    /// What a finding has at this moment.
+    pub(super) fn has(&self, about: &About) -> Has {
+        let value = self.told[about].current;
+        let says = match self.state().remove(about.0) {
+            Some(Sight::Read(items, _)) if about.1.is_none() && value == THERE => Some(items),
+            Some(Sight::Read(..) | Sight::Denied) | None => None,
+        };
+        (value, says)
     }
 }

@@ -28,7 +28,12 @@ pub(super) fn everything<S: Reads>(store: &S) -> Vec<String> {
         all.push(format!("{:#?}", older.collect::<Vec<_>>()));
         all.extend(agreed(store, &Subject::Host(host.clone())));
         for source in (0..SOURCES.len()).map(source) {
-            all.push(format!("{:#?}", store.section_parts(&host, &source).unwrap()));
+            let parts = store.section_parts(&host, &source).unwrap();
+            for one in &parts {
+                let alone = store.part_record(&host, &source, &one.part).unwrap();
+                assert_eq!(alone.as_ref(), Some(one));
+            }
+            all.push(format!("{parts:#?}"));
             for at in 0..20 {
                 let manifest = store.manifest_at(&host, &source, second(at)).unwrap();
                 all.push(format!("{host}/{source}@{at}: {manifest:?}"));

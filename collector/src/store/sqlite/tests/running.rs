@@ -23,6 +23,33 @@ fn a_part_on_its_way_outlives_retention() {
 }
 
 #[test]
+fn lines_of_an_opening_that_goes_on_outlive_retention_and_no_others_do() {
+    let mut place = Place::new();
+    let act = |finding: i64, opening: u32, at: i64| {
+        let (who, text) = ("ada".into(), format!("{finding} {opening} {at}"));
+        Step::Act(ActRecord { finding, at: second(at), who, act: Act::Assign, text, opening })
+    };
+    let open = finding((0, 0, 0, 1));
+    let mut ended = finding((1, 0, 0, 1));
+    let steps = [Step::Findings(vec![open.clone(), ended.clone()]), act(1, 1, 3), act(2, 1, 4)];
+    place.writer.apply(&steps).unwrap();
+    let told = |place: &Place| -> Vec<String> {
+        place.reader.acts_of(&[1, 2]).unwrap().into_iter().map(|act| act.text).collect()
+    };
+    assert_eq!(place.writer.expire(second(9), second(9), 100).unwrap(), 0, "both are open");
+    ended.status = Status::Resolved { at: second(5), by: Resolution::Returned };
+    let again = Finding { first_seen: second(6), ..open.clone() };
+    let over =
+        Finding { status: Status::Resolved { at: second(5), by: Resolution::Returned }, ..open };
+    let steps = [Step::Findings(vec![ended, over]), Step::Findings(vec![again]), act(1, 2, 7)];
+    place.writer.apply(&steps).unwrap();
+    assert_eq!(place.writer.expire(second(4), second(9), 100).unwrap(), 1, "of its first opening");
+    assert_eq!(told(&place), ["2 1 4", "1 2 7"]);
+    assert_eq!(place.writer.expire(second(9), second(9), 100).unwrap(), 1, "it is over");
+    assert_eq!(told(&place), ["1 2 7"], "whoever has it has it still");
+}
+
+#[test]
 fn the_log_is_folded_while_others_read_and_write() {
     let mut place = Place::new();
     let checkpointer = place.writer.checkpointer().unwrap();

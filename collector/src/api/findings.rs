@@ -1,0 +1,197 @@
+//! Findings through the API: the list, and one with the word for it as it stands.
+
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use driftline_protocol::ids::HostId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::read::{known_if_named, next_page, place, query, read};
+use super::{Answer, Shared};
+use crate::analysis::classify::weigh::FindingClass;
+use crate::analysis::finding::{FindingKind, Status};
+use crate::ingest::sight;
+use crate::owners::Owners;
+use crate::permits::Permits;
+use crate::serve::answer::{self, Refusal};
+use crate::store::{
+    FindingFilter, FindingRecord, Handled, MAX_LIMIT, WorstFilter, effective_limit,
+};
+use crate::writer::Reads;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FindingsQuery {
+    host: Option<HostId>,
+    kind: Option<FindingKind>,
+    class: Option<String>,
+    owner: Option<String>,
+    #[serde(default)]
+    open: bool,
+    #[serde(default)]
+    order: FindingOrder,
+    after: Option<String>,
+    #[serde(default)]
+    limit: u32,
+}
+
+/// What comes first in a list of findings.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FindingOrder {
+    /// What was found last, open or not.
+    #[default]
+    Newest,
+    /// What is worst, of what is open.
+    Worst,
+}
+
+impl FindingsQuery {
+    /// What is asked for, and the last of it when there may be more.
+    fn all(
+        &self,
+        store: &dyn Reads,
+        owners: &mut Owners<'_>,
+    ) -> Result<(Vec<FindingRecord>, Option<FindingRecord>), Refusal> {
+        known_if_named(store, self.host.as_ref())?;
+        let (after, limit) = (self.after.as_deref(), effective_limit(self.limit));
+        let Some(owner) = &self.owner else {
+            let found = self.find(store, after, limit)?;
+            let last = found.last().filter(|_| found.len() >= limit as usize).cloned();
+            return Ok((found, last));
+        };
+        owners.listed((owner.as_str(), limit), |last| {
+            let last = last.map(|last| self.place(last));
+            self.find(store, last.as_deref().or(after), MAX_LIMIT)
+        })
+    }
+
+    fn find(
+        &self,
+        store: &dyn Reads,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<FindingRecord>, Refusal> {
+        let classes = self.class.as_deref().map(finding_classes).transpose()?.unwrap_or_default();
+        let kind = self.kind;
+        let found = match self.order {
+            FindingOrder::Newest => store.findings(&FindingFilter {
+                host: self.host.clone(),
+                kind,
+                open_only: self.open,
+                classes,
+                number: None,
+                after: after.map(place).transpose()?,
+                limit,
+            }),
+            FindingOrder::Worst => store.worst_findings(&WorstFilter {
+                hosts: self.host.clone().map(|host| [host].into()),
+                kind,
+                classes,
+                after: after.map(str::parse).transpose().map_err(Refusal::malformed)?,
+                limit,
+            }),
+        };
+        Ok(found?)
+    }
+
+    fn place(&self, record: &FindingRecord) -> String {
+        match self.order {
+            FindingOrder::Newest => record.place().to_string(),
+            FindingOrder::Worst => record.badness().to_string(),
+        }
+    }
+}
+
+/// `GET /api/v1/findings`
+pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
+    let asked: FindingsQuery = query(&uri)?;
+    let standards = collector.settings().standards;
+    let findings = read(&collector, move |store| {
+        let now = Timestamp::now();
+        let mut owners = Owners::at(store, &standards, now);
+        let (found, last) = asked.all(store, &mut owners)?;
+        let last = last.map(|last| asked.place(&last));
+        Ok((permitted(found, (Permits::at(store, &standards, now)?, owners))?, last))
+    });
+    let (findings, last) = findings.await?;
+    let next = last.map(|last| next_page(&uri, ("after", &last)));
+    Ok(answer::json(&json!({ "findings": findings, "more": next.is_some(), "next": next })))
+}
+
+fn finding_classes(text: &str) -> Result<Vec<FindingClass>, Refusal> {
+    let class = |word: &str| {
+        let found = FindingClass::all().find(|class| class.as_str() == word);
+        found.ok_or_else(|| Refusal::malformed(format!("{word:?} is no class of a finding")))
+    };
+    text.split(',').take(FindingClass::COUNT).map(class).collect()
+}
+
+/// A finding, its class in a word, and the exception that permits it.
+#[derive(Serialize)]
+struct PermittedFinding {
+    #[serde(flatten)]
+    record: FindingRecord,
+    class: &'static str,
+    /// Whether somebody should look: it is open, not permitted, neither meant nor noise.
+    asks: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    excepted_by: Option<String>,
+    /// Who answers for it; empty when nobody does.
+    owner: String,
+    #[serde(flatten)]
+    handled: Handled,
+}
+
+/// Says of each open finding whether an exception permits it now.
+fn permitted(
+    found: Vec<FindingRecord>,
+    (mut permits, mut owners): (Permits<'_>, Owners<'_>),
+) -> Result<Vec<PermittedFinding>, Refusal> {
+    owners.learn(&found)?;
+    let mut all = Vec::with_capacity(found.len());
+    for record in found {
+        let open = record.finding.status == Status::Open;
+        let by = if open { permits.of(&record.finding)? } else { None };
+        let excepted_by = by.map(|exception| exception.name.clone());
+        let class = record.class();
+        let asks = open && excepted_by.is_none() && !class.is_quiet();
+        let (owner, handled) = owners.of(&record)?;
+        let class = class.as_str();
+        all.push(PermittedFinding { record, class, asks, excepted_by, owner, handled });
+    }
+    Ok(all)
+}
+
+/// `GET /api/v1/findings/{number}`
+pub async fn finding(State(collector): Shared, Path(number): Path<String>) -> Answer {
+    let missing = || Refusal::not_found(format!("finding {number:?}"));
+    let wanted: i64 = number.parse().map_err(|_| missing())?;
+    let filter = FindingFilter { number: Some(wanted), limit: 1, ..FindingFilter::default() };
+    let standards = collector.settings().standards;
+    let findings = read(&collector, move |store| {
+        let found = store.findings(&filter)?;
+        let now = Timestamp::now();
+        let permits = Permits::at(store, &standards, now)?;
+        let shown = permitted(found, (permits, Owners::at(store, &standards, now)))?.pop();
+        shown.map(|finding| seen(store, finding)).transpose()
+    });
+    Ok(answer::json(&findings.await?.ok_or_else(missing)?))
+}
+
+/// One finding, and the word for it as it stands.
+#[derive(Serialize)]
+struct SeenFinding {
+    #[serde(flatten)]
+    finding: PermittedFinding,
+    /// What whoever accepts it gives back; a finding that is over has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<String>,
+}
+
+fn seen(store: &dyn Reads, finding: PermittedFinding) -> Result<SeenFinding, Refusal> {
+    let record = &finding.record.finding;
+    let open = (record.status == Status::Open).then(|| sight(store, record)).transpose()?;
+    Ok(SeenFinding { finding, seen: open.map(|sight| sight.word) })
+}

@@ -1,0 +1,72 @@
+//! What a finding is to whoever reads or accepts it: asked of the store by those who show it, and
+//! of what is decided already by those who accept it.
+
+use driftline_protocol::canonical::semantic_digest;
+use driftline_protocol::ids::Digest;
+use driftline_protocol::mutant::{self, Mutant};
+use jiff::Timestamp;
+
+use super::approve::agreed_part;
+use super::held::stored;
+use super::held_to::loaded;
+use super::{Context, Ingest, IngestError, Store};
+use crate::analysis::finding::{Finding, FindingId};
+use crate::analysis::sight::{self, is_of_all_it_says};
+use crate::store::StoreError;
+
+/// A finding as it stands: what somebody reads of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The word that whoever accepts it gives back.
+    pub word: String,
+    /// What it has now.
+    pub value: Digest,
+}
+
+impl Seen {
+    /// Whether `word` is of what it is.
+    pub fn is(&self, word: &str) -> bool {
+        self.word == word || mutant::active(Mutant::AcceptsWhatNobodyRead)
+    }
+
+    fn of(finding: &Finding, says: Option<Digest>) -> Self {
+        Self { word: sight::seen(finding, says), value: sight::value(finding, says) }
+    }
+}
+
+/// What somebody who asks `store` reads of `finding`.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn sight(store: &dyn Store, finding: &Finding) -> Result<Seen, StoreError> {
+    if !is_of_all_it_says(finding) {
+        return Ok(Seen::of(finding, None));
+    }
+    let id = &finding.id;
+    let Some(record) = store.part_record(&id.host, &id.source, &id.part)? else {
+        return Ok(Seen::of(finding, None));
+    };
+    // Only durable parts are looked at; the moment plays no part.
+    let agreed = agreed_part(&record, Context { store, now: Timestamp::UNIX_EPOCH })?;
+    let part = stored(store, &agreed)?;
+    Ok(Seen::of(finding, Some(semantic_digest(&part))))
+}
+
+/// The same of an open finding by what was decided, durable or not; `None` when it is over.
+pub(super) fn pending(
+    ingest: &mut Ingest,
+    context: Context<'_>,
+    id: &FindingId,
+) -> Result<Option<Seen>, IngestError> {
+    let host = ingest.known_host(&id.host)?;
+    let Some(finding) = host.load(context.store)?.open.get(id).cloned() else { return Ok(None) };
+    if !is_of_all_it_says(&finding) {
+        return Ok(Some(Seen::of(&finding, None)));
+    }
+    let Some(record) = host.parts(context.store, &id.source)?.remove(&id.part) else {
+        return Ok(Some(Seen::of(&finding, None)));
+    };
+    let agreed = agreed_part(&record, context)?;
+    let part = loaded((context.store, &host.pending.parts), &agreed)?;
+    Ok(Some(Seen::of(&finding, Some(semantic_digest(&part)))))
+}

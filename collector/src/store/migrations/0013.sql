@@ -1,0 +1,1 @@
+CREATE INDEX finding_act_by_time ON finding_act (at);
