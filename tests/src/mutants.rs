@@ -30,8 +30,8 @@ pub fn programs() -> anyhow::Result<OsString> {
         .context("DRIFTLINE_MUTANT_PROGRAMS is not set: tests/run mutants")
 }
 
-/// How many promises are tried at once. Most of their time is waiting for what never comes: three at
-/// once used a fifth of two cores.
+/// How many promises are tried at once. Most of their time is waiting for what never comes: three
+/// at once used a fifth of two cores.
 const AT_ONCE: usize = 6;
 
 /// Runs the promise of each mutant against it, some at a time.
