@@ -13,7 +13,7 @@ thread_local! {
     /// Making one costs more than decompressing a report with it.
     #[cfg_attr(
         windows,
-        allow(clippy::missing_const_for_thread_local, reason = "it is, and clippy cannot tell there")
+        allow(clippy::missing_const_for_thread_local, reason = "it is; clippy cannot tell there")
     )]
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
