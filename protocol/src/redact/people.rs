@@ -107,7 +107,7 @@ fn is_logon(piece: &str) -> bool {
         && (small || is_user(user) || (is_capitals(domain) && is_initial_and_name(user)))
 }
 
-/// `ada`, `ada.lovelace`, `alovelace2`, `Ada.Lovelace`, `U123456`. `iPhone`, `HP2` and `ASP.NET` are
+/// `ada`, `ada.lovelace`, `alovelace2`, `Ada.Lovelace`, `U123456`. `iPhone`, `HP2`, `ASP.NET` are
 /// none.
 fn is_user(user: &str) -> bool {
     let small = user.starts_with(char::is_lowercase) && !user.contains(char::is_uppercase);
