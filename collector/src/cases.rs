@@ -24,7 +24,7 @@ mod take;
 pub use calendar::{Calendar, CalendarError, Holiday, read_calendar};
 pub use changes::{Changes, read_changes};
 pub use file::read_cases;
-pub use intake::{CaseForm, CaseRow, Field, Intake, read_rows};
+pub use intake::{CaseForm, CaseRow, Field, Intake, read_rows, visible};
 pub use moment::parse_moment;
 pub use people::Hider;
 pub use records::{Came, Record, Wanted, read_records};

@@ -21,6 +21,7 @@ pub mod text;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -372,6 +373,12 @@ impl Redactor {
     /// blocks.
     pub fn redact_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         text::redact(self, text)
+    }
+
+    /// Where [`Redactor::redact_text`] finds secrets first, for those who weigh what it found.
+    /// Ranges may overlap.
+    pub fn secrets_in(&self, text: &str) -> Vec<Range<usize>> {
+        text::secrets(self, text)
     }
 
     /// The form of a redacted part that the spool keeps.

@@ -15,7 +15,7 @@ use super::read::{moment, next_page, place, query, read};
 use super::speaker::speaks_for;
 use super::{Answer, Shared};
 use crate::auth::Person;
-use crate::cases::Hider;
+use crate::cases::{Hider, visible};
 use crate::config::{Mapper, Words};
 use crate::pass;
 use crate::serve::answer::{self, Refusal};
@@ -150,7 +150,8 @@ pub async fn cases(State(collector): Shared, uri: Uri) -> Answer {
         let mut filter = filter;
         if let Some(id) = &mut filter.id {
             // A case is asked for as its system names it.
-            *id = Hider::new(store.case_key()?, named).id(id).into_owned();
+            let seen = visible(id.as_str().into());
+            *id = Hider::new(store.case_key()?, named).id(&seen).into_owned();
         }
         Ok(store.cases(&filter)?)
     });

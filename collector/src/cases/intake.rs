@@ -2,13 +2,14 @@
 //!
 //! Only the fields of [`Field::ALL`] are looked at, under the names a source gives them. A word
 //! that is of a person or a secret is left out and counted, and a fingerprint stands for such an
-//! id. Characters that nobody sees are dropped. Knows no store and no rule of what a word means.
+//! id. Two words that look the same become one. Knows no store and no rule of what a word means.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 
 use driftline_protocol::printable::is_invisible;
+use icu_normalizer::ComposingNormalizerBorrowed;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -239,15 +240,21 @@ fn case(
     Ok(CaseRow { id, parent, ..row })
 }
 
-/// `text` without what nobody sees: two names that look the same are the same.
-fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
-    let unseen = |c: char| is_invisible(c) || c.is_control();
-    if !text.contains(unseen) {
+/// `text` as it looks: without what nobody sees, with plain blanks, and with each letter and its
+/// marks in one (`ü`, not `u` and two dots).
+pub fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
+    let other = |c: char| c.is_control() || !c.is_ascii();
+    if !text.contains(other) {
         return text;
     }
-    let blank = |c: char| if c.is_control() { ' ' } else { c };
-    let seen: String = text.chars().filter(|c| !is_invisible(*c)).map(blank).collect();
-    seen.trim().to_owned().into()
+    let unseen = |c: char| {
+        // The last two say how the character before is drawn.
+        is_invisible(c) || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+    };
+    let blank = |c: char| if c.is_control() || c.is_whitespace() { ' ' } else { c };
+    let seen: String = text.chars().filter(|c| !unseen(*c)).map(blank).collect();
+    let seen = ComposingNormalizerBorrowed::new_nfc().normalize(seen.trim()).into_owned();
+    seen.into()
 }
 
 #[cfg(test)]
@@ -430,5 +437,12 @@ mod tests {
             assert_eq!(read(&opened("1", site)).0, [row("1", "graz")], "{site:?}");
         }
         assert_eq!(read(&opened("1", "\"graz\u{7}west\"")).0, [row("1", "graz west")]);
+        for site in [
+            "Z\u{fc}rich \u{2713}",
+            "Zu\u{308}rich\u{a0}\u{2713}\u{fe0f}",
+            "Zürich\u{202f}✓\u{3000}",
+        ] {
+            assert_eq!(read(&opened("1", site)).0, [row("1", "Zürich ✓")], "{site:?}");
+        }
     }
 }

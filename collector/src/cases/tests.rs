@@ -88,6 +88,14 @@ fn semicolons_and_tabs_separate_where_the_header_makes_sense_only_so() {
         let read = cases(&text);
         assert_eq!((shown(&read), read.refused.total), (expect.clone(), 0), "{text}");
     }
+    // A header may go on between quotes, before what it must have.
+    for separator in [",", ";", "\t"] {
+        let text =
+            "\"a\nb; \"\"c\"\"\r\n\";opened_at;service;site\nx;2026-11-22 12:00;voice;graz\n";
+        let text = text.replace("b; ", "§").replace(';', separator).replace('§', "b; ");
+        let read = cases(&text);
+        assert_eq!((shown(&read).len(), read.refused.total), (1, 0), "{text}");
+    }
     // Where commas make sense they separate, whatever else the header holds.
     let both = cases("opened_at,service,site,a;b\n2026-11-22 12:00,voice,graz;x,y\n");
     assert_eq!(shown(&both), ["1795348800 voice/graz;x/"]);

@@ -4,8 +4,8 @@
 //! came of it are a part of: held against changes, a part shows rises that are none. So they are
 //! unobserved, all of them, and nothing waits for the rest: what one desk never managed to send
 //! must not keep all others from being heard. From then on everything waits for it, since what it
-//! has not told yet is not zero cases, until it was silent for [`DORMANT`] or the configuration
-//! says that it ended.
+//! has not told yet is not zero cases, until it was silent for [`DORMANT`], or as long ago read
+//! whole, or the configuration says that it ended.
 
 #![deny(clippy::disallowed_methods, reason = "the same feeds and moment give the same watermark")]
 
@@ -17,7 +17,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::Config;
 use crate::store::FeedRecord;
 
-/// A source silent for longer is left out of the watermark.
+/// A source silent for longer is left out of the watermark, and so is one that speaks and was not
+/// read whole for longer: one refused row in each of its exports would hold all others for ever.
 const DORMANT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// So far behind is a source whose export comes once a day, with two hours to spare: one that is
@@ -38,7 +39,8 @@ pub fn waited_for<'f>(
     now: Timestamp,
 ) -> Vec<(&'f FeedRecord, Timestamp)> {
     let awake = feeds.iter().filter(|feed| is_awake(feed, config, now));
-    awake.filter_map(|feed| Some((feed, feed.last_good?))).collect()
+    let whole = awake.filter_map(|feed| Some((feed, feed.last_good?)));
+    whole.filter(|(_, good)| now.duration_since(*good) <= DORMANT).collect()
 }
 
 /// The source that holds the watermark, the one furthest behind, and up to when it told all.
@@ -119,6 +121,8 @@ mod tests {
         check(&[feed("a", Some(NOW), NOW), behind], Some(NOW - 7 * HOUR));
         let silent = feed("b", Some(NOW - 29 * DAY), NOW - 29 * DAY);
         check(&[feed("a", Some(NOW), NOW), silent], Some(NOW - 29 * DAY - HOUR));
+        let partial = feed("b", Some(NOW - 30 * DAY), NOW);
+        check(&[feed("a", Some(NOW), NOW), partial], Some(NOW - 30 * DAY - HOUR));
     }
 
     #[test]
@@ -127,6 +131,7 @@ mod tests {
         for other in [
             feed("b", None, NOW),
             feed("b", Some(NOW - 31 * DAY), NOW - 31 * DAY),
+            feed("b", Some(NOW - 31 * DAY), NOW),
             feed("old", Some(NOW - 5 * DAY), NOW - 5 * DAY),
         ] {
             check(&[good.clone(), other.clone()], Some(NOW - HOUR));
