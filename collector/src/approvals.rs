@@ -42,8 +42,19 @@ pub enum LedBy {
 /// A finding, and the word for it as it was read.
 pub type AsRead = (FindingId, String);
 
-/// The open drifts that `led_by` led to, and what they are, in words; `None` when there is no such
-/// rollout. What moved on since the rollout reached it is not what that led to.
+/// The open drifts of a rollout or a change request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedTo {
+    /// Those it led to.
+    pub findings: Vec<AsRead>,
+    /// What they are of, in words.
+    pub of: String,
+    /// How many more there are that moved on since it reached them.
+    pub moved: u64,
+}
+
+/// The open drifts that `led_by` led to; `None` when there is no such rollout. What moved on since
+/// the rollout reached it is not what that led to.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -51,7 +62,7 @@ pub fn drifts(
     store: &dyn Reads,
     config: &Config,
     led_by: &LedBy,
-) -> Result<Option<(Vec<AsRead>, String)>, StoreError> {
+) -> Result<Option<LedTo>, StoreError> {
     match led_by {
         LedBy::Request(name) => {
             let of = |record: &FindingRecord| {
@@ -60,7 +71,8 @@ pub fn drifts(
                 })
             };
             let found = open_drifts(store, of)?;
-            Ok(Some((as_read(store, &found)?, format!("change request {name}"))))
+            let (findings, of) = (as_read(store, &found)?, format!("change request {name}"));
+            Ok(Some(LedTo { findings, of, moved: 0 }))
         }
         LedBy::Rollout(number) => {
             let Some((set, _)) = rollouts::one(store, config, *number)? else { return Ok(None) };
@@ -72,14 +84,17 @@ pub fn drifts(
                 let together = after.is_some_and(|after| !after.is_negative() && after <= TOGETHER);
                 together && set.parts.iter().any(|part| part == id.part.as_str())
             };
-            let mut found = Vec::new();
+            let (mut found, mut moved) = (Vec::new(), 0);
             for finding in open_drifts(store, of)? {
                 let reached = reached.get(&finding.id.host).copied().unwrap_or(Timestamp::MIN);
-                if !moved_after(store, &finding, reached)? {
+                if moved_after(store, &finding, reached)? {
+                    moved += 1;
+                } else {
                     found.push(finding);
                 }
             }
-            Ok(Some((as_read(store, &found)?, format!("rollout {number}"))))
+            let (findings, of) = (as_read(store, &found)?, format!("rollout {number}"));
+            Ok(Some(LedTo { findings, of, moved }))
         }
     }
 }

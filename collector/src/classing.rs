@@ -247,7 +247,7 @@ fn subject<'a>(record: &'a ChangeRecord, place: &'a Place) -> Subject<'a> {
         part: &record.change.part,
         key: record.change.key.as_ref(),
         kind: record.change.kind,
-        became: value_after(record.change.key.as_ref(), record.change.after.as_ref()),
+        became: value_after(&record.change),
         at: record.at,
     }
 }

@@ -109,7 +109,7 @@ impl<'a> Owners<'a> {
         }
         let (about, team) = self.places.entry(host.clone()).or_default();
         let stand = Stand {
-            acknowledged: handled.acknowledged_by.is_some(),
+            acknowledged: handled.acknowledged_last,
             assigned: handled.assigned_to.as_deref().zip(handled.assigned_at),
             now: self.now,
         };

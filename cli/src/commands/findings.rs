@@ -2,6 +2,7 @@
 
 use driftline_collector::analysis::drift::{existence, is_unset};
 use driftline_collector::analysis::finding::{Finding, FindingKind, Status};
+use driftline_collector::analysis::sight::places;
 use driftline_collector::store::{FindingRecord, Handled};
 use driftline_protocol::item::ItemKey;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,9 @@ struct Shown {
     owner: String,
     #[serde(flatten)]
     handled: Handled,
+    /// What `driftline finding accept --seen` asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<String>,
 }
 
 impl Row for Shown {
@@ -104,6 +108,9 @@ pub(crate) fn sides(finding: &Finding) -> [String; 2] {
         Some((agreed, now)) => [there(agreed), there(now)],
         None => [&finding.desired, &finding.current].map(|item| output::value(item.as_ref())),
     };
+    if let Some([should, is]) = places(finding) {
+        return [format!("{agreed} (place {})", should + 1), format!("{now} (place {})", is + 1)];
+    }
     [agreed, if is_unset(finding) { "not set".to_owned() } else { now }]
 }
 

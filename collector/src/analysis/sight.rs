@@ -6,16 +6,23 @@
 //! nothing: it is a digest of what its reader was shown, and values that nobody may see are
 //! fingerprints already.
 //!
-//! A drift of a whole part has no value but that the part is there; what is agreed to is all the
-//! part says, so that counts as its value here.
+//! What is found of a whole part has no value but that the part is there, or that it cannot be
+//! read; what is agreed to is all the part says, so that counts as its value here ([`says`]).
+//!
+//! Where an item stands among others is no value, unless that is all that differs.
+
+use std::collections::BTreeMap;
 
 use driftline_protocol::ids::Digest;
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
+use driftline_protocol::snapshot::{Content, Part};
 use serde::Serialize;
 
+use super::change::{Change, ChangeKind};
 use super::finding::{Finding, FindingKind};
 
 const VALUE_CONTEXT: &str = "driftline 2026-11 value of a finding v1";
+const SAYS_CONTEXT: &str = "driftline 2026-11 what a part says of itself v1";
 const SEEN_CONTEXT: &str = "driftline 2026-11 finding as it was read v1";
 
 /// How many digits a word has. A host that could find two values of one word would have one read
@@ -24,20 +31,41 @@ const DIGITS: usize = 32;
 
 /// Whether what `finding` has now is all that its part says.
 pub fn is_of_all_it_says(finding: &Finding) -> bool {
-    let id = &finding.id;
-    id.kind == FindingKind::Drift && id.key.is_none() && finding.current.is_some()
+    finding.id.key.is_none() && finding.current.is_some()
+}
+
+/// The digest of all that `part` says: its items, and where nobody could read them its bytes. What
+/// is so at the moment only is none of it: it moves by itself.
+pub fn says(part: &Part) -> Digest {
+    let Part::Observed(observed) = part else { return digest(SAYS_CONTEXT, part) };
+    let steady = observed.items.iter().filter(|(key, _)| key.of_the_moment().is_none());
+    let steady: BTreeMap<&ItemKey, &Item> = steady.collect();
+    let bytes = match observed.content {
+        Content::Read => None,
+        Content::Unread(_) => observed.raw,
+    };
+    digest(SAYS_CONTEXT, &(observed.content, steady, bytes))
+}
+
+/// Where the item of `finding` should stand among others and where it does, of a finding both sides
+/// of which have the same value.
+pub fn places(finding: &Finding) -> Option<[u32; 2]> {
+    let (should, is) = (finding.desired.as_ref()?, finding.current.as_ref()?);
+    (should.value == is.value).then_some([should.rank?, is.rank?])
 }
 
 /// The digest of what `finding` has now; `says` is that of what its part says, where that is asked
-/// for ([`is_of_all_it_says`]). Where an item stands among others is none of its value. A
-/// discrepancy has both its sides of the host, so both are what it has. The item's key is in it: an
-/// exception of a whole part has no key, and what was accepted is not each of its items.
+/// for ([`is_of_all_it_says`]). A discrepancy has both its sides of the host, so both are what it has.
+/// The item's key is in it: an exception of a whole part has no key, and what was accepted is not
+/// each of its items.
 pub fn value(finding: &Finding, says: Option<Digest>) -> Digest {
     let written = match finding.id.kind {
         FindingKind::Discrepancy => value_of(finding.desired.as_ref()),
         FindingKind::Drift | FindingKind::Deviation => None,
     };
-    digest(VALUE_CONTEXT, &(&finding.id.key, value_of(finding.current.as_ref()), written, says))
+    let place = places(finding).map(|[_, is]| is);
+    let now = value_of(finding.current.as_ref());
+    digest(VALUE_CONTEXT, &(&finding.id.key, now, written, says, place))
 }
 
 fn value_of(item: Option<&Item>) -> Option<&ItemValue> {
@@ -45,20 +73,25 @@ fn value_of(item: Option<&Item>) -> Option<&ItemValue> {
 }
 
 /// The same of a change, as the value of the drift that it leads to; `None` where a change does not
-/// tell, which is where a part came or changed as a whole.
-pub fn value_after(key: Option<&ItemKey>, after: Option<&Item>) -> Option<Digest> {
+/// tell: where a part came, went or changed as a whole, which a change that sums up many says with
+/// the same words, and where an item has moved among others.
+pub fn value_after(change: &Change) -> Option<Digest> {
+    let Change { part: _, key, kind, before: _, after } = change;
+    if key.is_none() || *kind == ChangeKind::Moved {
+        return None;
+    }
     let (written, says): (Option<&ItemValue>, Option<Digest>) = (None, None);
-    let told = key.is_some() || after.is_none();
-    told.then(|| digest(VALUE_CONTEXT, &(key, value_of(after), written, says)))
+    let place: Option<u32> = None;
+    Some(digest(VALUE_CONTEXT, &(key, value_of(after.as_ref()), written, says, place)))
 }
 
 /// The word for `finding` as it stands: which opening of it, how it should be and how it is.
 pub fn seen(finding: &Finding, says: Option<Digest>) -> String {
-    let Finding { id, domain: _, severity: _, desired, current, first_seen, status: _ } = finding;
+    let Finding { id, domain: _, severity: _, desired, current: _, first_seen, status: _ } =
+        finding;
     let desired = value_of(desired.as_ref());
-    let place = current.as_ref().and_then(|item| item.rank);
     let now = value(finding, says);
-    let mut word = digest(SEEN_CONTEXT, &(id, first_seen, desired, place, now)).to_string();
+    let mut word = digest(SEEN_CONTEXT, &(id, first_seen, desired, now)).to_string();
     word.truncate(DIGITS);
     word
 }
@@ -105,11 +138,9 @@ mod tests {
         let word = seen(&read, None);
         assert_eq!(word.len(), DIGITS);
         assert_eq!(word, seen(&read.clone(), None), "the same is the same");
-        let moved = Item { rank: Some(3), ..item("opus") };
         for other in [
             finding(Some("codec"), Some(item("g722"))),
             finding(Some("codec"), None),
-            finding(Some("codec"), Some(moved.clone())),
             finding(Some("port"), Some(item("opus"))),
             Finding { desired: Some(item("ulaw")), ..read.clone() },
             Finding { first_seen: read.first_seen + SignedDuration::from_secs(1), ..read.clone() },
@@ -122,11 +153,6 @@ mod tests {
         // For how bad it is nobody answers.
         let worse = Finding { severity: Severity::Critical, ..read.clone() };
         assert_eq!(word, seen(&worse, None));
-        assert_eq!(
-            value(&read, None),
-            value(&finding(Some("codec"), Some(moved)), None),
-            "an item has its value wherever it stands"
-        );
         let gone = [finding(None, None), finding(Some("codec"), None)];
         assert_ne!(value(&gone[0], None), value(&gone[1], None), "a part is none of its items");
         // What was agreed is no value of the host; what it is written to do is.
@@ -139,14 +165,75 @@ mod tests {
     }
 
     #[test]
+    fn where_an_item_stands_counts_where_only_that_differs() {
+        let at = |text: &str, place: u32| Some(Item { rank: Some(place), ..item(text) });
+        let of = |desired: Option<Item>, current: Option<Item>| Finding {
+            desired,
+            ..finding(Some("codec"), current)
+        };
+        let words = |finding: Finding| (seen(&finding, None), value(&finding, None));
+        let moved = |place: u32| words(of(at("alaw", 9), at("alaw", place)));
+        assert_ne!(moved(3), moved(0));
+        assert_ne!(moved(3).1, moved(0).1);
+        // A line that was written above it moves an item that has another value anyway; nobody
+        // reads it anew for that.
+        let other = |place: u32| words(of(at("alaw", 9), at("opus", place)));
+        assert_eq!(other(3), other(4));
+        assert_eq!(places(&of(at("alaw", 9), at("alaw", 3))), Some([9, 3]));
+        assert_eq!(places(&of(at("alaw", 9), at("opus", 3))), None);
+    }
+
+    #[test]
     fn a_change_tells_the_value_of_the_drift_it_leads_to() {
-        let key = ItemKey::of(["codec"]);
-        for now in [Some(item("opus")), None] {
+        let change = |key: Option<&str>, kind: ChangeKind, after: Option<Item>| Change {
+            part: "/etc/a".parse().unwrap(),
+            key: key.map(|key| ItemKey::of([key])),
+            kind,
+            before: None,
+            after,
+        };
+        for (kind, now) in [(ChangeKind::Modified, Some(item("opus"))), (ChangeKind::Removed, None)]
+        {
             let drift = value(&finding(Some("codec"), now.clone()), None);
-            assert_eq!(value_after(Some(&key), now.as_ref()), Some(drift));
+            assert_eq!(value_after(&change(Some("codec"), kind, now)), Some(drift));
         }
-        assert_eq!(value_after(None, Some(&item("there"))), None, "it does not say all of it");
-        assert_eq!(value_after(None, None), Some(value(&finding(None, None), None)));
-        assert_ne!(value_after(Some(&key), None), value_after(Some(&key), Some(&item(""))));
+        for (key, kind, after, why) in [
+            (None, ChangeKind::Added, Some(item("there")), "it does not say all of it"),
+            (None, ChangeKind::Modified, None, "one that sums up many does not say that it went"),
+            (None, ChangeKind::Removed, None, "nor does one of a part that went"),
+            (Some("codec"), ChangeKind::Moved, Some(item("alaw")), "the value is not what moved"),
+        ] {
+            assert_eq!(value_after(&change(key, kind, after)), None, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_part_says_its_items_or_its_bytes_and_nothing_of_the_moment() {
+        use driftline_protocol::canonical::scope_digest;
+        use driftline_protocol::ids::{FingerprintDigest, KeyId};
+        use driftline_protocol::item::Fingerprint;
+        use driftline_protocol::snapshot::{Observed, Reading, Reason};
+
+        let part = |content: Content, raw: u8, items: &[(ItemKey, &str)]| {
+            Part::Observed(Observed {
+                reading: Reading { parser: "ini".into(), version: 1, scope: scope_digest([""; 0]) },
+                raw: Some(Fingerprint { key: KeyId([1; 8]), digest: FingerprintDigest([raw; 16]) }),
+                size: None,
+                content,
+                items: items.iter().map(|(key, text)| (key.clone(), item(text))).collect(),
+            })
+        };
+        let malformed = Content::Unread(Reason::Malformed);
+        assert_ne!(says(&part(malformed, 1, &[])), says(&part(malformed, 2, &[])));
+        assert_eq!(says(&part(malformed, 1, &[])), says(&part(malformed, 1, &[])));
+        let key = || ItemKey::of(["codec"]);
+        let read = |raw, text| says(&part(Content::Read, raw, &[(key(), text)]));
+        assert_eq!(read(1, "opus"), read(2, "opus"), "a comment says nothing");
+        assert_ne!(read(1, "opus"), read(1, "gsm"));
+        let started = |when| (ItemKey::momentary(["started"]), when);
+        for when in ["yesterday", "today"] {
+            let now = part(Content::Read, 1, &[(key(), "opus"), started(when)]);
+            assert_eq!(says(&now), read(1, "opus"), "when it started is of the moment");
+        }
     }
 }

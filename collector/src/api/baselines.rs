@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::http::Uri;
 use driftline_protocol::ids::{HostId, SourceName};
+use driftline_protocol::wire::{Problem, ProblemCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,9 +16,9 @@ use super::change::{act, body, decide, reason_of};
 use super::read::{moment, next_page, query, read};
 use super::{Answer, Shared};
 use crate::analysis::agreement::{Exemption, Subject};
-use crate::approvals::{self, LedBy};
+use crate::approvals::{self, LedBy, LedTo};
 use crate::auth::Person;
-use crate::ingest::{Approval, Decided, Proposal, Then};
+use crate::ingest::{Approval, Decided, IngestError, Proposal, Then};
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
 use crate::store::{Baseline, effective_limit};
@@ -213,10 +214,18 @@ async fn accept_led_by(collector: &Arc<Collector>, led_by: LedBy, approval: Appr
         let missing = || Refusal::not_found("rollout of this number");
         approvals::drifts(store, &config, &led_by)?.ok_or_else(missing)
     });
-    let (findings, of) = found.await?;
+    let LedTo { findings, of, moved } = found.await?;
     let done = decide(collector, move |ingest, context| {
+        if findings.is_empty() && moved > 0 {
+            let code = ProblemCode::Moved;
+            let detail = format!(
+                "what {of} led to moved on since on every host, and nothing was accepted; read \
+                 it in `driftline findings` and accept each by its number"
+            );
+            return Err(IngestError::Refused(Problem { code, detail }));
+        }
         let accepted = ingest.accept(context, (findings, &of), &approval)?;
-        let answer = json!({ "accepted": accepted.count, "moved": accepted.moved });
+        let answer = json!({ "accepted": accepted.count, "moved": accepted.moved + moved });
         Ok(Decided { answer, parts: accepted.parts, steps: accepted.steps })
     });
     Ok(answer::json(&done.await?))

@@ -113,7 +113,8 @@ pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
         let mut owners = Owners::at(store, &standards, now);
         let (found, last) = asked.all(store, &mut owners)?;
         let last = last.map(|last| asked.place(&last));
-        Ok((permitted(found, (Permits::at(store, &standards, now)?, owners))?, last))
+        let permits = Permits::at(store, &standards, now)?;
+        Ok((permitted(store, found, (permits, owners))?, last))
     });
     let (findings, last) = findings.await?;
     let next = last.map(|last| next_page(&uri, ("after", &last)));
@@ -142,10 +143,14 @@ struct PermittedFinding {
     owner: String,
     #[serde(flatten)]
     handled: Handled,
+    /// What whoever accepts it gives back; a finding that is over has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<String>,
 }
 
-/// Says of each open finding whether an exception permits it now.
+/// Says of each open finding whether an exception permits it now, and the word for it as it stands.
 fn permitted(
+    store: &dyn Reads,
     found: Vec<FindingRecord>,
     (mut permits, mut owners): (Permits<'_>, Owners<'_>),
 ) -> Result<Vec<PermittedFinding>, Refusal> {
@@ -159,7 +164,9 @@ fn permitted(
         let asks = open && excepted_by.is_none() && !class.is_quiet();
         let (owner, handled) = owners.of(&record)?;
         let class = class.as_str();
-        all.push(PermittedFinding { record, class, asks, excepted_by, owner, handled });
+        let sight = open.then(|| sight(store, &record.finding)).transpose()?;
+        let seen = sight.map(|sight| sight.word);
+        all.push(PermittedFinding { record, class, asks, excepted_by, owner, handled, seen });
     }
     Ok(all)
 }
@@ -174,24 +181,7 @@ pub async fn finding(State(collector): Shared, Path(number): Path<String>) -> An
         let found = store.findings(&filter)?;
         let now = Timestamp::now();
         let permits = Permits::at(store, &standards, now)?;
-        let shown = permitted(found, (permits, Owners::at(store, &standards, now)))?.pop();
-        shown.map(|finding| seen(store, finding)).transpose()
+        Ok(permitted(store, found, (permits, Owners::at(store, &standards, now)))?.pop())
     });
     Ok(answer::json(&findings.await?.ok_or_else(missing)?))
-}
-
-/// One finding, and the word for it as it stands.
-#[derive(Serialize)]
-struct SeenFinding {
-    #[serde(flatten)]
-    finding: PermittedFinding,
-    /// What whoever accepts it gives back; a finding that is over has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seen: Option<String>,
-}
-
-fn seen(store: &dyn Reads, finding: PermittedFinding) -> Result<SeenFinding, Refusal> {
-    let record = &finding.record.finding;
-    let open = (record.status == Status::Open).then(|| sight(store, record)).transpose()?;
-    Ok(SeenFinding { finding, seen: open.map(|sight| sight.word) })
 }

@@ -75,8 +75,8 @@ pub(super) fn bounded<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<OwnerRule>,
 /// What persons did about a finding, as far as that says whose it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Stand<'a> {
-    /// Whether somebody has acknowledged it.
-    pub acknowledged: bool,
+    /// When somebody acknowledged it last.
+    pub acknowledged: Option<Timestamp>,
     /// To whom it was given last, and when.
     pub assigned: Option<(&'a str, Timestamp)>,
     /// The moment that is asked about.
@@ -85,7 +85,8 @@ pub struct Stand<'a> {
 
 impl Config {
     /// Who answers for `finding`: by the last entry that fits, else the `team` of its host; empty
-    /// when nobody does. While nobody has acknowledged it, it goes down the chain.
+    /// when nobody does. While nobody has acknowledged it, it goes down the chain; who did so before
+    /// it was given to somebody else spoke for themselves.
     ///
     /// Whoever it was given to comes first, if this configuration names them, and the chain begins
     /// anew behind them. A name that stands nowhere in it can be no label, so it counts for none.
@@ -99,14 +100,15 @@ impl Config {
         let rule = self.owners.iter().rev().find(fits);
         let mut line: Vec<&str> =
             rule.into_iter().flat_map(|rule| rule.chain.iter().map(String::as_str)).collect();
-        let mut since = finding.first_seen;
+        let (mut since, mut acknowledged) = (finding.first_seen, stand.acknowledged.is_some());
         let given = stand.assigned.filter(|_| !mutant::active(Mutant::AssignmentsMoveNothing));
         if let Some((name, at)) = given.and_then(|(to, at)| Some((self.owner_named(to)?, at))) {
             let behind = line.iter().position(|one| *one == name).map_or(0, |place| place + 1);
             drop(line.splice(..behind, [name]));
             since = at;
+            acknowledged = stand.acknowledged.is_some_and(|by_now| by_now >= at);
         }
-        let waited = match stand.acknowledged || mutant::active(Mutant::NobodyIsNext) {
+        let waited = match acknowledged || mutant::active(Mutant::NobodyIsNext) {
             true => SignedDuration::ZERO,
             false => stand.now.duration_since(since).max(SignedDuration::ZERO),
         };
@@ -197,6 +199,7 @@ mod tests {
         let owner = |part: &str, site: &str, acknowledged: bool, hours: i64| {
             let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours);
             let (finding, about) = (finding(part), about(site));
+            let acknowledged = acknowledged.then_some(Timestamp::UNIX_EPOCH);
             let stand = Stand { acknowledged, assigned: None, now };
             config.owner_of(&finding, (&about, "desk"), stand).to_owned()
         };
@@ -214,30 +217,35 @@ mod tests {
             scope = { site = 'graz' }\n[[host]]\nname = 'x'\nteam = 'edge'\n";
         let config = parse("t", text).unwrap();
         let hour = |hour| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour);
-        let owner = |to: &str, site: &str, acknowledged: bool, now: i64| {
-            let about = About { site: site.into(), ..About::default() };
+        let owner = |to: &str, site: &str, acknowledged: Option<i64>, now: i64| {
+            let (about, acknowledged) =
+                (About { site: site.into(), ..About::default() }, acknowledged.map(hour));
             // Given to somebody ten hours after it opened.
             let assigned = Some((to, hour(10)));
             let stand = Stand { acknowledged, assigned, now: hour(now) };
             config.owner_of(&finding("/etc/a"), (&about, "desk"), stand).to_owned()
         };
         for (to, site, acknowledged, now, expected) in [
-            ("lead", "graz", false, 10, "lead"),
-            ("lead", "graz", false, 13, "lead"),
-            ("lead", "graz", false, 14, "board"),
-            ("lead", "graz", true, 400, "lead"),
-            ("board", "graz", false, 400, "board"),
-            ("voice", "graz", false, 10, "voice"),
+            ("lead", "graz", None, 10, "lead"),
+            ("lead", "graz", None, 13, "lead"),
+            ("lead", "graz", None, 14, "board"),
+            ("lead", "graz", Some(10), 400, "lead"),
+            // Whoever had it before has seen it; that is not the lead.
+            ("lead", "graz", Some(9), 13, "lead"),
+            ("lead", "graz", Some(9), 14, "board"),
+            ("board", "graz", None, 400, "board"),
+            ("voice", "graz", None, 10, "voice"),
             // One who is in no chain: it comes back to those who are.
-            ("edge", "graz", false, 13, "edge"),
-            ("edge", "graz", false, 14, "voice"),
-            ("edge", "graz", false, 18, "lead"),
+            ("edge", "graz", None, 13, "edge"),
+            ("edge", "graz", None, 14, "voice"),
+            ("edge", "graz", None, 18, "lead"),
             // Without an entry nobody is next.
-            ("edge", "linz", false, 400, "edge"),
+            ("edge", "linz", None, 400, "edge"),
             // A name that the configuration does not know moves nothing.
-            ("ada", "graz", false, 13, "board"),
-            ("ada", "linz", false, 13, "desk"),
-            ("", "linz", false, 13, "desk"),
+            ("ada", "graz", None, 13, "board"),
+            ("ada", "graz", Some(9), 13, "voice"),
+            ("ada", "linz", None, 13, "desk"),
+            ("", "linz", None, 13, "desk"),
         ] {
             assert_eq!(owner(to, site, acknowledged, now), expected, "{to} in {site} at {now}");
         }

@@ -1,7 +1,6 @@
 //! What a finding is to whoever reads or accepts it: asked of the store by those who show it, and
 //! of what is decided already by those who accept it.
 
-use driftline_protocol::canonical::semantic_digest;
 use driftline_protocol::ids::Digest;
 use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
@@ -10,9 +9,9 @@ use super::approve::agreed_part;
 use super::held::stored;
 use super::held_to::loaded;
 use super::{Context, Ingest, IngestError, Store};
-use crate::analysis::finding::{Finding, FindingId};
-use crate::analysis::sight::{self, is_of_all_it_says};
-use crate::store::StoreError;
+use crate::analysis::finding::{Finding, FindingId, FindingKind};
+use crate::analysis::sight::{self, is_of_all_it_says, says};
+use crate::store::{PartRecord, StoreError};
 
 /// A finding as it stands: what somebody reads of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +46,25 @@ pub fn sight(store: &dyn Store, finding: &Finding) -> Result<Seen, StoreError> {
         return Ok(Seen::of(finding, None));
     };
     // Only durable parts are looked at; the moment plays no part.
-    let agreed = agreed_part(&record, Context { store, now: Timestamp::UNIX_EPOCH })?;
-    let part = stored(store, &agreed)?;
-    Ok(Seen::of(finding, Some(semantic_digest(&part))))
+    let context = Context { store, now: Timestamp::UNIX_EPOCH };
+    let part = stored(store, &told_of(finding, &record, context)?)?;
+    Ok(Seen::of(finding, Some(says(&part))))
+}
+
+/// The part that `finding` tells of: what would be agreed to, but of content that cannot be read
+/// what was seen of that, and not what was read before.
+fn told_of(
+    finding: &Finding,
+    record: &PartRecord,
+    context: Context<'_>,
+) -> Result<Digest, StoreError> {
+    let FindingId { kind, rule, .. } = &finding.id;
+    match (kind, rule) {
+        (FindingKind::Deviation, None) => Ok(record.seen.unwrap_or(record.digest)),
+        (FindingKind::Deviation | FindingKind::Drift | FindingKind::Discrepancy, _) => {
+            agreed_part(record, context)
+        }
+    }
 }
 
 /// The same of an open finding by what was decided, durable or not; `None` when it is over.
@@ -66,7 +81,7 @@ pub(super) fn pending(
     let Some(record) = host.parts(context.store, &id.source)?.remove(&id.part) else {
         return Ok(Some(Seen::of(&finding, None)));
     };
-    let agreed = agreed_part(&record, context)?;
-    let part = loaded((context.store, &host.pending.parts), &agreed)?;
-    Ok(Some(Seen::of(&finding, Some(semantic_digest(&part)))))
+    let told = told_of(&finding, &record, context)?;
+    let part = loaded((context.store, &host.pending.parts), &told)?;
+    Ok(Some(Seen::of(&finding, Some(says(&part)))))
 }

@@ -10,6 +10,7 @@ use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
 use crate::analysis::classify::weigh::{FindingClass, Meant};
 use crate::analysis::drift::{existence, is_unset};
 use crate::analysis::finding::{Finding, Resolution, Status};
+use crate::analysis::sight::places;
 use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
@@ -75,6 +76,8 @@ struct Page {
     owner: String,
     classes: Vec<(&'static str, bool)>,
     all: bool,
+    /// Whether only some of them were asked for.
+    narrowed: bool,
     next: Option<String>,
     findings: Vec<FindingRow>,
 }
@@ -120,6 +123,12 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
     let now = if is_unset(&record.finding) { "not set".to_owned() } else { now };
     let Finding { id, domain: _, severity, desired: _, current: _, first_seen, status } =
         &record.finding;
+    let (agreed, now) = match places(&record.finding) {
+        Some([should, is]) => {
+            (format!("{agreed} (place {})", should + 1), format!("{now} (place {})", is + 1))
+        }
+        None => (agreed, now),
+    };
     FindingRow {
         number: record.number,
         host: id.host.to_string(),
@@ -180,6 +189,8 @@ pub(super) fn page(
     let next = last.map(|last| query.with("/findings", "after", &asked.place(&last)));
     let chosen = query.get("class").unwrap_or(ANY);
     let words = std::iter::once(ANY).chain(FindingClass::all().map(FindingClass::as_str));
+    let narrows =
+        ["host", "service", "owner", "after"].map(|field| query.get(field).unwrap_or_default());
     let page = Page {
         style: STYLE_PATH,
         host: query.get("host").unwrap_or_default().to_owned(),
@@ -187,6 +198,7 @@ pub(super) fn page(
         owner: owner.to_owned(),
         classes: words.map(|class| (class, class == chosen)).collect(),
         all: matches!(asked, Asked::All(_)),
+        narrowed: chosen != ANY || narrows.iter().any(|text| !text.is_empty()),
         next,
         findings: finding_rows(&found, (permits, owners), frame)?,
     };

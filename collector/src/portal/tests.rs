@@ -338,7 +338,7 @@ fn findings_of_a_service_are_those_of_the_hosts_behind_it() {
         findings::page((&store, &Standards::default()), &frame, &query).unwrap()
     };
     assert!(shown("voice").contains("/hosts/sbc1"));
-    assert!(shown("queues").contains("Nothing is open."));
+    assert!(shown("queues").contains("Nothing open fits."));
 }
 
 #[test]

@@ -59,6 +59,9 @@ pub struct Handled {
     /// Who acknowledged it first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged_by: Option<String>,
+    /// When somebody acknowledged it last; of use where it was given away in between.
+    #[serde(skip)]
+    pub acknowledged_last: Option<Timestamp>,
     /// Whom it was given to last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_to: Option<String>,
@@ -80,6 +83,7 @@ impl Handled {
         let last = of(Act::Assign).max_by_key(|one| one.at);
         Self {
             acknowledged_by: first.map(|one| one.who.clone()),
+            acknowledged_last: of(Act::Acknowledge).map(|one| one.at).max(),
             assigned_to: last.map(|one| one.text.clone()),
             assigned_at: last.map(|one| one.at),
         }

@@ -1,9 +1,13 @@
 //! What people accept of findings is what they read of them.
 
+use driftline_protocol::ids::{FingerprintDigest, KeyId};
+use driftline_protocol::item::Fingerprint;
+use driftline_protocol::snapshot::Content;
+
 use super::*;
-use crate::analysis::finding::Finding;
+use crate::analysis::finding::{Finding, FindingKind};
 use crate::analysis::sight::is_of_all_it_says;
-use crate::store::ReadFindings as _;
+use crate::store::{FindingRecord, ReadFindings as _};
 
 /// A host with an agreed file, which says something else now.
 fn drifted(agreed: &[(&str, Part)], now: &[(&str, Part)]) -> (World, Agent) {
@@ -113,4 +117,37 @@ fn of_many_those_that_moved_on_are_left_as_they_are() {
     assert_eq!((accepted.count, accepted.moved), (1, 1));
     world.keep(Decided { answer: (), parts: accepted.parts, steps: accepted.steps });
     assert_eq!(world.store.findings(&filter).unwrap()[0].finding.id.key, Some(ItemKey::of(["y"])));
+}
+
+/// A file that does not parse; `bytes` is what tells one from another.
+fn malformed(bytes: u8) -> Part {
+    let Part::Observed(mut observed) = file(&[]) else { unreachable!() };
+    observed.content = Content::Unread(Reason::Malformed);
+    let (key, digest) = (KeyId([1; 8]), FingerprintDigest([bytes; 16]));
+    observed.raw = Some(Fingerprint { key, digest });
+    Part::Observed(observed)
+}
+
+#[test]
+fn a_file_that_does_not_parse_is_accepted_as_its_bytes() {
+    let x = || ("/a", file(&[("x", 1)]));
+    // One that is new, and one that could be read before.
+    for agreed in [vec![x()], vec![x(), ("/b", file(&[("y", 1)]))]] {
+        let (mut world, mut agent) = drifted(&agreed, &[x(), ("/b", malformed(1))]);
+        let filter = FindingFilter { open_only: true, ..FindingFilter::default() };
+        let open = world.store.findings(&filter).unwrap();
+        let deviates = |found: &&FindingRecord| found.finding.id.kind == FindingKind::Deviation;
+        assert_eq!(open.iter().filter(deviates).count(), 1, "{open:?}");
+        let of = |world: &World| -> Vec<Seen> {
+            open.iter().map(|found| sight(&world.store, &found.finding).unwrap()).collect()
+        };
+        let read = of(&world);
+        world.delivers(&mut agent, &[x(), ("/b", malformed(2))]);
+        for ((before, now), found) in read.iter().zip(of(&world)).zip(&open) {
+            assert_ne!(before.word, now.word, "{found:?}");
+            assert_ne!(before.value, now.value, "{found:?}");
+        }
+        world.delivers(&mut agent, &[x(), ("/b", malformed(1))]);
+        assert_eq!(of(&world), read);
+    }
 }
