@@ -113,6 +113,8 @@ pub enum Mutant {
     CorrelateSupportedByQAlone,
     /// Engine. *The same hours of other weeks are compared*: clocks are never changed.
     CorrelateIgnoresClocks,
+    /// Engine. *Few sites support nothing*: of several waves chance is always drawn, never listed.
+    StagedCohortsAreDrawn,
     /// Collector. *A partial reading is unobserved*: whatever was read of cases counts as all.
     PartialReadIsWhole,
     /// Collector. *No source keeps others from being heard*: all wait for one never read whole.
@@ -251,6 +253,7 @@ impl Mutant {
         Self::CorrelateWindowAfterLooking,
         Self::CorrelateSupportedByQAlone,
         Self::CorrelateIgnoresClocks,
+        Self::StagedCohortsAreDrawn,
         Self::PartialReadIsWhole,
         Self::UnreadSourcesHoldAll,
         Self::CaseWordsAreShared,

@@ -23,6 +23,11 @@ const MUTANTS: &[Mutant] = &[
         "contract::what_chance_explains_is_not_supported_at_any_q",
     ),
     (ADMIN, "correlate_ignores_clocks", "flags::the_same_clocks_say_the_same_in_any_zone"),
+    (
+        ADMIN,
+        "staged_cohorts_are_drawn",
+        "contract::waves_of_few_sites_are_no_less_likely_than_one_of_all_ways",
+    ),
 ];
 
 #[test]

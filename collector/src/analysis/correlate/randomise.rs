@@ -1,8 +1,8 @@
 //! Would a random cohort of the same size have risen as much?
 //!
-//! Few sites, reached at one time: all cohorts of about that share are listed and held against ours
-//! in the window of the change, each measured by the dispersion its own past shows. Many sites, or
-//! several waves: random cohorts, each in a random window of the past, so that a large site that
+//! Few sites, or few cohorts of several waves: all cohorts of about that share are listed and held
+//! against ours in the window of the change, each measured by the dispersion its own past shows.
+//! Many: random cohorts, each in a random window of the past, so that a large site that
 //! half of all cohorts hold is not asked about today's cases again and again. How unlike sites are
 //! today is not in the past, so our own surplus is widened by it (`present`) before it is held
 //! against them. Draws stop after ten cohorts that rose as much (Besag and Clifford 1991), so dull
@@ -10,7 +10,7 @@
 
 use super::cohort::{Cohorts, together};
 use super::dispersion::{self, Dispersion};
-use super::effect;
+use super::effect::{self, Table};
 use super::panel::Panel;
 use crate::analysis::stats::random::Random;
 
@@ -71,11 +71,10 @@ pub(super) struct Surplus {
 pub(super) fn randomise(panel: &Panel, z: &Surplus, draw: &Draw<'_>) -> Randomised {
     let mut cohorts = Cohorts::new(panel, Random::seeded(draw.seed));
     let mut tally = Tally::default();
-    if cohorts.are_few() {
-        for bits in 1..cohorts.listed() {
-            if cohorts.take(bits) {
-                tally.add_listed(z.like_past, &cohorts, (panel, draw));
-            }
+    if let Some(listed) = cohorts.listed(draw.most) {
+        for waves in listed {
+            cohorts.take(&waves);
+            tally.add_listed(z.like_past, &cohorts, (panel, draw));
         }
         let p = f64::from(tally.exceeded.max(1)) / f64::from(tally.draws.max(1));
         return Randomised { p, attainable: 1.0 / f64::from(tally.draws.max(1)) };
@@ -117,6 +116,7 @@ impl Tally {
     fn add_listed(&mut self, z: f64, cohorts: &Cohorts<'_>, (panel, draw): (&Panel, &Draw<'_>)) {
         let dispersion = of_history(panel, &cohorts.sums).towards(draw.common);
         let tables = effect::tables(&panel.shape, &cohorts.sums, &panel.total);
+        let tables = tables.filter(Table::has_controls);
         let drawn = effect::z(&effect::split(tables), dispersion);
         self.add(cohorts, cohorts.same || drawn >= z - SAME);
     }
