@@ -115,6 +115,10 @@ pub enum Mutant {
     CorrelateIgnoresClocks,
     /// Engine. *Few sites support nothing*: of several waves chance is always drawn, never listed.
     StagedCohortsAreDrawn,
+    /// Engine. *Until has one meaning*: what was opened on that second is known.
+    UntilHoldsItsOwnSecond,
+    /// Engine. *Unobserved is not absent*: what lies between all cases and a lone one is read.
+    StragglersStretchTheReading,
     /// Collector. *A partial reading is unobserved*: whatever was read of cases counts as all.
     PartialReadIsWhole,
     /// Collector. *No source keeps others from being heard*: all wait for one never read whole.
@@ -254,6 +258,8 @@ impl Mutant {
         Self::CorrelateSupportedByQAlone,
         Self::CorrelateIgnoresClocks,
         Self::StagedCohortsAreDrawn,
+        Self::UntilHoldsItsOwnSecond,
+        Self::StragglersStretchTheReading,
         Self::PartialReadIsWhole,
         Self::UnreadSourcesHoldAll,
         Self::CaseWordsAreShared,

@@ -60,6 +60,7 @@ impl Correlate {
         let cases = self.input.read(&form, &sites)?;
         self.tell_unknown(&cases.stream, &candidates);
         let settings = Settings {
+        self.input.tell_apart(&cases.stream, until);
             q: self.q,
             until,
             holidays: calendar.days_off(),

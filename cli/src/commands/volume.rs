@@ -85,6 +85,7 @@ impl Volume {
             site_names: SiteNames::Any,
         };
         let cases = self.input.read(&form, &[])?;
+        self.input.tell_apart(&cases.stream, until);
         let settings = VolumeSettings {
             bucket: self.bucket(),
             by: self.by.iter().map(|key| key.cell_key()).collect(),

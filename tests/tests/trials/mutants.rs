@@ -28,6 +28,12 @@ const MUTANTS: &[Mutant] = &[
         "staged_cohorts_are_drawn",
         "contract::waves_of_few_sites_are_no_less_likely_than_one_of_all_ways",
     ),
+    (
+        ADMIN,
+        "stragglers_stretch_the_reading",
+        "files::a_case_years_away_changes_nothing_and_is_told",
+    ),
+    (ADMIN, "until_holds_its_own_second", "flags::until_means_what_it_means_elsewhere"),
 ];
 
 #[test]
