@@ -124,8 +124,8 @@ impl Holidays {
 pub(super) struct Evaluation {
     /// Cases of exposed sites in the windows that were compared, as they are.
     pub(super) cases: f64,
-    /// The same without what other changes explain.
-    pub(super) unexplained: f64,
+    /// The same without the tops of storms and what other changes explain.
+    pub(super) observed: f64,
     pub(super) expected: f64,
     pub(super) log_ratio: f64,
     pub(super) standard_error: f64,
@@ -152,11 +152,9 @@ impl Evaluation {
         self.log_ratio.exp()
     }
 
-    /// Expected cases where other changes explain some of the cases: those let expect them, too. A
-    /// storm lets expect nothing.
+    /// Expected cases on the scale of the cases as they are.
     pub(super) fn expected_cases(&self) -> f64 {
-        let some = self.unexplained > 0.0;
-        if some { self.expected * self.cases / self.unexplained } else { self.expected }
+        if self.observed > 0.0 { self.expected * self.cases / self.observed } else { self.expected }
     }
 }
 
@@ -195,8 +193,7 @@ pub(super) fn evaluate(
         let exposed = Exposed { panel: &panel, reached: &reached, witnesses, tables, seed };
         (with_controls(scope, &exposed, depth), waves)
     };
-    let (cases, unexplained) = panel.cases(&waves, (reach, lens));
-    let evaluation = Evaluation { cases, unexplained, ..evaluation };
+    let evaluation = Evaluation { cases: panel.plain(&waves, (reach, lens)), ..evaluation };
     if depth == Depth::Effect || evaluation.log_ratio <= 0.0 {
         return Ok(evaluation);
     }
@@ -235,7 +232,7 @@ fn with_controls(scope: &Scope<'_>, exposed: &Exposed<'_>, depth: Depth) -> Eval
     let design = Design { expected, rest, dispersion };
     let evaluation = Evaluation {
         cases: observed,
-        unexplained: observed,
+        observed,
         expected,
         log_ratio,
         standard_error: (variance * dispersion).sqrt(),
@@ -302,7 +299,7 @@ fn without_controls(panel: &Panel, reached: &[Vec<f32>]) -> Result<Evaluation, R
     let p = alone.tail(dispersion);
     Ok(Evaluation {
         cases: alone.after,
-        unexplained: alone.after,
+        observed: alone.after,
         expected,
         log_ratio,
         standard_error: (variance * dispersion).sqrt(),

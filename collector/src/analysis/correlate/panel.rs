@@ -94,19 +94,14 @@ impl Panel {
         Ok(Self { shape, rows, total, size })
     }
 
-    /// Cases at the sites of `waves`, storms among them: as they are, and without what other
-    /// changes explain.
-    pub(super) fn cases(&self, waves: &[usize], (reach, lens): (&Reach, Lens<'_>)) -> (f64, f64) {
+    /// Cases as they are, storms and explained effects among them, at the sites of `waves`.
+    pub(super) fn plain(&self, waves: &[usize], (reach, lens): (&Reach, Lens<'_>)) -> f64 {
         let rows = self.rows.iter().filter(|row| row.wave.is_some_and(|w| waves.contains(&w)));
         let starts = rows.filter_map(|row| Some((row.site, reach.reached(row.site)?)));
-        let (mut cases, mut unexplained) = (0.0, 0.0);
-        for (site, at) in starts {
-            let start = lens.wall(site, at);
-            let window = (start, start + reach.window);
-            cases += lens.plain(site, window.0, window.1) as f64;
-            unexplained += f64::from(lens.count(site, window, f64::INFINITY));
-        }
-        (cases, unexplained)
+        starts
+            .map(|(site, at)| (site, lens.wall(site, at)))
+            .map(|(site, at)| lens.plain(site, at, at + reach.window) as f64)
+            .sum()
     }
 
     /// For each wave the sum of the rows it reached.

@@ -145,20 +145,6 @@ fn a_rise_that_was_there_before_is_coincident() {
     );
 }
 
-/// Three hundred cases of one minute are one incident told many times.
-#[test]
-fn a_storm_lets_nobody_expect_one() {
-    let mut world = World::new("storm", 24);
-    let quiet = one(&world, change("c", &EXPOSED));
-    let row = (AT + 5 * HOUR, "voice".to_owned(), "site-04".to_owned(), String::new());
-    world.rows.extend(std::iter::repeat_n(row, 300));
-    let storm = one(&world, change("c", &EXPOSED));
-    let (before, after) = (quiet.evidence, storm.evidence);
-    assert_eq!(after.observed.unwrap(), before.observed.unwrap() + 300);
-    assert_eq!(after.expected, before.expected);
-    assert!(after.rate_ratio.unwrap() < 2.0 * before.rate_ratio.unwrap(), "{after:?}");
-}
-
 #[test]
 fn staggered_waves_are_held_against_sites_not_yet_reached() {
     let all: Vec<usize> = (0..24).collect();
