@@ -3,16 +3,18 @@
 //! A file is taken as read from its first row to its last. One old case that was only updated
 //! lately, or a year that was mistyped, would make years without a row count as read, and *no row*
 //! would be told as *no case*. So a few rows at an end that lie behind a gap which the other rows
-//! make implausible are stragglers: what lies between is not covered, and they are counted and
-//! told, never dropped in silence. Gaps inside and blocks of some size stay as they are: those a
-//! person knows of.
+//! make implausible, and which is longer than all that those span, are stragglers: what lies
+//! between is not covered, and they are counted and told, never dropped in silence. Gaps inside and
+//! blocks of some size stay as they are: those a person knows of. So do a summer without school, a
+//! closure, a pilot that went before, and a quiet service beside a busy one: the rows behind them
+//! are not few in years.
 
 use driftline_protocol::mutant::{self, Mutant};
 
 use super::cases::{Case, Stream};
 
 const DAY: i64 = 86_400;
-/// The shortest gap: four weeks. Summer and Christmas closures are shorter.
+/// The shortest gap: four weeks, where the other rows span less.
 const SHORTEST: i64 = 28 * DAY;
 /// So many days with a row a gap must be short of, at the rate of the middle. Days, because a storm
 /// of rows says nothing of how often any come. Were their variance twice that of chance, none would
@@ -67,16 +69,18 @@ impl ReadSpan {
         let days = Days::of(moments);
         let (few, rows) = (days.starts.len() / DAYS_ONE_IN, moments.len() / ROWS_ONE_IN);
         let Some(shortest) = days.shortest_gap(few) else { return Some(span) };
-        // The innermost gap at each end: what lies outside it is no better than what lies at it.
-        let before = (1..=few).rev().find(|day| days.gap(*day) >= shortest);
-        if let Some(start) = before.and_then(|day| days.start(day)).filter(|row| *row <= rows) {
+        // The innermost gap at each end that has few rows outside: what lies outside it is no
+        // better than what lies at it, and a block behind a gap does not shield a slip behind it.
+        let start = |day: usize| days.start(day).filter(|_| days.gap(day) >= shortest);
+        let before = (1..=few).rev().find_map(|day| start(day).filter(|row| *row <= rows));
+        if let Some(start) = before {
             span.first = *moments.get(start)?;
             span.before = Some((start as u64, first));
         }
-        let after = (days.starts.len() - few..).take(few).find(|day| days.gap(*day) >= shortest);
-        let start = after.and_then(|day| days.start(day));
-        let start = start.filter(|row| end == End::OfRows && moments.len() - row <= rows);
-        if let Some(start) = start {
+        let is_few = |row: &usize| moments.len() - row <= rows;
+        let mut outer = (days.starts.len() - few..).take(few);
+        let after = outer.find_map(|day| start(day).filter(is_few));
+        if let Some(start) = after.filter(|_| end == End::OfRows) {
             span.last = *moments.get(start - 1)?;
             span.after = Some(((moments.len() - start) as u64, last));
         }
@@ -124,8 +128,8 @@ impl<'a> Days<'a> {
         gap().unwrap_or(0)
     }
 
-    /// The gap from which on the days but for `few` at each end make it implausible; `None` where
-    /// there are too few to say.
+    /// The gap from which on the days but for `few` at each end make it implausible, at least as
+    /// long as all those; `None` where there are too few to say.
     fn shortest_gap(&self, few: usize) -> Option<i64> {
         let end = self.starts.len() - few;
         if few == 0 {
@@ -135,7 +139,7 @@ impl<'a> Days<'a> {
         let moment = |day: usize| self.moments.get(self.start(day)?);
         let length = (moment(end - 1)? - moment(few)?).max(SHORTEST);
         let missed = (MISSED * length as f64 / (end - few) as f64).ceil() as i64;
-        Some(SHORTEST.max(LONGER * inside).max(missed))
+        Some(length.max(LONGER * inside).max(missed))
     }
 }
 
@@ -197,6 +201,43 @@ mod tests {
         // A tenth of all rows is a past of its own, not a slip.
         let block: Vec<i64> = rows(60, 5, 2).iter().map(|at| at - 900 * DAY).collect();
         assert_eq!(apart(&with(bulk, &block), End::OfRows), (0, 0));
+    }
+
+    /// So many rows on each of so many days from `first` on, in office hours.
+    fn office(first: i64, days: i64, each: i64) -> impl Iterator<Item = i64> {
+        let hours = move |day| (0..each).map(move |row| day * DAY + 28_800 + row * 1_800);
+        (first..first + days).flat_map(hours)
+    }
+
+    /// None of these lies apart, and a slip to 1999 or 2199 beside them does.
+    #[test]
+    fn what_has_a_reason_keeps_all_its_rows() {
+        let year = 365;
+        let monthly = || (0..12).map(|month| month * 30 * DAY);
+        let wound_down = || (1..=12).map(|month| (2 * year + month * 30) * DAY);
+        let files: [(&str, Vec<i64>); 6] = [
+            ("school year", office(0, 290, 10).chain(office(353, 10, 10)).collect()),
+            ("closure", office(0, 3, 4).chain(office(38, 300, 4)).collect()),
+            ("pilot", monthly().chain(office(year, 300, 6)).collect()),
+            ("winding down", office(year, 300, 6).chain(wound_down()).collect()),
+            ("gap", office(0, 60, 8).chain(office(95, 5, 4)).collect()),
+            ("quiet service", (0..5).map(|n| n * 9 * DAY).chain(office(75, 70, 4)).collect()),
+        ];
+        for (name, file) in files {
+            assert_eq!(apart(&file, End::OfRows), (0, 0), "{name}");
+            let slips = [file[0] - 27 * year * DAY, file[0] + 173 * year * DAY];
+            assert_eq!(apart(&with(file, &slips), End::OfRows), (1, 1), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_block_shields_no_slip_behind_it() {
+        let bulk = rows(600, 70, 1);
+        let block = |start: i64| rows(40, 5, 2).into_iter().map(move |at| at + start * DAY);
+        let both: Vec<i64> = block(-184).chain(bulk).chain(block(250)).collect();
+        assert_eq!(apart(&both, End::OfRows), (0, 0));
+        let slips = [-10_000 * DAY, 13_000 * DAY];
+        assert_eq!(apart(&with(both, &slips), End::OfRows), (1, 1));
     }
 
     #[test]
