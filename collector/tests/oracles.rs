@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use driftline_collector::analysis::stats::{
-    adjust, breaks, case_series, fisher, glm, negative_binomial, poisson,
+    adjust, breaks, case_series, fisher, glm, negative_binomial, online, poisson,
 };
 
 const EXACT: f64 = 1e-9;
@@ -102,8 +102,35 @@ fn negative_binomial_tails_are_those_of_pnbinom() {
 fn adjusted_p_values_are_those_of_p_adjust() {
     let rows = rows("r_padjust.csv");
     let p: Vec<f64> = rows.iter().map(|row| row["p"]).collect();
-    for (row, ours) in rows.iter().zip(adjust::benjamini_hochberg(&p)) {
-        check(&format!("BH of {row:?}"), ours, row["BH"], EXACT);
+    for (name, ours) in [
+        ("BH", adjust::benjamini_hochberg(&p)),
+        ("BY", adjust::benjamini_yekutieli(&p)),
+        ("holm", adjust::holm(&p)),
+    ] {
+        for (row, ours) in rows.iter().zip(ours) {
+            check(&format!("{name} of {row:?}"), ours, row[name], EXACT);
+        }
+    }
+}
+
+#[test]
+fn thresholds_of_a_stream_are_those_of_online_fdr() {
+    let rows = rows("online_fdr.csv");
+    let adaptive = |q, w0, candidate, discard| online::Adaptive { q, w0, candidate, discard };
+    for sequence in [0.0, 1.0] {
+        let these: Vec<_> = rows.iter().filter(|row| row["sequence"] == sequence).collect();
+        let p: Vec<f64> = these.iter().map(|row| row["p"]).collect();
+        for (name, ours) in [
+            ("lord_05", online::lord_plus_plus(&p, 0.05, 0.005)),
+            ("lord_10", online::lord_plus_plus(&p, 0.10, 0.05)),
+            ("saffron", online::saffron(&p, &adaptive(0.05, 0.025, 0.5, 1.0))),
+            ("addis", online::addis(&p, &adaptive(0.05, 0.00625, 0.25, 0.5))),
+            ("lond", online::lond(&p, 0.05)),
+        ] {
+            for (step, (row, ours)) in these.iter().zip(ours).enumerate() {
+                check(&format!("{name}, {sequence}, step {step}"), ours, row[name], EXACT);
+            }
+        }
     }
 }
 

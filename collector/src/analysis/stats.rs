@@ -1,7 +1,7 @@
 //! The counting statistics the engine stands on. Pure.
 //!
-//! Written from the papers and held to tables made with R; nothing here knows of cases or changes.
-//! Numbers that cannot be computed are `None`, never NaN.
+//! Written from the papers and held to tables made with R and `online-fdr`; nothing here knows of
+//! cases or changes. Numbers that cannot be computed are `None`, never NaN.
 
 pub mod adjust;
 pub mod beta_binomial;
@@ -11,6 +11,7 @@ pub mod fisher;
 pub mod glm;
 mod linear;
 pub mod negative_binomial;
+pub mod online;
 pub mod poisson;
 pub mod random;
 pub mod special;
