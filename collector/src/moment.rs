@@ -24,11 +24,13 @@ pub const FORMS: &str = "a time such as 2026-11-22T13:00:00Z or 2026-11-22 13:00
 
 /// The moment that `text` means at `now`; `None` when it has none of the [`FORMS`].
 pub fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
-    parse_in(text, now, &TimeZone::UTC)
+    let milliseconds = || Timestamp::from_millisecond(text.trim().parse().ok()?).ok();
+    parse_in(text, now, &TimeZone::UTC).or_else(milliseconds)
 }
 
 /// The same, where a time without an offset and a day are those of `zone` and not of UTC: the
 /// earlier of two where the clock was set back, and as far after the gap where it was set forward.
+/// Bare digits are no time here: `20160520` would be a morning of 1970.
 pub fn parse_in(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(moment) = text.parse::<Timestamp>() {
@@ -40,10 +42,7 @@ pub fn parse_in(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp
     if let Some(ahead) = text.strip_prefix('+').map(span) {
         return now.checked_add(ahead?).ok();
     }
-    if let Some(back) = back(text) {
-        return now.checked_sub(back).ok();
-    }
-    Timestamp::from_millisecond(text.parse().ok()?).ok()
+    now.checked_sub(back(text)?).ok()
 }
 
 /// A day, or a day and a time, without any offset or zone.
@@ -120,6 +119,14 @@ mod tests {
         ] {
             let expected = means.map(|means| means.parse::<Timestamp>().unwrap());
             assert_eq!(parse(text, now), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bare_digits_are_no_time_of_a_zone() {
+        let now: Timestamp = "2026-11-22T13:00:00Z".parse().unwrap();
+        for text in ["20160520", "201605", "1463702400", "-1463702400", "1795352400000"] {
+            assert_eq!(parse_in(text, now, &TimeZone::UTC), None, "{text:?}");
         }
     }
 

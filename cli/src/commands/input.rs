@@ -66,7 +66,9 @@ impl CaseFile {
     /// Tells which cases of `stream` lie so far from all others that what is between them was not
     /// read.
     pub(super) fn tell_apart(&self, stream: &Stream, until: Option<i64>) {
-        let Some(span) = ReadSpan::of_stream(stream, until) else { return };
+        let Some(span) = ReadSpan::of_stream(stream, until) else {
+            return self.tell_unknown(stream, until);
+        };
         let file = name(&self.cases);
         let time = |second: i64| Timestamp::from_second(second).unwrap_or_default();
         let cases = |(count, at): (u64, i64), which: &str| match count {
@@ -88,6 +90,18 @@ impl CaseFile {
                 time(span.last)
             ));
         }
+    }
+
+    /// Tells that there are cases, and all of them of later than `until`.
+    fn tell_unknown(&self, stream: &Stream, until: Option<i64>) {
+        let Some((first, until)) = stream.cases.first().zip(until) else { return };
+        let time = |second: i64| Timestamp::from_second(second).unwrap_or_default();
+        eprintln_message(&format!(
+            "{}: no case is known at --until ({}); the first was opened {}",
+            name(&self.cases),
+            time(until),
+            time(first.opened_at)
+        ));
     }
 
     /// All cases. Rows that were not taken are told.

@@ -128,9 +128,15 @@ fn until_has_one_meaning_in_every_form() {
     let back = ran(&file, &["--bucket", "week", "--until", "-2h", "--output", "ndjson"]);
     assert_eq!(back.code, Some(0), "{}", back.stderr);
     assert!(back.stdout.lines().count() > 100, "two hours ago is long after March 2024");
-    let slip = ran(&file, &["--bucket", "week", "--until", "soon"]);
-    assert_eq!((slip.code, slip.stdout.as_str()), (Some(2), ""));
-    assert!(slip.stderr.contains("-2h"), "{}", slip.stderr);
+    for slip in ["soon", "20240314", "202403", "1710374400", "1710374400000"] {
+        let slip = ran(&file, &["--bucket", "week", "--until", slip]);
+        assert_eq!((slip.code, slip.stdout.as_str()), (Some(2), ""));
+        assert!(slip.stderr.contains("-2h"), "{}", slip.stderr);
+    }
+    let early = ran(&file, &["--bucket", "week", "--until", "2016-05-20", "--output", "ndjson"]);
+    assert_eq!((early.code, early.stdout.as_str()), (Some(0), ""));
+    let told = ["no case is known", "2016-05-20T00:00:00Z", "opened 2024-03-04T09:00:00Z"];
+    assert!(told.iter().all(|word| early.stderr.contains(word)), "{}", early.stderr);
 }
 
 #[test]
