@@ -6,7 +6,7 @@
 
 use driftline_protocol::mutant::{self, Mutant};
 
-use super::listing::{self, Wave};
+use super::listing::{self, Way};
 use super::panel::{Panel, add};
 use crate::analysis::stats::random::Random;
 
@@ -22,6 +22,8 @@ pub(super) const TOLERANCE: f32 = 0.15;
 pub(super) struct Cohorts<'a> {
     panel: &'a Panel,
     targets: Vec<f32>,
+    /// Where the exposed sites truly are.
+    own: Way,
     order: Vec<usize>,
     random: Random,
     /// For each wave the sum of the rows of its sites.
@@ -52,9 +54,12 @@ impl<'a> Cohorts<'a> {
     }
 
     fn of(panel: &'a Panel, random: Random, targets: Vec<f32>) -> Self {
+        let rows = panel.rows.iter().enumerate();
+        let own = rows.filter_map(|(site, row)| Some((site, row.wave?)));
         Self {
             panel,
             targets,
+            own: own.collect(),
             order: (0..panel.rows.len()).collect(),
             random,
             sums: vec![vec![0.0; panel.shape.width()]; panel.shape.waves],
@@ -64,8 +69,8 @@ impl<'a> Cohorts<'a> {
 
     /// All cohorts of about the true share; `None` where they are drawn instead, because more than
     /// `most` of several waves exist, or sites are many.
-    pub(super) fn listed(&self, most: u32) -> Option<Vec<Vec<Wave>>> {
-        let one_wave = self.targets.len() == 1;
+    pub(super) fn listed(&self, most: u32) -> Option<Vec<Way>> {
+        let one_wave = !self.is_staged();
         let sites = if one_wave { LISTED_SITES } else { LISTED_STAGED_SITES };
         if self.panel.rows.len() > sites
             || (!one_wave && mutant::active(Mutant::StagedCohortsAreDrawn))
@@ -77,15 +82,44 @@ impl<'a> Cohorts<'a> {
         listing::all(&sizes, &self.targets, most)
     }
 
+    /// Whether the true cohort has several waves.
+    pub(super) fn is_staged(&self) -> bool {
+        self.targets.len() > 1
+    }
+
+    /// Brings cohorts into random order.
+    pub(super) fn shuffle(&mut self, ways: &mut [Way]) {
+        self.random.shuffle(ways);
+    }
+
     /// Takes the cohort of these sites.
-    pub(super) fn take(&mut self, waves: &[Wave]) {
+    pub(super) fn take(&mut self, way: &[(usize, usize)]) {
         self.clear();
-        for (row, wave) in self.panel.rows.iter().zip(waves) {
-            self.same &= *wave == row.wave;
-            if let Some(sum) = wave.and_then(|wave| self.sums.get_mut(wave)) {
+        self.same = *way == *self.own;
+        for (site, wave) in way {
+            if let (Some(row), Some(sum)) = (self.panel.rows.get(*site), self.sums.get_mut(*wave)) {
                 add(sum, &row.numbers);
             }
         }
+    }
+
+    /// How many of `ways` hardly any count could tell from the true one: they differ in waves that
+    /// are still open, or in sites far lighter than the heaviest of each wave.
+    pub(super) fn ties(&self, ways: &[Way]) -> usize {
+        if !self.is_staged() {
+            return 1;
+        }
+        let complete = self.panel.shape.complete();
+        let size = |site: usize| self.panel.rows.get(site).map_or(0.0, |row| row.size);
+        let heaviest = complete.iter().filter_map(|wave| {
+            let sites = self.own.iter().filter(|(_, of)| of == wave);
+            sites.map(|(site, _)| size(*site)).reduce(f32::max)
+        });
+        let light = TOLERANCE * heaviest.reduce(f32::min).unwrap_or(0.0);
+        let counts =
+            |(site, wave): &&(usize, usize)| size(*site) >= light && complete.contains(wave);
+        let tied = |way: &&Way| way.iter().filter(counts).eq(self.own.iter().filter(counts));
+        ways.iter().filter(tied).count()
     }
 
     /// Draws a cohort.

@@ -1,75 +1,88 @@
 //! Every way to put sites into waves that weigh about as much as the true ones.
 //!
 //! Site by site, each into one of the waves or into none; a beginning that cannot come to the
-//! weights any more is given up. It knows weights only, and gives up itself where there are too
-//! many ways: then they are drawn.
+//! weights any more is given up, and one that takes no site more is ended. It knows weights only,
+//! and gives up itself where there are too many ways: then they are drawn.
 
 use super::cohort::TOLERANCE;
 
-/// The wave a site is put into; `None` leaves it unexposed.
-pub(super) type Wave = Option<usize>;
+/// Sites and the wave each is put into, by site; all others stay unexposed.
+pub(super) type Way = Vec<(usize, usize)>;
 
-/// Sites put somewhere for each way that is wanted, on the way to it: enough for those that lead
-/// nowhere.
-const STEPS_A_WAY: usize = 100;
+/// Waves tried for a site for each way that is wanted, on the way to it: enough for those that lead
+/// nowhere, and little beside holding a cohort against ours.
+const STEPS_A_WAY: usize = 20;
 /// What sums may be off by when a beginning is given up, as a part of all weights.
 const ROUNDED: f32 = 1e-4;
 
 /// All ways to put sites of these weights into waves of about the `targets`; `None` where there are
 /// more than `most`, or they cannot be found in as many steps as that is worth.
-pub(super) fn all(weights: &[f32], targets: &[f32], most: usize) -> Option<Vec<Vec<Wave>>> {
+pub(super) fn all(weights: &[f32], targets: &[f32], most: usize) -> Option<Vec<Way>> {
     let all: f32 = weights.iter().sum();
+    let mut least = vec![f32::INFINITY];
+    least.extend(weights.iter().rev().scan(f32::INFINITY, |least, weight| {
+        *least = least.min(*weight);
+        Some(*least)
+    }));
+    least.reverse();
     let mut search = Search {
         weights,
+        least,
         targets,
         most,
         slack: ROUNDED * all,
         steps: most.saturating_mul(STEPS_A_WAY),
         sums: vec![0.0; targets.len()],
-        chosen: Vec::with_capacity(weights.len()),
+        chosen: Vec::new(),
         found: Vec::new(),
     };
-    search.go(all)?;
+    search.go(0, all)?;
     Some(search.found)
 }
 
 struct Search<'a> {
     weights: &'a [f32],
+    /// The least weight from each site on.
+    least: Vec<f32>,
     targets: &'a [f32],
     most: usize,
     slack: f32,
     steps: usize,
     sums: Vec<f32>,
-    chosen: Vec<Wave>,
-    found: Vec<Vec<Wave>>,
+    chosen: Way,
+    found: Vec<Way>,
 }
 
 impl Search<'_> {
-    /// Puts the next site everywhere it may be; `left` weigh all sites that are not put anywhere.
-    fn go(&mut self, left: f32) -> Option<()> {
-        self.steps = self.steps.checked_sub(1)?;
-        let Some(weight) = self.weights.get(self.chosen.len()).copied() else {
+    /// Puts the site everywhere it may be; `left` weigh all sites from it on.
+    fn go(&mut self, site: usize, left: f32) -> Option<()> {
+        self.steps = self.steps.checked_sub(1 + self.targets.len())?;
+        let least = self.least.get(site).copied()?;
+        if !(0..self.targets.len()).any(|wave| self.fits(wave, least)) {
             return self.end();
-        };
+        }
         if self.lacks() > left + self.slack {
             return Some(());
         }
-        self.chosen.push(None);
-        self.go(left - weight)?;
-        self.chosen.pop();
+        let weight = self.weights.get(site).copied()?;
+        self.go(site + 1, left - weight)?;
         for wave in 0..self.targets.len() {
-            let before = self.sums.get(wave).copied()?;
-            let target = self.targets.get(wave).copied()?;
-            if before + weight - target > TOLERANCE * target {
+            if !self.fits(wave, weight) {
                 continue;
             }
+            let before = self.sums.get(wave).copied()?;
             *self.sums.get_mut(wave)? = before + weight;
-            self.chosen.push(Some(wave));
-            self.go(left - weight)?;
+            self.chosen.push((site, wave));
+            self.go(site + 1, left - weight)?;
             self.chosen.pop();
             *self.sums.get_mut(wave)? = before;
         }
         Some(())
+    }
+
+    fn fits(&self, wave: usize, weight: f32) -> bool {
+        let pair = self.sums.get(wave).zip(self.targets.get(wave));
+        pair.is_some_and(|(sum, target)| sum + weight - target <= TOLERANCE * target)
     }
 
     fn end(&mut self) -> Option<()> {
@@ -116,24 +129,24 @@ mod tests {
         for seed in 0..40_usize {
             let mut random = Random::seeded(&["ways", &seed.to_string()]);
             let weights: Vec<f32> = (0..7).map(|_| 3.0 + random.below(40) as f32).collect();
-            let own: Vec<Wave> = (0..7).map(|_| random.below(3).checked_sub(1)).collect();
-            let sums = |ways: &[Wave]| {
+            let way = |number: usize| -> Way {
+                let put = |site: usize| (number / 3_usize.pow(site as u32) % 3).checked_sub(1);
+                (0..7).filter_map(|site| Some((site, put(site)?))).collect()
+            };
+            let own = way(random.below(3_usize.pow(7)));
+            let sums = |way: &Way| {
                 [0, 1].map(|wave| {
-                    let of = ways.iter().zip(&weights).filter(|(way, _)| **way == Some(wave));
-                    of.map(|(_, weight)| weight).sum::<f32>()
+                    let of = way.iter().filter(|(_, put)| *put == wave);
+                    of.map(|(site, _)| weights[*site]).sum::<f32>()
                 })
             };
             let targets = sums(&own);
             let near = |sum: f32, target: f32| (sum - target).abs() <= TOLERANCE * target;
-            let mut expected: Vec<Vec<Wave>> = (0..3_usize.pow(7))
-                .map(|number| {
-                    (0..7).map(|site| (number / 3_usize.pow(site) % 3).checked_sub(1)).collect()
-                })
-                .filter(|ways: &Vec<Wave>| {
-                    let sums = sums(ways);
-                    near(sums[0], targets[0]) && near(sums[1], targets[1])
-                })
-                .collect();
+            let fits = |way: &Way| {
+                let sums = sums(way);
+                near(sums[0], targets[0]) && near(sums[1], targets[1])
+            };
+            let mut expected: Vec<Way> = (0..3_usize.pow(7)).map(way).filter(fits).collect();
             let mut found = all(&weights, &targets, 9_999).unwrap();
             expected.sort();
             found.sort();
