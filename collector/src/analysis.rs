@@ -26,6 +26,7 @@ pub mod peers;
 pub mod policy;
 pub mod probes;
 pub mod reach;
+pub mod read_span;
 pub mod rules;
 pub mod service_levels;
 pub mod sight;

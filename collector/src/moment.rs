@@ -24,20 +24,25 @@ pub const FORMS: &str = "a time such as 2026-11-22T13:00:00Z or 2026-11-22 13:00
 
 /// The moment that `text` means at `now`; `None` when it has none of the [`FORMS`].
 pub fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let milliseconds = || Timestamp::from_millisecond(text.trim().parse().ok()?).ok();
+    parse_in(text, now, &TimeZone::UTC).or_else(milliseconds)
+}
+
+/// The same, where a time without an offset and a day are those of `zone` and not of UTC: the
+/// earlier of two where the clock was set back, and as far after the gap where it was set forward.
+/// Bare digits are no time here: `20160520` would be a morning of 1970.
+pub fn parse_in(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Some(moment);
     }
     if let Some(wall) = wall(text) {
-        return wall.to_zoned(TimeZone::UTC).ok().map(|moment| moment.timestamp());
+        return wall.to_zoned(zone.clone()).ok().map(|moment| moment.timestamp());
     }
     if let Some(ahead) = text.strip_prefix('+').map(span) {
         return now.checked_add(ahead?).ok();
     }
-    if let Some(back) = back(text) {
-        return now.checked_sub(back).ok();
-    }
-    Timestamp::from_millisecond(text.parse().ok()?).ok()
+    now.checked_sub(back(text)?).ok()
 }
 
 /// A day, or a day and a time, without any offset or zone.
@@ -45,6 +50,10 @@ fn wall(text: &str) -> Option<DateTime> {
     match text.len() {
         10 => Some(text.parse::<Date>().ok()?.at(0, 0, 0, 0)),
         16 | 19 => text.parse().ok(),
+        20.. if text.get(19..)?.starts_with('.') => {
+            let digits = text.get(20..)?.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|_| digits)
+        }
         _ => None,
     }
 }
@@ -90,6 +99,8 @@ mod tests {
             ("+-2h", None),
             ("+2h ago", None),
             ("2026-11-28 25:00", None),
+            ("2026-11-28 22:00:30.25", Some("2026-11-28T22:00:30.25Z")),
+            ("2026-11-28 22:00:30.", None),
             ("2026-11-28 22:00[UTC]", None),
             ("-2h", Some("2026-11-22T11:00:00Z")),
             ("2h ago", Some("2026-11-22T11:00:00Z")),
@@ -108,6 +119,33 @@ mod tests {
         ] {
             let expected = means.map(|means| means.parse::<Timestamp>().unwrap());
             assert_eq!(parse(text, now), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bare_digits_are_no_time_of_a_zone() {
+        let now: Timestamp = "2026-11-22T13:00:00Z".parse().unwrap();
+        for text in ["20160520", "201605", "1463702400", "-1463702400", "1795352400000"] {
+            assert_eq!(parse_in(text, now, &TimeZone::UTC), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_day_and_a_time_without_an_offset_are_those_of_the_zone() {
+        let now: Timestamp = "2026-11-22T13:00:00Z".parse().unwrap();
+        let vienna = TimeZone::get("Europe/Vienna").unwrap();
+        for (text, means) in [
+            ("2026-07-01", "2026-06-30T22:00:00Z"),
+            ("2026-11-28 22:00", "2026-11-28T21:00:00Z"),
+            ("2026-11-28 22:00:30.5", "2026-11-28T21:00:30.5Z"),
+            // Half past two was there twice in October, and not at all in March.
+            ("2026-10-25 02:30", "2026-10-25T00:30:00Z"),
+            ("2026-03-29 02:30", "2026-03-29T01:30:00Z"),
+            ("2026-11-28T22:00:00Z", "2026-11-28T22:00:00Z"),
+            ("-2h", "2026-11-22T11:00:00Z"),
+        ] {
+            let expected: Timestamp = means.parse().unwrap();
+            assert_eq!(parse_in(text, now, &vienna), Some(expected), "{text:?}");
         }
     }
 }

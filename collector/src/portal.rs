@@ -18,6 +18,7 @@ mod findings;
 mod host;
 mod link;
 mod outliers;
+mod over_time;
 mod overview;
 mod part;
 mod plain;

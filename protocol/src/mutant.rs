@@ -113,6 +113,18 @@ pub enum Mutant {
     CorrelateSupportedByQAlone,
     /// Engine. *The same hours of other weeks are compared*: clocks are never changed.
     CorrelateIgnoresClocks,
+    /// Engine. *Few sites support nothing*: of several waves chance is always drawn, never listed.
+    StagedCohortsAreDrawn,
+    /// Engine. *Until has one meaning*: what was opened on that second is known.
+    UntilHoldsItsOwnSecond,
+    /// Engine. *What is said to be put up with counts*: sums are held against Rossi's threshold.
+    SumsKnowNoAlpha,
+    /// Command. *A day is told as the day it is*: its beginning is told in UTC.
+    BucketsBeginInUtc,
+    /// Command. *A long answer costs no memory*: it is written when all of it is there.
+    RowsStandInMemory,
+    /// Engine. *Unobserved is not absent*: what lies between all cases and a lone one is read.
+    StragglersStretchTheReading,
     /// Collector. *A partial reading is unobserved*: whatever was read of cases counts as all.
     PartialReadIsWhole,
     /// Collector. *No source keeps others from being heard*: all wait for one never read whole.
@@ -262,6 +274,12 @@ impl Mutant {
         Self::CorrelateWindowAfterLooking,
         Self::CorrelateSupportedByQAlone,
         Self::CorrelateIgnoresClocks,
+        Self::StagedCohortsAreDrawn,
+        Self::UntilHoldsItsOwnSecond,
+        Self::SumsKnowNoAlpha,
+        Self::BucketsBeginInUtc,
+        Self::RowsStandInMemory,
+        Self::StragglersStretchTheReading,
         Self::PartialReadIsWhole,
         Self::UnreadSourcesHoldAll,
         Self::CaseWordsAreShared,

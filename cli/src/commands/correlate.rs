@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use driftline_collector::analysis::cases::{Candidate, Exposure, Stream};
-use driftline_collector::analysis::correlate::{Settings, Verdict as Judged, correlate};
+use driftline_collector::analysis::correlate::{
+    Evidence, Settings, Tier, Verdict as Judged, correlate,
+};
 use driftline_collector::cases::{Blanks, Column, Form, SiteNames, read_changes, read_sites};
 use jiff::tz::TimeZone;
 
@@ -58,6 +60,7 @@ impl Correlate {
         let form =
             Form { zone, required, blanks: Blanks::Refused, site_names: SiteNames::Separable };
         let cases = self.input.read(&form, &sites)?;
+        self.input.tell_apart(&cases.stream, until);
         self.tell_unknown(&cases.stream, &candidates);
         let settings = Settings {
             q: self.q,
@@ -134,7 +137,7 @@ impl Row for Judged {
     const NAME: &'static str = "change";
     const WHOLE: usize = 3;
     const HEADINGS: &'static [&'static str] =
-        &["score", "tier", "change", "service", "cases", "ratio", "p", "q", "reason"];
+        &["score", "tier", "change", "service", "cases", "ratio", "p", "q", "reason", "detectable"];
     const FIRST_LINE: usize = 4;
 
     fn cells(&self) -> Vec<String> {
@@ -161,7 +164,18 @@ impl Row for Judged {
             number(evidence.p_value, 4),
             number(evidence.q_value, 4),
             evidence.reason.map_or("-", |reason| reason.as_str()).to_owned(),
+            detectable(evidence),
         ]
+    }
+}
+
+/// Beside a null result: the rise that would have been noticed. Where there is one nobody asks.
+fn detectable(evidence: &Evidence) -> String {
+    match (evidence.tier, evidence.detectable_ratio, evidence.p_value) {
+        (Tier::Supported | Tier::Possible | Tier::Coincident, _, _) => "-".to_owned(),
+        (Tier::Refuted | Tier::Undetermined, Some(ratio), _) => format!("{ratio:.2}"),
+        (Tier::Refuted | Tier::Undetermined, None, Some(_)) => ">1000".to_owned(),
+        (Tier::Refuted | Tier::Undetermined, None, None) => "-".to_owned(),
     }
 }
 
@@ -179,15 +193,39 @@ mod tests {
         correlate: Correlate,
     }
 
+    /// What is said of the page's example.
+    fn example() -> Vec<Judged> {
+        let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let file = |name: &str| docs.join("correlate").join(name).display().to_string();
+        let (cases, changes) = (file("cases.csv"), file("changes.csv"));
+        let words = ["correlate", "--cases", &cases, "--changes", &changes];
+        Alone::parse_from(words).correlate.judged().unwrap()
+    }
+
+    #[test]
+    fn beside_what_shows_nothing_stands_what_would_have_been_noticed() {
+        let judged = example();
+        assert_eq!(judged.iter().map(detectable_cell).collect::<Vec<_>>(), ["-", "2.28"]);
+        let text = output::table(&judged);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert_eq!(text.lines().last().map(str::trim), Some("detectable 2.28"), "{text}");
+        let mut nothing = judged[1].clone();
+        nothing.evidence.detectable_ratio = None;
+        assert_eq!(detectable_cell(&nothing), ">1000");
+        nothing.evidence.p_value = None;
+        assert_eq!(detectable_cell(&nothing), "-");
+    }
+
+    fn detectable_cell(judged: &Judged) -> String {
+        judged.cells().pop().unwrap()
+    }
+
     /// The page's example, from the command to the end of what is indented; with `UPDATE_PAGES` set
     /// it is written anew.
     #[test]
     fn the_manual_shows_what_the_command_prints() {
         let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
-        let file = |name: &str| docs.join("correlate").join(name).display().to_string();
-        let (cases, changes) = (file("cases.csv"), file("changes.csv"));
-        let words = ["correlate", "--cases", &cases, "--changes", &changes];
-        let judged = Alone::parse_from(words).correlate.judged().unwrap();
+        let judged = example();
         let printed = output::text(Output::Json, &judged).unwrap();
         let printed: String = printed.lines().map(|line| format!("    {line}\n")).collect();
 

@@ -8,9 +8,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use driftline_collector::cases::{
-    Calendar, Cases, Form, Refusals, parse_moment, read_calendar, read_cases,
-};
+use driftline_collector::analysis::cases::Stream;
+use driftline_collector::analysis::read_span::ReadSpan;
+use driftline_collector::cases::{Calendar, Cases, Form, Refusals, read_calendar, read_cases};
+use driftline_collector::moment;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::eprintln_message;
@@ -28,8 +30,10 @@ pub(super) struct CaseFile {
     /// Time zones, business hours and holidays of sites, as TOML.
     #[arg(long, value_name = "FILE")]
     calendar: Option<PathBuf>,
-    /// Judge as if it were this moment, such as 2026-11-22T13:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// Judge as if it were this moment: cases opened or recorded from then on are not known yet.
+    /// A time such as 2026-11-22T13:00:00Z; without an offset, and a day such as 2026-11-22 (its
+    /// beginning), by --timezone; or a time from now such as -2h.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// Where times without an offset are local, such as Europe/Vienna.
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
@@ -45,8 +49,11 @@ impl CaseFile {
 
     /// The moment to judge at, in seconds since 1970, if one is given.
     pub(super) fn until(&self, zone: &TimeZone) -> anyhow::Result<Option<i64>> {
-        let moment = |text: &String| parse_moment(text.trim().as_bytes(), zone);
-        self.until.as_ref().map(moment).transpose().context("reading --until")
+        let Some(text) = &self.until else { return Ok(None) };
+        let moment = moment::parse_in(text, Timestamp::now(), zone);
+        let forms = || moment::FORMS.replace("(UTC)", "(by --timezone)");
+        let moment = moment.with_context(|| format!("--until must be {}", forms()))?;
+        Ok(Some(moment.as_second()))
     }
 
     /// The calendar; without one, all sites have the clock of `zone` and no day off.
@@ -54,6 +61,47 @@ impl CaseFile {
         let Some(path) = &self.calendar else { return Ok(Calendar::of(zone)) };
         let calendar = read_calendar(open(path)?, zone);
         calendar.with_context(|| format!("reading {}", path.display()))
+    }
+
+    /// Tells which cases of `stream` lie so far from all others that what is between them was not
+    /// read.
+    pub(super) fn tell_apart(&self, stream: &Stream, until: Option<i64>) {
+        let Some(span) = ReadSpan::of_stream(stream, until) else {
+            return self.tell_unknown(stream, until);
+        };
+        let file = name(&self.cases);
+        let time = |second: i64| Timestamp::from_second(second).unwrap_or_default();
+        let cases = |(count, at): (u64, i64), which: &str| match count {
+            1 => format!("1 case ({}) lies", time(at)),
+            _ => format!("{count} cases (the {which} of {}) lie", time(at)),
+        };
+        if let Some(before) = span.before {
+            eprintln_message(&format!(
+                "{file}: {} far before all others, not counted; what was read begins with {}",
+                cases(before, "first"),
+                time(span.first)
+            ));
+        }
+        if let Some(after) = span.after {
+            eprintln_message(&format!(
+                "{file}: {} far after all others, not counted; what was read ends with {}; \
+                 if more was, say up to when with --until",
+                cases(after, "last"),
+                time(span.last)
+            ));
+        }
+    }
+
+    /// Tells that there are cases, and all of them of later than `until`.
+    fn tell_unknown(&self, stream: &Stream, until: Option<i64>) {
+        let Some((first, until)) = stream.cases.first().zip(until) else { return };
+        let time = |second: i64| Timestamp::from_second(second).unwrap_or_default();
+        eprintln_message(&format!(
+            "{}: no case is known at --until ({}); the first was opened {}",
+            name(&self.cases),
+            time(until),
+            time(first.opened_at)
+        ));
     }
 
     /// All cases. Rows that were not taken are told.

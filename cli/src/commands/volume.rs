@@ -1,19 +1,27 @@
 //! `driftline volume`: which counts of cases are above what the past lets expect.
 //!
-//! No collector is needed. Rows are written cell by cell, so that a year of hours of many sites
-//! does not stand in memory as text.
+//! No collector is needed. In JSON rows are written one after the other, so that a year of hours of
+//! many sites does not stand in memory: what does is each count, and the rows of one cell.
 
 use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
+use driftline_collector::analysis::site_clock::common_zone;
 use driftline_collector::analysis::volume::{
-    self, Bucket, Buckets, CellBucket, CellKey, Judge, Method, VolumeSettings,
+    self, Bucket, Buckets, CellBucket, CellKey, History, Judge, Method, VolumeSettings,
 };
 use driftline_collector::cases::{Blanks, Column, Form, SiteNames};
+use driftline_protocol::mutant::{self, Mutant};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::ser::{SerializeSeq, Serializer};
 
 use super::input::{self, CaseFile};
 use crate::Verdict;
 use crate::output::{self, Output, Row};
+
+/// The rate of false alarms where none is said.
+const ALPHA: f64 = 0.01;
 
 /// Says which counts of cases are above what the past lets expect.
 #[derive(clap::Args)]
@@ -26,15 +34,17 @@ pub(crate) struct Volume {
     /// The columns that make a cell, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "service,site,category")]
     by: Vec<Key>,
-    /// Print every bucket in the table, and not only those above their bound.
+    /// Print every bucket in the table, and not only those above their bound. A table stands in
+    /// memory (about 1 kB a row); json and ndjson do not, and hold 8 bytes a bucket of each cell.
     #[arg(long)]
     all: bool,
     /// How counts are judged.
     #[arg(long, value_enum, default_value_t = Judging::Auto)]
     method: Judging,
-    /// The share of quiet buckets that may be alarms.
-    #[arg(long, default_value = "0.01", value_parser = input::share)]
-    alpha: f64,
+    /// The share of quiet buckets that may be alarms [default: 0.01; cusum: Rossi's threshold,
+    /// which is 0.003].
+    #[arg(long, value_parser = input::share)]
+    alpha: Option<f64>,
 }
 
 /// How long a bucket is.
@@ -85,12 +95,13 @@ impl Volume {
             site_names: SiteNames::Any,
         };
         let cases = self.input.read(&form, &[])?;
+        self.input.tell_apart(&cases.stream, until);
         let settings = VolumeSettings {
             bucket: self.bucket(),
             by: self.by.iter().map(|key| key.cell_key()).collect(),
             method: self.method(),
-            alpha: self.alpha,
-            zone,
+            alpha: self.alpha.unwrap_or(ALPHA),
+            zone: common_zone(&calendar.clocks),
             until,
             holidays: calendar.days_off(),
             clocks: calendar.clocks,
@@ -98,14 +109,20 @@ impl Volume {
         let buckets = Buckets::of(&cases.stream, &settings);
         let cells = volume::count(&cases.stream, &settings, &buckets)?;
         let mut judge = Judge::new(&settings);
+        let rows = cells.iter().flat_map(|cell| judge.cell(cell));
+        let mut rows = rows.map(|row| Told::of(row, &settings.zone));
+        let all: Vec<Told> = match mutant::active(Mutant::RowsStandInMemory) {
+            true => rows.by_ref().collect(),
+            false => Vec::new(),
+        };
+        let rows = all.into_iter().chain(rows);
         match output {
-            Output::Table | Output::Json => {
-                let wanted = |row: &CellBucket| self.all || output == Output::Json || row.alarm;
-                let rows = cells.iter().flat_map(|cell| judge.cell(cell)).filter(wanted);
-                let rows: Vec<_> = rows.collect();
+            Output::Table => {
+                let rows: Vec<_> = rows.filter(|row| self.all || row.alarm).collect();
                 output::print(output, &rows)?;
             }
-            Output::Ndjson => write_lines(cells.iter().map(|cell| judge.cell(cell)))?,
+            Output::Json => quiet_if_closed(write_array(rows))?,
+            Output::Ndjson => quiet_if_closed(write_lines(rows))?,
         }
         Ok(Verdict::Fine)
     }
@@ -134,7 +151,7 @@ impl Volume {
             Judging::Auto => Method::Auto,
             Judging::Farrington => Method::Farrington,
             Judging::Ears => Method::Ears,
-            Judging::Cusum => Method::Cusum,
+            Judging::Cusum => Method::Cusum(self.alpha),
         }
     }
 }
@@ -149,24 +166,94 @@ impl Key {
     }
 }
 
-/// Writes one JSON object a line. A reader that closed the pipe ends the output quietly.
-fn write_lines(cells: impl Iterator<Item = Vec<CellBucket>>) -> anyhow::Result<()> {
+/// Writes one JSON object a line.
+fn write_lines(rows: impl Iterator<Item = Told>) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
-    for row in cells.flatten() {
-        let mut line = serde_json::to_vec(&row)?;
-        line.push(b'\n');
-        match out.write_all(&line) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            written => written?,
-        }
+    for row in rows {
+        serde_json::to_writer(&mut out, &row)?;
+        out.write_all(b"\n")?;
     }
-    match out.flush() {
+    out.flush()
+}
+
+/// Writes one JSON array, row by row.
+fn write_array(rows: impl Iterator<Item = Told>) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut serializer = serde_json::Serializer::pretty(&mut out);
+    let mut array = serializer.serialize_seq(None)?;
+    for row in rows {
+        array.serialize_element(&row)?;
+    }
+    array.end()?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// A reader that closed the pipe ends the output quietly.
+fn quiet_if_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        flushed => Ok(flushed?),
+        other => other,
     }
 }
 
-impl Row for CellBucket {
+/// One cell in one bucket, as it is told: the bucket begins by the clock that made it.
+#[derive(serde::Serialize)]
+struct Told {
+    service: Option<String>,
+    site: Option<String>,
+    category: Option<String>,
+    bucket_start: String,
+    observed: u64,
+    expected: Option<f64>,
+    bound: Option<f64>,
+    p_value: Option<f64>,
+    alarm: bool,
+    dispersion: Option<f64>,
+    history: History,
+}
+
+impl Told {
+    fn of(row: CellBucket, zone: &TimeZone) -> Self {
+        let CellBucket {
+            service,
+            site,
+            category,
+            bucket_start,
+            observed,
+            expected,
+            bound,
+            p_value,
+            alarm,
+            dispersion,
+            history,
+        } = row;
+        let bucket_start = started(bucket_start, zone);
+        Self {
+            service,
+            site,
+            category,
+            bucket_start,
+            observed,
+            expected,
+            bound,
+            p_value,
+            alarm,
+            dispersion,
+            history,
+        }
+    }
+}
+
+/// A moment with the offset that the clock of `zone` has then.
+fn started(at: Timestamp, zone: &TimeZone) -> String {
+    if *zone == TimeZone::UTC || mutant::active(Mutant::BucketsBeginInUtc) {
+        return at.to_string();
+    }
+    at.display_with_offset(zone.to_offset(at)).to_string()
+}
+
+impl Row for Told {
     const NAME: &'static str = "count is above its bound; --all lists every bucket";
     const WHOLE: usize = 1;
     const HEADINGS: &'static [&'static str] = &[
@@ -181,7 +268,7 @@ impl Row for CellBucket {
         };
         let name = |name: &Option<String>| output::printable(name.as_deref().unwrap_or("-"));
         vec![
-            output::moment(self.bucket_start),
+            self.bucket_start.replace('T', " "),
             name(&self.service),
             name(&self.site),
             name(&self.category),

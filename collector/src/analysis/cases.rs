@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use driftline_protocol::mutant::{self, Mutant};
 use serde::{Deserialize, Serialize};
 
 /// One case, dictionary-encoded against its [`Stream`].
@@ -22,6 +23,14 @@ pub struct Case {
     pub site: u32,
     /// Index into [`Stream::categories`].
     pub category: u32,
+}
+
+impl Case {
+    /// Whether it was opened, and held by its system, before the moment `until`.
+    pub fn is_known(&self, until: i64) -> bool {
+        let until = until + i64::from(mutant::active(Mutant::UntilHoldsItsOwnSecond));
+        self.opened_at < until && self.recorded_at.is_none_or(|at| at < until)
+    }
 }
 
 /// All cases of one evaluation, sorted by `opened_at`.

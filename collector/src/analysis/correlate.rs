@@ -33,6 +33,7 @@ mod evidence;
 mod exposure;
 mod lag;
 mod lens;
+mod listing;
 mod panel;
 mod placebo;
 mod present;

@@ -18,6 +18,7 @@ mod spread;
 #[cfg(test)]
 mod tests;
 
+use driftline_protocol::mutant::{self, Mutant};
 use serde::Serialize;
 
 use super::cases::Stream;
@@ -33,7 +34,7 @@ pub use series::{Bucket, Buckets, Cell, CellKey, VolumeError, count};
 pub const FULL_WEEKS: usize = 8;
 
 /// How counts are judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method {
     /// [`Method::Farrington`] where there is a full history, else [`Method::Ears`], hours by the
     /// same hour of earlier days.
@@ -42,8 +43,9 @@ pub enum Method {
     Farrington,
     /// By EARS C2: the seven buckets before the last two.
     Ears,
-    /// By the cumulative sum above the mean of the first eight weeks.
-    Cusum,
+    /// By the cumulative sum above the mean of the first eight weeks: the share of quiet buckets
+    /// that may be alarms, or the constants of Rossi.
+    Cusum(Option<f64>),
 }
 
 /// What is counted, and how it is judged.
@@ -55,7 +57,7 @@ pub struct VolumeSettings {
     pub by: Vec<CellKey>,
     /// How counts are judged.
     pub method: Method,
-    /// The one-sided rate of false alarms.
+    /// The one-sided rate of false alarms; [`Method::Cusum`] has its own.
     pub alpha: f64,
     /// Whose hours, days and weeks they are.
     pub zone: jiff::tz::TimeZone,
@@ -145,7 +147,13 @@ impl<'a> Judge<'a> {
     pub fn cell(&mut self, cell: &Cell<'_>) -> Vec<CellBucket> {
         let full = FULL_WEEKS * self.settings.bucket.per_week();
         let sums = match self.settings.method {
-            Method::Cusum => cusum::cusum(&CusumSettings::new(full), &cell.counts),
+            Method::Cusum(None) => cusum::cusum(&CusumSettings::new(full), &cell.counts),
+            Method::Cusum(Some(_)) if mutant::active(Mutant::SumsKnowNoAlpha) => {
+                cusum::cusum(&CusumSettings::new(full), &cell.counts)
+            }
+            Method::Cusum(Some(alpha)) => {
+                cusum::cusum(&CusumSettings::of_share(alpha, full), &cell.counts)
+            }
             Method::Auto | Method::Farrington | Method::Ears => Vec::new(),
         };
         let mut rows = Vec::with_capacity(cell.counts.len());
@@ -157,7 +165,7 @@ impl<'a> Judge<'a> {
                 (Method::Auto, History::Short) => self.ears(cell, at, self.rhythm()),
                 (Method::Auto | Method::Farrington, History::Full) => self.farrington(cell, at),
                 (Method::Farrington, History::Short) => None,
-                (Method::Cusum, _) => at.checked_sub(full).and_then(|at| {
+                (Method::Cusum(_), _) => at.checked_sub(full).and_then(|at| {
                     let sum = sums.get(at)?;
                     // Where the sum is an alarm whatever comes, no count is below the bound.
                     let bound = if sum.alarm { sum.upper.min(*observed as f64) } else { sum.upper };

@@ -3,9 +3,9 @@
 use askama::Template;
 
 use super::cases::{SuspectRow, row};
-use super::{Frame, PageError, Reader, STYLE_PATH, calibration};
+use super::{Frame, PageError, Reader, STYLE_PATH, calibration, over_time};
 use crate::api::suspects::{BaseRate, base_rates, said_last};
-use crate::store::SuspectFilter;
+use crate::store::{MAX_LIMIT, StoreError, SuspectFilter};
 
 #[derive(Template)]
 #[template(path = "suspect.html")]
@@ -16,6 +16,7 @@ struct Page {
     rates: Vec<BaseRate>,
     tiers: Vec<BaseRate>,
     calibration: String,
+    over_time: String,
 }
 
 /// Draws the page.
@@ -36,6 +37,18 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, id: &str) -> Result<String
         rates,
         tiers,
         calibration: calibration::draw(said_last(&outcomes).into_values()),
+        over_time: over_time(store, frame)?,
     };
     Ok(page.render()?)
+}
+
+/// How many claims would stand one by one; nothing where more suspects are kept than can be asked
+/// for, because the best come first and the dull ones count.
+fn over_time(store: &dyn Reader, frame: &Frame) -> Result<String, StoreError> {
+    let all = store.suspects(&SuspectFilter { limit: MAX_LIMIT, ..SuspectFilter::default() })?;
+    if all.len() >= MAX_LIMIT as usize {
+        return Ok(String::new());
+    }
+    let q = frame.config.correlation.wrong_claims_percent as f64 / 100.0;
+    Ok(over_time::sentence(&all, q))
 }

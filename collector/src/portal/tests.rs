@@ -27,7 +27,7 @@ use crate::store::{
     VersionStep,
 };
 
-mod fleet;
+pub(super) mod fleet;
 
 use fleet::*;
 
@@ -362,6 +362,7 @@ fn pages_say_the_kind_and_place_that_the_configuration_gives() {
 fn a_suspect_shows_what_people_said_by_score() {
     let html = get(&fleet(), "/suspects/1").unwrap();
     assert!(html.contains("share confirmed by score, of 1 suspects"), "{html}");
+    assert!(html.contains("0 of the 1 claim that stands would be claimed (LORD++, q = 0.1)"));
 }
 
 #[test]

@@ -245,3 +245,45 @@ fn each_site_counts_from_its_own_turn() {
     let (waved, at_once) = (ratio(&change), ratio(&at_once));
     assert!(waved > 1.2 * at_once && waved > 2.5, "{waved} with waves, {at_once} without");
 }
+
+/// Seven quiet weeks of sites that have one case an hour each, then two waves of one site each
+/// that have twelve on their own day.
+fn staged(sites: &[&str]) -> Value {
+    let mut cases = String::from("opened_at,service,site\n");
+    let from = 1_704_067_200;
+    let turn = |site: &str| match site {
+        "a" => 7 * 7 * 24,
+        "b" => 7 * 7 * 24 + 24,
+        _ => i64::MAX - 24,
+    };
+    for hour in 0..8 * 7 * 24 {
+        for site in sites {
+            let raised = (turn(site)..turn(site) + 24).contains(&hour);
+            for case in 0..if raised { 12 } else { 1 } {
+                cases += &format!("{},voice,{site}\n", time(from + hour * 3_600 + case * 60));
+            }
+        }
+    }
+    let (first, second) = (time(from + 7 * WEEK), time(from + 7 * WEEK + DAY));
+    let changes = format!(
+        "id,at,service,exposed_sites,window_hours,waves\nc,{first},voice,a b,24,b@{second}\n"
+    );
+    let said = said_of(&cases, &changes, &[]);
+    check(&said["c"]);
+    said["c"].clone()
+}
+
+/// In a wave each, two of three sites are one of six ways, and two of four one of twelve.
+#[test]
+fn waves_of_few_sites_are_no_less_likely_than_one_of_all_ways() {
+    let three = staged(&["a", "b", "c"]);
+    assert!(three["p_value"].as_f64().unwrap() >= 1.0 / 6.0 - 1e-9, "{three}");
+    assert_eq!(three["reason"], "few_sites", "{three}");
+    let four = staged(&["a", "b", "c", "d"]);
+    assert!(four["p_value"].as_f64().unwrap() >= 1.0 / 12.0 - 1e-9, "{four}");
+    assert_ne!(four["tier"], "supported", "{four}");
+    let eight = staged(&["a", "b", "c", "d", "e", "f", "g", "h"]);
+    let p = eight["p_value"].as_f64().unwrap();
+    assert!((1.0 / 56.0 - 1e-9..0.05).contains(&p), "{eight}");
+    assert_eq!(eight["tier"], "supported", "{eight}");
+}

@@ -168,6 +168,25 @@ fn a_file_without_its_columns_is_refused() {
     }
 }
 
+/// Years before and after, in one file with a row that makes it look as if nothing came for years.
+#[test]
+fn a_case_years_away_changes_nothing_and_is_told() {
+    let trial = trial("office", 4, Design::Each(Truth::Effect));
+    let (cases, rows) = (trial.stream.csv(), changes_csv(&trial.stream, &changes(&trial)));
+    let plain = ran(&cases, &rows);
+    assert_eq!(plain.stderr, "");
+    for (at, words) in [
+        ("2009-02-03T04:05:06Z", ["1 case", "far before"]),
+        ("2109-02-03T04:05:06Z", ["1 case", "far after"]),
+    ] {
+        let (service, site) = (&trial.stream.services[0], &trial.stream.sites[0]);
+        let lone = ran(&format!("{cases}{at},{service},{site}\n"), &rows);
+        assert_eq!(lone.stdout, plain.stdout, "{at}");
+        let told = words.iter().chain([&at, &"cases.csv"]).all(|word| lone.stderr.contains(word));
+        assert!(told, "{}", lone.stderr);
+    }
+}
+
 /// What the engine says of a trial when no file lies between, by id.
 fn engine(trial: &Trial) -> BTreeMap<String, Value> {
     let Stream { cases, services, sites, .. } = &trial.stream;

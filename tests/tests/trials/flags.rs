@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use driftline_tests::trials::answer::{Program, Ran};
 use driftline_tests::trials::plan::Design;
-use driftline_tests::trials::stream::{DAY, WEEK, changes_csv, time};
+use driftline_tests::trials::stream::{Case, DAY, Stream, WEEK, changes_csv, time};
 use driftline_tests::trials::truth::Truth;
 
 use super::{assert_same, changes, said_of, trial};
@@ -39,6 +39,40 @@ fn what_came_after_until_is_not_known_yet() {
         assert!(value["observed"].is_null() && value["p_value"].is_null(), "{value}");
     }
     assert_eq!(ran(&stream.csv(), &file, &["--until", "soon"]).code, Some(2));
+}
+
+/// The same moment in every form, and a case on its very second is the first that is not known.
+#[test]
+fn until_means_what_it_means_elsewhere() {
+    let trial = trial("office", 4, Design::Each(Truth::Effect));
+    let file = changes_csv(&trial.stream, &changes(&trial));
+    let until = changes(&trial).iter().map(|change| change.end()).min().unwrap() + DAY;
+    let midnight = until - until.rem_euclid(DAY);
+    let with = |stream: &Stream, until: &str| ran(&stream.csv(), &file, &["--until", until]).stdout;
+    let at = time(midnight);
+    let said = with(&trial.stream, &at);
+    assert!(said.contains("\"tier\""), "{said}");
+    let day = at.split('T').next().unwrap();
+    assert_eq!(said, with(&trial.stream, day), "a day is its beginning");
+    assert_eq!(said, with(&trial.stream, &format!("{day} 00:00")));
+    let earlier = ["--until", day, "--timezone", "Pacific/Kiritimati"];
+    let east = time(midnight - 14 * 3_600);
+    let east = ["--until", &east, "--timezone", "Pacific/Kiritimati"];
+    let in_zone = |more: &[&str]| ran(&trial.stream.csv(), &file, more).stdout;
+    assert_eq!(in_zone(&earlier), in_zone(&east), "and that of the zone");
+    // However many are opened on that very second, which is the last of a window.
+    let end = until - DAY;
+    let mut more = trial.stream.clone();
+    for service in 0..more.services.len() as u16 {
+        let at_once = (0..more.sites.len() as u16).map(|site| Case { at: end, service, site });
+        let at_once: Vec<Case> = at_once.flat_map(|case| [case; 40]).collect();
+        more.cases.extend(at_once);
+    }
+    more.sort();
+    let said = with(&trial.stream, &time(end));
+    assert!(said.contains("\"observed\":") && said.contains("\"p_value\":0"), "{said}");
+    assert_eq!(said, with(&more, &time(end)));
+    assert_eq!(ran(&trial.stream.csv(), &file, &["--until", "-2h"]).code, Some(0));
 }
 
 #[test]

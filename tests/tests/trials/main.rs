@@ -19,6 +19,7 @@ mod flags;
 mod mutants;
 mod properties;
 mod rates;
+mod volume;
 
 use std::collections::BTreeMap;
 

@@ -23,6 +23,26 @@ const MUTANTS: &[Mutant] = &[
         "contract::what_chance_explains_is_not_supported_at_any_q",
     ),
     (ADMIN, "correlate_ignores_clocks", "flags::the_same_clocks_say_the_same_in_any_zone"),
+    (
+        ADMIN,
+        "staged_cohorts_are_drawn",
+        "contract::waves_of_few_sites_are_no_less_likely_than_one_of_all_ways",
+    ),
+    (
+        ADMIN,
+        "stragglers_stretch_the_reading",
+        "files::a_case_years_away_changes_nothing_and_is_told",
+    ),
+    (
+        ADMIN,
+        "stragglers_stretch_the_reading",
+        "volume::a_lone_case_far_away_makes_no_empty_buckets_and_is_told",
+    ),
+    (ADMIN, "until_holds_its_own_second", "flags::until_means_what_it_means_elsewhere"),
+    (ADMIN, "until_holds_its_own_second", "volume::until_has_one_meaning_in_every_form"),
+    (ADMIN, "buckets_begin_in_utc", "volume::a_day_begins_by_the_clock_that_made_it"),
+    (ADMIN, "rows_stand_in_memory", "volume::a_long_answer_does_not_stand_in_memory"),
+    (ADMIN, "sums_know_no_alpha", "volume::a_sum_alarms_more_where_more_alarms_are_put_up_with"),
 ];
 
 #[test]

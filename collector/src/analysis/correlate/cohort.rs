@@ -1,21 +1,29 @@
 //! Cohorts of sites that weigh as much as the exposed ones: which they are, and how they are drawn.
 //!
 //! A cohort takes sites in random order as long as they fit, wave by wave, until it holds the share
-//! of cases the true wave held. Where few sites are eligible and all were reached at one time, all
-//! cohorts of about that share are listed instead.
+//! of cases the true wave held. Where few sites are eligible, or few cohorts of several waves
+//! exist, all cohorts of about that share are listed instead (`listing`).
 
+use driftline_protocol::mutant::{self, Mutant};
+
+use super::listing::{self, Way};
 use super::panel::{Panel, add};
 use crate::analysis::stats::random::Random;
 
 /// Sites up to which all cohorts of one wave are listed: two to this power are fewer than draws.
 const LISTED_SITES: usize = 13;
+/// Sites up to which cohorts of several waves are looked for: beyond, one of each of two waves are
+/// more than draws.
+const LISTED_STAGED_SITES: usize = 100;
 /// How far from the true share a cohort may be, as a part of it.
-const TOLERANCE: f32 = 0.15;
+pub(super) const TOLERANCE: f32 = 0.15;
 
 /// Draws cohorts from a panel, and holds the sums of the last one.
 pub(super) struct Cohorts<'a> {
     panel: &'a Panel,
     targets: Vec<f32>,
+    /// Where the exposed sites truly are.
+    own: Way,
     order: Vec<usize>,
     random: Random,
     /// For each wave the sum of the rows of its sites.
@@ -46,9 +54,12 @@ impl<'a> Cohorts<'a> {
     }
 
     fn of(panel: &'a Panel, random: Random, targets: Vec<f32>) -> Self {
+        let rows = panel.rows.iter().enumerate();
+        let own = rows.filter_map(|(site, row)| Some((site, row.wave?)));
         Self {
             panel,
             targets,
+            own: own.collect(),
             order: (0..panel.rows.len()).collect(),
             random,
             sums: vec![vec![0.0; panel.shape.width()]; panel.shape.waves],
@@ -56,30 +67,59 @@ impl<'a> Cohorts<'a> {
         }
     }
 
-    /// Whether all cohorts can be listed.
-    pub(super) fn are_few(&self) -> bool {
-        self.panel.rows.len() <= LISTED_SITES && self.targets.len() == 1
+    /// All cohorts of about the true share; `None` where they are drawn instead, because more than
+    /// `most` of several waves exist, or sites are many.
+    pub(super) fn listed(&self, most: u32) -> Option<Vec<Way>> {
+        let one_wave = !self.is_staged();
+        let sites = if one_wave { LISTED_SITES } else { LISTED_STAGED_SITES };
+        if self.panel.rows.len() > sites
+            || (!one_wave && mutant::active(Mutant::StagedCohortsAreDrawn))
+        {
+            return None;
+        }
+        let most = if one_wave { usize::MAX } else { most as usize };
+        let sizes: Vec<f32> = self.panel.rows.iter().map(|row| row.size).collect();
+        listing::all(&sizes, &self.targets, most)
     }
 
-    /// How many there are to go through when listed; most of them are of another share.
-    pub(super) fn listed(&self) -> u32 {
-        1 << self.panel.rows.len()
+    /// Whether the true cohort has several waves.
+    pub(super) fn is_staged(&self) -> bool {
+        self.targets.len() > 1
     }
 
-    /// Takes the cohort of the sites whose bits are set, if it is of about the true share.
-    pub(super) fn take(&mut self, bits: u32) -> bool {
+    /// Brings cohorts into random order.
+    pub(super) fn shuffle(&mut self, ways: &mut [Way]) {
+        self.random.shuffle(ways);
+    }
+
+    /// Takes the cohort of these sites.
+    pub(super) fn take(&mut self, way: &[(usize, usize)]) {
         self.clear();
-        let mut size = 0.0;
-        for (place, row) in self.panel.rows.iter().enumerate() {
-            let chosen = bits >> place & 1 == 1;
-            self.same &= chosen == row.wave.is_some();
-            if let (true, Some(sum)) = (chosen, self.sums.first_mut()) {
-                size += row.size;
+        self.same = *way == *self.own;
+        for (site, wave) in way {
+            if let (Some(row), Some(sum)) = (self.panel.rows.get(*site), self.sums.get_mut(*wave)) {
                 add(sum, &row.numbers);
             }
         }
-        let target = self.targets.first().copied().unwrap_or(0.0);
-        self.same || (size - target).abs() <= TOLERANCE * target
+    }
+
+    /// How many of `ways` hardly any count could tell from the true one: they differ in waves that
+    /// are still open, or in sites far lighter than the heaviest of each wave.
+    pub(super) fn ties(&self, ways: &[Way]) -> usize {
+        if !self.is_staged() {
+            return 1;
+        }
+        let complete = self.panel.shape.complete();
+        let size = |site: usize| self.panel.rows.get(site).map_or(0.0, |row| row.size);
+        let heaviest = complete.iter().filter_map(|wave| {
+            let sites = self.own.iter().filter(|(_, of)| of == wave);
+            sites.map(|(site, _)| size(*site)).reduce(f32::max)
+        });
+        let light = TOLERANCE * heaviest.reduce(f32::min).unwrap_or(0.0);
+        let counts =
+            |(site, wave): &&(usize, usize)| size(*site) >= light && complete.contains(wave);
+        let tied = |way: &&Way| way.iter().filter(counts).eq(self.own.iter().filter(counts));
+        ways.iter().filter(tied).count()
     }
 
     /// Draws a cohort.

@@ -1,16 +1,18 @@
 //! Would a random cohort of the same size have risen as much?
 //!
-//! Few sites, reached at one time: all cohorts of about that share are listed and held against ours
-//! in the window of the change, each measured by the dispersion its own past shows. Many sites, or
-//! several waves: random cohorts, each in a random window of the past, so that a large site that
+//! Few sites, or few cohorts of several waves: all cohorts of about that share are listed and held
+//! against ours in the window of the change, each measured by the dispersion its own past shows;
+//! those of several waves in random order.
+//! Many: random cohorts, each in a random window of the past, so that a large site that
 //! half of all cohorts hold is not asked about today's cases again and again. How unlike sites are
 //! today is not in the past, so our own surplus is widened by it (`present`) before it is held
-//! against them. Draws stop after ten cohorts that rose as much (Besag and Clifford 1991), so dull
-//! changes cost little; the rest are followed to the full number of draws.
+//! against them. Draws, and lists of several waves, stop after ten cohorts that rose as much (Besag
+//! and Clifford 1991), so dull changes cost little; the rest are followed to the end.
 
 use super::cohort::{Cohorts, together};
 use super::dispersion::{self, Dispersion};
-use super::effect;
+use super::effect::{self, Table};
+use super::listing::Way;
 use super::panel::Panel;
 use crate::analysis::stats::random::Random;
 
@@ -71,14 +73,8 @@ pub(super) struct Surplus {
 pub(super) fn randomise(panel: &Panel, z: &Surplus, draw: &Draw<'_>) -> Randomised {
     let mut cohorts = Cohorts::new(panel, Random::seeded(draw.seed));
     let mut tally = Tally::default();
-    if cohorts.are_few() {
-        for bits in 1..cohorts.listed() {
-            if cohorts.take(bits) {
-                tally.add_listed(z.like_past, &cohorts, (panel, draw));
-            }
-        }
-        let p = f64::from(tally.exceeded.max(1)) / f64::from(tally.draws.max(1));
-        return Randomised { p, attainable: 1.0 / f64::from(tally.draws.max(1)) };
+    if let Some(listed) = cohorts.listed(draw.most) {
+        return against_all((cohorts, listed), z.like_past, (panel, draw));
     }
     while tally.draws < draw.most && tally.exceeded < ENOUGH {
         cohorts.draw();
@@ -92,6 +88,37 @@ pub(super) fn randomise(panel: &Panel, z: &Surplus, draw: &Draw<'_>) -> Randomis
     };
     let again = f64::from(tally.same) / draws;
     Randomised { p, attainable: again.max(1.0 / (f64::from(draw.most) + 1.0)) }
+}
+
+/// Holds a surplus against the cohorts of a list, which ours is in.
+///
+/// Ours is as likely as each to be in any place of the order of surplus, so of those that were
+/// looked at, in random order, ten that rose as much say what they do in random draws. At the end
+/// of the list the share is exact.
+fn against_all(
+    (mut cohorts, mut ways): (Cohorts<'_>, Vec<Way>),
+    z: f64,
+    (panel, draw): (&Panel, &Draw<'_>),
+) -> Randomised {
+    let attainable = cohorts.ties(&ways).max(1) as f64 / ways.len().max(1) as f64;
+    let enough = if cohorts.is_staged() { ENOUGH } else { u32::MAX };
+    if cohorts.is_staged() {
+        cohorts.shuffle(&mut ways);
+    }
+    let mut tally = Tally::default();
+    for way in &ways {
+        cohorts.take(way);
+        if cohorts.same {
+            continue;
+        }
+        tally.add_listed(z, &cohorts, (panel, draw));
+        if tally.exceeded >= enough {
+            let p = f64::from(tally.exceeded) / f64::from(tally.draws);
+            return Randomised { p, attainable };
+        }
+    }
+    let p = f64::from(tally.exceeded + 1) / f64::from(tally.draws + 1);
+    Randomised { p, attainable }
 }
 
 /// How to draw.
@@ -117,8 +144,9 @@ impl Tally {
     fn add_listed(&mut self, z: f64, cohorts: &Cohorts<'_>, (panel, draw): (&Panel, &Draw<'_>)) {
         let dispersion = of_history(panel, &cohorts.sums).towards(draw.common);
         let tables = effect::tables(&panel.shape, &cohorts.sums, &panel.total);
+        let tables = tables.filter(Table::has_controls);
         let drawn = effect::z(&effect::split(tables), dispersion);
-        self.add(cohorts, cohorts.same || drawn >= z - SAME);
+        self.add(cohorts, drawn >= z - SAME);
     }
 
     /// Counts a drawn cohort, in a random window of the past.

@@ -3,6 +3,13 @@
 //! Claims are counted over the whole file: Benjamini and Hochberg over all changes that have
 //! controls. Those without can never be claims, so they are neither tested nor counted, and their
 //! `q_value` is null.
+//!
+//! A change is one hypothesis, all its sites and categories pooled. No verdict is given on a part
+//! of one, so there is no second level for a hierarchy of tests to guard. A collector's passes are
+//! batches too, of all changes it looks back on. Thresholds of a stream (LORD++) do not decide a
+//! tier: the least p-value of 9,999 random cohorts is .0001, and of few sites far more, while
+//! LORD++ asks for less than that after twenty dull changes. The page of a suspect tells how many
+//! claims would stand by them; docs/correlate.md says what a batch does not promise.
 
 use driftline_protocol::mutant::{self, Mutant};
 

@@ -1,4 +1,6 @@
-//! Many tests at once: step-up and step-down adjustments, and the two-level hierarchy. Pure.
+//! Many tests at once: step-up and step-down adjustments. Pure.
+//!
+//! The engine asks [`benjamini_hochberg`]; the other two say what stricter promises would cost.
 
 /// Benjamini and Hochberg (1995): each value's least q at which it is among the rejected.
 pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
@@ -36,31 +38,6 @@ fn step_up(p: &[f64], factor: f64) -> Vec<f64> {
     adjusted
 }
 
-/// One family of a hierarchy: a hypothesis and those below it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Family {
-    /// The p-value of the whole, such as (change, service).
-    pub p: f64,
-    /// The p-values of its parts, such as categories and sites.
-    pub parts: Vec<f64>,
-}
-
-/// Which parts are rejected when parts are only looked at below rejected wholes.
-///
-/// Benjamini and Bogomolov (2014): within a chosen family the level is `q` times the share of
-/// families chosen, which keeps the expected false share at `q` on each level.
-pub fn hierarchical(families: &[Family], q: f64) -> Vec<Option<Vec<bool>>> {
-    let wholes: Vec<f64> = families.iter().map(|family| family.p).collect();
-    let adjusted = benjamini_hochberg(&wholes);
-    let chosen = adjusted.iter().filter(|value| **value <= q).count();
-    let level = q * chosen as f64 / families.len().max(1) as f64;
-    let below = |(family, adjusted): (&Family, f64)| {
-        let parts = || benjamini_hochberg(&family.parts).iter().map(|p| *p <= level).collect();
-        (adjusted <= q).then(parts)
-    };
-    families.iter().zip(adjusted).map(below).collect()
-}
-
 /// Indices by ascending value, ties in place.
 fn ascending(p: &[f64]) -> Vec<usize> {
     let mut order: Vec<(usize, f64)> = p.iter().copied().enumerate().collect();
@@ -89,14 +66,5 @@ mod tests {
         }
         let by = benjamini_yekutieli(&p);
         assert!((by[3] - 0.02 * (1.0 + 0.5 + 1.0 / 3.0 + 0.25)).abs() < 1e-12);
-    }
-
-    #[test]
-    fn nothing_below_a_whole_that_stands_is_looked_at() {
-        let families = [
-            Family { p: 0.001, parts: vec![0.001, 0.9] },
-            Family { p: 0.8, parts: vec![0.000_001] },
-        ];
-        assert_eq!(hierarchical(&families, 0.1), [Some(vec![true, false]), None]);
     }
 }

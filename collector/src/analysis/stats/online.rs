@@ -3,8 +3,8 @@
 //! Each function returns one threshold per p-value; a hypothesis is rejected where its p-value is
 //! at most its threshold. Thresholds look only backwards, so a prefix of the stream has the same
 //! ones. LORD++ (Ramdas et al. 2017), LOND (Javanmard and Montanari 2015), SAFFRON (Ramdas et al.
-//! 2018), ADDIS (Tian and Ramdas 2019). The first is the one to use; SAFFRON and ADDIS only where
-//! p-values have passed a uniformity check.
+//! 2018), ADDIS (Tian and Ramdas 2019). The portal tells how many claims would stand by the first;
+//! SAFFRON and ADDIS are for p-values that have passed a uniformity check.
 
 /// The weights of LORD++ and LOND: `0.07720838 log(max(j, 2)) / (j exp(sqrt(log j)))`.
 fn slow(j: usize) -> f64 {

@@ -4,6 +4,15 @@
 //! Lampugnani and Marchi (Statistics in Medicine 1999). It needs a rate that stands still: on
 //! counts with a rhythm it follows the rhythm.
 
+/// Rossi's allowance.
+const ALLOWANCE: f64 = 1.04;
+
+/// How far the sum goes beyond a decision on average, with that allowance.
+const OVERSHOOT: f64 = 0.57;
+
+/// The least decision: a sum of nothing is never an alarm.
+const LEAST: f64 = 0.05;
+
 /// What is summed and when that is an alarm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CusumSettings {
@@ -18,7 +27,20 @@ pub struct CusumSettings {
 impl CusumSettings {
     /// Rossi's constants: one false alarm in 500 points of a Poisson count.
     pub const fn new(baseline: usize) -> Self {
-        Self { allowance: 1.04, decision: 2.26, baseline }
+        Self { allowance: ALLOWANCE, decision: 2.26, baseline }
+    }
+
+    /// Rossi's allowance, and the decision that a share of at most `alpha` of all quiet points is
+    /// above.
+    ///
+    /// A sum that is never set back stands like the highest point of a walk with steps of
+    /// `normal - allowance`, whose tail is `exp(-2 allowance (decision + OVERSHOOT))`: Siegmund's
+    /// approximation (1985), with the overshoot of this allowance, found by iterating the law of
+    /// the sum on a grid. From a decision of 1 on (shares up to .04) it is right to a twentieth;
+    /// below, the true share is less.
+    pub fn of_share(alpha: f64, baseline: usize) -> Self {
+        let decision = -alpha.ln() / (2.0 * ALLOWANCE) - OVERSHOOT;
+        Self { decision: decision.max(LEAST), ..Self::new(baseline) }
     }
 }
 
@@ -67,4 +89,41 @@ fn normal(observed: f64, expected: f64) -> f64 {
 fn alarming(expected: f64, value: f64) -> f64 {
     let inner = 4.0 * expected + 2.0 * value * expected.sqrt();
     if inner < 0.0 { 0.0 } else { (inner.sqrt() - expected.sqrt()).powi(2) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::stats::random::Random;
+
+    /// The sum of twelve even chances less six is as good as normal.
+    fn share(alpha: f64) -> f64 {
+        let settings = CusumSettings::of_share(alpha, 0);
+        let mut random = Random::seeded(&["cusum", &alpha.to_string()]);
+        let (mut sum, mut alarms, points) = (0.0_f64, 0_u32, 400_000_u32);
+        for _ in 0..points {
+            let chances: f64 = (0..12).map(|_| random.below(1 << 30) as f64).sum();
+            let normal = chances / f64::from(1 << 30) - 6.0;
+            sum = f64::max(0.0, sum + normal - settings.allowance);
+            alarms += u32::from(sum >= settings.decision);
+        }
+        f64::from(alarms) / f64::from(points)
+    }
+
+    #[test]
+    fn of_quiet_points_as_many_are_alarms_as_was_said() {
+        for (alpha, within) in [(0.003, 0.15), (0.01, 0.1), (0.03, 0.1)] {
+            let share = share(alpha);
+            assert!((share / alpha - 1.0).abs() < within, "{alpha}: {share}");
+        }
+        for alpha in [0.1, 0.3, 0.9] {
+            assert!(share(alpha) <= 1.02 * alpha, "{alpha}: {}", share(alpha));
+        }
+    }
+
+    #[test]
+    fn what_rossi_chose_is_about_three_in_a_thousand() {
+        let (rossi, ours) = (CusumSettings::new(8), CusumSettings::of_share(0.0028, 8));
+        assert!((rossi.decision - ours.decision).abs() < 0.01, "{}", ours.decision);
+    }
 }

@@ -7,17 +7,21 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 
 use super::{CellBucket, Found, History, VolumeSettings};
 use crate::analysis::cases::{Case, Stream};
+use crate::analysis::read_span::ReadSpan;
 use crate::analysis::site_clock::{SiteClock, wall};
 
 /// The most rows of one answer: cells times buckets, whose counts take 8 bytes each. Two hundred
 /// sites over two years of hours are a sixth of it.
 pub const ROWS: usize = 20_000_000;
+
+/// The most buckets of one answer: hours of 22 years. More of them means that a year was mistyped.
+pub const BUCKETS: usize = 200_000;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -64,6 +68,19 @@ pub enum VolumeError {
         /// When the first bucket begins.
         first: Timestamp,
     },
+    /// Too long a time.
+    #[error(
+        "from {first} to {last} there are {buckets} buckets, more than {BUCKETS}; take longer \
+         buckets, or correct the time that is wrong"
+    )]
+    Buckets {
+        /// How many buckets.
+        buckets: i64,
+        /// When the first begins.
+        first: Timestamp,
+        /// When the last begins.
+        last: Timestamp,
+    },
 }
 
 /// One cell: its names, and how many cases it had in each bucket.
@@ -88,7 +105,11 @@ pub struct Cell<'a> {
 /// The buckets of one evaluation, the same for all cells.
 #[derive(Clone, Debug, Default)]
 pub struct Buckets {
+    /// The number of the first.
     first: i64,
+    span: ReadSpan,
+    /// Why there are none, where there would be too many.
+    beyond: Option<VolumeError>,
     starts: Vec<Timestamp>,
     off: BTreeMap<Option<String>, Vec<bool>>,
     closed: BTreeMap<Option<String>, Vec<bool>>,
@@ -137,19 +158,24 @@ impl Bucket {
 }
 
 impl Buckets {
-    /// The buckets from the first case of `stream` to its last or to the end that is set.
+    /// The buckets from the first case of `stream` to its last or to the end that is set. A few
+    /// cases far from all others are in none ([`ReadSpan`]).
     pub fn of(stream: &Stream, settings: &VolumeSettings) -> Self {
         let VolumeSettings { bucket, zone, until, .. } = settings;
-        let mut known = stream.cases.iter().filter(|case| is_known(case, *until));
-        let Some(first) = known.next() else { return Self::default() };
-        let last = known.next_back().unwrap_or(first);
-        let last = until.map_or(last.opened_at, |until| until - 1);
-        let first = bucket.number(first.opened_at, zone);
-        let numbers = first..=bucket.number(last, zone);
-        let starts: Vec<Timestamp> = numbers.map(|number| bucket.start(number, zone)).collect();
+        let Some(span) = ReadSpan::of_stream(stream, *until) else { return Self::default() };
+        let first = bucket.number(span.first, zone);
+        let last = bucket.number(until.map_or(span.last, |until| until - 1), zone);
+        let buckets = last - first + 1;
+        if buckets > BUCKETS as i64 {
+            let [first, last] = [first, last].map(|number| bucket.start(number, zone));
+            let beyond = Some(VolumeError::Buckets { buckets, first, last });
+            return Self { beyond, ..Self::default() };
+        }
+        let starts: Vec<Timestamp> =
+            (first..=last).map(|number| bucket.start(number, zone)).collect();
         let off = days_off(&starts, settings);
         let closed = closed(&starts, settings);
-        Self { first, starts, off, closed }
+        Self { first, span, beyond: None, starts, off, closed }
     }
 
     /// Which buckets touch a day off at `site`.
@@ -190,18 +216,18 @@ fn days_off(
     starts: &[Timestamp],
     settings: &VolumeSettings,
 ) -> BTreeMap<Option<String>, Vec<bool>> {
-    let length = SignedDuration::from_secs(settings.bucket.seconds());
-    let touches = |start: &Timestamp, from: i64, to: i64| {
-        start.as_second() < to && start.as_second() + length.as_secs() > from
-    };
+    // A day on which a clock is changed has no 24 hours, so a bucket ends where the next begins.
+    let starts: Vec<i64> = starts.iter().map(|start| start.as_second()).collect();
+    let end = starts.last().map(|start| start + settings.bucket.seconds());
+    let ends: Vec<i64> = starts.iter().skip(1).copied().chain(end).collect();
     let mut off = BTreeMap::from([(None, vec![false; starts.len()])]);
     let (everywhere, some): (Vec<_>, Vec<_>) =
         settings.holidays.iter().partition(|(site, _, _)| site.is_none());
     for (site, from, to) in everywhere.into_iter().chain(some) {
         let common = off.get(&None).cloned().unwrap_or_default();
         let days = off.entry(site.clone()).or_insert(common);
-        for (day, start) in days.iter_mut().zip(starts) {
-            *day |= touches(start, *from, *to);
+        for (day, (start, end)) in days.iter_mut().zip(starts.iter().zip(&ends)) {
+            *day |= start < to && end > from;
         }
     }
     off
@@ -211,16 +237,22 @@ fn days_off(
 /// names.
 ///
 /// # Errors
-/// [`VolumeError::Rows`].
+/// [`VolumeError`].
 pub fn count<'a>(
     stream: &'a Stream,
     settings: &VolumeSettings,
     buckets: &'a Buckets,
 ) -> Result<Vec<Cell<'a>>, VolumeError> {
     let VolumeSettings { bucket, zone, until, by, .. } = settings;
+    if let Some(beyond) = &buckets.beyond {
+        return Err(beyond.clone());
+    }
     let length = buckets.starts.len();
     let mut cells: BTreeMap<[Option<u32>; 3], Vec<u64>> = BTreeMap::new();
-    for case in stream.cases.iter().filter(|case| is_known(case, *until)) {
+    let known = |case: &&Case| {
+        buckets.span.holds(case.opened_at) && until.is_none_or(|until| case.is_known(until))
+    };
+    for case in stream.cases.iter().filter(known) {
         let index = |key, index| by.contains(&key).then_some(index);
         let key = [
             index(CellKey::Service, case.service),
@@ -255,12 +287,6 @@ pub fn count<'a>(
         }
     });
     Ok(named.collect())
-}
-
-/// Whether a case was opened, and held by its system, before the end that is set.
-fn is_known(case: &Case, until: Option<i64>) -> bool {
-    let until = until.unwrap_or(i64::MAX);
-    case.opened_at < until && case.recorded_at.is_none_or(|at| at < until)
 }
 
 impl Cell<'_> {

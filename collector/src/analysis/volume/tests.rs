@@ -155,7 +155,7 @@ fn a_day_off_says_nothing_of_other_days() {
 #[test]
 fn too_many_rows_are_refused_before_they_are_made() {
     let mut gather = Gather::default();
-    for site in 0..100 {
+    for site in 0..200 {
         let site = site.to_string();
         let named = |opened_at| Named {
             opened_at,
@@ -165,11 +165,43 @@ fn too_many_rows_are_refused_before_they_are_made() {
             category: "",
         };
         gather.add(&named(0));
-        gather.add(&named(40 * 365 * DAY));
+        gather.add(&named(20 * 365 * DAY));
     }
     let by = vec![CellKey::Site];
     let settings = VolumeSettings { by, ..settings(Bucket::Hour, Method::Auto) };
     assert!(matches!(volume(&gather.finish(), &settings), Err(VolumeError::Rows { .. })));
+}
+
+#[test]
+fn hours_of_centuries_are_refused_before_they_are_made() {
+    let mut gather = Gather::default();
+    for opened_at in [0, 80_000 * DAY] {
+        gather.add(&Named { opened_at, recorded_at: None, service: "", site: "", category: "" });
+    }
+    let stream = gather.finish();
+    let refused = volume(&stream, &settings(Bucket::Hour, Method::Auto)).unwrap_err();
+    assert!(matches!(refused, VolumeError::Buckets { buckets: 1_920_001, .. }), "{refused}");
+    assert!(volume(&stream, &settings(Bucket::Day, Method::Auto)).is_ok());
+}
+
+/// A day of 23 hours is over when the next one begins, and not an hour later.
+#[test]
+fn a_day_off_begins_with_its_own_day_where_a_clock_is_changed() {
+    let zone = TimeZone::get("Europe/Vienna").unwrap();
+    // Midnight in Vienna of Saturday, 30 March, to Tuesday; clocks go forward on Sunday.
+    let midnights = [0, 24, 47, 71].map(|hour| 1_711_753_200 + hour * 3_600);
+    let mut gather = Gather::default();
+    for midnight in midnights {
+        let opened_at = midnight + 3_600;
+        gather.add(&Named { opened_at, recorded_at: None, service: "", site: "", category: "" });
+    }
+    let holidays = vec![(None, midnights[2], midnights[3])];
+    let settings = VolumeSettings { zone, holidays, ..settings(Bucket::Day, Method::Auto) };
+    let stream = gather.finish();
+    let buckets = Buckets::of(&stream, &settings);
+    let cells = count(&stream, &settings, &buckets).unwrap();
+    assert_eq!(cells[0].starts.iter().map(|at| at.as_second()).collect::<Vec<_>>(), midnights);
+    assert_eq!(cells[0].off, [false, false, true, false], "Monday alone is off");
 }
 
 /// Cases with a rate that itself varies, from a generator that is part of the test.

@@ -157,10 +157,11 @@ pub(super) fn reading() -> CaseReading {
     }
 }
 
-pub(super) fn suspect() -> SuspectRecord {
+pub(in crate::portal) fn suspect() -> SuspectRecord {
     let evidence = serde_json::json!({
         "window_hours": 72, "observed": 31, "expected": 12.5, "rate_ratio": 2.5, "ci_low": 1.4,
         "ci_high": 4.4, "p_value": 0.004, "q_value": 0.01, "tier": "supported",
+        "controls": { "sites": 9, "share": 0.5 },
         "indistinguishable": [HOSTILE],
     });
     SuspectRecord {
