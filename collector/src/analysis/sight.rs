@@ -55,9 +55,9 @@ pub fn places(finding: &Finding) -> Option<[u32; 2]> {
 }
 
 /// The digest of what `finding` has now; `says` is that of what its part says, where that is asked
-/// for ([`is_of_all_it_says`]). A discrepancy has both its sides of the host, so both are what it has.
-/// The item's key is in it: an exception of a whole part has no key, and what was accepted is not
-/// each of its items.
+/// for ([`is_of_all_it_says`]). A discrepancy has both its sides of the host, so both are what it
+/// has. The item's key is in it: an exception of a whole part has no key, and what was accepted
+/// is not each of its items.
 pub fn value(finding: &Finding, says: Option<Digest>) -> Digest {
     let written = match finding.id.kind {
         FindingKind::Discrepancy => value_of(finding.desired.as_ref()),

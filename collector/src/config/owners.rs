@@ -85,8 +85,8 @@ pub struct Stand<'a> {
 
 impl Config {
     /// Who answers for `finding`: by the last entry that fits, else the `team` of its host; empty
-    /// when nobody does. While nobody has acknowledged it, it goes down the chain; who did so before
-    /// it was given to somebody else spoke for themselves.
+    /// when nobody does. While nobody has acknowledged it, it goes down the chain; who did so
+    /// before it was given to somebody else spoke for themselves.
     ///
     /// Whoever it was given to comes first, if this configuration names them, and the chain begins
     /// anew behind them. A name that stands nowhere in it can be no label, so it counts for none.
