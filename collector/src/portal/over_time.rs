@@ -57,7 +57,7 @@ mod tests {
         let first = suspect(1, Some(0.0026), Tier::Supported);
         let late = suspect(30, Some(0.0026), Tier::Supported);
         let said = |suspects: &[SuspectRecord]| sentence(suspects, 0.1);
-        assert!(said(&[first.clone()]).contains(" 1 of the 1 claim that stands "));
+        assert!(said(std::slice::from_ref(&first)).contains(" 1 of the 1 claim that stands "));
         let dull = (2..30).map(|hour| suspect(hour, Some(0.5), Tier::Refuted));
         let dull: Vec<SuspectRecord> = dull.collect();
         let alone = [&[late.clone()][..], &dull].concat();
