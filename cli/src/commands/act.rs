@@ -1,8 +1,11 @@
 //! `driftline finding acknowledge|assign|note|accept|log N`: what persons do about a finding.
 //!
-//! What is accepted is what was read: the finding is asked for and printed first, and the word that
-//! comes with it goes back with the acceptance. Where the host moves on in between, nothing is
-//! accepted. Who has read it elsewhere gives the word of that page.
+//! What is accepted is what was read: the finding is asked for and printed, whoever sits at the
+//! terminal is asked, and the word that comes with it goes back with the acceptance. Where the host
+//! moves on in between, nothing is accepted. Who has read it elsewhere gives the word of that page;
+//! where nobody can be asked, nothing else is taken.
+
+use std::io::{BufRead as _, IsTerminal as _, stdin};
 
 use driftline_collector::store::{Act, ActRecord, FindingRecord};
 use serde::Deserialize;
@@ -52,8 +55,8 @@ pub(crate) enum FindingCommand {
         /// The time zone the end is written in.
         #[arg(long, default_value = "UTC")]
         zone: String,
-        /// What you read of it, as `seen` of `GET /api/v1/findings/NUMBER` said; by default what
-        /// it has now, which is printed.
+        /// What you read of it, as `seen` in `driftline findings -o json` said. Without it what it
+        /// has now is printed, and you are asked.
         #[arg(long)]
         seen: Option<String>,
     },
@@ -89,7 +92,10 @@ impl FindingCommand {
             Self::Accept { number, reason, until, zone, seen } => {
                 let seen = match seen {
                     Some(seen) => seen,
-                    None => read(client, number).await?,
+                    None => {
+                        let end = until.as_deref().map(|until| (until, zone.as_str()));
+                        read(client, number, (&reason, end)).await?
+                    }
                 };
                 let body = json!({
                     "reason": reason, "expires": until, "zone": zone, "seen": seen,
@@ -126,8 +132,13 @@ struct Read {
     seen: Option<String>,
 }
 
-/// Prints what finding `number` is about and what it has now; gives the word for that.
-async fn read(client: &Client, number: i64) -> anyhow::Result<String> {
+/// Prints what finding `number` is about and what it has now, and asks whether that is accepted;
+/// gives the word for it.
+async fn read(
+    client: &Client,
+    number: i64,
+    (reason, end): (&str, Option<(&str, &str)>),
+) -> anyhow::Result<String> {
     let Read { record, seen } = client.get(&format!("/api/v1/findings/{number}"), &[]).await?;
     let Some(seen) = seen else { anyhow::bail!("finding {number} is over already") };
     let [should, now] = sides(&record.finding);
@@ -136,5 +147,46 @@ async fn read(client: &Client, number: i64) -> anyhow::Result<String> {
     let what = format!("{}, {}, {key}", id.host, id.part);
     let line = format!("finding {number}: {what}: should be {should}, is {now}");
     eprintln_message(&output::printable(&line));
+    if !stdin().is_terminal() {
+        let until =
+            end.map(|(until, zone)| format!(" --until {} --zone {}", quoted(until), quoted(zone)));
+        anyhow::bail!(
+            "finding {number} was not accepted: nobody can be asked here whether it may be so; \
+             once you have read it, run: driftline finding accept {number} --reason {}{} \
+             --seen {seen}",
+            quoted(reason),
+            until.unwrap_or_default(),
+        );
+    }
+    eprintln_message("accept it as it is now? [y/N]");
+    let mut answer = String::new();
+    stdin().lock().read_line(&mut answer)?;
+    anyhow::ensure!(is_yes(&answer), "finding {number} was not accepted");
     Ok(seen)
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+/// `text` as one word for a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_to_run_is_one_word_for_each_text() {
+        assert_eq!(quoted("as agreed"), "'as agreed'");
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+    }
+
+    #[test]
+    fn nothing_but_yes_is_yes() {
+        assert!(["y\n", "Yes\n"].iter().all(|text| is_yes(text)));
+        assert!(!["", "\n", "n\n", "yesterday"].iter().any(|text| is_yes(text)));
+    }
 }

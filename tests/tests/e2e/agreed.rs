@@ -185,11 +185,19 @@ fn who_accepts_a_finding_accepts_what_was_read_of_it() -> anyhow::Result<()> {
         assert_eq!(refused.status, 400, "{}", refused.text());
     }
     assert_eq!(keys(&mut fleet, "pbx")?, ["codec"], "nothing was accepted");
-    // The command reads it for whoever asks, and says what it accepts.
+    // The command reads it for whoever asks; where nobody sits it says what to run.
     let old = ["finding", "accept", &number, "--reason", "x", "--seen", &on_page];
     assert!(driftline(&fleet, &old).is_err());
-    let said = driftline(&fleet, &["finding", "accept", &number, "--reason", "gsm it is"])?;
+    let accept = ["finding", "accept", &number, "--reason", "gsm it is"];
+    let said = driftline(&fleet, &accept).unwrap_err().to_string();
     assert!(said.contains("should be alaw, is gsm"), "{said}");
+    let (_, word) = said.split_once(" --seen ").with_context(|| said.clone())?;
+    let word: String = word.chars().take_while(char::is_ascii_hexdigit).collect();
+    assert!(said.contains(&format!("accept {number} --reason 'gsm it is' --seen {word}")));
+    let listed = open(&mut fleet, "pbx")?.remove(0).1;
+    assert_eq!(listed["seen"].as_str(), Some(word.as_str()), "the list has it too");
+    assert_eq!(keys(&mut fleet, "pbx")?, ["codec"], "nothing was accepted yet");
+    driftline(&fleet, &[&accept[..], &["--seen", &word]].concat())?;
     wait_for(&mut fleet, "pbx", &[])?;
     save(&root, "codec = opus\n")?;
     wait_for(&mut fleet, "pbx", &["codec"])
