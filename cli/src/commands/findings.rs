@@ -106,7 +106,11 @@ pub(crate) fn sides(finding: &Finding) -> [String; 2] {
     let there = |is: bool| if is { "there" } else { "not there" }.to_owned();
     let [agreed, now] = match existence(finding) {
         Some((agreed, now)) => [there(agreed), there(now)],
-        None => [&finding.desired, &finding.current].map(|item| output::value(item.as_ref())),
+        // Where only the place differs, the value is told, and of a text what differs.
+        None if finding.desired == finding.current => {
+            [&finding.desired, &finding.current].map(|item| output::value(item.as_ref()))
+        }
+        None => output::values(finding.desired.as_ref(), finding.current.as_ref()),
     };
     if let Some([should, is]) = places(finding) {
         return [format!("{agreed} (place {})", should + 1), format!("{now} (place {})", is + 1)];
