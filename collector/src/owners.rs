@@ -51,7 +51,7 @@ impl<'a> Owners<'a> {
     /// The first findings of a list that `wanted` answers for, `limit` of them at most, and the one
     /// after which the list goes on. `page` gives those that follow one, [`MAX_LIMIT`] at a time.
     ///
-    /// The store does not know owners, so all are read, but no more than [`READ_MOST`] for one
+    /// The store does not know owners, so all are read, but no more than `READ_MOST` for one
     /// answer: it may be short, and even empty, and go on all the same.
     ///
     /// # Errors

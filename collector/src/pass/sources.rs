@@ -4,7 +4,7 @@
 //! came of it are a part of: held against changes, a part shows rises that are none. So they are
 //! unobserved, all of them, and nothing waits for the rest: what one desk never managed to send
 //! must not keep all others from being heard. From then on everything waits for it, since what it
-//! has not told yet is not zero cases, until it was silent for [`DORMANT`], or as long ago read
+//! has not told yet is not zero cases, until it was silent for `DORMANT`, or as long ago read
 //! whole, or the configuration says that it ended.
 
 #![deny(clippy::disallowed_methods, reason = "the same feeds and moment give the same watermark")]
