@@ -7,7 +7,7 @@ use crate::analysis::rules::reading::Mistake;
 use crate::analysis::rules::shipped;
 use crate::config::Config;
 use crate::standards::{RulesError, Standards, read_pack};
-use crate::words::counted;
+use crate::words::{counted, either};
 
 /// What checking came to.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ pub fn everything(config: Config) -> Result<Checked, RulesError> {
         match shipped::pack(name, text) {
             Ok(pack) => {
                 let rules = counted(pack.rules.len(), "rule");
-                let are = if pack.rules.len() == 1 { "is" } else { "are" };
+                let are = either(pack.rules.len(), "is", "are");
                 checked.fine.push(format!("{name}: {rules} {are} fine"));
             }
             Err(mut mistakes) => checked.mistakes.append(&mut mistakes),
@@ -55,7 +55,7 @@ pub fn everything(config: Config) -> Result<Checked, RulesError> {
     match Standards::load(&Arc::new(config)) {
         Ok(standards) => {
             let on = standards.rules.all().count();
-            let are = if on == 1 { "is" } else { "are" };
+            let are = either(on, "is", "are");
             checked.fine.push(format!("{} {are} on", counted(on, "rule")));
         }
         Err(RulesError::Mistakes(mut mistakes)) => checked.mistakes.append(&mut mistakes),

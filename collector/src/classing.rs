@@ -31,7 +31,7 @@ use crate::store::{
     ChangeFilter, ChangeId, ChangeRecord, EventKind, EventRecord, Judgement, MAX_LIMIT, Reconsider,
     RequestFilter, Step, StoreError,
 };
-use crate::words::counted;
+use crate::words::{counted, either};
 use crate::writer::Reads;
 
 /// How many new changes one pass judges; the next pass follows at once while there are more.
@@ -134,7 +134,7 @@ fn reconsider(
 
 /// How many changes were judged again, in words.
 fn judged_again(many: usize) -> String {
-    let were = if many == 1 { "was" } else { "were" };
+    let were = either(many, "was", "were");
     format!("{} {were} judged again", counted(many, "change"))
 }
 

@@ -19,6 +19,8 @@ pub mod owned;
 
 pub mod owners;
 
+pub mod finding_list;
+
 pub mod outliers;
 
 pub mod approvals;

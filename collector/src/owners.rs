@@ -55,24 +55,25 @@ impl<'a> Owners<'a> {
     /// answer: it may be short, and even empty, and go on all the same.
     ///
     /// # Errors
-    /// [`StoreError`], or what `page` says.
-    pub fn listed<E: From<StoreError>>(
+    /// [`StoreError`].
+    pub fn listed(
         &mut self,
         (wanted, limit): (&str, u32),
-        page: impl Fn(Option<&FindingRecord>) -> Result<Vec<FindingRecord>, E>,
-    ) -> Result<(Vec<FindingRecord>, Option<FindingRecord>), E> {
+        page: impl Fn(Option<&FindingRecord>) -> Result<Vec<FindingRecord>, StoreError>,
+    ) -> Result<(Vec<FindingRecord>, Option<FindingRecord>), StoreError> {
         let (mut listed, mut last, mut read) = (Vec::new(), None, 0);
         loop {
             let found = page(last.as_ref())?;
             let many = found.len();
             read += many;
             self.learn(&found)?;
+            last = found.last().cloned();
             for record in found {
-                last = Some(record.clone());
                 if self.is_of(&record, wanted)? {
                     listed.push(record);
                 }
                 if listed.len() >= limit as usize {
+                    let last = listed.last().cloned();
                     return Ok((listed, last));
                 }
             }
@@ -122,32 +123,11 @@ impl<'a> Owners<'a> {
 mod tests {
     use std::sync::Arc;
 
-    use driftline_protocol::snapshot::Domain;
-
     use super::*;
-    use crate::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
+    use crate::analysis::finding::made_up;
     use crate::config::load::parse;
     use crate::store::memory::Memory;
     use crate::store::{Act, Append as _, ReadFindings as _, Step, WorstFilter};
-
-    fn finding(part: &str) -> Finding {
-        Finding {
-            id: FindingId {
-                host: "sbc-1".parse().unwrap(),
-                source: "files".parse().unwrap(),
-                part: part.parse().unwrap(),
-                key: None,
-                kind: FindingKind::Drift,
-                rule: None,
-            },
-            domain: Domain::Config,
-            severity: Severity::Info,
-            desired: None,
-            current: None,
-            first_seen: Timestamp::UNIX_EPOCH,
-            status: Status::Open,
-        }
-    }
 
     /// The parts of all that `wanted` answers for, two to an answer.
     fn listed(store: &Memory, standards: &Standards, wanted: &str) -> Vec<String> {
@@ -178,7 +158,7 @@ mod tests {
         let standards = Standards { config, ..Standards::default() };
         let parts = ["/v1", "/l1", "/n1", "/v2", "/l2", "/v3", "/v4", "/v5"];
         let mut store = Memory::new();
-        store.apply(&[Step::Findings(parts.map(finding).into())]).unwrap();
+        store.apply(&[Step::Findings(parts.map(|part| made_up(part, None)).into())]).unwrap();
         let lead = |store: &Memory| listed(store, &standards, "lead");
         assert_eq!(listed(&store, &standards, "voice"), ["/v1", "/v2", "/v3", "/v4", "/v5"]);
         assert_eq!(lead(&store), ["/l1", "/l2"]);

@@ -4,8 +4,16 @@ use std::fmt::Display;
 
 /// `1 host`, `2 hosts`: how many there are of what `one` is called.
 pub fn counted<N: Copy + Display + PartialEq + From<u8>>(many: N, one: &str) -> String {
-    let plural = if many == N::from(1) { "" } else { "s" };
-    format!("{many} {one}{plural}")
+    format!("{many} {one}{}", either(many, "", "s"))
+}
+
+/// `one` of one, `several` of any other number: `is` and `are`.
+pub fn either<N: PartialEq + From<u8>>(
+    many: N,
+    one: &'static str,
+    several: &'static str,
+) -> &'static str {
+    if many == N::from(1) { one } else { several }
 }
 
 #[cfg(test)]

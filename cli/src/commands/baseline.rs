@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use driftline_collector::analysis::agreement::{Exemption, Subject};
 use driftline_collector::store::ApprovalRecord;
+use driftline_collector::words::either;
 use driftline_protocol::ids::{HostId, PartName, SourceName};
 use driftline_protocol::item::{Item, ItemKey};
 use serde::{Deserialize, Serialize};
@@ -255,7 +256,7 @@ impl Approve {
             let body = json!({ "reason": reason, "rollout": rollout, "request": request });
             let done: Value = client.post("/api/v1/findings/accept", &body).await?;
             let count = done.get("accepted").and_then(Value::as_u64).unwrap_or_default();
-            let words = if count == 1 { "open drift is" } else { "open drifts are" };
+            let words = either(count, "open drift is", "open drifts are");
             eprintln_message(&format!("{count} {words} what was agreed now"));
             let moved = done.get("moved").and_then(Value::as_u64).unwrap_or_default();
             if moved > 0 {

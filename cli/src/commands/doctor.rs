@@ -1,6 +1,6 @@
 //! `driftline doctor`: what stands in the way of a healthy collector, and what to do about it.
 
-use driftline_collector::words::counted;
+use driftline_collector::words::{counted, either};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -127,11 +127,10 @@ fn sources(shown: &Value) -> Vec<(String, bool)> {
                 continue;
             }
             let count = count.as_u64().unwrap_or_default();
-            let parts = if count == 1 { "part" } else { "parts" };
-            let are = if count == 1 { "is" } else { "are" };
+            let (parts, are) = (counted(count, "part"), either(count, "is", "are"));
             let why = because(source, reason);
             let note = source.ends_with("_running") && reason == "failed";
-            let says = format!("{count} {parts} of {source} {are} unobserved: {reason}{why}");
+            let says = format!("{parts} of {source} {are} unobserved: {reason}{why}");
             lines.push((says, note));
         }
     }

@@ -1,9 +1,9 @@
 //! `driftline findings`: what is open. Asked with `--check`, something open is exit code 1.
 
-use driftline_collector::analysis::drift::{existence, is_unset};
 use driftline_collector::analysis::finding::{Finding, FindingKind, Status};
-use driftline_collector::analysis::sight::places;
+use driftline_collector::analysis::sight;
 use driftline_collector::store::{FindingRecord, Handled};
+use driftline_collector::words::either;
 use driftline_protocol::item::ItemKey;
 use serde::{Deserialize, Serialize};
 
@@ -101,21 +101,13 @@ impl Row for Shown {
     }
 }
 
-/// What should be and what is, for a person.
+/// What should be and what is, for a person: of a text the lines that differ, and a value that only
+/// stands elsewhere as it is.
 pub(crate) fn sides(finding: &Finding) -> [String; 2] {
-    let there = |is: bool| if is { "there" } else { "not there" }.to_owned();
-    let [agreed, now] = match existence(finding) {
-        Some((agreed, now)) => [there(agreed), there(now)],
-        // Where only the place differs, the value is told, and of a text what differs.
-        None if finding.desired == finding.current => {
-            [&finding.desired, &finding.current].map(|item| output::value(item.as_ref()))
-        }
-        None => output::values(finding.desired.as_ref(), finding.current.as_ref()),
-    };
-    if let Some([should, is]) = places(finding) {
-        return [format!("{agreed} (place {})", should + 1), format!("{now} (place {})", is + 1)];
-    }
-    [agreed, if is_unset(finding) { "not set".to_owned() } else { now }]
+    sight::sides(finding, |desired, current| match sight::places(finding) {
+        Some(_) => [desired, current].map(output::value),
+        None => output::values(desired, current),
+    })
 }
 
 impl Shown {
@@ -162,7 +154,7 @@ impl Findings {
                 (quiet, "was meant or is noise", "were meant or are noise"),
             ] {
                 if many > 0 {
-                    let why = if many == 1 { one } else { several };
+                    let why = either(many, one, several);
                     eprintln_message(&format!("{many} more {why}; see --all"));
                 }
             }

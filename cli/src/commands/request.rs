@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use driftline_collector::config::ShownWindow;
 use driftline_collector::store::RequestRecord;
+use driftline_collector::words::counted;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -198,8 +199,8 @@ fn path(source: &str) -> anyhow::Result<String> {
 fn told(answer: &Value) -> anyhow::Result<()> {
     let number = |path: &str| answer.pointer(path).and_then(Value::as_u64).unwrap_or_default();
     let taken = number("/taken");
-    let (word, refused) = (if taken == 1 { "request" } else { "requests" }, "/refused/total");
-    eprintln_message(&format!("{taken} change {word} taken"));
+    let refused = "/refused/total";
+    eprintln_message(&format!("{} taken", counted(taken, "change request")));
     let first = answer.pointer("/refused/first/0").and_then(Value::as_str).unwrap_or_default();
     anyhow::ensure!(number(refused) == 0, "{} refused: {first}", number(refused));
     Ok(())

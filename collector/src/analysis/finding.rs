@@ -176,3 +176,24 @@ impl Severity {
         }
     }
 }
+
+/// An open drift of `sbc-1` since the beginning of time, for tests.
+#[cfg(test)]
+pub(crate) fn made_up(part: &str, key: Option<&str>) -> Finding {
+    Finding {
+        id: FindingId {
+            host: "sbc-1".parse().unwrap(),
+            source: "files".parse().unwrap(),
+            part: part.parse().unwrap(),
+            key: key.map(|key| ItemKey::of([key])),
+            kind: FindingKind::Drift,
+            rule: None,
+        },
+        domain: Domain::Config,
+        severity: Severity::Info,
+        desired: None,
+        current: None,
+        first_seen: Timestamp::UNIX_EPOCH,
+        status: Status::Open,
+    }
+}

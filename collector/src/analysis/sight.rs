@@ -19,6 +19,7 @@ use driftline_protocol::snapshot::{Content, Part};
 use serde::Serialize;
 
 use super::change::{Change, ChangeKind};
+use super::drift::{existence, is_unset};
 use super::finding::{Finding, FindingKind};
 
 const VALUE_CONTEXT: &str = "driftline 2026-11 value of a finding v1";
@@ -54,6 +55,26 @@ pub fn places(finding: &Finding) -> Option<[u32; 2]> {
     (should.value == is.value).then_some([should.rank?, is.rank?])
 }
 
+/// How the item of `finding` should be and how it is, for a person; `values` writes those of an
+/// item that is more than there or not there.
+pub fn sides(
+    finding: &Finding,
+    values: impl FnOnce(Option<&Item>, Option<&Item>) -> [String; 2],
+) -> [String; 2] {
+    let there = |is: bool| if is { "there" } else { "not there" }.to_owned();
+    let [should, now] = match existence(finding) {
+        Some((should, now)) => [there(should), there(now)],
+        None => values(finding.desired.as_ref(), finding.current.as_ref()),
+    };
+    match places(finding) {
+        Some([first, second]) => {
+            [format!("{should} (place {})", first + 1), format!("{now} (place {})", second + 1)]
+        }
+        None if is_unset(finding) => [should, "not set".to_owned()],
+        None => [should, now],
+    }
+}
+
 /// The digest of what `finding` has now; `says` is that of what its part says, where that is asked
 /// for ([`is_of_all_it_says`]). A discrepancy has both its sides of the host, so both are what it
 /// has. The item's key is in it: an exception of a whole part has no key, and what was accepted
@@ -64,8 +85,15 @@ pub fn value(finding: &Finding, says: Option<Digest>) -> Digest {
         FindingKind::Drift | FindingKind::Deviation => None,
     };
     let place = places(finding).map(|[_, is]| is);
-    let now = value_of(finding.current.as_ref());
-    digest(VALUE_CONTEXT, &(&finding.id.key, now, written, says, place))
+    value_digest((&finding.id.key, finding.current.as_ref()), (written, says, place))
+}
+
+/// The digest of what the item `key` has, and of what else its finding tells of it.
+fn value_digest(
+    (key, now): (&Option<ItemKey>, Option<&Item>),
+    (written, says, place): (Option<&ItemValue>, Option<Digest>, Option<u32>),
+) -> Digest {
+    digest(VALUE_CONTEXT, &(key, value_of(now), written, says, place))
 }
 
 fn value_of(item: Option<&Item>) -> Option<&ItemValue> {
@@ -80,9 +108,7 @@ pub fn value_after(change: &Change) -> Option<Digest> {
     if key.is_none() || *kind == ChangeKind::Moved {
         return None;
     }
-    let (written, says): (Option<&ItemValue>, Option<Digest>) = (None, None);
-    let place: Option<u32> = None;
-    Some(digest(VALUE_CONTEXT, &(key, value_of(after.as_ref()), written, says, place)))
+    Some(value_digest((key, after.as_ref()), (None, None, None)))
 }
 
 /// The word for `finding` as it stands: which opening of it, how it should be and how it is.
@@ -103,33 +129,17 @@ fn digest(context: &str, of: &impl Serialize) -> Digest {
 
 #[cfg(test)]
 mod tests {
-    use driftline_protocol::snapshot::Domain;
-    use jiff::{SignedDuration, Timestamp};
+    use jiff::SignedDuration;
 
     use super::*;
-    use crate::analysis::finding::{FindingId, Severity, Status};
+    use crate::analysis::finding::{FindingId, Severity, made_up};
 
     fn item(text: &str) -> Item {
         Item { value: ItemValue::text(text), rank: None }
     }
 
     fn finding(key: Option<&str>, current: Option<Item>) -> Finding {
-        Finding {
-            id: FindingId {
-                host: "sbc-1".parse().unwrap(),
-                source: "files".parse().unwrap(),
-                part: "/etc/a".parse().unwrap(),
-                key: key.map(|key| ItemKey::of([key])),
-                kind: FindingKind::Drift,
-                rule: None,
-            },
-            domain: Domain::Config,
-            severity: Severity::Info,
-            desired: Some(item("alaw")),
-            current,
-            first_seen: Timestamp::UNIX_EPOCH,
-            status: Status::Open,
-        }
+        Finding { desired: Some(item("alaw")), current, ..made_up("/etc/a", key) }
     }
 
     #[test]

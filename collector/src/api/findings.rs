@@ -11,13 +11,12 @@ use super::read::{known_if_named, next_page, place, query, read};
 use super::{Answer, Shared};
 use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::{FindingKind, Status};
+use crate::finding_list::FindingList;
 use crate::ingest::sight;
 use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::serve::answer::{self, Refusal};
-use crate::store::{
-    FindingFilter, FindingRecord, Handled, MAX_LIMIT, WorstFilter, effective_limit,
-};
+use crate::store::{FindingFilter, FindingRecord, Handled, WorstFilter, effective_limit};
 use crate::writer::Reads;
 
 #[derive(Deserialize)]
@@ -48,59 +47,26 @@ enum FindingOrder {
 }
 
 impl FindingsQuery {
-    /// What is asked for, and the last of it when there may be more.
-    fn all(
-        &self,
-        store: &dyn Reads,
-        owners: &mut Owners<'_>,
-    ) -> Result<(Vec<FindingRecord>, Option<FindingRecord>), Refusal> {
-        known_if_named(store, self.host.as_ref())?;
-        let (after, limit) = (self.after.as_deref(), effective_limit(self.limit));
-        let Some(owner) = &self.owner else {
-            let found = self.find(store, after, limit)?;
-            let last = found.last().filter(|_| found.len() >= limit as usize).cloned();
-            return Ok((found, last));
-        };
-        owners.listed((owner.as_str(), limit), |last| {
-            let last = last.map(|last| self.place(last));
-            self.find(store, last.as_deref().or(after), MAX_LIMIT)
-        })
-    }
-
-    fn find(
-        &self,
-        store: &dyn Reads,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<FindingRecord>, Refusal> {
+    fn list(&self) -> Result<FindingList, Refusal> {
         let classes = self.class.as_deref().map(finding_classes).transpose()?.unwrap_or_default();
-        let kind = self.kind;
-        let found = match self.order {
-            FindingOrder::Newest => store.findings(&FindingFilter {
+        let (kind, after) = (self.kind, self.after.as_deref());
+        Ok(match self.order {
+            FindingOrder::Newest => FindingList::Newest(FindingFilter {
                 host: self.host.clone(),
                 kind,
                 open_only: self.open,
                 classes,
-                number: None,
                 after: after.map(place).transpose()?,
-                limit,
+                ..FindingFilter::default()
             }),
-            FindingOrder::Worst => store.worst_findings(&WorstFilter {
+            FindingOrder::Worst => FindingList::Worst(WorstFilter {
                 hosts: self.host.clone().map(|host| [host].into()),
                 kind,
                 classes,
                 after: after.map(str::parse).transpose().map_err(Refusal::malformed)?,
-                limit,
+                ..WorstFilter::default()
             }),
-        };
-        Ok(found?)
-    }
-
-    fn place(&self, record: &FindingRecord) -> String {
-        match self.order {
-            FindingOrder::Newest => record.place().to_string(),
-            FindingOrder::Worst => record.badness().to_string(),
-        }
+        })
     }
 }
 
@@ -111,8 +77,11 @@ pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
     let findings = read(&collector, move |store| {
         let now = Timestamp::now();
         let mut owners = Owners::at(store, &standards, now);
-        let (found, last) = asked.all(store, &mut owners)?;
-        let last = last.map(|last| asked.place(&last));
+        known_if_named(store, asked.host.as_ref())?;
+        let list = asked.list()?;
+        let which = (asked.owner.as_deref(), effective_limit(asked.limit));
+        let (found, last) = list.page(store, &mut owners, which)?;
+        let last = last.map(|last| list.place(&last));
         let permits = Permits::at(store, &standards, now)?;
         Ok((permitted(store, found, (permits, owners))?, last))
     });
@@ -123,7 +92,7 @@ pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
 
 fn finding_classes(text: &str) -> Result<Vec<FindingClass>, Refusal> {
     let class = |word: &str| {
-        let found = FindingClass::all().find(|class| class.as_str() == word);
+        let found = FindingClass::named(word);
         found.ok_or_else(|| Refusal::malformed(format!("{word:?} is no class of a finding")))
     };
     text.split(',').take(FindingClass::COUNT).map(class).collect()

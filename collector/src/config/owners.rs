@@ -162,33 +162,12 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use driftline_protocol::snapshot::Domain;
-
     use super::{LABELS_MOST, Stand};
-    use crate::analysis::finding::{Finding, FindingId, FindingKind, Severity, Status};
+    use crate::analysis::finding::made_up;
     use crate::analysis::rules::About;
     use crate::config::Config;
     use crate::config::load::parse;
     use jiff::{SignedDuration, Timestamp};
-
-    fn finding(part: &str) -> Finding {
-        Finding {
-            id: FindingId {
-                host: "sbc-1".parse().unwrap(),
-                source: "files".parse().unwrap(),
-                part: part.parse().unwrap(),
-                key: None,
-                kind: FindingKind::Drift,
-                rule: None,
-            },
-            domain: Domain::Config,
-            severity: Severity::Info,
-            desired: None,
-            current: None,
-            first_seen: Timestamp::UNIX_EPOCH,
-            status: Status::Open,
-        }
-    }
 
     #[test]
     fn the_last_entry_that_fits_counts_and_its_chain_is_gone_down() {
@@ -198,7 +177,7 @@ mod tests {
         let about = |site: &str| About { site: site.into(), ..About::default() };
         let owner = |part: &str, site: &str, acknowledged: bool, hours: i64| {
             let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours);
-            let (finding, about) = (finding(part), about(site));
+            let (finding, about) = (made_up(part, None), about(site));
             let acknowledged = acknowledged.then_some(Timestamp::UNIX_EPOCH);
             let stand = Stand { acknowledged, assigned: None, now };
             config.owner_of(&finding, (&about, "desk"), stand).to_owned()
@@ -223,7 +202,7 @@ mod tests {
             // Given to somebody ten hours after it opened.
             let assigned = Some((to, hour(10)));
             let stand = Stand { acknowledged, assigned, now: hour(now) };
-            config.owner_of(&finding("/etc/a"), (&about, "desk"), stand).to_owned()
+            config.owner_of(&made_up("/etc/a", None), (&about, "desk"), stand).to_owned()
         };
         for (to, site, acknowledged, now, expected) in [
             ("lead", "graz", None, 10, "lead"),

@@ -152,6 +152,19 @@ impl Host {
         Ok(records.into_iter().map(|record| (record.part.clone(), record)).collect())
     }
 
+    /// One of them.
+    pub(super) fn part(
+        &self,
+        store: &dyn Store,
+        source: &SourceName,
+        part: &PartName,
+    ) -> Result<Option<PartRecord>, StoreError> {
+        match self.pending.manifests.get(source) {
+            Some(parts) => Ok(parts.get(part).cloned()),
+            None => store.part_record(&self.record.id, source, part),
+        }
+    }
+
     /// What was agreed of one part of this host, a pending approval included.
     pub(super) fn agreed_part(
         &self,

@@ -1,17 +1,18 @@
 //! What a finding is to whoever reads or accepts it: asked of the store by those who show it, and
 //! of what is decided already by those who accept it.
 
+use std::collections::BTreeMap;
+
 use driftline_protocol::ids::Digest;
 use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 
 use super::approve::agreed_part;
-use super::held::stored;
 use super::held_to::loaded;
 use super::{Context, Ingest, IngestError, Store};
 use crate::analysis::finding::{Finding, FindingId, FindingKind};
 use crate::analysis::sight::{self, is_of_all_it_says, says};
-use crate::store::{PartRecord, StoreError};
+use crate::store::{NewPart, PartRecord, StoreError};
 
 /// A finding as it stands: what somebody reads of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,17 +39,37 @@ impl Seen {
 /// # Errors
 /// [`StoreError`].
 pub fn sight(store: &dyn Store, finding: &Finding) -> Result<Seen, StoreError> {
-    if !is_of_all_it_says(finding) {
-        return Ok(Seen::of(finding, None));
-    }
     let id = &finding.id;
-    let Some(record) = store.part_record(&id.host, &id.source, &id.part)? else {
-        return Ok(Seen::of(finding, None));
-    };
+    let record = || store.part_record(&id.host, &id.source, &id.part);
     // Only durable parts are looked at; the moment plays no part.
     let context = Context { store, now: Timestamp::UNIX_EPOCH };
-    let part = stored(store, &told_of(finding, &record, context)?)?;
-    Ok(Seen::of(finding, Some(says(&part))))
+    seen(finding, record, (context, &BTreeMap::new()))
+}
+
+/// The same of an open finding by what was decided, durable or not; `None` when it is over.
+pub(super) fn pending(
+    ingest: &mut Ingest,
+    context: Context<'_>,
+    id: &FindingId,
+) -> Result<Option<Seen>, IngestError> {
+    let host = ingest.known_host(&id.host)?;
+    let Some(finding) = host.load(context.store)?.open.get(id).cloned() else { return Ok(None) };
+    let record = || host.part(context.store, &id.source, &id.part);
+    Ok(Some(seen(&finding, record, (context, &host.pending.parts))?))
+}
+
+/// What is read of `finding`, whose part is as `record` says; `pending` are parts on their way.
+fn seen(
+    finding: &Finding,
+    record: impl FnOnce() -> Result<Option<PartRecord>, StoreError>,
+    (context, pending): (Context<'_>, &BTreeMap<Digest, NewPart>),
+) -> Result<Seen, StoreError> {
+    let record = if is_of_all_it_says(finding) { record()? } else { None };
+    let said = |record: PartRecord| {
+        let told = told_of(finding, &record, context)?;
+        Ok(says(&*loaded((context.store, pending), &told)?))
+    };
+    Ok(Seen::of(finding, record.map(said).transpose()?))
 }
 
 /// The part that `finding` tells of: what would be agreed to, but of content that cannot be read
@@ -65,23 +86,4 @@ fn told_of(
             agreed_part(record, context)
         }
     }
-}
-
-/// The same of an open finding by what was decided, durable or not; `None` when it is over.
-pub(super) fn pending(
-    ingest: &mut Ingest,
-    context: Context<'_>,
-    id: &FindingId,
-) -> Result<Option<Seen>, IngestError> {
-    let host = ingest.known_host(&id.host)?;
-    let Some(finding) = host.load(context.store)?.open.get(id).cloned() else { return Ok(None) };
-    if !is_of_all_it_says(&finding) {
-        return Ok(Some(Seen::of(&finding, None)));
-    }
-    let Some(record) = host.parts(context.store, &id.source)?.remove(&id.part) else {
-        return Ok(Some(Seen::of(&finding, None)));
-    };
-    let told = told_of(&finding, &record, context)?;
-    let part = loaded((context.store, &host.pending.parts), &told)?;
-    Ok(Some(Seen::of(&finding, Some(says(&part)))))
 }

@@ -14,6 +14,7 @@ use crate::pass::sources;
 use crate::pass::unmapped::{Unmapped, unmapped};
 use crate::pass::volumes::{DatedMove, VolumeAsked, VolumesError, volumes_and_moves};
 use crate::store::{FeedRecord, SuspectFilter, SuspectRecord};
+use crate::words::counted;
 
 /// How many suspects the page shows: the best of them.
 const SUSPECTS: u32 = 50;
@@ -267,12 +268,11 @@ pub(super) fn row(suspect: &SuspectRecord, frame: &Frame) -> SuspectRow {
     let hosts: Vec<(String, String)> = hosts.collect();
     let changes = suspect.changes.iter();
     let number = suspect.number;
-    let plural = if suspect.host_count == 1 { "host" } else { "hosts" };
     SuspectRow {
         number,
         tier: suspect.evidence.tier.as_str(),
         at: Moment::new(suspect.at, frame.now),
-        heading: format!("{} {plural}, {service}", suspect.host_count),
+        heading: format!("{}, {service}", counted(suspect.host_count, "host")),
         what: suspect.parts.join(", "),
         reach,
         verdict: plain::verdict(suspect),

@@ -21,6 +21,7 @@ struct Page {
     is_open: bool,
     is_drift: bool,
     turn: String,
+    /// The word for it as it stands; empty once it is over, since nothing can be accepted then.
     seen: String,
     openings: u32,
     lines: Vec<Line>,
@@ -56,12 +57,13 @@ pub(super) fn page(
         act: act.act.as_str(),
         text: act.text,
     });
+    let is_open = record.finding.status == Status::Open;
     let page = Page {
         style: STYLE_PATH,
-        is_open: record.finding.status == Status::Open,
+        is_open,
         is_drift: record.finding.id.kind == FindingKind::Drift,
         turn: turn((store, standards), record)?,
-        seen: sight(store, &record.finding)?.word,
+        seen: if is_open { sight(store, &record.finding)?.word } else { String::new() },
         openings: record.openings,
         lines: lines.collect(),
         row,

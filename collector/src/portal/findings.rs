@@ -8,15 +8,14 @@ use driftline_protocol::ids::HostId;
 use super::value::{class_words, readable_key, sides};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
 use crate::analysis::classify::weigh::{FindingClass, Meant};
-use crate::analysis::drift::{existence, is_unset};
 use crate::analysis::finding::{Finding, Resolution, Status};
-use crate::analysis::sight::places;
+use crate::analysis::sight;
+use crate::finding_list::FindingList;
 use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
 use crate::store::{
-    Badness, ChangeId, Cursor, FindingFilter, FindingRecord, HostRecord, MAX_LIMIT, StoreError,
-    WorstFilter,
+    Badness, ChangeId, Cursor, FindingFilter, FindingRecord, HostRecord, WorstFilter,
 };
 
 /// One finding as a row of a table.
@@ -115,20 +114,12 @@ pub(super) fn finding_rows(
 }
 
 fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
-    let there = |is: bool| if is { "there" } else { "not there" }.to_owned();
-    let (agreed, now) = match existence(&record.finding) {
-        Some((agreed, now)) => (there(agreed), there(now)),
-        None => sides(record.finding.desired.as_ref(), record.finding.current.as_ref()),
-    };
-    let now = if is_unset(&record.finding) { "not set".to_owned() } else { now };
+    let [desired, current] = sight::sides(&record.finding, |desired, current| {
+        let (desired, current) = sides(desired, current);
+        [desired, current]
+    });
     let Finding { id, domain: _, severity, desired: _, current: _, first_seen, status } =
         &record.finding;
-    let (agreed, now) = match places(&record.finding) {
-        Some([should, is]) => {
-            (format!("{agreed} (place {})", should + 1), format!("{now} (place {})", is + 1))
-        }
-        None => (agreed, now),
-    };
     FindingRow {
         number: record.number,
         host: id.host.to_string(),
@@ -139,8 +130,8 @@ fn row(record: &FindingRecord, frame: &Frame) -> FindingRow {
         part: id.part.to_string(),
         part_link: link::part(&id.host, &id.source, &id.part),
         key: id.key.as_ref().map_or_else(|| "the whole part".to_owned(), readable_key),
-        desired: agreed,
-        current: now,
+        desired,
+        current,
         since: Moment::new(*first_seen, frame.now),
         status: match status {
             Status::Open => "open",
@@ -177,16 +168,11 @@ pub(super) fn page(
 ) -> Result<String, PageError> {
     let permits = Permits::at(store, standards, frame.now)?;
     let mut owners = Owners::at(store, standards, frame.now);
-    let asked = Asked::of(store, frame, query)?;
+    let list = asked(store, frame, query)?;
     let owner = query.get("owner").unwrap_or_default();
-    let (found, last) = if owner.is_empty() {
-        let found = asked.find(store, (None, SHOWN))?;
-        let last = found.last().filter(|_| found.len() >= SHOWN as usize).cloned();
-        (found, last)
-    } else {
-        owners.listed((owner, SHOWN), |last| asked.find(store, (last, MAX_LIMIT)))?
-    };
-    let next = last.map(|last| query.with("/findings", "after", &asked.place(&last)));
+    let wanted = Some(owner).filter(|owner| !owner.is_empty());
+    let (found, last) = list.page(store, &mut owners, (wanted, SHOWN))?;
+    let next = last.map(|last| query.with("/findings", "after", &list.place(&last)));
     let chosen = query.get("class").unwrap_or(ANY);
     let words = std::iter::once(ANY).chain(FindingClass::all().map(FindingClass::as_str));
     let narrows =
@@ -197,7 +183,7 @@ pub(super) fn page(
         service: query.get("service").unwrap_or_default().to_owned(),
         owner: owner.to_owned(),
         classes: words.map(|class| (class, class == chosen)).collect(),
-        all: matches!(asked, Asked::All(_)),
+        all: matches!(list, FindingList::Newest(_)),
         narrowed: chosen != ANY || narrows.iter().any(|text| !text.is_empty()),
         next,
         findings: finding_rows(&found, (permits, owners), frame)?,
@@ -206,58 +192,20 @@ pub(super) fn page(
 }
 
 /// What a query asks of the store.
-enum Asked {
-    /// Whatever was ever found, the newest first.
-    All(FindingFilter),
-    /// What is open, the worst first.
-    Open(WorstFilter),
-}
-
-impl Asked {
-    fn of(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<Self, PageError> {
-        let host = query.id::<HostId>("host", "the name of a host")?;
-        let classes = classes(query)?;
-        if query.get("status") == Some("all") {
-            let after = query.id::<Cursor>("after", PLACE)?;
-            return Ok(Self::All(FindingFilter {
-                host,
-                classes,
-                after,
-                ..FindingFilter::default()
-            }));
-        }
-        let hosts = match query.get("service").unwrap_or_default() {
-            "" => host.map(|host| [host].into()),
-            service => Some(of_service(store, (service, frame), host.as_ref())?),
-        };
-        let after = query.id::<Badness>("after", PLACE)?;
-        Ok(Self::Open(WorstFilter { hosts, classes, after, ..WorstFilter::default() }))
+fn asked(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<FindingList, PageError> {
+    let host = query.id::<HostId>("host", "the name of a host")?;
+    let classes = classes(query)?;
+    if query.get("status") == Some("all") {
+        let after = query.id::<Cursor>("after", PLACE)?;
+        let filter = FindingFilter { host, classes, after, ..FindingFilter::default() };
+        return Ok(FindingList::Newest(filter));
     }
-
-    /// The first of them, or those that follow `last`.
-    fn find(
-        &self,
-        store: &dyn Reader,
-        (last, limit): (Option<&FindingRecord>, u32),
-    ) -> Result<Vec<FindingRecord>, StoreError> {
-        match self {
-            Self::All(filter) => {
-                let after = last.map(FindingRecord::place).or(filter.after);
-                store.findings(&FindingFilter { after, limit, ..filter.clone() })
-            }
-            Self::Open(filter) => {
-                let after = last.map(FindingRecord::badness).or(filter.after);
-                store.worst_findings(&WorstFilter { after, limit, ..filter.clone() })
-            }
-        }
-    }
-
-    fn place(&self, last: &FindingRecord) -> String {
-        match self {
-            Self::All(_) => last.place().to_string(),
-            Self::Open(_) => last.badness().to_string(),
-        }
-    }
+    let hosts = match query.get("service").unwrap_or_default() {
+        "" => host.map(|host| [host].into()),
+        service => Some(of_service(store, (service, frame), host.as_ref())?),
+    };
+    let after = query.id::<Badness>("after", PLACE)?;
+    Ok(FindingList::Worst(WorstFilter { hosts, classes, after, ..WorstFilter::default() }))
 }
 
 /// The word for every class.
@@ -269,7 +217,7 @@ fn classes(query: &Query) -> Result<Vec<FindingClass>, PageError> {
     if word == ANY {
         return Ok(Vec::new());
     }
-    let found = FindingClass::all().find(|class| class.as_str() == word);
+    let found = FindingClass::named(word);
     let rule = "any or a class of a finding, such as unauthorised";
     found.map(|class| vec![class]).ok_or(PageError::Query { field: "class", rule })
 }

@@ -21,6 +21,7 @@ use crate::change_requests::{RequestForm, SOURCE_MOST, read_requests};
 use crate::config::ChangeSource;
 use crate::ingest::Decided;
 use crate::store::{EventKind, EventRecord, RequestFilter, Step, StoreError};
+use crate::words::either;
 use crate::writer::{Reads, WriteError};
 
 /// How many requests are made durable together: some milliseconds of the writer.
@@ -215,7 +216,7 @@ fn told(who: &str, source: &str, news: &[String]) -> Vec<String> {
         return Vec::new();
     }
     let some = |some: &[String]| {
-        let requests = if some.len() == 1 { "change request" } else { "change requests" };
+        let requests = either(some.len(), "change request", "change requests");
         format!("{who} wrote down the {requests} of {source}: {}", some.join("; "))
     };
     news.chunks(TOGETHER).map(some).collect()

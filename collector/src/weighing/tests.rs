@@ -1,13 +1,11 @@
 //! Drift over the store in memory: what each is made of, and when that changes.
 
-use driftline_protocol::snapshot::Domain;
-
 use super::*;
 use crate::analysis::classify::ChangeClass::{self, Expected, Flapping, Unauthorised};
 use crate::analysis::classify::request::Approval;
 use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::drift;
-use crate::analysis::finding::{Finding, FindingId, FindingKind, Resolution, Severity, Status};
+use crate::analysis::finding::{Finding, FindingId, Resolution, Status, made_up};
 use crate::classing::tests::{CONFIG, World, at, text};
 use crate::store::{Append, FindingFilter, ReadFindings, ReadIntent};
 
@@ -16,20 +14,10 @@ const AGREED: &str = "a";
 
 fn drift(minute: i64, value: &str) -> Finding {
     Finding {
-        id: FindingId {
-            host: "sbc-1".parse().unwrap(),
-            source: "files".parse().unwrap(),
-            part: "/etc/sip.conf".parse().unwrap(),
-            key: Some(ItemKey::of(["codec"])),
-            kind: FindingKind::Drift,
-            rule: None,
-        },
-        domain: Domain::Config,
-        severity: Severity::Info,
         desired: Some(text(AGREED)),
         current: Some(text(value)),
         first_seen: at(minute),
-        status: Status::Open,
+        ..made_up("/etc/sip.conf", Some("codec"))
     }
 }
 

@@ -154,13 +154,19 @@ fn accept(fleet: &Fleet, number: &str, body: &Value) -> anyhow::Result<Value> {
     post(fleet, &format!("/api/v1/findings/{number}/accept"), &body)
 }
 
-#[test]
-fn who_accepts_a_finding_accepts_what_was_read_of_it() -> anyhow::Result<()> {
+/// A host whose codec is another than was agreed.
+fn drifted() -> anyhow::Result<(Fleet, PathBuf)> {
     let mut fleet = Fleet::start()?;
     let root = host(&mut fleet, "pbx", "codec = alaw\n")?;
     post(&fleet, "/api/v1/hosts/pbx/baseline", &json!({ "reason": "as built" }))?;
     save(&root, "codec = opus\n")?;
     wait_for(&mut fleet, "pbx", &["codec"])?;
+    Ok((fleet, root))
+}
+
+#[test]
+fn who_accepts_a_finding_accepts_what_was_read_of_it() -> anyhow::Result<()> {
+    let (mut fleet, root) = drifted()?;
     let number = open(&mut fleet, "pbx")?[0].1["number"].to_string();
     let path = format!("/findings/{number}");
     let (read, on_page) = (seen(&fleet, &number)?, seen_on_page(&fleet, &path)?);
@@ -205,11 +211,7 @@ fn who_accepts_a_finding_accepts_what_was_read_of_it() -> anyhow::Result<()> {
 
 #[test]
 fn an_accepted_exception_permits_what_was_read_and_nothing_else() -> anyhow::Result<()> {
-    let mut fleet = Fleet::start()?;
-    let root = host(&mut fleet, "pbx", "codec = alaw\n")?;
-    post(&fleet, "/api/v1/hosts/pbx/baseline", &json!({ "reason": "as built" }))?;
-    save(&root, "codec = opus\n")?;
-    wait_for(&mut fleet, "pbx", &["codec"])?;
+    let (mut fleet, root) = drifted()?;
     let number = open(&mut fleet, "pbx")?[0].1["number"].to_string();
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
     let body = json!({ "reason": "a trial of opus", "expires": soon.to_string() });

@@ -62,6 +62,11 @@ impl FindingClass {
         [Self::Unjudged, Self::Untold].into_iter().chain(ChangeClass::ALL.map(Self::Of))
     }
 
+    /// The one of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::all().find(|class| class.as_str() == word)
+    }
+
     /// How many there are.
     pub const COUNT: usize = ChangeClass::ALL.len() + 2;
 

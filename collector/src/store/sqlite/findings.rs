@@ -195,7 +195,7 @@ fn worst(db: &Connection, filter: &WorstFilter) -> rusqlite::Result<Vec<FindingR
 
 /// The class of a word; what no program of this schema wrote was not judged.
 fn class(word: &str) -> FindingClass {
-    FindingClass::all().find(|class| class.as_str() == word).unwrap_or(FindingClass::Unjudged)
+    FindingClass::named(word).unwrap_or(FindingClass::Unjudged)
 }
 
 pub(super) fn finding_record(row: &Row<'_>) -> rusqlite::Result<FindingRecord> {
