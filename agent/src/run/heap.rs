@@ -37,8 +37,7 @@ impl Heap {
             return;
         }
         if held > self.left_bytes.saturating_add(KEPT_BYTES) {
-            give_back();
-            self.left_bytes = resident();
+            self.give(resident, give_back);
             self.again_at = Some(now_ms.saturating_add(DELIVERED_MS));
         }
     }
@@ -52,9 +51,13 @@ impl Heap {
     ) {
         let due = self.again_at.take_if(|at| *at <= now_ms).is_some();
         if due && !mutant::active(Mutant::DeliveredMemoryIsKept) {
-            give_back();
-            self.left_bytes = resident();
+            self.give(resident, give_back);
         }
+    }
+
+    fn give(&mut self, resident: impl Fn() -> u64, give_back: impl FnOnce()) {
+        give_back();
+        self.left_bytes = resident();
     }
 }
 
@@ -89,6 +92,7 @@ mod tests {
             assert!(resident.get() <= left + KEPT_BYTES);
         }
     }
+
     /// A pass ends while 20 MB are on their way; they are free by the time they have arrived.
     #[test]
     fn what_was_on_its_way_when_a_pass_ended_is_given_back() {

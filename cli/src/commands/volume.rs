@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 use clap::ValueEnum;
 use driftline_collector::analysis::site_clock::common_zone;
 use driftline_collector::analysis::volume::{
-    self, Bucket, Buckets, CellBucket, CellKey, History, Judge, Method, VolumeSettings,
+    self, Bucket, Buckets, CellBucket, CellKey, Judge, Method, VolumeSettings,
 };
 use driftline_collector::cases::{Blanks, Column, Form, SiteNames};
 use driftline_protocol::mutant::{self, Mutant};
@@ -110,7 +110,7 @@ impl Volume {
         let cells = volume::count(&cases.stream, &settings, &buckets)?;
         let mut judge = Judge::new(&settings);
         let rows = cells.iter().flat_map(|cell| judge.cell(cell));
-        let mut rows = rows.map(|row| Told::of(row, &settings.zone));
+        let mut rows = rows.map(|row| row.written(|at| started(at, &settings.zone)));
         let all: Vec<Told> = match mutant::active(Mutant::RowsStandInMemory) {
             true => rows.by_ref().collect(),
             false => Vec::new(),
@@ -198,52 +198,7 @@ fn quiet_if_closed(written: io::Result<()>) -> io::Result<()> {
 }
 
 /// One cell in one bucket, as it is told: the bucket begins by the clock that made it.
-#[derive(serde::Serialize)]
-struct Told {
-    service: Option<String>,
-    site: Option<String>,
-    category: Option<String>,
-    bucket_start: String,
-    observed: u64,
-    expected: Option<f64>,
-    bound: Option<f64>,
-    p_value: Option<f64>,
-    alarm: bool,
-    dispersion: Option<f64>,
-    history: History,
-}
-
-impl Told {
-    fn of(row: CellBucket, zone: &TimeZone) -> Self {
-        let CellBucket {
-            service,
-            site,
-            category,
-            bucket_start,
-            observed,
-            expected,
-            bound,
-            p_value,
-            alarm,
-            dispersion,
-            history,
-        } = row;
-        let bucket_start = started(bucket_start, zone);
-        Self {
-            service,
-            site,
-            category,
-            bucket_start,
-            observed,
-            expected,
-            bound,
-            p_value,
-            alarm,
-            dispersion,
-            history,
-        }
-    }
-}
+type Told = CellBucket<String>;
 
 /// A moment with the offset that the clock of `zone` has then.
 fn started(at: Timestamp, zone: &TimeZone) -> String {

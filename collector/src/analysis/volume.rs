@@ -92,9 +92,9 @@ impl History {
 }
 
 /// One cell in one bucket. The names of fields are a contract; what could not be computed is
-/// `None`.
+/// `None`. `At` is how moments are written.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CellBucket {
+pub struct CellBucket<At = jiff::Timestamp> {
     /// The service, if cells are by service and the cases say one.
     pub service: Option<String>,
     /// The site, likewise.
@@ -102,7 +102,7 @@ pub struct CellBucket {
     /// The category, likewise.
     pub category: Option<String>,
     /// When the bucket begins.
-    pub bucket_start: jiff::Timestamp,
+    pub bucket_start: At,
     /// Cases opened in it.
     pub observed: u64,
     /// Cases expected.
@@ -117,6 +117,28 @@ pub struct CellBucket {
     pub dispersion: Option<f64>,
     /// How much past there was.
     pub history: History,
+}
+
+impl<At> CellBucket<At> {
+    /// The same with its moment as `write` writes it.
+    pub fn written<Text>(self, write: impl FnOnce(At) -> Text) -> CellBucket<Text> {
+        let Self { service, site, category, bucket_start, observed, .. } = self;
+        let Self { expected, bound, p_value, alarm, dispersion, history, .. } = self;
+        let bucket_start = write(bucket_start);
+        CellBucket {
+            service,
+            site,
+            category,
+            bucket_start,
+            observed,
+            expected,
+            bound,
+            p_value,
+            alarm,
+            dispersion,
+            history,
+        }
+    }
 }
 
 /// Judges every cell in every bucket from the first case to the last, cells by name and buckets in
@@ -147,12 +169,11 @@ impl<'a> Judge<'a> {
     pub fn cell(&mut self, cell: &Cell<'_>) -> Vec<CellBucket> {
         let full = FULL_WEEKS * self.settings.bucket.per_week();
         let sums = match self.settings.method {
-            Method::Cusum(None) => cusum::cusum(&CusumSettings::new(full), &cell.counts),
-            Method::Cusum(Some(_)) if mutant::active(Mutant::SumsKnowNoAlpha) => {
-                cusum::cusum(&CusumSettings::new(full), &cell.counts)
-            }
-            Method::Cusum(Some(alpha)) => {
-                cusum::cusum(&CusumSettings::of_share(alpha, full), &cell.counts)
+            Method::Cusum(alpha) => {
+                let alpha = alpha.filter(|_| !mutant::active(Mutant::SumsKnowNoAlpha));
+                let settings = alpha.map(|alpha| CusumSettings::of_share(alpha, full));
+                let settings = settings.unwrap_or_else(|| CusumSettings::new(full));
+                cusum::cusum(&settings, &cell.counts)
             }
             Method::Auto | Method::Farrington | Method::Ears => Vec::new(),
         };

@@ -101,10 +101,12 @@ fn against_all(
     (panel, draw): (&Panel, &Draw<'_>),
 ) -> Randomised {
     let attainable = cohorts.ties(&ways).max(1) as f64 / ways.len().max(1) as f64;
-    let enough = if cohorts.is_staged() { ENOUGH } else { u32::MAX };
-    if cohorts.is_staged() {
+    let enough = if cohorts.is_staged() {
         cohorts.shuffle(&mut ways);
-    }
+        ENOUGH
+    } else {
+        u32::MAX
+    };
     let mut tally = Tally::default();
     for way in &ways {
         cohorts.take(way);
