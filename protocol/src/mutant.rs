@@ -199,6 +199,9 @@ pub enum Mutant {
     WindowsProgramsAreDpkgs,
     /// Collector. *An emergency is approved afterwards*: or it is quiet for ever.
     UnapprovedEmergenciesAreQuiet,
+    /// Collector. *An emergency of a host takes nothing from a package*: it claims what patching
+    /// brought in its hours.
+    EmergenciesClaimPatching,
     /// Collector. *The worst come first*: only the newest findings are looked at.
     ListsAreCutBeforeTheyAreSorted,
     /// Collector. *What was seen and is not any more is told*: a blind spot is nobody's to look
@@ -316,6 +319,7 @@ impl Mutant {
         Self::LaterIntentExplainsOldDrift,
         Self::WindowsProgramsAreDpkgs,
         Self::UnapprovedEmergenciesAreQuiet,
+        Self::EmergenciesClaimPatching,
         Self::ListsAreCutBeforeTheyAreSorted,
         Self::BlindnessIsNotTold,
         Self::HeirsOfHeirsAreForgotten,

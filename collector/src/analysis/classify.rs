@@ -288,8 +288,9 @@ pub struct Intent<'a> {
 ///
 /// In this order: what changes by itself; a blackout, which only an emergency passes; a value that
 /// flaps while no request is open; a request that approves; everyday work; a window; a package; an
-/// emergency that begins after the change, since it names whole hosts as a rule and would claim a
-/// day of their patching; an exception; a value that went back; a request that comes near; nothing.
+/// emergency that begins after the change; an exception; a value that went back; a request that
+/// comes near; nothing. An emergency that names no item gives way to a package while it is open
+/// too: it names whole hosts as a rule, and would claim the patching that falls into its hours.
 pub fn classify(
     subject: &Subject<'_>,
     (intent, past): (&Intent<'_>, &Past<'_>),
@@ -309,7 +310,10 @@ pub fn classify(
     }
     let (afterwards, near) = match believed.map(|b| (b.came_after(subject, &intent.spans), b)) {
         Some((true, Believed { decision, .. })) => (Some(decision), None),
-        Some((false, Believed { decision, .. })) if decision.approves() => return decision,
+        Some((false, believed)) if believed.decision.approves() => {
+            let brought = explained.filter(|_| believed.may_be_patching());
+            return brought.map_or(believed.decision, by_package);
+        }
         near => (None, near.map(|(_, near)| near.decision)),
     };
     listed(subject, intent.ignores, Noise::Routine)
@@ -330,11 +334,12 @@ fn blackout(
     if mutant::active(Mutant::BlackoutsDoNotCount) {
         return None;
     }
-    let emergency = |b: &&Believed<'_>| b.decision.class == Some(ChangeClass::Emergency);
-    if believed.filter(emergency).is_some() {
-        return None;
-    }
     let (window, level) = covering(subject, intent.blackouts, SignedDuration::ZERO)?;
+    let emergency = |b: &&Believed<'_>| b.decision.class == Some(ChangeClass::Emergency);
+    if let Some(passes) = believed.filter(emergency) {
+        // Nothing else lets it pass, so that is what it was, whatever brought it.
+        return Some(passes.decision.clone());
+    }
     let covers = |b: &Believed<'_>| b.decision.class == Some(ChangeClass::Expected);
     let although = match believed.filter(|b| covers(b)) {
         Some(believed) => format!(", although request {} covers it", believed.decision.name),

@@ -336,6 +336,23 @@ fn an_emergency_that_begins_later_takes_nothing_from_a_package() {
 }
 
 #[test]
+fn an_emergency_of_a_host_takes_nothing_from_a_package_but_in_a_blackout() {
+    let mut world = World::new(CONFIG);
+    world.change(("packages", "dpkg", ItemKey::of(["sip:all", "version"])), 10, ("1", "2"));
+    world.edit(40, ("a", "b"));
+    for approval in [Approval::Requested, Approval::Approved] {
+        world.emergency(approval, (0, 60));
+        assert_eq!(world.judged(), [Some(Expected), Some(Emergency)], "{approval:?}");
+    }
+    // Where only the emergency lets it pass, that is what it was.
+    let freeze = "[[blackout]]\nname = 'freeze'\nfrom = '2020-01-01T00:00'\n\
+                  until = '2030-01-01T00:00'\n";
+    world.config = parse("t", &format!("{CONFIG}{freeze}")).unwrap();
+    world.emergency(Approval::Approved, (0, 61));
+    assert_eq!(world.judged(), [Some(Emergency), Some(Emergency)]);
+}
+
+#[test]
 fn a_site_that_tells_of_no_intent_has_no_unauthorised_changes() {
     let mut world = World::new("");
     world.edit(10, ("a", "b"));

@@ -33,6 +33,11 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         LIBRARY,
+        "emergencies_claim_patching",
+        "noise::an_emergency_of_a_host_takes_nothing_from_a_package",
+    ),
+    (
+        LIBRARY,
         "conffile_is_expected_whatever_its_bytes",
         "conffiles::a_hand_that_edits_while_dpkg_works_is_not_dpkgs",
     ),

@@ -6,9 +6,9 @@ use driftline_collector::analysis::classify::request::{
     Approval, ChangeRequest, RequestKind, best,
 };
 use driftline_collector::analysis::classify::scope::{IntentScope, Subject};
-use driftline_collector::analysis::classify::transaction::Transactions;
+use driftline_collector::analysis::classify::transaction::{Explained, Transactions};
 use driftline_collector::analysis::classify::weigh::{Led, Meant, Settling, weigh};
-use driftline_collector::analysis::classify::{ChangeClass, Decision, RuleKind};
+use driftline_collector::analysis::classify::{ChangeClass, Decision, Intent, RuleKind, classify};
 use driftline_collector::api::acts::is_full;
 use driftline_collector::blindness::blind;
 use driftline_collector::config::{ClassificationConfig, Place};
@@ -157,12 +157,8 @@ fn programs_of_windows_are_not_dpkgs() {
     }
 }
 
-#[test]
-fn an_emergency_that_nobody_approves_ends_in_a_question() {
-    let host = ("sbc-1".parse().unwrap(), Place::default());
-    let (source, part) = ("files".parse().unwrap(), "/etc/sip.conf".parse().unwrap());
-    let key = ItemKey::of(["codec"]);
-    let request = |approval| ChangeRequest {
+fn emergency(approval: Approval) -> ChangeRequest {
+    ChangeRequest {
         source: "itsm".into(),
         id: "E1".into(),
         kind: RequestKind::Emergency,
@@ -172,18 +168,52 @@ fn an_emergency_that_nobody_approves_ends_in_a_question() {
         scope: IntentScope { hosts: vec!["sbc-1".into()], ..IntentScope::default() },
         url: String::new(),
         received_at: at(0),
-    };
+    }
+}
+
+#[test]
+fn an_emergency_that_nobody_approves_ends_in_a_question() {
+    let host = ("sbc-1".parse().unwrap(), Place::default());
+    let (source, part) = ("files".parse().unwrap(), "/etc/sip.conf".parse().unwrap());
+    let key = ItemKey::of(["codec"]);
     let spans = ClassificationConfig::default().spans();
     for (approval, at_last) in [
         (Approval::Requested, ChangeClass::Unapproved),
         (Approval::Approved, ChangeClass::Emergency),
     ] {
-        let request = request(approval);
+        let request = emergency(approval);
         let believed = best(&subject(&host, (&source, &part, &key)), &[&request], &spans).unwrap();
         let class = |hours| weighed(&[&believed.decision], hours).decision.class;
         assert_eq!(class(2), Some(ChangeClass::Emergency));
         assert_eq!(class(99), Some(at_last));
     }
+}
+
+#[test]
+fn an_emergency_of_a_host_takes_nothing_from_a_package() {
+    let host = ("sbc-1".parse().unwrap(), Place::default());
+    let (source, part) = ("packages".parse().unwrap(), "dpkg".parse().unwrap());
+    let key = ItemKey::of(["sip:all", "version"]);
+    let subject = subject(&host, (&source, &part, &key));
+    let class = |scope: IntentScope| {
+        let request = ChangeRequest { scope, ..emergency(Approval::Approved) };
+        let intent = Intent {
+            requests: &[&request],
+            windows: &[],
+            blackouts: &[],
+            exceptions: &[],
+            ignores: &[],
+            spans: ClassificationConfig::default().spans(),
+            told: true,
+        };
+        let explained = Explained { name: "dpkg 1".into(), says: "dpkg: sip 1 to 2".into() };
+        classify(&subject, (&intent, &Past::default()), Some(explained)).class
+    };
+    let hosts = vec!["sbc-1".to_owned()];
+    let whole = IntentScope { hosts: hosts.clone(), ..IntentScope::default() };
+    assert_eq!(class(whole), Some(ChangeClass::Expected));
+    let named = IntentScope { hosts, sources: vec!["packages".into()], ..IntentScope::default() };
+    assert_eq!(class(named), Some(ChangeClass::Emergency), "it names what was done");
 }
 
 #[test]

@@ -197,6 +197,14 @@ impl Believed<'_> {
         self.decision.class == Some(ChangeClass::Emergency)
             && subject.at < earlier(self.request.start, spans.slack)
     }
+
+    /// Whether it is an emergency that names no item, so that what a package brought to its hosts
+    /// may have had nothing to do with it.
+    pub fn may_be_patching(&self) -> bool {
+        self.decision.class == Some(ChangeClass::Emergency)
+            && self.decision.level != Some(Level::Item)
+            && !mutant::active(Mutant::EmergenciesClaimPatching)
+    }
 }
 
 /// Whether a request, approved or not, covers `subject` and its time has come: then nothing about
