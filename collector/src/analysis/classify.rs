@@ -335,10 +335,9 @@ fn blackout(
         return None;
     }
     let (window, level) = covering(subject, intent.blackouts, SignedDuration::ZERO)?;
-    let emergency = |b: &&Believed<'_>| b.decision.class == Some(ChangeClass::Emergency);
-    if let Some(passes) = believed.filter(emergency) {
-        // Nothing else lets it pass, so that is what it was, whatever brought it.
-        return Some(passes.decision.clone());
+    if let Some(passes) = request::emergency(subject, intent.requests, &intent.spans) {
+        // Nothing else lets it pass, so that is what it was, whatever else covers or brought it.
+        return Some(passes.decision);
     }
     let covers = |b: &Believed<'_>| b.decision.class == Some(ChangeClass::Expected);
     let although = match believed.filter(|b| covers(b)) {

@@ -164,9 +164,26 @@ pub fn best<'a>(
     requests: &[&'a ChangeRequest],
     spans: &Spans,
 ) -> Option<Believed<'a>> {
+    best_of(subject, requests, (spans, |_| true))
+}
+
+/// The same of those that make an emergency of it, whatever others say.
+pub fn emergency<'a>(
+    subject: &Subject<'_>,
+    requests: &[&'a ChangeRequest],
+    spans: &Spans,
+) -> Option<Believed<'a>> {
+    best_of(subject, requests, (spans, |class| class == ChangeClass::Emergency))
+}
+
+fn best_of<'a>(
+    subject: &Subject<'_>,
+    requests: &[&'a ChangeRequest],
+    (spans, counts): (&Spans, fn(ChangeClass) -> bool),
+) -> Option<Believed<'a>> {
     let said = requests.iter().copied().filter_map(|request| {
         let (class, level) = of_one(subject, request, spans)?;
-        Some((request, class, level))
+        counts(class).then_some((request, class, level))
     });
     let believed = said.min_by_key(|(request, class, level)| {
         (rank(*class), *level, Reverse(request.start), &request.source, &request.id)

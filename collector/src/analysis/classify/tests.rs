@@ -245,8 +245,10 @@ fn a_window_expects_and_a_blackout_forbids_all_but_an_emergency() {
     assert_eq!(class(inside, &[], &closed), forbidden);
     let approved = request("CHG1", &[("host", "sbc-1")]);
     assert_eq!(class(inside, std::slice::from_ref(&approved), &closed), forbidden);
-    let emergency = ChangeRequest { kind: RequestKind::Emergency, ..approved };
-    assert_eq!(class(inside, &[emergency], &closed).0, Emergency);
+    let emergency = ChangeRequest { kind: RequestKind::Emergency, ..approved.clone() };
+    for requests in [vec![emergency.clone()], vec![approved, emergency]] {
+        assert_eq!(class(inside, &requests, &closed).0, Emergency, "{}", requests.len());
+    }
     // No slack: the first moment of a blackout is the first of it.
     assert_eq!(class("2026-11-28T21:59:59Z", &[], &closed).0, Expected);
 }
