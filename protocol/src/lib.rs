@@ -2,7 +2,7 @@
 //! wire.
 //!
 //! This crate decides and never acts: it has no clock, no files, no network and no randomness, and
-//! the compiler refuses them. It does not know what a source reads, how a store keeps, or what a
+//! the linter refuses them. It does not know what a source reads, how a store keeps, or what a
 //! rule means. It keeps four invariants of the product: *unobserved is not absent*
 //! ([`snapshot::Part`]), *only redacted data leaves the host* ([`redact::Redacted`]), *formats
 //! carry a version and a golden file* ([`wire`]) and *everything is bounded* ([`limits`]).

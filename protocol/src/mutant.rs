@@ -7,9 +7,23 @@
 //! variable `DRIFTLINE_MUTANT` names the fault of this run, and a program that does not know the
 //! name must not start: see `check`.
 
-/// Every mutant there is, with the program it lives in and the promise it breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutant {
+/// A list that cannot forget one: the enum and `ALL` are made of the same lines.
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Every mutant there is, with the program it lives in and the promise it breaks.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mutant {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Mutant {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+mutants! {
     /// Collector. *Acknowledge only after durable*: answers first, and commits a moment later.
     AcknowledgeBeforeCommit,
     /// Collector. *Sending twice changes nothing*: a group written twice is applied twice.
@@ -224,111 +238,6 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    /// Every mutant, for the list the tests run through.
-    pub const ALL: &[Self] = &[
-        Self::AcknowledgeBeforeCommit,
-        Self::ApplyKnownGenerationAgain,
-        Self::CosmeticIsModified,
-        Self::CountFromZeroAtStart,
-        Self::DecompressWithoutBound,
-        Self::BelieveTheBodyNotTheToken,
-        Self::IgnoreSessions,
-        Self::NoPortalAddress,
-        Self::RulesTakeUnreadForAbsent,
-        Self::DiscrepanciesTakeUnreadForAbsent,
-        Self::ExceptionsNeverExpire,
-        Self::TimeStandsStill,
-        Self::ForgetVersionBeforeAcknowledgement,
-        Self::KeepSpoolInMemory,
-        Self::DeniedIsEmpty,
-        Self::TooLargeIsAbsent,
-        Self::OrderAlwaysCounts,
-        Self::ForgetStateAtStart,
-        Self::OpenWhateverIsThere,
-        Self::IgnoreEpoch,
-        Self::RedactNothing,
-        Self::DeafWatcher,
-        Self::NetworksConfigure,
-        Self::BudgetsWithoutEnd,
-        Self::EveryCodeIsOk,
-        Self::CertificatesNeverEnd,
-        Self::DomainsHaveNoServices,
-        Self::ListenersForgetIpv6,
-        Self::CertificatesEndADayLater,
-        Self::ConfiguredParametersRun,
-        Self::RunningRulesHaveNoOrder,
-        Self::AccountsOfTheSystemAreNobody,
-        Self::VersionsLoseTheirEpoch,
-        Self::InterfacesAreNumbers,
-        Self::DropInsCountBackwards,
-        Self::LeasesAreConfigured,
-        Self::ChosenPortsAreTold,
-        Self::HalfInstalledIsInstalled,
-        Self::EveryInterfaceIsTheHosts,
-        Self::FilesStayOpen,
-        Self::PassesAreRemembered,
-        Self::OtherDatabasesAreEmpty,
-        Self::JobsAreContainers,
-        Self::FreedMemoryIsKept,
-        Self::DeliveredMemoryIsKept,
-        Self::CorrelateNoDispersion,
-        Self::CorrelateNoControls,
-        Self::CorrelateNoMultiplicity,
-        Self::CorrelateWindowAfterLooking,
-        Self::CorrelateSupportedByQAlone,
-        Self::CorrelateIgnoresClocks,
-        Self::StagedCohortsAreDrawn,
-        Self::UntilHoldsItsOwnSecond,
-        Self::SumsKnowNoAlpha,
-        Self::BucketsBeginInUtc,
-        Self::RowsStandInMemory,
-        Self::StragglersStretchTheReading,
-        Self::PartialReadIsWhole,
-        Self::UnreadSourcesHoldAll,
-        Self::CaseWordsAreShared,
-        Self::EmptyListsMakeSources,
-        Self::PeopleStayInCases,
-        Self::CentralHostsServeTheirOwnSite,
-        Self::EveryRequestIsApproved,
-        Self::BlackoutsDoNotCount,
-        Self::OneTurnIsFlapping,
-        Self::RecastIsAChange,
-        Self::RequestsCoverEverything,
-        Self::PackagesExplainNothing,
-        Self::DriftIsAlwaysLoud,
-        Self::OldIntentExplainsNewDrift,
-        Self::ListsCoverEveryKind,
-        Self::PagesAskElsewhere,
-        Self::EveryChangeIsSupported,
-        Self::GroupsAgreeToNothing,
-        Self::ExemptKeysAreCompared,
-        Self::AcceptanceTakesTheWholePart,
-        Self::AcceptsWhatNobodyRead,
-        Self::ExceptionsPermitAnyValue,
-        Self::DeedsAreNobodys,
-        Self::AssignmentsMoveNothing,
-        Self::PermittedTakePlaces,
-        Self::NobodyIsNext,
-        Self::EveryPassReadsEverything,
-        Self::FirstDueAlwaysFirst,
-        Self::OneSourceTakesAll,
-        Self::AcknowledgedForEver,
-        Self::NotesTakeAllLines,
-        Self::FlappingNeedsNoTime,
-        Self::NoiseIsNeverTold,
-        Self::LaterIntentExplainsOldDrift,
-        Self::WindowsProgramsAreDpkgs,
-        Self::UnapprovedEmergenciesAreQuiet,
-        Self::EmergenciesClaimPatching,
-        Self::ListsAreCutBeforeTheyAreSorted,
-        Self::BlindnessIsNotTold,
-        Self::HeirsOfHeirsAreForgotten,
-        Self::EverythingIsNobodys,
-        Self::RemovedBaselinesBind,
-        Self::ConffileIsExpectedWhateverItsBytes,
-        Self::ReversalsAreOfWholeValues,
-    ];
-
     /// Its name in the environment: its own, in small letters with `_` between the words.
     pub fn name(self) -> String {
         let mut name = String::new();

@@ -15,6 +15,7 @@
 )]
 
 mod alerts;
+mod bounds;
 mod crates;
 mod golden;
 mod links;
@@ -30,7 +31,7 @@ use tree::{Offence, Tree};
 type Check = fn(&Tree) -> Vec<Offence>;
 
 /// Every check, in the order a reader meets them.
-const CHECKS: [Check; 20] = [
+const CHECKS: [Check; 22] = [
     pages::long_file,
     pages::wide_line,
     pages::no_header,
@@ -48,6 +49,8 @@ const CHECKS: [Check; 20] = [
     alerts::orphan_runbook,
     registries::unlisted_source,
     registries::unlisted_format,
+    registries::unproven_mutant,
+    bounds::unbounded,
     golden::every_message,
     links::front_pages,
     links::outside_or_dead,

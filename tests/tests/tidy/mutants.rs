@@ -44,14 +44,14 @@ const MESSAGES: [&str; 9] = [
 fn tidy() -> Tree {
     let mut tree = Tree::default();
     for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE"] {
-        tree.put(page, "Text, with a [link](README.md).\n");
+        tree.put(page, "Text, with a [link](README.md) to `os`.\n");
     }
     tree.put("CONTRIBUTING.md", "Add a source. Add a format. Add a rule. Add an alert.\n");
     tree.put("protocol/Cargo.toml", MEMBER);
     tree.put("agent/Cargo.toml", format!("{MEMBER}driftline-protocol.workspace = true\n"));
     tree.put("protocol/src/wire.rs", WIRE);
     let pure = "//! Pure.\n#![deny(clippy::disallowed_methods, reason = \"pure\")]\n";
-    tree.put("protocol/src/lib.rs", format!("{pure}pub mod wire;\n"));
+    tree.put("protocol/src/lib.rs", format!("{pure}pub mod wire;\npub mod mutant;\n"));
     for message in MESSAGES {
         tree.put(&format!("protocol/golden/v1/{message}.json"), "{}");
     }
@@ -59,7 +59,15 @@ fn tidy() -> Tree {
         "agent/src/lib.rs",
         "//! Agent.\nmod sources;\nmod formats;\nmod metrics;\nmod run;\n",
     );
-    tree.put("agent/src/sources.rs", "//! List.\nmod os;\nfn all() { os::new() }\n");
+    let machine =
+        "#![cfg_attr(\n    not(test),\n    deny(clippy::disallowed_methods, reason = \"r\")\n)]\n";
+    let list = format!("//! List.\n{machine}mod os;\nfn all() {{ os::new() }}\n");
+    tree.put("agent/src/sources.rs", list);
+    let fault = "//! Faults.\nmutants! {\n    /// Doc.\n    Deaf,\n}\n";
+    tree.put("protocol/src/mutant.rs", fault);
+    tree.put("agent/src/run.rs", "//! Run.\nfn f() { active(Mutant::Deaf) }\n");
+    tree.put("tests/tests/e2e/main.rs", "//! Tests.\nmod mutants;\n");
+    tree.put("tests/tests/e2e/mutants.rs", "//! Rows.\nconst R: X = (\"a\", \"deaf\", \"t\");\n");
     tree.put("agent/src/sources/os.rs", "//! Os.\nimpl Source for Os {}\n");
     tree.put("agent/src/formats.rs", format!("{pure}mod ini;\nstatic A: X = [ini::INI];\n"));
     let ini = "//! Ini.\npub const INI: Format = Format {};\n#[cfg(test)]\nmod tests {}\n";
@@ -67,6 +75,9 @@ fn tidy() -> Tree {
     tree.put("fuzz/fuzz_targets/ini.rs", "//! Fuzz.\nuse formats::ini::INI;\n");
     tree.put("fuzz/Cargo.toml", "[[bin]]\npath = \"fuzz_targets/ini.rs\"\n");
     tree.put("agent/src/metrics.rs", "//! Names.\nconst UP: &str = \"driftline_up\";\n");
+    tree.put("collector/src/lib.rs", "//! Collector.\nmod metrics;\n");
+    tree.put("collector/src/metrics.rs", "//! Metrics.\nmod table;\n");
+    tree.put("collector/src/metrics/table.rs", "//! Labels.\nconst S: [&str; 1] = [\"os\"];\n");
     tree.put("docs/metrics.md", "| `driftline_up` | help |\n");
     tree.put("docs/sources.md", "| `os` |\n");
     tree.put("docs/formats.md", "| `ini` |\n");
@@ -149,6 +160,9 @@ fn every_crate_offence_is_found() {
     check("versions_in_one_place", append("agent/Cargo.toml", "serde = \"1\"\n"));
     check("versions_in_one_place", replace("agent/Cargo.toml", "[lints]\nworkspace = true\n", ""));
     check("pure_headers", replace("agent/src/formats.rs", "disallowed_methods", "x"));
+    check("pure_headers", replace("agent/src/sources.rs", "disallowed_methods", "x"));
+    let read = ["x.read_to_", "end(&mut all);\n"].concat();
+    check("unbounded", append("agent/src/run.rs", read));
 }
 
 #[test]
@@ -176,9 +190,13 @@ fn every_alert_offence_is_found() {
 fn every_registry_offence_is_found() {
     check("unlisted_source", replace("agent/src/sources.rs", "os::new()", "none"));
     check("unlisted_source", replace("docs/sources.md", "os", "so"));
+    check("unlisted_source", replace("collector/src/metrics/table.rs", "os", "so"));
     check("unlisted_format", replace("agent/src/formats.rs", "ini::INI", ""));
     check("unlisted_format", replace("fuzz/fuzz_targets/ini.rs", "ini::INI", "x"));
     check("unlisted_format", replace("agent/src/formats/ini.rs", "#[cfg(test)]", ""));
+    check("unlisted_source", replace("agent/src/sources.rs", "os::new()", "std::os::new()"));
+    check("unproven_mutant", replace("agent/src/run.rs", "Mutant::Deaf", "Mutant::Deafer"));
+    check("unproven_mutant", replace("tests/tests/e2e/mutants.rs", "deaf", "def"));
     check("every_message", remove("protocol/golden/v1/heartbeat_answer.json"));
     check("every_message", add("protocol/golden/v1/problem.json", ""));
 }

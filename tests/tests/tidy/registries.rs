@@ -10,6 +10,8 @@ struct Registry {
     mark: &'static str,
     list: &'static str,
     manual: &'static str,
+    /// Other lists that have its name, each within these signs.
+    besides: &'static [(&'static str, char)],
     /// Whether it parses: then it is fuzzed, and has tests that name it.
     fuzzed: bool,
 }
@@ -20,6 +22,7 @@ const SOURCES: Registry = Registry {
     mark: "impl Source for",
     list: "agent/src/sources.rs",
     manual: "docs/sources.md",
+    besides: &[("collector/src/metrics/table.rs", '"'), ("README.md", '`')],
     fuzzed: false,
 };
 
@@ -29,6 +32,7 @@ const FORMATS: Registry = Registry {
     mark: ": Format = Format",
     list: "agent/src/formats.rs",
     manual: "docs/formats.md",
+    besides: &[],
     fuzzed: true,
 };
 
@@ -43,6 +47,53 @@ pub(crate) fn unlisted_source(tree: &Tree) -> Vec<Offence> {
 /// Each format is in the list of formats, has tests, a fuzz target and a row in the manual.
 pub(crate) fn unlisted_format(tree: &Tree) -> Vec<Offence> {
     FORMATS.offences(tree)
+}
+
+/// Where the list of mutants stands.
+const MUTANTS: &str = "protocol/src/mutant.rs";
+
+/// Each mutant is somewhere in the code, and some promise must fail against it.
+pub(crate) fn unproven_mutant(tree: &Tree) -> Vec<Offence> {
+    let list = tree.get(MUTANTS).unwrap_or_default();
+    let lines = list.split("\nmutants! {").nth(1).unwrap_or_default().lines();
+    let names = lines.take_while(|line| *line != "}").filter_map(|line| {
+        let name = line.trim().strip_suffix(',')?;
+        name.chars().all(|c| c.is_ascii_alphanumeric()).then_some(name)
+    });
+    let snake = |name: &str| {
+        let mut snake = String::new();
+        for letter in name.chars() {
+            if letter.is_ascii_uppercase() && !snake.is_empty() {
+                snake.push('_');
+            }
+            snake.push(letter.to_ascii_lowercase());
+        }
+        snake
+    };
+    let lacks = |name: &str| {
+        let (used, row) = (format!("Mutant::{name}"), format!("\"{}\"", snake(name)));
+        let whole = |text: &str| {
+            let next = |rest: &str| rest.chars().next().is_some_and(char::is_alphanumeric);
+            text.split(&used).skip(1).any(|rest| !next(rest))
+        };
+        let is_used = tree.files("", ".rs").any(|(path, text)| path != MUTANTS && whole(text));
+        let has_row =
+            tree.files("tests/tests/", "/mutants.rs").any(|(_, text)| text.contains(&row));
+        [
+            (!is_used).then(|| format!("{name} is nowhere in the code")),
+            (!has_row).then(|| format!("no row {row} in a mutants.rs below tests/tests")),
+        ]
+    };
+    names
+        .flat_map(|name| lacks(name).into_iter().flatten())
+        .map(|what| Offence {
+            check: "unproven_mutant",
+            place: MUTANTS.into(),
+            what,
+            why: "a fault that no test is tried against proves nothing",
+            cure: "one line where the promise is kept, one row with the test that must fail",
+        })
+        .collect()
 }
 
 impl Registry {
@@ -69,7 +120,13 @@ impl Registry {
     }
 
     fn lacks(&self, tree: &Tree, name: &str, text: &str) -> impl Iterator<Item = String> {
-        let listed = tree.get(self.list).is_some_and(|list| list.contains(&format!("{name}::")));
+        // `std::time::` is no source called `time`.
+        let begins =
+            |text: &str| !text.ends_with(|c: char| c.is_alphanumeric() || ":_".contains(c));
+        let listed = tree.get(self.list).is_some_and(|list| {
+            let called = format!("{name}::");
+            list.match_indices(&called).any(|(at, _)| list.get(..at).is_some_and(begins))
+        });
         // What holds several formats or products has a row for each, by the name it gives them.
         let folder = format!("{}{name}/", self.files);
         let products = tree.files(&folder, ".rs").map(|(_, text)| text);
@@ -84,6 +141,11 @@ impl Registry {
         let manual = tree
             .get(self.manual)
             .is_some_and(|page| rows.iter().all(|row| page.contains(&format!("`{row}`"))));
+        let missing = self.besides.iter().find_map(|(page, sign)| {
+            let text = tree.get(page)?;
+            let row = rows.iter().find(|row| !text.contains(&format!("{sign}{row}{sign}")))?;
+            Some(format!("`{row}` is not in {page}"))
+        });
         // One target over the whole list fuzzes every format, and every one that comes later.
         let fuzzed = !self.fuzzed
             || tree.files("", ".rs").filter(|(path, _)| path.contains("fuzz_targets/")).any(
@@ -105,6 +167,7 @@ impl Registry {
             (!tested).then(|| format!("no test below {} reads it", self.files)),
             (!listed).then(|| format!("is not in the list of {}", self.list)),
             (!manual).then(|| format!("has no row `{name}` in {}", self.manual)),
+            missing,
             (!fuzzed).then(|| "no fuzz target reads it".to_string()),
         ]
         .into_iter()

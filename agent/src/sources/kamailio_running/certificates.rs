@@ -55,6 +55,7 @@ impl Place {
 }
 
 /// Tells the part `tls`, and one for each certificate shown.
+#[allow(clippy::disallowed_methods, reason = "many calls share one patience")]
 pub(super) fn tell_all(machine: &Machine, client: &mut Client, sink: &mut dyn Sink) {
     let options = client.ask(ask::TLS);
     let places = places(machine, client, options.as_ref().ok().and_then(Option::as_ref));
@@ -125,6 +126,7 @@ fn places(machine: &Machine, client: &mut Client, options: Option<&Value>) -> Ve
 
 /// The address to call, where a call does not leave this host: the kernel then takes the address
 /// itself for ours. Nothing is sent to find out.
+#[allow(clippy::disallowed_methods, reason = "the kernel is asked whose address it is")]
 fn of_this_host(mut address: SocketAddr) -> Option<SocketAddr> {
     let (loopback, any) = match address.ip() {
         IpAddr::V4(_) => (IpAddr::from([127, 0, 0, 1]), "0.0.0.0:0"),
