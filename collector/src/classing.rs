@@ -194,11 +194,8 @@ struct Judgements {
 
 /// Whether the site tells of intent at all.
 pub(crate) fn is_told(store: &dyn Reads, config: &Config) -> Result<bool, StoreError> {
-    let configured = !config.change_windows.is_empty()
-        || !config.blackouts.is_empty()
-        || !config.change_sources.is_empty();
     let any = RequestFilter { limit: 1, ..RequestFilter::default() };
-    Ok(configured || !store.change_requests(&any)?.is_empty())
+    Ok(config.tells_of_intent() || !store.change_requests(&any)?.is_empty())
 }
 
 /// Semantic changes of a stretch, newest first, and whether older ones were left out.

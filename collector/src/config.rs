@@ -174,6 +174,13 @@ const STALE_HEARTBEATS: u64 = 3;
 const DAY_SECONDS: u64 = 86_400;
 
 impl Config {
+    /// Whether it says what may be meant by a change: a site that says nothing of it, and has no
+    /// change request, has no unauthorised changes. Whatever else comes to say so belongs here.
+    pub fn tells_of_intent(&self) -> bool {
+        let Self { change_sources, change_windows, blackouts, .. } = self;
+        !change_sources.is_empty() || !change_windows.is_empty() || !blackouts.is_empty()
+    }
+
     /// How often agents report.
     pub fn heartbeat(&self) -> Duration {
         Duration::from_secs(self.heartbeat_seconds)

@@ -179,10 +179,10 @@ pub enum SealError {
     Content(#[source] CanonicalError),
 }
 
-/// Makes [`Redacted`] data, fingerprints and seals under one key.
+/// Makes [`Redacted`] data, fingerprints and seals under one key, of which it keeps only what is
+/// derived.
 #[derive(Clone)]
 pub struct Redactor {
-    key: [u8; 32],
     id: KeyId,
     secret: [u8; 32],
     raw: [u8; 32],
@@ -202,7 +202,6 @@ impl Redactor {
         let mut short = [0; 8];
         short.copy_from_slice(&id[..8]);
         Self {
-            key,
             id: KeyId(short),
             secret: blake3::derive_key(SECRET_CONTEXT, &key),
             raw: blake3::derive_key(RAW_CONTEXT, &key),
@@ -419,11 +418,6 @@ impl Redactor {
             return Err(SealError::Mismatch);
         }
         Ok(bytes)
-    }
-
-    /// The key itself, for the one place that persists a host's own key.
-    pub fn key_bytes(&self) -> &[u8; 32] {
-        &self.key
     }
 }
 

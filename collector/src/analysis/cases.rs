@@ -119,11 +119,15 @@ impl Gather {
     /// Takes the case that was taken as the `place`-th, from 0, again: what is known of it may have
     /// changed, but not when it was opened.
     pub fn amend(&mut self, place: usize, named: &Named<'_>) {
-        let service = self.services.index(named.service);
-        let site = self.sites.index(named.site);
-        let category = self.categories.index(named.category);
-        if let Some(case) = self.cases.get_mut(place) {
-            *case = Case { opened_at: case.opened_at, service, site, category, ..*case };
+        // Taken apart, so that a new column is amended as well.
+        let Named { opened_at: _, recorded_at: _, service, site, category } = *named;
+        let service = self.services.index(service);
+        let site = self.sites.index(site);
+        let category = self.categories.index(category);
+        if let Some(Case { opened_at, recorded_at, .. }) = self.cases.get(place).copied()
+            && let Some(case) = self.cases.get_mut(place)
+        {
+            *case = Case { opened_at, recorded_at, service, site, category };
         }
     }
 
@@ -134,7 +138,9 @@ impl Gather {
 
     /// How many different names the column with the most of them has.
     pub fn names(&self) -> usize {
-        let columns = [&self.services, &self.sites, &self.categories];
+        // Taken apart, so that a new column has a bound as well.
+        let Self { services, sites, categories, cases: _ } = self;
+        let columns = [services, sites, categories];
         columns.map(|names| names.indices.len()).into_iter().max().unwrap_or(0)
     }
 

@@ -289,11 +289,6 @@ impl Label {
 }
 
 impl Metric {
-    /// Whether it disappears with `metrics.per_host = false`.
-    pub fn is_per_host(&self) -> bool {
-        self.labels.contains(&Label::Host)
-    }
-
     /// How many series it can become with `hosts` hosts.
     pub(super) fn series(&self, hosts: u64) -> u64 {
         let combinations: u64 = self.labels.iter().map(|label| label.values(hosts)).product();

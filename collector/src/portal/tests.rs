@@ -60,7 +60,19 @@ fn every_link_of_every_page_leads_to_a_page() {
         let html = get(&store, &address).unwrap_or_else(|e| panic!("{address} leads nowhere: {e}"));
         todo.extend(links(&html));
     }
-    assert!(done.len() >= 9, "the pages link to too few others: {done:#?}");
+    let reached = |page: &&&str| {
+        done.iter().any(|address| {
+            let path = address.split('?').next().unwrap_or_default();
+            let (known, found) = (page.split('/'), path.split('/'));
+            let alike = |(known, found): (&str, &str)| known.starts_with('{') || known == found;
+            known.clone().count() == found.clone().count() && known.zip(found).all(alike)
+        })
+    };
+    // Nobody approved anything here, and nothing was rolled out.
+    let absent = |page: &&&str| ["/baselines/{subject}", "/rollouts/{number}"].contains(*page);
+    let linked = |page: &&&str| reached(page) || absent(page);
+    let unlinked: Vec<&&str> = PAGES.iter().filter(|page| !linked(page)).collect();
+    assert!(unlinked.is_empty(), "no page links to {unlinked:?}: {done:#?}");
 }
 
 #[test]
@@ -126,7 +138,7 @@ fn a_field_that_cannot_be_read_leaves_the_others_as_they_were() {
 
 #[test]
 fn the_navigation_marks_the_page_one_is_on() {
-    for path in ["/", "/cases", "/rollouts", "/rules", "/outliers", "/service-paths"] {
+    for path in PAGES.iter().filter(|page| !page.contains('{')) {
         let html = get(&fleet(), path).unwrap();
         let marked = format!("<a href=\"{path}\" aria-current=\"page\">");
         assert_eq!(html.matches("aria-current").count(), 1, "{path}");
@@ -136,11 +148,11 @@ fn the_navigation_marks_the_page_one_is_on() {
 
 #[test]
 fn every_cell_of_a_table_names_its_column() {
-    let paths = ["/", "/hosts/sbc1", "/hosts/sbc1/files", "/timeline", "/cases", "/requests"];
-    for path in paths {
+    let of_one = ["/hosts/sbc1", "/hosts/sbc1/files", "/findings/1", "/suspects/1"];
+    let lists = PAGES.iter().filter(|page| !page.contains('{'));
+    for path in lists.chain(&of_one) {
         let html = get(&fleet(), path).unwrap();
         let cells = html.matches("<td").count();
-        assert!(cells > 0, "{path} has no table");
         assert_eq!(
             html.matches("<td data-label=").count() + html.matches("\" data-label=").count(),
             cells,

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::Held;
 use crate::ids::{Digest, Generation, HostId, SourceName};
 use crate::manifest::ManifestDelta;
-use crate::redact::Redacted;
 use crate::snapshot::Part;
 use crate::wire::HostKind;
 
@@ -69,6 +68,3 @@ pub struct ImportAnswer {
     /// Changes from before this moment are not kept by this collector.
     pub kept_from: Timestamp,
 }
-
-/// An import as it may be sent: its parts have passed the redactor.
-pub type OutgoingImport = Import<Redacted<Part>>;

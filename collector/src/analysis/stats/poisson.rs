@@ -1,6 +1,6 @@
 //! Poisson counts: tails, quantiles and the exact test of two rates. Pure.
 
-use super::special::{beta_above, beta_quantile, gamma_above, gamma_below, ln_choose};
+use super::special::{beta_quantile, gamma_above, gamma_below, ln_choose};
 
 /// Probabilities are the same when they differ by less than this share (as in R).
 pub(super) const SAME: f64 = 1.0 + 1e-7;
@@ -76,14 +76,6 @@ pub fn binomial_at_least(k: u64, n: u64, share: f64) -> f64 {
         return 0.0;
     }
     beta_below_share(k as f64, (n - k) as f64, share)
-}
-
-/// `P(X <= k)` for X ~ Binomial(n, share).
-pub fn binomial_at_most(k: u64, n: u64, share: f64) -> f64 {
-    if k >= n {
-        return 1.0;
-    }
-    beta_above(k as f64 + 1.0, (n - k) as f64, share)
 }
 
 /// `P(X >= count)` for X ~ Poisson(mean).
