@@ -9,6 +9,7 @@ mod tests;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use driftline_protocol::limits;
@@ -74,13 +75,16 @@ pub enum RequestError {
 /// A client of one collector.
 #[derive(Clone)]
 pub struct Collector {
-    client: Client,
+    /// Replaced where the authorities to be trusted are read again.
+    client: Arc<Mutex<Client>>,
     base: Url,
+    ca_file: Option<PathBuf>,
 }
 
 impl Collector {
     /// A client of the collector at `address`, which is trusted by the certificates in `ca_file`,
-    /// or by the platform's where there is none. A rustls provider must be installed.
+    /// or by the platform's where there is none. They are read again when it is not trusted, so that
+    /// an authority may be replaced below a running agent. A rustls provider must be installed.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -92,23 +96,21 @@ impl Collector {
             "http" => return Err(ClientError::Plain(address.to_owned())),
             _ => return Err(ClientError::Url(address.to_owned())),
         }
-        let mut builder = Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(TOTAL)
-            .pool_idle_timeout(IDLE)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("driftline-agent/", env!("CARGO_PKG_VERSION")));
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
+        let client = client(&base, ca_file)?;
+        let ca_file = ca_file.map(Path::to_path_buf);
+        Ok(Self { client: Arc::new(Mutex::new(client)), base, ca_file })
+    }
+
+    fn client(&self) -> Client {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The next request trusts whom the file, or the platform, names now. One that cannot be read
+    /// changes nothing: it may be being written.
+    fn renew(&self) {
+        if let Ok(client) = client(&self.base, self.ca_file.as_deref()) {
+            *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
         }
-        if let Some(path) = ca_file {
-            builder = builder.tls_certs_only(certificates(path)?);
-        } else if base.scheme() == "http" {
-            // Nothing is encrypted on the loopback, so no certificate of the platform needs to be
-            // read.
-            builder = builder.tls_certs_only([]);
-        }
-        Ok(Self { client: builder.build().map_err(ClientError::Tls)?, base })
     }
 
     /// Sends `message` and reads the answer.
@@ -124,14 +126,18 @@ impl Collector {
         let json = serde_json::to_vec(message).map_err(|_| RequestError::Answer("not sendable"))?;
         let (body, compressed) = wire::compress(json);
         let url = self.base.join(path).map_err(|_| RequestError::Answer("no such path"))?;
-        let mut request = self.client.post(url).header(header::CONTENT_TYPE, "application/json");
+        let mut request = self.client().post(url).header(header::CONTENT_TYPE, "application/json");
         if compressed {
             request = request.header(header::CONTENT_ENCODING, "zstd");
         }
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        let response = request.body(body).send().await.map_err(RequestError::Network)?;
+        let sent = request.body(body).send().await;
+        if sent.as_ref().is_err_and(|error| says(error, DISTRUST)) {
+            self.renew();
+        }
+        let response = sent.map_err(RequestError::Network)?;
         let success = response.status().is_success();
         let busy = matches!(response.status().as_u16(), 429 | 503);
         let retry_after_ms = retry_after_ms(&response);
@@ -148,20 +154,46 @@ impl Collector {
     }
 }
 
+/// A client of the collector at `base` that trusts those of `ca_file`.
+fn client(base: &Url, ca_file: Option<&Path>) -> Result<Client, ClientError> {
+    let mut builder = Client::builder()
+        .connect_timeout(CONNECT)
+        .timeout(TOTAL)
+        .pool_idle_timeout(IDLE)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("driftline-agent/", env!("CARGO_PKG_VERSION")));
+    if is_loopback(base) {
+        builder = builder.no_proxy();
+    }
+    if let Some(path) = ca_file {
+        builder = builder.tls_certs_only(certificates(path)?);
+    } else if base.scheme() == "http" {
+        // Nothing is encrypted on the loopback, so no certificate of the platform needs to be read.
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(ClientError::Tls)
+}
+
 /// What to look at, where the error tells: what TLS and HTTP say of themselves helps nobody who
 /// does not know both.
 fn advice(error: &reqwest::Error) -> &'static str {
+    ADVICE.iter().find(|(word, _)| says(error, word)).map_or("", |(_, advice)| *advice)
+}
+
+/// Whether an error, or what it comes of, has `word` in its text: libraries tell it by no other way.
+fn says(error: &reqwest::Error, word: &str) -> bool {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
-        let text = error.to_string();
-        let known = ADVICE.iter().find(|(word, _)| text.contains(word));
-        if let Some((_, advice)) = known {
-            return advice;
+        if error.to_string().contains(word) {
+            return true;
         }
         cause = error.source();
     }
-    ""
+    false
 }
+
+/// What rustls says of a certificate that it does not take.
+const DISTRUST: &str = "invalid peer certificate";
 
 /// What libraries say, and what somebody can do about it.
 const ADVICE: [(&str, &str); 6] = [

@@ -142,6 +142,24 @@ async fn the_right_authority_is_trusted_and_no_other() {
 }
 
 #[tokio::test]
+async fn an_authority_that_was_replaced_is_trusted_from_the_next_request_on() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let server = Server::start(Some(&new), answer("200 OK", "", b"7"));
+    let file = old.file();
+    let address = format!("https://localhost:{}", server.port);
+    let collector = Collector::new(&address, Some(file.path())).unwrap();
+    let known_before = collector.clone();
+    for half_written in ["", &old.pem] {
+        std::fs::write(file.path(), half_written).unwrap();
+        assert!(matches!(post(&collector).await, Err(RequestError::Network(_))));
+    }
+    std::fs::write(file.path(), &new.pem).unwrap();
+    assert!(post(&collector).await.is_err(), "it is read when the collector is not trusted");
+    assert_eq!(post(&collector).await.unwrap(), Value::from(7));
+    assert_eq!(post(&known_before).await.unwrap(), Value::from(7), "whoever holds it has it");
+}
+
+#[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
     let ours = Authority::new();
     let server = Server::start(Some(&ours), answer("200 OK", "", b"7"));
