@@ -200,12 +200,13 @@ pub(crate) type Standing = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
 /// How the files that [`load`] reads stand now. What cannot be looked at is missing here; reading
 /// it will say why.
-pub(crate) fn standing(file: &Path) -> Standing {
+pub(crate) fn standing(file: &Path, beside: &[&Path]) -> Standing {
     let state = |path: PathBuf| {
         let found = std::fs::metadata(&path).ok()?;
         Some((path, found.len(), found.modified().ok()))
     };
-    files(file).unwrap_or_default().into_iter().filter_map(state).collect()
+    let beside = beside.iter().map(|path| path.to_path_buf());
+    files(file).unwrap_or_default().into_iter().chain(beside).filter_map(state).collect()
 }
 
 fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {

@@ -1,9 +1,10 @@
-//! Reads the configuration again on SIGHUP and on save: validate, then swap.
+//! Reads the configuration and the certificate again on SIGHUP and on save: validate, then swap.
 //!
 //! A file with a mistake keeps the old configuration, lowers `driftline_reload_success`, leaves an
 //! event and names file, line and hint in the log. What only counts at the start (`listen`,
 //! `state_dir`, whether there is TLS, `heartbeat_seconds`) is kept as it was and said so.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum_server::tls_rustls::RustlsConfig;
+use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -44,7 +46,8 @@ pub fn spawn(
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
         .context("listening for SIGHUP")?;
     let collector = Arc::clone(collector);
-    let reload = Reload { collector, file, certificate, told: String::new() };
+    let ends = collector.settings().config.tls.as_ref().and_then(tls::ends);
+    let reload = Reload { collector, file, certificate, ends, told: String::new() };
     tasks.spawn(run(reload, hangup, stopped.clone()));
     Ok(())
 }
@@ -56,6 +59,8 @@ struct Reload {
     collector: Arc<Collector>,
     file: PathBuf,
     certificate: Option<RustlsConfig>,
+    /// When the certificate in use ends.
+    ends: Option<Timestamp>,
     /// What was wrong last time; the same mistake is told once, however often a file is saved.
     told: String,
 }
@@ -67,8 +72,9 @@ async fn run(
 ) {
     // One place is enough: it says that something was saved, not what.
     let (saved, mut saves) = mpsc::channel(1);
-    let rules = reload.collector.settings().config.rules.folder.clone();
-    let watcher = watch((&reload.file, rules), saved.clone());
+    let settings = reload.collector.settings();
+    let watcher = watch(&reload.file, &settings.config, saved.clone());
+    drop(settings);
     if let Err(error) = &watcher {
         tracing::warn!(%error, "saves are not noticed; SIGHUP reloads the configuration");
     }
@@ -86,27 +92,57 @@ async fn run(
     }
 }
 
-/// Watches the folders of the configuration: editors replace files, so the files themselves would
-/// be lost.
+fn certificate_files(config: &Config) -> Vec<&Path> {
+    config.tls.iter().flat_map(|tls| [&*tls.cert_file, &*tls.key_file]).collect()
+}
+
+/// What of the watched folders is read.
+struct Ours {
+    /// Names of files, wherever they are: others write beside a certificate.
+    names: Vec<OsString>,
+    /// Folders of which everything counts.
+    folders: Vec<PathBuf>,
+}
+
+impl Ours {
+    /// Those of the configuration `file`, whose folder is `folder`.
+    fn of(config: &Config, (file, folder): (&Path, &Path)) -> Self {
+        let tls = certificate_files(config);
+        let files = [file].into_iter().chain(tls.iter().copied()).filter_map(Path::file_name);
+        // Kubernetes replaces a link of this name in place of the files.
+        let link = [OsString::from("..data")];
+        let names = files.map(OsString::from).chain(link).collect();
+        let beside = load::FOLDERS.map(|more| folder.join(more));
+        let rules = &config.rules.folder;
+        let rules = rules.canonicalize().unwrap_or_else(|_| rules.clone());
+        Self { names, folders: beside.into_iter().chain([rules]).collect() }
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        let within = path.parent().is_some_and(|parent| self.folders.iter().any(|f| f == parent));
+        let named = path.file_name().is_some_and(|own| self.names.iter().any(|name| name == own));
+        named || within || self.folders.iter().any(|folder| folder == path)
+    }
+}
+
+/// Watches the folders of the configuration and of the certificate: editors replace files, so the
+/// files themselves would be lost.
 fn watch(
-    (file, rules): (&Path, PathBuf),
+    file: &Path,
+    config: &Config,
     saved: mpsc::Sender<()>,
 ) -> notify::Result<notify::RecommendedWatcher> {
     let folder = file.parent().filter(|path| !path.as_os_str().is_empty());
     // As the kernel names it, since events carry such paths.
     let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(notify::Error::io)?;
-    let name = file.file_name().map(OsString::from);
-    let beside = load::FOLDERS.map(|more| folder.join(more));
-    let rules = rules.canonicalize().unwrap_or(rules);
-    let more: Vec<PathBuf> = beside.into_iter().chain([rules]).collect();
-    let watched = more.clone();
-    let is_ours = move |path: &PathBuf| {
-        let within = path.parent().is_some_and(|parent| watched.iter().any(|one| one == parent));
-        path.file_name() == name.as_deref() || watched.contains(path) || within
-    };
+    let ours = Ours::of(config, (file, &folder));
+    let tls = certificate_files(config);
+    let tls = tls.iter().filter_map(|file| file.parent()?.canonicalize().ok());
+    let folders: BTreeSet<PathBuf> =
+        ours.folders.iter().cloned().chain(tls).chain([folder.clone()]).collect();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let matters = match &event {
-            Ok(event) => !event.kind.is_access() && event.paths.iter().any(&is_ours),
+            Ok(event) => !event.kind.is_access() && event.paths.iter().any(|path| ours.has(path)),
             // It may hide a save; reading again for nothing is harmless.
             Err(_) => true,
         };
@@ -115,9 +151,8 @@ fn watch(
             saved.try_send(()).ok();
         }
     })?;
-    watcher.watch(&folder, RecursiveMode::NonRecursive)?;
-    for more in more.iter().filter(|more| more.is_dir()) {
-        watcher.watch(more, RecursiveMode::NonRecursive)?;
+    for watched in folders.iter().filter(|watched| watched.is_dir()) {
+        watcher.watch(watched, RecursiveMode::NonRecursive)?;
     }
     Ok(watcher)
 }
@@ -125,13 +160,13 @@ fn watch(
 impl Reload {
     /// Reads the files once nobody is writing them, before or while they are read.
     async fn read_at_rest(&self) -> Read {
-        let mut before = load::standing(&self.file);
+        let mut before = self.standing();
         for _ in 0..SETTLES {
             tokio::time::sleep(SETTLE).await;
-            let now = load::standing(&self.file);
+            let now = self.standing();
             if now == before {
                 let read = self.read();
-                if load::standing(&self.file) == now {
+                if self.standing() == now {
                     return read;
                 }
             }
@@ -141,7 +176,14 @@ impl Reload {
         self.read()
     }
 
+    /// How the configuration and the certificate stand on the disk.
+    fn standing(&self) -> load::Standing {
+        let settings = self.collector.settings();
+        load::standing(&self.file, &certificate_files(&settings.config))
+    }
+
     async fn take(&mut self, read: Read) {
+        self.note_certificate();
         let detail = match read {
             Ok(None) => return,
             Ok(Some((settings, note))) => {
@@ -169,6 +211,18 @@ impl Reload {
         };
         if let Err(error) = self.collector.writer.ask(event).await {
             tracing::warn!(%error, "a reload could not be noted");
+        }
+    }
+
+    /// Tells of a certificate that took the place of another. One that could not be used is a
+    /// reload that was refused.
+    fn note_certificate(&mut self) {
+        let (settings, (reload_ok, _)) = (self.collector.settings(), self.collector.reload_state());
+        let ends = settings.config.tls.as_ref().and_then(tls::ends);
+        if reload_ok && ends != self.ends {
+            let until = ends.map_or_else(|| "an unknown time".to_owned(), |ends| ends.to_string());
+            tracing::info!("the certificate was replaced by one that holds until {until}");
+            self.ends = ends;
         }
     }
 
@@ -217,4 +271,45 @@ fn keep_start_settings(config: &mut Config, old: &Config) -> String {
         return String::new();
     }
     format!("; {} will count after a restart", waits.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A save is told by the kernel within milliseconds; a busy machine may take longer.
+    const TOLD: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_certificate_that_is_replaced_is_read_and_what_lies_beside_it_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["site", "tls", "packs"] {
+            std::fs::create_dir(path(name)).unwrap();
+        }
+        let mut config = Config::default();
+        config.rules.folder = path("packs");
+        let [cert_file, key_file] = ["tls/hub.pem", "tls/hub.key"].map(path);
+        config.tls = Some(crate::config::Tls { cert_file, key_file });
+        let file = path("site/collector.toml");
+        let ours = Ours::of(&config, (&file, &path("site")));
+        for (name, counts) in [
+            ("tls/hub.pem", true),
+            ("tls/hub.key", true),
+            ("tls/..data", true),
+            ("tls/other.log", false),
+            ("site/collector.toml", true),
+            ("site/store.db-wal", false),
+            ("packs/own.toml", true),
+        ] {
+            assert_eq!(ours.has(&path(name)), counts, "{name}");
+        }
+        let (saved, mut saves) = mpsc::channel(1);
+        let watcher = watch(&file, &config, saved).unwrap();
+        for name in ["tls/hub.pem", "tls/hub.key", "packs/own.toml", "site/collector.toml"] {
+            std::fs::write(path(name), "x").unwrap();
+            tokio::time::timeout(TOLD, saves.recv()).await.expect(name).unwrap();
+        }
+        drop(watcher);
+    }
 }
