@@ -193,13 +193,26 @@ pub fn change_sets(
     (from, to): (Timestamp, Timestamp),
     wanted: impl Fn(&ChangeRecord) -> bool,
 ) -> Result<(Vec<ChangeSet>, u64), StoreError> {
+    let (sets, cut) = gathered(store, (from, to), wanted)?;
+    Ok((sets.sets(to), u64::from(cut)))
+}
+
+/// What meant something between two moments and is `wanted`; whether changes were left out.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn gathered(
+    store: &dyn Reads,
+    (from, to): (Timestamp, Timestamp),
+    wanted: impl Fn(&ChangeRecord) -> bool,
+) -> Result<(ChangeSets, bool), StoreError> {
     let mut sets = ChangeSets::default();
     let cut = each_change(store, (from, Some(to)), &mut |record| {
         if wanted(record) {
             sets.add(&seen(record));
         }
     })?;
-    Ok((sets.sets(to), u64::from(cut)))
+    Ok((sets, cut))
 }
 
 /// Gives what meant something from `from` on and before `to` to `take`, the newest first. Says

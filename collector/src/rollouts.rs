@@ -17,12 +17,12 @@ use driftline_protocol::wire::HostKind;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::change_sets::ChangeSet;
+use crate::analysis::change_sets::{ChangeSet, Place};
 use crate::analysis::classify::RuleKind;
 use crate::analysis::classify::scope::{Fit, IntentScope, Subject};
 use crate::analysis::diff::is_of_the_file;
 use crate::config::Config;
-use crate::pass::change_sets;
+use crate::pass::{change_sets, gathered};
 use crate::store::{ChangeId, ChangeRecord, RequestFilter, StoreError};
 use crate::writer::Reads;
 
@@ -161,14 +161,31 @@ pub fn one(
     number: i64,
 ) -> Result<Option<(ChangeSet, Rollout)>, StoreError> {
     let Some(first) = store.change(ChangeId(number))? else { return Ok(None) };
-    let until = first.at.checked_add(LOOK_AHEAD).unwrap_or(Timestamp::MAX);
-    let from = first.at.checked_sub(LOOK_BEHIND).unwrap_or(Timestamp::MIN);
-    let (sets, _) = change_sets(store, (from, until), |_| true)?;
-    let Some(set) = sets.into_iter().find(|set| set.number == number && set.hosts.len() > 1) else {
-        return Ok(None);
-    };
+    let Some((set, _)) = placed(store, &first)? else { return Ok(None) };
     let rollout = Fleet::load(store, config)?.rollout(store, &set, &first)?;
     Ok(Some((set, rollout)))
+}
+
+/// Where the rollout whose first change has this number changed something; `None` as of [`one`].
+///
+/// # Errors
+/// [`StoreError`].
+pub fn places(store: &dyn Reads, number: i64) -> Result<Option<BTreeSet<Place>>, StoreError> {
+    let Some(first) = store.change(ChangeId(number))? else { return Ok(None) };
+    Ok(placed(store, &first)?.map(|(_, places)| places))
+}
+
+/// The rollout that begins with `first`, and where it changed something.
+fn placed(
+    store: &dyn Reads,
+    first: &ChangeRecord,
+) -> Result<Option<(ChangeSet, BTreeSet<Place>)>, StoreError> {
+    let until = first.at.checked_add(LOOK_AHEAD).unwrap_or(Timestamp::MAX);
+    let from = first.at.checked_sub(LOOK_BEHIND).unwrap_or(Timestamp::MIN);
+    let (gathered, _) = gathered(store, (from, until), |_| true)?;
+    let is_it = |set: &ChangeSet| set.number == first.id.0 && set.hosts.len() > 1;
+    let found = gathered.placed(until).into_iter().find(|(set, _)| is_it(set));
+    Ok(found.map(|(set, places)| (set, places.into_iter().cloned().collect())))
 }
 
 /// The sets by which hosts of an earlier one went back to what it replaced.

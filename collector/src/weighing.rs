@@ -26,11 +26,11 @@ const DRIFTS_MOST: u32 = 1_000;
 
 /// The most changes of one host that one pass looks at, the newest ones: beyond them a drift is
 /// what its newer changes say.
-const CHANGES_MOST: usize = 20_000;
+pub(crate) const CHANGES_MOST: usize = 20_000;
 
 /// How far behind the opening of a drift later changes may seem to lie: times are corrected as well
 /// as can be told, and what came later is told by the order in which it came.
-const APART: SignedDuration = SignedDuration::from_hours(24);
+pub(crate) const APART: SignedDuration = SignedDuration::from_hours(24);
 
 /// Weighs what is due at `now`, from behind the drift `last` on, which becomes the last that was
 /// weighed: however many are due again and again, each has its turn.
@@ -174,7 +174,7 @@ impl Leading {
 
 /// Leaves of `records` those from the opening of a drift at `opened` on, the newest first. They
 /// stand in the order in which they came: a clock that went back makes no change an earlier one.
-fn since(records: &mut Vec<&ChangeRecord>, opened: Timestamp) {
+pub(crate) fn since(records: &mut Vec<&ChangeRecord>, opened: Timestamp) {
     let opening = records.iter().filter(|record| record.at == opened).map(|record| record.id);
     let later = records.iter().filter(|record| record.at > opened).map(|record| record.id);
     let first = opening.min().or(later.min());

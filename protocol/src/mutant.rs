@@ -183,6 +183,13 @@ mutants! {
     AcceptsWhatNobodyRead,
     /// Collector. *An accepted exception permits what was read*: whatever the item becomes.
     ExceptionsPermitAnyValue,
+    /// Collector. *Who approves a request approves what it left*: whatever came after it too.
+    RequestsTakeLaterChanges,
+    /// Collector. *Who approves a rollout approves what it brought*: whatever came after it too.
+    RolloutsTakeLaterChanges,
+    /// Collector. *The log tells requests as they came*: two posts at once know nothing of each
+    /// other.
+    RequestsWaitForNobody,
     /// Collector. *Who permits a change or makes a token is named*: no event is left of it.
     DeedsAreNobodys,
     /// Collector. *Who was given a finding answers for it*: assignments move neither metric nor

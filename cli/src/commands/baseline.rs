@@ -71,11 +71,12 @@ pub(crate) struct Approve {
     /// each; `none` for nothing. By default as before.
     #[arg(long, value_parser = exemption)]
     except: Vec<Exempt>,
-    /// Only the open drift this rollout led to, on all its hosts; its number in `rollouts`.
+    /// Only the open drift this rollout led to, on all its hosts, where nothing has changed since;
+    /// its number in `rollouts`.
     #[arg(long, conflicts_with_all = ["subject", "from", "at", "source", "part", "except"])]
     #[arg(conflicts_with = "request")]
     rollout: Option<i64>,
-    /// Only the open drift this change request led to: SOURCE/ID.
+    /// Only the open drift this change request led to, where nothing has changed since: SOURCE/ID.
     #[arg(long, conflicts_with_all = ["subject", "from", "at", "source", "part", "except"])]
     request: Option<String>,
     /// Why, for whoever asks later.
@@ -260,7 +261,8 @@ impl Approve {
             eprintln_message(&format!("{count} {words} what was agreed now"));
             let moved = done.get("moved").and_then(Value::as_u64).unwrap_or_default();
             if moved > 0 {
-                eprintln_message(&format!("{moved} moved on meanwhile and were not accepted"));
+                let were = either(moved, "was", "were");
+                eprintln_message(&format!("{moved} moved on since and {were} not accepted"));
             }
             return Ok(());
         };

@@ -66,7 +66,11 @@ impl ChangeSet {
     }
 }
 
-type Place = (HostId, SourceName, Generation, PartName);
+/// Where one version changed one part.
+pub type Place = (HostId, SourceName, Generation, PartName);
+
+/// A set, and all the places of its changes.
+pub type Placed<'a> = (ChangeSet, Vec<&'a Place>);
 
 /// What one version changed in one part.
 #[derive(Clone, Debug)]
@@ -78,8 +82,8 @@ struct Unit {
     total: u64,
 }
 
-/// Units that say the same, each with its host.
-type Reached<'a> = Vec<(&'a HostId, &'a Unit)>;
+/// Units that say the same, each with its place.
+type Reached<'a> = Vec<(&'a Place, &'a Unit)>;
 
 /// Gathers changes, in whatever order they come.
 #[derive(Clone, Debug, Default)]
@@ -142,17 +146,23 @@ impl ChangeSets {
 
     /// The sets of what was seen before `to`, by the number of their first change.
     pub fn sets(&self, to: Timestamp) -> Vec<ChangeSet> {
+        self.placed(to).into_iter().map(|(set, _)| set).collect()
+    }
+
+    /// The same with all the places of their changes, of which a set names the first alone.
+    pub fn placed(&self, to: Timestamp) -> Vec<Placed<'_>> {
         let mut by_words: BTreeMap<(&SourceName, &PartName, u128), Reached<'_>> = BTreeMap::new();
-        for ((host, source, _, part), unit) in self.units.iter().filter(|(_, u)| u.at < to) {
-            by_words.entry((source, part, unit.says)).or_default().push((host, unit));
+        for (place, unit) in self.units.iter().filter(|(_, unit)| unit.at < to) {
+            let (_, source, _, part) = place;
+            by_words.entry((source, part, unit.says)).or_default().push((place, unit));
         }
         let mut rollouts = Vec::new();
         for ((source, part, _), mut units) in by_words {
-            units.sort_by(|(a, x), (b, y)| (x.at, a).cmp(&(y.at, b)));
+            units.sort_by(|(a, x), (b, y)| (x.at, &a.0).cmp(&(y.at, &b.0)));
             rollouts.extend(split(source, part, units));
         }
         let mut sets = merge(rollouts);
-        for set in &mut sets {
+        for (set, _) in &mut sets {
             set.changes.sort_unstable();
             set.number = set.changes.first().copied().unwrap_or_default();
             set.changes.truncate(NAMED);
@@ -160,7 +170,7 @@ impl ChangeSets {
             set.parts.dedup();
             set.parts.truncate(NAMED);
         }
-        sets.sort_by_key(|set| set.number);
+        sets.sort_by_key(|(set, _)| set.number);
         sets
     }
 }
@@ -182,24 +192,26 @@ fn says(source: &SourceName, change: &Change) -> u128 {
 }
 
 /// The rollouts among units that say the same, which are in order of time.
-fn split(source: &SourceName, part: &PartName, units: Reached<'_>) -> Vec<ChangeSet> {
-    let mut rollouts: Vec<ChangeSet> = Vec::new();
+fn split<'a>(source: &SourceName, part: &PartName, units: Reached<'a>) -> Vec<Placed<'a>> {
+    let mut rollouts: Vec<Placed<'a>> = Vec::new();
     let mut reached = BTreeSet::new();
-    for (host, unit) in units {
-        let last = rollouts.last_mut().filter(|set| {
+    for (place, unit) in units {
+        let (host, ..) = place;
+        let last = rollouts.last_mut().filter(|(set, _)| {
             let before = set.hosts.last().map_or(unit.at, |(_, at)| *at);
             !reached.contains(host) && unit.at.duration_since(before) <= PAUSE
         });
         match last {
-            Some(set) => {
+            Some((set, places)) => {
                 set.hosts.push((host.clone(), unit.at));
                 set.changes.extend(&unit.changes);
                 set.total += unit.total;
                 set.last = set.last.max(unit.at);
+                places.push(place);
             }
             None => {
                 reached.clear();
-                rollouts.push(ChangeSet {
+                let set = ChangeSet {
                     number: 0,
                     kind: source.to_string(),
                     parts: vec![part.to_string()],
@@ -207,7 +219,8 @@ fn split(source: &SourceName, part: &PartName, units: Reached<'_>) -> Vec<Change
                     total: unit.total,
                     hosts: vec![(host.clone(), unit.at)],
                     last: unit.at,
-                });
+                };
+                rollouts.push((set, vec![place]));
             }
         }
         reached.insert(host);
@@ -216,20 +229,20 @@ fn split(source: &SourceName, part: &PartName, units: Reached<'_>) -> Vec<Change
 }
 
 /// Puts rollouts together that reached the same hosts at the same times.
-fn merge(rollouts: Vec<ChangeSet>) -> Vec<ChangeSet> {
-    let mut by_hosts: BTreeMap<Vec<HostId>, Vec<ChangeSet>> = BTreeMap::new();
-    for set in rollouts {
+fn merge(rollouts: Vec<Placed<'_>>) -> Vec<Placed<'_>> {
+    let mut by_hosts: BTreeMap<Vec<HostId>, Vec<Placed<'_>>> = BTreeMap::new();
+    for (set, places) in rollouts {
         let mut hosts: Vec<HostId> = set.hosts.iter().map(|(host, _)| host.clone()).collect();
         hosts.sort();
-        by_hosts.entry(hosts).or_default().push(set);
+        by_hosts.entry(hosts).or_default().push((set, places));
     }
     let mut merged = Vec::new();
     for mut sets in by_hosts.into_values() {
-        sets.sort_by_key(|set| (set.at(), set.changes.iter().min().copied()));
-        let mut kept: Vec<ChangeSet> = Vec::new();
-        for set in sets {
-            match kept.last_mut().filter(|last| together(last, &set)) {
-                Some(last) => {
+        sets.sort_by_key(|(set, _)| (set.at(), set.changes.iter().min().copied()));
+        let mut kept: Vec<Placed<'_>> = Vec::new();
+        for (set, places) in sets {
+            match kept.last_mut().filter(|(last, _)| together(last, &set)) {
+                Some((last, all)) => {
                     if last.kind != set.kind {
                         last.kind = "several".to_owned();
                     }
@@ -237,8 +250,9 @@ fn merge(rollouts: Vec<ChangeSet>) -> Vec<ChangeSet> {
                     last.changes.extend(set.changes);
                     last.total += set.total;
                     last.last = last.last.max(set.last);
+                    all.extend(places);
                 }
-                None => kept.push(set),
+                None => kept.push((set, places)),
             }
         }
         merged.extend(kept);

@@ -23,7 +23,7 @@ fn drift(minute: i64, value: &str) -> Finding {
 
 impl World {
     /// An edit, with the drift that it opens, moves or ends.
-    fn drifting(&mut self, minute: i64, (before, after): (&str, &str)) {
+    pub(crate) fn drifting(&mut self, minute: i64, (before, after): (&str, &str)) {
         let open = self.record().filter(|record| record.finding.status == Status::Open);
         let since = open.map(|record| record.finding.first_seen);
         let finding = drift(minute, after);
@@ -36,12 +36,12 @@ impl World {
         self.edit(minute, (before, after));
     }
 
-    fn record(&self) -> Option<FindingRecord> {
+    pub(crate) fn record(&self) -> Option<FindingRecord> {
         self.store.findings(&FindingFilter::default()).unwrap().pop()
     }
 
     /// What the drift is once everything was judged and weighed at `minute`.
-    fn weighed(&mut self, minute: i64) -> FindingClass {
+    pub(crate) fn weighed(&mut self, minute: i64) -> FindingClass {
         self.judged();
         let due = weigh_due(&self.store, &self.config, (at(minute), &mut 0)).unwrap();
         self.store.apply(&due.steps).unwrap();

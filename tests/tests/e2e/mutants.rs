@@ -98,6 +98,16 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         COLLECTOR,
+        "requests_take_later_changes",
+        "agreed::who_approves_a_request_approves_nothing_that_came_after_it",
+    ),
+    (
+        COLLECTOR,
+        "rollouts_take_later_changes",
+        "agreed::who_approves_a_rollout_approves_nothing_that_came_after_it",
+    ),
+    (
+        COLLECTOR,
         "removed_baselines_bind",
         "agreed::a_baseline_that_was_removed_binds_nobody_and_says_who_did_it",
     ),
