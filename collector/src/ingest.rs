@@ -55,7 +55,7 @@ pub use foresight::Foresight;
 pub use held::{Because, differences, is_judged_otherwise};
 pub use import::{Imported, check_import};
 pub use parts::{check_parts, check_report};
-pub use seen::{Seen, sight};
+pub use seen::{Tagged, sight};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
 
 use crate::analysis::agreement::{Agreements, Subject};
@@ -377,12 +377,12 @@ impl Ingest {
         &mut self,
         context: Context<'_>,
         id: &FindingId,
-    ) -> Result<Option<Seen>, IngestError> {
+    ) -> Result<Option<Tagged>, IngestError> {
         seen::pending(self, context, id)
     }
 
-    /// Moves the baselines of the hosts of `findings`, each with the word that was read of it
-    /// ([`Seen::word`]), to what these drifts have; `of` says in words what they are. What is not
+    /// Moves the baselines of the hosts of `findings`, each with the tag that was read of it
+    /// ([`Tagged::etag`]), to what these drifts have; `of` says in words what they are. What is not
     /// an open drift, or not what was read any more, is left out.
     ///
     /// # Errors

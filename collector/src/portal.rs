@@ -103,7 +103,7 @@ pub enum PageError {
     },
     /// A form accepts a finding that is not what was read any more.
     #[error("{}", crate::ingest::moved_on(&format!("finding {number}")))]
-    Moved {
+    Conflict {
         /// Its number, as it was asked for.
         number: String,
     },
@@ -206,7 +206,7 @@ pub fn error_page(error: &PageError, asked: (&str, &Query)) -> String {
             let link = asked.1.without(asked.0, field);
             ("One field cannot be read", Some((link, "Show the page without it")))
         }
-        PageError::Moved { number } => {
+        PageError::Conflict { number } => {
             let link = format!("/findings/{number}");
             ("It is another by now", Some((link, "Read it again")))
         }

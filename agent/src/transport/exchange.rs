@@ -384,7 +384,7 @@ impl Exchange {
             | ProblemCode::Malformed
             | ProblemCode::NotFound
             | ProblemCode::Forbidden
-            | ProblemCode::Moved => {
+            | ProblemCode::Conflict => {
                 // The first waits are short, since a collector that just started may not know us
                 // yet.
                 self.doubt(code);

@@ -1,8 +1,8 @@
 //! `driftline finding acknowledge|assign|note|accept|log N`: what persons do about a finding.
 //!
 //! What is accepted is what was read: the finding is asked for and printed, whoever sits at the
-//! terminal is asked, and the word that comes with it goes back with the acceptance. Where the host
-//! moves on in between, nothing is accepted. Who has read it elsewhere gives the word of that page;
+//! terminal is asked, and the tag that comes with it goes back with the acceptance. Where the host
+//! moves on in between, nothing is accepted. Who has read it elsewhere gives the tag of that page;
 //! where nobody can be asked, nothing else is taken.
 
 use std::io::{BufRead as _, IsTerminal as _, stdin};
@@ -55,10 +55,10 @@ pub(crate) enum FindingCommand {
         /// The time zone the end is written in.
         #[arg(long, default_value = "UTC")]
         zone: String,
-        /// What you read of it, as `seen` in `driftline findings -o json` said. Without it what it
+        /// What you read of it, as `etag` in `driftline findings -o json` said. Without it what it
         /// has now is printed, and you are asked.
         #[arg(long)]
-        seen: Option<String>,
+        etag: Option<String>,
     },
     /// List what was done, newest first.
     Log {
@@ -89,16 +89,16 @@ impl FindingCommand {
             Self::Acknowledge { number, note } => (number, Act::Acknowledge, note),
             Self::Assign { number, to } => (number, Act::Assign, to),
             Self::Note { number, text } => (number, Act::Note, text),
-            Self::Accept { number, reason, until, zone, seen } => {
-                let seen = match seen {
-                    Some(seen) => seen,
+            Self::Accept { number, reason, until, zone, etag } => {
+                let etag = match etag {
+                    Some(etag) => etag,
                     None => {
                         let end = until.as_deref().map(|until| (until, zone.as_str()));
                         read(client, number, (&reason, end)).await?
                     }
                 };
                 let body = json!({
-                    "reason": reason, "expires": until, "zone": zone, "seen": seen,
+                    "reason": reason, "expires": until, "zone": zone, "etag": etag,
                 });
                 let path = format!("/api/v1/findings/{number}/accept");
                 let done: Value = client.post(&path, &body).await?;
@@ -128,19 +128,19 @@ impl FindingCommand {
 struct Read {
     #[serde(flatten)]
     record: FindingRecord,
-    /// The word for it; one that is over has none.
-    seen: Option<String>,
+    /// The tag of it; one that is over has none.
+    etag: Option<String>,
 }
 
 /// Prints what finding `number` is about and what it has now, and asks whether that is accepted;
-/// gives the word for it.
+/// gives the tag of it.
 async fn read(
     client: &Client,
     number: i64,
     (reason, end): (&str, Option<(&str, &str)>),
 ) -> anyhow::Result<String> {
-    let Read { record, seen } = client.get(&format!("/api/v1/findings/{number}"), &[]).await?;
-    let Some(seen) = seen else { anyhow::bail!("finding {number} is over already") };
+    let Read { record, etag } = client.get(&format!("/api/v1/findings/{number}"), &[]).await?;
+    let Some(etag) = etag else { anyhow::bail!("finding {number} is over already") };
     let [should, now] = sides(&record.finding);
     let id = &record.finding.id;
     let key = id.key.as_ref().map_or("the whole part", |key| key.as_str());
@@ -153,7 +153,7 @@ async fn read(
         anyhow::bail!(
             "finding {number} was not accepted: nobody can be asked here whether it may be so; \
              once you have read it, run: driftline finding accept {number} --reason {}{} \
-             --seen {seen}",
+             --etag {etag}",
             quoted(reason),
             until.unwrap_or_default(),
         );
@@ -162,7 +162,7 @@ async fn read(
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer)?;
     anyhow::ensure!(is_yes(&answer), "finding {number} was not accepted");
-    Ok(seen)
+    Ok(etag)
 }
 
 fn is_yes(answer: &str) -> bool {

@@ -259,10 +259,10 @@ impl Approve {
             let count = done.get("accepted").and_then(Value::as_u64).unwrap_or_default();
             let words = either(count, "open drift is", "open drifts are");
             eprintln_message(&format!("{count} {words} what was agreed now"));
-            let moved = done.get("moved").and_then(Value::as_u64).unwrap_or_default();
-            if moved > 0 {
-                let were = either(moved, "was", "were");
-                eprintln_message(&format!("{moved} moved on since and {were} not accepted"));
+            let conflicts = done.get("conflicts").and_then(Value::as_u64).unwrap_or_default();
+            if conflicts > 0 {
+                let were = either(conflicts, "was", "were");
+                eprintln_message(&format!("{conflicts} moved on since and {were} not accepted"));
             }
             return Ok(());
         };

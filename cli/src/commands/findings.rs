@@ -49,9 +49,9 @@ struct Shown {
     owner: String,
     #[serde(flatten)]
     handled: Handled,
-    /// What `driftline finding accept --seen` asks for.
+    /// What `driftline finding accept --etag` asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    seen: Option<String>,
+    etag: Option<String>,
 }
 
 impl Row for Shown {

@@ -1,8 +1,8 @@
-//! What somebody read of a finding, in a word that can be held against what it has now. Pure.
+//! What somebody read of a finding, in a tag that can be held against what it has now. Pure.
 //!
 //! Whoever accepts a finding answers for what they read. Its host may have moved on since, and what
-//! it moved to nobody has looked at. So a page gives each finding a word of this opening of it and
-//! of both its sides, and who accepts gives the word back. The word is no secret and proves
+//! it moved to nobody has looked at. So a page gives each finding a tag of this opening of it and
+//! of both its sides, and who accepts gives the tag back. The tag is no secret and proves
 //! nothing: it is a digest of what its reader was shown, and values that nobody may see are
 //! fingerprints already.
 //!
@@ -26,7 +26,7 @@ const VALUE_CONTEXT: &str = "driftline 2026-11 value of a finding v1";
 const SAYS_CONTEXT: &str = "driftline 2026-11 what a part says of itself v1";
 const SEEN_CONTEXT: &str = "driftline 2026-11 finding as it was read v1";
 
-/// How many digits a word has. A host that could find two values of one word would have one read
+/// How many digits a tag has. A host that could find two values of one tag would have one read
 /// and the other accepted; 128 bits are more than it can try.
 const DIGITS: usize = 32;
 
@@ -111,15 +111,15 @@ pub fn value_after(change: &Change) -> Option<Digest> {
     Some(value_digest((key, after.as_ref()), (None, None, None)))
 }
 
-/// The word for `finding` as it stands: which opening of it, how it should be and how it is.
-pub fn seen(finding: &Finding, says: Option<Digest>) -> String {
+/// The tag of `finding` as it stands: which opening of it, how it should be and how it is.
+pub fn etag(finding: &Finding, says: Option<Digest>) -> String {
     let Finding { id, domain: _, severity: _, desired, current: _, first_seen, status: _ } =
         finding;
     let desired = value_of(desired.as_ref());
     let now = value(finding, says);
-    let mut word = digest(SEEN_CONTEXT, &(id, first_seen, desired, now)).to_string();
-    word.truncate(DIGITS);
-    word
+    let mut etag = digest(SEEN_CONTEXT, &(id, first_seen, desired, now)).to_string();
+    etag.truncate(DIGITS);
+    etag
 }
 
 fn digest(context: &str, of: &impl Serialize) -> Digest {
@@ -145,9 +145,9 @@ mod tests {
     #[test]
     fn whatever_was_read_is_in_the_word() {
         let read = finding(Some("codec"), Some(item("opus")));
-        let word = seen(&read, None);
-        assert_eq!(word.len(), DIGITS);
-        assert_eq!(word, seen(&read.clone(), None), "the same is the same");
+        let tag = etag(&read, None);
+        assert_eq!(tag.len(), DIGITS);
+        assert_eq!(tag, etag(&read.clone(), None), "the same is the same");
         for other in [
             finding(Some("codec"), Some(item("g722"))),
             finding(Some("codec"), None),
@@ -155,14 +155,14 @@ mod tests {
             Finding { desired: Some(item("ulaw")), ..read.clone() },
             Finding { first_seen: read.first_seen + SignedDuration::from_secs(1), ..read.clone() },
         ] {
-            assert_ne!(word, seen(&other, None), "{other:?}");
+            assert_ne!(tag, etag(&other, None), "{other:?}");
         }
         let (a, b) = (Digest([1; 32]), Digest([2; 32]));
         let whole = finding(None, Some(crate::analysis::drift::present()));
-        assert_ne!(seen(&whole, Some(a)), seen(&whole, Some(b)), "the part says something else");
+        assert_ne!(etag(&whole, Some(a)), etag(&whole, Some(b)), "the part says something else");
         // For how bad it is nobody answers.
         let worse = Finding { severity: Severity::Critical, ..read.clone() };
-        assert_eq!(word, seen(&worse, None));
+        assert_eq!(tag, etag(&worse, None));
         let gone = [finding(None, None), finding(Some("codec"), None)];
         assert_ne!(value(&gone[0], None), value(&gone[1], None), "a part is none of its items");
         // What was agreed is no value of the host; what it is written to do is.
@@ -181,7 +181,7 @@ mod tests {
             desired,
             ..finding(Some("codec"), current)
         };
-        let words = |finding: Finding| (seen(&finding, None), value(&finding, None));
+        let words = |finding: Finding| (etag(&finding, None), value(&finding, None));
         let moved = |place: u32| words(of(at("alaw", 9), at("alaw", place)));
         assert_ne!(moved(3), moved(0));
         assert_ne!(moved(3).1, moved(0).1);

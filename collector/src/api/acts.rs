@@ -1,8 +1,8 @@
 //! What persons do about findings, through the API and the forms of the portal: acknowledge,
 //! assign, note, accept, and read the log.
 //!
-//! *Accept* says that it may be so, of what was read: whoever accepts gives back the word that the
-//! page or the answer they read had (`seen`), and where the finding is another by then nothing is
+//! *Accept* says that it may be so, of what was read: whoever accepts gives back the tag that the
+//! page or the answer they read had (`etag`), and where the finding is another by then nothing is
 //! accepted. Without an end the baseline moves to what the host has, which
 //! only drift can; with an end it is an exception of this one finding as it was read, and asks
 //! again when it is another or that is over.
@@ -96,9 +96,9 @@ pub(crate) async fn note(
 pub(crate) struct Acceptance {
     /// Why, in a sentence.
     pub(crate) reason: String,
-    /// What was read of it: the word of its page.
+    /// What was read of it: the tag of its page.
     #[serde(default)]
-    pub(crate) seen: String,
+    pub(crate) etag: String,
     /// Until when; without an end the baseline moves.
     #[serde(default)]
     pub(crate) expires: Option<String>,
@@ -129,10 +129,10 @@ pub(crate) async fn accept(
 ) -> Result<Value, Refusal> {
     let number = finding(number)?;
     let why = reason_of(&acceptance.reason)?;
-    let seen = acceptance.seen.trim().to_owned();
-    if seen.is_empty() {
+    let etag = acceptance.etag.trim().to_owned();
+    if etag.is_empty() {
         let detail = format!(
-            "say what you accept: `seen` of GET /api/v1/findings/{number}, as it was when you read \
+            "say what you accept: `etag` of GET /api/v1/findings/{number}, as it was when you read \
              it"
         );
         return Err(Refusal::malformed(detail));
@@ -152,9 +152,9 @@ pub(crate) async fn accept(
         }
         let id = record.finding.id;
         let of = format!("finding {number}");
-        let sight = ingest.sight(context, &id)?.filter(|sight| sight.is(&seen));
+        let sight = ingest.sight(context, &id)?.filter(|sight| sight.is(&etag));
         let Some(sight) = sight else {
-            return Err(refused(ProblemCode::Moved, moved_on(&of)));
+            return Err(refused(ProblemCode::Conflict, moved_on(&of)));
         };
         let mut text = why.clone();
         if let Some(expires_at) = until {
@@ -176,7 +176,7 @@ pub(crate) async fn accept(
             return Err(refused(ProblemCode::Malformed, detail));
         }
         let approval = Approval { who: person.name.clone(), why };
-        let accepted = ingest.accept(context, (vec![(id, seen)], &of), &approval)?;
+        let accepted = ingest.accept(context, (vec![(id, etag)], &of), &approval)?;
         let mut steps = accepted.steps;
         steps.push(line(context, (number, opening), (person.name, Act::Accept, text)));
         Ok(Decided { answer: json!({ "became": "baseline" }), parts: accepted.parts, steps })

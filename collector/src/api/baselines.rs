@@ -214,10 +214,10 @@ async fn accept_led_by(collector: &Arc<Collector>, led_by: LedBy, approval: Appr
         let missing = || Refusal::not_found("rollout of this number");
         approvals::drifts(store, &config, &led_by)?.ok_or_else(missing)
     });
-    let LedTo { findings, of, moved } = found.await?;
+    let LedTo { findings, of, conflicts } = found.await?;
     let done = decide(collector, move |ingest, context| {
-        if findings.is_empty() && moved > 0 {
-            let code = ProblemCode::Moved;
+        if findings.is_empty() && conflicts > 0 {
+            let code = ProblemCode::Conflict;
             let detail = format!(
                 "what {of} led to moved on since on every host, and nothing was accepted; read \
                  it in `driftline findings` and accept each by its number"
@@ -225,7 +225,8 @@ async fn accept_led_by(collector: &Arc<Collector>, led_by: LedBy, approval: Appr
             return Err(IngestError::Refused(Problem { code, detail }));
         }
         let accepted = ingest.accept(context, (findings, &of), &approval)?;
-        let answer = json!({ "accepted": accepted.count, "moved": accepted.moved + moved });
+        let answer =
+            json!({ "accepted": accepted.count, "conflicts": accepted.conflicts + conflicts });
         Ok(Decided { answer, parts: accepted.parts, steps: accepted.steps })
     });
     Ok(answer::json(&done.await?))

@@ -1,4 +1,4 @@
-//! Findings through the API: the list, and one with the word for it as it stands.
+//! Findings through the API: the list, and one with the tag of it as it stands.
 
 use axum::extract::{Path, State};
 use axum::http::Uri;
@@ -114,10 +114,10 @@ struct PermittedFinding {
     handled: Handled,
     /// What whoever accepts it gives back; a finding that is over has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    seen: Option<String>,
+    etag: Option<String>,
 }
 
-/// Says of each open finding whether an exception permits it now, and the word for it as it stands.
+/// Says of each open finding whether an exception permits it now, and the tag of it as it stands.
 fn permitted(
     store: &dyn Reads,
     found: Vec<FindingRecord>,
@@ -134,8 +134,8 @@ fn permitted(
         let (owner, handled) = owners.of(&record)?;
         let class = class.as_str();
         let sight = open.then(|| sight(store, &record.finding)).transpose()?;
-        let seen = sight.map(|sight| sight.word);
-        all.push(PermittedFinding { record, class, asks, excepted_by, owner, handled, seen });
+        let etag = sight.map(|sight| sight.etag);
+        all.push(PermittedFinding { record, class, asks, excepted_by, owner, handled, etag });
     }
     Ok(all)
 }

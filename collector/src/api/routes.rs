@@ -176,7 +176,7 @@ const QUERIES: &[Route] = &[
         method: Method::Get,
         path: "/api/v1/findings/{number}",
         scope: Scope::Read,
-        summary: "One finding, with the word for it as it stands (`seen`) while it is open",
+        summary: "One finding, with the tag of it as it stands (`etag`) while it is open",
         query: &[],
         body: &[],
         handler: || get(findings::finding),

@@ -38,7 +38,7 @@ pub enum LedBy {
     Request(String),
 }
 
-/// A finding, and the word for it as it was read.
+/// A finding, and its tag as it was read.
 pub type AsRead = (FindingId, String);
 
 /// The open drifts of a rollout or a change request.
@@ -49,7 +49,7 @@ pub struct LedTo {
     /// What they are of, in words.
     pub of: String,
     /// How many more there are that moved on since.
-    pub moved: u64,
+    pub conflicts: u64,
 }
 
 /// The open drifts that `led_by` led to; `None` when there is no such rollout.
@@ -78,16 +78,16 @@ pub fn drifts(
     for record in open_drifts(store, concerned)? {
         by_part.entry(part_of(&record.finding.id)).or_default().push(record);
     }
-    let mut led = LedTo { findings: Vec::new(), of, moved: 0 };
+    let mut led = LedTo { findings: Vec::new(), of, conflicts: 0 };
     for (part, drifts) in by_part {
         let past = Past::load(store, (part, &drifts))?;
         for record in drifts {
             match past.left(&record, &by) {
                 Left::AsItWas => {
-                    let word = sight(store, &record.finding)?.word;
-                    led.findings.push((record.finding.id, word));
+                    let etag = sight(store, &record.finding)?.etag;
+                    led.findings.push((record.finding.id, etag));
                 }
-                Left::Moved => led.moved += 1,
+                Left::Moved => led.conflicts += 1,
                 Left::Untouched => {}
             }
         }

@@ -30,7 +30,7 @@ pub struct Accepted {
     /// How many findings were accepted.
     pub count: u64,
     /// How many are not what was read any more, and stay as they are.
-    pub moved: u64,
+    pub conflicts: u64,
 }
 
 /// What happened to a finding that somebody accepts who has read something else, and what to do.
@@ -48,13 +48,13 @@ pub(super) fn accept(
     approval: &Approval,
 ) -> Result<Accepted, IngestError> {
     let mut by_host: BTreeMap<HostId, Vec<FindingId>> = BTreeMap::new();
-    let mut all = Accepted { parts: Vec::new(), steps: Vec::new(), count: 0, moved: 0 };
+    let mut all = Accepted { parts: Vec::new(), steps: Vec::new(), count: 0, conflicts: 0 };
     for (id, read) in findings {
         let Some(now) = pending(ingest, context, &id)? else { continue };
         if now.is(&read) {
             by_host.entry(id.host.clone()).or_default().push(id);
         } else {
-            all.moved += 1;
+            all.conflicts += 1;
         }
     }
     for (host, ids) in by_host {
@@ -65,8 +65,8 @@ pub(super) fn accept(
             one_host(ingest, context, (&host, drifts), (of, approval, &mut all))?;
         }
     }
-    if all.count == 0 && all.moved > 0 {
-        return Err(IngestError::refused(ProblemCode::Moved, moved_on(of)));
+    if all.count == 0 && all.conflicts > 0 {
+        return Err(IngestError::refused(ProblemCode::Conflict, moved_on(of)));
     }
     if all.count == 0 {
         let detail = format!("{of} has no open drift, so there is no baseline to move");

@@ -16,21 +16,21 @@ use crate::store::{NewPart, PartRecord, StoreError};
 
 /// A finding as it stands: what somebody reads of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The word that whoever accepts it gives back.
-    pub word: String,
+pub struct Tagged {
+    /// The tag that whoever accepts it gives back.
+    pub etag: String,
     /// What it has now.
     pub value: Digest,
 }
 
-impl Seen {
-    /// Whether `word` is of what it is.
-    pub fn is(&self, word: &str) -> bool {
-        self.word == word || mutant::active(Mutant::AcceptsWhatNobodyRead)
+impl Tagged {
+    /// Whether `etag` is of what it is now.
+    pub fn is(&self, etag: &str) -> bool {
+        self.etag == etag || mutant::active(Mutant::AcceptsWhatNobodyRead)
     }
 
     fn of(finding: &Finding, says: Option<Digest>) -> Self {
-        Self { word: sight::seen(finding, says), value: sight::value(finding, says) }
+        Self { etag: sight::etag(finding, says), value: sight::value(finding, says) }
     }
 }
 
@@ -38,7 +38,7 @@ impl Seen {
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn sight(store: &dyn Store, finding: &Finding) -> Result<Seen, StoreError> {
+pub fn sight(store: &dyn Store, finding: &Finding) -> Result<Tagged, StoreError> {
     let id = &finding.id;
     let record = || store.part_record(&id.host, &id.source, &id.part);
     // Only durable parts are looked at; the moment plays no part.
@@ -51,7 +51,7 @@ pub(super) fn pending(
     ingest: &mut Ingest,
     context: Context<'_>,
     id: &FindingId,
-) -> Result<Option<Seen>, IngestError> {
+) -> Result<Option<Tagged>, IngestError> {
     let host = ingest.known_host(&id.host)?;
     let Some(finding) = host.load(context.store)?.open.get(id).cloned() else { return Ok(None) };
     let record = || host.part(context.store, &id.source, &id.part);
@@ -63,13 +63,13 @@ fn seen(
     finding: &Finding,
     record: impl FnOnce() -> Result<Option<PartRecord>, StoreError>,
     (context, pending): (Context<'_>, &BTreeMap<Digest, NewPart>),
-) -> Result<Seen, StoreError> {
+) -> Result<Tagged, StoreError> {
     let record = if is_of_all_it_says(finding) { record()? } else { None };
     let said = |record: PartRecord| {
         let told = told_of(finding, &record, context)?;
         Ok(says(&*loaded((context.store, pending), &told)?))
     };
-    Ok(Seen::of(finding, record.map(said).transpose()?))
+    Ok(Tagged::of(finding, record.map(said).transpose()?))
 }
 
 /// The part that `finding` tells of: what would be agreed to, but of content that cannot be read

@@ -21,8 +21,8 @@ struct Page {
     is_open: bool,
     is_drift: bool,
     turn: String,
-    /// The word for it as it stands; empty once it is over, since nothing can be accepted then.
-    seen: String,
+    /// The tag of it as it stands; empty once it is over, since nothing can be accepted then.
+    etag: String,
     openings: u32,
     lines: Vec<Line>,
 }
@@ -63,7 +63,7 @@ pub(super) fn page(
         is_open,
         is_drift: record.finding.id.kind == FindingKind::Drift,
         turn: turn((store, standards), record)?,
-        seen: if is_open { sight(store, &record.finding)?.word } else { String::new() },
+        etag: if is_open { sight(store, &record.finding)?.etag } else { String::new() },
         openings: record.openings,
         lines: lines.collect(),
         row,

@@ -137,7 +137,7 @@ impl IntoResponse for Refusal {
 fn status(code: ProblemCode) -> StatusCode {
     match code {
         ProblemCode::Unauthorised => StatusCode::UNAUTHORIZED,
-        ProblemCode::Clone | ProblemCode::Moved => StatusCode::CONFLICT,
+        ProblemCode::Clone | ProblemCode::Conflict => StatusCode::CONFLICT,
         ProblemCode::Retired => StatusCode::GONE,
         ProblemCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ProblemCode::Malformed | ProblemCode::Version => StatusCode::BAD_REQUEST,

@@ -135,13 +135,13 @@ async fn do_about(
     };
     if what == Act::Accept {
         let reason = field("reason").unwrap_or_default();
-        let seen = field("seen").unwrap_or_default();
+        let etag = field("etag").unwrap_or_default();
         let acceptance =
-            Acceptance { reason, seen, expires: field("expires"), zone: field("zone") };
+            Acceptance { reason, etag, expires: field("expires"), zone: field("zone") };
         let done = acts::accept(&collector, (person, &number), acceptance).await;
-        if done.as_ref().is_err_and(|refusal| refusal.code() == ProblemCode::Moved) {
-            let mut page = refused(&PageError::Moved { number }, ("/findings", &form));
-            page.extensions_mut().insert(ProblemCode::Moved);
+        if done.as_ref().is_err_and(|refusal| refusal.code() == ProblemCode::Conflict) {
+            let mut page = refused(&PageError::Conflict { number }, ("/findings", &form));
+            page.extensions_mut().insert(ProblemCode::Conflict);
             return Ok(page);
         }
         done?;
@@ -176,7 +176,7 @@ fn status(error: &PageError) -> StatusCode {
     match error {
         PageError::NotFound { .. } => StatusCode::NOT_FOUND,
         PageError::Query { .. } => StatusCode::BAD_REQUEST,
-        PageError::Moved { .. } => StatusCode::CONFLICT,
+        PageError::Conflict { .. } => StatusCode::CONFLICT,
         PageError::Store(_) | PageError::Template(_) => {
             tracing::error!(error = %chain(error), "drawing a page failed");
             StatusCode::INTERNAL_SERVER_ERROR

@@ -373,7 +373,7 @@ pub enum ProblemCode {
     /// The token is known and is not for this; only people are told so.
     Forbidden,
     /// What somebody accepts is not what they read any more; only people are told so.
-    Moved,
+    Conflict,
 }
 
 impl ProblemCode {
@@ -389,7 +389,7 @@ impl ProblemCode {
         Self::Failed,
         Self::NotFound,
         Self::Forbidden,
-        Self::Moved,
+        Self::Conflict,
     ];
 
     /// The word used in metrics, code and talk.
@@ -405,7 +405,7 @@ impl ProblemCode {
             Self::Failed => "failed",
             Self::NotFound => "not_found",
             Self::Forbidden => "forbidden",
-            Self::Moved => "moved",
+            Self::Conflict => "conflict",
         }
     }
 }

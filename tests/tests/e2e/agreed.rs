@@ -122,8 +122,8 @@ fn who_accepts_one_item_accepts_nothing_else() -> anyhow::Result<()> {
     assert_eq!(http::post(fleet.address(), &path, &foreign, form)?.status, 400);
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(30 * 24);
     let until = soon.strftime("%Y-%m-%d");
-    let word = seen_on_page(&fleet, &path)?;
-    let form = format!("act=accept&reason=a+trial&expires={until}&seen={word}");
+    let word = etag_on_page(&fleet, &path)?;
+    let form = format!("act=accept&reason=a+trial&expires={until}&etag={word}");
     let ours = [kind, ("Origin", "http://localhost")];
     assert_eq!(http::post(fleet.address(), &path, &ours, form.as_bytes())?.status, 303);
     let page = fleet.page(&path)?;
@@ -133,24 +133,24 @@ fn who_accepts_one_item_accepts_nothing_else() -> anyhow::Result<()> {
     wait_for(&mut fleet, "pbx", &["extra", "limit", "port"])
 }
 
-/// The word for a finding as it stands.
-fn seen(fleet: &Fleet, number: &str) -> anyhow::Result<Value> {
+/// The tag of a finding as it stands.
+fn etag(fleet: &Fleet, number: &str) -> anyhow::Result<Value> {
     let page = http::get_ok(fleet.address(), &format!("/api/v1/findings/{number}"))?.json()?;
-    ensure!(page["seen"].is_string(), "{page} has no word of it");
-    Ok(page["seen"].clone())
+    ensure!(page["etag"].is_string(), "{page} has no tag");
+    Ok(page["etag"].clone())
 }
 
 /// The same as the form of its page has it.
-fn seen_on_page(fleet: &Fleet, path: &str) -> anyhow::Result<String> {
+fn etag_on_page(fleet: &Fleet, path: &str) -> anyhow::Result<String> {
     let page = fleet.page(path)?;
-    let word = page.split_once("name=\"seen\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
-    Ok(word.with_context(|| format!("no word is on {page}"))?.0.to_owned())
+    let word = page.split_once("name=\"etag\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
+    Ok(word.with_context(|| format!("no tag is on {page}"))?.0.to_owned())
 }
 
 /// Reads a finding and accepts what it has.
 fn accept(fleet: &Fleet, number: &str, body: &Value) -> anyhow::Result<Value> {
     let mut body = body.clone();
-    body["seen"] = seen(fleet, number)?;
+    body["etag"] = etag(fleet, number)?;
     post(fleet, &format!("/api/v1/findings/{number}/accept"), &body)
 }
 
@@ -169,12 +169,12 @@ fn who_accepts_a_finding_accepts_what_was_read_of_it() -> anyhow::Result<()> {
     let (mut fleet, root) = drifted()?;
     let number = open(&mut fleet, "pbx")?[0].1["number"].to_string();
     let path = format!("/findings/{number}");
-    let (read, on_page) = (seen(&fleet, &number)?, seen_on_page(&fleet, &path)?);
+    let (read, on_page) = (etag(&fleet, &number)?, etag_on_page(&fleet, &path)?);
     assert_eq!(read.as_str(), Some(on_page.as_str()));
     // Somebody reads it; the host moves on before they press the button.
     save(&root, "codec = gsm\n")?;
     fleet.wait_for("pbx", "gsm")?;
-    let body = json!({ "reason": "opus is fine", "seen": read });
+    let body = json!({ "reason": "opus is fine", "etag": read });
     let json = [("Content-Type", "application/json")];
     let url = format!("/api/v1/findings/{number}/accept");
     let refused = http::post(fleet.address(), &url, &json, &serde_json::to_vec(&body)?)?;
@@ -182,28 +182,28 @@ fn who_accepts_a_finding_accepts_what_was_read_of_it() -> anyhow::Result<()> {
     assert!(refused.text().contains("read it again"), "{}", refused.text());
     let ours =
         [("Content-Type", "application/x-www-form-urlencoded"), ("Origin", "http://localhost")];
-    let form = format!("act=accept&reason=fine&seen={on_page}");
+    let form = format!("act=accept&reason=fine&etag={on_page}");
     let refused = http::post(fleet.address(), &path, &ours, form.as_bytes())?;
     ensure!(refused.status == 409, "{}: {}", refused.status, refused.text());
     assert!(refused.text().contains(&format!("href=\"{path}\"")), "{}", refused.text());
-    for nothing in [json!({ "reason": "fine" }), json!({ "reason": "fine", "seen": "" })] {
+    for nothing in [json!({ "reason": "fine" }), json!({ "reason": "fine", "etag": "" })] {
         let refused = http::post(fleet.address(), &url, &json, &serde_json::to_vec(&nothing)?)?;
         assert_eq!(refused.status, 400, "{}", refused.text());
     }
     assert_eq!(keys(&mut fleet, "pbx")?, ["codec"], "nothing was accepted");
     // The command reads it for whoever asks; where nobody sits it says what to run.
-    let old = ["finding", "accept", &number, "--reason", "x", "--seen", &on_page];
+    let old = ["finding", "accept", &number, "--reason", "x", "--etag", &on_page];
     assert!(driftline(&fleet, &old).is_err());
     let accept = ["finding", "accept", &number, "--reason", "gsm it is"];
     let said = driftline(&fleet, &accept).unwrap_err().to_string();
     assert!(said.contains("should be alaw, is gsm"), "{said}");
-    let (_, word) = said.split_once(" --seen ").with_context(|| said.clone())?;
+    let (_, word) = said.split_once(" --etag ").with_context(|| said.clone())?;
     let word: String = word.chars().take_while(char::is_ascii_hexdigit).collect();
-    assert!(said.contains(&format!("accept {number} --reason 'gsm it is' --seen {word}")));
+    assert!(said.contains(&format!("accept {number} --reason 'gsm it is' --etag {word}")));
     let listed = open(&mut fleet, "pbx")?.remove(0).1;
-    assert_eq!(listed["seen"].as_str(), Some(word.as_str()), "the list has it too");
+    assert_eq!(listed["etag"].as_str(), Some(word.as_str()), "the list has it too");
     assert_eq!(keys(&mut fleet, "pbx")?, ["codec"], "nothing was accepted yet");
-    driftline(&fleet, &[&accept[..], &["--seen", &word]].concat())?;
+    driftline(&fleet, &[&accept[..], &["--etag", &word]].concat())?;
     wait_for(&mut fleet, "pbx", &[])?;
     save(&root, "codec = opus\n")?;
     wait_for(&mut fleet, "pbx", &["codec"])

@@ -105,8 +105,8 @@ pub(super) const ROUTES: &[Route] = &[
         body: &[
             REASON,
             (
-                "seen",
-                "what is accepted: `seen` of the finding as it was read; refused with `moved` \
+                "etag",
+                "what is accepted: `etag` of the finding as it was read; refused with `conflict` \
                  when it is another by now",
             ),
             (

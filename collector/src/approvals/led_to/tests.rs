@@ -99,7 +99,7 @@ impl Hosts {
     fn of_rollout(&self, number: i64) -> (usize, u64) {
         let led_by = LedBy::Rollout(number);
         let led = drifts(&self.store, &Config::default(), &led_by).unwrap().unwrap();
-        (led.findings.len(), led.moved)
+        (led.findings.len(), led.conflicts)
     }
 }
 
@@ -188,7 +188,7 @@ fn what_differs_in_its_place_alone_is_taken_where_the_rollout_moved_it() {
 fn of_request(world: &World) -> (usize, u64) {
     let led_by = LedBy::Request("itsm/CHG1".into());
     let led = drifts(&world.store, &world.config, &led_by).unwrap().unwrap();
-    (led.findings.len(), led.moved)
+    (led.findings.len(), led.conflicts)
 }
 
 /// A host whose codec a request made b.

@@ -205,10 +205,10 @@ impl Histories {
         let read = self.world.ingest.sight(context, &accepted).unwrap().unwrap();
         let told = open.iter().find(|record| record.finding.id == accepted).unwrap();
         assert_eq!(read, sight(&store, &told.finding).unwrap(), "as whoever asks the store has it");
-        let accepted = (vec![(accepted, read.word)], "finding 1");
-        let Accepted { parts, steps, count, moved } =
+        let accepted = (vec![(accepted, read.etag)], "finding 1");
+        let Accepted { parts, steps, count, conflicts } =
             self.world.ingest.accept(context, accepted, &approval()).unwrap();
-        assert_eq!((count, moved), (1, 0));
+        assert_eq!((count, conflicts), (1, 0));
         self.world.keep(Decided { answer: (), parts, steps });
         self.approvals += 1;
         let model = &mut self.models[host];
