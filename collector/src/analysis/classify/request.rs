@@ -120,25 +120,31 @@ impl ChangeRequest {
         Self { received_at, ..self.clone() } == *other
     }
 
-    /// What it says that `before`, which had its name, did not say, in words; `None` when that is
-    /// nothing. Destructured, so that a new field cannot be forgotten.
+    /// What it says that `before`, which had its name, did not say, and what that said instead, in
+    /// at most [`NEWS_BYTES`]; `None` when that is nothing. Destructured, so that a new field cannot
+    /// be forgotten.
     pub fn news(&self, before: Option<&Self>) -> Option<String> {
         let Some(before) = before else {
             return Some(format!("new, {}", self.approval.as_str()));
         };
         let Self { source: _, id: _, kind, approval, start, end, scope, url, received_at: _ } =
             self;
-        let was = before.approval.as_str();
+        let span = |request: &Self| format!("{} to {} UTC", wall(request.start), wall(request.end));
+        let address = |url: &str| match url {
+            "" => "no address".to_owned(),
+            url => format!("address {url}"),
+        };
+        let was = |now: String, was: &str| format!("{now}, which was {was}");
         let told = [
             (*approval != before.approval)
-                .then(|| format!("{}, which was {was}", approval.as_str())),
-            (*kind != before.kind).then(|| format!("{} now", kind.as_str())),
-            ((start, end) != (&before.start, &before.end)).then(|| "at another time".to_owned()),
-            (*scope != before.scope).then(|| "of something else".to_owned()),
-            (*url != before.url).then(|| "at another address".to_owned()),
+                .then(|| was(approval.as_str().to_owned(), before.approval.as_str())),
+            (*kind != before.kind).then(|| was(kind.as_str().to_owned(), before.kind.as_str())),
+            ((start, end) != (&before.start, &before.end)).then(|| was(span(self), &span(before))),
+            scope.news(&before.scope),
+            (*url != before.url).then(|| was(address(url), &address(&before.url))),
         ];
         let told: Vec<String> = told.into_iter().flatten().collect();
-        (!told.is_empty()).then(|| told.join(", "))
+        (!told.is_empty()).then(|| shortened(told.join("; ")))
     }
 
     /// The stretch in which changes may have to do with it.
@@ -314,8 +320,24 @@ fn rank(class: ChangeClass) -> u8 {
     }
 }
 
+/// The longest news of one request, in bytes: some lines of the twenty that one event tells.
+const NEWS_BYTES: usize = 400;
+
+fn shortened(mut text: String) -> String {
+    if text.len() > NEWS_BYTES {
+        text.truncate(text.floor_char_boundary(NEWS_BYTES - '…'.len_utf8()));
+        text.push('…');
+    }
+    text
+}
+
+/// A moment in UTC, to the minute where it is a whole one.
+fn wall(at: Timestamp) -> String {
+    let format = if at.as_second() % 60 == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" };
+    at.strftime(format).to_string()
+}
+
 fn says(request: &ChangeRequest, class: ChangeClass, level: Option<Level>) -> String {
-    let wall = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M").to_string();
     let (name, approval) = (request.name(), request.approval.as_str());
     let span = format!("{} to {} UTC", wall(request.start), wall(request.end));
     let on = level.map_or("", Level::as_str);

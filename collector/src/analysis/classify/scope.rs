@@ -178,16 +178,52 @@ impl IntentScope {
         let lists: Vec<String> = lists.map(|(name, list)| shown(name, list)).collect();
         if lists.is_empty() { "everything".to_owned() } else { lists.join("; ") }
     }
+
+    /// The lists that `before` had otherwise, in words, and what they were; `None` where it is the
+    /// same.
+    pub fn news(&self, before: &Self) -> Option<String> {
+        let lists = self.lists().into_iter().zip(before.lists());
+        let other = lists.filter(|((_, now), (_, was))| now != was);
+        let told: Vec<String> =
+            other.map(|((name, now), (_, was))| other_list(name, now, was)).collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
 }
 
 /// How many names of a list are said: the sentence is kept with every change it is about.
 const SHOWN: usize = 3;
 
 fn shown(name: &str, list: &[String]) -> String {
+    format!("{name} {}", first(list))
+}
+
+/// The first names of a list, and how many more there are.
+fn first(list: &[String]) -> String {
     let first = list.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     match list.len().saturating_sub(SHOWN) {
-        0 => format!("{name} {first}"),
-        more => format!("{name} {first} and {more} more"),
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+fn other_list(name: &str, now: &[String], was: &[String]) -> String {
+    let words = |list: &[String]| match list {
+        [] => format!("no {name}"),
+        list => shown(name, list),
+    };
+    let (new, old) = (words(now), words(was));
+    if new != old {
+        return format!("{new}, which was {old}");
+    }
+    // They differ in names that are not shown, or in their order alone.
+    let only = |list: &[String], other: &[String]| -> Vec<String> {
+        list.iter().filter(|one| !other.contains(one)).cloned().collect()
+    };
+    match (only(now, was).as_slice(), only(was, now).as_slice()) {
+        ([], []) => format!("{name} in another order"),
+        (more, []) => format!("{name} with {}", first(more)),
+        ([], less) => format!("{name} without {}", first(less)),
+        (more, less) => format!("{name} with {}, without {}", first(more), first(less)),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::analysis::change::{Change, ChangeKind};
 use crate::config::Place;
 use crate::config::load::parse;
 
+mod news;
 mod packages;
 mod past;
 
