@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use driftline_collector::config::ShownWindow;
 use driftline_collector::store::RequestRecord;
-use driftline_collector::words::counted;
+use driftline_collector::words::{counted, either};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -201,6 +201,14 @@ fn told(answer: &Value) -> anyhow::Result<()> {
     let taken = number("/taken");
     let refused = "/refused/total";
     eprintln_message(&format!("{} taken", counted(taken, "change request")));
+    let too_old = number("/too_old");
+    if too_old > 0 {
+        let were = either(too_old, "was", "were");
+        eprintln_message(&format!(
+            "{too_old} {were} over before what the collector keeps (`retention_days`) and {were} \
+             left out"
+        ));
+    }
     let first = answer.pointer("/refused/first/0").and_then(Value::as_str).unwrap_or_default();
     anyhow::ensure!(number(refused) == 0, "{} refused: {first}", number(refused));
     Ok(())

@@ -3,7 +3,7 @@
 use axum::Extension;
 use axum::extract::{Request, State};
 use driftline_protocol::wire::{Import, ImportAnswer};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Answer, Shared};
 use crate::auth::Person;
@@ -11,7 +11,6 @@ use crate::ingest::{Imported, check_import};
 use crate::serve::agents::{checked, is_known_version};
 use crate::serve::answer;
 use crate::serve::body::Class;
-use crate::serve::state::Collector;
 
 /// `POST /api/v1/import`
 pub async fn import(
@@ -34,13 +33,6 @@ pub async fn import(
     if applied > 0 {
         tracing::info!(who = %person.name, %host, %source, applied, "history was imported");
     }
-    let kept_from = kept_from(&collector);
+    let kept_from = collector.kept_from(Timestamp::now());
     Ok(answer::json(&ImportAnswer { held, applied, summarised, refused, kept_from }))
-}
-
-/// The moment before which retention keeps nothing.
-fn kept_from(collector: &Collector) -> Timestamp {
-    let kept = SignedDuration::try_from(collector.settings().config.retention());
-    let from = kept.ok().and_then(|kept| Timestamp::now().checked_sub(kept).ok());
-    from.unwrap_or(Timestamp::MIN)
 }

@@ -43,7 +43,8 @@ pub async fn take(
     let first: Vec<String> = refused.first.iter().map(ToString::to_string).collect();
     Ok(answer::json(&json!({
         "source": source.name,
-        "taken": taken.came.rows - refused.total - taken.too_many,
+        "taken": taken.came.rows - refused.total - taken.too_many - taken.too_old,
+        "too_old": taken.too_old,
         "refused": {
             "total": refused.total + taken.too_many,
             "too_many": taken.too_many,

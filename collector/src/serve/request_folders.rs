@@ -82,6 +82,7 @@ async fn look_at(
         if let Some((_, reading)) = known.get(&path) {
             sum.rows += reading.rows;
             sum.refused += reading.refused;
+            sum.too_old += reading.too_old;
             if !reading.problem.is_empty() {
                 sum.problem.clone_from(&reading.problem);
             }

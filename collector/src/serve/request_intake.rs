@@ -1,7 +1,10 @@
 //! The one door change requests come through, whether they are posted or lie in a folder.
 //!
-//! As with cases, rows are read on a thread for blocking work and kept in groups. How the newest
-//! reading of each source went is in memory only: after a start everything is read once more.
+//! As with cases, rows are read on a thread for blocking work and kept in groups, one group of all
+//! sources after the other: what is news of a request is what the store does not say, so whoever
+//! comes next looks when that is durable ([`Turns`]). What retention would take at once is neither
+//! kept nor told. How the newest reading of each source went is in memory only: after a start
+//! everything is read once more.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,7 +15,7 @@ use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::state::Collector;
 use crate::analysis::classify::request::ChangeRequest;
@@ -38,6 +41,22 @@ const TOGETHER: usize = 20;
 /// anybody has.
 const SOURCES_MOST: usize = 1_000;
 
+/// Whose turn it is to decide on change requests. A group's turn is some hundredths of a second,
+/// and nobody waits in it for whoever sends the rows; a turn for each source would have to be
+/// bounded in number and would gain nothing.
+#[derive(Debug, Default)]
+pub struct Turns(Arc<tokio::sync::Mutex<()>>);
+
+impl Turns {
+    /// The next turn, in the order in which it was asked for; it is over when this is dropped.
+    async fn next(&self) -> Option<OwnedMutexGuard<()>> {
+        if mutant::active(Mutant::RequestsWaitForNobody) {
+            return None;
+        }
+        Some(Arc::clone(&self.0).lock_owned().await)
+    }
+}
+
 /// How the newest reading of a source went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestReading {
@@ -52,6 +71,9 @@ pub struct RequestReading {
     pub rows: u64,
     /// How many were refused.
     pub refused: u64,
+    /// How many were over before what is kept, and were left out; that is no problem.
+    #[serde(default)]
+    pub too_old: u64,
     /// What was wrong, in a sentence; empty when nothing was.
     pub problem: String,
 }
@@ -88,6 +110,8 @@ pub struct Taken {
     pub came: Came,
     /// How many were refused because their source has too many.
     pub too_many: u64,
+    /// How many were left out because retention would take them at once.
+    pub too_old: u64,
     /// Why nothing could be read after that, if so.
     pub broken: Option<ReadError>,
 }
@@ -118,6 +142,7 @@ impl Taken {
             last_good: None,
             rows: self.came.rows,
             refused: self.came.refused.total + self.too_many,
+            too_old: self.too_old,
             problem: self.problem().unwrap_or_default(),
         }
     }
@@ -152,62 +177,97 @@ pub async fn take(
         send.blocking_send(group).ok();
         read
     });
-    let mut too_many = 0;
+    let mut taken = Taken { came: Came::default(), too_many: 0, too_old: 0, broken: None };
     while let Some(group) = groups.recv().await {
         if group.is_empty() {
             continue;
         }
-        let asked = group.len();
-        let (fitting, news) = fitting(collector, group).await?;
-        too_many += (asked - fitting.len()) as u64;
-        let told = told(who, &source.name, &news);
-        let mut steps = vec![Step::ChangeRequests(fitting)];
-        let decide = move |_: &mut _, context: crate::ingest::Context<'_>| {
-            let kind = EventKind::RequestChanged;
-            let event = |detail| EventRecord { at: context.now, host: None, kind, detail };
-            steps.extend(told.into_iter().map(|detail| Step::Event(event(detail))));
-            Ok(Decided { answer: (), parts: Vec::new(), steps })
-        };
-        collector.writer.ask(decide).await?;
+        let (too_many, too_old) = keep(collector, (&source.name, who), group).await?;
+        taken.too_many += too_many;
+        taken.too_old += too_old;
     }
     match reading.await.map_err(|_| WriteError::Failed)? {
-        Ok(came) => Ok(Taken { came, too_many, broken: None }),
-        Err(error) => Ok(Taken { came: Came::default(), too_many, broken: Some(error) }),
+        Ok(came) => Ok(Taken { came, ..taken }),
+        Err(error) => Ok(Taken { broken: Some(error), ..taken }),
     }
 }
 
-/// Those of `group`, which are of one source, that may be kept: all while there is room, and then
-/// only those that are known; and what of them is news. Two readings of one source at the same time
-/// may pass the bound by what both have in hand.
-async fn fitting(
+/// Makes a group of `source` durable and tells of it; how many had no room, and how many are too
+/// old.
+async fn keep(
     collector: &Arc<Collector>,
+    (source, who): (&str, &str),
     group: Vec<ChangeRequest>,
-) -> Result<(Vec<ChangeRequest>, Vec<String>), WriteError> {
-    let store = Arc::clone(&collector.read);
-    let fitting = tokio::task::spawn_blocking(move || {
-        let (fitting, refused) = within(&*store, group, SOURCE_MOST)?;
-        let news = news(&*store, &fitting)?;
-        Ok::<_, StoreError>((fitting, news, refused))
-    });
-    let (fitting, news, refused) =
-        fitting.await.map_err(|_| WriteError::Failed)?.map_err(|_| WriteError::Failed)?;
-    collector.live.requests_refused.fetch_add(refused, Ordering::Relaxed);
-    Ok((fitting, news))
+) -> Result<(u64, u64), WriteError> {
+    let turn = collector.request_turns.next().await;
+    let (store, from) = (Arc::clone(&collector.read), collector.kept_from(Timestamp::now()));
+    let sorting = tokio::task::spawn_blocking(move || sort(&*store, group, (SOURCE_MOST, from)));
+    let sorted = sorting.await.map_err(|_| WriteError::Failed)?.map_err(|_| WriteError::Failed)?;
+    let Sorted { kept, news, too_many, too_old } = sorted;
+    collector.live.requests_refused.fetch_add(too_many, Ordering::Relaxed);
+    if kept.is_empty() {
+        return Ok((too_many, too_old));
+    }
+    let told = told(who, source, &news);
+    collector
+        .writer
+        .ask(move |_, context| {
+            let kind = EventKind::RequestChanged;
+            let event = |detail| EventRecord { at: context.now, host: None, kind, detail };
+            let mut steps = vec![Step::ChangeRequests(kept)];
+            steps.extend(told.into_iter().map(|detail| Step::Event(event(detail))));
+            // The turn is the answer: it is over when all this is durable, also where whoever
+            // asked went away meanwhile.
+            Ok(Decided { answer: turn, parts: Vec::new(), steps })
+        })
+        .await?;
+    Ok((too_many, too_old))
 }
 
-/// What each of `group` says that was not known, by its id.
-fn news(store: &dyn Reads, group: &[ChangeRequest]) -> Result<Vec<String>, StoreError> {
-    let mut earlier: BTreeMap<&str, &ChangeRequest> = BTreeMap::new();
-    let mut told = Vec::new();
+/// What is done with the requests of one group.
+#[derive(Debug, Default)]
+struct Sorted {
+    /// Those that are kept.
+    kept: Vec<ChangeRequest>,
+    /// What each of them says that was not known, by its id.
+    news: Vec<String>,
+    /// How many are refused, since their source has too many.
+    too_many: u64,
+    /// How many are left out, since retention would take them at once.
+    too_old: u64,
+}
+
+/// Sorts `group`, which is of one source, whose requests may be `most` and are kept from `from` on.
+/// One that is known goes on being replaced whatever it says now.
+fn sort(
+    store: &dyn Reads,
+    group: Vec<ChangeRequest>,
+    (most, from): (u64, Timestamp),
+) -> Result<Sorted, StoreError> {
+    let source = group.first().map(|request| request.source.clone()).unwrap_or_default();
+    let mut room = most.saturating_sub(store.count_requests(&source)?);
+    let mut earlier: BTreeMap<String, ChangeRequest> = BTreeMap::new();
+    let mut sorted = Sorted::default();
     for request in group {
-        let known = match earlier.get(request.id.as_str()) {
-            Some(earlier) => Some((*earlier).clone()),
-            None => known(store, request)?,
+        let known = match earlier.remove(&request.id) {
+            Some(earlier) => Some(earlier),
+            None => known(store, &request)?,
         };
-        told.extend(request.news(known.as_ref()).map(|news| format!("{} ({news})", request.id)));
-        earlier.insert(&request.id, request);
+        if known.is_none() && request.end < from {
+            sorted.too_old += 1;
+            continue;
+        }
+        if known.is_none() && room == 0 {
+            sorted.too_many += 1;
+            continue;
+        }
+        room -= u64::from(known.is_none());
+        let news = request.news(known.as_ref());
+        sorted.news.extend(news.map(|news| format!("{} ({news})", request.id)));
+        earlier.insert(request.id.clone(), request.clone());
+        sorted.kept.push(request);
     }
-    Ok(told)
+    Ok(sorted)
 }
 
 /// The sentences that tell of `news`, some requests in each.
@@ -227,31 +287,6 @@ fn known(store: &dyn Reads, request: &ChangeRequest) -> Result<Option<ChangeRequ
     let (source, id) = (Some(request.source.clone()), Some(request.id.clone()));
     let filter = RequestFilter { source, id, limit: 1, ..RequestFilter::default() };
     Ok(store.change_requests(&filter)?.pop().map(|known| known.request))
-}
-
-/// What of `group` keeps its source at `most` requests, and how many do not.
-fn within(
-    store: &dyn Reads,
-    group: Vec<ChangeRequest>,
-    most: u64,
-) -> Result<(Vec<ChangeRequest>, u64), StoreError> {
-    let source = group.first().map(|request| request.source.clone()).unwrap_or_default();
-    let mut room = most.saturating_sub(store.count_requests(&source)?);
-    if room >= group.len() as u64 {
-        return Ok((group, 0));
-    }
-    let (mut kept, mut refused) = (Vec::new(), 0);
-    for request in group {
-        if known(store, &request)?.is_some() {
-            kept.push(request);
-        } else if room > 0 {
-            room -= 1;
-            kept.push(request);
-        } else {
-            refused += 1;
-        }
-    }
-    Ok((kept, refused))
 }
 
 #[cfg(test)]
@@ -282,17 +317,27 @@ mod tests {
             all
         };
         let mut store = Memory::new();
-        let (kept, refused) = within(&store, read(&[1, 2]), 3).unwrap();
-        assert_eq!((kept.len(), refused), (2, 0));
-        store.apply(&[Step::ChangeRequests(kept)]).unwrap();
-        let (kept, refused) = within(&store, read(&[1, 2, 3, 4, 5]), 3).unwrap();
+        let bounds = (3, Timestamp::UNIX_EPOCH);
+        let first = sort(&store, read(&[1, 2]), bounds).unwrap();
+        assert_eq!((first.kept.len(), first.too_many), (2, 0));
+        store.apply(&[Step::ChangeRequests(first.kept)]).unwrap();
+        let Sorted { kept, news, too_many, too_old } =
+            sort(&store, read(&[1, 2, 3, 4, 5]), bounds).unwrap();
         let ids: Vec<&str> = kept.iter().map(|request| request.id.as_str()).collect();
-        assert_eq!((ids, refused), (vec!["1", "2", "3"], 2));
+        assert_eq!((ids, too_many, too_old), (vec!["1", "2", "3"], 2, 0));
         // Of what is known already there is no news; of one that comes twice, what it said last.
-        assert_eq!(news(&store, &kept).unwrap(), ["3 (new, approved)"]);
+        assert_eq!(news, ["3 (new, approved)"]);
         let later = ChangeRequest { approval: Approval::Rejected, ..kept[0].clone() };
-        let again = news(&store, &[kept[0].clone(), later.clone(), later]).unwrap();
-        assert_eq!(again, ["1 (rejected, which was approved)"]);
+        let again = vec![kept[0].clone(), later.clone(), later];
+        let again = sort(&store, again, bounds).unwrap();
+        assert_eq!(again.news, ["1 (rejected, which was approved)"]);
+        // What retention would take at once is neither kept nor told, and takes no room; what is
+        // known is replaced also by one that was over long ago, or it would count as it was.
+        let from = kept[0].end + jiff::SignedDuration::from_secs(1);
+        let sorted = sort(&store, read(&[1, 9]), (0, from)).unwrap();
+        assert_eq!((sorted.kept.len(), sorted.too_many, sorted.too_old), (1, 0, 1));
+        assert!(sorted.news.is_empty());
+        assert_eq!(sort(&store, read(&[9]), (9, kept[0].end)).unwrap().too_old, 0);
     }
 
     #[test]

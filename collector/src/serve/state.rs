@@ -7,14 +7,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use axum::http::HeaderMap;
 use driftline_protocol::ids::HostId;
 use driftline_protocol::mutant::{self, Mutant};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prometheus::{Histogram, HistogramOpts};
 use tokio::sync::Notify;
 
 use super::answer::Refusal;
 use super::body::Budget;
 use super::correlation::Latest;
-use super::request_intake::Readings;
+use super::request_intake::{Readings, Turns};
 use crate::auth::{EnrolmentSecret, Held, Keys, Person, browser};
 use crate::config::Config;
 use crate::ingest::{Context, FleetView, Ingest};
@@ -42,6 +42,8 @@ pub struct Collector {
     pub correlated: Latest,
     /// How the newest readings of change requests went.
     pub request_readings: Readings,
+    /// Whose turn it is to decide on change requests.
+    pub request_turns: Turns,
     /// The address listened on.
     pub address: SocketAddr,
     /// Whether connections are encrypted.
@@ -96,6 +98,7 @@ impl Collector {
                 .expect("the table's names are valid and its buckets grow; a test reads them"),
             correlated: Latest::default(),
             request_readings: Readings::default(),
+            request_turns: Turns::default(),
             address,
             tls: settings.config.tls.is_some(),
             settings: RwLock::new(settings),
@@ -112,6 +115,12 @@ impl Collector {
     pub async fn fleet(&self) -> Result<FleetView, Refusal> {
         let view = self.writer.at_once(|ingest, _| Some(ingest.view(Timestamp::now())));
         view.await.ok_or_else(Refusal::failed)
+    }
+
+    /// The moment before which retention keeps nothing at `now`.
+    pub fn kept_from(&self, now: Timestamp) -> Timestamp {
+        let kept = SignedDuration::try_from(self.settings().config.retention());
+        kept.ok().and_then(|kept| now.checked_sub(kept).ok()).unwrap_or(Timestamp::MIN)
     }
 
     /// The configuration in use.

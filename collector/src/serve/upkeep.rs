@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use tokio::sync::watch;
@@ -196,8 +196,7 @@ async fn expire(collector: Arc<Collector>, mut stopped: watch::Receiver<()>) {
 /// Removes some rows that retention no longer keeps. Says how many.
 async fn expire_some(collector: &Collector) -> u64 {
     let now = Timestamp::now();
-    let kept = SignedDuration::try_from(collector.settings().config.retention());
-    let Some(before) = kept.ok().and_then(|kept| now.checked_sub(kept).ok()) else { return 0 };
+    let before = collector.kept_from(now);
     let gone =
         collector.writer.maintain(move |append| append.expire(before, now, EXPIRE_ROWS)).await;
     match gone {

@@ -139,6 +139,48 @@ fn who_permits_a_change_or_makes_a_token_is_named() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Posts the same request again and again from several sides at once, each time with other words.
+fn post_at_once(fleet: &Fleet) -> anyhow::Result<()> {
+    let posts = |side: usize| -> anyhow::Result<()> {
+        for round in 0..8 {
+            let approval = ["approved", "requested", "rejected"][(side + round) % 3];
+            post(fleet, &request("CHG1", approval, (-30, 30)))?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let sides: Vec<_> = (0..4).map(|side| scope.spawn(move || posts(side))).collect();
+        sides.into_iter().try_for_each(|side| side.join().expect("no side panics"))
+    })
+}
+
+#[test]
+fn what_the_log_tells_of_a_request_follows_from_what_it_told_before() -> anyhow::Result<()> {
+    let fleet = Fleet::start_with("[[change_source]]\nname = 'itsm'\n")?;
+    post_at_once(&fleet)?;
+    let page = http::get_ok(fleet.address(), "/api/v1/events?limit=1000")?.json()?;
+    let events = page["events"].as_array().cloned().unwrap_or_default();
+    let details = events.iter().rev().filter_map(|event| event["detail"].as_str());
+    let told: Vec<&str> =
+        details.filter_map(|detail| Some(detail.split_once("CHG1 (")?.1)).collect();
+    let mut last = None;
+    for news in &told {
+        let (now, was) = match news.strip_prefix("new, ") {
+            Some(now) => (now, None),
+            None => match news.split_once(", which was ") {
+                Some((now, was)) if !now.contains(" UTC") => (now, Some(was)),
+                Some(_) | None => continue, // that it is at another time, and no more
+            },
+        };
+        let word = |text: &str| text.split([';', ')']).next().unwrap_or_default().to_owned();
+        anyhow::ensure!(was.map(word) == last, "{news} came after {last:?}: {told:#?}");
+        last = Some(word(now));
+    }
+    let kept = http::get_ok(fleet.address(), "/api/v1/change-requests?id=CHG1")?.json()?;
+    assert_eq!(kept["requests"][0]["approval"].as_str(), last.as_deref(), "{told:#?}");
+    Ok(())
+}
+
 /// Runs the collector's own command as somebody whom sudo let in.
 fn own(program: &str, arguments: &[&str]) -> anyhow::Result<std::process::Output> {
     let mut all = vec!["SUDO_USER=ada"];

@@ -69,6 +69,11 @@ const MUTANTS: &[Mutant] = &[
         "intent::drift_asks_for_a_person_only_where_nobody_meant_it",
     ),
     (COLLECTOR, "deeds_are_nobodys", "intent::who_permits_a_change_or_makes_a_token_is_named"),
+    (
+        COLLECTOR,
+        "requests_wait_for_nobody",
+        "intent::what_the_log_tells_of_a_request_follows_from_what_it_told_before",
+    ),
     (COLLECTOR, "lists_cover_every_kind", "intent::a_list_leaves_out_what_it_names"),
     // What was agreed.
     (

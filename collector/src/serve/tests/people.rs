@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::auth;
-use crate::store::{Scope, Step};
+use crate::store::{ReadHistory as _, ReadIntent as _, RequestFilter, Scope, Step};
 
 #[tokio::test]
 async fn loopback_needs_no_login_and_a_foreign_name_gets_nothing() {
@@ -230,6 +230,10 @@ async fn a_token_works_until_it_is_removed() {
     assert_eq!(gone.status(), StatusCode::UNAUTHORIZED);
     let told = gone.text().await.unwrap();
     assert!(told.contains("not known here, or has expired"), "{told}");
+    let events = world.get("/api/v1/events").await.1;
+    for told in ["made the token grafana with the scope metrics", "removed the token grafana"] {
+        assert!(events.contains(&format!("loopback {told}")), "{told}: {events}");
+    }
 }
 
 #[tokio::test]
@@ -308,4 +312,35 @@ async fn a_token_approves_in_no_other_systems_name() {
         let path = format!("/api/v1/change-requests{source}");
         assert_eq!(world.post(&path, &admin, &body).await.status(), StatusCode::OK, "{source}");
     }
+}
+
+#[tokio::test]
+async fn a_request_that_retention_would_take_at_once_is_neither_kept_nor_told() {
+    let memory = Memory::new();
+    let (token, record) =
+        auth::make("itsm", Scope::ChangeRequests, 1, jiff::Timestamp::now()).unwrap();
+    memory.clone().apply(&[Step::Token(record)]).unwrap();
+    let world = World::with(memory.clone(), || memory.clone(), |_| {}).await;
+    let request = |id: &str, (start, end): (&str, &str)| json!({ "id": id, "approval": "approved", "hosts": ["a"], "start": start, "end": end });
+    let now = jiff::Timestamp::now().to_string();
+    let later = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
+    let export = json!([
+        request("CHG1", ("2001-01-01T00:00:00Z", "2001-01-02T00:00:00Z")),
+        request("CHG2", (&now, &later)),
+    ]);
+    // An export that is written anew has them all again.
+    for _ in 0..2 {
+        let answer = world.post("/api/v1/change-requests", &token, &export).await;
+        let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        assert_eq!((&answer["taken"], &answer["too_old"]), (&json!(1), &json!(1)), "{answer}");
+        assert_eq!(answer["refused"]["total"], 0, "{answer}");
+    }
+    let kept = memory.change_requests(&RequestFilter::default()).unwrap();
+    assert_eq!(kept.len(), 1);
+    let events = memory.events(None, 100).unwrap();
+    let told: Vec<&String> = events.iter().map(|event| &event.detail).collect();
+    assert_eq!(told, ["itsm wrote down the change request of itsm: CHG2 (new, approved)"]);
+    let sources = json_of(&world, "/api/v1/change-requests/sources").await;
+    assert_eq!(sources["sources"][0]["too_old"], 1, "{sources}");
+    assert_eq!(sources["sources"][0]["problem"], "", "{sources}");
 }
