@@ -287,9 +287,21 @@ pub fn create(
     (scope, days): (Scope, u32),
 ) -> Result<String, AuthError> {
     let (token, record) = make(name, scope, days, now)?;
-    let detail = format!("{who} made the token {name} with the scope {}", scope.as_str());
-    store.apply(&with_event(Step::Token(record), (now, detail)))?;
+    store.apply(&kept(record, (who, now)))?;
     Ok(token)
+}
+
+/// The steps by which a token that `who` made is kept, the event among them.
+pub fn kept(record: TokenRecord, (who, now): (&str, Timestamp)) -> Vec<Step> {
+    let TokenRecord { name, scope, .. } = &record;
+    let detail = format!("{who} made the token {name} with the scope {}", scope.as_str());
+    with_event(Step::Token(record), (now, detail))
+}
+
+/// The steps by which `who` removes the token `name`, the event among them.
+pub fn removed(name: String, (who, now): (&str, Timestamp)) -> Vec<Step> {
+    let detail = format!("{who} removed the token {name}");
+    with_event(Step::RemoveToken(name), (now, detail))
 }
 
 /// `step`, and the event that tells of it.
@@ -297,6 +309,17 @@ fn with_event(step: Step, (at, detail): (Timestamp, String)) -> Vec<Step> {
     let kind = EventKind::TokenChanged;
     let event = Step::Event(EventRecord { at, host: None, kind, detail });
     if mutant::active(Mutant::DeedsAreNobodys) { vec![step] } else { vec![step, event] }
+}
+
+/// Who speaks on this machine's own command line: the user, and for whom sudo says that is.
+pub fn on_this_machine(uid: u32, sudo_user: Option<&str>) -> String {
+    // Whoever can write the store can also say anything here; it shall only stay a name.
+    let letter = |c: &char| c.is_ascii_alphanumeric() || "._-".contains(*c);
+    let name: String = sudo_user.unwrap_or_default().chars().filter(letter).take(63).collect();
+    match name.as_str() {
+        "" => format!("uid {uid} of this machine"),
+        name => format!("uid {uid} of this machine, for {name},"),
+    }
 }
 
 /// Every token of an opened store, by name.
@@ -322,8 +345,7 @@ pub fn remove(
     if !read.tokens()?.iter().any(|token| token.name == name) {
         return Err(AuthError::Unknown(name.to_owned()));
     }
-    let detail = format!("{who} removed the token {name}");
-    Ok(store.apply(&with_event(Step::RemoveToken(name.to_owned()), (now, detail)))?)
+    Ok(store.apply(&removed(name.to_owned(), (who, now)))?)
 }
 
 /// The secret that agents enrol with, as it stands in its file: the secret on the first line and,

@@ -195,7 +195,8 @@ fn store_file(config: &Config) -> PathBuf {
 
 fn tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
     let mut stores = upkeep::open(config)?;
-    let who = on_this_machine(std::env::var("SUDO_USER").ok().as_deref());
+    let uid = rustix::process::getuid().as_raw();
+    let who = auth::on_this_machine(uid, std::env::var("SUDO_USER").ok().as_deref());
     let by = (who.as_str(), Timestamp::now());
     match command {
         TokenCommand::Create { name, scope, days } => {
@@ -222,18 +223,6 @@ fn tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Who speaks on this machine's own command line: the user, and for whom sudo says that is.
-fn on_this_machine(sudo_user: Option<&str>) -> String {
-    let uid = rustix::process::getuid().as_raw();
-    // Whoever can write the store can also say anything here; it shall only stay a name.
-    let letter = |c: &char| c.is_ascii_alphanumeric() || "._-".contains(*c);
-    let name: String = sudo_user.unwrap_or_default().chars().filter(letter).take(63).collect();
-    match name.as_str() {
-        "" => format!("uid {uid} of this machine"),
-        name => format!("uid {uid} of this machine, for {name},"),
-    }
 }
 
 fn back_up(config: &Config, to: &Path) -> anyhow::Result<()> {

@@ -20,7 +20,7 @@ use crate::ingest::{Approval, Context, Decided, Ingest, IngestError, Proposal};
 use crate::serve::answer::{self, Refusal};
 use crate::serve::body::Class;
 use crate::serve::state::Collector;
-use crate::store::{EventKind, EventRecord, Scope, Step};
+use crate::store::{Scope, Step};
 
 /// The longest reason, in bytes: a paragraph.
 pub(super) const REASON_BYTES: usize = 2_000;
@@ -85,9 +85,7 @@ pub async fn create_token(
     let (token, record) = auth::make(&name, scope, days, Timestamp::now()).map_err(refused)?;
     let shown =
         json!({ "name": name, "scope": scope, "expires_at": record.expires_at, "token": token });
-    let detail = format!("{} made the token {name}", person.name);
-    act(&collector, move |_, context| Ok(vec![Step::Token(record), event(context, detail)]))
-        .await?;
+    act(&collector, move |_, context| Ok(auth::kept(record, (&person.name, context.now)))).await?;
     Ok((StatusCode::CREATED, answer::json(&shown)).into_response())
 }
 
@@ -97,20 +95,14 @@ pub async fn remove_token(
     Extension(person): Extension<Person>,
     Path(name): Path<String>,
 ) -> Answer {
-    let detail = format!("{} removed the token {name}", person.name);
     act(&collector, move |_, context| {
         if !context.store.tokens()?.iter().any(|token| token.name == name) {
             let detail = format!("there is no token {name:?}");
             return Err(IngestError::Refused(Problem { code: ProblemCode::NotFound, detail }));
         }
-        Ok(vec![Step::RemoveToken(name), event(context, detail)])
+        Ok(auth::removed(name, (&person.name, context.now)))
     })
     .await
-}
-
-fn event(context: Context<'_>, detail: String) -> Step {
-    let kind = EventKind::TokenChanged;
-    Step::Event(EventRecord { at: context.now, host: None, kind, detail })
 }
 
 fn refused(error: AuthError) -> Refusal {

@@ -14,7 +14,7 @@ use anyhow::Context;
 use driftline_collector::auth;
 use driftline_collector::config::{Config, Tls};
 use driftline_collector::serve::upkeep;
-use driftline_collector::store::{Scope, Step};
+use driftline_collector::store::Scope;
 use jiff::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
@@ -72,8 +72,10 @@ pub(super) fn open_door(data: &Path, config: &Config) -> anyhow::Result<OpenDoor
     }
     if !door.token_file.exists() {
         let mut stores = upkeep::open(config)?;
-        let (token, record) = auth::make("admin", Scope::Admin, TOKEN_DAYS, Timestamp::now())?;
-        stores.append.apply(&[Step::Token(record)])?;
+        let user = std::env::var("SUDO_USER").ok();
+        let who = auth::on_this_machine(rustix::process::getuid().as_raw(), user.as_deref());
+        let by = (who.as_str(), Timestamp::now());
+        let token = auth::create(&mut *stores.append, by, "admin", (Scope::Admin, TOKEN_DAYS))?;
         keep(&door.token_file, token.as_bytes())?;
     }
     Ok(door)
@@ -124,5 +126,26 @@ pub(super) fn reachable(url: &str, address: SocketAddr) -> String {
         IpAddr::V4(ip) if ip.is_unspecified() => format!("https://127.0.0.1:{}", address.port()),
         IpAddr::V6(ip) if ip.is_unspecified() => format!("https://[::1]:{}", address.port()),
         IpAddr::V4(_) | IpAddr::V6(_) => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_of_the_quick_start_is_an_event_of_whoever_started_it() {
+        let data = tempfile::tempdir().unwrap();
+        let config = Config { state_dir: data.path().join("state"), ..Config::default() };
+        for start in ["the first", "the second"] {
+            let door = open_door(data.path(), &config).unwrap();
+            assert!(door.token_file.exists());
+            let events = upkeep::open(&config).unwrap().read.events(None, 10).unwrap();
+            let told: Vec<&str> = events.iter().map(|event| event.detail.as_str()).collect();
+            assert_eq!(told.len(), 1, "{start} start: {told:?}");
+            let uid = format!("uid {} of this machine", rustix::process::getuid().as_raw());
+            assert!(told[0].starts_with(&uid), "{told:?}");
+            assert!(told[0].ends_with(" made the token admin with the scope admin"), "{told:?}");
+        }
     }
 }
