@@ -55,7 +55,7 @@ pub use foresight::Foresight;
 pub use held::{Because, differences, is_judged_otherwise};
 pub use import::{Imported, check_import};
 pub use parts::{check_parts, check_report};
-pub use seen::{Tagged, sight};
+pub use seen::{Tagged, said, sight};
 pub use view::{DORMANT_MS, FleetView, HostView, Liveness, STALE_INTERVALS, SourceView, liveness};
 
 use crate::analysis::agreement::{Agreements, Subject};

@@ -7,6 +7,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _, stdin};
 
+use driftline_collector::analysis::sight::{Said, SaidItem};
 use driftline_collector::store::{Act, ActRecord, FindingRecord};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -130,6 +131,9 @@ struct Read {
     record: FindingRecord,
     /// The tag of it; one that is over has none.
     etag: Option<String>,
+    /// What its part says, where all of that is accepted.
+    #[serde(default)]
+    says: Option<Said>,
 }
 
 /// Prints what finding `number` is about and what it has now, and asks whether that is accepted;
@@ -139,7 +143,8 @@ async fn read(
     number: i64,
     (reason, end): (&str, Option<(&str, &str)>),
 ) -> anyhow::Result<String> {
-    let Read { record, etag } = client.get(&format!("/api/v1/findings/{number}"), &[]).await?;
+    let Read { record, etag, says } =
+        client.get(&format!("/api/v1/findings/{number}"), &[]).await?;
     let Some(etag) = etag else { anyhow::bail!("finding {number} is over already") };
     let [should, now] = sides(&record.finding);
     let id = &record.finding.id;
@@ -147,6 +152,7 @@ async fn read(
     let what = format!("{}, {}, {key}", id.host, id.part);
     let line = format!("finding {number}: {what}: should be {should}, is {now}");
     eprintln_message(&output::printable(&line));
+    says.iter().flat_map(said_lines).for_each(|line| eprintln_message(&line));
     if !stdin().is_terminal() {
         let until =
             end.map(|(until, zone)| format!(" --until {} --zone {}", quoted(until), quoted(zone)));
@@ -163,6 +169,19 @@ async fn read(
     stdin().lock().read_line(&mut answer)?;
     anyhow::ensure!(is_yes(&answer), "finding {number} was not accepted");
     Ok(etag)
+}
+
+/// What a part says, line by line.
+fn said_lines(said: &Said) -> Vec<String> {
+    let unread = said.unread.map(|reason| {
+        format!("  its content cannot be read ({}): its bytes are accepted", reason.as_str())
+    });
+    let item = |one: &SaidItem| {
+        output::printable(&format!("  {} = {}", one.key.as_str(), output::value(Some(&one.now))))
+    };
+    let left_out = said.left_out();
+    let left_out = (!left_out.is_empty()).then(|| format!("  {left_out}"));
+    unread.into_iter().chain(said.items.iter().map(item)).chain(left_out).collect()
 }
 
 fn is_yes(answer: &str) -> bool {

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 
 use driftline_protocol::ids::Digest;
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
-use driftline_protocol::snapshot::{Content, Part};
-use serde::Serialize;
+use driftline_protocol::snapshot::{Content, Part, Reason};
+use serde::{Deserialize, Serialize};
 
 use super::change::{Change, ChangeKind};
 use super::drift::{existence, is_unset};
@@ -29,6 +29,62 @@ const SEEN_CONTEXT: &str = "driftline 2026-11 finding as it was read v1";
 /// How many digits a tag has. A host that could find two values of one tag would have one read
 /// and the other accepted; 128 bits are more than it can try.
 const DIGITS: usize = 32;
+
+/// How many items of a part are shown to whoever accepts all of it: a screenful.
+pub const SHOWN: usize = 20;
+
+/// What a part says, as far as it is shown to whoever accepts all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Its first items by key.
+    pub items: Vec<SaidItem>,
+    /// How many more there are.
+    pub more: u64,
+    /// Why its content cannot be read; what is accepted then is its bytes as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Reason>,
+}
+
+/// One item of a part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaidItem {
+    /// Its key.
+    pub key: ItemKey,
+    /// What it has.
+    pub now: Item,
+}
+
+impl Said {
+    /// What `part` says, without what is so at the moment only, as in [`says`].
+    pub fn of(part: &Part) -> Self {
+        let observed = match part {
+            Part::Observed(observed) => observed,
+            Part::Unobserved(reason) => {
+                return Self { items: Vec::new(), more: 0, unread: Some(*reason) };
+            }
+        };
+        let steady = || observed.items.iter().filter(|(key, _)| key.of_the_moment().is_none());
+        let item =
+            |(key, item): (&ItemKey, &Item)| SaidItem { key: key.clone(), now: item.clone() };
+        Self {
+            items: steady().take(SHOWN).map(item).collect(),
+            more: steady().skip(SHOWN).count() as u64,
+            unread: match observed.content {
+                Content::Read => None,
+                Content::Unread(reason) => Some(reason),
+            },
+        }
+    }
+
+    /// How much is not shown, in words; empty where everything is.
+    pub fn left_out(&self) -> String {
+        match self.more {
+            0 => String::new(),
+            1 => "and 1 more item".to_owned(),
+            more => format!("and {more} more items"),
+        }
+    }
+}
 
 /// Whether what `finding` has now is all that its part says.
 pub fn is_of_all_it_says(finding: &Finding) -> bool {
@@ -117,9 +173,14 @@ pub fn etag(finding: &Finding, says: Option<Digest>) -> String {
         finding;
     let desired = value_of(desired.as_ref());
     let now = value(finding, says);
-    let mut etag = digest(SEEN_CONTEXT, &(id, first_seen, desired, now)).to_string();
-    etag.truncate(DIGITS);
-    etag
+    tag(SEEN_CONTEXT, &(id, first_seen, desired, now))
+}
+
+/// The tag of what somebody read, by what it is about.
+pub fn tag(context: &str, of: &impl Serialize) -> String {
+    let mut tag = digest(context, of).to_string();
+    tag.truncate(DIGITS);
+    tag
 }
 
 fn digest(context: &str, of: &impl Serialize) -> Digest {
@@ -244,6 +305,15 @@ mod tests {
         for when in ["yesterday", "today"] {
             let now = part(Content::Read, 1, &[(key(), "opus"), started(when)]);
             assert_eq!(says(&now), read(1, "opus"), "when it started is of the moment");
+            assert_eq!(Said::of(&now).items.len(), 1, "nor is it shown");
         }
+        let said = Said::of(&part(malformed, 1, &[]));
+        assert_eq!((said.unread, said.items.len(), said.more), (Some(Reason::Malformed), 0, 0));
+        let keys: Vec<String> = (0..SHOWN + 2).map(|number| format!("{number:03}")).collect();
+        let items: Vec<(ItemKey, &str)> =
+            keys.iter().map(|key| (ItemKey::of([key]), "opus")).collect();
+        let said = Said::of(&part(Content::Read, 1, &items));
+        assert_eq!((said.items.len(), said.left_out().as_str()), (SHOWN, "and 2 more items"));
+        assert_eq!(said.items[0].key.as_str(), "000");
     }
 }

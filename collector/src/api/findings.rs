@@ -11,8 +11,9 @@ use super::read::{known_if_named, next_page, place, query, read};
 use super::{Answer, Shared};
 use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::{FindingKind, Status};
+use crate::analysis::sight::Said;
 use crate::finding_list::FindingList;
-use crate::ingest::sight;
+use crate::ingest::{said, sight};
 use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::serve::answer::{self, Refusal};
@@ -117,6 +118,17 @@ struct PermittedFinding {
     etag: Option<String>,
 }
 
+/// A finding by itself, as it is read before it is accepted.
+#[derive(Serialize)]
+struct One {
+    #[serde(flatten)]
+    shown: PermittedFinding,
+    /// What its part says, where all of that is accepted and the finding says only that it is
+    /// there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    says: Option<Said>,
+}
+
 /// Says of each open finding whether an exception permits it now, and the tag of it as it stands.
 fn permitted(
     store: &dyn Reads,
@@ -150,7 +162,13 @@ pub async fn finding(State(collector): Shared, Path(number): Path<String>) -> An
         let found = store.findings(&filter)?;
         let now = Timestamp::now();
         let permits = Permits::at(store, &standards, now)?;
-        Ok(permitted(store, found, (permits, Owners::at(store, &standards, now)))?.pop())
+        let owners = Owners::at(store, &standards, now);
+        let Some(shown) = permitted(store, found, (permits, owners))?.pop() else {
+            return Ok(None);
+        };
+        let open = shown.etag.is_some();
+        let says = if open { said(store, &shown.record.finding)? } else { None };
+        Ok(Some(One { shown, says }))
     });
     Ok(answer::json(&findings.await?.ok_or_else(missing)?))
 }

@@ -11,7 +11,7 @@ use super::approve::agreed_part;
 use super::held_to::loaded;
 use super::{Context, Ingest, IngestError, Store};
 use crate::analysis::finding::{Finding, FindingId, FindingKind};
-use crate::analysis::sight::{self, is_of_all_it_says, says};
+use crate::analysis::sight::{self, Said, is_of_all_it_says, says};
 use crate::store::{NewPart, PartRecord, StoreError};
 
 /// A finding as it stands: what somebody reads of it.
@@ -46,7 +46,22 @@ pub fn sight(store: &dyn Store, finding: &Finding) -> Result<Tagged, StoreError>
     seen(finding, record, (context, &BTreeMap::new()))
 }
 
-/// The same of an open finding by what was decided, durable or not; `None` when it is over.
+/// What the part of `finding` says, where all of that is accepted with it and nothing else of it is
+/// told; asked of `store`.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn said(store: &dyn Store, finding: &Finding) -> Result<Option<Said>, StoreError> {
+    let id = &finding.id;
+    if !is_of_all_it_says(finding) {
+        return Ok(None);
+    }
+    let Some(record) = store.part_record(&id.host, &id.source, &id.part)? else { return Ok(None) };
+    let told = told_of(finding, &record, Context { store, now: Timestamp::UNIX_EPOCH })?;
+    Ok(Some(Said::of(&*loaded((store, &BTreeMap::new()), &told)?)))
+}
+
+/// What somebody reads of an open finding by what was decided, durable or not; `None` when it is over.
 pub(super) fn pending(
     ingest: &mut Ingest,
     context: Context<'_>,

@@ -2,12 +2,15 @@
 //! a person does something about it.
 
 use askama::Template;
+use driftline_protocol::snapshot::Reason;
 
 use super::findings::{FindingRow, finding_rows};
+use super::value::{readable_key, short};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH};
 use crate::analysis::agreement::Subject;
 use crate::analysis::finding::{Finding, FindingKind, Resolution, Status};
-use crate::ingest::sight;
+use crate::analysis::sight::{Said, SaidItem};
+use crate::ingest::{said, sight};
 use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
@@ -24,7 +27,26 @@ struct Page {
     /// The tag of it as it stands; empty once it is over, since nothing can be accepted then.
     etag: String,
     openings: u32,
+    /// What its part says, where all of that is accepted.
+    says: Option<Says>,
     lines: Vec<Line>,
+}
+
+struct Says {
+    unread: &'static str,
+    items: Vec<(String, String)>,
+    left_out: String,
+}
+
+impl Says {
+    fn new(said: &Said) -> Self {
+        let item = |one: &SaidItem| (readable_key(&one.key), short(Some(&one.now)));
+        Self {
+            unread: said.unread.map(Reason::as_str).unwrap_or_default(),
+            items: said.items.iter().map(item).collect(),
+            left_out: said.left_out(),
+        }
+    }
 }
 
 struct Line {
@@ -65,6 +87,7 @@ pub(super) fn page(
         turn: turn((store, standards), record)?,
         etag: if is_open { sight(store, &record.finding)?.etag } else { String::new() },
         openings: record.openings,
+        says: if is_open { said(store, &record.finding)?.as_ref().map(Says::new) } else { None },
         lines: lines.collect(),
         row,
     };
@@ -89,13 +112,13 @@ fn turn(
             Some(approval) if enrolled.is_some_and(|enrolled| enrolled > approval.at) => format!(
                 "The host has differed from the baseline of {} since it was first read. {}",
                 approval.subject,
-                said(&approval)
+                words(&approval)
             ),
             Some(approval) => format!(
                 "An intentional change: the baseline of {} moved, and this host has not followed. \
                  {}",
                 approval.subject,
-                said(&approval)
+                words(&approval)
             ),
             None => "The host differs from its baseline.".to_owned(),
         },
@@ -103,7 +126,7 @@ fn turn(
             "A corrective change: the host moved back to its baseline.".to_owned()
         }
         Status::Resolved { by: Resolution::Accepted, at } => {
-            let by = moved(at)?.map(|approval| said(&approval)).unwrap_or_default();
+            let by = moved(at)?.map(|approval| words(&approval)).unwrap_or_default();
             format!("An intentional change: the baseline moved to what the host has. {by}")
         }
         Status::Resolved { by: Resolution::Retired, .. } => "The host was retired.".to_owned(),
@@ -113,7 +136,7 @@ fn turn(
     })
 }
 
-fn said(approval: &ApprovalRecord) -> String {
+fn words(approval: &ApprovalRecord) -> String {
     let ApprovalRecord { number, who, why, basis, .. } = approval;
     format!("Approval {number} by {who}, {}: {why}", basis.words())
 }

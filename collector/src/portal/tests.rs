@@ -23,8 +23,8 @@ use crate::standards::Standards;
 use crate::store::memory::Memory;
 use crate::store::{
     Append, CaseFacts, CaseReading, CaseRecord, ChangeId, EventKind, EventRecord, HostRecord,
-    Judgement, NewPart, Origin, Outcome, OutcomeRecord, Step, SuspectRecord, Unread, VersionRecord,
-    VersionStep,
+    Judgement, NewPart, Origin, Outcome, OutcomeRecord, ReadFindings as _, Step, SuspectRecord,
+    Unread, VersionRecord, VersionStep,
 };
 
 pub(super) mod fleet;
@@ -380,4 +380,21 @@ fn a_suspect_shows_what_people_said_by_score() {
 #[test]
 fn the_host_page_is_golden() {
     insta::assert_snapshot!(get(&fleet(), "/hosts/sbc1").unwrap());
+}
+
+#[test]
+fn a_finding_of_a_whole_part_shows_what_is_agreed_to_with_it() {
+    let mut store = fleet();
+    let name = store.findings(&crate::store::FindingFilter::default()).unwrap().remove(0);
+    let mut whole = name.finding;
+    (whole.id.key, whole.desired) = (None, None);
+    whole.current = Some(crate::analysis::drift::present());
+    store.apply(&[Step::Findings(vec![whole])]).unwrap();
+    let html = get(&store, "/findings/2").unwrap();
+    for expected in ["What it says", "0644", "2 lines", "of a whole file or table to all it says"] {
+        assert!(html.contains(expected), "{expected} is not on the page: {html}");
+    }
+    assert!(!html.contains("<script"), "{html}");
+    let html = get(&store, "/findings/1").unwrap();
+    assert!(!html.contains("What it says"), "an item shows itself: {html}");
 }
