@@ -14,33 +14,50 @@ use jiff::Timestamp;
 pub use self::led_to::{AsRead, LedBy, LedTo, drifts};
 use crate::analysis::agreement::Subject;
 use crate::analysis::finding::Finding;
+use crate::analysis::sight::tag;
 use crate::ingest::differences;
 use crate::standards::Standards;
 use crate::store::{StoreError, agreements};
 use crate::writer::Reads;
 
+const STATE_CONTEXT: &str = "driftline 2026-11 state of a host v1";
+
 /// The most differences that are told.
 pub const DIFFERENCES_MOST: usize = 10_000;
 
-/// The sections of `host` as they stood at `at`; imported history is nobody's baseline.
-///
-/// # Errors
-/// [`StoreError`].
-pub fn sections_at(
-    store: &dyn Reads,
-    host: &HostId,
-    at: Timestamp,
-) -> Result<BTreeMap<SourceName, Manifest>, StoreError> {
-    let mut sections = BTreeMap::new();
-    for section in store.sections(host)? {
-        if is_imported(&section.source) {
-            continue;
+/// The state of a host at one moment; imported history is nobody's baseline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stood(pub BTreeMap<SourceName, Manifest>);
+
+impl Stood {
+    /// How `host` stood at `at`, by the collector's clock: what it had observed by then, whenever
+    /// it told of it and whatever its own clock said.
+    ///
+    /// An alternative was what the collector *knew* by then. Who says `--at` before a trial means
+    /// the host, and a host that was out of reach that day told of it later; `driftline diff` shows
+    /// the same. That it may become another state while a host has something left to tell is what
+    /// its tag is for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn at(store: &dyn Reads, host: &HostId, at: Timestamp) -> Result<Self, StoreError> {
+        let mut sections = BTreeMap::new();
+        for section in store.sections(host)? {
+            if is_imported(&section.source) {
+                continue;
+            }
+            if let Some(manifest) = store.manifest_at(host, &section.source, at)? {
+                sections.insert(section.source, manifest);
+            }
         }
-        if let Some(manifest) = store.manifest_at(host, &section.source, at)? {
-            sections.insert(section.source, manifest);
-        }
+        Ok(Self(sections))
     }
-    Ok(sections)
+
+    /// The tag of it: equal tags, equal states.
+    pub fn etag(&self) -> String {
+        let digests = self.0.iter().map(|(source, manifest)| (source, manifest.digest()));
+        tag(STATE_CONTEXT, &digests.collect::<BTreeMap<_, _>>())
+    }
 }
 
 /// Where the hosts of `subject` stand against what was agreed of them, what a group exempts left

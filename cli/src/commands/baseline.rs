@@ -58,9 +58,15 @@ pub(crate) struct Approve {
     /// The host whose state it is: a group's reference host. By default the host itself.
     #[arg(long)]
     from: Option<HostId>,
-    /// Its state at this time: 2026-11-22T13:00:00Z, 2026-11-22, or back from now: -2h.
+    /// How it stood at this time, as in `driftline diff HOST@TIME`: 2026-11-22T13:00:00Z,
+    /// 2026-11-22, or back from now: -2h. What it observed by then counts, also where it told of it
+    /// later.
     #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
     at: Option<String>,
+    /// What you read, as `baseline compare` said: where the host has told since of another state at
+    /// that time, nothing is agreed to.
+    #[arg(long, requires = "at")]
+    etag: Option<String>,
     /// Only of this source.
     #[arg(long)]
     source: Option<SourceName>,
@@ -73,11 +79,11 @@ pub(crate) struct Approve {
     except: Vec<Exempt>,
     /// Only the open drift this rollout led to, on all its hosts, where nothing has changed since;
     /// its number in `rollouts`.
-    #[arg(long, conflicts_with_all = ["subject", "from", "at", "source", "part", "except"])]
+    #[arg(long, conflicts_with_all = ["subject", "from", "at", "etag", "source", "part", "except"])]
     #[arg(conflicts_with = "request")]
     rollout: Option<i64>,
     /// Only the open drift this change request led to, where nothing has changed since: SOURCE/ID.
-    #[arg(long, conflicts_with_all = ["subject", "from", "at", "source", "part", "except"])]
+    #[arg(long, conflicts_with_all = ["subject", "from", "at", "etag", "source", "part", "except"])]
     request: Option<String>,
     /// Why, for whoever asks later.
     #[arg(long)]
@@ -201,10 +207,9 @@ impl Baseline {
                     eprintln_message(&format!("only the first {} are listed", rows.len()));
                 }
                 output::print(output, &rows)?;
-                if let Some(at) =
-                    found.get("at").and_then(Value::as_str).filter(|_| !rows.is_empty())
-                {
-                    eprintln_message(&format!("`baseline approve --at {at}` agrees to just this"));
+                if !rows.is_empty() {
+                    let text = |name: &str| found.get(name).and_then(Value::as_str);
+                    hint(&subject, text("at"), text("etag"));
                 }
                 return Ok(if rows.is_empty() { Verdict::Fine } else { Verdict::Found });
             }
@@ -222,6 +227,23 @@ impl Baseline {
         }
         Ok(Verdict::Fine)
     }
+}
+
+/// Says by which command just what was compared is agreed to.
+fn hint(subject: &Subject, at: Option<&str>, etag: Option<&str>) {
+    let Some(at) = at else { return };
+    let approve = format!("`driftline baseline approve {subject}");
+    eprintln_message(&match (subject, etag) {
+        (Subject::Host(_), Some(etag)) => {
+            format!("{approve} --at {at} --etag {etag} --reason …` agrees to just this")
+        }
+        (Subject::Host(_), None) => {
+            format!("{subject} told of more while this was read: compare it again to approve it")
+        }
+        (Subject::Group(_), _) => {
+            format!("{approve} --from HOST --at {at} --reason …` agrees to what HOST had by then")
+        }
+    });
 }
 
 async fn show(client: &Client, output: Output, subject: &Subject) -> anyhow::Result<()> {
@@ -252,7 +274,7 @@ async fn show(client: &Client, output: Output, subject: &Subject) -> anyhow::Res
 
 impl Approve {
     async fn run(self, client: &Client) -> anyhow::Result<()> {
-        let Self { subject, from, at, source, part, except, rollout, request, reason } = self;
+        let Self { subject, from, at, etag, source, part, except, rollout, request, reason } = self;
         let Some(subject) = subject else {
             let body = json!({ "reason": reason, "rollout": rollout, "request": request });
             let done: Value = client.post("/api/v1/findings/accept", &body).await?;
@@ -269,8 +291,8 @@ impl Approve {
         let except = (!except.is_empty())
             .then(|| except.into_iter().filter_map(|Exempt(one)| one).collect::<Vec<_>>());
         let body = json!({
-            "reason": reason, "from": from, "at": at, "source": source, "part": part,
-            "except": except,
+            "reason": reason, "from": from, "at": at, "etag": etag, "source": source,
+            "part": part, "except": except,
         });
         let _: Value = client.post(&path_of(&subject), &body).await?;
         let of = from.map_or_else(|| subject.to_string(), |from| from.to_string());

@@ -16,12 +16,13 @@ use super::change::{act, body, decide, reason_of};
 use super::read::{moment, next_page, query, read};
 use super::{Answer, Shared};
 use crate::analysis::agreement::{Exemption, Subject};
-use crate::approvals::{self, LedBy, LedTo};
+use crate::approvals::{self, LedBy, LedTo, Stood};
 use crate::auth::Person;
-use crate::ingest::{Approval, Decided, IngestError, Proposal, Then};
+use crate::ingest::{Approval, Decided, IngestError, Proposal, Then, moved_on};
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
-use crate::store::{Baseline, effective_limit};
+use crate::store::{Baseline, StoreError, effective_limit};
+use crate::writer::Reads;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,9 +87,14 @@ pub async fn compare(State(collector): Shared, Path(name): Path<String>) -> Answ
     let subject = subject(&name)?;
     let standards = collector.settings().standards;
     let now = Timestamp::now();
-    let found =
-        read(&collector, move |store| Ok(approvals::compare((store, &standards), &subject, now)?));
-    let (differences, more) = found.await?;
+    let found = read(&collector, move |store| {
+        let before = stood(store, &subject, Timestamp::MAX)?;
+        let (differences, more) = approvals::compare((store, &standards), &subject, now)?;
+        // Where the host told of more meanwhile nobody knows which of it was compared.
+        let stood = stood(store, &subject, now)?;
+        Ok((differences, more, stood.filter(|stood| before.as_ref() == Some(stood))))
+    });
+    let (differences, more, etag) = found.await?;
     let shown: Vec<Value> = differences
         .into_iter()
         .map(|one| {
@@ -98,8 +104,22 @@ pub async fn compare(State(collector): Shared, Path(name): Path<String>) -> Answ
             })
         })
         .collect();
-    // Whoever approves what they read here says `at` this moment.
-    Ok(answer::json(&json!({ "differences": shown, "at": now, "more": more, "next": null })))
+    // Whoever approves what they read here says `at` this moment, and the tag.
+    Ok(answer::json(&json!({
+        "differences": shown, "at": now, "etag": etag, "more": more, "next": null,
+    })))
+}
+
+/// The tag of how a host stood at `at`; a group has no one state.
+fn stood(
+    store: &dyn Reads,
+    subject: &Subject,
+    at: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    match subject {
+        Subject::Host(host) => Ok(Some(Stood::at(store, host, at)?.etag())),
+        Subject::Group(_) => Ok(None),
+    }
 }
 
 #[derive(Deserialize)]
@@ -108,6 +128,7 @@ struct ApproveBody {
     reason: String,
     from: Option<HostId>,
     at: Option<String>,
+    etag: Option<String>,
     source: Option<SourceName>,
     part: Option<String>,
     except: Option<Vec<Exemption>>,
@@ -121,7 +142,8 @@ pub async fn approve(
     request: Request,
 ) -> Answer {
     let subject = subject(&name)?;
-    let ApproveBody { reason, from, at, source, part, except } = body(&collector, request).await?;
+    let ApproveBody { reason, from, at, etag, source, part, except } =
+        body(&collector, request).await?;
     let approval = Approval { who: person.name, why: reason_of(&reason)? };
     let from = match (&subject, from) {
         (_, Some(from)) => from,
@@ -132,12 +154,18 @@ pub async fn approve(
         }
     };
     let then = match at.map(|text| moment(&text)).transpose()? {
+        None if etag.is_some() => {
+            return Err(Refusal::malformed("an `etag` is of the state `at` a moment: say which"));
+        }
         None => None,
         Some(at) => {
             let host = from.clone();
-            let sections =
-                read(&collector, move |store| Ok(approvals::sections_at(store, &host, at)?));
-            Some(Then { at, sections: sections.await? })
+            let stood = read(&collector, move |store| Ok(Stood::at(store, &host, at)?)).await?;
+            if etag.is_some_and(|etag| etag.trim() != stood.etag()) {
+                let of = format!("the state of {from} at {at}");
+                return Err(Refusal::new(ProblemCode::Conflict, moved_on(&of)));
+            }
+            Some(Then { at, sections: stood.0 })
         }
     };
     let proposal = Proposal { subject, from, then, source, part, exempt: except };

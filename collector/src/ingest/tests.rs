@@ -6,6 +6,7 @@ mod exceptions;
 mod import;
 mod model;
 mod rules;
+mod stood;
 
 use agent::{Agent, World, at, file, source};
 use driftline_protocol::canonical;

@@ -459,3 +459,51 @@ fn who_approves_a_rollout_approves_nothing_that_came_after_it() -> anyhow::Resul
     assert_eq!(keys(&mut fleet, "sbc2")?, ["codec"], "nobody has approved gsm");
     Ok(())
 }
+
+#[test]
+fn who_accepts_a_new_file_reads_what_it_says() -> anyhow::Result<()> {
+    let mut fleet = Fleet::start()?;
+    let root = host(&mut fleet, "pbx", "codec = alaw\n")?;
+    post(&fleet, "/api/v1/hosts/pbx/baseline", &json!({ "reason": "as built" }))?;
+    let items: String = (0..30).map(|n| format!("key{n:02} = value-{n}\n")).collect();
+    std::fs::write(root.join("etc/new.conf"), format!("[global]\n{items}"))?;
+    wait_for(&mut fleet, "pbx", &["the whole part"])?;
+    let number = open(&mut fleet, "pbx")?[0].1["number"].to_string();
+    let one = http::get_ok(fleet.address(), &format!("/api/v1/findings/{number}"))?.json()?;
+    let items = one["says"]["items"].as_array().map(Vec::len);
+    assert_eq!(items, Some(20), "{one}");
+    assert!(one["says"]["more"].as_u64() >= Some(10), "{one}");
+    assert!(one["says"].to_string().contains("value-3"), "{one}");
+    let page = fleet.page(&format!("/findings/{number}"))?;
+    let accept = ["finding", "accept", &number, "--reason", "it is new"];
+    let said = driftline(&fleet, &accept).unwrap_err().to_string();
+    for text in [page, said] {
+        for expected in ["key03", "value-3", "more items"] {
+            assert!(text.contains(expected), "{expected} is not in {text}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn who_compares_a_host_approves_just_that() -> anyhow::Result<()> {
+    let (mut fleet, root) = drifted()?;
+    let said = driftline(&fleet, &["baseline", "compare", "pbx"]).unwrap_err().to_string();
+    let (_, hint) = said.split_once("`driftline ").with_context(|| said.clone())?;
+    let (command, _) = hint.split_once(" --reason").with_context(|| said.clone())?;
+    let mut approve: Vec<&str> = command.split(' ').collect();
+    approve.extend(["--reason", "opus is fine"]);
+    // The host moves on meanwhile; what was read is opus all the same.
+    save(&root, "codec = gsm\n")?;
+    fleet.wait_for("pbx", "gsm")?;
+    let etag = approve.iter().position(|word| *word == "--etag").with_context(|| said.clone())?;
+    let mut other = approve.clone();
+    other[etag + 1] = "0123456789abcdef0123456789abcdef";
+    let refused = driftline(&fleet, &other).unwrap_err().to_string();
+    assert!(refused.contains("is not what was read any more"), "{refused}");
+    driftline(&fleet, &approve)?;
+    let found = open(&mut fleet, "pbx")?;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].1["desired"].to_string().contains("opus"), "{found:?}");
+    Ok(())
+}

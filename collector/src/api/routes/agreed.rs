@@ -45,7 +45,16 @@ pub(super) const ROUTES: &[Route] = &[
         body: &[
             REASON,
             ("from", "the host whose state it is; a group's reference host, else the host itself"),
-            ("at", "its state at this moment: RFC 3339 time or epoch milliseconds; default now"),
+            (
+                "at",
+                "how it stood at this moment, by the collector's clock, also where it told of that \
+                 later: RFC 3339 time or epoch milliseconds; default now",
+            ),
+            (
+                "etag",
+                "what is approved: `etag` of the differences that were read, with their `at`; \
+                 refused with `conflict` when the host told of another state by then",
+            ),
             ("source", "only of this source"),
             ("part", "only of files and tables that follow this pattern"),
             (
@@ -78,7 +87,8 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/api/v1/baselines/{subject}/differences",
         scope: Scope::Read,
-        summary: "How a host, or each host of a group, differs from what was agreed; and `at` when",
+        summary: "How a host, or each host of a group, differs from what was agreed; `at` when, and the \
+                  `etag` of a host's state",
         query: &[],
         body: &[],
         handler: || get(baselines::compare),
