@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use driftline_protocol::ids::HostId;
+use driftline_protocol::ids::{Digest, HostId};
 use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 
 use crate::analysis::exceptions::{Exception, Standing};
-use crate::analysis::finding::Finding;
+use crate::analysis::finding::{Finding, FindingId};
 use crate::analysis::rules::About;
+use crate::analysis::sight::is_of_all_it_says;
+use crate::config::place::matches;
 use crate::ingest::sight;
 use crate::standards::Standards;
 use crate::store::{FindingFilter, FindingRecord, MAX_LIMIT, OpenCount, StoreError};
@@ -26,7 +28,12 @@ pub struct Permits<'a> {
     active: Vec<Exception>,
     store: &'a dyn Reads,
     standards: &'a Standards,
-    places: BTreeMap<HostId, About>,
+    /// Where each host stands, and which of the active may be of it, by name: most are of one host,
+    /// and each finding is held against its host's alone.
+    places: BTreeMap<HostId, (About, Vec<usize>)>,
+    /// What whole parts have now, each read once: that costs as much as the part has items, and a
+    /// scrape asks twice.
+    values: BTreeMap<FindingId, Digest>,
     now: Timestamp,
 }
 
@@ -45,7 +52,8 @@ impl<'a> Permits<'a> {
             e.standing(now) == Standing::Active || mutant::active(Mutant::ExceptionsNeverExpire)
         };
         active.retain(counts);
-        Ok(Self { active, store, standards, places: BTreeMap::new(), now })
+        let (places, values) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { active, store, standards, places, values, now })
     }
 
     /// The exception that permits `finding`, the first by name.
@@ -56,32 +64,50 @@ impl<'a> Permits<'a> {
         if self.active.is_empty() {
             return Ok(None);
         }
-        let host = &finding.id.host;
-        let asks = self.active.iter().any(|exception| exception.scope.asks_for_place());
-        if asks && !self.places.contains_key(host) {
-            let kind = self.store.host(host)?.map(|record| record.kind).unwrap_or_default();
-            self.places.insert(host.clone(), self.standards.about(host, kind));
-        }
-        let nowhere = About::default();
-        let about = self.places.get(host).unwrap_or(&nowhere);
+        let id = &finding.id;
+        self.learn(&id.host)?;
+        let Some((about, of_host)) = self.places.get(&id.host) else { return Ok(None) };
         // An exception that never ends is judged as if its last moment had not come.
         let now = |e: &Exception| match mutant::active(Mutant::ExceptionsNeverExpire) {
             true => e.made_at,
             false => self.now,
         };
-        let mut value = None;
-        for exception in &self.active {
-            if !exception.covers(&finding.id, about, now(exception)) {
+        for exception in of_host.iter().filter_map(|place| self.active.get(*place)) {
+            if !exception.covers(id, about, now(exception)) {
                 continue;
             }
-            if exception.value.is_some() && value.is_none() {
-                value = Some(sight(self.store, finding)?.value);
-            }
+            let value = match exception.value {
+                None => None,
+                Some(_) => Some(value(self.store, &mut self.values, finding)?),
+            };
             if exception.permits_value(value) {
                 return Ok(Some(exception));
             }
         }
         Ok(None)
+    }
+
+    /// Learns where `host` stands and what may be of it.
+    fn learn(&mut self, host: &HostId) -> Result<(), StoreError> {
+        if self.places.contains_key(host) {
+            return Ok(());
+        }
+        let asks = self.active.iter().any(|exception| exception.scope.asks_for_place());
+        let about = match asks {
+            false => About::default(),
+            true => {
+                let kind = self.store.host(host)?.map(|record| record.kind).unwrap_or_default();
+                self.standards.about(host, kind)
+            }
+        };
+        let may_be_of_it = |exception: &Exception| {
+            exception.scope.host.as_ref().is_none_or(|pattern| matches(pattern, host.as_str()))
+        };
+        let active = self.active.iter().enumerate();
+        let of_host = active.filter(|(_, exception)| may_be_of_it(exception));
+        let of_host = of_host.map(|(place, _)| place).collect();
+        self.places.insert(host.clone(), (about, of_host));
+        Ok(())
     }
 
     /// Counts of open findings apart: those nobody permits, and those that are permitted.
@@ -147,5 +173,71 @@ impl<'a> Permits<'a> {
             }
         }
         Ok(found)
+    }
+}
+
+/// What `finding` has now. Of an item that is in the finding; what a whole part says is read, once.
+fn value(
+    store: &dyn Reads,
+    read: &mut BTreeMap<FindingId, Digest>,
+    finding: &Finding,
+) -> Result<Digest, StoreError> {
+    if !is_of_all_it_says(finding) {
+        return Ok(sight(store, finding)?.value);
+    }
+    if let Some(value) = read.get(&finding.id) {
+        return Ok(*value);
+    }
+    let value = sight(store, finding)?.value;
+    read.insert(finding.id.clone(), value);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::exceptions::ExceptionScope;
+    use crate::analysis::finding::made_up;
+    use crate::store::memory::Memory;
+    use crate::store::{Append as _, Step};
+
+    /// Which of the exceptions, by name and host, permits a finding of `host`.
+    fn permits(exceptions: &[(&str, Option<&str>)], host: &str) -> Option<String> {
+        let mut store = Memory::new();
+        let second = |second| Timestamp::from_second(second).unwrap();
+        for (name, of) in exceptions {
+            let exception = Exception {
+                name: (*name).to_owned(),
+                scope: ExceptionScope {
+                    host: of.map(str::to_owned),
+                    part: Some("/etc/*".into()),
+                    ..ExceptionScope::default()
+                },
+                value: None,
+                owner: "ada".into(),
+                reason: "a trial".into(),
+                made_by: "ada".into(),
+                made_at: second(0),
+                expires_at: second(100),
+                zone: "UTC".into(),
+                ended: None,
+            };
+            store.apply(&[Step::Exception(Box::new(exception))]).unwrap();
+        }
+        let standards = Standards::default();
+        let mut permits = Permits::at(&store, &standards, second(50)).unwrap();
+        let mut finding = made_up("/etc/a", Some("codec"));
+        finding.id.host = host.parse().unwrap();
+        permits.of(&finding).unwrap().map(|exception| exception.name.clone())
+    }
+
+    #[test]
+    fn of_those_that_are_of_a_host_the_first_by_name_permits() {
+        let all = [("d", None), ("c", Some("sbc-*")), ("b", Some("sbc-1")), ("a", Some("pbx"))];
+        let first = |host: &str, from: usize| permits(&all[from..], host);
+        assert_eq!(first("sbc-1", 0).as_deref(), Some("b"));
+        assert_eq!(first("sbc-2", 0).as_deref(), Some("c"));
+        assert_eq!(first("laptop", 0).as_deref(), Some("d"));
+        assert_eq!(first("laptop", 1), None);
     }
 }

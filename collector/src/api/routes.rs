@@ -176,7 +176,8 @@ const QUERIES: &[Route] = &[
         method: Method::Get,
         path: "/api/v1/findings/{number}",
         scope: Scope::Read,
-        summary: "One finding, with the tag of it as it stands (`etag`) while it is open",
+        summary: "One finding, while it is open with the tag of it as it stands (`etag`) and, of a \
+                  whole file or table, the first of what that says (`says`)",
         query: &[],
         body: &[],
         handler: || get(findings::finding),
