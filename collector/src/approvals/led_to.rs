@@ -1,4 +1,4 @@
-//! The open drifts that a rollout or a change request led to, and which of them are as it left them.
+//! The open drifts that a rollout or a change request led to, and which are as it left them.
 //!
 //! Who approves a rollout or a request agrees to what that brought. So of each drift the changes
 //! since it opened are looked at: one of them must be of the rollout or the request, else the drift

@@ -61,7 +61,8 @@ pub fn said(store: &dyn Store, finding: &Finding) -> Result<Option<Said>, StoreE
     Ok(Some(Said::of(&*loaded((store, &BTreeMap::new()), &told)?)))
 }
 
-/// What somebody reads of an open finding by what was decided, durable or not; `None` when it is over.
+/// What somebody reads of an open finding by what was decided, durable or not; `None` when it is
+/// over.
 pub(super) fn pending(
     ingest: &mut Ingest,
     context: Context<'_>,

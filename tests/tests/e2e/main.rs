@@ -25,6 +25,7 @@ mod intake;
 mod intent;
 mod kamailio;
 mod killing;
+mod led_to;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod portal;

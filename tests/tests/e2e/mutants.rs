@@ -104,12 +104,12 @@ const MUTANTS: &[Mutant] = &[
     (
         COLLECTOR,
         "requests_take_later_changes",
-        "agreed::who_approves_a_request_approves_nothing_that_came_after_it",
+        "led_to::who_approves_a_request_approves_nothing_that_came_after_it",
     ),
     (
         COLLECTOR,
         "rollouts_take_later_changes",
-        "agreed::who_approves_a_rollout_approves_nothing_that_came_after_it",
+        "led_to::who_approves_a_rollout_approves_nothing_that_came_after_it",
     ),
     (
         COLLECTOR,

@@ -121,7 +121,7 @@ impl ChangeRequest {
     }
 
     /// What it says that `before`, which had its name, did not say, and what that said instead, in
-    /// at most [`NEWS_BYTES`]; `None` when that is nothing. Destructured, so that a new field cannot
+    /// at most `NEWS_BYTES`; `None` when that is nothing. Destructured, so that a new field cannot
     /// be forgotten.
     pub fn news(&self, before: Option<&Self>) -> Option<String> {
         let Some(before) = before else {

@@ -87,8 +87,8 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/api/v1/baselines/{subject}/differences",
         scope: Scope::Read,
-        summary: "How a host, or each host of a group, differs from what was agreed; `at` when, and the \
-                  `etag` of a host's state",
+        summary: "How a host, or each host of a group, differs from what was agreed; `at` when, \
+                  and the `etag` of a host's state",
         query: &[],
         body: &[],
         handler: || get(baselines::compare),

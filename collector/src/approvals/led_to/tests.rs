@@ -168,7 +168,7 @@ fn what_differs_in_its_place_alone_is_taken_where_the_rollout_moved_it() {
                 after: Some(placed(3)),
                 ..change("codec", ("", ""))
             };
-            hosts.sees((host, 10), &[moved.clone()], &[]);
+            hosts.sees((host, 10), std::slice::from_ref(&moved), &[]);
             if by_hand && host == "b" {
                 hosts.sees((host, 12), &[Change { after: Some(placed(1)), ..moved }], &[]);
             }

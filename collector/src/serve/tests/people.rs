@@ -321,7 +321,10 @@ async fn a_request_that_retention_would_take_at_once_is_neither_kept_nor_told() 
         auth::make("itsm", Scope::ChangeRequests, 1, jiff::Timestamp::now()).unwrap();
     memory.clone().apply(&[Step::Token(record)]).unwrap();
     let world = World::with(memory.clone(), || memory.clone(), |_| {}).await;
-    let request = |id: &str, (start, end): (&str, &str)| json!({ "id": id, "approval": "approved", "hosts": ["a"], "start": start, "end": end });
+    let request = |id: &str, (start, end): (&str, &str)| {
+        let (approval, hosts) = ("approved", ["a"]);
+        json!({ "id": id, "approval": approval, "hosts": hosts, "start": start, "end": end })
+    };
     let now = jiff::Timestamp::now().to_string();
     let later = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
     let export = json!([
