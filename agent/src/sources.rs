@@ -32,6 +32,8 @@ pub mod os;
 
 pub mod packages;
 
+pub mod transactions;
+
 pub mod services;
 
 pub mod accounts;
@@ -126,6 +128,7 @@ pub fn all(system: System, chosen: &Chosen<'_>) -> Result<Vec<Box<dyn Source>>, 
     let mut sources: Vec<Box<dyn Source>> = vec![
         Box::new(os::Os::new()),
         Box::new(packages::Packages::new()),
+        Box::new(transactions::Transactions::new(&chosen.files.withhold)?),
         Box::new(services::Services::new()),
         Box::new(accounts::Accounts::new()),
         Box::new(login_policy::LoginPolicy::new()),

@@ -91,6 +91,16 @@ mutants! {
     AccountsOfTheSystemAreNobody,
     /// Agent. *A version is what dpkg says*: what stands before its colon is cut off.
     VersionsLoseTheirEpoch,
+    /// Agent. *Only redacted data leaves the host*: a command line is a key, which nobody redacts.
+    CommandsAreKeys,
+    /// Agent. *A file is as a run left it where its bytes say so*: whatever is there, the run left.
+    RunsLeftWhateverIsThere,
+    /// Agent. *What a run would do changed nothing*: events without changes count as changes.
+    NoopRunsChange,
+    /// Collector. *A file is a run's where it is as the run left it*: whatever a run names is its.
+    RunsExplainWhateverTheyName,
+    /// Collector. *Installing is a decision*: what a log tells of is routine, whoever asked.
+    DecisionsAreRoutine,
     /// Agent. *An interface is told under its name*: its number of this boot is its name.
     InterfacesAreNumbers,
     /// Agent. *The last drop-in wins*: they are read from the end.

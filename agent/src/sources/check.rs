@@ -122,12 +122,14 @@ fn of_unix() -> Vec<Fixture> {
 
 #[cfg(unix)]
 fn of_unix() -> Vec<Fixture> {
+    use crate::sources::transactions;
     use crate::sources::{accounts, audio, browser_policy, certificates, containers, cron};
     use crate::sources::{desktop_uc_client, directory, firewall, kernel_policy, listeners};
     use crate::sources::{login_policy, network, origins, packages, services, time_sync};
     vec![
         os::tests::fixture(),
         packages::tests::fixture(),
+        transactions::tests::fixture(),
         services::tests::fixture(),
         accounts::tests::fixture(),
         login_policy::tests::fixture(),

@@ -86,6 +86,19 @@ impl<'a> Look<'a> {
         Ok(content)
     }
 
+    /// Hands the regular file at `path` to `take` piece by piece, and says whether it is there; see
+    /// [`Machine::read_pieces`]. Its bytes are not among those of the part.
+    pub(crate) fn pieces(
+        &mut self,
+        path: &Path,
+        bound: u64,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<bool, Reason> {
+        let stat = self.machine.read_pieces(path, bound, take)?;
+        self.note(path, stat.as_ref());
+        Ok(stat.is_some())
+    }
+
     /// Notes what was told of `place` by something that is no file and has no times: it is asked
     /// again in each pass.
     pub(crate) fn told(&mut self, place: &Path, say: impl FnOnce(&mut dyn FnMut(&[u8]))) {

@@ -14,7 +14,7 @@
 
 mod conffiles;
 mod lock;
-mod md5;
+pub(in crate::sources) mod md5;
 mod rpm;
 
 use std::path::{Path, PathBuf};

@@ -126,7 +126,7 @@ pub enum Label {
 pub const HOST_STATES: [&str; 5] = ["alive", "stale", "dormant", "retired", "imported"];
 
 /// The sources with a label value of their own; whatever else a host names is `other`.
-pub const SOURCES: [&str; 30] = [
+pub const SOURCES: [&str; 31] = [
     "accounts",
     "asterisk",
     "asterisk_running",
@@ -150,13 +150,14 @@ pub const SOURCES: [&str; 30] = [
     "network",
     "opensips",
     "os",
+    "other",
     "packages",
     "probes",
     "prosody",
     "registry",
     "services",
     "time_sync",
-    "other",
+    "transactions",
 ];
 
 /// The kinds of requests.

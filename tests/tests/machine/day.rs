@@ -28,7 +28,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 
 /// Every source that what follows could mislead.
 const SOURCES: &str = "\"files\", \"network\", \"listeners\", \"packages\", \"services\", \
-    \"accounts\", \"login_policy\", \"kernel_policy\", \"time_sync\", \"cron\", \"certificates\", \
+    \"transactions\", \"accounts\", \"login_policy\", \"kernel_policy\", \"time_sync\", \"cron\", \"certificates\", \
     \"browser_policy\", \"firewall\", \"directory\", \"containers\", \
     \"desktop_uc_client\", \"audio\", \"os\"";
 

@@ -65,6 +65,20 @@ const MUTANTS: &[Mutant] = &[
         "jobs_are_containers",
         "sources::containers::tests::containers_of_podman_are_told_and_jobs_are_not",
     ),
+    // A run changed what it says, as far as its bytes say so.
+    (
+        AGENT_TESTS,
+        "runs_left_whatever_is_there",
+        "sources::transactions::tests::puppet::\
+            a_file_is_as_the_run_left_it_only_where_its_bytes_say_so",
+    ),
+    (
+        AGENT_TESTS,
+        "noop_runs_change",
+        "sources::transactions::tests::puppet::\
+            a_file_is_as_the_run_left_it_only_where_its_bytes_say_so",
+    ),
+    (AGENT_TESTS, "commands_are_keys", "sources::check::every_source_of_unix_passes_every_check"),
     // Secrets of every source, on the trees that the sources are checked with.
     (AGENT_TESTS, "redact_nothing", "sources::check::every_source_of_unix_passes_every_check"),
     (AGENT_TESTS, "redact_nothing", "sources::check::every_source_of_windows_passes_every_check"),

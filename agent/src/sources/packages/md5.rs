@@ -9,7 +9,7 @@ const TURNS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], 
 const BLOCK: usize = 64;
 
 /// The digest of `bytes`, in hexadecimal digits as dpkg writes it.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+pub(in crate::sources) fn hexadecimal(bytes: &[u8]) -> String {
     let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
     // RFC 1321: the whole part of 2^32 times the sine of the number of the step.
     let sines: [u32; 64] =

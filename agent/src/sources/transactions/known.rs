@@ -1,0 +1,178 @@
+//! Whether what a run says it changed is as the run left it.
+//!
+//! The tool knows files by digests without a key, the collector by keyed ones; only here can both
+//! be made.
+
+use std::path::Path;
+
+use driftline_protocol::item::ItemValue;
+use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
+use ring::digest;
+
+use crate::content::holds_private_key;
+use crate::machine::Machine;
+use crate::sources::files::scope::Scope;
+use crate::sources::packages::md5;
+
+/// The largest table of accounts that is looked through, in bytes.
+const TABLE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A digest as a tool writes it: `{sha256}` and hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum {
+    method: Method,
+    digits: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Md5,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+const METHODS: [(&str, Method, usize); 4] = [
+    ("{md5}", Method::Md5, 32),
+    ("{sha256}", Method::Sha256, 64),
+    ("{sha384}", Method::Sha384, 96),
+    ("{sha512}", Method::Sha512, 128),
+];
+
+impl Sum {
+    /// The last digest that `text` names; `None` where it names none that can be made here.
+    pub fn last_of(text: &str) -> Option<Self> {
+        let found = METHODS.iter().filter_map(|(mark, method, length)| {
+            let at = text.rfind(mark)?;
+            let digits = text.get(at + mark.len()..)?.get(..*length)?;
+            let all = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            Some((at, Self { method: *method, digits: digits.to_ascii_lowercase() }))
+                .filter(|_| all)
+        });
+        found.max_by_key(|(at, _)| *at).map(|(_, sum)| sum)
+    }
+
+    /// Whether these are its bytes.
+    pub fn is_of(&self, bytes: &[u8]) -> bool {
+        let made = match self.method {
+            Method::Md5 => return md5::hexadecimal(bytes) == self.digits,
+            Method::Sha256 => digest::digest(&digest::SHA256, bytes),
+            Method::Sha384 => digest::digest(&digest::SHA384, bytes),
+            Method::Sha512 => digest::digest(&digest::SHA512, bytes),
+        };
+        made.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>() == self.digits
+    }
+}
+
+/// Something else than a package that a run says it changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// What a file says, with the digest of it where the tool tells.
+    Content(String, Option<Sum>),
+    /// A file is not there any more.
+    Gone(String),
+    /// Who may do what with it; octal.
+    Mode(String, u32),
+    /// Whose it is: name or number.
+    Owner(String, String),
+    /// Of which group.
+    Group(String, String),
+    /// A thing of this kind and name.
+    Named(&'static str, String),
+}
+
+impl Effect {
+    /// What names it below its run.
+    pub(super) fn names(&self) -> [&str; 2] {
+        match self {
+            Self::Content(path, _) => ["file", path],
+            Self::Gone(path) => ["gone", path],
+            Self::Mode(path, _) => ["mode", path],
+            Self::Owner(path, _) => ["owner", path],
+            Self::Group(path, _) => ["group_of", path],
+            Self::Named(kind, name) => [kind, name],
+        }
+    }
+}
+
+/// The host as it is now.
+pub(super) struct Known<'a> {
+    pub(super) machine: &'a Machine,
+    /// What is a secret as a whole.
+    pub(super) secret: &'a Scope,
+}
+
+impl Known<'_> {
+    /// What is told of an effect; nothing where it cannot be compared.
+    pub(super) fn is_so(&self, effect: &Effect) -> Option<ItemValue> {
+        let said = |is: bool, value| if is { value } else { ItemValue::Flag(false) };
+        Some(match effect {
+            Effect::Content(path, sum) => return self.content(path, sum.as_ref()),
+            Effect::Gone(path) => {
+                ItemValue::Flag(self.machine.stat(Path::new(path)).ok()?.is_none())
+            }
+            Effect::Mode(path, mode) => {
+                let stat = self.machine.stat(Path::new(path)).ok()??;
+                said(stat.st_mode & 0o7777 == *mode, ItemValue::text(format!("{mode:04o}")))
+            }
+            Effect::Owner(path, who) => {
+                let stat = self.machine.stat(Path::new(path)).ok()??;
+                let is = self.number("/etc/passwd", who) == Some(stat.st_uid);
+                said(is, ItemValue::Integer(i64::from(stat.st_uid)))
+            }
+            Effect::Group(path, who) => {
+                let stat = self.machine.stat(Path::new(path)).ok()??;
+                let is = self.number("/etc/group", who) == Some(stat.st_gid);
+                said(is, ItemValue::Integer(i64::from(stat.st_gid)))
+            }
+            Effect::Named(_, _) => ItemValue::Flag(true),
+        })
+    }
+
+    fn content(&self, path: &str, sum: Option<&Sum>) -> Option<ItemValue> {
+        if self.secret.withholds(path) {
+            return None;
+        }
+        let Some(sum) = sum else { return Some(ItemValue::Nothing) };
+        let content = self.machine.read(Path::new(path), limits::FILE_BYTES).ok()?;
+        let Some(content) = content else { return Some(ItemValue::Flag(false)) };
+        if holds_private_key(&content.bytes) {
+            return None;
+        }
+        let is = sum.is_of(&content.bytes) || mutant::active(Mutant::RunsLeftWhateverIsThere);
+        Some(match is {
+            true => ItemValue::Fingerprint(self.machine.redactor().raw_digest(&content.bytes)),
+            false => ItemValue::Flag(false),
+        })
+    }
+
+    /// The number of an account or a group, by its name in one of their tables, or a number itself.
+    fn number(&self, table: &str, who: &str) -> Option<u32> {
+        if let Ok(number) = who.parse() {
+            return Some(number);
+        }
+        find(self.machine, table, |name, _| name == who).and_then(|(_, number)| number.parse().ok())
+    }
+}
+
+/// The name of an account, by its number; the number itself where nobody has it.
+pub(super) fn account(machine: &Machine, number: u32) -> String {
+    let found = find(machine, "/etc/passwd", |_, known| known == number.to_string());
+    found.map_or_else(|| number.to_string(), |(name, _)| name)
+}
+
+/// Name and number of the first account or group that `fits` (passwd(5), group(5)).
+fn find(
+    machine: &Machine,
+    table: &str,
+    fits: impl Fn(&str, &str) -> bool,
+) -> Option<(String, String)> {
+    let content = machine.read(Path::new(table), TABLE_BYTES).ok()??;
+    let text = String::from_utf8_lossy(&content.bytes);
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        fits(name, number).then(|| (name.to_owned(), number.to_owned()))
+    })
+}
