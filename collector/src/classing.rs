@@ -2,14 +2,15 @@
 //! [`crate::analysis::classify`].
 //!
 //! New changes are judged soon after they are durable, some at a time. A change request that says
-//! something new has the changes near it judged again; so has a transaction of dpkg, since agents
-//! tell of packages and of their files in turns. A pass costs what changed, not what there is: it
-//! reads the past of the hosts it judges and nothing of others. Reads only; what it decides is for
-//! the shell to make durable.
+//! something new has the changes near it judged again; so has a transaction of dpkg, and a run that
+//! a host tells of, since agents tell of packages, runs and their files in turns. A pass costs what
+//! changed, not what there is: it reads the past of the hosts it judges and nothing of others.
+//! Reads only; what it decides is for the shell to make durable.
 
 mod bench;
 mod relisted;
 mod requests;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use driftline_protocol::ids::HostId;
 use jiff::Timestamp;
 
 pub use relisted::{changed_entries, judge_relisted};
+pub use told::{judge_told, told_lately};
 
 use self::bench::Bench;
 use self::requests::{REQUESTS_MOST, near};
@@ -174,6 +176,7 @@ fn judge_all(
         let wanted = records.iter().map(|record| record.id).collect();
         let mut bench = Bench::load(store, (&host, records))?;
         bench.widen(wanted);
+        bench.learn_runs(store, (&host, &place), config)?;
         if !config.classification.packages {
             bench.transactions = Transactions::default();
         } else if !bench.transactions.is_empty() {

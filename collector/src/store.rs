@@ -209,6 +209,15 @@ pub trait ReadHistory: Send + Sync {
     /// Section versions of `host`, last received first, at most `limit`.
     fn versions(&self, host: &HostId, limit: u32) -> Result<Vec<VersionRecord>, StoreError>;
 
+    /// Versions of one section with a corrected time from the first moment of `within` to the last,
+    /// the newest generation first, at most `limit`.
+    fn section_versions(
+        &self,
+        place: (&HostId, &SourceName),
+        within: (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<VersionRecord>, StoreError>;
+
     /// The manifest of a section as it stood at `at`: of the last version, in order of generation,
     /// whose corrected time is not after `at`. `None` before its first version or beyond retention.
     fn manifest_at(

@@ -24,11 +24,13 @@ use driftline_protocol::wire::Problem;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use crate::analysis::classify::runs::TRANSACTIONS;
 use crate::auth::Keys;
 use crate::ingest::{self, Context, Decided, Ingest, IngestError, Settlement, Store};
 use crate::metrics::live::Live;
 use crate::store::{
     Append, NewPart, ReadCases, ReadHistory, ReadIntent, ReadSuspects, Step, StoreError,
+    VersionStep,
 };
 
 /// The most requests that wait for the writer: a second of work, so that waiting longer is told as
@@ -277,6 +279,13 @@ fn upcast(read: &dyn Reads) -> &dyn Store {
     read
 }
 
+/// The version that a step makes durable, where it tells of runs: changes near it may be theirs.
+fn told_of_runs(step: &Step) -> Option<&VersionStep> {
+    let Step::Version(version) = step else { return None };
+    let tells = version.version.source.as_str() == TRANSACTIONS;
+    (tells && !mutant::active(Mutant::RunsComeTooLate)).then_some(version)
+}
+
 /// What the thread owns.
 struct Desk {
     ingest: Arc<Mutex<Ingest>>,
@@ -405,6 +414,9 @@ impl Desk {
         let settled = locked(&self.ingest).settle(upcast(&*self.parts.read), how);
         if written.is_ok() {
             self.parts.keys.learn(steps);
+            for version in steps.iter().filter_map(told_of_runs) {
+                self.parts.live.note_told(&version.host, version.version.corrected_at);
+            }
         }
         if let Err(error) = settled {
             log(&error);

@@ -99,6 +99,8 @@ mutants! {
     NoopRunsChange,
     /// Collector. *A file is a run's where it is as the run left it*: whatever a run names is its.
     RunsExplainWhateverTheyName,
+    /// Collector. *A run that is told after its files explains them*: nothing is looked at again.
+    RunsComeTooLate,
     /// Collector. *Installing is a decision*: what a log tells of is routine, whoever asked.
     DecisionsAreRoutine,
     /// Agent. *An interface is told under its name*: its number of this boot is its name.

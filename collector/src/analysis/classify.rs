@@ -7,7 +7,7 @@
 //!
 //! | class | means |
 //! |---|---|
-//! | expected | an approved request or a window covers it, or dpkg brought it |
+//! | expected | an approved request or a window covers it, or a package or a run brought it |
 //! | early, late | an approved request covers it and the time is just beside it |
 //! | out_of_scope | a request names this host at this time, and another item or host |
 //! | unapproved | a request covers it that nobody has approved |
@@ -21,6 +21,7 @@
 pub mod ignore;
 pub mod past;
 pub mod request;
+pub mod runs;
 pub mod scope;
 pub mod transaction;
 pub mod weigh;
@@ -47,7 +48,7 @@ use window::Window;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeClass {
-    /// Approved, in scope and in time; or brought by a package.
+    /// Approved, in scope and in time; or brought by a package or a run.
     Expected,
     /// Approved and in scope, before its time.
     Early,
@@ -137,8 +138,10 @@ pub enum RuleKind {
     Window,
     /// A blackout of the configuration.
     Blackout,
-    /// A transaction of dpkg.
+    /// A transaction of a package manager.
     Package,
+    /// A run of a configuration-management tool.
+    Run,
     /// An exception.
     Exception,
     /// The item's own past.
@@ -160,6 +163,7 @@ impl RuleKind {
             Self::Window => "window",
             Self::Blackout => "blackout",
             Self::Package => "package",
+            Self::Run => "run",
             Self::Exception => "exception",
             Self::Past => "past",
             Self::Undone => "undone",
@@ -178,7 +182,7 @@ pub struct Decision {
     /// What kind of rule matched.
     pub rule: RuleKind,
     /// The rule's name: `source/id` of a request, the name of a window, blackout or exception, the
-    /// transaction of a package, the number of a change.
+    /// transaction of a package, the tool and run, the number of a change.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// On what the rule matched, where it has a scope.
@@ -193,15 +197,16 @@ impl Decision {
         self.class.is_some_and(ChangeClass::is_intended)
     }
 
-    /// Whether [`classify`] asks what packages explain before it comes to this: so a package that
-    /// is told later than its files may still be what brought them.
-    pub fn yields_to_package(&self) -> bool {
+    /// Whether [`classify`] asks what packages and runs explain before it comes to this: so one
+    /// that is told later than its files may still be what brought them.
+    pub fn yields_to_transaction(&self) -> bool {
         match self.rule {
             RuleKind::Nothing | RuleKind::Exception | RuleKind::Undone => true,
             RuleKind::Request | RuleKind::Claim => self.class != Some(ChangeClass::Expected),
             // What flaps comes first, what was put back does not.
             RuleKind::Past => self.class == Some(ChangeClass::Reverted),
-            RuleKind::Window | RuleKind::Blackout | RuleKind::Package | RuleKind::Ignore => false,
+            RuleKind::Window | RuleKind::Blackout | RuleKind::Ignore => false,
+            RuleKind::Package | RuleKind::Run => false,
         }
     }
 }
@@ -287,10 +292,11 @@ pub struct Intent<'a> {
 /// What one change was, given everything that is known of it.
 ///
 /// In this order: what changes by itself; a blackout, which only an emergency passes; a value that
-/// flaps while no request is open; a request that approves; everyday work; a window; a package; an
-/// emergency that begins after the change; an exception; a value that went back; a request that
-/// comes near; nothing. An emergency that names no item gives way to a package while it is open
-/// too: it names whole hosts as a rule, and would claim the patching that falls into its hours.
+/// flaps while no request is open; a request that approves; everyday work; a window; a package or a
+/// run; an emergency that begins after the change; an exception; a value that went back; a request
+/// that comes near; nothing. An emergency that names no item gives way to a package or a run while
+/// it is open too: it names whole hosts as a rule, and would claim the patching that falls into its
+/// hours.
 pub fn classify(
     subject: &Subject<'_>,
     (intent, past): (&Intent<'_>, &Past<'_>),
@@ -312,13 +318,13 @@ pub fn classify(
         Some((true, Believed { decision, .. })) => (Some(decision), None),
         Some((false, believed)) if believed.decision.approves() => {
             let brought = explained.filter(|_| believed.may_be_patching());
-            return brought.map_or(believed.decision, by_package);
+            return brought.map_or(believed.decision, by_transaction);
         }
         near => (None, near.map(|(_, near)| near.decision)),
     };
     listed(subject, intent.ignores, Noise::Routine)
         .or_else(|| in_window(subject, intent))
-        .or_else(|| explained.map(by_package))
+        .or_else(|| explained.map(by_transaction))
         .or(afterwards)
         .or_else(|| permitted(subject, intent))
         .or_else(|| past.put_back())
@@ -380,8 +386,8 @@ fn covering<'a>(
     })
 }
 
-fn by_package(Explained { name, says }: Explained) -> Decision {
-    let (class, rule) = (Some(ChangeClass::Expected), RuleKind::Package);
+fn by_transaction(Explained { rule, name, says }: Explained) -> Decision {
+    let class = Some(ChangeClass::Expected);
     Decision { class, rule, name, level: None, says }
 }
 
@@ -413,7 +419,7 @@ fn permitted(subject: &Subject<'_>, intent: &Intent<'_>) -> Option<Decision> {
 
 fn uncovered(intent: &Intent<'_>) -> Decision {
     let (class, says) = if intent.told {
-        let says = "no change request, window, package or exception covers it";
+        let says = "no change request, window, package, run or exception covers it";
         (Some(ChangeClass::Unauthorised), says)
     } else {
         (None, "this site tells of no change requests and has no change windows")

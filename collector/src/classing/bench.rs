@@ -9,13 +9,15 @@ use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
+use super::told::{stretch, told};
 use super::{changes, subject};
 use crate::analysis::classify::past::{Past, Run, TURNS_MOST, Turn, runs, undone_by};
+use crate::analysis::classify::runs::{Runs, Verdict};
 use crate::analysis::classify::transaction::{
-    DPKG, PACKAGES, TOGETHER, Transactions, is_as_shipped,
+    DPKG, Explained, PACKAGES, TOGETHER, Transactions, is_as_shipped,
 };
 use crate::analysis::classify::{ChangeClass, Classified, Decision, Intent, RuleKind, classify};
-use crate::config::Place;
+use crate::config::{Config, Place};
 use crate::store::{ChangeId, ChangeRecord, Judgement, StoreError};
 use crate::writer::Reads;
 
@@ -47,6 +49,9 @@ pub(super) struct Bench {
     pub(super) transactions: Transactions,
     /// Of what dpkg may explain: what somebody wrote into a configuration file meanwhile.
     by_hand: BTreeSet<ChangeId>,
+    runs: Runs,
+    /// What runs make of what is wanted.
+    of_runs: BTreeMap<ChangeId, Verdict>,
 }
 
 impl Bench {
@@ -73,7 +78,8 @@ impl Bench {
         }
         let times = records.keys().map(|(at, id)| (*id, *at)).collect();
         let (wanted, by_hand) = (BTreeSet::new(), BTreeSet::new());
-        Ok(Self { records, times, items, wanted, transactions, by_hand })
+        let (runs, of_runs) = (Runs::default(), BTreeMap::new());
+        Ok(Self { records, times, items, wanted, transactions, by_hand, runs, of_runs })
     }
 
     /// Which changes are judged: those asked for, what dpkg may explain of the others, and what was
@@ -90,7 +96,7 @@ impl Bench {
         for record in self.records.values() {
             let Some(classified) = &record.classified else { continue };
             let class = classified.decision.class;
-            let unexplained = classified.decision.yields_to_package();
+            let unexplained = classified.decision.yields_to_transaction();
             // Of those in the order of time, the first that is not too early.
             let early = |at: &Timestamp| record.at.duration_since(*at) > TOGETHER;
             let next = of_dpkg.get(of_dpkg.partition_point(early));
@@ -143,6 +149,57 @@ impl Bench {
         Ok(())
     }
 
+    /// What runs that the host tells of make of what is judged.
+    pub(super) fn learn_runs(
+        &mut self,
+        store: &dyn Reads,
+        (host, place): (&HostId, &Place),
+        config: &Config,
+    ) -> Result<(), StoreError> {
+        let wanted = || self.records.values().filter(|record| self.wanted.contains(&record.id));
+        let times = || wanted().map(|record| record.at);
+        let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(()) };
+        let runs = told(store, (host, config), stretch(first, last))?;
+        let mut states = States { store, host, stood: BTreeMap::new(), read: BTreeMap::new() };
+        for record in wanted().filter(|record| runs.were_at_work(record.at)) {
+            let after = states.part((&record.source, record.at), &record.change.part)?;
+            if let Some(verdict) = runs.explain(&subject(record, place), after.as_deref()) {
+                self.of_runs.insert(record.id, verdict);
+            }
+        }
+        self.runs = runs;
+        Ok(())
+    }
+
+    /// What explains a change, and what is known of it besides: that nothing did although something
+    /// of the kind was at work, or who had it done.
+    fn explained(&mut self, record: &ChangeRecord, place: &Place) -> (Option<Explained>, String) {
+        let subject = subject(record, place);
+        let by_hand = self.by_hand.contains(&record.id);
+        let package = self.transactions.explain(&subject).filter(|_| !by_hand);
+        let mut explained = package;
+        let mut besides = if by_hand { BY_HAND.to_owned() } else { String::new() };
+        match self.of_runs.get(&record.id) {
+            Some(Verdict::Explained(run)) if explained.is_none() => {
+                return (Some(run.clone()), String::new());
+            }
+            Some(Verdict::Otherwise(tool)) => {
+                besides = format!("; {tool} changed it about then, and this is not what it left");
+            }
+            Some(Verdict::Explained(_)) | None => {}
+        }
+        let about = self.transactions.package_of(&subject);
+        let who = about
+            .and_then(|(manager, package)| self.runs.evidence(subject.at, (manager, &package)));
+        if let Some(who) = who {
+            match &mut explained {
+                Some(explained) => explained.says.push_str(&format!("; {who}")),
+                None => besides.push_str(&format!("; {who}")),
+            }
+        }
+        (explained, besides)
+    }
+
     /// How the value of each item alternated, of which something is judged.
     fn runs(&self) -> BTreeMap<Item, Vec<Run>> {
         let wanted = self.records.values().filter(|record| self.wanted.contains(&record.id));
@@ -170,14 +227,12 @@ impl Bench {
         let order: Vec<(Timestamp, ChangeId)> =
             self.records.keys().filter(|(_, id)| self.wanted.contains(id)).copied().collect();
         for key in order {
-            let Some(record) = self.records.get(&key) else { continue };
-            let subject = subject(record, place);
-            let by_hand = self.by_hand.contains(&record.id);
-            let explained = self.transactions.explain(&subject).filter(|_| !by_hand);
-            let past = Past::new(self.past(record, key, &runs), intent.spans.revert);
-            let mut decision = classify(&subject, (intent, &past), explained);
-            if by_hand && decision.rule == RuleKind::Nothing {
-                decision.says += BY_HAND;
+            let Some(record) = self.records.get(&key).cloned() else { continue };
+            let (explained, besides) = self.explained(&record, place);
+            let past = Past::new(self.past(&record, key, &runs), intent.spans.revert);
+            let mut decision = classify(&subject(&record, place), (intent, &past), explained);
+            if decision.rule == RuleKind::Nothing {
+                decision.says += &besides;
             }
             // One more turn of noise undoes nothing: the turn before it is noise as well.
             let noise =

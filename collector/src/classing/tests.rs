@@ -22,6 +22,8 @@ use crate::store::{
     Append, HostRecord, Origin, ReadHistory, ReadIntent, VersionRecord, VersionStep,
 };
 
+mod runs;
+
 pub(crate) const CONFIG: &str = "[[host]]\nname = 'sbc-*'\nsite = 'vienna'\nservice = 'voice'\n\
     [[change_source]]\nname = 'itsm'\n";
 

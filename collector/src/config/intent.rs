@@ -75,6 +75,8 @@ pub struct ClassificationConfig {
     /// Whether upgrades by dpkg, and the configuration files of packages, are expected. Default
     /// true.
     pub packages: bool,
+    /// Whether what runs of configuration-management tools changed is expected. Default true.
+    pub runs: bool,
     /// Whether the list of what asks for nobody that comes with the program counts. Default true.
     pub shipped_ignores: bool,
 }
@@ -89,6 +91,7 @@ impl Default for ClassificationConfig {
             revert_days: 7,
             settle_hours: 24,
             packages: true,
+            runs: true,
             shipped_ignores: true,
         }
     }
@@ -130,6 +133,7 @@ pub(super) struct PartialClassification {
     #[serde(default, deserialize_with = "settle")]
     settle_hours: Option<u64>,
     packages: Option<bool>,
+    runs: Option<bool>,
     shipped_ignores: Option<bool>,
 }
 
@@ -144,6 +148,7 @@ impl PartialClassification {
             revert_days: self.revert_days.unwrap_or(before.revert_days),
             settle_hours: self.settle_hours.unwrap_or(before.settle_hours),
             packages: self.packages.unwrap_or(before.packages),
+            runs: self.runs.unwrap_or(before.runs),
             shipped_ignores: self.shipped_ignores.unwrap_or(before.shipped_ignores),
         };
     }

@@ -19,6 +19,9 @@ pub struct Live {
     /// When a forged message was last written down, by the host whose token it had; bounded by the
     /// hosts.
     forgeries: Mutex<BTreeMap<HostId, Timestamp>>,
+    /// Since when each host has told of runs that no change was held against yet; bounded by the
+    /// hosts.
+    told: Mutex<BTreeMap<HostId, Timestamp>>,
     /// Requests by place in [`ROUTES`].
     pub requests: [AtomicU64; ROUTES.len()],
     /// Refusals by place in [`ProblemCode::ALL`].
@@ -55,6 +58,24 @@ impl Live {
             forgeries.insert(host.clone(), now);
         }
         due
+    }
+
+    /// Notes that `host` told of runs, from `at` on.
+    pub fn note_told(&self, host: &HostId, at: Timestamp) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.entry(host.clone()).and_modify(|since| *since = at.min(*since)).or_insert(at);
+    }
+
+    /// At most `most` of the hosts that told of runs, each of which is given once.
+    pub fn take_told(&self, most: usize) -> BTreeMap<HostId, Timestamp> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = BTreeMap::new();
+        while taken.len() < most
+            && let Some((host, at)) = told.pop_first()
+        {
+            taken.insert(host, at);
+        }
+        taken
     }
 
     /// Counts one request of a route named in [`ROUTES`].

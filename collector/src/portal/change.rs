@@ -104,7 +104,8 @@ fn meant(classified: &Classified, frame: &Frame) -> Meant {
         RuleKind::Window | RuleKind::Blackout => "/requests".to_owned(),
         RuleKind::Exception => format!("/exceptions#{name}"),
         RuleKind::Past | RuleKind::Undone if !name.is_empty() => format!("/changes/{name}"),
-        RuleKind::Past | RuleKind::Undone | RuleKind::Package | RuleKind::Nothing => String::new(),
+        RuleKind::Past | RuleKind::Undone | RuleKind::Nothing => String::new(),
+        RuleKind::Package | RuleKind::Run => String::new(),
     };
     let before = |replaced: &Replaced| Before {
         until: Moment::new(replaced.until, frame.now),

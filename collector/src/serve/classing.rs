@@ -1,16 +1,20 @@
 //! Has changes judged, and the drift they led to weighed, beside the requests: on a thread for
 //! blocking work, one pass at a time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use driftline_protocol::ids::HostId;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::state::Collector;
 use super::upkeep::goes_on;
-use crate::classing::{Judged, changed_entries, judge, judge_again, judge_relisted};
+use crate::classing::{
+    Judged, changed_entries, judge, judge_again, judge_relisted, judge_told, told_lately,
+};
 use crate::config::Config;
 use crate::ingest::{Context, Decided};
 use crate::store::StoreError;
@@ -21,13 +25,17 @@ use crate::writer::Reads;
 /// a moment later.
 const REST: Duration = Duration::from_secs(1);
 
-/// Judges until the collector stops: what is new, then what requests say anew, then what that makes
-/// of open drift, in turns, so that none waits for the end of another; and first what other lists
-/// of what to ignore speak of, where a reload changed them.
+/// How many hosts that told of runs one pass looks at.
+const TOLD_AGAIN: usize = 100;
+
+/// Judges until the collector stops: what is new, then what requests say anew and what is near runs
+/// that hosts told of, then what that makes of open drift, in turns, so that none waits for the end
+/// of another; and first what other lists of what to ignore speak of, where a reload changed them.
 pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<()>) {
     let mut wait = REST;
     let mut listed = collector.settings().config;
     let last = Arc::new(AtomicI64::new(0));
+    let mut begun = false;
     while goes_on(&mut stopped, wait).await {
         let config = collector.settings().config;
         if !Arc::ptr_eq(&config, &listed) {
@@ -42,6 +50,7 @@ pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<
         }
         let new = once(&collector, judge).await;
         let again = once(&collector, judge_again).await;
+        told(&collector, &mut begun).await;
         let turn = Arc::clone(&last);
         let weigh = move |store: &dyn Reads, config: &Config, now| {
             let mut last = turn.load(Ordering::Relaxed);
@@ -52,6 +61,35 @@ pub(super) async fn run(collector: Arc<Collector>, mut stopped: watch::Receiver<
         let drift = once(&collector, weigh).await;
         wait = if new || again || drift { Duration::ZERO } else { REST };
     }
+}
+
+/// Judges what is near the runs that hosts told of since the last pass, and in the first those of
+/// the time before the collector started.
+async fn told(collector: &Arc<Collector>, begun: &mut bool) {
+    if !*begun {
+        let store = Arc::clone(&collector.read);
+        let lately = move || told_lately(&*store, Timestamp::now());
+        match tokio::task::spawn_blocking(lately).await {
+            Ok(Ok(hosts)) => note(collector, &hosts),
+            Ok(Err(error)) => return tracing::warn!(%error, "runs were not read; tried again"),
+            Err(_) => collector.live.count_panic("upkeep"),
+        }
+        *begun = true;
+    }
+    let hosts = collector.live.take_told(TOLD_AGAIN);
+    if hosts.is_empty() {
+        return;
+    }
+    let again = Arc::clone(collector);
+    let pass = move |store: &dyn Reads, config: &Config, now| {
+        // Whoever could not be looked at is looked at again.
+        judge_told(store, (config, now), &hosts).inspect_err(|_| note(&again, &hosts))
+    };
+    once(collector, pass).await;
+}
+
+fn note(collector: &Collector, hosts: &BTreeMap<HostId, Timestamp>) {
+    hosts.iter().for_each(|(host, since)| collector.live.note_told(host, *since));
 }
 
 /// One pass. Says whether there is more to do at once.

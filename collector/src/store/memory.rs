@@ -439,6 +439,20 @@ impl ReadHistory for Memory {
         Ok(found.into_iter().map(|(_, version)| version.clone()).collect())
     }
 
+    fn section_versions(
+        &self,
+        (host, source): (&HostId, &SourceName),
+        (from, to): (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<VersionRecord>, StoreError> {
+        let state = self.read();
+        let section = state.sections.get(&(host.clone(), source.clone()));
+        let history = section.into_iter().flat_map(|section| section.history.iter().rev());
+        let versions = history.map(|(_, (version, _))| version);
+        let within = versions.filter(|version| (from..=to).contains(&version.corrected_at));
+        Ok(within.take(effective_limit(limit) as usize).cloned().collect())
+    }
+
     fn manifest_at(
         &self,
         host: &HostId,

@@ -206,7 +206,11 @@ fn an_emergency_of_a_host_takes_nothing_from_a_package() {
             spans: ClassificationConfig::default().spans(),
             told: true,
         };
-        let explained = Explained { name: "dpkg 1".into(), says: "dpkg: sip 1 to 2".into() };
+        let explained = Explained {
+            rule: RuleKind::Package,
+            name: "dpkg 1".into(),
+            says: "dpkg: sip 1 to 2".into(),
+        };
         classify(&subject, (&intent, &Past::default()), Some(explained)).class
     };
     let hosts = vec!["sbc-1".to_owned()];

@@ -17,6 +17,7 @@ use crate::config::load::parse;
 mod news;
 mod packages;
 mod past;
+mod runs;
 
 const SPANS: Spans = Spans {
     slack: SignedDuration::from_mins(15),

@@ -17,6 +17,7 @@ use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
 
+use super::RuleKind;
 use super::scope::Subject;
 use crate::analysis::change::{Change, ChangeKind};
 use crate::analysis::comparable::{Relation, fingerprints};
@@ -43,6 +44,8 @@ const NAMED: usize = 3;
 /// Why a change is expected: the transaction's name, and a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
+    /// What kind of transaction: [`RuleKind::Package`] or [`RuleKind::Run`].
+    pub rule: RuleKind,
     /// Names the transaction: its first change.
     pub name: String,
     /// What dpkg did.
@@ -138,9 +141,18 @@ impl Transactions {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let at = step.at.strftime("%Y-%m-%d %H:%M UTC");
         Some(Explained {
+            rule: RuleKind::Package,
             name: format!("{} {first}", step.manager),
             says: format!("{}, {at}: {}{more}", step.manager, said.join(", ")),
         })
+    }
+
+    /// The package that `subject` is about, or whose configuration file it is, and its manager.
+    pub fn package_of(&self, subject: &Subject<'_>) -> Option<(&'static str, String)> {
+        if subject.source.as_str() == PACKAGES {
+            return Some((manager(subject.part)?, subject.key.and_then(split)?.0));
+        }
+        Some((DPKG, self.owners.get(subject.part.as_str())?.clone()))
     }
 
     /// When dpkg worked on the package whose configuration file `subject` is, if it did about then.

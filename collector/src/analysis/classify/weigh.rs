@@ -1,10 +1,10 @@
 //! What the changes of an item make of its drift: why it differs, as far as anybody said. Pure.
 //!
 //! The change that led to the present value decides, if it asks for a person. If it does not, those
-//! before it count too, back to the one that led away from the baseline: a window, a package or an
-//! emergency says when and where something may change, and not that what it found was right. A
-//! request that names the item does: who approves it has seen what the item was. What was put back
-//! since counts for nothing. A value that alternates explains only
+//! before it count too, back to the one that led away from the baseline: a window, a package, a run
+//! or an emergency says when and where something may change, and not that what it found was right.
+//! A request that names the item does: who approves it has seen what the item was. What was put
+//! back since counts for nothing. A value that alternates explains only
 //! a drift that opened by one of its turns: where the drift was open before, the baseline's value
 //! is not among those it alternates between, and what opened it still stands. A value that has
 //! stayed as it is for [`Settling::after`] alternates no longer, and is a drift as any other.
@@ -303,8 +303,8 @@ mod tests {
     }
 
     #[test]
-    fn a_later_window_package_or_emergency_does_not_make_an_older_change_meant() {
-        for rule in [RuleKind::Window, RuleKind::Package, RuleKind::Ignore] {
+    fn a_later_window_package_run_or_emergency_does_not_make_an_older_change_meant() {
+        for rule in [RuleKind::Window, RuleKind::Package, RuleKind::Run, RuleKind::Ignore] {
             let later = (Some(Expected), rule, "x");
             check(&[NOBODY, later], 3, (Some(Unauthorised), 1));
             check(&[NOBODY, later, later], 3, (Some(Unauthorised), 1));

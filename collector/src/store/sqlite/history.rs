@@ -75,6 +75,28 @@ impl ReadHistory for Reader {
         })
     }
 
+    fn section_versions(
+        &self,
+        (host, source): (&HostId, &SourceName),
+        (from, to): (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<VersionRecord>, StoreError> {
+        self.pool.read("the versions of a section", |db| {
+            let host = names::find(db, FIND_HOST, host.as_str())?;
+            let source = names::find(db, FIND_SOURCE, source.as_str())?;
+            let (Some(host), Some(source)) = (host, source) else { return Ok(Vec::new()) };
+            let mut find = db.prepare_cached(
+                "SELECT n.name, v.domain, v.generation, v.digest, v.observed_at, v.received_at,
+                     v.corrected_at, v.uncertainty_ms, v.coalesced, v.expired, v.origin
+                 FROM version v JOIN source_name n ON n.id = v.source
+                 WHERE v.host = ?1 AND v.source = ?2 AND v.corrected_at BETWEEN ?3 AND ?4
+                 ORDER BY v.ordinal DESC LIMIT ?5",
+            )?;
+            let values = params![host, source, At(from), At(to), effective_limit(limit)];
+            find.query_map(values, version_record)?.collect()
+        })
+    }
+
     fn manifest_at(
         &self,
         host: &HostId,

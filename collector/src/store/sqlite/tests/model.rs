@@ -34,6 +34,9 @@ pub(super) fn everything<S: Reads>(store: &S) -> Vec<String> {
                 assert_eq!(alone.as_ref(), Some(one));
             }
             all.push(format!("{parts:#?}"));
+            let section = (&host, &source);
+            let versions = store.section_versions(section, (second(4), second(15)), 3).unwrap();
+            all.push(format!("{versions:#?}"));
             for at in 0..20 {
                 let manifest = store.manifest_at(&host, &source, second(at)).unwrap();
                 all.push(format!("{host}/{source}@{at}: {manifest:?}"));
