@@ -445,12 +445,8 @@ impl ReadHistory for Memory {
         (from, to): (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<VersionRecord>, StoreError> {
-        let state = self.read();
-        let section = state.sections.get(&(host.clone(), source.clone()));
-        let history = section.into_iter().flat_map(|section| section.history.iter().rev());
-        let versions = history.map(|(_, (version, _))| version);
-        let within = versions.filter(|version| (from..=to).contains(&version.corrected_at));
-        Ok(within.take(effective_limit(limit) as usize).cloned().collect())
+        let within = history::versions(&self.read(), (host, source), from..=to);
+        Ok(within.into_iter().take(effective_limit(limit) as usize).collect())
     }
 
     fn manifest_at(

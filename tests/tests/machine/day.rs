@@ -28,9 +28,9 @@ const SILENCE: Duration = Duration::from_secs(3);
 
 /// Every source that what follows could mislead.
 const SOURCES: &str = "\"files\", \"network\", \"listeners\", \"packages\", \"services\", \
-    \"transactions\", \"accounts\", \"login_policy\", \"kernel_policy\", \"time_sync\", \"cron\", \"certificates\", \
-    \"browser_policy\", \"firewall\", \"directory\", \"containers\", \
-    \"desktop_uc_client\", \"audio\", \"os\"";
+    \"transactions\", \"accounts\", \"login_policy\", \"kernel_policy\", \"time_sync\", \
+    \"cron\", \"certificates\", \"browser_policy\", \"firewall\", \"directory\", \
+    \"containers\", \"desktop_uc_client\", \"audio\", \"os\"";
 
 /// One thing that befalls the laptop.
 type Event = (&'static str, fn(&mut Pair) -> anyhow::Result<()>);

@@ -22,6 +22,7 @@ mod operation;
 mod packages;
 mod pair;
 mod quiet;
+mod runs;
 mod units;
 mod unsynced;
 

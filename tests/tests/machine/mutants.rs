@@ -2,7 +2,7 @@
 //! business.
 
 use driftline_tests::mutants::{self, Mutant};
-use driftline_tests::programs::{AGENT, AGENT_TESTS, LEAK_TESTS};
+use driftline_tests::programs::{AGENT, AGENT_TESTS, COLLECTOR, LEAK_TESTS};
 
 const MUTANTS: &[Mutant] = &[
     // Invariant 2: only redacted data leaves the host.
@@ -64,6 +64,22 @@ const MUTANTS: &[Mutant] = &[
         AGENT_TESTS,
         "jobs_are_containers",
         "sources::containers::tests::containers_of_podman_are_told_and_jobs_are_not",
+    ),
+    // What a run brought, and nothing beside it.
+    (
+        COLLECTOR,
+        "runs_explain_whatever_they_name",
+        "runs::what_a_run_left_is_expected_and_an_edit_beside_it_is_not",
+    ),
+    (
+        COLLECTOR,
+        "runs_come_too_late",
+        "runs::what_a_run_left_is_expected_and_an_edit_beside_it_is_not",
+    ),
+    (
+        COLLECTOR,
+        "decisions_are_routine",
+        "runs::a_package_that_was_asked_for_names_who_and_one_that_it_needed_is_expected",
     ),
     // A run changed what it says, as far as its bytes say so.
     (

@@ -1,13 +1,27 @@
 //! Which changes are asked for, and which parts are not read any more.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
+use driftline_protocol::ids::{HostId, SourceName};
 use jiff::Timestamp;
 
 use super::State;
 use crate::analysis::classify::ChangeClass;
 use crate::store::BlindCount;
 use crate::store::records::*;
+
+/// The versions of one section with a corrected time in `within`, the newest first.
+pub(super) fn versions(
+    state: &State,
+    (host, source): (&HostId, &SourceName),
+    within: RangeInclusive<Timestamp>,
+) -> Vec<VersionRecord> {
+    let section = state.sections.get(&(host.clone(), source.clone()));
+    let history = section.into_iter().flat_map(|section| section.history.iter().rev());
+    let versions = history.map(|(_, (version, _))| version);
+    versions.filter(|version| within.contains(&version.corrected_at)).cloned().collect()
+}
 
 pub(super) fn blind(state: &State, before: Timestamp) -> Vec<BlindCount> {
     let mut counts: BTreeMap<_, u64> = BTreeMap::new();
