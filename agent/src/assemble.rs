@@ -11,6 +11,7 @@
 //! [`Part::Unobserved`](driftline_protocol::snapshot::Part::Unobserved), and counts it.
 
 mod assembler;
+mod heard;
 mod memory;
 mod printed;
 #[cfg(test)]
@@ -26,14 +27,14 @@ use driftline_protocol::snapshot::{Domain, Reason};
 use driftline_protocol::wire::{Budget, SourceReading};
 use jiff::Timestamp;
 
-use self::assembler::{Assembled, Assembler};
+use self::assembler::{Anew, Assembled, Assembler};
 #[cfg(test)]
 #[cfg(unix)]
 pub(crate) use self::memory::Memory;
 pub use self::printed::print;
 use crate::machine::Machine;
 use crate::sources::Source;
-use crate::spool::{Keep, Observation, SpoolError};
+use crate::spool::{Keep, Observation, SpoolError, Tally};
 
 /// One moment by the host's two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,19 +129,35 @@ pub fn pass(
         bytes: machine.meter().bytes_read().saturating_sub(read_before),
         success: end == End::Complete,
     };
-    let parts = assembled.manifest.0.len() as u64;
-    let unobserved = assembled.unobserved.clone();
-    let observation = Observation {
-        source: source.name(),
-        domain: source.domain(),
-        manifest: assembled.manifest,
-        unobserved: assembled.unobserved,
+    let anew = match assembled {
+        Assembled::Anew(anew) => anew,
+        Assembled::Still(Tally { parts, unobserved, .. }) => {
+            keep.stay(&source.name(), reading)?;
+            return Ok(Outcome { generation: None, reading, parts, unobserved, end });
+        }
+    };
+    let (parts, unobserved) = (anew.manifest.0.len() as u64, anew.unobserved.clone());
+    let of = (source.name(), source.domain());
+    let generation = keep.commit(observation(of, anew, now, reading))?;
+    Ok(Outcome { generation, reading, parts, unobserved, end })
+}
+
+fn observation(
+    (source, domain): (SourceName, Domain),
+    anew: Anew,
+    now: Now,
+    reading: SourceReading,
+) -> Observation {
+    Observation {
+        source,
+        domain,
+        manifest: anew.manifest,
+        unobserved: anew.unobserved,
+        tally: anew.tally,
         observed_at: now.wall,
         observed_monotonic_ms: now.monotonic_ms,
         reading,
-    };
-    let generation = keep.commit(observation)?;
-    Ok(Outcome { generation, reading, parts, unobserved, end })
+    }
 }
 
 /// A source that was not read, and why.
@@ -164,18 +181,11 @@ pub fn unread(
     keep: &mut dyn Keep,
     now: Now,
 ) -> Result<Outcome, SpoolError> {
-    let assembled = blind(&unread.source, machine, keep, unread.reason)?;
-    let (parts, unobserved) = (assembled.manifest.0.len() as u64, assembled.unobserved.clone());
+    let anew = blind(&unread.source, machine, keep, unread.reason)?;
+    let (parts, unobserved) = (anew.manifest.0.len() as u64, anew.unobserved.clone());
     let reading = SourceReading::default();
-    let generation = keep.commit(Observation {
-        source: unread.source.clone(),
-        domain: unread.domain,
-        manifest: assembled.manifest,
-        unobserved: assembled.unobserved,
-        observed_at: now.wall,
-        observed_monotonic_ms: now.monotonic_ms,
-        reading,
-    })?;
+    let of = (unread.source.clone(), unread.domain);
+    let generation = keep.commit(observation(of, anew, now, reading))?;
     let end = End::Failed(unread.reason);
     Ok(Outcome { generation, reading, parts, unobserved, end })
 }
@@ -186,11 +196,14 @@ fn blind(
     machine: &Machine,
     keep: &mut dyn Keep,
     reason: Reason,
-) -> Result<Assembled, SpoolError> {
-    let previous = keep.begin(source)?;
-    let mut assembler = Assembler::new(machine.redactor(), keep, previous);
+) -> Result<Anew, SpoolError> {
+    let mut assembler = Assembler::begin(machine.redactor(), keep, source.clone())?;
     assembler.blind_everything(reason);
-    assembler.finish(&|_| true)
+    match assembler.finish(&|_| true)? {
+        Assembled::Anew(anew) => Ok(anew),
+        // Everything was compared, so nothing is heard and left at that.
+        Assembled::Still(_) => Err(SpoolError::NotOpen),
+    }
 }
 
 /// Lets the source speak once; what a failed one said is dropped, and all it ever said becomes
@@ -201,8 +214,7 @@ fn assemble(
     keep: &mut dyn Keep,
 ) -> Result<(Assembled, End), SpoolError> {
     let name = source.name();
-    let previous = keep.begin(&name)?;
-    let mut assembler = Assembler::new(machine.redactor(), keep, previous);
+    let mut assembler = Assembler::begin(machine.redactor(), keep, name.clone())?;
     // A source that panics is dropped by the caller, so nobody sees the state it broke off in.
     let read = AssertUnwindSafe(|| source.read(machine, &mut assembler));
     let end = match catch_unwind(read) {
@@ -219,5 +231,5 @@ fn assemble(
     };
     drop(assembler);
     keep.abandon();
-    Ok((blind(&name, machine, keep, reason)?, end))
+    Ok((Assembled::Anew(blind(&name, machine, keep, reason)?), end))
 }

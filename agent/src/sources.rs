@@ -258,7 +258,7 @@ pub trait Sink {
 }
 
 /// What became of a part that was seen. A source may keep it and may not look inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Receipt {
     /// The beginning of the digest of the part as it was sealed: enough to tell it from another
     /// state of the part, and sources keep one for each file.

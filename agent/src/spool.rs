@@ -41,6 +41,13 @@ pub use store::{Settings, Spool};
 /// The half a pass holds: begin, keep parts, then commit or abandon. One observation is open at a
 /// time.
 pub trait Keep {
+    /// What the last pass over `source` came to, where its state is still the last one: a pass that
+    /// comes to the same needs no manifest, and no observation. See [`Keep::stay`].
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    fn tally(&mut self, source: &SourceName) -> Result<Option<Tally>, SpoolError>;
+
     /// Opens an observation of `source` and gives the manifest of the last one (empty before the
     /// first).
     ///
@@ -58,11 +65,18 @@ pub trait Keep {
     fn keep(&mut self, digest: Digest, part: &Sealed) -> Result<(), SpoolError>;
 
     /// Makes the open observation durable: a new version when its manifest differs from the last
-    /// one's. Gives that version's generation, or `None` when nothing differs.
+    /// one's. Gives that version's generation, or `None` when nothing differs. Its tally is kept as
+    /// long as the process lives and no other observation is opened.
     ///
     /// # Errors
     /// [`SpoolError`]; nothing of the observation is kept then, and the next pass sees it again.
     fn commit(&mut self, observation: Observation) -> Result<Option<Generation>, SpoolError>;
+
+    /// A pass over `source` came to its tally: nothing differs, and nothing was opened.
+    ///
+    /// # Errors
+    /// [`SpoolError`], [`SpoolError::NotOpen`] where that state is no longer the last one.
+    fn stay(&mut self, source: &SourceName, reading: SourceReading) -> Result<(), SpoolError>;
 
     /// Forgets the open observation.
     fn abandon(&mut self);
@@ -169,6 +183,17 @@ pub struct Status {
     pub repairs: u64,
 }
 
+/// What a section came to, small: what a pass while nothing happens is held against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// How many parts it has.
+    pub parts: u64,
+    /// The sum over the marks of its parts.
+    pub sum: u128,
+    /// How many of them are unobserved, by reason.
+    pub unobserved: BTreeMap<Reason, u64>,
+}
+
 /// What one pass over one source saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
@@ -180,6 +205,8 @@ pub struct Observation {
     pub manifest: Manifest,
     /// How many parts are unobserved, by reason.
     pub unobserved: BTreeMap<Reason, u64>,
+    /// What the next pass may be held against.
+    pub tally: Option<Tally>,
     /// When the pass began, by the host's wall clock.
     pub observed_at: Timestamp,
     /// The same moment by the host's monotonic clock, in milliseconds.

@@ -130,6 +130,13 @@ impl PartName {
     ///
     /// A path too long for a name keeps its beginning and ends in a digest of the whole.
     pub fn from_bytes(path: &[u8]) -> Self {
+        let plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'\\';
+        if let Ok(name) = std::str::from_utf8(path)
+            && (1..=limits::PART_NAME_BYTES).contains(&path.len())
+            && path.iter().all(plain)
+        {
+            return Self(name.into());
+        }
         let mut name = String::with_capacity(path.len());
         for chunk in path.utf8_chunks() {
             for c in chunk.valid().chars() {

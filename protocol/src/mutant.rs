@@ -127,6 +127,8 @@ mutants! {
     FreedMemoryIsKept,
     /// Agent. *An agent at rest is small*: what was on its way when a pass ended is not given back.
     DeliveredMemoryIsKept,
+    /// Agent. *Whatever is gone is noticed*: a pass that heard nothing else heard it all.
+    NothingIsMissed,
     /// Engine. *What wavers anyway is no rise*: cases are taken to be Poisson.
     CorrelateNoDispersion,
     /// Engine. *What hits everybody is nobody's doing*: unexposed sites are not looked at.

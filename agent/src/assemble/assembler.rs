@@ -2,28 +2,41 @@
 //!
 //! `known` begins as the manifest of the last pass and shrinks with each part that is accounted
 //! for; what is left at the end was looked for and is gone. A name moves from `known` to `next`, so
-//! there is one of each.
+//! there is one of each. Where the spool has a tally of the last pass, `known` is not read before
+//! something is said that it does not settle: see [`super::heard`].
 
 use std::collections::BTreeMap;
 
 use driftline_protocol::canonical;
-use driftline_protocol::ids::{Digest, PartName};
+use driftline_protocol::ids::{Digest, PartName, SourceName};
 use driftline_protocol::item::ItemKey;
 use driftline_protocol::limits;
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::redact::{RawItem, RawObserved, RawPart, Redactor, Sealed};
 use driftline_protocol::snapshot::{Content, Reason};
 
+use super::heard::{self, Heard};
 use super::whole;
 use crate::sources::{Carry, Receipt, Sink};
-use crate::spool::{Keep, SpoolError};
+use crate::spool::{Keep, SpoolError, Tally};
 
-/// What one pass came to, ready to be committed.
-pub(super) struct Assembled {
+/// What one pass came to.
+pub(super) enum Assembled {
+    /// Every part is what it was, and nothing was opened for it.
+    Still(Tally),
+    /// Ready to be committed.
+    Anew(Anew),
+}
+
+/// A section put together anew.
+pub(super) struct Anew {
     /// The digest of each part now.
     pub(super) manifest: Manifest,
     /// How many parts are unobserved, by reason.
     pub(super) unobserved: BTreeMap<Reason, u64>,
+    /// What the next pass may be held against. `None` where a part has a state that no source was
+    /// given a receipt for.
+    pub(super) tally: Option<Tally>,
 }
 
 /// A part that this pass has accounted for.
@@ -39,6 +52,9 @@ struct Placed {
 pub(super) struct Assembler<'a> {
     redactor: &'a Redactor,
     keep: &'a mut dyn Keep,
+    source: SourceName,
+    /// The parts heard so far, while nothing else was said and `known` is not read.
+    heard: Option<Heard>,
     /// Parts of the last pass that this one has not accounted for yet.
     known: BTreeMap<PartName, Digest>,
     /// Parts this pass has accounted for.
@@ -52,23 +68,60 @@ pub(super) struct Assembler<'a> {
 }
 
 impl<'a> Assembler<'a> {
-    pub(super) fn new(redactor: &'a Redactor, keep: &'a mut dyn Keep, previous: Manifest) -> Self {
-        // One place is left for the part that says the section is full.
-        let room = limits::PARTS_PER_SECTION.saturating_sub(previous.0.len() + 1);
-        Self {
+    /// An observation of `source`, which is opened when the first part differs, or now.
+    pub(super) fn begin(
+        redactor: &'a Redactor,
+        keep: &'a mut dyn Keep,
+        source: SourceName,
+    ) -> Result<Self, SpoolError> {
+        let heard = keep.tally(&source)?.map(Heard::against);
+        let mut assembler = Self {
             redactor,
             keep,
-            known: previous.0,
+            source,
+            heard: None,
+            known: BTreeMap::new(),
             next: BTreeMap::new(),
             blanks: BTreeMap::new(),
-            room,
+            room: 0,
             refusal: None,
+        };
+        match heard {
+            Some(heard) => assembler.heard = Some(heard),
+            None => assembler.open()?,
+        }
+        Ok(assembler)
+    }
+
+    /// Opens the observation.
+    fn open(&mut self) -> Result<(), SpoolError> {
+        self.known = self.keep.begin(&self.source)?.0;
+        // One place is left for the part that says the section is full.
+        self.room = limits::PARTS_PER_SECTION.saturating_sub(self.known.len() + 1);
+        Ok(())
+    }
+
+    /// From here on each part counts by itself: what was heard so far is accounted for.
+    fn compare(&mut self) {
+        let Some(heard) = self.heard.take() else { return };
+        if let Err(error) = self.open() {
+            self.refusal.get_or_insert(error);
+            return;
+        }
+        match heard.take_from(&mut self.known) {
+            Some(taken) => {
+                let placed = |(name, digest, unobserved)| (name, Placed { digest, unobserved });
+                self.next.extend(taken.into_iter().map(placed));
+            }
+            // What the tally belonged to is not what is kept now. The next pass begins without one.
+            None => self.refusal = self.refusal.take().or(Some(SpoolError::NotOpen)),
         }
     }
 
     /// Every part known before is unobserved; a source that never said anything has one part,
     /// itself.
     pub(super) fn blind_everything(&mut self, reason: Reason) {
+        self.compare();
         let placed = self.blank(reason);
         if self.known.is_empty() {
             self.next.insert(whole(), placed);
@@ -83,6 +136,10 @@ impl<'a> Assembler<'a> {
         mut self,
         covers: &dyn Fn(&PartName) -> bool,
     ) -> Result<Assembled, SpoolError> {
+        if let Some(tally) = self.heard.as_ref().and_then(Heard::is_all) {
+            return Ok(Assembled::Still(tally.clone()));
+        }
+        self.compare();
         for (name, _) in std::mem::take(&mut self.known) {
             if name != whole() && !covers(&name) {
                 let placed = self.blank(Reason::Withheld);
@@ -96,8 +153,14 @@ impl<'a> Assembler<'a> {
         for reason in self.next.values().filter_map(|placed| placed.unobserved) {
             *unobserved.entry(reason).or_insert(0) += 1;
         }
+        let receipts = self
+            .next
+            .iter()
+            .map(|(name, placed)| (name, Receipt::of(placed.digest, placed.unobserved)));
+        let tally = self.blanks.is_empty().then(|| heard::tally(receipts, &unobserved));
         let digests = self.next.into_iter().map(|(name, placed)| (name, placed.digest));
-        Ok(Assembled { manifest: Manifest(digests.collect()), unobserved })
+        let manifest = Manifest(digests.collect());
+        Ok(Assembled::Anew(Anew { manifest, unobserved, tally }))
     }
 
     /// A part that is unobserved as a whole.
@@ -136,6 +199,7 @@ impl<'a> Assembler<'a> {
 impl Sink for Assembler<'_> {
     fn seen(&mut self, part: PartName, raw: RawPart) -> Receipt {
         self.keep.said();
+        self.compare();
         let (placed, sealed) = seal(self.redactor, raw);
         if self.admits(&part) {
             if self.known.remove(&part) != Some(placed.digest) {
@@ -148,6 +212,10 @@ impl Sink for Assembler<'_> {
 
     fn same(&mut self, part: &PartName, receipt: &Receipt) -> Carry {
         self.keep.said();
+        if let Some(heard) = &mut self.heard {
+            heard.hear(part, receipt);
+            return Carry::Carried;
+        }
         if !self.known.get(part).is_some_and(|digest| receipt.is_for(digest)) {
             return Carry::ReadAgain;
         }
@@ -159,6 +227,7 @@ impl Sink for Assembler<'_> {
 
     fn blind(&mut self, place: &PartName, reason: Reason) {
         self.keep.said();
+        self.compare();
         let placed = self.blank(reason);
         if !self.next.contains_key(place) && self.admits(place) {
             self.known.remove(place);

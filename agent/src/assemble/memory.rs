@@ -10,8 +10,9 @@ use driftline_protocol::redact::Sealed;
 use driftline_protocol::redact::{Redacted, Redactor};
 #[cfg(test)]
 use driftline_protocol::snapshot::Part;
+use driftline_protocol::wire::SourceReading;
 
-use crate::spool::{Keep, Observation, SpoolError};
+use crate::spool::{Keep, Observation, SpoolError, Tally};
 
 /// The last committed state of one source.
 #[derive(Default)]
@@ -19,6 +20,7 @@ pub(crate) struct Memory {
     pub(super) manifest: Manifest,
     pub(super) kept: BTreeMap<Digest, Sealed>,
     generation: Generation,
+    tally: Option<Tally>,
     /// Parts of the open observation.
     open: BTreeMap<Digest, Sealed>,
 }
@@ -39,8 +41,13 @@ impl Memory {
 }
 
 impl Keep for Memory {
+    fn tally(&mut self, _source: &SourceName) -> Result<Option<Tally>, SpoolError> {
+        Ok(self.tally.clone())
+    }
+
     fn begin(&mut self, _source: &SourceName) -> Result<Manifest, SpoolError> {
         self.open.clear();
+        self.tally = None;
         Ok(self.manifest.clone())
     }
 
@@ -51,12 +58,17 @@ impl Keep for Memory {
 
     fn commit(&mut self, observation: Observation) -> Result<Option<Generation>, SpoolError> {
         self.kept.append(&mut self.open);
+        self.tally = observation.tally;
         if observation.manifest == self.manifest {
             return Ok(None);
         }
         self.manifest = observation.manifest;
         self.generation = self.generation.next();
         Ok(Some(self.generation))
+    }
+
+    fn stay(&mut self, _source: &SourceName, _reading: SourceReading) -> Result<(), SpoolError> {
+        if self.tally.is_some() { Ok(()) } else { Err(SpoolError::NotOpen) }
     }
 
     fn abandon(&mut self) {

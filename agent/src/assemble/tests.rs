@@ -189,6 +189,42 @@ fn what_is_the_same_is_carried_on() {
     assert!(bench.source.read_again.is_empty());
 }
 
+/// A pass in which all is the same is settled by a sum, without a manifest; one that says anything
+/// else goes on as if it had had one from the beginning.
+#[test]
+fn what_was_heard_before_the_first_difference_is_accounted_for() {
+    let ab: &[Say] = &[Same("/a"), Same("/b")];
+    for (last, expect) in [
+        (ab, "/a=1 /b=2"),
+        (&[Same("/b"), Same("/a")], "/a=1 /b=2"),
+        (&[Same("/a")], "/a=1"),
+        (&[], ""),
+        (&[Same("/b"), Same("/b")], "/b=2"),
+        (&[Same("/a"), Text("/b", "3")], "/a=1 /b=3"),
+        (&[Same("/a"), Same("/b"), Text("/c", "3")], "/a=1 /b=2 /c=3"),
+        (&[Same("/a"), Blind("/b", Reason::Denied)], "/a=1 /b:denied"),
+        (&[Same("/a"), Blind("/", Reason::Denied)], "/:denied /a=1 /b:denied"),
+        (&[Same("/a"), Fail(Reason::Denied)], "/a:denied /b:denied"),
+        (&[Same("/a"), Same("/b"), Panic], "/a:failed /b:failed"),
+    ] {
+        let bench = check(&[AB, ab, last], expect);
+        assert!(bench.source.read_again.is_empty(), "{expect}");
+    }
+}
+
+#[test]
+fn a_pass_that_hears_what_is_not_kept_keeps_nothing_and_the_next_reads_it_again() {
+    let mut bench = check(&[AB, &[Text("/a", "3"), Same("/b")]], "/a=3 /b=2");
+    bench.source.receipts.insert("/a", Receipt::of(Digest([9; 32]), None));
+    bench.source.script = vec![Same("/a"), Same("/b")];
+    let refused = pass(&mut bench.source, &bench.machine, &mut bench.memory, NOW);
+    assert!(matches!(refused, Err(SpoolError::NotOpen)), "{refused:?}");
+    assert_eq!(bench.section(), "/a=3 /b=2");
+    bench.pass(&[Same("/a"), Text("/a", "4"), Same("/b")]);
+    assert_eq!(bench.source.read_again, ["/a"]);
+    assert_eq!(bench.section(), "/a=4 /b=2");
+}
+
 #[test]
 fn a_part_that_was_blind_in_between_is_read_again() {
     let blind: &[Say] = &[Text("/a", "1"), Blind("/b", Reason::Denied)];
@@ -299,6 +335,10 @@ fn how_a_source_ended_is_told() {
 struct Full(Memory);
 
 impl Keep for Full {
+    fn tally(&mut self, source: &SourceName) -> Result<Option<Tally>, SpoolError> {
+        self.0.tally(source)
+    }
+
     fn begin(&mut self, source: &SourceName) -> Result<Manifest, SpoolError> {
         self.0.begin(source)
     }
@@ -310,6 +350,10 @@ impl Keep for Full {
 
     fn commit(&mut self, _observation: Observation) -> Result<Option<Generation>, SpoolError> {
         panic!("committed what could not be kept")
+    }
+
+    fn stay(&mut self, source: &SourceName, reading: SourceReading) -> Result<(), SpoolError> {
+        self.0.stay(source, reading)
     }
 
     fn abandon(&mut self) {

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use driftline_protocol::ids::{Digest, Generation, SourceName};
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::redact::Sealed;
+use driftline_protocol::wire::SourceReading;
 
 use super::passes::Event;
 use super::vitals::{Seat, Stuck};
@@ -23,7 +24,7 @@ use crate::budget::Budgets;
 use crate::clock;
 use crate::machine::Machine;
 use crate::sources::Source;
-use crate::spool::{Keep, Observation, Spool, SpoolError};
+use crate::spool::{Keep, Observation, Spool, SpoolError, Tally};
 
 /// How long a reading may take.
 #[derive(Clone, Copy, Debug)]
@@ -165,6 +166,10 @@ impl Lease {
 }
 
 impl Keep for Lease {
+    fn tally(&mut self, source: &SourceName) -> Result<Option<Tally>, SpoolError> {
+        self.with(|spool| spool.tally(source))
+    }
+
     fn begin(&mut self, source: &SourceName) -> Result<Manifest, SpoolError> {
         self.with(|spool| spool.begin(source))
     }
@@ -179,6 +184,10 @@ impl Keep for Lease {
 
     fn commit(&mut self, observation: Observation) -> Result<Option<Generation>, SpoolError> {
         self.with(|spool| spool.commit(observation))
+    }
+
+    fn stay(&mut self, source: &SourceName, reading: SourceReading) -> Result<(), SpoolError> {
+        self.with(|spool| spool.stay(source, reading))
     }
 
     fn abandon(&mut self) {

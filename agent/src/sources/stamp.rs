@@ -56,12 +56,6 @@ impl Print {
         let said = [raw.digest.0.as_slice(), attributes.as_flattened()].concat();
         Self(redactor.raw_digest(&said).digest)
     }
-
-    /// The place among `count` that belongs to it, were they spread evenly.
-    pub(crate) fn share_of(self, count: usize) -> usize {
-        let first = self.0.0.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
-        usize::try_from((u64::from(first) * count as u64) >> u32::BITS).unwrap_or(0)
-    }
 }
 
 /// Whether a file with these attributes, read from `now` on, could change again without its times

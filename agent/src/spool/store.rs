@@ -22,7 +22,7 @@ use rusqlite::{Connection, Transaction};
 use super::database::{self, Refs, doing};
 use super::identity::{self, Identity, Keeper};
 use super::section::{Section, Waiting};
-use super::{Deliver, Keep, Observation, Reconciled, SpoolError, Status, repair, rows};
+use super::{Deliver, Keep, Observation, Reconciled, SpoolError, Status, Tally, repair, rows};
 
 /// Parts of an open observation kept in memory before they are written, in bytes.
 const BUFFER_BYTES: usize = 1024 * 1024;
@@ -63,7 +63,15 @@ struct Inner {
     generation: Generation,
     open: Option<Open>,
     /// How each source read last; not worth a write to disk in each pass.
-    readings: BTreeMap<SourceName, (BTreeMap<Reason, u64>, SourceReading)>,
+    readings: BTreeMap<SourceName, LastRead>,
+}
+
+/// What the last pass over a source came to.
+struct LastRead {
+    unobserved: BTreeMap<Reason, u64>,
+    reading: SourceReading,
+    /// With the digest of the state it belongs to; gone once another observation is opened.
+    tally: Option<(Digest, Tally)>,
 }
 
 /// The observation that is open.
@@ -134,11 +142,18 @@ impl Spool {
 }
 
 impl Keep for Spool {
+    fn tally(&mut self, source: &SourceName) -> Result<Option<Tally>, SpoolError> {
+        self.guarded(|inner| inner.tally(source))
+    }
+
     fn begin(&mut self, source: &SourceName) -> Result<Manifest, SpoolError> {
         self.guarded(|inner| {
             let base = database::section(&inner.connection, source)?.and_then(|s| s.digest);
             let manifest = database::manifest(&inner.connection, source)?;
             let (buffer, buffered) = (Vec::new(), 0);
+            if let Some(read) = inner.readings.get_mut(source) {
+                read.tally = None;
+            }
             inner.open = Some(Open { source: source.clone(), base, buffer, buffered });
             Ok(manifest)
         })
@@ -163,12 +178,23 @@ impl Keep for Spool {
             let committed = inner.commit(&observation);
             inner.open = None;
             let generation = committed?;
-            let reading = (observation.unobserved, observation.reading);
-            inner.readings.insert(observation.source, reading);
+            let Observation { source, unobserved, reading, tally, .. } = observation;
+            let digest = database::section(&inner.connection, &source)?.and_then(|s| s.digest);
+            let tally = digest.zip(tally);
+            inner.readings.insert(source, LastRead { unobserved, reading, tally });
             if generation.is_some() {
                 inner.coalesce_to_limit()?;
             }
             Ok(generation)
+        })
+    }
+
+    fn stay(&mut self, source: &SourceName, reading: SourceReading) -> Result<(), SpoolError> {
+        self.guarded(|inner| {
+            let still = inner.tally(source)?.is_some();
+            let read = inner.readings.get_mut(source).filter(|_| still);
+            read.ok_or(SpoolError::NotOpen)?.reading = reading;
+            Ok(())
         })
     }
 
@@ -253,6 +279,14 @@ impl Deliver for Spool {
 }
 
 impl Inner {
+    fn tally(&self, source: &SourceName) -> Result<Option<Tally>, SpoolError> {
+        let tally = self.readings.get(source).and_then(|read| read.tally.as_ref());
+        let Some((digest, tally)) = tally else { return Ok(None) };
+        let section = database::section(&self.connection, source)?;
+        let still = section.is_some_and(|section| section.digest == Some(*digest));
+        Ok(still.then(|| tally.clone()))
+    }
+
     fn commit(&mut self, observation: &Observation) -> Result<Option<Generation>, SpoolError> {
         let source = &observation.source;
         let open = self.open.take().filter(|open| open.source == *source);
@@ -354,7 +388,8 @@ impl Inner {
         for (source, section) in database::sections(&self.connection)? {
             let Some(digest) = section.digest else { continue };
             let kept = || section.seen.as_ref().map(|seen| (seen.unobserved.clone(), seen.reading));
-            let read = self.readings.get(&source).cloned().or_else(kept);
+            let last = self.readings.get(&source);
+            let read = last.map(|last| (last.unobserved.clone(), last.reading)).or_else(kept);
             let (unobserved, last_read) = read.unwrap_or_default();
             let Section { generation, chain, account, .. } = section;
             let status =

@@ -64,24 +64,28 @@ fn observe(
     values: &[u8],
 ) -> Result<Option<Generation>, SpoolError> {
     let before = spool.begin(source)?;
-    let mut manifest = Manifest::default();
     for (index, value) in values.iter().enumerate() {
         let (digest, sealed) = part(*value);
         let name: PartName = format!("part{index}").parse().unwrap();
         if before.0.get(&name) != Some(&digest) {
             spool.keep(digest, &sealed)?;
         }
-        manifest.0.insert(name, digest);
     }
-    spool.commit(Observation {
-        source: source.clone(),
+    spool.commit(Observation { source: source.clone(), ..observation(values) })
+}
+
+/// Of the first source.
+fn observation(values: &[u8]) -> Observation {
+    Observation {
+        source: source(0),
         domain: Domain::Config,
-        manifest,
+        manifest: manifest_of(values),
         unobserved: BTreeMap::new(),
+        tally: None,
         observed_at: Timestamp::UNIX_EPOCH,
         observed_monotonic_ms: 1,
         reading: SourceReading::default(),
-    })
+    }
 }
 
 fn manifest_of(values: &[u8]) -> Manifest {
@@ -156,6 +160,36 @@ fn an_observation_that_is_not_open_is_refused() {
     world.spool().begin(&source(0)).unwrap();
     world.spool().abandon();
     assert!(matches!(world.spool().keep(digest, &sealed), Err(SpoolError::NotOpen)));
+}
+
+#[test]
+fn a_tally_counts_until_its_state_is_opened_or_lost() {
+    let mut world = World::new();
+    let reading = SourceReading { micros: 7, ..SourceReading::default() };
+    assert!(matches!(world.spool().stay(&source(0), reading), Err(SpoolError::NotOpen)));
+    let tally = Tally { parts: 1, sum: 5, unobserved: BTreeMap::new() };
+    let keep = |spool: &mut Spool| {
+        spool.begin(&source(0)).unwrap();
+        let (digest, sealed) = part(1);
+        spool.keep(digest, &sealed).unwrap();
+        spool.commit(Observation { tally: Some(tally.clone()), ..observation(&[1]) }).unwrap();
+        assert_eq!(spool.tally(&source(0)).unwrap().as_ref(), Some(&tally));
+        spool.stay(&source(0), reading).unwrap();
+    };
+    let spool = world.spool();
+    keep(spool);
+    let status = spool.status().unwrap();
+    assert_eq!(status.sections[&source(0)].last_read.micros, 7);
+    spool.begin(&source(0)).unwrap();
+    spool.abandon();
+    assert_eq!(spool.tally(&source(0)).unwrap(), None);
+    keep(spool);
+    spool.enrolled("a".parse().unwrap(), "t".into(), 1).unwrap();
+    assert!(spool.tally(&source(0)).unwrap().is_some());
+    spool.enrolled("b".parse().unwrap(), "t".into(), 1).unwrap();
+    assert_eq!(spool.tally(&source(0)).unwrap(), None);
+    keep(spool);
+    assert_eq!(open(&spool.folder()).tally(&source(0)).unwrap(), None);
 }
 
 #[test]

@@ -110,6 +110,7 @@ fn observe(spool: &mut Spool) {
         domain: Domain::Config,
         manifest: Manifest::default(),
         unobserved: Default::default(),
+        tally: None,
         observed_at: jiff::Timestamp::UNIX_EPOCH,
         observed_monotonic_ms: 1,
         reading: SourceReading::default(),

@@ -82,8 +82,8 @@ impl<'a> Looker<'a> {
         self.machine.redactor()
     }
 
-    pub(super) fn print(&self, named: Named<'_>) -> Print {
-        Print::of_path(self.redactor(), &platform::path_bytes(named.path))
+    pub(super) fn print(&self, path: &Path) -> Print {
+        Print::of_path(self.redactor(), &platform::path_bytes(path))
     }
 
     /// Looks at the path, whose attributes were `stat` a moment ago.

@@ -15,7 +15,7 @@ use driftline_protocol::limits;
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Content, Reason};
 
-use super::cache::{Cache, Found, Known};
+use super::cache::{Cache, Found, Known, Place as Kept};
 use super::look::{Look, Looked, Looker, Named};
 use crate::formats::written::is_by_stand_in;
 use crate::machine::{Directory, same_file};
@@ -112,6 +112,9 @@ impl<'a> Walk<'a> {
     /// Looks at what is at `path`; `device` is the file system of its parent, `None` at a root.
     fn entry(&mut self, path: &Path, stat: Stat, device: Option<u64>) {
         self.visited += 1;
+        if self.is_as_it_was(path, &stat) {
+            return;
+        }
         let part = part_name(path);
         if self.looker.scope.excludes(part.as_str()) {
             return;
@@ -129,19 +132,46 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Says that nothing has happened to what the last pass knew here, where that is so. Nearly all
+    /// of a host's files end here in nearly every pass, so no pattern is asked again: what was a part
+    /// of this scope is one.
+    fn is_as_it_was(&mut self, path: &Path, stat: &Stat) -> bool {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if matches!(kind, FileType::Directory | FileType::Symlink) {
+            return false; // It may have to be entered.
+        }
+        let expected = self.cache.expected(self.looker.print(path));
+        let Some((known, kept)) = expected else { return false };
+        self.carries(&part_name(path), (&known, kept), stat)
+    }
+
+    fn carries(&mut self, part: &PartName, (known, kept): (&Known, Kept), stat: &Stat) -> bool {
+        let carried = self.proved_by_times(known, stat)
+            && self.sink.same(part, &known.receipt) == Carry::Carried;
+        if carried {
+            self.cache.carry(kept);
+        }
+        carried
+    }
+
     /// Lists a directory, says what it is, and looks at what stands in it.
     fn enter(&mut self, place: &Place) {
         let part = part_name(&place.path);
         let named = Named { path: &place.path, part: &part };
-        if matches!(self.cache.find(self.looker.print(named)), Found::Visited) {
+        if self.looker.scope.includes(part.as_str())
+            && matches!(self.cache.find(self.looker.print(&place.path)), Found::Visited)
+        {
             return; // Two roots lead here.
         }
         match self.list(place) {
             Ok(Entered::Listed { directory, names, steadiness }) => {
                 self.part(named, &place.stat);
                 let device = directory.own_stat().map(|stat| stat.st_dev).ok();
+                let mut path = place.path.clone();
                 for name in names {
-                    self.child(place, (&directory, device), &name);
+                    path.push(&name);
+                    self.child(&path, (&directory, device), &name);
+                    path.pop();
                 }
                 if steadiness == Steadiness::Moving {
                     self.sink.blind(&part, Reason::Changing);
@@ -158,13 +188,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn child(&mut self, place: &Place, parent: (&Directory, Option<u64>), name: &OsStr) {
+    fn child(&mut self, path: &Path, parent: (&Directory, Option<u64>), name: &OsStr) {
         let (directory, device) = parent;
-        let path = place.path.join(name);
         match directory.stat(name) {
-            Ok(Some(stat)) => self.entry(&path, stat, device),
+            Ok(Some(stat)) => self.entry(path, stat, device),
             Ok(None) => {}
-            Err(reason) => self.sink.blind(&part_name(&path), reason),
+            Err(reason) => self.sink.blind(&part_name(path), reason),
         }
     }
 
@@ -199,19 +228,19 @@ impl<'a> Walk<'a> {
 
     /// Says one part: as it was where the cache proves it, else as it is now.
     fn part(&mut self, named: Named<'_>, stat: &Stat) {
-        let path = self.looker.print(named);
-        let known = match self.cache.find(path) {
-            Found::Visited => return,
-            Found::Known(known) => Some(known),
-            Found::Unknown => None,
-        };
         if !self.looker.scope.includes(named.part.as_str()) {
             return;
         }
-        if let Some(known) = known.filter(|known| self.proved_by_times(known, stat))
-            && self.sink.same(named.part, &known.receipt) == Carry::Carried
+        let path = self.looker.print(named.path);
+        let known = match self.cache.find(path) {
+            Found::Visited => return,
+            Found::Known(known, kept) => Some((known, kept)),
+            Found::Unknown => None,
+        };
+        if let Some((known, kept)) = &known
+            && self.carries(named.part, (known, *kept), stat)
         {
-            return self.cache.put(path, known);
+            return;
         }
         let began = self.looker.machine.clock();
         let look = match self.looker.look(named, stat) {
@@ -222,7 +251,8 @@ impl<'a> Walk<'a> {
             }
             Ok(Looked::File { stat, bytes }) => {
                 let raw = self.looker.redactor().raw_digest(&bytes);
-                if let Some(known) = known.filter(|known| self.proved_by_bytes(known, raw, &stat))
+                if let Some((known, _)) =
+                    known.filter(|(known, _)| self.proved_by_bytes(known, raw, &stat))
                     && self.sink.same(named.part, &known.receipt) == Carry::Carried
                 {
                     return self.cache.put(path, self.renewed(known, &stat, began));
