@@ -38,6 +38,7 @@ fn patience() -> Duration {
 
 #[cfg(test)]
 thread_local! {
+    #[cfg_attr(windows, allow(clippy::missing_const_for_thread_local, reason = "it is const"))]
     /// As [`PATIENCE`], for a test whose server has much to say.
     pub(crate) static PATIENT: std::cell::Cell<Duration> = const { std::cell::Cell::new(PATIENCE) };
 }

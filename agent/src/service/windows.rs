@@ -116,6 +116,10 @@ extern "system" fn entry(_count: u32, _arguments: *mut *mut u16) {
 fn serve(order: &Order) -> anyhow::Result<()> {
     let stop = Arc::new(Notify::new());
     let asked = Arc::clone(&stop);
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "what Windows learns to ask is not known yet"
+    )]
     let handler = move |control| match control {
         ServiceControl::Stop | ServiceControl::Shutdown => {
             asked.notify_one();

@@ -426,6 +426,7 @@ fn pack(value: &impl Serialize) -> Result<Vec<u8>, SpoolError> {
 }
 
 thread_local! {
+    #[cfg_attr(windows, allow(clippy::missing_const_for_thread_local, reason = "it is const"))]
     /// What a frame is decoded with. A pass decodes two for each source, and making one costs more
     /// than decoding a small body: its 95 kB come from the system and go back to it.
     static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> =

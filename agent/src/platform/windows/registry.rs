@@ -111,7 +111,11 @@ fn said(value: &RegValue<'_>) -> Value {
         RegType::REG_LINK => 6,
         RegType::REG_MULTI_SZ => 7,
         RegType::REG_QWORD => 11,
-        _ => 3,
+        RegType::REG_NONE
+        | RegType::REG_BINARY
+        | RegType::REG_RESOURCE_LIST
+        | RegType::REG_FULL_RESOURCE_DESCRIPTOR
+        | RegType::REG_RESOURCE_REQUIREMENTS_LIST => 3,
     };
     Value::of(kind, &value.bytes)
 }
