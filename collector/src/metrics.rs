@@ -15,7 +15,7 @@ pub mod table;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use driftline_protocol::ids::{HostId, SourceName};
+use driftline_protocol::ids::HostId;
 use driftline_protocol::snapshot::{Domain, Reason};
 use driftline_protocol::wire::{AgentStatus, ProblemCode};
 use jiff::{SignedDuration, Timestamp};
@@ -34,7 +34,7 @@ use crate::serve::correlation::Correlated;
 use crate::serve::request_intake::RequestReading;
 use crate::store::{BlindCount, EventKind, FeedRecord, OpenCount, Totals};
 use live::Live;
-use table::{HOST_STATES, Metric, ROUTES, SOURCES, STAGES, Shape};
+use table::{HOST_STATES, Metric, ROUTES, STAGES, Shape, source_label};
 
 /// Everything one scrape may look at.
 pub struct View<'a> {
@@ -302,11 +302,6 @@ fn unobserved(host: &HostView, reason: Reason) -> u64 {
     counts.fold(0, |sum, count| sum.saturating_add(*count))
 }
 
-/// The label value of a source; those we have no name for share one series.
-fn source_label(source: &SourceName) -> &'static str {
-    SOURCES.iter().find(|known| **known == source.as_str()).copied().unwrap_or("other")
-}
-
 fn about_each_host(page: &mut Page, view: &View<'_>) {
     let all = view.fleet.hosts.iter();
     let states: Vec<(&HostId, &HostView, Liveness)> = all
@@ -391,7 +386,7 @@ fn about_sources(page: &mut Page, heard: &[(&str, &HostView)]) {
     for (id, host) in heard {
         let over = host.status.as_ref().map(|status| &status.over_budget);
         for (source, state) in &host.sources {
-            let key = (*id, source_label(source));
+            let key = (*id, source_label(source.as_str()));
             let is_stopped = over.is_some_and(|over| over.contains_key(source));
             *stopped.entry(key).or_default() |= is_stopped;
             *success.entry(key).or_insert(true) &= state.last_read.success;

@@ -127,6 +127,18 @@ mutants! {
     FreedMemoryIsKept,
     /// Agent. *An agent at rest is small*: what was on its way when a pass ended is not given back.
     DeliveredMemoryIsKept,
+    /// Agent. *A device is allowed what its line says*: devices and rights are words in any order.
+    DevicesShareTheirRights,
+    /// Agent. *A unit that a link pulls in is enabled*: links are not looked at.
+    LinksEnableNothing,
+    /// Agent. *A mount has its own options*: only those of its file system are told.
+    MountsHaveNoOptionsOfTheirOwn,
+    /// Agent. *The first value counts*, as sshd reads it: the last one does.
+    LastSettingCounts,
+    /// Agent. *What stands before a command holds for those behind it*: each has its own tags alone.
+    TagsEndWithTheirCommand,
+    /// Collector. *A source has a label of its own*: the last one of the list is forgotten.
+    SourcesAreForgotten,
     /// Agent. *Whatever is gone is noticed*: a pass that heard nothing else heard it all.
     NothingIsMissed,
     /// Engine. *What wavers anyway is no rise*: cases are taken to be Poisson.

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
-use crate::programs::{AGENT_TESTS, CHOSEN_MUTANT, LEAK_TESTS, LIBRARY, MUTANT};
+use crate::programs::{AGENT_TESTS, CHOSEN_MUTANT, LEAK_TESTS, LIBRARY, MUTANT, PACKAGING_TESTS};
 
 /// A program, or [`LIBRARY`], what it does wrong, and the test of this suite that must notice; or a
 /// program of tests, and the test of its own.
@@ -63,7 +63,7 @@ pub fn are_caught(mutants: &[Mutant]) -> anyhow::Result<()> {
 /// Whether the promise fails against the mutant.
 fn is_caught((program, mutant, promise): &Mutant, folder: &OsStr) -> anyhow::Result<bool> {
     let began = Instant::now();
-    let is_tests = [AGENT_TESTS, LEAK_TESTS].contains(program);
+    let is_tests = [AGENT_TESTS, LEAK_TESTS, PACKAGING_TESTS].contains(program);
     let tests = if is_tests { Path::new(folder).join(program) } else { std::env::current_exe()? };
     let mut command = Command::new(&tests);
     if is_tests || *program == LIBRARY {

@@ -24,6 +24,9 @@ pub const AGENT_TESTS: &str = "agent-tests";
 /// The test that counts what many passes leave behind, as a program.
 pub const LEAK_TESTS: &str = "leak-tests";
 
+/// The tests of what is packaged together, as a program.
+pub const PACKAGING_TESTS: &str = "packaging-tests";
+
 /// The root of the source tree.
 pub fn workspace() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use driftline_agent::platform::System;
 use driftline_agent::sources::{Chosen, Source, all, files, running};
+use driftline_collector::metrics::table::{SOURCES, source_label};
 
 #[track_caller]
 fn check(file: &str, generated: &str) {
@@ -56,8 +57,10 @@ fn the_collector_knows_every_source_of_an_agent_by_name_and_no_other() {
     let config: driftline_agent::config::Config =
         toml::from_str(everything).expect("every source that must be configured is");
     of_agents.extend(names(&running(&config.runtime, &config.probes)));
-    let labels = driftline_collector::metrics::table::SOURCES;
-    let labels: BTreeSet<String> = labels.iter().map(ToString::to_string).collect();
+    let labels: BTreeSet<String> = SOURCES.iter().map(ToString::to_string).collect();
     of_agents.insert("other".to_owned());
     assert_eq!(labels, of_agents, "collector/src/metrics/table.rs lists the sources of agents");
+    for source in &of_agents {
+        assert_eq!(source_label(source), source, "its label value");
+    }
 }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems};
 
 use super::{Format, FormatError, Malformed};
@@ -267,6 +268,9 @@ impl Policy {
                 block.insert(path, value);
             }
             (Kind::Added, Some(ItemValue::Set(old)), ItemValue::Set(new)) => old.extend(new),
+            (Kind::First, Some(kept), value) if mutant::active(Mutant::LastSettingCounts) => {
+                *kept = value;
+            }
             (Kind::First | Kind::Added, Some(_), _) => {}
         }
     }

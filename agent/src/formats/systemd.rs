@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems};
 
 use super::{Format, FormatError, Malformed};
@@ -305,7 +306,8 @@ impl Settings {
         }
         if is_set {
             // What a device may be used for stays with the device.
-            let words = if name == "DeviceAllow" {
+            let is_whole = name == "DeviceAllow";
+            let words = if is_whole && !mutant::active(Mutant::DevicesShareTheirRights) {
                 vec![ItemValue::Text(spaced(&value))]
             } else {
                 value.split_ascii_whitespace().map(ItemValue::text).collect()

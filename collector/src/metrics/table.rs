@@ -7,6 +7,7 @@
 
 #![deny(clippy::disallowed_methods, reason = "the list of metrics depends on nothing")]
 
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::{Domain, Reason};
 use driftline_protocol::wire::{HostKind, ProblemCode};
 
@@ -159,6 +160,15 @@ pub const SOURCES: [&str; 31] = [
     "time_sync",
     "transactions",
 ];
+
+/// The label value of a source; those without a name here share `other`.
+pub fn source_label(source: &str) -> &'static str {
+    let known = match SOURCES.split_last() {
+        Some((_, [known @ .., _])) if mutant::active(Mutant::SourcesAreForgotten) => known,
+        _ => &SOURCES,
+    };
+    known.iter().find(|known| **known == source).copied().unwrap_or("other")
+}
 
 /// The kinds of requests.
 pub const ROUTES: [&str; 8] =

@@ -2,7 +2,7 @@
 //! business.
 
 use driftline_tests::mutants::{self, Mutant};
-use driftline_tests::programs::{AGENT, AGENT_TESTS, COLLECTOR, LEAK_TESTS};
+use driftline_tests::programs::{AGENT, AGENT_TESTS, COLLECTOR, LEAK_TESTS, PACKAGING_TESTS};
 
 const MUTANTS: &[Mutant] = &[
     // Invariant 2: only redacted data leaves the host.
@@ -49,6 +49,33 @@ const MUTANTS: &[Mutant] = &[
         AGENT_TESTS,
         "running_rules_have_no_order",
         "sources::firewall::tests::running_rules_are_those_that_nft_lists",
+    ),
+    (AGENT, "devices_share_their_rights", "units::units_are_those_that_systemctl_shows"),
+    (
+        AGENT_TESTS,
+        "links_enable_nothing",
+        "sources::services::tests::enablement_is_what_systemctl_says_of_a_tree",
+    ),
+    (
+        AGENT_TESTS,
+        "mounts_have_no_options_of_their_own",
+        "sources::kernel_policy::tests::findmnt_shows_every_mount_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
+        "last_setting_counts",
+        "sources::login_policy::tests::sshd_reads_every_keyword_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
+        "tags_end_with_their_command",
+        "formats::sudoers::oracle::sudo_reads_every_text_as_we_do",
+    ),
+    // A source has a label of its own wherever it is counted.
+    (
+        PACKAGING_TESTS,
+        "sources_are_forgotten",
+        "the_collector_knows_every_source_of_an_agent_by_name_and_no_other",
     ),
     (
         AGENT_TESTS,

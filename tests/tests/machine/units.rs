@@ -22,7 +22,7 @@ const UNITS: [(&str, &str); 11] = [
         "app.service",
         "[Unit]\nDescription=App\nAfter=network.target\nDocumentation=man:a(1) man:b(1)\n\
          [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true \"first one\"\n\
-         User=daemon\nNice=1\nRestart=on-failure\nRestartSec=1min 30s\n\
+         User=daemon\nNice=1\nDeviceAllow=/dev/zero r\nDeviceAllow=/dev/null  rw\nRestart=on-failure\nRestartSec=1min 30s\n\
          [Install]\nWantedBy=multi-user.target\n",
     ),
     (
@@ -51,6 +51,8 @@ enum Written {
     Flag,
     /// The same words; systemd adds those that it implies.
     Words,
+    /// The same lines, in any order; systemd adds those that it implies.
+    Lines,
     /// A span of time.
     Span,
     /// The words of commands, a line each.
@@ -58,7 +60,7 @@ enum Written {
 }
 
 /// Settings with a property that says the same; others have none, or one written by other rules.
-const SETTINGS: [(&str, &str, Written); 46] = [
+const SETTINGS: [(&str, &str, Written); 47] = [
     ("Unit/Description", "Description", Written::Text),
     ("Unit/Documentation", "Documentation", Written::Words),
     ("Unit/After", "After", Written::Words),
@@ -94,6 +96,7 @@ const SETTINGS: [(&str, &str, Written); 46] = [
     ("Service/UMask", "UMask", Written::Text),
     ("Service/WorkingDirectory", "WorkingDirectory", Written::Text),
     ("Service/KillMode", "KillMode", Written::Text),
+    ("Service/DeviceAllow", "DeviceAllow", Written::Lines),
     ("Service/NoNewPrivileges", "NoNewPrivileges", Written::Flag),
     ("Service/PrivateTmp", "PrivateTmp", Written::Flag),
     ("Service/PrivateNetwork", "PrivateNetwork", Written::Flag),
@@ -342,6 +345,11 @@ fn alike(ours: &Value, theirs: &str, written: Written) -> (String, String) {
             let ours = texts.iter().flat_map(|text| text.split_whitespace());
             let (there, not): (Vec<&str>, Vec<&str>) = ours.partition(|word| theirs.contains(word));
             ([&there[..], &not].concat().join(" "), there.join(" "))
+        }
+        Written::Lines => {
+            let theirs = theirs.lines().filter(|line| texts.iter().any(|text| text == line));
+            let theirs: BTreeSet<&str> = theirs.collect();
+            (texts.join("\n"), theirs.into_iter().collect::<Vec<_>>().join("\n"))
         }
         Written::Span => (seconds(&texts.concat()), seconds(theirs)),
         Written::Commands => {

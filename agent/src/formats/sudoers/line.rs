@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use driftline_protocol::mutant::{self, Mutant};
+
 use super::{Alias, Change, Defaults, Entry, Rule};
 
 type What = &'static str;
@@ -320,6 +322,9 @@ impl<'a> Cursor<'a> {
             }
             let mut inherited = Inherited::default();
             loop {
+                if mutant::active(Mutant::TagsEndWithTheirCommand) {
+                    inherited.tags.clear();
+                }
                 self.modifiers(&mut inherited)?;
                 entries.push(Entry::Rule(Rule {
                     users: users.clone(),

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::RawItems;
 
 use crate::formats::Malformed;
@@ -18,7 +19,7 @@ const TABLE: &str = "/proc/1/mountinfo";
 const CONFIGURED: &str = "/etc/fstab";
 
 /// Options that say nothing, or something about the device rather than the mount.
-const UNTOLD: [&str; 3] = ["size=", "nr_inodes=", "inode64"];
+pub(super) const UNTOLD: [&str; 3] = ["size=", "nr_inodes=", "inode64"];
 
 /// How one file system is mounted.
 pub(super) struct Mount<'a> {
@@ -66,6 +67,7 @@ pub(super) fn mounted(table: &str) -> Result<BTreeMap<String, Mount<'_>>, Malfor
         let kind = columns.next().ok_or_else(malformed)?;
         let shared = columns.nth(1).unwrap_or_default();
         let is_told = |option: &&str| !UNTOLD.iter().any(|begin| option.starts_with(begin));
+        let own = if mutant::active(Mutant::MountsHaveNoOptionsOfTheirOwn) { shared } else { own };
         let options = own.split(',').chain(shared.split(',')).filter(is_told).collect();
         mounts.insert(unescaped(place), Mount { kind, options });
     }

@@ -1,6 +1,8 @@
 //! Whether a unit is enabled, as `systemctl is-enabled` says it (systemctl(1), table 1;
 //! `unit_file_lookup_state`).
 
+use driftline_protocol::mutant::{self, Mutant};
+
 use crate::formats::systemd::Settings;
 
 use super::index::{Index, PERSISTENT, Unit};
@@ -21,7 +23,7 @@ pub(super) fn state(index: &Index, unit: &Unit, settings: &Settings) -> &'static
     let links = index.links_of(unit).filter(|link| is_own(&link.name)).map(|link| link.folder);
     let named = index.top_links_to(unit).filter(|link| aliases.contains(&link.name));
     let folders: Vec<&str> = links.chain(named.map(|link| link.folder)).collect();
-    if folders.contains(&PERSISTENT) {
+    if folders.contains(&PERSISTENT) && !mutant::active(Mutant::LinksEnableNothing) {
         return "enabled";
     }
     if folders.iter().any(|folder| is_runtime(folder)) {
