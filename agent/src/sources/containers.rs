@@ -5,11 +5,19 @@
 //! and are left out, and so is what differs each time one is made from the same words: ids,
 //! addresses, times, whether it runs now. One that is made anew under its name from the same
 //! image is the same. Values of the environment are secrets, whatever they are called. The
-//! containers of Podman are told alike, from its database in SQLite (`podman`); one in BoltDB, as
-//! Podman made them before version 5, no library reads here, and `podman` is then unobserved
-//! (`unsupported`). Quadlets and units of Podman have no restart policy of their own and are told
-//! by `files` and `services`. The command and its arguments keep their order.
+//! containers of Podman are told alike, from its database (`podman`). Those that accounts run
+//! without root stand below each home that is listed in `/etc/passwd`, and are told as
+//! `docker/~ACCOUNT/NAME` and `podman/~ACCOUNT/NAME`.
+//!
+//! What `config.v2.json` says is all that Docker was told of a container, so Docker's other
+//! databases (networks in `local-kv.db`) and containerd's `meta.db`, in which Docker's containers
+//! stand once more, are not read. Containers that somebody runs by containerd alone, and pods of
+//! Kubernetes, are not told: a cluster decides over them. Quadlets and units of Podman have no
+//! restart policy of their own and are told by `files` and `services`. The command and its
+//! arguments keep their order.
 
+pub mod bolt;
+mod people;
 mod podman;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +27,6 @@ use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
-use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 use serde::Deserialize;
@@ -28,15 +35,12 @@ use crate::formats::Malformed;
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
 use crate::sources::table::say;
-use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
+use crate::sources::{Carry, Manual, Sink, Source, source_name};
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const DOCKER: &str = "/var/lib/docker/containers";
-
-/// Where Podman keeps what it knows, if it is not a database in SQLite.
-const BOLT: &str = "/var/lib/containers/storage/libpod/bolt_state.db";
 
 /// The most containers of one host that are looked at.
 const CONTAINERS: usize = 4_096;
@@ -133,27 +137,38 @@ impl Source for Containers {
     fn manual(&self) -> Manual {
         Manual {
             parts: "`docker/NAME` and `podman/NAME` for each container of the host with a restart \
-                policy; `podman`, unobserved, where Podman keeps them in BoltDB. Jobs without a \
-                restart policy are left out, and so is what each start makes anew",
+                policy, `docker/~ACCOUNT/NAME` and `podman/~ACCOUNT/NAME` for those that accounts \
+                run without root. Jobs without a restart policy are left out, and so is what each \
+                start makes anew",
             ordered: "the command and its arguments",
             version: self.version,
         }
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        [DOCKER, podman::DATABASE].map(PathBuf::from).into()
+        let database = |name| Path::new(podman::STORAGE).join(name);
+        vec![DOCKER.into(), database(podman::SQLITE), database(podman::BOLT)]
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
-        match machine.entries(Path::new(DOCKER)) {
-            Err(reason) => sink.blind(&part_name("docker"), reason),
-            Ok(entries) => {
-                let folders = entries.unwrap_or_default().into_iter().take(CONTAINERS);
-                let folders = folders.map(|entry| Path::new(DOCKER).join(entry.name));
-                self.docker(folders.collect(), (machine, sink));
+        let people = people::all(machine)?;
+        let own = [("docker".to_owned(), PathBuf::from(DOCKER))];
+        let theirs = people.iter().map(people::Person::docker);
+        let mut folders = BTreeMap::new();
+        for (place, path) in own.into_iter().chain(theirs) {
+            match machine.entries(&path) {
+                Err(reason) => sink.blind(&PartName::from_bytes(place.as_bytes()), reason),
+                Ok(entries) => {
+                    let entries = entries.unwrap_or_default().into_iter().take(CONTAINERS);
+                    folders.extend(entries.map(|entry| (path.join(entry.name), place.clone())));
+                }
             }
         }
-        self.podman(machine, sink);
+        self.docker(folders, (machine, sink));
+        let own = [("podman".to_owned(), PathBuf::from(podman::STORAGE))];
+        for (place, storage) in own.into_iter().chain(people.iter().map(people::Person::podman)) {
+            self.podman((&storage, &place), (machine, sink));
+        }
         Ok(())
     }
 }
@@ -163,31 +178,30 @@ impl Containers {
         Reading { parser: parser.into(), version: self.version, scope: scope_digest([""; 0]) }
     }
 
-    fn podman(&self, machine: &Machine, sink: &mut dyn Sink) {
-        let name = part_name("podman");
-        match podman::parts(machine, &self.reading("podman")) {
-            Err(reason) => sink.blind(&name, reason),
-            Ok(Some(parts)) => {
-                for (name, part) in parts {
+    fn podman(&self, store: (&Path, &str), (machine, sink): (&Machine, &mut dyn Sink)) {
+        match podman::parts(machine, store, &self.reading("podman")) {
+            Err(reason) => {
+                let place = PartName::from_bytes(store.1.as_bytes());
+                sink.seen(place.clone(), RawPart::Unobserved(reason));
+                sink.blind(&place, reason);
+            }
+            Ok(parts) => {
+                for (name, part) in parts.unwrap_or_default() {
                     sink.seen(name, part);
                 }
-            }
-            Ok(None) => {
-                let reason = match machine.stat(Path::new(BOLT)) {
-                    Ok(None) => return,
-                    Ok(Some(_)) if mutant::active(Mutant::OtherDatabasesAreEmpty) => return,
-                    Ok(Some(_)) => Reason::Unsupported,
-                    Err(reason) => reason,
-                };
-                sink.seen(name, RawPart::Unobserved(reason));
             }
         }
     }
 
-    fn docker(&mut self, folders: BTreeSet<PathBuf>, (machine, sink): (&Machine, &mut dyn Sink)) {
+    /// `folders` of containers, each with the place its part belongs to.
+    fn docker(
+        &mut self,
+        folders: BTreeMap<PathBuf, String>,
+        (machine, sink): (&Machine, &mut dyn Sink),
+    ) {
         let before = std::mem::take(&mut self.named);
         let mut said = BTreeSet::new();
-        for folder in folders {
+        for (folder, place) in folders {
             let known = before.get(&folder).cloned().flatten();
             if let Some(name) = &known
                 && self.memory.carry(name, machine, sink) == Carry::Carried
@@ -197,11 +211,11 @@ impl Containers {
                 continue;
             }
             let mut look = Look::new(machine);
-            let told = match self.container(&mut look, &folder, known.as_ref()) {
+            let told = match self.container(&mut look, (&folder, &place), known.as_ref()) {
                 Ok(told) => told,
                 // Nobody knows its name, so it may be any.
                 Err(reason) => {
-                    sink.blind(&part_name("docker"), reason);
+                    sink.blind(&PartName::from_bytes(place.as_bytes()), reason);
                     continue;
                 }
             };
@@ -221,7 +235,7 @@ impl Containers {
     fn container(
         &self,
         look: &mut Look<'_>,
-        folder: &Path,
+        (folder, place): (&Path, &str),
         known: Option<&PartName>,
     ) -> Result<Option<(PartName, RawPart)>, Reason> {
         let state = look.read(&folder.join("config.v2.json"), limits::FILE_BYTES)?;
@@ -239,7 +253,7 @@ impl Containers {
             }
             (Err(_), None) => return Err(Reason::Malformed),
         };
-        let name = format!("docker/{}", state.name.trim_start_matches('/'));
+        let name = format!("{place}/{}", state.name.trim_start_matches('/'));
         let name = PartName::from_bytes(name.as_bytes());
         let host = match serde_json::from_slice::<Host>(&host.bytes) {
             Ok(host) => host,

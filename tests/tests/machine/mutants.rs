@@ -85,7 +85,7 @@ const MUTANTS: &[Mutant] = &[
     (
         AGENT_TESTS,
         "other_databases_are_empty",
-        "sources::containers::tests::containers_that_no_library_reads_are_unobserved",
+        "sources::containers::tests::a_database_that_is_none_is_unobserved_and_not_empty",
     ),
     (
         AGENT_TESTS,

@@ -1,9 +1,10 @@
-//! Containers of Podman, from its database in SQLite (since Podman 4.5; podman-system-info(1) names
-//! it `sqlite`).
+//! Containers of Podman, from its database: SQLite since Podman 4.5, where nothing else was there,
+//! BoltDB before (podman-system-info(1) names it).
 //!
-//! The table `ContainerConfig` holds a document a container, `libpod/container_config.go` of
-//! Podman. Nothing of what runs now stands in it. A database with a journal has words that are not
-//! in the file yet, and is `changing`: it is read again in the next pass.
+//! The table `ContainerConfig` of the first and the buckets `ctr` / ID / `config` of the second
+//! hold a document a container, `libpod/container_config.go` of Podman. Nothing of what runs now
+//! stands in it. A database of SQLite with a journal has words that are not in the file yet, and is
+//! `changing`: it is read again in the next pass.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,20 +17,26 @@ use driftline_protocol::snapshot::{Reading, Reason};
 use rusqlite::{Connection, OpenFlags};
 use serde::Deserialize;
 
-use super::CONTAINERS;
+use super::{CONTAINERS, bolt};
 use crate::machine::Machine;
 use crate::platform::opened_path;
 use crate::sources::table::{momentary, say};
 
-/// The database of the host's own containers; those of people have theirs in each home.
-pub(super) const DATABASE: &str = "/var/lib/containers/storage/db.sql";
+/// Where the host's own containers are kept.
+pub(super) const STORAGE: &str = "/var/lib/containers/storage";
 
-/// What SQLite writes beside it while it is at work.
-const JOURNALS: [&str; 2] =
-    ["/var/lib/containers/storage/db.sql-wal", "/var/lib/containers/storage/db.sql-journal"];
+/// The database in SQLite below a storage, and what SQLite writes beside it while it is at work.
+pub(super) const SQLITE: &str = "db.sql";
+const JOURNALS: [&str; 2] = ["db.sql-wal", "db.sql-journal"];
+
+/// The database in BoltDB below a storage.
+pub(super) const BOLT: &str = "libpod/bolt_state.db";
 
 /// The largest database that is read, in bytes; a container takes some 10 kB.
 const DATABASE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The same of BoltDB, which is held in memory while it is read.
+const BOLT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The document of a container, as far as it matters here.
 #[derive(Deserialize)]
@@ -37,6 +44,8 @@ const DATABASE_BYTES: u64 = 256 * 1024 * 1024;
 struct Container {
     #[serde(default)]
     id: String,
+    #[serde(default)]
+    name: String,
     #[serde(default, rename = "rootfsImageName")]
     image: String,
     #[serde(default, rename = "rootfsImageID")]
@@ -117,32 +126,74 @@ struct Mount {
     options: Vec<String>,
 }
 
-/// The part of each container that is meant to stay; nothing where Podman keeps no such database.
+/// The part of each container in `storage` that is meant to stay, under `place`; nothing where
+/// Podman keeps no database there.
 ///
 /// # Errors
 /// Why nothing is known of any of them.
 pub(super) fn parts(
     machine: &Machine,
+    (storage, place): (&Path, &str),
     reading: &Reading,
 ) -> Result<Option<Vec<(PartName, RawPart)>>, Reason> {
-    let Some(file) = machine.held(Path::new(DATABASE), DATABASE_BYTES)? else { return Ok(None) };
+    let documents = match in_sqlite(machine, storage)? {
+        Some(documents) => documents,
+        None => match in_bolt(machine, storage)? {
+            Some(documents) => documents,
+            None => return Ok(None),
+        },
+    };
+    let mut parts = Vec::new();
+    for (name, document) in documents {
+        let (name, part) = match serde_json::from_slice::<Container>(&document) {
+            Err(_) => (name, RawPart::Unobserved(Reason::Malformed)),
+            Ok(container) if !stays(&container) => continue,
+            Ok(container) => {
+                let part = momentary(reading.clone(), items(&container));
+                // In BoltDB it stands under its id, which each start makes anew.
+                (if container.name.is_empty() { name } else { container.name }, part)
+            }
+        };
+        parts.push((PartName::from_bytes(format!("{place}/{name}").as_bytes()), part));
+    }
+    Ok(Some(parts))
+}
+
+/// Name and document of each container.
+type Documents = Vec<(String, Vec<u8>)>;
+
+fn in_sqlite(machine: &Machine, storage: &Path) -> Result<Option<Documents>, Reason> {
+    let Some(file) = machine.held(&storage.join(SQLITE), DATABASE_BYTES)? else { return Ok(None) };
     for journal in JOURNALS {
-        if machine.stat_followed(Path::new(journal))?.is_some_and(|stat| stat.st_size > 0) {
+        if machine.stat_followed(&storage.join(journal))?.is_some_and(|stat| stat.st_size > 0) {
             return Err(Reason::Changing);
         }
     }
     // By its descriptor, so that the file that is read is the one that was looked at.
     let place = format!("file:{}?immutable=1", opened_path(&file).display());
-    let mut parts = Vec::new();
-    for (name, document) in rows(&place).map_err(|_| Reason::Malformed)? {
-        let part = match serde_json::from_slice::<Container>(&document) {
-            Err(_) => RawPart::Unobserved(Reason::Malformed),
-            Ok(container) if !stays(&container) => continue,
-            Ok(container) => momentary(reading.clone(), items(&container)),
-        };
-        parts.push((PartName::from_bytes(format!("podman/{name}").as_bytes()), part));
+    rows(&place).map(Some).map_err(|_| Reason::Malformed)
+}
+
+/// What BoltDB holds: the id stands where the document does not say a name.
+fn in_bolt(machine: &Machine, storage: &Path) -> Result<Option<Documents>, Reason> {
+    let Some(content) = machine.read(&storage.join(BOLT), BOLT_BYTES)? else { return Ok(None) };
+    match documents(&content.bytes) {
+        Ok(documents) => Ok(Some(documents)),
+        Err(_) if mutant::active(Mutant::OtherDatabasesAreEmpty) => Ok(Some(Vec::new())),
+        Err(_) => Err(Reason::Malformed),
     }
-    Ok(Some(parts))
+}
+
+fn documents(bytes: &[u8]) -> Result<Documents, bolt::Corrupt> {
+    let mut documents = Vec::new();
+    let Some(containers) = bolt::open(bytes)?.bucket(b"ctr")? else { return Ok(documents) };
+    for (id, value) in containers.all()?.into_iter().take(CONTAINERS) {
+        let bolt::Value::Bucket(container) = value else { continue };
+        if let Some(document) = container.bytes(b"config")? {
+            documents.push((String::from_utf8_lossy(id).into_owned(), document.to_vec()));
+        }
+    }
+    Ok(documents)
 }
 
 /// Whether it is meant to stay: no job, and nothing that is made anew with its pod.
@@ -151,8 +202,7 @@ fn stays(container: &Container) -> bool {
     !container.pause && (!is_job || mutant::active(Mutant::JobsAreContainers))
 }
 
-/// Name and document of each container.
-fn rows(place: &str) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
+fn rows(place: &str) -> rusqlite::Result<Documents> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;

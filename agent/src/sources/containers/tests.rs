@@ -47,7 +47,7 @@ const PODMAN: &str = r#"{"id": "9f86d081884c", "name": "turn", "lockID": 3,
 /// A host of Podman with these containers, by name.
 fn podman(containers: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf) {
     let root = tempfile::tempdir().unwrap();
-    let path = root.path().join(podman::DATABASE.trim_start_matches('/'));
+    let path = root.path().join(podman::STORAGE.trim_start_matches('/')).join(podman::SQLITE);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let database = rusqlite::Connection::open(&path).unwrap();
     let table = "CREATE TABLE ContainerConfig (ID TEXT PRIMARY KEY NOT NULL, \
@@ -64,7 +64,8 @@ fn podman(containers: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf
 fn said(root: &Path) -> Result<Vec<String>, Reason> {
     let redactor = driftline_protocol::redact::Redactor::new([7; 32]);
     let machine = Machine::open(root, redactor.clone()).unwrap();
-    let parts = podman::parts(&machine, &Containers::new().reading("podman"))?;
+    let reading = Containers::new().reading("podman");
+    let parts = podman::parts(&machine, (Path::new(podman::STORAGE), "podman"), &reading)?;
     let parts = parts.unwrap_or_default().into_iter().map(|(name, part)| {
         let part = redactor.redact(part).into_inner();
         format!("{name} {}", serde_json::to_string(&part).unwrap())
@@ -104,13 +105,84 @@ fn containers_of_podman_are_told_and_jobs_are_not() {
     assert_eq!(said(garbage.path()), Err(Reason::Malformed));
 }
 
+/// Where the host's own storage of Podman has its BoltDB.
+const BOLT: &str = "/var/lib/containers/storage/libpod/bolt_state.db";
+
 #[test]
-fn containers_that_no_library_reads_are_unobserved() {
+fn a_database_that_is_none_is_unobserved_and_not_empty() {
     use crate::sources::check::Planted;
     let parts = Planted::new(&[(BOLT, 0o600, "bolt")]).parts(&mut Containers::new());
     let reasons: Vec<_> =
         parts.iter().map(|(name, part)| (name.as_str(), part.unobserved_reason())).collect();
-    assert_eq!(reasons, [("podman", Some(Reason::Unsupported))]);
+    assert_eq!(reasons, [("podman", Some(Reason::Malformed))]);
+}
+
+#[test]
+fn containers_of_accounts_are_told_under_their_names() {
+    use crate::sources::check::Planted;
+    let home = "/srv/turn/.local/share/docker/containers/abc";
+    let files = ["config.v2.json", "hostconfig.json"].map(|name| format!("{home}/{name}"));
+    let [state, host] = &files;
+    let parts = Planted::new(&[
+        (
+            "/etc/passwd",
+            0o644,
+            "root:x:0:0::/root:/bin/sh\nturn:x:990:990::/srv/turn:\nx:x:1:1::/:",
+        ),
+        (state, 0o600, STATE),
+        (host, 0o600, HOST),
+        ("/root/.local/share/containers/storage/libpod/bolt_state.db", 0o600, "bolt"),
+    ])
+    .parts(&mut Containers::new());
+    let told: Vec<_> =
+        parts.iter().map(|(name, part)| (name.as_str(), part.unobserved_reason())).collect();
+    assert_eq!(told, [("docker/~turn/turn", None), ("podman/~root", Some(Reason::Malformed))]);
+}
+
+/// Podman itself makes containers, as root and in a storage of its own; where none is installed,
+/// nothing is tried.
+#[test]
+#[allow(clippy::disallowed_types, reason = "a test may ask podman itself")]
+fn podman_makes_the_containers_that_we_tell() {
+    let root = tempfile::tempdir().unwrap();
+    let storage = root.path().join("var/lib/containers/storage");
+    let podman = |words: &[&str]| {
+        let mut command = std::process::Command::new("podman");
+        command.args(["--storage-driver", "vfs", "--root"]).arg(&storage);
+        command.arg("--runroot").arg(root.path().join("run")).args(words).output().ok()
+    };
+    // An archive of nothing: two blocks of zeros (tar(5)).
+    let archive = root.path().join("nothing.tar");
+    std::fs::write(&archive, [0; 1_024]).unwrap();
+    let archive = archive.to_str().unwrap();
+    let Some(output) = podman(&["import", archive, "example.org/coturn:4.6"]) else { return };
+    // Without root there are no namespaces to make one in.
+    if !output.status.success() {
+        return;
+    }
+    let image = ["example.org/coturn:4.6", "/bin/turn", "-n"];
+    let kept = ["create", "--network", "host", "--restart", "always", "--env", "MODE=canary-6b7a"];
+    for name in ["turn", "relay"] {
+        let created =
+            podman(&[&kept[..], &["--name", name, "-v", "/srv:/etc/turn:ro"], &image].concat());
+        assert!(created.is_some_and(|output| output.status.success()), "{name}");
+    }
+    let job = podman(&[&["create", "--network", "host", "--name", "job"][..], &image].concat());
+    assert!(job.is_some_and(|output| output.status.success()));
+    let format = "podman/{{.Name}} {{.HostConfig.RestartPolicy.Name}} {{.ImageName}}";
+    let shown = podman(&["container", "inspect", "--format", format, "relay", "turn"]).unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let told = said(root.path()).unwrap();
+    let (told, theirs): (Vec<_>, Vec<_>) = (told.iter().collect(), shown.lines().collect());
+    assert_eq!(told.len(), theirs.len(), "{told:?} and {theirs:?}");
+    for theirs in theirs {
+        let (name, facts) = theirs.split_once(' ').unwrap();
+        let ours = told.iter().find(|told| told.starts_with(&format!("{name} "))).unwrap();
+        for fact in facts.split(' ').chain(["/srv:/etc/turn:ro", "/bin/turn", "environment/MODE"]) {
+            assert!(ours.contains(fact), "no {fact} in {ours}");
+        }
+        assert!(!ours.contains("canary-6b7a"), "{ours}");
+    }
 }
 
 fn told(state: &str, host: &str) -> Vec<String> {
