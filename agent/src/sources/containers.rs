@@ -27,6 +27,7 @@ use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 use serde::Deserialize;
@@ -262,7 +263,8 @@ impl Containers {
         // The bytes hold ids, addresses and times.
         look.without_bytes();
         let restart = host.restart_policy.as_ref().map_or("", |policy| policy.name.as_str());
-        if matches!(restart, "" | "no") {
+        let is_job = matches!(restart, "" | "no");
+        if is_job && !mutant::active(Mutant::JobsAreContainers) {
             return Ok(None);
         }
         let items = items(&state, &host, restart);

@@ -1,6 +1,11 @@
 //! A laptop's day: it starts, leases, roams, sleeps, dials in, is used and updated, and its clock
 //! jumps. Nobody changes anything, so nothing is said to have changed.
 //!
+//! The nine things that a host's life is made of: boot (`starts`), renewal of a lease (`joins`),
+//! networks it roams through (`joins`), suspend and resume (`sleeps`), a VPN up and down
+//! (`dials_in`, `hangs_up`), people who log in (`is_used`), unattended upgrades (`updates`), a clock
+//! that jumps (`jumps`) and containers that come and go (`containers`).
+//!
 //! The test runs itself again in a network namespace of its own, in which collector and agent live
 //! and interfaces come and go; the machine's network is left alone. What programs do to files, it
 //! does to the tree the agent sees, in the way those programs do it.
@@ -60,12 +65,13 @@ fn a_day_changes_nothing() -> anyhow::Result<()> {
     }
     let mut pair = Pair::new()?;
     copy_machine(&pair.tree())?;
-    pair.binds = vec!["etc", "var/lib/dpkg", "var/log"];
+    pair.binds = vec!["etc", "var/lib", "var/log"];
     pair.configure_agent(SOURCES)?;
     air(&pair)?;
     std::fs::write(pair.tree().join("etc/first.conf"), "first = marker-first\n")?;
     std::fs::write(pair.tree().join("etc/cups/printers.conf"), printers("Idle", ""))?;
     std::fs::write(pair.tree().join("etc/openvpn/openvpn-status.log"), "Updated,today\n")?;
+    container(&pair, ("0a", "turn"), "always")?;
     joins(&mut pair, "192.0.2", "office")?;
     filter(
         &pair,
@@ -76,6 +82,7 @@ fn a_day_changes_nothing() -> anyhow::Result<()> {
     pair.start(Who::Agent)?;
     pair.wait_for("marker-first")?;
     pair.wait_for("wlan0/mtu")?;
+    pair.wait_for("docker/turn")?;
     wait::while_quiet(Duration::from_secs(7), || Ok(None))?;
     for (what, befalls) in DAY {
         befalls(&mut pair).with_context(|| what)?;
@@ -99,6 +106,8 @@ fn hears_a_person(pair: &mut Pair) -> anyhow::Result<()> {
     pair.wait_for_change("resolv.conf")?;
     std::fs::write(etc.join("cups/printers.conf"), printers("Idle", "Option sides one-sided\n"))?;
     pair.wait_for_change("sides")?;
+    container(pair, ("0c", "turn"), "on-failure")?;
+    pair.wait_for_change("on-failure")?;
     // Nobody tells of a rule: the next pass sees it, and a start is one.
     filter(pair, "table inet site { chain input { tcp dport 5071 drop; }; }")?;
     pair.stop(Who::Agent)?;
@@ -268,7 +277,8 @@ fn updates(pair: &mut Pair) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Times of files lie in the future, and the past; their words are what they were.
+/// Times of files lie in the future, and the past; their words are what they were. Then the agent's
+/// own clock goes there.
 fn jumps(pair: &mut Pair) -> anyhow::Result<()> {
     let etc = pair.tree().join("etc").display().to_string();
     for when in ["+1 day", "-400 days", "+30 years"] {
@@ -278,7 +288,53 @@ fn jumps(pair: &mut Pair) -> anyhow::Result<()> {
         )?;
         silent_for(SILENCE, pair, when)?;
     }
-    Ok(())
+    clock_jumps(pair)
+}
+
+/// What stands between a program and its clock, from Debian's `libfaketime`.
+const FAKE_CLOCK: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+/// The wall clock of the agent alone: the machine's is left to others.
+fn clock_jumps(pair: &mut Pair) -> anyhow::Result<()> {
+    if !Path::new(FAKE_CLOCK).exists() {
+        eprintln!("no clock jumps: libfaketime is not installed");
+        return Ok(());
+    }
+    let clock = pair.path("clock");
+    std::fs::write(&clock, "+0\n")?;
+    let variables = [
+        format!("LD_PRELOAD={FAKE_CLOCK}"),
+        format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()),
+        "FAKETIME_NO_CACHE=1".to_owned(),
+        "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
+    ];
+    pair.environment.insert(Who::Agent, variables.into());
+    let first = pair.tree().join("etc/first.conf");
+    for jump in ["+0", "+1d", "-400d", "+30y", "-5m"] {
+        std::fs::write(&clock, format!("{jump}\n"))?;
+        // The same words once more wake the source under the new clock; a start wakes all.
+        std::fs::write(&first, std::fs::read(&first)?)?;
+        silent_for(SILENCE, pair, jump)?;
+        pair.stop(Who::Agent)?;
+        pair.start(Who::Agent)?;
+        silent_for(SILENCE, pair, &format!("{jump}, and the agent starts"))?;
+    }
+    pair.environment.remove(&Who::Agent);
+    pair.stop(Who::Agent)?;
+    pair.start(Who::Agent)
+}
+
+/// What Docker keeps of a container.
+fn container(pair: &Pair, (id, name): (&str, &str), restart: &str) -> anyhow::Result<()> {
+    let folder = pair.tree().join("var/lib/docker/containers").join(id);
+    std::fs::create_dir_all(&folder)?;
+    let state = format!(
+        "{{\"ID\":{id:?},\"Name\":\"/{name}\",\"State\":{{\"Pid\":8}},\"Image\":\"sha256:1\",\
+         \"Config\":{{\"Hostname\":{id:?},\"Image\":\"coturn:4.6\"}}}}"
+    );
+    let host = format!("{{\"RestartPolicy\":{{\"Name\":{restart:?}}},\"NetworkMode\":\"host\"}}");
+    std::fs::write(folder.join("hostconfig.json"), host)?;
+    std::fs::write(folder.join("config.v2.json"), state).context("keeping a container")
 }
 
 /// Each has an interface, a port published for it and files below the engine's folder.
@@ -286,12 +342,19 @@ fn containers(pair: &mut Pair) -> anyhow::Result<()> {
     ip("link add docker0 type bridge")?;
     ip("addr add 172.17.0.1/16 dev docker0")?;
     ip("link set docker0 up")?;
+    let engine = pair.tree().join("var/lib/docker/containers");
     for number in 0..3 {
+        let id = format!("b{number}");
+        container(pair, (&id, "job"), "no")?;
         ip(&format!("link add veth{number} type veth peer name inner{number}"))?;
         ip(&format!("link set veth{number} master docker0 up"))?;
         silent_for(Duration::from_secs(1), pair, "a container starts")?;
         ip(&format!("link del veth{number}"))?;
+        std::fs::remove_dir_all(engine.join(id))?;
     }
+    // One that stays is made anew from the same words.
+    container(pair, ("0c", "turn"), "always")?;
+    std::fs::remove_dir_all(engine.join("0a"))?;
     // Rules in a chain of the engine's own, and gone again.
     filter(pair, "table ip filter { chain DOCKER { ip daddr 172.17.0.2 tcp dport 80 accept; }; }")?;
     pair.stop(Who::Agent)?;

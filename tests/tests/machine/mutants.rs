@@ -13,6 +13,7 @@ const MUTANTS: &[Mutant] = &[
     (AGENT, "every_interface_is_the_hosts", "day::a_day_changes_nothing"),
     (AGENT, "chosen_ports_are_told", "day::a_day_changes_nothing"),
     (AGENT, "half_installed_is_installed", "day::a_day_changes_nothing"),
+    (AGENT, "jobs_are_containers", "day::a_day_changes_nothing"),
     // What is told of a host is what the programs say that know it best.
     (AGENT, "drop_ins_count_backwards", "units::units_are_those_that_systemctl_shows"),
     (
