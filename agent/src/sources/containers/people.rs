@@ -44,7 +44,7 @@ pub(super) fn all(machine: &Machine) -> Result<Vec<Person>, Reason> {
     for line in decode(&content.bytes).lines() {
         let mut fields = line.split(':');
         let (Some(name), Some(home)) = (fields.next(), fields.nth(4)) else { continue };
-        let has_home = home.starts_with('/') && home.trim_end_matches('/') != "";
+        let has_home = home.starts_with('/') && !home.trim_end_matches('/').is_empty();
         if has_home && people.len() < PEOPLE && homes.insert(home.to_owned()) {
             people.push(Person { name: name.to_owned(), home: PathBuf::from(home) });
         }
