@@ -135,7 +135,7 @@ mutants! {
     MountsHaveNoOptionsOfTheirOwn,
     /// Agent. *The first value counts*, as sshd reads it: the last one does.
     LastSettingCounts,
-    /// Agent. *What stands before a command holds for those behind it*: each has its own tags alone.
+    /// Agent. *What stands before a command holds for those behind it*: each has its own tags.
     TagsEndWithTheirCommand,
     /// Collector. *A source has a label of its own*: the last one of the list is forgotten.
     SourcesAreForgotten,

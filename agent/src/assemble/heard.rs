@@ -1,10 +1,10 @@
 //! What a pass heard to be the same, while nothing differs: a sum, and no manifest.
 //!
-//! A manifest of 50,000 files is 7 MB to be decoded and 15 MB to be compared; at rest nothing of it
-//! is needed. Each part that is the same is heard as one hash over its name and its receipt. As long
-//! as a pass hears nothing else, their sum is enough: where it is the one that the last committed
-//! pass came to, the section is what it was. Where anything differs the manifest is read, and what
-//! was heard is found in it by the same hash.
+//! A manifest of 50,000 files is 7 MB to be decoded and 15 MB to be compared; at rest nothing of
+//! it is needed. Each part that is the same is heard as one hash over its name and its receipt. As
+//! long as a pass hears nothing else, their sum is enough: where it is the one that the last
+//! committed pass came to, the section is what it was. Where anything differs the manifest is read,
+//! and what was heard is found in it by the same hash.
 //!
 //! The hash has 128 bits under keys that nobody knows and that end with the process, so no two
 //! parts meet by accident and none by intent.

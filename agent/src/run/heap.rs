@@ -1,15 +1,16 @@
 //! When freed memory goes back to the system.
 //!
 //! Giving back costs twice: the whole heap is walked, and each page that goes is made anew by the
-//! next pass. Small passes need the same two megabytes again within a minute, so what they leave
-//! is kept; what a large one leaves is not. What it read is being delivered when it ends, and that
-//! has its own large buffers; so memory is given back once more a while later.
+//! next pass. What the smallest passes leave is kept; what any other leaves is not. What a large
+//! one read is being delivered when it ends, and that has its own large buffers; so memory is given
+//! back once more a while later.
 
 use driftline_protocol::mutant::{self, Mutant};
 
-/// What may be held beyond what was left when memory was last given back, in bytes. Passes over
-/// files that are as they were stay below it; a pass that reads a tree anew takes ten times that.
-const KEPT_BYTES: u64 = 2 << 20;
+/// What may be held beyond what was left when memory was last given back, in bytes. Two megabytes
+/// were kept of passes that read manifests; since they do not, a pass over 50,000 files that are as
+/// they were leaves one, for as long as nothing larger comes, and that is what an agent may be.
+const KEPT_BYTES: u64 = 256 << 10;
 
 /// How long what a large pass read may take until it is delivered, in milliseconds.
 const DELIVERED_MS: u64 = 30_000;

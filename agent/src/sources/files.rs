@@ -11,10 +11,10 @@
 //! dead network share below `/etc` cannot hang the agent, and nobody's home is read because it was
 //! mounted in the wrong place.
 //!
-//! Between passes a path costs 44 bytes. A file whose identity, size, times, mode and owners are what
-//! they were is not opened; once a day each file is read all the same, because times can lie. Every
-//! pass looks at every path, also where the kernel would have told of a change: a rescan is there for
-//! what it does not tell.
+//! Between passes a path costs 44 bytes. A file whose identity, size, times, mode and owners are
+//! what they were is not opened; once a day each file is read all the same, because times can lie.
+//! Every pass looks at every path, also where the kernel would have told of a change: a rescan is
+//! there for what it does not tell.
 
 mod cache;
 mod look;

@@ -3,8 +3,8 @@
 //!
 //! The nine things that a host's life is made of: boot (`starts`), renewal of a lease (`joins`),
 //! networks it roams through (`joins`), suspend and resume (`sleeps`), a VPN up and down
-//! (`dials_in`, `hangs_up`), people who log in (`is_used`), unattended upgrades (`updates`), a clock
-//! that jumps (`jumps`) and containers that come and go (`containers`).
+//! (`dials_in`, `hangs_up`), people who log in (`is_used`), unattended upgrades (`updates`), a
+//! clock that jumps (`jumps`) and containers that come and go (`containers`).
 //!
 //! The test runs itself again in a network namespace of its own, in which collector and agent live
 //! and interfaces come and go; the machine's network is left alone. What programs do to files, it

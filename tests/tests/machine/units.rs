@@ -22,7 +22,8 @@ const UNITS: [(&str, &str); 11] = [
         "app.service",
         "[Unit]\nDescription=App\nAfter=network.target\nDocumentation=man:a(1) man:b(1)\n\
          [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true \"first one\"\n\
-         User=daemon\nNice=1\nDeviceAllow=/dev/zero r\nDeviceAllow=/dev/null  rw\nRestart=on-failure\nRestartSec=1min 30s\n\
+         User=daemon\nNice=1\nDeviceAllow=/dev/zero r\nDeviceAllow=/dev/null  rw\n\
+         Restart=on-failure\nRestartSec=1min 30s\n\
          [Install]\nWantedBy=multi-user.target\n",
     ),
     (

@@ -133,8 +133,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Says that nothing has happened to what the last pass knew here, where that is so. Nearly all
-    /// of a host's files end here in nearly every pass, so no pattern is asked again: what was a part
-    /// of this scope is one.
+    /// of a host's files end here in nearly every pass, so no pattern is asked again: what was a
+    /// part of this scope is one.
     fn is_as_it_was(&mut self, path: &Path, stat: &Stat) -> bool {
         let kind = FileType::from_raw_mode(stat.st_mode);
         if matches!(kind, FileType::Directory | FileType::Symlink) {
