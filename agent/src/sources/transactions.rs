@@ -15,7 +15,7 @@
 //! | `environment`, `version` | of Puppet: the environment, and the version of its catalogue |
 //! | `installed/NAME`, `upgraded/NAME`, … | the version |
 //! | `automatic/NAME` | that another package needed it, and nobody named it |
-//! | `file/PATH` | the keyed digest of a file that is as the run left it, or no; nothing if untold |
+//! | `file/PATH` | the keyed digest of a file that is as the run left it, or no; none if untold |
 //! | `gone/PATH` | whether a file that the run removed is gone |
 //! | `mode/PATH`, `owner/PATH`, `group_of/PATH` | what the run set, if it still is; else no |
 //! | `user/NAME`, `group/NAME`, `package/NAME`, `service/NAME` | the run changed it |

@@ -83,8 +83,9 @@ pub struct Collector {
 
 impl Collector {
     /// A client of the collector at `address`, which is trusted by the certificates in `ca_file`,
-    /// or by the platform's where there is none. They are read again when it is not trusted, so that
-    /// an authority may be replaced below a running agent. A rustls provider must be installed.
+    /// or by the platform's where there is none. They are read again when it is not trusted, so
+    /// that an authority may be replaced below a running agent. A rustls provider must be
+    /// installed.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -180,7 +181,7 @@ fn advice(error: &reqwest::Error) -> &'static str {
     ADVICE.iter().find(|(word, _)| says(error, word)).map_or("", |(_, advice)| *advice)
 }
 
-/// Whether an error, or what it comes of, has `word` in its text: libraries tell it by no other way.
+/// Whether an error, or what it comes of, has `word` in its text: libraries tell it no other way.
 fn says(error: &reqwest::Error, word: &str) -> bool {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {

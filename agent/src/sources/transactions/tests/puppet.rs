@@ -152,7 +152,8 @@ fn a_report_of_many_megabytes_is_read_within_its_bounds() {
     let quiet = |number: usize| {
         format!(
             "  File[/etc/{number}]:\n    title: \"/etc/{number}\"\n    \
-             file: \"/etc/code/site.pp\"\n    resource_type: File\n    containment_path:\n    - Stage[main]\n    - Main\n    \
+             file: \"/etc/code/site.pp\"\n    resource_type: File\n    \
+             containment_path:\n    - Stage[main]\n    - Main\n    \
              - File[/etc/{number}]\n    evaluation_time: 9.1256e-05\n    tags:\n    - file\n    \
              - class\n    time: '2026-11-29T14:16:31.906200646+00:00'\n    changed: false\n    \
              events: []\n    corrective_change: false\n"
