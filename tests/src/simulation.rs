@@ -12,6 +12,8 @@ pub mod host;
 
 pub mod truth;
 
+pub mod log;
+
 pub mod intent;
 
 pub mod plan;
@@ -23,5 +25,11 @@ pub mod people;
 pub mod noise;
 
 pub mod rollout;
+
+pub mod runs;
+
+pub mod hands;
+
+pub mod apt;
 
 pub mod score;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::log::{self, Run};
 use super::text;
 
 /// What a host is for.
@@ -73,6 +74,14 @@ pub type Place = (&'static str, &'static str);
 pub const DPKG: Place = ("packages", "dpkg");
 /// Its accounts.
 pub const PASSWD: Place = ("accounts", "passwd");
+/// Its groups.
+pub const GROUP: Place = ("accounts", "group");
+/// A unit that is not enabled on the first day.
+pub const UNIT: Place = ("services", "rsync.service");
+/// What apt wrote of its runs.
+pub const APT: Place = ("transactions", "apt");
+/// What Puppet wrote of its last run.
+pub const PUPPET: Place = ("transactions", "puppet");
 /// What waits for connections.
 pub const TCP: Place = ("listeners", "tcp");
 
@@ -88,6 +97,8 @@ pub enum Cell {
     Text(String),
     /// Yes or no.
     Flag(bool),
+    /// The keyed digest of these bytes.
+    Digest(Rc<str>),
 }
 
 /// What a part says.
@@ -109,6 +120,15 @@ pub struct State {
     pub readable: bool,
     /// How often its reader was made anew.
     pub readers: u32,
+    /// Who may do what with it, where it is a file; octal.
+    pub mode: &'static str,
+}
+
+impl State {
+    /// A part that says this and can be read.
+    pub fn of(content: Content) -> Self {
+        Self { content, readable: true, readers: 0, mode: "0644" }
+    }
 }
 
 /// One host.
@@ -154,7 +174,7 @@ impl Host {
     pub fn new(number: usize, role: Role, site: (&'static str, &'static str)) -> Self {
         let mut parts = BTreeMap::new();
         let mut put = |place: Place, content: Content| {
-            parts.insert(place, State { content, readable: true, readers: 0 });
+            parts.insert(place, State::of(content));
         };
         for (part, text) in text::files(role) {
             put(file(part), Content::Text(text.into()));
@@ -165,13 +185,42 @@ impl Host {
         let name = format!("{}-{}-{number:04}", site.0, role.word());
         Self { name, role, site: site.1, ahead: 0, parts }
     }
+
+    /// Lets it happen to a part; false where there is no such part.
+    pub fn happen(&mut self, place: Place, what: &Happening) -> bool {
+        match what {
+            Happening::Appears(content) => {
+                self.parts.insert(place, State::of(content.clone()));
+                return true;
+            }
+            Happening::Goes => return self.parts.remove(&place).is_some(),
+            _ => {}
+        }
+        let told = match what {
+            Happening::Report(Some(run)) | Happening::Stanza(run) => log::rows(run, self),
+            _ => BTreeMap::new(),
+        };
+        let Some(state) = self.parts.get_mut(&place) else { return false };
+        match (what, &mut state.content) {
+            (Happening::Report(_), content) => *content = rows(told),
+            (Happening::Stanza(_), Content::Rows(rows)) => {
+                let rows = Rc::make_mut(rows);
+                rows.extend(told);
+                log::forget(rows);
+            }
+            _ => state.happen(what),
+        }
+        true
+    }
 }
 
-fn rows(rows: BTreeMap<Vec<String>, Cell>) -> Content {
+/// A table of these rows.
+pub fn rows(rows: BTreeMap<Vec<String>, Cell>) -> Content {
     Content::Rows(Rc::new(rows))
 }
 
-fn key(segments: &[&str]) -> Vec<String> {
+/// The segments of a key.
+pub fn key(segments: &[&str]) -> Vec<String> {
     segments.iter().map(ToString::to_string).collect()
 }
 
@@ -224,6 +273,17 @@ pub enum Happening {
     Readable,
     /// It is read by a newer reader, which says more.
     NewReader,
+    /// A file is given another mode.
+    Mode(&'static str),
+    /// A part is there that was not, or says all this.
+    Appears(Content),
+    /// A part is not there any more.
+    Goes,
+    /// The report of the last run is read: what it is about is compared with the host as it is now.
+    /// A run that changed nothing tells nothing.
+    Report(Option<Rc<Run>>),
+    /// One more run in a log is read; old ones are forgotten.
+    Stanza(Rc<Run>),
 }
 
 impl State {
@@ -251,8 +311,9 @@ impl State {
             (Happening::Refused, _) => self.readable = false,
             (Happening::Readable, _) => self.readable = true,
             (Happening::NewReader, _) => self.readers += 1,
-            (Happening::Line(..) | Happening::Reordered | Happening::Comment(_), _)
-            | (Happening::Row(..), _) => {}
+            (Happening::Mode(mode), _) => self.mode = mode,
+            // Of another sort of part, or what happens to the host.
+            _ => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use super::intent::{DAY, HOUR, MINUTE, Request};
 use super::rollout::Rollout;
 use super::text::{self, Edit};
 use super::truth::{Expect, Truth};
-use super::{noise, people, rollout, routine};
+use super::{apt, noise, people, rollout, routine, runs};
 use crate::trials::random::Random;
 
 /// How large a world is.
@@ -160,6 +160,8 @@ pub fn plan(size: Size, seed: u64) -> Plan {
     rollout::rollouts(&mut planner);
     people::deeds(&mut planner);
     noise::noise(&mut planner);
+    apt::apt(&mut planner);
+    runs::runs(&mut planner);
     let Planner { hosts, mut actions, rollouts, requests, deeds, left_out, .. } = planner;
     for action in &mut actions {
         doubt(action, &hosts, (&requests, &deeds));
@@ -282,8 +284,13 @@ impl Planner {
                 return Some(Slot { deed, edit, line });
             }
         }
-        self.left_out += 1;
+        self.leave_out();
         None
+    }
+
+    /// A deed for which no place was found.
+    pub fn leave_out(&mut self) {
+        self.left_out += 1;
     }
 
     /// Whether nothing that is planned comes near it, and its host is heard.

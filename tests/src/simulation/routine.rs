@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::apt;
 use super::host::{Cell, DPKG, Happening, PACKAGES, Place, Role, TCP, file, package};
 use super::intent::{DAY, HOUR, MINUTE};
+use super::log::Effect;
 use super::people;
 use super::plan::Planner;
 use super::text;
@@ -77,14 +79,24 @@ fn upgraded(
     (host, at): (usize, i64),
     (names, week, frozen): (&BTreeSet<&'static str>, i64, bool),
 ) {
-    let mut seen = Vec::new();
+    let (mut seen, mut wrote) = (Vec::new(), Vec::new());
     for name in names {
         let key = vec![package(name), "version".to_owned()];
-        let version = Cell::Text(format!("1.{}-1", week + 1));
+        let version = format!("1.{}-1", week + 1);
+        wrote.push(Effect::Package("upgraded", package(name), version.clone(), false));
         let truth = expected("packages brought up to date", DPKG, frozen);
-        seen.push((DPKG, Happening::Row(key, Some(version)), truth));
+        seen.push((DPKG, Happening::Row(key, Some(Cell::Text(version))), truth));
+    }
+    if let Some(name) = apt::needed(planner.role(host), week) {
+        let story = "what packages that are brought up to date need anew";
+        let row = vec![package(name), "version".to_owned()];
+        let version = "1.0-1".to_owned();
+        let truth = expected(story, DPKG, frozen).of(name);
+        seen.push((DPKG, Happening::Row(row, Some(Cell::Text(version.clone()))), truth));
+        wrote.push(Effect::Package("installed", package(name), version, true));
     }
     planner.see(at, host, seen);
+    apt::upgraded(planner, (host, at), wrote);
     let started = ["@now", "started", "sshd"].map(ToOwned::to_owned).to_vec();
     let row = Happening::Row(started, Some(Cell::Text(at.to_string())));
     let truth = Truth::noise(Noise::Volatile, "a service was started", TCP, Expect::Nothing);

@@ -110,6 +110,8 @@ pub struct Unit {
     pub said: String,
     /// Whether that is right.
     pub right: bool,
+    /// Whether the sentences say what they must.
+    pub because: bool,
     /// One of the changes that told of it.
     pub example: Option<Said>,
 }
@@ -183,8 +185,9 @@ fn unit(seen: Observed, told: &[&Said]) -> Unit {
         true => NOTHING.to_owned(),
         false => words.iter().copied().collect::<Vec<_>>().join(" + "),
     };
+    let because = told.iter().all(|said| said.why.contains(seen.truth.says));
     let example = told.iter().find(|said| !expect.allows(said.word())).or(told.first());
-    Unit { seen, said, right, example: example.map(|said| (*said).clone()) }
+    Unit { seen, said, right, because, example: example.map(|said| (*said).clone()) }
 }
 
 /// The findings whose item was last touched by noise, and that ask for somebody all the same.
@@ -260,10 +263,10 @@ impl Score {
         Share::of(self.units.iter().filter(of).map(|unit| unit.right))
     }
 
-    /// Of the stories `which` picks, the share of which the right thing was said.
+    /// Of the stories `which` picks, the share of which the right thing was said, and why.
     pub fn told(&self, which: impl Fn(&str) -> bool) -> Share {
         let told = self.units.iter().filter(|unit| which(unit.seen.truth.story));
-        Share::of(told.map(|unit| unit.right))
+        Share::of(told.map(|unit| unit.right && unit.because))
     }
 
     /// Of what is said to be of `class`, the share that is; what may be either does not count.
@@ -334,7 +337,7 @@ impl Score {
             stories.entry(of).or_default().push(unit);
         }
         for ((story, expect), units) in &stories {
-            let right = Share::of(units.iter().map(|unit| unit.right));
+            let right = Share::of(units.iter().map(|unit| unit.right && unit.because));
             writeln!(text, "{story:<50} {:>6}  {} ({expect})", units.len(), right.text()).ok();
         }
         writeln!(
@@ -361,7 +364,7 @@ impl Score {
     /// Each sort of mistake with its smallest example.
     fn mistakes(&self) -> String {
         let mut sorts: BTreeMap<(&str, String, &str), Vec<&Unit>> = BTreeMap::new();
-        for unit in self.units.iter().filter(|unit| !unit.right) {
+        for unit in self.units.iter().filter(|unit| !unit.right || !unit.because) {
             let sort = (unit.seen.truth.story, unit.seen.truth.expect.text(), unit.said.as_str());
             sorts.entry(sort).or_default().push(unit);
         }
@@ -371,6 +374,9 @@ impl Score {
             writeln!(text, "{} x {story}: is {expect}, said {said}", units.len()).ok();
             if let Some(unit) = first {
                 let seen = &unit.seen;
+                if unit.right {
+                    writeln!(text, "    the sentence lacks {:?}", seen.truth.says).ok();
+                }
                 writeln!(text, "    host {} {:?} at {}", seen.host, seen.truth.place, seen.at).ok();
                 if let Some(said) = &unit.example {
                     writeln!(text, "    {} {:?} {}; {}", said.kind, said.key, said.after, said.why)

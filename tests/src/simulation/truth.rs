@@ -84,23 +84,32 @@ pub struct Truth {
     pub expect: Expect,
     /// Whether it is noise.
     pub noise: Option<Noise>,
+    /// What the sentence beside the class must say; empty where any will do.
+    pub says: &'static str,
 }
 
 impl Truth {
     /// Something a person did.
     pub fn deed(story: &'static str, place: Place, expect: Expect) -> Self {
-        Self { story, place, key: "", expect, noise: None }
+        Self { story, place, key: "", expect, noise: None, says: "" }
     }
 
     /// Something nobody need look at.
     pub fn noise(noise: Noise, story: &'static str, place: Place, expect: Expect) -> Self {
-        Self { story, place, key: "", expect, noise: Some(noise) }
+        Self { story, place, key: "", expect, noise: Some(noise), says: "" }
     }
 
     /// The same for items whose key has `key` in it.
     #[must_use]
     pub fn of(mut self, key: &'static str) -> Self {
         self.key = key;
+        self
+    }
+
+    /// The same, with the evidence that must stand in the sentence.
+    #[must_use]
+    pub fn because(mut self, says: &'static str) -> Self {
+        self.says = says;
         self
     }
 }

@@ -58,7 +58,7 @@ pub(crate) struct Agent {
 fn domain(source: &str) -> Domain {
     match source {
         "accounts" => Domain::Identity,
-        "listeners" => Domain::Runtime,
+        "listeners" | "transactions" => Domain::Runtime,
         _ => Domain::Config,
     }
 }

@@ -1,12 +1,13 @@
 //! The collector at simulated time: its own library on a store on disk. The one page to change
 //! when its doors do.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use driftline_collector::change_requests::{RequestForm, read_requests};
-use driftline_collector::classing::{judge, judge_again};
+use driftline_collector::classing::{judge, judge_again, judge_told, told_lately};
 use driftline_collector::config::{Config, load};
 use driftline_collector::ingest::{
     self, Approval, Context, Decided, Ingest, IngestError, Proof, Proposal, Settlement,
@@ -24,6 +25,7 @@ use driftline_protocol::ids::{HostId, Incarnation, SourceName};
 use driftline_protocol::wire::{
     EnrolRequest, HostKind, Outcome, PROTOCOL_VERSION, ProblemCode, Report,
 };
+use driftline_tests::simulation::host::APT;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -46,6 +48,8 @@ pub(crate) struct Collector {
     decided: usize,
     /// The drift that was weighed last.
     weighed: i64,
+    /// Since when hosts told of runs that no change was held against yet.
+    told: BTreeMap<HostId, Timestamp>,
 }
 
 impl Collector {
@@ -63,6 +67,7 @@ impl Collector {
             steps: Vec::new(),
             decided: 0,
             weighed: 0,
+            told: BTreeMap::new(),
         })
     }
 
@@ -119,12 +124,20 @@ impl Collector {
         let (writer, reader) = self.store.as_mut().context("the store is closed")?;
         writer.write(&self.parts, &self.steps, now)?;
         self.ingest.settle(reader, Settlement::Durable)?;
+        for step in &self.steps {
+            let Step::Version(version) = step else { continue };
+            if version.version.source.as_str() == APT.0 {
+                let at = version.version.corrected_at;
+                let told = self.told.entry(version.host.clone());
+                told.and_modify(|since| *since = at.min(*since)).or_insert(at);
+            }
+        }
         (self.parts, self.steps, self.decided) = (Vec::new(), Vec::new(), 0);
         Ok(())
     }
 
-    /// Judges what is new, and what requests say anew, and weighs the drift that comes of it, until
-    /// nothing is left.
+    /// Judges what is new, what requests say anew and what is near runs that hosts told of, and
+    /// weighs the drift that comes of it, until nothing is left.
     pub(crate) fn judge(&mut self) -> anyhow::Result<()> {
         self.settle()?;
         let now = self.clock();
@@ -133,6 +146,10 @@ impl Collector {
             let mut steps = judge(reader, &self.config, now)?.steps;
             if steps.is_empty() {
                 steps = judge_again(reader, &self.config, now)?.steps;
+            }
+            if steps.is_empty() && !self.told.is_empty() {
+                steps = judge_told(reader, (&self.config, now), &self.told)?.steps;
+                self.told.clear();
             }
             if steps.is_empty() {
                 steps = weigh_due(reader, &self.config, (now, &mut self.weighed))?.steps;
@@ -237,6 +254,7 @@ impl Collector {
         backup::restore(&self.backup(), &self.path)?;
         let (writer, reader) = sqlite::open(&self.path)?;
         self.ingest = Self::ingest(&self.config, &writer, &reader)?;
+        self.told = told_lately(&reader, self.clock())?;
         self.store = Some((writer, reader));
         Ok(())
     }

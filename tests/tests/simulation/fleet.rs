@@ -231,8 +231,8 @@ impl World {
         let agent = self.agents.get_mut(host).context("no such agent")?;
         let mut sources = BTreeSet::new();
         for (place, happening) in happened {
-            let state = agent.host.parts.get_mut(&place);
-            state.with_context(|| format!("{} has no {place:?}", agent.id))?.happen(&happening);
+            let there = agent.host.happen(place, &happening);
+            anyhow::ensure!(there, "{} has no {place:?}", agent.id);
             sources.insert(place.0);
         }
         let told = agent.looks(at, &sources, &mut self.reader)?;

@@ -107,6 +107,38 @@ fn what_packages_bring_is_nobodys_deed() {
 }
 
 #[test]
+fn what_runs_bring_is_nobodys_deed() {
+    reaches(score().told(|story| story.starts_with("a run ")), "run");
+    reaches(score().told(|story| story.starts_with("what a run brings")), "run told otherwise");
+    reaches(score().told(|story| story.starts_with("what succeeded of")), "run that failed");
+}
+
+#[test]
+fn a_hand_beside_a_run_is_a_hand() {
+    let hand = |story: &str| {
+        story.starts_with("an edit of what a run")
+            || story.starts_with("an edit beside")
+            || story.starts_with("an edit seen with")
+            || story.starts_with("an edit while a run")
+            || story.starts_with("a mode set by hand")
+    };
+    reaches(score().told(hand), "edit by hand about a run");
+    reaches(score().told(|story| story.contains("next run puts back")), "edit put back");
+}
+
+#[test]
+fn what_nobody_decided_is_told_from_what_somebody_did() {
+    let needed =
+        |story: &str| story.starts_with("what a package") || story.starts_with("what pack");
+    reaches(score().told(needed), "package that another needs");
+    let asked = |story: &str| {
+        story.starts_with("a package that an admin") || story.starts_with("a package whose")
+    };
+    reaches(score().told(asked), "package that somebody asked for");
+    reaches(score().told(|story| story.contains("past apt")), "package past apt");
+}
+
+#[test]
 fn noise_opens_no_finding() {
     for noise in Noise::ALL {
         assert_eq!(score().noise_findings(noise), 0, "{}", noise.as_str());

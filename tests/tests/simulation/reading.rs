@@ -8,7 +8,9 @@ use driftline_protocol::ids::Digest;
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
 use driftline_protocol::redact::{RawItem, RawItems, RawObserved, RawPart, Redactor};
 use driftline_protocol::snapshot::{Content as Read, Part, Reading, Reason};
-use driftline_tests::simulation::host::{Cell, Content, DPKG, PASSWD, Place, State};
+use driftline_tests::simulation::host::{
+    APT, Cell, Content, DPKG, GROUP, PASSWD, PUPPET, Place, State, UNIT,
+};
 
 /// Reads parts, each state once.
 pub(crate) struct Reader {
@@ -38,7 +40,7 @@ impl Reader {
             return Part::Unobserved(Reason::Denied);
         }
         let raw = match &state.content {
-            Content::Text(text) => self.file(place.1, text.as_bytes()),
+            Content::Text(text) => self.file((place.1, state.mode), text.as_bytes()),
             Content::Rows(rows) => self.table(place, rows),
         };
         let mut part = self.redactor.redact(RawPart::Observed(raw)).into_inner();
@@ -48,10 +50,10 @@ impl Reader {
         part
     }
 
-    fn file(&self, path: &str, bytes: &[u8]) -> RawObserved {
+    fn file(&self, (path, mode): (&str, &str), bytes: &[u8]) -> RawObserved {
         let format = content::claiming(path, bytes);
         let mut said = content::said(format, bytes, self.redactor.raw_digest(bytes));
-        for (name, value) in [("type", "file"), ("mode", "0644"), ("owner", "root")] {
+        for (name, value) in [("type", "file"), ("mode", mode), ("owner", "root")] {
             let item = RawItem::plain(ItemValue::text(value));
             said.items.insert(ItemKey::attribute(name), item);
         }
@@ -72,17 +74,23 @@ impl Reader {
             let value = match cell {
                 Cell::Text(text) => ItemValue::text(text.as_str()),
                 Cell::Flag(flag) => ItemValue::Flag(*flag),
+                Cell::Digest(bytes) => {
+                    ItemValue::Fingerprint(self.redactor.raw_digest(bytes.as_bytes()))
+                }
             };
             items.insert(key, RawItem::plain(value));
         }
         let (parser, version) = match place {
             DPKG => ("dpkg_status", 3),
             PASSWD => ("passwd", 1),
+            GROUP => ("group", 1),
+            APT | PUPPET => ("transactions", 1),
+            UNIT => ("systemd_unit", 3),
             _ => ("listeners", 1),
         };
         // A table the kernel is asked for has no bytes of its own.
         let bytes = format!("{rows:?}");
-        let has_bytes = [DPKG, PASSWD].contains(&place);
+        let has_bytes = [DPKG, PASSWD, GROUP].contains(&place);
         RawObserved {
             reading: Reading {
                 parser: parser.into(),
