@@ -8,6 +8,7 @@ use super::host::{
 };
 use super::intent::{DAY, HOUR, MINUTE, Request};
 use super::log::{Effect, Run};
+use super::people::times;
 use super::plan::{Deed, Planner};
 use super::runs::{Seen, Session};
 use super::truth::{Expect, Noise, Truth};
@@ -64,7 +65,7 @@ pub fn apt(planner: &mut Planner) {
         first_day(host);
     }
     let mut own = BTreeSet::new();
-    for number in 0..planner.count(12) {
+    for number in times(planner, 12) {
         let late = if number % 2 == 0 { 4 } else { 50 };
         asked_for(planner, &mut own, (number, late));
         told_twice(planner, &mut own);

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::host::{Cell, DPKG, GROUP, Happening, PASSWD, Place, UNIT, key, package, rows};
-use super::intent::MINUTE;
+use super::intent::{HOUR, MINUTE};
 use super::log::Effect;
+use super::people::times;
 use super::plan::{Deed, Planner};
 use super::runs::{
     AUTHORIZED, BANNER, CLOCK, Fate, JOURNAL, LIMITS, Managed, OTHER_UNIT, PARAMETERS, Puppet,
@@ -21,7 +22,7 @@ const NOT_LEFT: &str = "puppet changed it about then, and this is not what it le
 
 /// All of it.
 pub fn hands(planner: &mut Planner, puppet: &mut Puppet) {
-    for number in 0..planner.count(12) {
+    for number in times(planner, 12) {
         let fate = [Fate::Soon, Fate::Late, Fate::Unheard][number % 3];
         put_back(planner, puppet, (number, fate));
         edited_after_told(planner, puppet, number);
@@ -79,13 +80,18 @@ fn edited_after_told(planner: &mut Planner, puppet: &mut Puppet, number: usize) 
     let truth = run("a run writes what a hand writes after it", place);
     planner.see(session.began + 20, session.host, vec![(place, written, truth)]);
     puppet.tells(planner, &session, ("success", vec![effect.clone()]));
-    let at = session.told + planner.random.second(20, 9 * MINUTE);
+    let mut at = session.told + planner.random.second(20, 9 * MINUTE);
+    let mut says = NOT_LEFT;
     let mut story = "an edit of what a run had just written";
     if number % 2 == 1 {
         story = "an edit of what a run had just written, which is read again";
+        let later = session.told + 2 * HOUR;
+        if number % 4 == 1 && planner.is_free(&Deed { host: session.host, place, at: later }) {
+            (at, says) = (later, "");
+        }
         report(planner, (&session, at + 90), ("success", vec![effect]));
     }
-    let truth = Truth::deed(story, place, UNAUTHORISED).because(NOT_LEFT);
+    let truth = Truth::deed(story, place, UNAUTHORISED).because(says);
     planner.see(at, session.host, vec![(place, CLOCK.edited(), truth)]);
 }
 

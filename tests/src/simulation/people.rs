@@ -51,7 +51,7 @@ pub fn deeds(planner: &mut Planner) {
 }
 
 /// So many numbers, from anywhere on, so that small worlds together have all shapes.
-fn times(planner: &mut Planner, whole: usize) -> std::ops::Range<usize> {
+pub fn times(planner: &mut Planner, whole: usize) -> std::ops::Range<usize> {
     let first = planner.random.below(60);
     first..first + planner.count(whole)
 }
