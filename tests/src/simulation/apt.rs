@@ -152,12 +152,11 @@ fn asked_for(
     (number, late): (usize, i64),
 ) {
     let Some(Deed { host, at, .. }) = moment(planner, own, "tcpdump") else { return };
-    let (name, asked) = if number % 6 == 1 { &ADAS[1] } else { &ADAS[0] };
-    let with_request = number % 3 == 2;
-    let truth = if with_request {
-        let hosts = vec![planner.name(host)];
-        let span = (at - 50 * MINUTE, at + 2 * HOUR);
-        let request = Request { hosts, keys: vec!["tcpdump*".into()], ..Request::approved(span) };
+    let (name, asked) = if number % 3 == 1 { &ADAS[1] } else { &ADAS[0] };
+    let (hosts, span) = (vec![planner.name(host)], (at - 50 * MINUTE, at + 2 * HOUR));
+    let request = Request { hosts, keys: vec!["tcpdump*".into()], ..Request::approved(span) };
+    let own = Deed { host, place: DPKG, at };
+    let truth = if number % 3 == 2 && !planner.disturbs(&request, &[own]) {
         planner.request(span.0 - DAY, request);
         Truth::deed("a package that apt installs as approved", DPKG, EXPECTED)
     } else {

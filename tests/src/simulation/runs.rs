@@ -194,8 +194,9 @@ pub fn runs(planner: &mut Planner) {
         return;
     }
     hands(planner, &mut puppet);
+    let first = planner.random.below(4);
     for number in 0..planner.count(12) * KINDS {
-        let fate = match number / KINDS % 4 {
+        let fate = match (first + number / KINDS) % 4 {
             2 => Fate::Late,
             3 => Fate::Unheard,
             _ => Fate::Soon,
