@@ -72,8 +72,8 @@ fn last(
     puppet.session(planner, Wanted { places: &places, names: &names, fate, last: true })
 }
 
-/// The report says how the run left the file; then a hand writes it, and in some cases an agent that
-/// starts again reads the same report once more.
+/// The report says how the run left the file; then a hand writes it, and in some cases an agent
+/// that starts again reads the same report once more.
 fn edited_after_told(planner: &mut Planner, puppet: &mut Puppet, number: usize) {
     let Some(session) = last(planner, puppet, (&CLOCK, Fate::Soon)) else { return };
     let (place, (written, effect)) = (CLOCK.place(), CLOCK.written());

@@ -188,17 +188,17 @@ impl Host {
 
     /// Lets it happen to a part; false where there is no such part.
     pub fn happen(&mut self, place: Place, what: &Happening) -> bool {
-        match what {
-            Happening::Appears(content) => {
-                self.parts.insert(place, State::of(content.clone()));
-                return true;
-            }
-            Happening::Goes => return self.parts.remove(&place).is_some(),
-            _ => {}
+        if let Happening::Appears(content) = what {
+            self.parts.insert(place, State::of(content.clone()));
+            return true;
         }
-        let told = match what {
-            Happening::Report(Some(run)) | Happening::Stanza(run) => log::rows(run, self),
-            _ => BTreeMap::new(),
+        if matches!(what, Happening::Goes) {
+            return self.parts.remove(&place).is_some();
+        }
+        let told = if let Happening::Report(Some(run)) | Happening::Stanza(run) = what {
+            log::rows(run, self)
+        } else {
+            BTreeMap::new()
         };
         let Some(state) = self.parts.get_mut(&place) else { return false };
         match (what, &mut state.content) {
