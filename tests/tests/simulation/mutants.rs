@@ -9,7 +9,6 @@ const MUTANTS: &[Mutant] = &[
     (LIBRARY, "recast_is_a_change", "what_is_read_otherwise_is_no_change"),
     (LIBRARY, "requests_cover_everything", "a_request_speaks_of_what_it_names"),
     (LIBRARY, "packages_explain_nothing", "what_packages_bring_is_nobodys_deed"),
-    (LIBRARY, "runs_explain_whatever_they_name", "a_hand_beside_a_run_is_a_hand"),
     (LIBRARY, "nobody_is_next", "chain::what_nobody_acknowledges_goes_to_the_next_after_its_time"),
     (LIBRARY, "permitted_take_places", "chain::what_is_permitted_takes_nobodys_place"),
     (LIBRARY, "assignments_move_nothing", "chain::who_was_given_a_finding_answers_for_it"),
