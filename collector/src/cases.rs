@@ -8,6 +8,7 @@
 
 mod calendar;
 mod changes;
+mod columns;
 mod file;
 mod intake;
 mod moment;
@@ -22,15 +23,16 @@ mod table;
 mod take;
 
 pub use calendar::{Calendar, CalendarError, Holiday, read_calendar};
-pub use changes::{Changes, read_changes};
+pub use changes::{Changes, SEPARATOR, read_changes};
+pub use columns::{UNREAD_NAMED, Unread, Wanted};
 pub use file::read_cases;
 pub use intake::{CaseForm, CaseRow, Field, Intake, read_rows, visible};
 pub use moment::parse_moment;
 pub use people::Hider;
-pub use records::{Came, Record, Wanted, read_records};
+pub use records::{Came, Record, read_records};
 pub use refusal::{ReadError, Refusal, Refusals, Why};
 pub use sites::read_sites;
-pub use take::{Blanks, Cases, Column, Form, SiteNames};
+pub use take::{Blanks, Cases, Column, Form};
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
 use crate::analysis::classify::scope::IntentScope;
 use crate::cases::{Came, NAME_BYTES, ReadError, Record, Wanted, Why, parse_moment, read_records};
+use crate::config::Meanings;
 
 /// The most names in a request's scope, over all its lists: each change is held against every one.
 pub const SCOPE_NAMES: usize = 500;
@@ -28,6 +30,9 @@ pub const SPAN_DAYS: i64 = 400;
 /// The most requests that are kept of one source: a large site's of thirteen months. More of them
 /// are refused, and those that are known go on being replaced.
 pub const SOURCE_MOST: u64 = 50_000;
+
+/// What stands for every host.
+pub const EVERY_HOST: &str = "*";
 
 /// The longest address of a request, in bytes.
 const URL_BYTES: usize = 2_048;
@@ -128,6 +133,10 @@ pub struct RequestForm {
     pub zone: TimeZone,
     /// What columns or members are called; others are called as [`Field::as_str`].
     pub columns: BTreeMap<Field, String>,
+    /// What its words for [`Field::Approval`] mean, beside those of the shipped list.
+    pub approvals: Meanings<Approval>,
+    /// The same of [`Field::Kind`].
+    pub kinds: Meanings<RequestKind>,
     /// When they were received.
     pub now: Timestamp,
 }
@@ -182,7 +191,7 @@ fn request(record: &Record<'_>, form: &RequestForm) -> Result<ChangeRequest, Wro
         return Err((Field::End, Why::LongSpan));
     }
     let list = |field: Field| names(&text(field)?).map_err(|why| (field, why));
-    let scope = IntentScope {
+    let mut scope = IntentScope {
         hosts: list(Field::Hosts)?,
         services: list(Field::Services)?,
         sites: list(Field::Sites)?,
@@ -201,20 +210,45 @@ fn request(record: &Record<'_>, form: &RequestForm) -> Result<ChangeRequest, Wro
     if bytes > SCOPE_BYTES {
         return Err((Field::Hosts, Why::LongNames));
     }
+    check_place(&mut scope)?;
     // Only what a browser may be led to; anything else is no address of a request.
     let url = short(Field::Url, URL_BYTES)?;
     let web = url.starts_with("https://") || url.starts_with("http://");
     Ok(ChangeRequest {
         source: form.source.clone(),
         id,
-        kind: RequestKind::meant_by(&kind).ok_or((Field::Kind, Why::NoWord))?,
-        approval: Approval::meant_by(&approval).ok_or((Field::Approval, Why::NoWord))?,
+        kind: form
+            .kinds
+            .of(&kind)
+            .or_else(|| RequestKind::meant_by(&kind))
+            .ok_or((Field::Kind, Why::NoWord))?,
+        approval: form
+            .approvals
+            .of(&approval)
+            .or_else(|| Approval::meant_by(&approval))
+            .ok_or((Field::Approval, Why::NoWord))?,
         start,
         end,
         scope,
         url: if web { url } else { String::new() },
         received_at: form.now,
     })
+}
+
+/// Items wherever they are must be said to be so: a list of hosts that is empty, under a name nobody
+/// reads, or not sent at all would otherwise approve what it names on the whole fleet. `*` says it,
+/// and stands for no host by name: what else changes there has nothing to do with the request.
+fn check_place(scope: &mut IntentScope) -> Result<(), Wrong> {
+    if scope.names_no_host() && !mutant::active(Mutant::LostHostsAreAll) {
+        return Err((Field::Hosts, Why::NoPlace));
+    }
+    let names_items = [&scope.sources, &scope.parts, &scope.keys].iter().any(|it| !it.is_empty());
+    let elsewhere = [&scope.services, &scope.sites, &scope.groups];
+    let every_host = scope.hosts.iter().any(|host| host == EVERY_HOST);
+    if every_host && names_items && elsewhere.iter().all(|list| list.is_empty()) {
+        scope.hosts.clear();
+    }
+    Ok(())
 }
 
 /// The names of a list, which commas, semicolons or line ends separate.
@@ -238,11 +272,17 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Vec<ChangeRequest>, Result<Came, ReadError>) {
+        let meanings = "[[change_source]]\nname = 'itsm'\n\
+            approvals = { approved = ['genehmigt'], requested = ['Closed'] }\n\
+            kinds = { emergency = ['Notfall'] }";
+        let source = crate::config::load::parse("t", meanings).unwrap().change_sources.remove(0);
         let columns = [(Field::Id, "number"), (Field::Hosts, "cmdb_ci")];
         let form = RequestForm {
             source: "itsm".into(),
             zone: TimeZone::get("Europe/Vienna").unwrap(),
             columns: columns.map(|(field, name)| (field, name.to_owned())).into(),
+            approvals: source.approvals,
+            kinds: source.kinds,
             now: Timestamp::UNIX_EPOCH,
         };
         let mut all = Vec::new();
@@ -289,21 +329,97 @@ mod tests {
         let long = format!("{};", "a".repeat(100)).repeat(90);
         let (day, next) = ("2026-11-28 00:00:00", "2026-11-29 00:00:00");
         for (row, expect) in [
-            (format!(",approved,{day},{next},a"), "line 2, column 1 (id): is empty"),
+            (
+                format!(",approved,{day},{next},a"),
+                "line 2, column 1 (number, that is id): is empty",
+            ),
             (format!("1,perhaps,{day},{next},a"), "line 2, column 2 (approval): is none of"),
             (format!("1,approved,soon,{next},a"), "line 2, column 3 (start): is not a time"),
             (format!("1,approved,{day},{day},a"), "line 2, column 4 (end): is not after"),
             (format!("1,approved,{day},2028-01-04 00:00:00,a"), "line 2, column 4 (end): is more"),
             (format!("1,approved,{day},{next},{}", "abcdefghi;".repeat(499).repeat(2)), "line 2"),
-            (format!("1,approved,{day},{next},{long}"), "line 2, column 5 (hosts): has names"),
-            (format!("1,approved,{day},{next}, ;"), "line 2, column 5 (hosts): names no host"),
+            (
+                format!("1,approved,{day},{next},{long}"),
+                "line 2, column 5 (cmdb_ci, that is hosts): has",
+            ),
+            (
+                format!("1,approved,{day},{next}, ;"),
+                "line 2, column 5 (cmdb_ci, that is hosts): names no host",
+            ),
         ] {
             let (all, came) = read(&format!("{header}{row}\n"));
             let told = came.unwrap().refused.first[0].to_string();
             assert!(all.is_empty() && told.starts_with(expect), "{told}");
         }
-        let lacks = read("number,start,end\n").1.unwrap_err().to_string();
+        let lacks = read("number,start,end,cmdb_ci\n").1.unwrap_err().to_string();
         assert!(lacks.contains("must name number, approval, start, end"), "{lacks}");
+    }
+
+    /// What was meant for one host must never be approved on all of them.
+    #[test]
+    fn items_are_of_every_host_only_where_that_is_said() {
+        let object = |rest: &str| {
+            format!(
+                "{{\"number\":\"1\",\"approval\":\"approved\",\"start\":\"28.11.2026 22:00\",\
+                 \"end\":\"29.11.2026\",\"parts\":[\"/etc/a\"]{rest}}}"
+            )
+        };
+        let row = |header: &str, hosts: &str| {
+            format!(
+                "number,approval,start,end,parts,{header}\n\
+                 1,approved,28.11.2026 22:00,29.11.2026,/etc/a,{hosts}\n"
+            )
+        };
+        let (sbc, all, no) = (Some(vec!["sbc-1"]), Some(Vec::new()), None);
+        for (text, hosts) in [
+            (object(",\"cmdb_ci\":[\"sbc-1\"]"), &sbc),
+            (object(",\"hosts\":[\"sbc-1\"]"), &sbc),
+            (object(",\"Hosts\":\"sbc-1\""), &sbc),
+            (row("cmdb_ci", "sbc-1"), &sbc),
+            (row("Hosts", "sbc-1"), &sbc),
+            (row(" CMDB_CI ", "sbc-1"), &sbc),
+            (object(""), &no),
+            (object(",\"host\":[\"sbc-1\"]"), &no),
+            (object(",\"cmdb_ci\":[],\"hosts\":[\"sbc-1\"]"), &no),
+            (row("hosts", ""), &no),
+            (object(",\"hosts\":\"*\""), &all),
+            (row("cmdb_ci", "*"), &all),
+        ] {
+            let (found, came) = read(&text);
+            let found = found.first().map(|request| request.scope.hosts.clone());
+            let hosts =
+                hosts.as_ref().map(|hosts| hosts.iter().map(|&host| host.to_owned()).collect());
+            assert_eq!(found, hosts, "{text}");
+            let refused = came.unwrap().refused;
+            let told = refused.first.first().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                hosts.is_some() || told.contains("if that is meant, its hosts are *"),
+                "{told}"
+            );
+        }
+        let neither = read(&row("host", "sbc-1")).1.unwrap_err().to_string();
+        assert!(neither.contains("neither the column cmdb_ci, which"), "{neither}");
+        assert!(neither.contains("for hosts, nor hosts"), "{neither}");
+        let (_, came) = read(&object(",\"host\":[\"sbc-1\"]"));
+        assert_eq!(came.unwrap().unread.words(), "host");
+    }
+
+    #[test]
+    fn the_words_of_a_source_come_before_those_everybody_knows() {
+        for (approval, kind, expect) in [
+            ("Genehmigt", "NOTFALL", Some((Approval::Approved, RequestKind::Emergency))),
+            ("approved", "", Some((Approval::Approved, RequestKind::Normal))),
+            ("closed", "", Some((Approval::Requested, RequestKind::Normal))),
+            ("abgelehnt", "", None),
+        ] {
+            let text = format!(
+                "number,approval,kind,start,end,cmdb_ci\n\
+                 1,{approval},{kind},28.11.2026 22:00:00,29.11.2026 02:00,a\n"
+            );
+            let (found, _) = read(&text);
+            let found = found.first().map(|request| (request.approval, request.kind));
+            assert_eq!(found, expect, "{approval} {kind}");
+        }
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub use link::Query;
 use crate::config::Config;
 use crate::pass::Cached;
 use crate::pass::levels::ServiceLevels;
+use crate::serve::request_intake::RequestReading;
 use crate::standards::Standards;
 use crate::store::StoreError;
 pub(crate) use crate::writer::Reads as Reader;
@@ -80,6 +81,8 @@ pub struct Frame {
     pub cases: Option<Arc<Cached>>,
     /// Where open cases stand against their targets.
     pub levels: Arc<ServiceLevels>,
+    /// How the newest readings of change requests went, by source.
+    pub request_readings: Vec<RequestReading>,
     /// How the agent of the host that the page is about fares, once it was heard.
     pub agent: Option<AgentStatus>,
 }

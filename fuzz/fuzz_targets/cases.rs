@@ -1,7 +1,7 @@
 //! Any bytes give cases within bounds, or an error; every row is taken or refused by its line.
 #![no_main]
 
-use driftline_collector::cases::{Blanks, CASES, Column, Form, NAMES, REFUSALS, SiteNames};
+use driftline_collector::cases::{Blanks, CASES, Column, Form, NAMES, REFUSALS};
 use driftline_collector::cases::read_cases;
 use libfuzzer_sys::fuzz_target;
 
@@ -10,7 +10,6 @@ fuzz_target!(|bytes: &[u8]| {
         zone: jiff::tz::TimeZone::UTC,
         required: vec![Column::Service, Column::Site],
         blanks: Blanks::Refused,
-        site_names: SiteNames::Separable,
     };
     let Ok(cases) = read_cases(bytes, &form, &[]) else { return };
     let taken = cases.stream.cases.len();

@@ -179,6 +179,8 @@ mutants! {
     CentralHostsServeTheirOwnSite,
     /// Collector. *Only what was approved is expected*: every request counts as approved.
     EveryRequestIsApproved,
+    /// Collector. *No request widens by itself*: one that lost its hosts covers its items on all.
+    LostHostsAreAll,
     /// Collector. *In a blackout nothing is expected but an emergency*: blackouts do not count.
     BlackoutsDoNotCount,
     /// Collector. *Noise is learned, not guessed*: a value that came back once is flapping.

@@ -61,6 +61,7 @@ pub async fn take(
         "words_left_out": intake.personal,
         "ids_hidden": intake.hidden_ids,
         "known_source": is_source,
+        "unread_columns": intake.unread,
         "refused": { "total": intake.refused.total, "first": first },
     })))
 }

@@ -1,6 +1,7 @@
 //! Change requests in and out, and when changes may and must not be made.
 
 use std::io::{Cursor as Bytes, Read};
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -16,7 +17,8 @@ use crate::auth::Person;
 use crate::config::ChangeSource;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::body::Class;
-use crate::serve::request_intake;
+use crate::serve::request_intake::{self, RequestReading};
+use crate::serve::state::Collector;
 use crate::store::{RequestFilter, effective_limit};
 
 /// `POST /api/v1/change-requests`
@@ -35,7 +37,7 @@ pub async fn take(
     let (bytes, _share) = received.split();
     let reader: Box<dyn Read + Send> = Box::new(Bytes::new(bytes));
     let taken = request_intake::take(&collector, (&source, &person.name), reader).await?;
-    collector.request_readings.note(taken.reading(&source.name, Timestamp::now()));
+    note(&collector, taken.reading(&source.name, Timestamp::now())).await?;
     if let Some(error) = &taken.broken {
         return Err(Refusal::malformed(error));
     }
@@ -50,7 +52,29 @@ pub async fn take(
             "too_many": taken.too_many,
             "first": first,
         },
+        "unread_columns": taken.came.unread,
     })))
+}
+
+/// Notes what was posted. Under a name that neither the configuration nor any request has, a
+/// reading of which nothing was taken is a slip of the keyboard: noted, its complaint would stay,
+/// since nothing is ever read under that name again.
+async fn note(collector: &Arc<Collector>, reading: RequestReading) -> Result<(), Refusal> {
+    let settings = collector.settings();
+    let name = reading.source.clone();
+    let configured = settings.config.change_sources.iter().any(|source| source.name == name);
+    let known = configured || {
+        let count = read(collector, move |store| Ok(store.count_requests(&name)?));
+        count.await? > 0
+    };
+    if known {
+        let (source, problem) = (reading.source.clone(), reading.problem.clone());
+        let news = collector.request_readings.note(reading);
+        if news && !problem.is_empty() {
+            tracing::warn!(source, problem, "change requests were refused");
+        }
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]

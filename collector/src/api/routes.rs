@@ -113,11 +113,14 @@ const QUERIES: &[Route] = &[
         body: &[
             ("id", "its name in its system; a request sent again replaces the one before"),
             ("kind", "normal, standard or emergency; default normal"),
-            ("approval", "approved, requested or rejected, or a word of a change system for it"),
+            (
+                "approval",
+                "approved, requested, rejected, or its system's word; see docs/changes.md",
+            ),
             ("start", "when it begins"),
             ("end", "when it ends"),
             ("url", "where people read it"),
-            ("hosts", "patterns of hosts; this and the lists below by commas, or as an array"),
+            ("hosts", "patterns of hosts, * for all; these lists by commas, or as arrays"),
             ("services", "patterns of services"),
             ("sites", "patterns of sites"),
             ("groups", "patterns of groups"),

@@ -9,11 +9,11 @@ use std::io::Read;
 
 use jiff::tz::TimeZone;
 
-use super::records::Wanted;
+use super::columns::Wanted;
 use super::refusal::{ReadError, Refusal, Refusals, Why};
 use super::start::begin;
 use super::table::{self, Values};
-use super::take::{is_separable, name};
+use super::take::{is_plain, name};
 use super::{CHANGES, parse_moment};
 use crate::analysis::cases::{Candidate, Exposure};
 
@@ -28,6 +28,9 @@ const WINDOW_HOURS: u32 = 8_760;
 
 /// What stands for all sites.
 const EVERYWHERE: &str = "*";
+
+/// What separates sites where one of them has a space.
+pub const SEPARATOR: char = ';';
 
 /// What a file of changes came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,9 +49,10 @@ pub struct Changes {
 /// `at`, `service` and `exposed_sites`, and may name `kind`, `window_hours` and `waves`, in any
 /// order.
 ///
-/// Times without an offset are local to `zone`. `exposed_sites` are separated by spaces, `*` is
-/// everywhere, nothing is unknown; an empty `service` is all of them; `waves` are `site@time`
-/// separated by spaces, and their sites are exposed as well.
+/// Times without an offset are local to `zone`. `exposed_sites` are separated by spaces, or by
+/// semicolons where there is one, so that names may have spaces; `*` is everywhere, nothing is
+/// unknown; an empty `service` is all of them; `waves` are `site@time`, separated in the same way,
+/// and their sites are exposed as well.
 ///
 /// # Errors
 /// As of [`super::read_cases`].
@@ -62,12 +66,12 @@ pub fn read_changes(reader: impl Read, zone: &TimeZone) -> Result<Changes, ReadE
         changes.rows += 1;
         let line = row.line;
         let taken = match row.values {
-            Err(why) => Err(Refusal { line, column: None, name: None, why }),
+            Err(why) => Err(Refusal::of_row(line, why)),
             Ok(values) => candidate(values, zone)
                 .and_then(|candidate| unused(&ids, candidate))
                 .map_err(|(name, why)| {
                     let column = values.column(place(name));
-                    Refusal { line, column, name: Some(name), why }
+                    Refusal { line, column, name: Some(name), called: None, why }
                 }),
         };
         match taken {
@@ -135,7 +139,7 @@ fn exposure(text: &str, waves: &BTreeMap<String, i64>) -> Result<Exposure, Why> 
         return Ok(Exposure::Everywhere);
     }
     let mut sites: BTreeSet<&str> = waves.keys().map(String::as_str).collect();
-    for site in text.split_ascii_whitespace() {
+    for site in listed(text) {
         if site == EVERYWHERE {
             return Err(Why::EverywhereAndSome);
         }
@@ -149,21 +153,29 @@ fn exposure(text: &str, waves: &BTreeMap<String, i64>) -> Result<Exposure, Why> 
 
 fn waves(text: &str, zone: &TimeZone) -> Result<BTreeMap<String, i64>, Why> {
     let mut waves = BTreeMap::new();
-    for wave in text.split_ascii_whitespace() {
+    for wave in listed(text) {
         let (site, at) = wave.rsplit_once('@').ok_or(Why::Wave)?;
-        let at = parse_moment(at.as_bytes(), zone)?;
-        if waves.insert(checked_site(site)?.to_owned(), at).is_some() {
+        let at = parse_moment(at.trim().as_bytes(), zone)?;
+        if waves.insert(checked_site(site.trim())?.to_owned(), at).is_some() {
             return Err(Why::WaveTwice);
         }
     }
     Ok(waves)
 }
 
+/// What a list holds: semicolons separate where there is one, and then a name may have spaces, as
+/// `Klagenfurt am Wörthersee;` does; spaces separate elsewhere.
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    let by_signs = text.contains(SEPARATOR);
+    let separates = move |c: char| if by_signs { c == SEPARATOR } else { c.is_ascii_whitespace() };
+    text.split(separates).map(str::trim).filter(|one| !one.is_empty())
+}
+
 fn checked_site(site: &str) -> Result<&str, Why> {
     if site.is_empty() {
         return Err(Why::Wave);
     }
-    if !is_separable(site) {
+    if !is_plain(site) {
         return Err(Why::SiteName);
     }
     name(site.as_bytes())
@@ -177,4 +189,39 @@ fn hours(text: &str) -> Result<Option<u32>, Why> {
     let text = text.strip_suffix(".0").unwrap_or(text);
     let hours = text.parse().map_err(|_| Why::Hours)?;
     if (1..=WINDOW_HOURS).contains(&hours) { Ok(Some(hours)) } else { Err(Why::Hours) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::{Blanks, Column, Form, read_cases};
+
+    const REAL: &str = "Klagenfurt am Wörthersee";
+
+    #[test]
+    fn real_names_of_sites_are_written_between_semicolons() {
+        let at = "1970-01-01T00:00:05Z";
+        for (exposed, waves, expect) in [
+            ("Klagenfurt am Wörthersee;", "", vec![REAL]),
+            ("graz; Klagenfurt am Wörthersee", "", vec![REAL, "graz"]),
+            ("graz linz", "", vec!["graz", "linz"]),
+            ("a@b linz", "", vec!["a@b", "linz"]),
+            ("", "graz@1970-01-01T00:00:05Z a@b@1970-01-01T00:00:05Z", vec!["a@b", "graz"]),
+            ("", "Klagenfurt am Wörthersee@1970-01-01 00:00:05;", vec![REAL]),
+        ] {
+            let text = format!(
+                "id\tat\tservice\texposed_sites\twaves\nc\t{at}\tvoice\t{exposed}\t{waves}\n"
+            );
+            let changes = read_changes(text.as_bytes(), &TimeZone::UTC).unwrap();
+            assert_eq!(changes.refused.first, [], "{exposed} {waves}");
+            let expect = expect.into_iter().map(str::to_owned).collect();
+            assert_eq!(changes.candidates[0].exposure, Exposure::Sites(expect));
+        }
+        let text = format!("opened_at,service,site\n{at},voice,{REAL}\n{at},voice,a@b\n");
+        let required = vec![Column::OpenedAt, Column::Service, Column::Site];
+        let form = Form { zone: TimeZone::UTC, required, blanks: Blanks::Refused };
+        let cases = read_cases(text.as_bytes(), &form, &[]).unwrap();
+        assert_eq!((cases.refused.total, cases.stream.cases.len()), (0, 2));
+        assert_eq!(cases.stream.sites, [REAL, "a@b"]);
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, Read};
 
+use super::columns::Wanted;
 use super::ndjson;
-use super::records::Wanted;
 use super::refusal::{ReadError, Refusal};
 use super::start::begin;
 use super::table::{self, Table, Values};
@@ -38,10 +38,10 @@ fn take_rows(mut table: Table<impl BufRead>, taker: &mut Taker<'_>) -> Result<()
         taker.cases.rows += 1;
         let line = row.line;
         let refused = match row.values {
-            Err(why) => Some(Refusal { line, column: None, name: None, why }),
+            Err(why) => Some(Refusal::of_row(line, why)),
             Ok(values) => taker.take(&raw(values)).err().map(|(wrong, why)| {
                 let column = values.column(wrong as usize);
-                Refusal { line, column, name: Some(wrong.as_str()), why }
+                Refusal { line, column, name: Some(wrong.as_str()), called: None, why }
             }),
         };
         match refused {

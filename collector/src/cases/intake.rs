@@ -13,9 +13,10 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::columns::{Unread, Wanted};
 use super::parse_moment;
 use super::people::Hider;
-use super::records::{Record, Wanted, read_records};
+use super::records::{Came, Record, read_records};
 use super::refusal::{ReadError, Refusals, Why};
 use super::take::name;
 
@@ -149,6 +150,8 @@ pub struct Intake {
     pub hidden_ids: u64,
     /// What was not taken.
     pub refused: Refusals,
+    /// What nobody reads of it.
+    pub unread: Unread,
 }
 
 /// Gives every case of `reader` to `take`, which ends the reading with `false`.
@@ -175,7 +178,8 @@ pub fn read_rows(
         Ok(take(row))
     })?;
     let Hidden { words, ids } = hidden;
-    Ok(Intake { rows: came.rows, personal: words, hidden_ids: ids, refused: came.refused })
+    let Came { rows, refused, unread } = came;
+    Ok(Intake { rows, personal: words, hidden_ids: ids, refused, unread })
 }
 
 /// What was not kept as it came.
@@ -306,7 +310,8 @@ mod tests {
         for text in [table, lines, array] {
             let (rows, intake) = read(&text);
             assert_eq!(rows, [row("1", "graz"), row("2", "graz")], "{text}");
-            assert_eq!(intake.unwrap(), Intake { rows: 2, ..Intake::default() });
+            let unread = Unread { total: 1, first: vec!["body".into()] };
+            assert_eq!(intake.unwrap(), Intake { rows: 2, unread, ..Intake::default() });
         }
     }
 
@@ -321,7 +326,7 @@ mod tests {
         let intake = intake.unwrap();
         let told: Vec<String> = intake.refused.first.iter().map(ToString::to_string).collect();
         assert_eq!((intake.rows, intake.refused.total), (5, 4));
-        assert_eq!(told[0], "line 2, column 1 (id): is empty");
+        assert_eq!(told[0], "line 2, column 1 (number, that is id): is empty");
         assert!(told[1].starts_with("line 3, column 2 (opened_at): is not a time"), "{told:?}");
         assert_eq!(told[2], "line 5: the row has 1 columns and the header 4");
         let future = "line 6, column 2 (opened_at): lies more than a day in the future";
@@ -333,7 +338,7 @@ mod tests {
         for (text, expect) in [
             ("number,service\n1,voice\n", "lacks the column opened_at"),
             ("[{\"number\":1}", "reading on after line 0"),
-            ("number,number,opened_at\n", "names the column id twice"),
+            ("number,number,opened_at\n", "names the column number, that is id twice"),
         ] {
             let error = read(text).1.unwrap_err().to_string();
             assert!(error.contains(expect), "{error}");

@@ -3,8 +3,10 @@
 //! `2026-11-22T13:00:00Z` (RFC 3339, with any offset and with fractions of a second, which are
 //! dropped) and `2026-11-22 13:00:00`, which says no offset and is read in a given zone; either may
 //! leave out the seconds, as spreadsheets do. Written by hand because a million of them are read
-//! before anything else can begin. It does not guess at any other form: a day and a month that are
-//! swapped would be a wrong answer, not an error.
+//! before anything else can begin. With dots between them day, month and year stand in this order
+//! wherever they are written (`29.11.2026 15:00`), and such a day alone is its beginning. It does
+//! not guess at any other form: a day and a month that are swapped would be a wrong answer, not an
+//! error.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -23,21 +25,16 @@ const YEARS: std::ops::RangeInclusive<i64> = 1970..=2199;
 /// # Errors
 /// [`Why::NotATime`] or [`Why::FarTime`].
 pub fn parse_moment(text: &[u8], zone: &TimeZone) -> Result<i64, Why> {
+    if let Some(parts) = Parts::of_dotted(text) {
+        return parts.moment(None, zone);
+    }
     let to_the_second = text.get(16) == Some(&b':');
     let length = if to_the_second { 19 } else { 16 };
     let (stamp, rest) = text.split_at_checked(length).ok_or(Why::NotATime)?;
     let parts = Parts::of(stamp).ok_or(Why::NotATime)?;
     let rest = if to_the_second { fraction(rest).ok_or(Why::NotATime)? } else { rest };
     let offset = offset(rest).ok_or(Why::NotATime)?;
-    if !YEARS.contains(&parts.year) {
-        return Err(Why::FarTime);
-    }
-    let wall = parts.seconds();
-    match offset {
-        Some(offset) => Ok(wall - offset),
-        None if *zone == TimeZone::UTC => Ok(wall),
-        None => local(&parts, zone),
-    }
+    parts.moment(offset, zone)
 }
 
 /// A date and a time of day, checked.
@@ -71,13 +68,50 @@ impl Parts {
             minute: pair(*m1, *m2)?,
             second,
         };
-        let valid = (1..=12).contains(&parts.month)
-            && (1..=days(year, parts.month)).contains(&parts.day)
-            && parts.hour < 24
-            && parts.minute < 60
+        parts.valid()
+    }
+
+    /// Of `29.11.2026`, `29.11.2026 15:00` or `29.11.2026 15:00:30`; days, months and hours may
+    /// have one digit.
+    fn of_dotted(text: &[u8]) -> Option<Self> {
+        let (day, rest) = short(text)?;
+        let (month, rest) = short(rest.strip_prefix(b".")?)?;
+        let [y1, y2, y3, y4, rest @ ..] = rest.strip_prefix(b".")? else { return None };
+        let year = pair(*y1, *y2)? * 100 + pair(*y3, *y4)?;
+        let of_day = Self { year, month, day, hour: 0, minute: 0, second: 0 };
+        if rest.is_empty() {
+            return of_day.valid();
+        }
+        let (hour, rest) = short(rest.trim_ascii_start())?;
+        let (minute, second) = match rest {
+            [b':', m1, m2] => (pair(*m1, *m2)?, 0),
+            [b':', m1, m2, b':', s1, s2] => (pair(*m1, *m2)?, pair(*s1, *s2)?),
+            _ => return None,
+        };
+        Self { hour, minute, second, ..of_day }.valid()
+    }
+
+    fn valid(self) -> Option<Self> {
+        let valid = (1..=12).contains(&self.month)
+            && (1..=days(self.year, self.month)).contains(&self.day)
+            && self.hour < 24
+            && self.minute < 60
             // A leap second is the first of the next minute.
-            && parts.second <= 60;
-        valid.then_some(parts)
+            && self.second <= 60;
+        valid.then_some(self)
+    }
+
+    /// The moment, at `offset` from UTC or else local to `zone`.
+    fn moment(&self, offset: Option<i64>, zone: &TimeZone) -> Result<i64, Why> {
+        if !YEARS.contains(&self.year) {
+            return Err(Why::FarTime);
+        }
+        let wall = self.seconds();
+        match offset {
+            Some(offset) => Ok(wall - offset),
+            None if *zone == TimeZone::UTC => Ok(wall),
+            None => local(self, zone),
+        }
     }
 
     /// Seconds since 1970 were the offset zero.
@@ -90,6 +124,15 @@ impl Parts {
 fn pair(tens: u8, ones: u8) -> Option<i64> {
     let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
     Some(digit(tens)? * 10 + digit(ones)?)
+}
+
+/// A number of one digit or two at the beginning of `text`, and what follows it.
+fn short(text: &[u8]) -> Option<(i64, &[u8])> {
+    match text {
+        [tens, ones, rest @ ..] if ones.is_ascii_digit() => Some((pair(*tens, *ones)?, rest)),
+        [ones, rest @ ..] => Some((pair(b'0', *ones)?, rest)),
+        [] => None,
+    }
 }
 
 fn days(year: i64, month: i64) -> i64 {

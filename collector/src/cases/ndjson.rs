@@ -1,32 +1,61 @@
 //! Cases as one JSON object a line.
 //!
-//! The same names as the columns of a header; other members are passed over, null is the same as
+//! The same names as the columns of a header, in whatever capitals; other members are passed over, null is the same as
 //! absent, and a whole number stands for its digits, since some systems number their sites.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{BufRead, Read};
 
-use serde::Deserialize;
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::ROW_BYTES;
+use super::columns::is_same;
 use super::refusal::{ReadError, Refusal, Why};
 use super::take::{Column, Raw, Taker};
 
-/// One line, before anything is known of its values.
+/// One line, before anything is known of its values: each by its place in [`Column::ALL`].
+#[derive(Default)]
+struct Line<'a>([Option<Value<'a>>; Column::ALL.len()]);
+
+/// The name of a member.
 #[derive(Deserialize)]
-struct Line<'a> {
-    #[serde(borrow)]
-    opened_at: Option<Value<'a>>,
-    #[serde(borrow)]
-    service: Option<Value<'a>>,
-    #[serde(borrow)]
-    site: Option<Value<'a>>,
-    #[serde(borrow)]
-    category: Option<Value<'a>>,
-    #[serde(borrow)]
-    id: Option<Value<'a>>,
-    #[serde(borrow)]
-    recorded_at: Option<Value<'a>>,
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Line<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Line<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Line<'de>, A::Error> {
+                let mut line = Line::default();
+                let mut there = [false; Column::ALL.len()];
+                while let Some(Name(name)) = members.next_key()? {
+                    let is_named = |column: &Column| is_same(&name, column.as_str());
+                    let place = Column::ALL.iter().position(is_named);
+                    let slots = place.and_then(|at| line.0.get_mut(at).zip(there.get_mut(at)));
+                    let Some((slot, there)) = slots else {
+                        members.next_value::<IgnoredAny>()?;
+                        continue;
+                    };
+                    if std::mem::replace(there, true) {
+                        return Err(de::Error::custom("a member is there twice"));
+                    }
+                    *slot = members.next_value()?;
+                }
+                Ok(line)
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
 }
 
 #[derive(Deserialize)]
@@ -34,7 +63,7 @@ struct Line<'a> {
 enum Value<'a> {
     Text(#[serde(borrow)] Cow<'a, str>),
     Number(i64),
-    Other(serde::de::IgnoredAny),
+    Other(IgnoredAny),
 }
 
 /// Takes every line of `reader`.
@@ -55,7 +84,7 @@ pub(super) fn take_all(reader: impl BufRead, taker: &mut Taker<'_>) -> Result<()
 }
 
 fn take(line: &NumberedLine<'_>, taker: &mut Taker<'_>) -> Result<(), Refusal> {
-    let whole = |why, column| Refusal { line: line.number, column, name: None, why };
+    let whole = |why, column| Refusal { column, ..Refusal::of_row(line.number, why) };
     if !line.whole {
         return Err(whole(Why::LongRow, None));
     }
@@ -65,18 +94,11 @@ fn take(line: &NumberedLine<'_>, taker: &mut Taker<'_>) -> Result<(), Refusal> {
         line: line.number,
         column: None,
         name: Some(column.as_str()),
+        called: None,
         why,
     };
     let mut buffers: [Cow<'_, str>; 6] = Default::default();
-    let values = [
-        object.opened_at,
-        object.service,
-        object.site,
-        object.category,
-        object.id,
-        object.recorded_at,
-    ];
-    for ((buffer, value), column) in buffers.iter_mut().zip(values).zip(Column::ALL) {
+    for ((buffer, value), column) in buffers.iter_mut().zip(object.0).zip(Column::ALL) {
         *buffer = match value {
             None => Cow::Borrowed(""),
             Some(Value::Text(text)) => text,

@@ -10,8 +10,9 @@ use std::io::{BufRead, Read};
 
 use serde::Deserializer;
 use serde::de::{SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::columns::{Members, Unread, Wanted, shown};
 use super::ndjson::Lines;
 use super::refusal::{ReadError, Refusal, Refusals, Why};
 use super::start::begin;
@@ -20,32 +21,12 @@ use super::table::{self, Table, Values};
 /// The largest JSON array, in bytes: it is read whole. Larger exports come a line an object.
 const ARRAY_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A field that is looked at.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// What we call it.
-    pub name: &'static str,
-    /// What its column or member is called; dots lead into members of members.
-    pub column: String,
-    /// Whether a table without its column is of no use.
-    pub required: bool,
-    /// Whether it may be an array of texts, which comes out with a line for each.
-    pub list: bool,
-}
-
-impl Wanted {
-    /// One whose column is called as we call it.
-    pub(super) fn plain(name: &'static str, required: bool) -> Self {
-        Self { name, column: name.to_owned(), required, list: false }
-    }
-}
-
 /// One record; fields go by their place among those wanted.
 pub struct Record<'a>(Form<'a>);
 
 enum Form<'a> {
     Row(Values<'a>),
-    Object { object: &'a Value, wanted: &'a [Wanted] },
+    Object { object: &'a Map<String, Value>, members: &'a Members<'a> },
 }
 
 impl Record<'_> {
@@ -59,8 +40,24 @@ impl Record<'_> {
                 let text = std::str::from_utf8(values.at(place));
                 text.map(Cow::Borrowed).map_err(|_| Why::NotUtf8)
             }
-            Form::Object { object, wanted } => {
-                wanted.get(place).map_or(Ok("".into()), |wanted| member(object, wanted))
+            Form::Object { object, members } => {
+                let found = members.find(object, place)?;
+                let is_list = members.wanted(place).is_some_and(|wanted| wanted.list);
+                found.map_or(Ok("".into()), |(_, value)| member(value, is_list))
+            }
+        }
+    }
+
+    /// What the field at `place` is called here.
+    fn called(&self, place: usize) -> Option<String> {
+        match &self.0 {
+            Form::Row(values) => values.called(place).map(str::to_owned),
+            Form::Object { object, members } => {
+                let wanted = members.wanted(place)?;
+                let found = members.find(object, place).ok().flatten();
+                // One that a path leads to is called by all of it.
+                let found = found.filter(|_| !wanted.column.contains('.'));
+                Some(shown(found.map_or(wanted.column.as_str(), |(name, _)| name)))
             }
         }
     }
@@ -73,6 +70,8 @@ pub struct Came {
     pub rows: u64,
     /// What was not taken.
     pub refused: Refusals,
+    /// What nobody reads of it.
+    pub unread: Unread,
 }
 
 /// Takes one record and says whether to go on, or which field is wrong and why.
@@ -88,52 +87,76 @@ pub fn read_records(
     take: &mut Take<'_>,
 ) -> Result<Came, ReadError> {
     let start = begin(reader)?;
-    let mut desk = Desk { wanted, take, came: Came::default() };
+    let mut desk = Desk { members: Members::of(wanted), take, came: Came::default() };
     match start.sign() {
         Some(b'[') => array(start.whole(), &mut desk)?,
         Some(b'{') => lines(start.whole(), &mut desk)?,
         Some(_) => rows(table::open(start, wanted)?, &mut desk)?,
         None => {}
     }
-    Ok(desk.came)
+    let Desk { members, came, .. } = desk;
+    Ok(Came { unread: members.unread, ..came })
 }
 
 struct Desk<'a, 't> {
-    wanted: &'a [Wanted],
+    members: Members<'a>,
     take: &'a mut Take<'t>,
     came: Came,
 }
 
 impl Desk<'_, '_> {
-    /// Takes one record. Says whether to go on.
-    fn take(&mut self, line: u64, record: &Record<'_>) -> bool {
+    /// Takes an object. Says whether to go on.
+    fn take_object(&mut self, line: u64, object: &Map<String, Value>) -> bool {
+        self.members.note_unread(object);
+        let taken = (self.take)(&Record(Form::Object { object, members: &self.members }));
         self.came.rows += 1;
-        match (self.take)(record) {
-            Ok(goes_on) => goes_on,
-            Err((place, why)) => {
-                let column = match &record.0 {
-                    Form::Row(values) => values.column(place),
-                    Form::Object { .. } => None,
-                };
-                let name = self.wanted.get(place).map(|wanted| wanted.name);
-                self.came.refused.push(Refusal { line, column, name, why });
-                true
-            }
-        }
+        let refused = taken.map_err(|wrong| {
+            let record = Record(Form::Object { object, members: &self.members });
+            self.refusal((line, None), &record, wrong)
+        });
+        self.went_on(refused)
+    }
+
+    /// Takes a row. Says whether to go on.
+    fn take_row(&mut self, line: u64, values: Values<'_>) -> bool {
+        let record = Record(Form::Row(values));
+        self.came.rows += 1;
+        let taken = (self.take)(&record);
+        let refused =
+            taken.map_err(|wrong| self.refusal((line, values.column(wrong.0)), &record, wrong));
+        self.went_on(refused)
+    }
+
+    fn went_on(&mut self, taken: Result<bool, Refusal>) -> bool {
+        taken.unwrap_or_else(|refusal| {
+            self.came.refused.push(refusal);
+            true
+        })
+    }
+
+    fn refusal(
+        &self,
+        (line, column): (u64, Option<usize>),
+        record: &Record<'_>,
+        (place, why): (usize, Why),
+    ) -> Refusal {
+        let name = self.members.wanted(place).map(|wanted| wanted.name);
+        Refusal { line, column, name, called: record.called(place), why }
     }
 
     fn refuse(&mut self, line: u64, why: Why) {
         self.came.rows += 1;
-        self.came.refused.push(Refusal { line, column: None, name: None, why });
+        self.came.refused.push(Refusal::of_row(line, why));
     }
 }
 
 fn rows(mut table: Table<impl BufRead>, desk: &mut Desk<'_, '_>) -> Result<(), ReadError> {
+    table.others.iter().for_each(|name| desk.members.unread.push(name));
     while let Some(row) = table.next()? {
         match row.values {
             Err(why) => desk.refuse(row.line, why),
             Ok(values) => {
-                if !desk.take(row.line, &Record(Form::Row(values))) {
+                if !desk.take_row(row.line, values) {
                     break;
                 }
             }
@@ -153,10 +176,8 @@ fn lines(reader: impl BufRead, desk: &mut Desk<'_, '_>) -> Result<(), ReadError>
             continue;
         }
         match serde_json::from_slice(line.text) {
-            Ok(object @ Value::Object(_)) => {
-                let wanted = desk.wanted;
-                let record = Record(Form::Object { object: &object, wanted });
-                if !desk.take(line.number, &record) {
+            Ok(Value::Object(object)) => {
+                if !desk.take_object(line.number, &object) {
                     break;
                 }
             }
@@ -191,27 +212,19 @@ impl<'de> Visitor<'de> for Objects<'_, '_, '_> {
         // An array has no lines of its own: its places, from 1, are told instead.
         while let Some(object) = objects.next_element::<Value>()? {
             place += 1;
-            let wanted = desk.wanted;
-            if !goes_on {
-                continue; // to the end, so that what is left is known to be JSON
-            } else if !object.is_object() {
-                desk.refuse(place, Why::NotJson);
-            } else {
-                goes_on = desk.take(place, &Record(Form::Object { object: &object, wanted }));
+            match object {
+                _ if !goes_on => {} // to the end, so that what is left is known to be JSON
+                Value::Object(object) => goes_on = desk.take_object(place, &object),
+                _ => desk.refuse(place, Why::NotJson),
             }
         }
         Ok(())
     }
 }
 
-/// The member of an object that is wanted, or the one a path of names with dots leads to, as text.
-fn member<'v>(object: &'v Value, wanted: &Wanted) -> Result<Cow<'v, str>, Why> {
-    let name = wanted.column.as_str();
-    let found = object.get(name).or_else(|| {
-        name.contains('.').then(|| name.split('.').try_fold(object, |at, step| at.get(step)))?
-    });
-    let value = found.unwrap_or(&Value::Null);
-    match value.as_array().filter(|_| wanted.list) {
+/// A value as text; one that is a list of texts has a line for each.
+fn member(value: &Value, is_list: bool) -> Result<Cow<'_, str>, Why> {
+    match value.as_array().filter(|_| is_list) {
         Some(all) => {
             let texts = all.iter().map(text).collect::<Result<Vec<_>, _>>()?;
             Ok(texts.join("\n").into())

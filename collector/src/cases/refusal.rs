@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 
+use super::columns::{is_same, shown};
 use super::{CASES, CHANGES, NAME_BYTES, NAMES, REFUSALS, ROW_BYTES};
 use crate::change_requests::{SCOPE_BYTES, SCOPE_NAMES, SPAN_DAYS};
 
@@ -16,16 +17,34 @@ pub struct Refusal {
     pub line: u64,
     /// Which column of the row, from 1; `None` where the row as a whole is refused.
     pub column: Option<usize>,
-    /// The name of the column.
+    /// What we call the column.
     pub name: Option<&'static str>,
+    /// What the file calls it, or what its source would: bounded, and on one line.
+    pub called: Option<String>,
     /// What is wrong with it.
     pub why: Why,
+}
+
+impl Refusal {
+    /// A row that is refused as a whole.
+    pub(super) fn of_row(line: u64, why: Why) -> Self {
+        Self { line, column: None, name: None, called: None, why }
+    }
+}
+
+/// What a column is called in a file, with our name beside it where that is another.
+fn both_names(called: Option<&str>, name: &'static str) -> String {
+    match called.filter(|called| !is_same(called, name)) {
+        Some(called) => format!("{called}, that is {name}"),
+        None => name.to_owned(),
+    }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}", self.line)?;
-        match (self.column, self.name) {
+        let name = self.name.map(|name| both_names(self.called.as_deref(), name));
+        match (self.column, name) {
             (Some(column), Some(name)) => write!(f, ", column {column} ({name})")?,
             (Some(column), None) => write!(f, ", column {column}")?,
             (None, Some(name)) => write!(f, ", column {name}")?,
@@ -41,8 +60,8 @@ pub enum Why {
     /// A value that must be there is not.
     #[error("is empty")]
     Empty,
-    /// No time in either of the two forms.
-    #[error("is not a time such as 2026-11-22T13:00:00Z or 2026-11-22 13:00")]
+    /// No time in any of the forms.
+    #[error("is not a time such as 2026-11-22T13:00:00Z, 2026-11-22 13:00 or 22.11.2026 13:00")]
     NotATime,
     /// A year that no case has.
     #[error("lies outside the years 1970 to 2199")]
@@ -56,8 +75,11 @@ pub enum Why {
     /// A name that is a text.
     #[error("is longer than {NAME_BYTES} bytes")]
     LongName,
-    /// A site's name that could not be written in a file of changes.
-    #[error("holds a space or an @, which separate names in a file of changes")]
+    /// Two members of an object whose names differ in capitals or white space alone.
+    #[error("is there twice, in other capitals or with white space around it")]
+    Twice,
+    /// A site's name that no table can show.
+    #[error("holds a tab, the end of a line or another character that no name has")]
     SiteName,
     /// More or fewer columns than the header.
     #[error("the row has {found} columns and the header {expected}")]
@@ -83,7 +105,7 @@ pub enum Why {
     #[error("says everywhere (*) beside the names of sites")]
     EverywhereAndSome,
     /// A wave without its site or its time.
-    #[error("is not a list of site@time separated by spaces")]
+    #[error("is not a list of site@time separated by spaces or semicolons")]
     Wave,
     /// A site with two times.
     #[error("names a site twice")]
@@ -106,6 +128,12 @@ pub enum Why {
     /// A request that concerns nobody.
     #[error("names no host, service, site, group, source, part or key, so it concerns nobody")]
     NoScope,
+    /// A request that would be of every host, and does not say so.
+    #[error(
+        "names no host (nor a service, site or group), so its items would be covered on every \
+         host; if that is meant, its hosts are *"
+    )]
+    NoPlace,
     /// More names than a request has.
     #[error("names more than {SCOPE_NAMES} of them")]
     ManyNames,
@@ -113,6 +141,9 @@ pub enum Why {
     #[error("is neither a text nor a whole number")]
     NotText,
 }
+
+/// How many refusals a sentence names: enough to see whether they are of one kind.
+const TOLD: usize = 3;
 
 /// What was refused: the first of them by name, all of them by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,12 +155,29 @@ pub struct Refusals {
 }
 
 impl Refusals {
+    /// What was refused of so many `rows` of a kind, in a sentence that names the first of them;
+    /// nothing where nothing was.
+    pub fn sentence(&self, rows: u64, kind: &str) -> Option<String> {
+        let told: Vec<String> = self.first.iter().take(TOLD).map(ToString::to_string).collect();
+        let more = self.total.saturating_sub(told.len() as u64);
+        let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+        let total = self.total;
+        (total > 0).then(|| format!("{total} of {rows} {kind} refused; {}{more}", told.join("; ")))
+    }
+
     /// Counts `refusal`, and remembers it while there is room.
     pub(super) fn push(&mut self, refusal: Refusal) {
         self.total += 1;
         if self.first.len() < REFUSALS {
             self.first.push(refusal);
         }
+    }
+}
+
+impl ReadError {
+    /// A header that names a column twice, once of them as `called`.
+    pub(super) fn twice(called: &str, name: &'static str) -> Self {
+        Self::Twice { column: both_names(Some(&shown(called)), name) }
     }
 }
 
@@ -161,8 +209,19 @@ pub enum ReadError {
     /// Two columns of one name.
     #[error("the header (line 1) names the column {column} twice")]
     Twice {
-        /// The column.
+        /// What it is called in the file, and by us.
+        column: String,
+    },
+    /// A column that the configuration names, and that is not there under our name either.
+    #[error(
+        "the header (line 1) has neither the column {mapped}, which the configuration names for \
+         {column}, nor {column}"
+    )]
+    Neither {
+        /// What we call it.
         column: &'static str,
+        /// What the configuration calls it, as much of it as is shown.
+        mapped: String,
     },
     /// More names than a column of names has.
     #[error("line {line}: a column has more than {NAMES} different names; is it the right one?")]

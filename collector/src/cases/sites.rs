@@ -8,7 +8,7 @@ use super::NAMES;
 use super::refusal::{ReadError, Refusal, Refusals, Why};
 use super::rows::Rows;
 use super::start::begin;
-use super::take::{is_separable, name};
+use super::take::{is_plain, name};
 
 /// Reads the names of sites; blank lines are passed over, a line `site` on top is a header.
 ///
@@ -18,6 +18,7 @@ use super::take::{is_separable, name};
 pub fn read_sites(reader: impl Read) -> Result<(Vec<String>, Refusals), ReadError> {
     let mut rows = Rows::new(begin(reader)?.whole(), b',');
     let (mut sites, mut refused) = (Vec::new(), Refusals::default());
+    let of_row = |line, why| Refusal { column: Some(1), ..Refusal::of_row(line, why) };
     while let Some(row) = rows.next()? {
         let line = row.line;
         let site = row.fields.and_then(|fields| {
@@ -27,11 +28,9 @@ pub fn read_sites(reader: impl Read) -> Result<(Vec<String>, Refusals), ReadErro
         match site {
             Ok("") => {}
             Ok("site") if line == 1 => {}
-            Ok(site) if is_separable(site) => sites.push(site.to_owned()),
-            Ok(_) => {
-                refused.push(Refusal { line, column: Some(1), name: None, why: Why::SiteName })
-            }
-            Err(why) => refused.push(Refusal { line, column: Some(1), name: None, why }),
+            Ok(site) if is_plain(site) => sites.push(site.to_owned()),
+            Ok(_) => refused.push(of_row(line, Why::SiteName)),
+            Err(why) => refused.push(of_row(line, why)),
         }
         if sites.len() > NAMES {
             return Err(ReadError::Names { line });

@@ -4,9 +4,10 @@
 //! where a comma stands in numbers, or with tabs. The header alone decides, so a file is read in
 //! one way whatever follows.
 
+use std::borrow::Cow;
 use std::io::{BufRead, Read};
 
-use super::records::Wanted;
+use super::columns::{Wanted, is_same, shown};
 use super::refusal::{ReadError, Why};
 use super::rows::{Fields, Rows};
 use super::start::Start;
@@ -19,6 +20,8 @@ pub(super) struct Table<R> {
     rows: Rows<R>,
     width: usize,
     places: Vec<Option<usize>>,
+    /// What the columns are called.
+    names: Vec<String>,
     /// What columns are called that are not wanted.
     pub(super) others: Vec<String>,
 }
@@ -36,6 +39,7 @@ pub(super) struct TableRow<'a> {
 pub(super) struct Values<'a> {
     fields: Fields<'a>,
     places: &'a [Option<usize>],
+    names: &'a [String],
 }
 
 impl<'a> Values<'a> {
@@ -47,6 +51,12 @@ impl<'a> Values<'a> {
     /// Which column that is, from 1.
     pub(super) fn column(self, place: usize) -> Option<usize> {
         self.places.get(place).copied().flatten().map(|at| at + 1)
+    }
+
+    /// What that column is called in the file.
+    pub(super) fn called(self, place: usize) -> Option<&'a str> {
+        let at = self.places.get(place).copied().flatten()?;
+        self.names.get(at).map(String::as_str)
     }
 }
 
@@ -62,10 +72,10 @@ pub(super) fn open<R: Read>(
     let mut rows = Rows::new(start.whole(), separator);
     let header = rows.next()?.and_then(|row| row.fields.ok()).ok_or(ReadError::NoHeader)?;
     let (width, places) = (header.len(), places(header, wanted)?);
-    let other = |at: &usize| !places.contains(&Some(*at));
-    let other = (0..width).filter(other).map(|at| header.at(at));
-    let others = other.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-    Ok(Table { rows, width, places, others })
+    let names: Vec<String> = (0..width).map(|at| shown(&name(header, at))).collect();
+    let other = |(at, _): &(usize, &String)| !places.contains(&Some(*at));
+    let others = names.iter().enumerate().filter(other).map(|(_, name)| name.clone()).collect();
+    Ok(Table { rows, width, places, names, others })
 }
 
 impl<R: BufRead> Table<R> {
@@ -75,9 +85,9 @@ impl<R: BufRead> Table<R> {
     /// [`ReadError::Input`] when the reader fails.
     pub(super) fn next(&mut self) -> Result<Option<TableRow<'_>>, ReadError> {
         let Some(row) = self.rows.next()? else { return Ok(None) };
-        let places = &self.places;
+        let (places, names) = (&self.places, &self.names);
         let values = row.fields.and_then(|fields| match fields.len() {
-            found if found == self.width => Ok(Values { fields, places }),
+            found if found == self.width => Ok(Values { fields, places, names }),
             found => Err(Why::Width { found, expected: self.width }),
         });
         Ok(Some(TableRow { line: row.line, values }))
@@ -93,7 +103,7 @@ fn separator(first: &[u8], wanted: &[Wanted]) -> u8 {
         let Some(header) = rows.next().ok().flatten().and_then(|row| row.fields.ok()) else {
             continue;
         };
-        let has = |one: &Wanted| find(header, one).next().is_some();
+        let has = |one: &Wanted| !find(header, one, wanted).is_empty();
         if wanted.iter().filter(|one| one.required).all(has) {
             return separator;
         }
@@ -106,23 +116,34 @@ fn separator(first: &[u8], wanted: &[Wanted]) -> u8 {
 
 /// Where each wanted column stands.
 fn places(header: Fields<'_>, wanted: &[Wanted]) -> Result<Vec<Option<usize>>, ReadError> {
-    let place = |one: &Wanted| {
-        let mut places = find(header, one);
-        let place = places.next();
-        if places.next().is_some() {
-            return Err(ReadError::Twice { column: one.name });
+    let place = |one: &Wanted| match find(header, one, wanted).as_slice() {
+        [at] => Ok(Some(*at)),
+        [at, _, ..] => Err(ReadError::twice(&name(header, *at), one.name)),
+        [] if one.is_mapped() => {
+            Err(ReadError::Neither { column: one.name, mapped: shown(&one.column) })
         }
-        if place.is_none() && one.required {
+        [] if one.required => {
             let required = wanted.iter().filter(|one| one.required);
             let required: Vec<&str> = required.map(|one| one.column.as_str()).collect();
-            return Err(ReadError::Lacks { column: one.name, required: required.join(", ") });
+            Err(ReadError::Lacks { column: one.name, required: required.join(", ") })
         }
-        Ok(place)
+        [] => Ok(None),
     };
     wanted.iter().map(place).collect()
 }
 
-fn find<'a>(header: Fields<'a>, one: &'a Wanted) -> impl Iterator<Item = usize> {
-    let name = one.column.as_bytes();
-    (0..header.len()).filter(move |at| header.at(*at).eq_ignore_ascii_case(name))
+/// Where columns of the name of `one` stand, or else of the name that is looked for instead.
+fn find(header: Fields<'_>, one: &Wanted, all: &[Wanted]) -> Vec<usize> {
+    let called = |wanted: &str| -> Vec<usize> {
+        (0..header.len()).filter(|at| is_same(&name(header, *at), wanted)).collect()
+    };
+    let found = called(&one.column);
+    match one.instead(all).filter(|_| found.is_empty()) {
+        Some(instead) => called(instead),
+        None => found,
+    }
+}
+
+fn name(header: Fields<'_>, at: usize) -> Cow<'_, str> {
+    String::from_utf8_lossy(header.at(at))
 }

@@ -56,8 +56,6 @@ pub struct Form {
     pub required: Vec<Column>,
     /// Whether they may be empty in a row.
     pub blanks: Blanks,
-    /// Which names of sites are taken.
-    pub site_names: SiteNames,
 }
 
 /// Whether a required column may be empty in a row.
@@ -67,15 +65,6 @@ pub enum Blanks {
     Refused,
     /// Such a case does not say.
     Kept,
-}
-
-/// Which names of sites are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SiteNames {
-    /// Those that a file of changes can write: without a space or an `@`.
-    Separable,
-    /// All.
-    Any,
 }
 
 /// What a file of cases came to.
@@ -176,7 +165,7 @@ impl<'a> Taker<'a> {
             text => Some(moment(Column::RecordedAt, text)?),
         };
         let site = self.name(Column::Site, raw.site)?;
-        if self.form.site_names == SiteNames::Separable && !is_separable(site) {
+        if !is_plain(site) {
             return Err((Column::Site, Why::SiteName));
         }
         Ok(Named {
@@ -205,9 +194,9 @@ pub(super) fn name(text: &[u8]) -> Result<&str, Why> {
     std::str::from_utf8(text).map_err(|_| Why::NotUtf8)
 }
 
-/// Whether a site of this name can be written in a file of changes.
-pub(super) fn is_separable(site: &str) -> bool {
-    !site.contains(|c: char| c.is_whitespace() || c == '@')
+/// Whether a site may have this name: a table shows it on one line.
+pub(super) fn is_plain(site: &str) -> bool {
+    !site.contains(char::is_control)
 }
 
 fn digest(id: &[u8]) -> [u8; 16] {

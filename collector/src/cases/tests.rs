@@ -9,12 +9,7 @@ use crate::analysis::site_clock::SiteClock;
 
 fn form() -> Form {
     let required = vec![Column::OpenedAt, Column::Service, Column::Site];
-    Form {
-        zone: TimeZone::UTC,
-        required,
-        blanks: Blanks::Refused,
-        site_names: SiteNames::Separable,
-    }
+    Form { zone: TimeZone::UTC, required, blanks: Blanks::Refused }
 }
 
 fn cases(text: &str) -> Cases {
@@ -167,6 +162,12 @@ fn a_time_is_read_in_either_form_and_in_no_other() {
     check("2016-12-31T23:59:60Z", Ok(1_483_228_800));
     check("2026-11-22 12:00", Ok(1_795_348_800));
     check("2026-11-22T13:00+01:00", Ok(1_795_348_800));
+    check("22.11.2026 12:00", Ok(1_795_348_800));
+    check("22.11.2026 12:00:30", Ok(1_795_348_830));
+    check("22.11.2026", Ok(1_795_348_800 - 43_200));
+    check("1.2.2026 9:05", Ok(1_769_936_700));
+    check("01.02.2026 09:05", Ok(1_769_936_700));
+    check("22.11.0026", Err(Why::FarTime));
     for text in [
         "",
         "yesterday",
@@ -182,6 +183,15 @@ fn a_time_is_read_in_either_form_and_in_no_other() {
         "2026-11-22T12:00:00.Z",
         "2026-11-22T12:00:00+0100",
         "22/11/2026 12:00:00",
+        "22.13.2026",
+        "29.02.2026 12:00",
+        "22.11.26",
+        "22.11.2026 24:00",
+        "22.11.2026 12",
+        "22.11.2026 12:0",
+        "22.11.2026 12:00:00Z",
+        "222.11.2026",
+        "22.11.2026T12:00",
         "2026-11-22T12:00:00Z ",
     ] {
         check(text, Err(Why::NotATime));
@@ -200,6 +210,7 @@ fn a_time_without_offset_is_local_to_the_zone() {
     check("2026-07-01 12:00", "2026-07-01T10:00:00Z");
     check("2026-01-01 12:00:00", "2026-01-01T11:00:00Z");
     check("2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z");
+    check("1.7.2026 12:00", "2026-07-01T10:00:00Z");
     // The hour that is there twice is its first, the one that is not there comes after the gap.
     check("2026-10-25 02:30:00", "2026-10-25T00:30:00Z");
     check("2026-03-29 02:30:00", "2026-03-29T01:30:00Z");
@@ -224,7 +235,7 @@ fn a_bad_row_is_named_and_counted_and_the_others_are_taken() {
          2026-01-01 00:00:00,voice,graz\n\
          yesterday,voice,graz\n\
          2026-01-01 00:00:00,,graz\n\
-         2026-01-01 00:00:00,voice,new york\n\
+         2026-01-01 00:00:00,voice,new\tyork\n\
          \n\
          2026-01-01 00:00:00,voice\n\
          ,voice,graz\n\
@@ -232,8 +243,8 @@ fn a_bad_row_is_named_and_counted_and_the_others_are_taken() {
     );
     assert_eq!(read.stream.cases.len(), 2);
     assert_eq!((read.rows, read.refused.total), (7, 5));
-    let time = "is not a time such as 2026-11-22T13:00:00Z or 2026-11-22 13:00";
-    let site = "holds a space or an @, which separate names in a file of changes";
+    let time = "is not a time such as 2026-11-22T13:00:00Z, 2026-11-22 13:00 or 22.11.2026 13:00";
+    let site = "holds a tab, the end of a line or another character that no name has";
     assert_eq!(
         refusals(&read.refused),
         [
@@ -326,12 +337,12 @@ fn a_file_that_says_nothing_is_an_error_that_says_why() {
 #[test]
 fn sites_without_a_case_are_sites() {
     let (sites, refused) =
-        read_sites("site\r\nporto\r\n\r\ngraz\nnew york\na@b\n".as_bytes()).unwrap();
-    assert_eq!(sites, ["porto", "graz"]);
-    assert_eq!(refused.total, 2);
+        read_sites("site\r\nporto\r\n\r\ngraz\nnew york\na@b\nnew\u{7}york\n".as_bytes()).unwrap();
+    assert_eq!(sites, ["porto", "graz", "new york", "a@b"]);
+    assert_eq!(refused.total, 1);
     let text = "opened_at,service,site\n1970-01-01T00:00:05Z,voice,linz\n";
     let read = read_cases(text.as_bytes(), &form(), &sites).unwrap();
-    assert_eq!(read.stream.sites, ["graz", "linz", "porto"]);
+    assert_eq!(read.stream.sites, ["a@b", "graz", "linz", "new york", "porto"]);
 }
 
 #[test]
@@ -364,9 +375,8 @@ fn a_change_that_cannot_be_read_is_named() {
     check(&format!(",{at},voice,graz,,"), "line 2, column 1 (id): is empty");
     check("c,,voice,graz,,", "line 2, column 2 (at): is empty");
     check(
-        &format!("c,{at},voice,a@b,,"),
-        "line 2, column 4 (exposed_sites): holds a space or an @, which separate names in a file \
-         of changes",
+        &format!("c,{at},voice,a\u{7}b,,"),
+        &format!("line 2, column 4 (exposed_sites): {}", Why::SiteName),
     );
     check(
         &format!("c,{at},voice,* graz,,"),
@@ -377,12 +387,11 @@ fn a_change_that_cannot_be_read_is_named() {
     check(&format!("c,{at},voice,graz,1.5,"), hours);
     check(
         &format!("c,{at},voice,graz,,graz"),
-        "line 2, column 6 (waves): is not a list of site@time separated by spaces",
+        "line 2, column 6 (waves): is not a list of site@time separated by spaces or semicolons",
     );
     check(
-        &format!("c,{at},voice,graz,,a@b@{at}"),
-        "line 2, column 6 (waves): holds a space or an @, which separate names in a file of \
-         changes",
+        &format!("c,{at},voice,graz,,a\u{7}b@{at}"),
+        &format!("line 2, column 6 (waves): {}", Why::SiteName),
     );
     check(
         &format!("c,{at},voice,graz,,graz@{at} graz@{at}"),

@@ -15,9 +15,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Config;
 use super::place::matches;
+use super::{Config, Meanings};
 use crate::cases::Field;
+use crate::store::CaseStatus;
 
 /// A system that cases come from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -37,6 +38,9 @@ pub struct CaseSource {
     /// What its columns or members are called; a field that is not named is called as we call it.
     #[serde(default)]
     pub columns: BTreeMap<Field, String>,
+    /// What its words for where a case stands mean, beside those of the shipped list.
+    #[serde(default)]
+    pub statuses: Meanings<CaseStatus>,
     /// Whether it sends no more, so that nothing waits for it; its cases stay. Default false.
     #[serde(default)]
     pub ended: bool,
@@ -187,6 +191,7 @@ impl Config {
             timezone: utc(),
             tokens: Vec::new(),
             columns: BTreeMap::new(),
+            statuses: Meanings::default(),
             ended: false,
         })
     }

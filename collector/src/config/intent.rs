@@ -12,9 +12,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::Config;
 use super::cases::{source_name, utc, zone};
+use super::{Config, Meanings};
 use crate::analysis::classify::Spans;
+use crate::analysis::classify::request::{Approval, RequestKind};
 use crate::analysis::classify::scope::IntentScope;
 use crate::analysis::classify::window::{Span, When, Window, day_name};
 use crate::change_requests::Field;
@@ -40,6 +41,12 @@ pub struct ChangeSource {
     /// What its columns or members are called; a field that is not named is called as we call it.
     #[serde(default)]
     pub columns: BTreeMap<Field, String>,
+    /// What its words for whether a request may be done mean, beside those of the shipped list.
+    #[serde(default)]
+    pub approvals: Meanings<Approval>,
+    /// What its words for the sort of a request mean, beside those of the shipped list.
+    #[serde(default)]
+    pub kinds: Meanings<RequestKind>,
 }
 
 impl ChangeSource {
@@ -51,6 +58,8 @@ impl ChangeSource {
             timezone: utc(),
             tokens: Vec::new(),
             columns: BTreeMap::new(),
+            approvals: Meanings::default(),
+            kinds: Meanings::default(),
         }
     }
 }

@@ -16,9 +16,17 @@ struct Page {
     windows: Vec<WindowRow>,
     ignores: Vec<Ignore>,
     rows: Vec<Row>,
+    refused: Vec<RefusedRow>,
     source: String,
     id: String,
     older: Option<String>,
+}
+
+/// A source whose newest reading was not taken whole.
+struct RefusedRow {
+    source: String,
+    at: Moment,
+    problem: String,
 }
 
 struct WindowRow {
@@ -59,11 +67,18 @@ pub(super) fn page(
         from: window.next.map(|span| Moment::until(span.start, frame.now)),
         window,
     };
+    let readings = frame.request_readings.iter().filter(|one| !one.problem.is_empty());
+    let refused = readings.map(|reading| RefusedRow {
+        source: reading.source.clone(),
+        at: Moment::new(reading.at, frame.now),
+        problem: reading.problem.clone(),
+    });
     let page = Page {
         style: STYLE_PATH,
         windows: config.windows_at(frame.now).into_iter().map(window).collect(),
         ignores: config.ignored(),
         rows: found.into_iter().map(|record| row(record.request, frame)).collect(),
+        refused: refused.collect(),
         source: text("source").unwrap_or_default(),
         id: text("id").unwrap_or_default(),
         older: last.map(|place| query.with("/requests", "after", &place)),

@@ -333,7 +333,8 @@ fn a_change_says_what_was_meant_by_it_and_what_was_held_before() {
     let found = |address: &str| get(&fleet(), address).unwrap().contains("/changes/1\"");
     assert!(found("/timeline?class=out_of_scope") && !found("/timeline?class=expected"));
     let requests = get(&fleet(), "/requests?source=itsm").unwrap();
-    for text in ["emergency", "requested", "https://itsm.example/1", "open"] {
+    let refused = "2 of 3 requests refused; line 2, column 5 (cmdb_ci, that is hosts)";
+    for text in ["emergency", "requested", "https://itsm.example/1", "open", refused] {
         assert!(requests.contains(text), "{text} is not on {requests}");
     }
     assert!(get(&fleet(), "/requests?id=none").unwrap().contains("No change request matches"));

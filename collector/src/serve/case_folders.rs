@@ -114,6 +114,10 @@ async fn read(
         }
     };
     let taken = case_intake::take(collector, source, file).await?;
+    let unread = taken.intake.unread.words();
+    if !unread.is_empty() {
+        tracing::info!(source = source.name, file = name, columns = unread, "columns nobody reads");
+    }
     let grew = stamp_of(path).as_ref() != Some(stamp);
     let problem = taken.problem().or(grew.then(|| "it was written while it was read".to_owned()));
     let problem = problem.map(|problem| format!("{name}: {problem}"));

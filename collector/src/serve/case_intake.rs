@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::state::Collector;
 use crate::cases::{CaseForm, CaseRow, Hider, Intake, ReadError, read_rows};
-use crate::config::CaseSource;
+use crate::config::{CaseSource, Meanings};
 use crate::ingest::{Context, Decided};
 use crate::store::{CaseFacts, CaseReading, CaseRecord, CaseStatus, Step};
 use crate::writer::WriteError;
@@ -39,10 +39,7 @@ pub struct Taken {
 impl Taken {
     /// What was wrong, in a sentence; nothing when it was read to the end and taken whole.
     pub fn problem(&self) -> Option<String> {
-        let refused = &self.intake.refused;
-        let first = refused.first.first().map(|first| {
-            format!("{} of {} cases refused; {first}", refused.total, self.intake.rows)
-        });
+        let first = self.intake.refused.sentence(self.intake.rows, "cases");
         let broken = self.broken.as_ref().map(|error| {
             let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
             format!("{error}{}", cause.unwrap_or_default())
@@ -65,6 +62,7 @@ pub async fn take(
     // The configuration was checked; a zone that vanished since is taken for UTC.
     let zone = TimeZone::get(&source.timezone).unwrap_or(TimeZone::UTC);
     let latest = Timestamp::now().as_second() + FUTURE_SECONDS;
+    let statuses = source.statuses.clone();
     let (columns, named) = (source.columns.clone(), collector.settings().config.mapper().named());
     let store = Arc::clone(&collector.read);
     let reading = tokio::task::spawn_blocking(move || {
@@ -84,7 +82,7 @@ pub async fn take(
         Ok(read)
     });
     while let Some(group) = groups.recv().await {
-        keep(collector, &source.name, group).await?;
+        keep(collector, (&source.name, &statuses), group).await?;
     }
     match reading.await.map_err(|_| WriteError::Failed)?? {
         Ok(intake) => Ok(Taken { intake, broken: None }),
@@ -92,13 +90,17 @@ pub async fn take(
     }
 }
 
-async fn keep(collector: &Collector, source: &str, rows: Vec<CaseRow>) -> Result<(), WriteError> {
+async fn keep(
+    collector: &Collector,
+    (source, statuses): (&str, &Meanings<CaseStatus>),
+    rows: Vec<CaseRow>,
+) -> Result<(), WriteError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let source = source.to_owned();
+    let (source, statuses) = (source.to_owned(), statuses.clone());
     let decide = move |_: &mut _, context: Context<'_>| {
-        let record = |row| record(&source, row, context.now);
+        let record = |row| record((&source, &statuses), row, context.now);
         let steps = vec![Step::Cases(rows.into_iter().map(record).collect())];
         Ok(Decided { answer: (), parts: Vec::new(), steps })
     };
@@ -116,13 +118,19 @@ pub async fn note(collector: &Collector, reading: CaseReading) -> Result<(), Wri
     collector.writer.ask(decide).await
 }
 
-fn record(source: &str, row: CaseRow, now: Timestamp) -> CaseRecord {
+fn record(
+    (source, statuses): (&str, &Meanings<CaseStatus>),
+    row: CaseRow,
+    now: Timestamp,
+) -> CaseRecord {
     // The reader lets through no year that has no moment.
     let moment = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
-    let said = CaseStatus::meant_by(&row.status);
     let resolved_at = row.resolved_at.map(moment);
-    let silent = row.status.is_empty() || row.status.bytes().all(|byte| byte.is_ascii_digit());
-    let status = if silent && resolved_at.is_some() { CaseStatus::Resolved } else { said };
+    // A word that nobody knows says nothing, and then a time does. Without one the case is open:
+    // work that is shown twice costs less than work that is hidden.
+    let said = statuses.of(&row.status).or_else(|| CaseStatus::meant_by(&row.status));
+    let by_time = resolved_at.map_or(CaseStatus::Open, |_| CaseStatus::Resolved);
+    let status = said.unwrap_or(by_time);
     CaseRecord {
         number: 0,
         source: source.to_owned(),
@@ -150,6 +158,9 @@ mod tests {
 
     #[test]
     fn a_status_is_what_its_word_means_or_else_what_its_times_say() {
+        let text = "[[case_source]]\nname='desk'\n\
+            statuses = { closed = ['geschlossen'], open = ['wieder offen'] }";
+        let statuses = crate::config::load::parse("t", text).unwrap().case_source("desk").statuses;
         for (word, resolved, expect) in [
             ("New", None, CaseStatus::Open),
             ("On Hold", None, CaseStatus::Pending),
@@ -160,9 +171,15 @@ mod tests {
             ("", Some(5), CaseStatus::Resolved),
             ("6", Some(5), CaseStatus::Resolved),
             ("6", None, CaseStatus::Open),
+            ("Gelöst", Some(5), CaseStatus::Resolved),
+            ("Gelöst", None, CaseStatus::Open),
+            ("In Arbeit", Some(5), CaseStatus::Resolved),
+            ("In Progress", Some(5), CaseStatus::Open),
+            ("Geschlossen", None, CaseStatus::Closed),
+            ("Wieder offen", Some(5), CaseStatus::Open),
         ] {
             let row = CaseRow { status: word.into(), resolved_at: resolved, ..CaseRow::default() };
-            let record = record("desk", row, Timestamp::UNIX_EPOCH);
+            let record = record(("desk", &statuses), row, Timestamp::UNIX_EPOCH);
             assert_eq!(record.facts.status, expect, "{word} {resolved:?}");
         }
     }

@@ -64,6 +64,7 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
         cases_known: collector.correlated.get().map(|latest| latest.watermark),
         cases: collector.correlated.cases(),
         levels: collector.correlated.levels(),
+        request_readings: collector.request_readings.all(),
         agent: agent(&collector, uri.path()).await?,
     };
     let many = ["/cases", "/outliers", "/rollouts", "/baselines/"];

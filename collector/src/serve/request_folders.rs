@@ -86,6 +86,9 @@ async fn look_at(
             if !reading.problem.is_empty() {
                 sum.problem.clone_from(&reading.problem);
             }
+            if reading.unread_columns.total > 0 {
+                sum.unread_columns.clone_from(&reading.unread_columns);
+            }
         }
     }
     Ok(sum)

@@ -19,7 +19,7 @@ use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::state::Collector;
 use crate::analysis::classify::request::ChangeRequest;
-use crate::cases::{Came, ReadError};
+use crate::cases::{Came, ReadError, Unread};
 use crate::change_requests::{RequestForm, SOURCE_MOST, read_requests};
 use crate::config::ChangeSource;
 use crate::ingest::Decided;
@@ -76,6 +76,9 @@ pub struct RequestReading {
     pub too_old: u64,
     /// What was wrong, in a sentence; empty when nothing was.
     pub problem: String,
+    /// What columns are called that nobody reads.
+    #[serde(default)]
+    pub unread_columns: Unread,
 }
 
 /// How the newest readings went, by source.
@@ -119,10 +122,7 @@ pub struct Taken {
 impl Taken {
     /// What was wrong, in a sentence; nothing when it was read to the end and taken whole.
     pub fn problem(&self) -> Option<String> {
-        let refused = &self.came.refused;
-        let first = refused.first.first().map(|first| {
-            format!("{} of {} requests refused; {first}", refused.total, self.came.rows)
-        });
+        let first = self.came.refused.sentence(self.came.rows, "requests");
         let broken = self.broken.as_ref().map(|error| {
             let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
             format!("{error}{}", cause.unwrap_or_default())
@@ -144,6 +144,7 @@ impl Taken {
             refused: self.came.refused.total + self.too_many,
             too_old: self.too_old,
             problem: self.problem().unwrap_or_default(),
+            unread_columns: self.came.unread.clone(),
         }
     }
 }
@@ -165,6 +166,8 @@ pub async fn take(
         // The configuration was checked; a zone that vanished since is taken for UTC.
         zone: TimeZone::get(&source.timezone).unwrap_or(TimeZone::UTC),
         columns: source.columns.clone(),
+        approvals: source.approvals.clone(),
+        kinds: source.kinds.clone(),
         now: Timestamp::now(),
     };
     let reading = tokio::task::spawn_blocking(move || {
@@ -306,6 +309,8 @@ mod tests {
                 source: "itsm".into(),
                 zone: TimeZone::UTC,
                 columns: BTreeMap::new(),
+                approvals: Default::default(),
+                kinds: Default::default(),
                 now: Timestamp::UNIX_EPOCH,
             };
             let mut all = Vec::new();

@@ -3,6 +3,7 @@
 
 mod agents;
 mod cases;
+mod intake;
 mod operation;
 mod people;
 

@@ -107,21 +107,23 @@ impl CaseStatus {
         }
     }
 
-    /// The status a system means by `word`; open where that cannot be told, since work that is
-    /// shown twice costs less than work that is hidden.
-    pub fn meant_by(word: &str) -> Self {
-        let word = word.to_lowercase();
+    /// The status a system means by `word`, as docs/cases.md lists them; `None` where it is none of
+    /// the words known here.
+    pub fn meant_by(word: &str) -> Option<Self> {
+        let word = word.trim().to_lowercase();
         let has = |stems: &[&str]| stems.iter().any(|stem| word.contains(stem));
+        let open = ["open", "new", "assigned", "accepted", "acknowledged", "active", "in progress"];
         if has(&["unresolved", "reopen", "re-open"]) {
-            Self::Open
+            Some(Self::Open)
         } else if has(&["clos", "cancel"]) {
-            Self::Closed
+            Some(Self::Closed)
         } else if has(&["resolv", "solved", "done", "complete"]) {
-            Self::Resolved
+            Some(Self::Resolved)
         } else if has(&["pend", "hold", "wait"]) {
-            Self::Pending
+            Some(Self::Pending)
         } else {
-            Self::Open
+            let is_open = open.contains(&word.as_str()) || word == "work in progress";
+            is_open.then_some(Self::Open)
         }
     }
 

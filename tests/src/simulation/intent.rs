@@ -113,6 +113,10 @@ impl Request {
                 json[name] = json!(list);
             }
         }
+        // Wherever the items are has to be said.
+        if [&self.hosts, &self.services, &self.sites, &self.groups].iter().all(|it| it.is_empty()) {
+            json["hosts"] = json!(["*"]);
+        }
         json
     }
 }

@@ -72,6 +72,36 @@ fn a_request_nobody_approved_expects_nothing() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What was meant for one host, under a name nobody reads, must not approve the same on all.
+#[test]
+fn a_request_that_lost_its_hosts_covers_nothing() -> anyhow::Result<()> {
+    let config = "[[change_source]]\nname = 'itsm'\ncolumns = { hosts = 'cmdb_ci' }\n";
+    let (mut fleet, root) = fleet(config)?;
+    let lost = |name: &str, host: &str| {
+        let mut body = request("CHG1", "approved", (-30, 30));
+        body.as_object_mut().map(|members| members.remove("hosts"));
+        body["parts"] = json!(["/etc/app.conf"]);
+        body[name] = json!([host]);
+        body
+    };
+    post(&fleet, &lost("cmdb_cl", "another"))?;
+    let sources = http::get_ok(fleet.address(), "/api/v1/change-requests/sources")?.text();
+    assert!(
+        sources.contains("1 of 1 requests refused") && sources.contains("cmdb_cl"),
+        "{sources}"
+    );
+    save(&root, "marker-second")?;
+    expect(&mut fleet, "marker-second", "unauthorised")?;
+    // Under our own name the one that was meant is covered, and with a star every one.
+    post(&fleet, &lost("Hosts", HOST))?;
+    expect(&mut fleet, "marker-second", "expected")?;
+    post(&fleet, &lost("cmdb_ci", "another"))?;
+    expect(&mut fleet, "marker-second", "unauthorised")?;
+    post(&fleet, &lost("cmdb_ci", "*"))?;
+    expect(&mut fleet, "marker-second", "expected")?;
+    Ok(())
+}
+
 #[test]
 fn a_request_in_a_folder_is_read_and_its_mistakes_are_told() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;

@@ -52,6 +52,7 @@ const MUTANTS: &[Mutant] = &[
     (COLLECTOR, "time_stands_still", "rules::what_runs_out_is_told_when_its_day_comes"),
     // What was meant by a change.
     (COLLECTOR, "every_request_is_approved", "intent::a_request_nobody_approved_expects_nothing"),
+    (COLLECTOR, "lost_hosts_are_all", "intent::a_request_that_lost_its_hosts_covers_nothing"),
     (COLLECTOR, "blackouts_do_not_count", "intent::a_blackout_counts_before_a_request"),
     (
         COLLECTOR,

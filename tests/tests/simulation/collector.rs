@@ -224,6 +224,8 @@ impl Collector {
             source: "itsm".into(),
             zone: TimeZone::UTC,
             columns: Default::default(),
+            approvals: Default::default(),
+            kinds: Default::default(),
             now: self.clock(),
         };
         let mut requests = Vec::new();

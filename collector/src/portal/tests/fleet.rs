@@ -25,6 +25,13 @@ pub(super) fn frame() -> Frame {
             .into(),
         cases_known: Some(at("2026-11-22T11:00:00Z")),
         cases: None,
+        request_readings: vec![RequestReading {
+            source: "itsm".into(),
+            problem: "2 of 3 requests refused; line 2, column 5 (cmdb_ci, that is hosts): \
+                <script>"
+                .into(),
+            ..RequestReading::default()
+        }],
         levels: [(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])]
             .into_iter()
             .collect::<ServiceLevels>()
