@@ -1,8 +1,10 @@
-//! `driftline request add|send|list|windows`: what was meant to be changed, and when it may be.
+//! `driftline request add|cancel|send|list|windows`: what was meant to be changed, and when it may be.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use driftline_collector::analysis::classify::request::{Approval, ChangeRequest};
+use driftline_collector::change_requests::EVERY_HOST;
 use driftline_collector::config::ShownWindow;
 use driftline_collector::store::RequestRecord;
 use driftline_collector::words::{counted, either};
@@ -15,12 +17,23 @@ use crate::moment;
 use crate::output::{self, Output, Row};
 use crate::{Verdict, eprintln_message};
 
+/// The most refusals that are named.
+const REFUSALS_NAMED: usize = 5;
+
 /// Adds, sends and lists change requests, and says when changes may be made.
 #[derive(clap::Subcommand)]
 pub(crate) enum RequestCommand {
     /// Write down one change request; one of the same id replaces it, and what it covers is judged
     /// again.
     Add(Box<Add>),
+    /// Call off a change request that is known: it is kept as it is, and rejected.
+    Cancel {
+        /// Its id.
+        id: String,
+        /// The system it comes from.
+        #[arg(long, default_value = "cli")]
+        source: String,
+    },
     /// Send the change requests of a file: CSV under a header, a JSON array, or one object a line.
     Send {
         /// The file.
@@ -50,20 +63,26 @@ pub(crate) enum RequestCommand {
 pub(crate) struct Add {
     /// Its id.
     id: String,
-    /// When it begins: 2026-11-22T13:00:00Z, 2026-11-22 13:00, 2026-11-22 (all UTC), or from now:
-    /// +2h, -2h.
-    #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
+    /// When it begins: 2026-11-22T13:00:00Z, 2026-11-22 13:00, 2026-11-22 (by --zone), or from
+    /// now: +2h, -2h.
+    #[arg(long, allow_hyphen_values = true)]
     start: String,
-    /// When it ends, in the same forms.
-    #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
+    /// When it ends, in the same forms; a day is its beginning.
+    #[arg(long, allow_hyphen_values = true)]
     end: String,
+    /// The time zone both are written in.
+    #[arg(long, default_value = "UTC")]
+    zone: String,
+    /// Where people read it.
+    #[arg(long, default_value = "")]
+    url: String,
     /// Normal, standard or emergency.
     #[arg(long, default_value = "normal")]
     kind: String,
     /// Approved, requested or rejected.
     #[arg(long, default_value = "approved")]
     approval: String,
-    /// A pattern of host names.
+    /// A pattern of host names; '*' for items on every host.
     #[arg(long = "host")]
     hosts: Vec<String>,
     /// A service.
@@ -141,6 +160,7 @@ impl RequestCommand {
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
         match self {
             Self::Add(add) => add.run(client).await?,
+            Self::Cancel { id, source } => cancel(client, &id, &source).await?,
             Self::Send { file, source } => send(client, &file, &source).await?,
             Self::List { source, id, limit } => {
                 let limit = limit.to_string();
@@ -160,22 +180,53 @@ impl RequestCommand {
 impl Add {
     async fn run(self, client: &Client) -> anyhow::Result<()> {
         let Self { id, start, end, kind, approval, hosts, services, sites, groups, .. } = self;
-        let Self { parts, keys, source, .. } = self;
-        let moments = start.parse::<Timestamp>().ok().zip(end.parse().ok());
+        let Self { parts, keys, source, zone, url, .. } = self;
+        let now = Timestamp::now();
+        let moments = [("--start", &start), ("--end", &end)].map(|(option, text)| {
+            moment::in_zone(text, now, &zone).with_context(|| format!("{option} {text:?}"))
+        });
+        let [start, end] = moments;
+        let (start, end) = (start?, end?);
         anyhow::ensure!(
-            moments.is_none_or(|(start, end): (_, Timestamp)| start < end),
+            start < end,
             "it would end at {end}, which is not after its start; 2h means two hours ago, and +2h \
              in two hours"
         );
         let body = json!({
             "id": id, "start": start, "end": end, "kind": kind, "approval": approval,
             "hosts": hosts, "services": services, "sites": sites, "groups": groups,
-            "parts": parts, "keys": keys,
+            "parts": parts, "keys": keys, "url": url,
         });
-        let path = path(&source)?;
-        let body = ("application/json", body.to_string().into_bytes());
-        told(&client.post_bytes(&path, body).await?)
+        post(client, &source, &body).await
     }
+}
+
+async fn post(client: &Client, source: &str, request: &Value) -> anyhow::Result<()> {
+    let body = ("application/json", request.to_string().into_bytes());
+    told(&client.post_bytes(&path(source)?, body).await?)
+}
+
+/// Sends what is known of a request once more, as rejected.
+async fn cancel(client: &Client, id: &str, source: &str) -> anyhow::Result<()> {
+    let query = [("source", source), ("id", id), ("limit", "1")];
+    let mut found: Requests = client.get("/api/v1/change-requests", &query).await?;
+    let known = found.requests.pop().with_context(|| {
+        format!("no change request {source}/{id} is known; `driftline request list` shows them")
+    })?;
+    post(client, source, &called_off(known.request)).await
+}
+
+fn called_off(request: ChangeRequest) -> Value {
+    let scope = request.scope;
+    // Items wherever they are have to be said to be so.
+    let hosts = if scope.names_no_host() { vec![EVERY_HOST.to_owned()] } else { scope.hosts };
+    json!({
+        "id": request.id, "start": request.start, "end": request.end,
+        "kind": request.kind, "approval": Approval::Rejected, "url": request.url,
+        "hosts": hosts, "services": scope.services, "sites": scope.sites,
+        "groups": scope.groups, "sources": scope.sources, "parts": scope.parts,
+        "keys": scope.keys,
+    })
 }
 
 async fn send(client: &Client, file: &std::path::Path, source: &str) -> anyhow::Result<()> {
@@ -199,7 +250,7 @@ fn path(source: &str) -> anyhow::Result<String> {
 fn told(answer: &Value) -> anyhow::Result<()> {
     let number = |path: &str| answer.pointer(path).and_then(Value::as_u64).unwrap_or_default();
     let taken = number("/taken");
-    let refused = "/refused/total";
+    let refused = number("/refused/total");
     eprintln_message(&format!("{} taken", counted(taken, "change request")));
     let too_old = number("/too_old");
     if too_old > 0 {
@@ -209,7 +260,67 @@ fn told(answer: &Value) -> anyhow::Result<()> {
              left out"
         ));
     }
-    let first = answer.pointer("/refused/first/0").and_then(Value::as_str).unwrap_or_default();
-    anyhow::ensure!(number(refused) == 0, "{} refused: {first}", number(refused));
+    let texts = |path: &str| {
+        let list = answer.pointer(path).and_then(Value::as_array).into_iter().flatten();
+        let list = list.filter_map(Value::as_str).map(output::printable);
+        list.collect::<Vec<String>>()
+    };
+    let unread = texts("/unread_columns/first");
+    if !unread.is_empty() {
+        let total = number("/unread_columns/total");
+        let columns = counted(total, "column");
+        eprintln_message(&format!("{columns} nobody reads: {}", listed(&unread, total, ", ")));
+    }
+    let first: Vec<String> = texts("/refused/first").into_iter().take(REFUSALS_NAMED).collect();
+    anyhow::ensure!(refused == 0, "{refused} refused: {}", listed(&first, refused, "\n  "));
     Ok(())
+}
+
+/// The first of so many, and how many more there are.
+fn listed(first: &[String], total: u64, between: &str) -> String {
+    let text = first.join(between);
+    match total.saturating_sub(first.len() as u64) {
+        0 => text,
+        more => format!("{text}{between}and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(refused: u64) -> Value {
+        let first: Vec<String> = (0..refused.min(20)).map(|at| format!("line {at}: x")).collect();
+        json!({
+            "taken": 2, "refused": { "total": refused, "first": first },
+            "unread_columns": { "total": 1, "first": ["Hots\u{1b}[31m"] },
+        })
+    }
+
+    #[test]
+    fn the_first_refusals_are_named_and_the_others_are_counted() {
+        assert!(told(&answer(0)).is_ok());
+        let error = told(&answer(30)).unwrap_err().to_string();
+        for expect in ["30 refused", "line 0: x", "line 4: x", "and 25 more"] {
+            assert!(error.contains(expect), "{error}");
+        }
+        assert!(!error.contains("line 5: x"), "{error}");
+    }
+
+    #[test]
+    fn what_is_called_off_says_all_it_said() {
+        let text = json!({
+            "source": "itsm", "id": "CHG1", "kind": "emergency", "approval": "approved",
+            "start": "2026-11-28T22:00:00Z", "end": "2026-11-28T23:00:00Z",
+            "scope": { "parts": ["/etc/hosts"] }, "url": "https://itsm.example/CHG1",
+            "received_at": "2026-11-28T21:00:00Z",
+        });
+        let said = called_off(serde_json::from_value(text).unwrap());
+        assert_eq!(said["approval"], "rejected");
+        assert_eq!((&said["kind"], &said["hosts"]), (&json!("emergency"), &json!(["*"])));
+        assert_eq!(
+            (&said["parts"], &said["end"]),
+            (&json!(["/etc/hosts"]), &json!("2026-11-28T23:00:00Z"))
+        );
+    }
 }
