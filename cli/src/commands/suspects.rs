@@ -1,12 +1,12 @@
 //! `driftline suspects`: which changes go together with a rise in cases, and what people say of it.
 
-use driftline_collector::api::suspects::BaseRate;
+use driftline_collector::api::suspects::{BaseRate, SuspectsAnswer};
 use driftline_collector::store::{Outcome, SuspectRecord};
 use serde_json::{Value, json};
 
-use crate::Verdict;
 use crate::client::Client;
 use crate::output::{self, Output, Row};
+use crate::{Verdict, eprintln_message};
 
 /// Ranks the changes the collector saw by how well they go together with a rise in cases.
 #[derive(clap::Args)]
@@ -106,8 +106,12 @@ impl Suspects {
             ("tier", self.tier.as_str()),
             ("limit", limit.as_str()),
         ];
-        let found: Vec<SuspectRecord> = client.list("suspects", &query).await?;
-        output::print(output, &found)?;
+        let found: SuspectsAnswer = client.get("/api/v1/suspects", &query).await?;
+        output::print(output, &found.suspects)?;
+        if output == Output::Table {
+            // No suspect may mean that nothing was, or that nothing could be compared.
+            eprintln_message(&output::printable(&found.known.sentence(output::moment)));
+        }
         Ok(Verdict::Fine)
     }
 }

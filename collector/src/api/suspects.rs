@@ -18,6 +18,7 @@ use crate::analysis::correlate::Tier;
 use crate::analysis::volume::{Bucket, CellKey};
 use crate::auth::Person;
 use crate::ingest::IngestError;
+use crate::pass::sources;
 use crate::pass::volumes::{VolumeAsked, VolumesError, volumes};
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
@@ -52,10 +53,70 @@ pub async fn suspects(State(collector): Shared, uri: Uri) -> Answer {
         limit,
     };
     let latest = collector.correlated.get();
-    let found = read(&collector, move |store| Ok(store.suspects(&filter)?)).await?;
-    let watermark = latest.as_ref().map(|latest| latest.watermark);
-    let at = latest.as_ref().map(|latest| latest.at);
-    Ok(answer::json(&json!({ "suspects": found, "watermark": watermark, "pass_at": at })))
+    let config = collector.settings().config;
+    let found =
+        read(&collector, move |store| Ok((store.suspects(&filter)?, store.case_feeds()?))).await?;
+    let (found, feeds) = found;
+    let held = sources::held(&feeds, &config, Timestamp::now());
+    let known = Known {
+        watermark: latest.as_ref().map(|latest| latest.watermark),
+        pass_at: latest.as_ref().map(|latest| latest.at),
+        held: held.map(|(feed, good)| Held { source: feed.source.clone(), good_through: good }),
+        waiting: latest.is_none().then(|| sources::waiting(&feeds)),
+    };
+    Ok(answer::json(&SuspectsAnswer { suspects: found, known }))
+}
+
+/// Suspects, and how much of what they rest on is known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SuspectsAnswer {
+    /// The suspects.
+    pub suspects: Vec<SuspectRecord>,
+    /// Up to when cases are known.
+    #[serde(flatten)]
+    pub known: Known,
+}
+
+/// Up to when cases are known, and what changes wait for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Known {
+    /// Nearly all cases opened before are known; `None` before the first pass.
+    pub watermark: Option<Timestamp>,
+    /// When changes were last held against cases.
+    pub pass_at: Option<Timestamp>,
+    /// The source that later changes wait for, where it is further behind than an export a day.
+    pub held: Option<Held>,
+    /// Why there was no pass yet, in a sentence.
+    pub waiting: Option<String>,
+}
+
+/// What changes wait for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// The source.
+    pub source: String,
+    /// Up to when it told all it had.
+    pub good_through: Timestamp,
+}
+
+impl Known {
+    /// The same in a sentence, with moments as `moment` writes them.
+    pub fn sentence(&self, moment: impl Fn(Timestamp) -> String) -> String {
+        let held = self.held.as_ref().map(|held| {
+            let since = moment(held.good_through);
+            let source = &held.source;
+            format!("; changes wait for the source {source}, which told all it had up to {since}")
+        });
+        let known = match (self.watermark, &self.waiting) {
+            (Some(watermark), _) => format!(
+                "cases are known up to {}, and later changes are not held against them yet",
+                moment(watermark)
+            ),
+            (None, Some(waiting)) => waiting.trim_end_matches('.').to_owned(),
+            (None, None) => "up to when cases are known is not known".to_owned(),
+        };
+        format!("{known}{}", held.unwrap_or_default())
+    }
 }
 
 fn find_tier(word: &str) -> Result<Tier, Refusal> {
@@ -249,5 +310,24 @@ fn cell_key(word: &str) -> Result<CellKey, Refusal> {
         "site" => Ok(CellKey::Site),
         "category" => Ok(CellKey::Category),
         _ => Err(Refusal::malformed("by must name service, site or category")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_much_is_known_is_said_in_a_sentence() {
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        let known = Known { watermark: at("2026-11-22T11:00:00Z"), ..Known::default() };
+        let say = |known: &Known| known.sentence(|moment| moment.to_string());
+        assert!(say(&known).starts_with("cases are known up to 2026-11-22T11:00:00Z"));
+        let good_through = "2026-11-21T00:00:00Z".parse().unwrap();
+        let held = Known { held: Some(Held { source: "desk".into(), good_through }), ..known };
+        let told = "changes wait for the source desk, which told all it had up to 2026-11-21T00";
+        assert!(say(&held).contains(told), "{}", say(&held));
+        let none = Known { waiting: Some("No source.".into()), ..Known::default() };
+        assert_eq!(say(&none), "No source");
     }
 }

@@ -52,6 +52,30 @@ pub fn holder<'f>(
     waited_for(feeds, config, now).into_iter().min_by_key(|(_, good)| *good)
 }
 
+/// What holds the watermark where that is long ago: further behind than an export once a day.
+pub fn held<'f>(
+    feeds: &'f [FeedRecord],
+    config: &Config,
+    now: Timestamp,
+) -> Option<(&'f FeedRecord, Timestamp)> {
+    holder(feeds, config, now).filter(|(_, good)| now.duration_since(*good) > BEHIND)
+}
+
+/// Why nothing is held against changes while there was no pass yet.
+pub fn waiting(feeds: &[FeedRecord]) -> String {
+    let read = feeds.iter().any(|feed| feed.last_good.is_some());
+    match (feeds.first(), read) {
+        (None, _) => "No source of cases is known yet, so nothing is held against changes. A \
+                      [[case_source]] folder or POST /api/v1/cases brings them."
+            .to_owned(),
+        (Some(feed), false) => format!(
+            "The source {} has never been read to its end, so nothing is held against changes yet.",
+            feed.source
+        ),
+        (Some(_), true) => "The first comparison with changes comes within a minute.".to_owned(),
+    }
+}
+
 /// The sources that speak and were never read to their end, so that their cases do not count.
 pub fn unread<'f>(feeds: &'f [FeedRecord], config: &Config, now: Timestamp) -> Vec<&'f FeedRecord> {
     let unread = |feed: &&FeedRecord| feed.last_good.is_none() && is_awake(feed, config, now);

@@ -172,7 +172,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<S
         zone: zone.iana_name().unwrap_or("UTC").to_owned(),
         moves: moves.iter().map(moved).collect(),
         suspects: suspects.iter().map(|suspect| row(suspect, frame)).collect(),
-        waiting: waiting(&feeds),
+        waiting: sources::waiting(&feeds),
         held: held(&feeds, frame),
         unmapped: unmapped(store, &frame.config.mapper(), frame.now, UNMAPPED)?,
         feeds: feeds.into_iter().map(|feed| feed_row(feed, frame)).collect(),
@@ -215,27 +215,10 @@ fn heading(level: ServiceLevel) -> &'static str {
     }
 }
 
-/// Why nothing is held against changes yet.
-fn waiting(feeds: &[FeedRecord]) -> String {
-    let read = feeds.iter().any(|feed| feed.last_good.is_some());
-    match (feeds.first(), read) {
-        (None, _) => "No source of cases is known yet, so nothing is held against changes. A \
-                      [[case_source]] folder or POST /api/v1/cases brings them."
-            .to_owned(),
-        (Some(feed), false) => format!(
-            "The source {} has never been read to its end, so nothing is held against changes yet.",
-            feed.source
-        ),
-        (Some(_), true) => "The first comparison with changes comes within a minute.".to_owned(),
-    }
-}
-
 /// What changes wait for, where it is further behind than an export once a day.
 fn held(feeds: &[FeedRecord], frame: &Frame) -> Option<Held> {
-    let (feed, good) = sources::holder(feeds, &frame.config, frame.now)?;
-    let source = feed.source.clone();
-    let behind = frame.now.duration_since(good) > sources::BEHIND;
-    behind.then(|| Held { source, good: Moment::new(good, frame.now) })
+    let (feed, good) = sources::held(feeds, &frame.config, frame.now)?;
+    Some(Held { source: feed.source.clone(), good: Moment::new(good, frame.now) })
 }
 
 fn mark(suspect: &SuspectRecord) -> Mark {
