@@ -11,7 +11,7 @@ use driftline_collector::analysis::cases::{Candidate, Exposure, Stream};
 use driftline_collector::analysis::correlate::{
     Evidence, Settings, Tier, Verdict as Judged, correlate,
 };
-use driftline_collector::cases::{Blanks, Column, Form, SiteNames, read_changes, read_sites};
+use driftline_collector::cases::{Blanks, Column, Form, SEPARATOR, read_changes, read_sites};
 use jiff::tz::TimeZone;
 
 use super::input::{self, CaseFile};
@@ -57,8 +57,7 @@ impl Correlate {
         let candidates = self.changes(&zone)?;
         let sites = self.sites()?;
         let required = vec![Column::OpenedAt, Column::Service, Column::Site];
-        let form =
-            Form { zone, required, blanks: Blanks::Refused, site_names: SiteNames::Separable };
+        let form = Form { zone, required, blanks: Blanks::Refused };
         let cases = self.input.read(&form, &sites)?;
         self.input.tell_apart(&cases.stream, until);
         self.tell_unknown(&cases.stream, &candidates);
@@ -115,7 +114,23 @@ impl Correlate {
             let total = unknown.len();
             eprintln_message(&format!("{file}: {total} sites or services have no case"));
         }
+        let words = unknown.iter().filter(|(what, _)| *what == "site");
+        if let Some(whole) = words.filter_map(|(_, word)| whole(&stream.sites, word)).next() {
+            let whole = output::printable(whole);
+            eprintln_message(&format!(
+                "{file}: a name with a space, such as {whole}, is written with a {SEPARATOR} after \
+                 it: {whole}{SEPARATOR}"
+            ));
+        }
     }
+}
+
+/// The site of several words of which `word` is one: most often a list that spaces cut into pieces.
+fn whole<'s>(sites: &'s [String], word: &str) -> Option<&'s String> {
+    let has = |site: &&String| {
+        site.contains(char::is_whitespace) && site.split_whitespace().any(|one| one == word)
+    };
+    sites.iter().find(has)
 }
 
 /// Tells which columns nobody looks at, once: a misspelt one is as if it were not there.

@@ -10,7 +10,7 @@ use driftline_collector::analysis::site_clock::common_zone;
 use driftline_collector::analysis::volume::{
     self, Bucket, Buckets, CellBucket, CellKey, Judge, Method, VolumeSettings,
 };
-use driftline_collector::cases::{Blanks, Column, Form, SiteNames};
+use driftline_collector::cases::{Blanks, Column, Form};
 use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -88,12 +88,7 @@ impl Volume {
         let zone = self.input.zone()?;
         let until = self.input.until(&zone)?;
         let calendar = self.input.calendar(&zone)?;
-        let form = Form {
-            zone: zone.clone(),
-            required: self.required(),
-            blanks: Blanks::Kept,
-            site_names: SiteNames::Any,
-        };
+        let form = Form { zone: zone.clone(), required: self.required(), blanks: Blanks::Kept };
         let cases = self.input.read(&form, &[])?;
         self.input.tell_apart(&cases.stream, until);
         let settings = VolumeSettings {

@@ -125,13 +125,30 @@ fn a_bad_case_is_named_and_the_others_count() {
     for (row, column) in [
         ("yesterday,service-000,site-001", "opened_at"),
         ("2024-13-01T00:00:00Z,service-000,site-001", "opened_at"),
-        ("2024-01-02T00:00:00Z,service-000,site 1", "site"),
-        ("2024-01-02T00:00:00Z,service-000,site@1", "site"),
+        ("2024-01-02T00:00:00Z,service-000,site\u{7}1", "site"),
     ] {
         let bad = ran(&format!("{header}\n{row}\n{rows}"), &changes);
         check_named(&bad, "cases.csv", 2, &[column]);
         assert_eq!(bad.stdout, good.stdout, "{row}");
     }
+}
+
+/// Sites are called what they are called: spaces and signs in their names change nothing.
+#[test]
+fn a_site_may_have_its_real_name() {
+    let (_, cases, changes) = small();
+    let good = ran(&cases, &changes);
+    let real = "site-001 am Wörthersee @ 2";
+    let rows = changes.lines().map(|line| {
+        let mut fields: Vec<String> = line.split(',').map(str::to_owned).collect();
+        for field in fields.iter_mut().skip(3).filter(|field| field.contains("site-")) {
+            *field = field.replace(' ', ";").replace("site-001", real) + ";";
+        }
+        fields.join(",") + "\n"
+    });
+    let named = ran(&cases.replace("site-001", real), &rows.collect::<String>());
+    assert_eq!(named.stderr, good.stderr);
+    assert_eq!(named.stdout, good.stdout);
 }
 
 #[test]
