@@ -25,3 +25,24 @@ pub(crate) fn argument(text: &str) -> Result<String, String> {
     let moment = moment::parse(text, Timestamp::now()).map(|moment| moment.to_string());
     moment.ok_or_else(|| format!("must be {}", moment::FORMS))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_without_an_offset_is_of_its_zone() {
+        let now: Timestamp = "2026-11-22T13:00:00Z".parse().unwrap();
+        for (text, zone, means) in [
+            ("2026-11-28 22:00", "UTC", Some("2026-11-28T22:00:00Z")),
+            ("2026-11-28 22:00", "Europe/Vienna", Some("2026-11-28T21:00:00Z")),
+            ("2026-11-28T22:00:00Z", "Europe/Vienna", Some("2026-11-28T22:00:00Z")),
+            ("+2h", "Europe/Vienna", Some("2026-11-22T15:00:00Z")),
+            ("soon", "UTC", None),
+            ("2026-11-28", "Mars", None),
+        ] {
+            let expect = means.map(|means| means.parse::<Timestamp>().unwrap());
+            assert_eq!(in_zone(text, now, zone).ok(), expect, "{text} {zone}");
+        }
+    }
+}

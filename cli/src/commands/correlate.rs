@@ -208,6 +208,14 @@ mod tests {
         correlate: Correlate,
     }
 
+    #[test]
+    fn a_word_of_a_name_with_spaces_is_known_as_one() {
+        let sites = ["graz", "Klagenfurt am Wörthersee"].map(str::to_owned);
+        for (word, expect) in [("am", Some(&sites[1])), ("graz", None), ("a", None)] {
+            assert_eq!(whole(&sites, word), expect, "{word}");
+        }
+    }
+
     /// What is said of the page's example.
     fn example() -> Vec<Judged> {
         let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
