@@ -183,6 +183,8 @@ fn request(record: &Record<'_>, form: &RequestForm) -> Result<ChangeRequest, Wro
         return Err((Field::Id, Why::Empty));
     }
     let (kind, approval) = (text(Field::Kind)?, text(Field::Approval)?);
+    let known_kind = form.kinds.of(&kind).or_else(|| RequestKind::meant_by(&kind));
+    let known_approval = form.approvals.of(&approval).or_else(|| Approval::meant_by(&approval));
     let (start, end) = (moment(Field::Start)?, moment(Field::End)?);
     if end <= start {
         return Err((Field::End, Why::NotAfter));
@@ -217,16 +219,8 @@ fn request(record: &Record<'_>, form: &RequestForm) -> Result<ChangeRequest, Wro
     Ok(ChangeRequest {
         source: form.source.clone(),
         id,
-        kind: form
-            .kinds
-            .of(&kind)
-            .or_else(|| RequestKind::meant_by(&kind))
-            .ok_or((Field::Kind, Why::NoWord))?,
-        approval: form
-            .approvals
-            .of(&approval)
-            .or_else(|| Approval::meant_by(&approval))
-            .ok_or((Field::Approval, Why::NoWord))?,
+        kind: known_kind.ok_or((Field::Kind, Why::NoWord))?,
+        approval: known_approval.ok_or((Field::Approval, Why::NoWord))?,
         start,
         end,
         scope,
@@ -235,8 +229,8 @@ fn request(record: &Record<'_>, form: &RequestForm) -> Result<ChangeRequest, Wro
     })
 }
 
-/// Items wherever they are must be said to be so: a list of hosts that is empty, under a name nobody
-/// reads, or not sent at all would otherwise approve what it names on the whole fleet. `*` says it,
+/// Items wherever they are must be said to be so: a list of hosts that is empty, under a name that
+/// nobody reads, or not sent at all would otherwise approve them on the whole fleet. `*` says it,
 /// and stands for no host by name: what else changes there has nothing to do with the request.
 fn check_place(scope: &mut IntentScope) -> Result<(), Wrong> {
     if scope.names_no_host() && !mutant::active(Mutant::LostHostsAreAll) {

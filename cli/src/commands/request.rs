@@ -1,4 +1,5 @@
-//! `driftline request add|cancel|send|list|windows`: what was meant to be changed, and when it may be.
+//! `driftline request add|cancel|send|list|windows`: what was meant to be changed, and when it may
+//! be.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,8 @@
 //! Cases as one JSON object a line.
 //!
-//! The same names as the columns of a header, in whatever capitals; other members are passed over, null is the same as
-//! absent, and a whole number stands for its digits, since some systems number their sites.
+//! The same names as the columns of a header, in whatever capitals; other members are passed over,
+//! null is the same as absent, and a whole number stands for its digits, since some systems number
+//! their sites.
 
 use std::borrow::Cow;
 use std::fmt;
