@@ -212,10 +212,10 @@ impl<'de> Visitor<'de> for Objects<'_, '_, '_> {
         // An array has no lines of its own: its places, from 1, are told instead.
         while let Some(object) = objects.next_element::<Value>()? {
             place += 1;
-            match object {
+            match object.as_object() {
                 _ if !goes_on => {} // to the end, so that what is left is known to be JSON
-                Value::Object(object) => goes_on = desk.take_object(place, &object),
-                _ => desk.refuse(place, Why::NotJson),
+                Some(object) => goes_on = desk.take_object(place, object),
+                None => desk.refuse(place, Why::NotJson),
             }
         }
         Ok(())

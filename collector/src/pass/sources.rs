@@ -23,7 +23,7 @@ const DORMANT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// So far behind is a source whose export comes once a day, with two hours to spare: one that is
 /// further behind is told.
-pub const BEHIND: SignedDuration = SignedDuration::from_hours(26);
+const BEHIND: SignedDuration = SignedDuration::from_hours(26);
 
 /// The sources whose cases count, by name.
 pub fn counted(feeds: &[FeedRecord]) -> BTreeSet<String> {
