@@ -33,8 +33,10 @@ async fn json_of(world: &World, path: &str) -> Value {
 
 /// A request as our own command line writes it.
 fn request(id: &str) -> Value {
+    let now = jiff::Timestamp::now();
+    let hour = jiff::SignedDuration::from_hours(1);
     json!({
-        "id": id, "start": "2026-11-28T20:00:00Z", "end": "2026-11-28T22:00:00Z",
+        "id": id, "start": (now - hour).to_string(), "end": (now + hour).to_string(),
         "kind": "normal", "approval": "approved", "url": "", "hosts": ["sbc-g2"],
         "services": [], "sites": [], "groups": [], "parts": ["/etc/hosts"], "keys": [],
     })
