@@ -53,6 +53,9 @@ const COMMAND_CHARACTERS: usize = 160;
 /// Programs that install, upgrade and remove packages by themselves.
 const UNATTENDED: [&str; 3] = ["unattended-upgrade", "unattended-upgrades", "dnf-automatic"];
 
+/// What of a unit says that it is enabled, and by what.
+const ENABLING: [&str; 2] = ["enablement", "wanted_by"];
+
 /// The package managers among the tools, and whose packages each works on.
 const MANAGERS: [(&str, &str); 3] = [("apt", "dpkg"), ("dnf", "rpm"), ("zypper", "rpm")];
 
@@ -261,13 +264,16 @@ impl Run {
                 let rpm = || package.rsplit_once('.').map_or(package.as_str(), |(name, _)| name);
                 named("package", end.unwrap_or_else(rpm))
             }
+            // There is nothing to compare, so what an account that is there became is somebody's:
+            // a name is not enough for another uid.
+            ("accounts", _, _) if subject.kind == ChangeKind::Modified => Fit::Nothing,
             ("accounts", "passwd" | "shadow", Some(name)) => named("user", &name),
             // A new account brings its own group.
             ("accounts", "group" | "gshadow", Some(name)) => match self.values("group", &name) {
                 Some(_) => Fit::Its,
                 None => named("user", &name),
             },
-            ("services", unit, Some(key)) if key == "enablement" => self.of_unit(unit),
+            ("services", unit, Some(key)) if ENABLING.contains(&key.as_str()) => self.of_unit(unit),
             ("files", link, _) if is_enabling(link) => match self.of_unit(link) {
                 Fit::Nothing => self.of_file(subject, after),
                 fit @ (Fit::Its | Fit::Otherwise) => fit,
