@@ -174,7 +174,7 @@ fn two(number: usize) -> Two {
         let effect = Effect::Named("user", "deploy");
         (PASSWD, row(&["deploy", "shell"], "/bin/sh"), effect, "deploy")
     };
-    match number % 8 {
+    match number % 9 {
         0 => {
             let (written, effect) = LIMITS.written();
             let edited = (SETTINGS.place(), SETTINGS.edited(), SETTINGS.path);
@@ -190,7 +190,9 @@ fn two(number: usize) -> Two {
             let keys = BTreeMap::from([(key(&["SHA256:x", "type"]), Cell::Text("rsa".into()))]);
             (account(), (AUTHORIZED, Happening::Appears(rows(keys)), "authorized keys"))
         }
-        6 => (account(), (GROUP, row(&["sudo", "members"], "deploy"), "sudo")),
+        // An account of the run's, with the number of root.
+        6 => (account(), (PASSWD, row(&["deploy", "uid"], "0"), "deploy by hand")),
+        7 => (account(), (GROUP, row(&["sudo", "members"], "deploy"), "sudo")),
         _ => {
             let version = |name| row(&[&package(name), "version"], "1.0-1");
             let done = (DPKG, version("iftop"), Effect::Named("package", "iftop"), "iftop");

@@ -244,7 +244,10 @@ fn bring(kind: usize) -> Bring {
         4 => {
             let effect = Effect::Named("service", "rsync");
             let enabled = row(&["enablement"], "enabled");
-            one("rsync", "a run enables a unit", (UNIT, enabled), effect)
+            let mut bring = one("rsync", "a run enables a unit", (UNIT, enabled), effect);
+            let wanted = row(&["wanted_by"], "multi-user.target");
+            bring.seen.push((UNIT, wanted, routine("a run enables a unit", UNIT)));
+            bring
         }
         PACKAGE => {
             let effect = Effect::Named("package", "iftop");
@@ -259,9 +262,8 @@ fn bring(kind: usize) -> Bring {
             let mut bring = one("deploy", "a run makes an account", (PASSWD, shell), effect);
             let home = row(&["deploy", "home"], "/home/deploy");
             bring.seen.push((PASSWD, home, routine("a run makes an account", PASSWD)));
-            // useradd gives it a group of its own; the specification does not say whose that is.
-            let either = Expect::Either(&["expected", "unauthorised"]);
-            let truth = Truth::deed("the group of an account that a run makes", GROUP, either);
+            // useradd gives it a group of its own.
+            let truth = routine("a run makes an account", GROUP);
             bring.seen.push((GROUP, row(&["deploy", "gid"], "998"), truth));
             bring
         }
