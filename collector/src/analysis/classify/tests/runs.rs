@@ -196,6 +196,7 @@ fn accounts_units_and_packages_are_a_runs_that_names_them() {
         ("accounts", "group", &["sudo", "members"], false),
         ("accounts", "sudoers", &["ada"], false),
         ("services", "ssh.service", &["enablement"], true),
+        ("services", "ssh.service", &["wanted_by"], true),
         ("services", "ssh.service", &["ExecStart"], false),
         ("services", "cron.service", &["enablement"], false),
         ("files", "/etc/systemd/system/multi-user.target.wants/ssh.service", &["x"], true),
@@ -212,8 +213,13 @@ fn accounts_units_and_packages_are_a_runs_that_names_them() {
             ..World::new(NOON)
         };
         let left = self::part(Some(bytes(7)), &[]);
-        let explained = verdict(&runs, &world.subject(), Some(&left)).is_some();
-        assert_eq!(explained, expect, "{source} {part} {key:?}");
+        // What an account that is there became is nobody's by its name alone.
+        for kind in [ChangeKind::Added, ChangeKind::Modified] {
+            let subject = Subject { kind, ..world.subject() };
+            let explained = verdict(&runs, &subject, Some(&left)).is_some();
+            let expect = expect && (source != "accounts" || kind == ChangeKind::Added);
+            assert_eq!(explained, expect, "{source} {part} {key:?} {kind:?}");
+        }
     }
 }
 
