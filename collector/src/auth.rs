@@ -6,6 +6,7 @@
 //! tricked into (a foreign page, a re-bound name) is refused in [`browser`].
 
 pub mod browser;
+pub mod tokens;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,12 +15,9 @@ use std::sync::{PoisonError, RwLock};
 use axum::http::{HeaderMap, header};
 use driftline_protocol::ids::HostId;
 use driftline_protocol::limits;
-use driftline_protocol::mutant::{self, Mutant};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::store::{
-    Append, EventKind, EventRecord, HostRecord, ReadFindings, Scope, Step, StoreError, TokenRecord,
-};
+use crate::store::{HostRecord, Scope, Step, StoreError, TokenRecord};
 
 /// How tokens begin, so that scanners for leaked secrets can find them.
 pub const TOKEN_PREFIX: &str = "dlt_";
@@ -45,6 +43,12 @@ pub enum AuthError {
     /// There is none of this name.
     #[error("there is no token named {0:?}; `driftline-collector token list` shows them")]
     Unknown(String),
+    /// There is one of this name, which nobody said is to be replaced.
+    #[error(
+        "there is a token named {0:?} already: choose another name, or put the new one in its place \
+         with `--replace` (`replace` of the API); who holds the old one is refused from then on"
+    )]
+    Taken(String),
     /// The operating system gave no random bytes.
     #[error("drawing random bytes for a token: {0}")]
     Random(getrandom::Error),
@@ -275,42 +279,6 @@ pub fn make(
     Ok((token, record))
 }
 
-/// Makes a token in an opened store for `who`, which an event tells, and gives its text, which is
-/// shown this once.
-///
-/// # Errors
-/// As [`make`], and [`AuthError::Store`].
-pub fn create(
-    store: &mut dyn Append,
-    (who, now): (&str, Timestamp),
-    name: &str,
-    (scope, days): (Scope, u32),
-) -> Result<String, AuthError> {
-    let (token, record) = make(name, scope, days, now)?;
-    store.apply(&kept(record, (who, now)))?;
-    Ok(token)
-}
-
-/// The steps by which a token that `who` made is kept, the event among them.
-pub fn kept(record: TokenRecord, (who, now): (&str, Timestamp)) -> Vec<Step> {
-    let TokenRecord { name, scope, .. } = &record;
-    let detail = format!("{who} made the token {name} with the scope {}", scope.as_str());
-    with_event(Step::Token(record), (now, detail))
-}
-
-/// The steps by which `who` removes the token `name`, the event among them.
-pub fn removed(name: String, (who, now): (&str, Timestamp)) -> Vec<Step> {
-    let detail = format!("{who} removed the token {name}");
-    with_event(Step::RemoveToken(name), (now, detail))
-}
-
-/// `step`, and the event that tells of it.
-fn with_event(step: Step, (at, detail): (Timestamp, String)) -> Vec<Step> {
-    let kind = EventKind::TokenChanged;
-    let event = Step::Event(EventRecord { at, host: None, kind, detail });
-    if mutant::active(Mutant::DeedsAreNobodys) { vec![step] } else { vec![step, event] }
-}
-
 /// Who speaks on this machine's own command line: the user, and for whom sudo says that is.
 pub fn on_this_machine(uid: u32, sudo_user: Option<&str>) -> String {
     // Whoever can write the store can also say anything here; it shall only stay a name.
@@ -320,32 +288,6 @@ pub fn on_this_machine(uid: u32, sudo_user: Option<&str>) -> String {
         "" => format!("uid {uid} of this machine"),
         name => format!("uid {uid} of this machine, for {name},"),
     }
-}
-
-/// Every token of an opened store, by name.
-///
-/// # Errors
-/// [`AuthError::Store`].
-pub fn list(store: &dyn ReadFindings) -> Result<Vec<TokenRecord>, AuthError> {
-    let mut tokens = store.tokens()?;
-    tokens.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(tokens)
-}
-
-/// Removes a token of an opened store for `who`, which an event tells.
-///
-/// # Errors
-/// [`AuthError::Unknown`], [`AuthError::Store`].
-pub fn remove(
-    store: &mut dyn Append,
-    read: &dyn ReadFindings,
-    (who, now): (&str, Timestamp),
-    name: &str,
-) -> Result<(), AuthError> {
-    if !read.tokens()?.iter().any(|token| token.name == name) {
-        return Err(AuthError::Unknown(name.to_owned()));
-    }
-    Ok(store.apply(&removed(name.to_owned(), (who, now)))?)
 }
 
 /// The secret that agents enrol with, as it stands in its file: the secret on the first line and,
@@ -395,8 +337,6 @@ impl EnrolmentSecret {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::ReadHistory as _;
-    use crate::store::memory::Memory;
 
     fn bearer_of(token: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -429,26 +369,6 @@ mod tests {
             keys.learn(&[Step::RemoveToken("t".into())]);
             assert!(keys.person(&bearer_of(&token), held, now).is_none(), "removed");
         }
-    }
-
-    #[test]
-    fn who_makes_or_removes_a_token_on_its_machine_is_named() {
-        let (mut store, now) = (Memory::new(), Timestamp::UNIX_EPOCH);
-        let read = store.clone();
-        let who = "uid 0 (for ada)";
-        create(&mut store, (who, now), "grafana", (Scope::Metrics, 3)).unwrap();
-        remove(&mut store, &read, (who, now), "grafana").unwrap();
-        assert!(matches!(
-            remove(&mut store, &read, (who, now), "grafana"),
-            Err(AuthError::Unknown(_))
-        ));
-        let told = read.events(None, 10).unwrap();
-        let told: Vec<&str> = told.iter().map(|event| event.detail.as_str()).collect();
-        let expected = [
-            "uid 0 (for ada) removed the token grafana",
-            "uid 0 (for ada) made the token grafana with the scope metrics",
-        ];
-        assert_eq!(told, expected);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use driftline_collector::auth;
+use driftline_collector::auth::tokens::{self, Namesake};
 use driftline_collector::check_rules;
 use driftline_collector::config::{self, Config, load};
 use driftline_collector::serve::{self, Start, upkeep};
@@ -67,7 +68,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum TokenCommand {
-    /// Make a token and print it this once; replaces a token of the same name.
+    /// Make a token and print it this once.
     Create {
         /// Its name.
         name: String,
@@ -77,6 +78,9 @@ enum TokenCommand {
         /// How long it lives, in days, 1 to 366.
         #[arg(long, default_value_t = 90)]
         days: u32,
+        /// Put it in the place of a token of the same name, which counts no longer.
+        #[arg(long)]
+        replace: bool,
     },
     /// List tokens by name.
     List,
@@ -170,7 +174,7 @@ fn obey(file: &Path, command: Command) -> anyhow::Result<()> {
         }
         Command::Backup { file: to } => back_up(&load::load(file)?, &to),
         Command::Restore { file: from } => restore(&load::load(file)?, &from),
-        Command::Token(command) => tokens(&load::load(file)?, command),
+        Command::Token(command) => manage_tokens(&load::load(file)?, command),
     }
 }
 
@@ -193,13 +197,13 @@ fn store_file(config: &Config) -> PathBuf {
     config.state_dir.join(upkeep::STORE_FILE)
 }
 
-fn tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
+fn manage_tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
     let mut stores = upkeep::open(config)?;
     let uid = rustix::process::getuid().as_raw();
     let who = auth::on_this_machine(uid, std::env::var("SUDO_USER").ok().as_deref());
     let by = (who.as_str(), Timestamp::now());
     match command {
-        TokenCommand::Create { name, scope, days } => {
+        TokenCommand::Create { name, scope, days, replace } => {
             let scope = match scope {
                 ScopeArgument::Enrol => Scope::Enrol,
                 ScopeArgument::Read => Scope::Read,
@@ -208,18 +212,19 @@ fn tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
                 ScopeArgument::ChangeRequests => Scope::ChangeRequests,
                 ScopeArgument::Admin => Scope::Admin,
             };
-            let life = (scope, days);
-            let token = auth::create(&mut *stores.append, by, &name, life)?;
+            let named = (name.as_str(), Namesake::of(replace));
+            let (append, read) = (&mut *stores.append, &*stores.read);
+            let token = tokens::create((append, read), by, named, (scope, days))?;
             println!("{token}");
             eprintln!("shown this once; lives {days} days");
         }
         TokenCommand::List => {
-            for token in auth::list(&*stores.read)? {
+            for token in tokens::list(&*stores.read)? {
                 println!("{}\t{:?}\texpires {}", token.name, token.scope, token.expires_at);
             }
         }
         TokenCommand::Remove { name } => {
-            auth::remove(&mut *stores.append, &*stores.read, by, &name)?;
+            tokens::remove(&mut *stores.append, &*stores.read, by, &name)?;
         }
     }
     Ok(())

@@ -20,6 +20,9 @@ pub(crate) enum Token {
         /// How long it lives, in days.
         #[arg(long, default_value_t = 90)]
         days: u32,
+        /// Put it in the place of a token of the same name, which counts no longer.
+        #[arg(long)]
+        replace: bool,
     },
     /// List tokens, expired ones included.
     List,
@@ -88,8 +91,11 @@ impl Token {
     /// Runs the command.
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
         match self {
-            Self::Create { name, scope, days } => {
-                let body = json!({ "name": name, "scope": scope.scope(), "days": days });
+            Self::Create { name, scope, days, replace } => {
+                let scope = scope.scope();
+                let body = json!({
+                    "name": name, "scope": scope, "days": days, "replace": replace,
+                });
                 let made: Value = client.post("/api/v1/tokens", &body).await?;
                 let token = made.get("token").and_then(Value::as_str).unwrap_or_default();
                 output::write(&format!("{token}\n"))?;

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::read::host_id;
 use super::{Answer, Shared};
+use crate::auth::tokens::{self, Namesake};
 use crate::auth::{self, AuthError, Person};
 use crate::ingest::{Approval, Context, Decided, Ingest, IngestError, Proposal};
 use crate::serve::answer::{self, Refusal};
@@ -73,6 +74,8 @@ struct TokenBody {
     name: String,
     scope: Scope,
     days: u32,
+    #[serde(default)]
+    replace: bool,
 }
 
 /// `POST /api/v1/tokens`
@@ -81,11 +84,19 @@ pub async fn create_token(
     Extension(person): Extension<Person>,
     request: Request,
 ) -> Answer {
-    let TokenBody { name, scope, days } = body(&collector, request).await?;
+    let TokenBody { name, scope, days, replace } = body(&collector, request).await?;
     let (token, record) = auth::make(&name, scope, days, Timestamp::now()).map_err(refused)?;
     let shown =
         json!({ "name": name, "scope": scope, "expires_at": record.expires_at, "token": token });
-    act(&collector, move |_, context| Ok(auth::kept(record, (&person.name, context.now)))).await?;
+    let made = (record, Namesake::of(replace));
+    act(&collector, move |_, context| {
+        let by = (person.name.as_str(), context.now);
+        tokens::kept(made, &context.store.tokens()?, by).map_err(|taken| {
+            let detail = taken.to_string();
+            IngestError::Refused(Problem { code: ProblemCode::Conflict, detail })
+        })
+    })
+    .await?;
     Ok((StatusCode::CREATED, answer::json(&shown)).into_response())
 }
 
@@ -100,7 +111,7 @@ pub async fn remove_token(
             let detail = format!("there is no token {name:?}");
             return Err(IngestError::Refused(Problem { code: ProblemCode::NotFound, detail }));
         }
-        Ok(auth::removed(name, (&person.name, context.now)))
+        Ok(tokens::removed(name, (&person.name, context.now)))
     })
     .await
 }
@@ -108,6 +119,9 @@ pub async fn remove_token(
 fn refused(error: AuthError) -> Refusal {
     match error {
         AuthError::Name(_) | AuthError::Days(_) => Refusal::malformed(error),
+        AuthError::Taken(_) => {
+            Refusal::from(Problem { code: ProblemCode::Conflict, detail: error.to_string() })
+        }
         AuthError::Unknown(_) => Refusal::not_found("token of that name"),
         AuthError::Random(_)
         | AuthError::Store(_)

@@ -439,9 +439,10 @@ const QUERIES: &[Route] = &[
         summary: "Make a token; the answer shows it this once",
         query: &[],
         body: &[
-            ("name", "1 to 63 of a-z, 0-9, '.', '_' and '-'; replaces a token of the same name"),
+            ("name", "1 to 63 of a-z, 0-9, '.', '_' and '-'"),
             ("scope", "enrol, read, metrics, cases, change_requests or admin"),
             ("days", "how long it lives, 1 to 366"),
+            ("replace", "true puts it in the place of a token of the same name; else `conflict`"),
         ],
         handler: || post(change::create_token),
     },

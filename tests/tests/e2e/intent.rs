@@ -145,11 +145,19 @@ fn who_permits_a_change_or_makes_a_token_is_named() -> anyhow::Result<()> {
     // On the collector's own machine, while it runs.
     let program = programs::program(programs::COLLECTOR)?.display().to_string();
     let file = fleet.folder().join("collector.toml").display().to_string();
-    for words in [&["create", "grafana", "--scope", "metrics"][..], &["remove", "grafana"][..]] {
+    let create = ["create", "grafana", "--scope", "metrics"];
+    for (words, done) in [
+        (&create[..], true),
+        (&create[..], false),
+        (&[&create[..], &["--replace"]].concat()[..], true),
+        (&["remove", "grafana"][..], true),
+    ] {
         let mut arguments = vec!["--config", file.as_str(), "token"];
         arguments.extend(words);
         let output = own(&program, &arguments)?;
-        anyhow::ensure!(output.status.success(), "{output:?}");
+        anyhow::ensure!(output.status.success() == done, "{words:?}: {output:?}");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(done || told.contains("--replace"), "what to do is said: {told}");
     }
     let mut told = String::new();
     let seen = wait::until("every event is there", PATIENCE, || {
@@ -159,6 +167,7 @@ fn who_permits_a_change_or_makes_a_token_is_named() -> anyhow::Result<()> {
             "loopback wrote down the change request of itsm: CHG1 (new, requested)",
             "the folder of export wrote down the change request of export: CHG7 (new, approved)",
             "of this machine, for ada, made the token grafana with the scope metrics",
+            "of this machine, for ada, replaced the token grafana (scope metrics)",
             "of this machine, for ada, removed the token grafana",
         ];
         Ok(expected.iter().all(|one| told.contains(one)).then_some(()))

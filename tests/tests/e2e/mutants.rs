@@ -70,6 +70,7 @@ const MUTANTS: &[Mutant] = &[
         "intent::drift_asks_for_a_person_only_where_nobody_meant_it",
     ),
     (COLLECTOR, "deeds_are_nobodys", "intent::who_permits_a_change_or_makes_a_token_is_named"),
+    (COLLECTOR, "token_replaces_unasked", "intent::who_permits_a_change_or_makes_a_token_is_named"),
     (
         COLLECTOR,
         "requests_wait_for_nobody",

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use driftline_collector::auth;
+use driftline_collector::auth::tokens::{self, Namesake};
 use driftline_collector::config::{Config, Tls};
 use driftline_collector::serve::upkeep;
 use driftline_collector::store::Scope;
@@ -75,7 +76,10 @@ pub(super) fn open_door(data: &Path, config: &Config) -> anyhow::Result<OpenDoor
         let user = std::env::var("SUDO_USER").ok();
         let who = auth::on_this_machine(rustix::process::getuid().as_raw(), user.as_deref());
         let by = (who.as_str(), Timestamp::now());
-        let token = auth::create(&mut *stores.append, by, "admin", (Scope::Admin, TOKEN_DAYS))?;
+        // Whoever removed the file wants a new token; nobody can read the old one any more.
+        let named = ("admin", Namesake::Replaced);
+        let (append, read) = (&mut *stores.append, &*stores.read);
+        let token = tokens::create((append, read), by, named, (Scope::Admin, TOKEN_DAYS))?;
         keep(&door.token_file, token.as_bytes())?;
     }
     Ok(door)

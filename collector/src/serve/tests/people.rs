@@ -221,6 +221,19 @@ async fn a_token_works_until_it_is_removed() {
         told.contains("grafana has the scope metrics, and this needs the scope read"),
         "{told}"
     );
+    let again = |replace: bool| {
+        let body = json!({ "name": "grafana", "scope": "metrics", "days": 3, "replace": replace });
+        let request = world.client.post(&url).header("content-type", "application/json");
+        request.body(body.to_string()).send()
+    };
+    assert_eq!(again(false).await.unwrap().status(), StatusCode::CONFLICT);
+    assert_eq!(with("/metrics").await.unwrap().status(), StatusCode::OK, "it counts on");
+    let made: Value =
+        serde_json::from_str(&again(true).await.unwrap().text().await.unwrap()).unwrap();
+    assert_eq!(with("/metrics").await.unwrap().status(), StatusCode::UNAUTHORIZED, "replaced");
+    let token = made["token"].as_str().unwrap();
+    let with =
+        |path: &str| world.client.get(format!("{}{path}", world.url)).bearer_auth(token).send();
     let listed = world.get("/api/v1/tokens").await.1;
     assert!(listed.contains("grafana") && !listed.contains(token), "{listed}");
     let gone = world.client.delete(format!("{url}/grafana"));
@@ -231,7 +244,11 @@ async fn a_token_works_until_it_is_removed() {
     let told = gone.text().await.unwrap();
     assert!(told.contains("not known here, or has expired"), "{told}");
     let events = world.get("/api/v1/events").await.1;
-    for told in ["made the token grafana with the scope metrics", "removed the token grafana"] {
+    for told in [
+        "made the token grafana with the scope metrics",
+        "replaced the token grafana (scope metrics) by one with the scope metrics",
+        "removed the token grafana",
+    ] {
         assert!(events.contains(&format!("loopback {told}")), "{told}: {events}");
     }
 }
