@@ -37,6 +37,7 @@ use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::AgentStatus;
 use jiff::{SignedDuration, Timestamp};
 
+pub use finding::Draft;
 pub use link::Query;
 
 use crate::config::Config;
@@ -110,6 +111,14 @@ pub enum PageError {
         /// Its number, as it was asked for.
         number: String,
     },
+    /// A form asks for something that cannot be.
+    #[error("{problem}")]
+    Form {
+        /// Why, in a sentence.
+        problem: String,
+        /// The page of the form.
+        back: String,
+    },
     /// The store failed.
     #[error("reading the store for a page")]
     Store(#[from] StoreError),
@@ -172,7 +181,9 @@ pub fn respond(
         ["changes", id] => change::page(store, frame, id),
         ["requests"] => requests::page((store, &standards.config), frame, query),
         ["findings"] => findings::page((store, standards), frame, query),
-        ["findings", number] => finding::page((store, standards), frame, number),
+        ["findings", number] => {
+            finding::page((store, standards), frame, (number, Draft::default()))
+        }
         ["baselines"] => baselines::list(store, frame, query),
         ["baselines", subject] => baselines::page((store, standards), frame, subject),
         ["rollouts"] => rollouts::page(store, frame, query),
@@ -189,6 +200,18 @@ pub fn respond(
         return Ok(page.replace(STYLE_PATH, "http://192.0.2.1/portal.css"));
     }
     Ok(page)
+}
+
+/// The page of finding `number` again, with what one of its forms brought and why that was refused.
+///
+/// # Errors
+/// As [`respond`].
+pub fn finding_again(
+    (store, standards): (&dyn Reader, &Standards),
+    frame: &Frame,
+    (number, draft): (&str, Draft),
+) -> Result<String, PageError> {
+    finding::page((store, standards), frame, (number, draft))
 }
 
 /// The page that says why there is no page; `asked` is the path and the query that were asked for.
@@ -212,6 +235,9 @@ pub fn error_page(error: &PageError, asked: (&str, &Query)) -> String {
         PageError::Conflict { number } => {
             let link = format!("/findings/{number}");
             ("It is another by now", Some((link, "Read it again")))
+        }
+        PageError::Form { back, .. } => {
+            ("Nothing was done", Some((back.clone(), "Back to the page of the form")))
         }
         PageError::Store(_) | PageError::Template(_) => ("The page cannot be drawn", None),
     };

@@ -13,6 +13,7 @@ mod classing;
 pub mod connections;
 pub mod correlation;
 mod folders;
+mod forms;
 mod judging;
 pub mod pages;
 mod portal;

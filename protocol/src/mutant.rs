@@ -220,6 +220,8 @@ mutants! {
     RequestsWaitForNobody,
     /// Collector. *Who permits a change or makes a token is named*: no event is left of it.
     DeedsAreNobodys,
+    /// Collector. *What was typed into a form is not lost*: a slip is answered without it.
+    FormErrorsLoseWhatWasTyped,
     /// Collector. *A token takes no other's place unasked*: it does, whoever holds the other.
     TokenReplacesUnasked,
     /// Collector. *Who was given a finding answers for it*: assignments move neither metric nor

@@ -80,7 +80,11 @@ pub(crate) async fn note(
     let needs = what != Act::Acknowledge;
     if text.len() > TEXT_BYTES || (needs && text.is_empty()) {
         let least = u8::from(needs);
-        let detail = format!("text must have {least} to {TEXT_BYTES} bytes: to whom, or what");
+        let missing = match what {
+            Act::Assign => "say to whom it goes",
+            Act::Acknowledge | Act::Note | Act::Accept => "say what is to be written down",
+        };
+        let detail = format!("{missing}: `text` must have {least} to {TEXT_BYTES} bytes");
         return Err(Refusal::malformed(detail));
     }
     act(collector, move |_, context| {

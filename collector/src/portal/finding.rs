@@ -30,6 +30,50 @@ struct Page {
     /// What its part says, where all of that is accepted.
     says: Option<Says>,
     lines: Vec<Line>,
+    /// What was asked by one of its forms and refused; empty where the page is only read.
+    draft: Draft,
+}
+
+/// What a form of the page brought that was refused, and why: the page is drawn again with it, so
+/// that nobody types twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// The name of the act, as the form sent it.
+    pub act: String,
+    /// What was typed: to whom, or what is noted.
+    pub text: String,
+    /// Why it is accepted.
+    pub reason: String,
+    /// Until when.
+    pub expires: String,
+    /// In which time zone that is written.
+    pub zone: String,
+    /// What was read when the form was filled in. It goes into the form again: who corrects a slip
+    /// accepts what was read before it, and is told where the host has moved on since.
+    pub etag: String,
+    /// Why it was refused, in a sentence.
+    pub problem: String,
+}
+
+impl Draft {
+    /// Why one of `acts` was refused; empty where another form or none was sent.
+    fn problem_of(&self, acts: &[&str]) -> &str {
+        if acts.contains(&self.act.as_str()) { &self.problem } else { "" }
+    }
+
+    /// What was typed for one of `acts`.
+    fn text_of(&self, acts: &[&str]) -> &str {
+        if acts.contains(&self.act.as_str()) { &self.text } else { "" }
+    }
+
+    /// Where on the page its form is.
+    fn anchor(&self) -> &'static str {
+        match self.act.as_str() {
+            "accept" => "accept",
+            "assign" => "assign",
+            _ => "see",
+        }
+    }
 }
 
 struct Says {
@@ -56,14 +100,14 @@ struct Line {
     text: String,
 }
 
-/// Draws the page.
+/// Draws the page, with what was typed into one of its forms where that was refused.
 ///
 /// # Errors
 /// [`PageError::NotFound`] for an unknown finding, [`PageError::Store`] when the store fails.
 pub(super) fn page(
     (store, standards): (&dyn Reader, &Standards),
     frame: &Frame,
-    number: &str,
+    (number, draft): (&str, Draft),
 ) -> Result<String, PageError> {
     let unknown = || PageError::NotFound { what: "finding" };
     let number = number.parse().map_err(|_| unknown())?;
@@ -85,11 +129,16 @@ pub(super) fn page(
         is_open,
         is_drift: record.finding.id.kind == FindingKind::Drift,
         turn: turn((store, standards), record)?,
-        etag: if is_open { sight(store, &record.finding)?.etag } else { String::new() },
+        etag: match is_open {
+            true if draft.etag.is_empty() => sight(store, &record.finding)?.etag,
+            true => draft.etag.clone(),
+            false => String::new(),
+        },
         openings: record.openings,
         says: if is_open { said(store, &record.finding)?.as_ref().map(Says::new) } else { None },
         lines: lines.collect(),
         row,
+        draft,
     };
     Ok(page.render()?)
 }

@@ -35,6 +35,11 @@ impl Refusal {
         self.problem.code
     }
 
+    /// Why, in a sentence.
+    pub fn detail(&self) -> &str {
+        &self.problem.detail
+    }
+
     /// The one answer to whoever is not let in, whatever was wrong.
     pub fn unauthorised() -> Self {
         Self::new(
@@ -134,7 +139,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn status(code: ProblemCode) -> StatusCode {
+/// The status that a code stands for.
+pub(super) fn status(code: ProblemCode) -> StatusCode {
     match code {
         ProblemCode::Unauthorised => StatusCode::UNAUTHORIZED,
         ProblemCode::Clone | ProblemCode::Conflict => StatusCode::CONFLICT,

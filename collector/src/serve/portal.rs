@@ -4,22 +4,20 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use driftline_protocol::ids::HostId;
-use driftline_protocol::wire::{AgentStatus, ProblemCode};
+use driftline_protocol::wire::AgentStatus;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::Refusal;
-use super::body::Class;
+use super::forms;
 use super::state::Collector;
-use crate::api::acts::{self, Acceptance};
-use crate::api::{baselines, suspects};
-use crate::auth::browser;
+use crate::api::suspects;
 use crate::portal::{self, Frame, PageError, Query};
-use crate::store::{Act, Outcome, Scope};
+use crate::store::Scope;
 
 type Shared = State<Arc<Collector>>;
 
@@ -28,9 +26,9 @@ pub(super) fn router() -> Router<Arc<Collector>> {
     let files = Router::new()
         .route(portal::STYLE_PATH, get(style))
         .route(portal::ICON_PATH, get(icon))
-        .route("/suspects/{number}", post(say))
-        .route("/findings/{number}", post(do_about))
-        .route("/baselines/{subject}", post(remove_baseline));
+        .route("/suspects/{number}", post(forms::say))
+        .route("/findings/{number}", post(forms::do_about))
+        .route("/baselines/{subject}", post(forms::remove_baseline));
     portal::PAGES.iter().fold(files, |router, path| router.route(path, get(page)))
 }
 
@@ -55,18 +53,7 @@ async fn icon() -> impl IntoResponse {
 async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<Response, Refusal> {
     collector.person(&headers, Scope::Read)?;
     let settings = collector.settings();
-    let config = Arc::clone(&settings.config);
-    let frame = Frame {
-        now: Timestamp::now(),
-        stale_after: signed(config.stale()),
-        dormant_after: signed(config.dormant()),
-        config,
-        cases_known: collector.correlated.get().map(|latest| latest.watermark),
-        cases: collector.correlated.cases(),
-        levels: collector.correlated.levels(),
-        request_readings: collector.request_readings.all(),
-        agent: agent(&collector, uri.path()).await?,
-    };
+    let frame = frame(&collector, uri.path()).await?;
     let many = ["/cases", "/outliers", "/rollouts", "/baselines/"];
     let counts = many.iter().any(|page| uri.path().starts_with(page));
     let turn = if counts { suspects::COUNTING.acquire().await.ok() } else { None };
@@ -84,88 +71,27 @@ async fn page(State(collector): Shared, headers: HeaderMap, uri: Uri) -> Result<
     drawn.map_err(|_| Refusal::failed())
 }
 
+/// What the page at `path` knows besides the store.
+pub(super) async fn frame(collector: &Collector, path: &str) -> Result<Frame, Refusal> {
+    let config = Arc::clone(&collector.settings().config);
+    Ok(Frame {
+        now: Timestamp::now(),
+        stale_after: signed(config.stale()),
+        dormant_after: signed(config.dormant()),
+        config,
+        cases_known: collector.correlated.get().map(|latest| latest.watermark),
+        cases: collector.correlated.cases(),
+        levels: collector.correlated.levels(),
+        request_readings: collector.request_readings.all(),
+        agent: agent(collector, path).await?,
+    })
+}
+
 /// How the agent of the host fares whose page is at `path`; nothing for any other page.
 async fn agent(collector: &Collector, path: &str) -> Result<Option<AgentStatus>, Refusal> {
     let id = path.strip_prefix("/hosts/").and_then(|id| id.parse::<HostId>().ok());
     let Some(id) = id else { return Ok(None) };
     Ok(collector.fleet().await?.hosts.remove(&id).and_then(|host| host.status))
-}
-
-/// What a person sent by a form of one of our own pages, which no other page can send.
-async fn form(
-    collector: &Collector,
-    request: Request,
-) -> Result<(crate::auth::Person, Query), Refusal> {
-    let (head, body) = request.into_parts();
-    let person = collector.person(&head.headers, Scope::Admin)?;
-    let public = collector.settings().config.public_url.clone();
-    browser::check_form(&head.headers, public.as_deref()).map_err(Refusal::malformed)?;
-    let received = collector.budget.read(Class::Small, &head.headers, body).await?;
-    let text = std::str::from_utf8(&received.bytes).map_err(Refusal::malformed)?;
-    Ok((person, Query::parse(text)))
-}
-
-/// What a person says of a suspect, by the form of its page.
-async fn say(
-    State(collector): Shared,
-    Path(number): Path<String>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let (person, form) = form(&collector, request).await?;
-    let outcome = match form.get("outcome") {
-        Some("confirmed") => Outcome::Confirmed,
-        Some("rejected") => Outcome::Rejected,
-        Some(_) | None => return Err(Refusal::malformed("the outcome is confirmed or rejected")),
-    };
-    let reason = form.get("reason").unwrap_or_default().to_owned();
-    suspects::judge(&collector, (person, &number), (outcome, reason)).await?;
-    Ok(Redirect::to(&format!("/suspects/{number}")).into_response())
-}
-
-/// What a person does about a finding, by the forms of its page.
-async fn do_about(
-    State(collector): Shared,
-    Path(number): Path<String>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let (person, form) = form(&collector, request).await?;
-    let field = |name: &str| form.get(name).map(str::to_owned);
-    let asked = form.get("act").unwrap_or_default();
-    let Some(what) = Act::ALL.into_iter().find(|act| act.as_str() == asked) else {
-        return Err(Refusal::malformed("the act is acknowledge, assign, note or accept"));
-    };
-    if what == Act::Accept {
-        let reason = field("reason").unwrap_or_default();
-        let etag = field("etag").unwrap_or_default();
-        let acceptance =
-            Acceptance { reason, etag, expires: field("expires"), zone: field("zone") };
-        let done = acts::accept(&collector, (person, &number), acceptance).await;
-        if done.as_ref().is_err_and(|refusal| refusal.code() == ProblemCode::Conflict) {
-            let mut page = refused(&PageError::Conflict { number }, ("/findings", &form));
-            page.extensions_mut().insert(ProblemCode::Conflict);
-            return Ok(page);
-        }
-        done?;
-    } else {
-        let text = field("text").unwrap_or_default();
-        acts::note(&collector, (person, &number), (what, text)).await?;
-    }
-    Ok(Redirect::to(&format!("/findings/{number}")).into_response())
-}
-
-/// Takes back what was agreed of a group, by the form of its page.
-async fn remove_baseline(
-    State(collector): Shared,
-    Path(subject): Path<String>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let (person, form) = form(&collector, request).await?;
-    if form.get("act") != Some("remove") {
-        return Err(Refusal::malformed("the act is remove"));
-    }
-    let reason = form.get("reason").unwrap_or_default();
-    baselines::remove_by(&collector, (person, &subject), reason).await?;
-    Ok(Redirect::to("/baselines").into_response())
 }
 
 /// The page that says why there is no page.
@@ -176,7 +102,7 @@ pub(super) fn refused(error: &PageError, asked: (&str, &Query)) -> Response {
 fn status(error: &PageError) -> StatusCode {
     match error {
         PageError::NotFound { .. } => StatusCode::NOT_FOUND,
-        PageError::Query { .. } => StatusCode::BAD_REQUEST,
+        PageError::Query { .. } | PageError::Form { .. } => StatusCode::BAD_REQUEST,
         PageError::Conflict { .. } => StatusCode::CONFLICT,
         PageError::Store(_) | PageError::Template(_) => {
             tracing::error!(error = %chain(error), "drawing a page failed");
@@ -196,7 +122,7 @@ fn chain(error: &PageError) -> String {
     text
 }
 
-fn security() -> [(HeaderName, &'static str); 4] {
+pub(super) fn security() -> [(HeaderName, &'static str); 4] {
     [
         (header::CONTENT_SECURITY_POLICY, portal::CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -95,6 +95,11 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         COLLECTOR,
+        "form_errors_lose_what_was_typed",
+        "agreed::a_slip_in_a_form_is_told_on_the_page_and_loses_nothing_that_was_typed",
+    ),
+    (
+        COLLECTOR,
         "accepts_what_nobody_read",
         "agreed::who_accepts_a_finding_accepts_what_was_read_of_it",
     ),
