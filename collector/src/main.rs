@@ -145,6 +145,9 @@ fn check_the_rules(file: &Path, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     for line in &checked.fine {
         println!("{line}");
     }
+    for doubt in &checked.doubts {
+        eprintln!("warning: {doubt}");
+    }
     for mistake in &checked.mistakes {
         eprintln!("{mistake}");
     }

@@ -222,6 +222,12 @@ mutants! {
     DeedsAreNobodys,
     /// Collector. *What was typed into a form is not lost*: a slip is answered without it.
     FormErrorsLoseWhatWasTyped,
+    /// Collector. *A configuration that is not in use is told where people look*: the log knows.
+    RefusedReloadsAreOnlyLogged,
+    /// Collector. *The overview counts as the list does*: what asks for nobody counts too.
+    OverviewCountsWhatIsQuiet,
+    /// Collector. *An approval says of what alone*: what hosts have for themselves is unsaid.
+    ApprovalsNameNoScope,
     /// Collector. *A token takes no other's place unasked*: it does, whoever holds the other.
     TokenReplacesUnasked,
     /// Collector. *Who was given a finding answers for it*: assignments move neither metric nor

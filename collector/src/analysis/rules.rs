@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::wire::HostKind;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::finding::{RuleName, Severity};
 use expression::Expression;
@@ -195,9 +195,52 @@ pub struct RuleView<'a> {
     pub part: &'a str,
     /// The items it looks at.
     pub key: Option<&'a str>,
+    /// What it demands of them where no site has decided otherwise, in words.
+    pub demands: String,
+    /// The parameter that says what is wanted, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<&'a str>,
     /// The expression it holds them against, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expression: Option<&'a str>,
+}
+
+/// What is shown of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterView {
+    /// Its full name, `pack.name`.
+    pub parameter: String,
+    /// What it means.
+    pub meaning: String,
+    /// What counts where the site says nothing.
+    pub default: Vec<String>,
+    /// What the site decided, in the order of the configuration; of two for the same hosts the
+    /// later counts.
+    pub decided: Vec<Decided>,
+}
+
+/// What a site decided about a parameter, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// For hosts of this site only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// What counts.
+    pub values: Vec<String>,
+}
+
+impl ParameterView {
+    /// What was decided, in words; empty where nothing was.
+    pub fn decided_words(&self) -> String {
+        let words = |one: &Decided| {
+            let values = one.values.join(", ");
+            match &one.site {
+                Some(site) => format!("{values} at {site}"),
+                None => values,
+            }
+        };
+        self.decided.iter().map(words).collect::<Vec<_>>().join("; ")
+    }
 }
 
 impl RuleSet {
@@ -267,6 +310,50 @@ impl RuleSet {
         }
     }
 
+    /// What is shown of a rule.
+    pub fn view<'a>(&self, rule: &'a Rule) -> RuleView<'a> {
+        let parameter = match &rule.demand {
+            Demand::Value { wanted: Wanted::Parameter(name), .. } => Some(name.as_str()),
+            Demand::Present | Demand::Absent | Demand::Value { .. } | Demand::Expression(_) => None,
+        };
+        let Rule { name, pack, title, severity, reason, reference, target, .. } = rule;
+        RuleView {
+            rule: name,
+            pack,
+            title,
+            severity: *severity,
+            reason,
+            reference,
+            owner: rule.owner.as_deref(),
+            remedy: rule.remedy.as_deref(),
+            source: &target.source,
+            part: &target.part,
+            key: target.key.as_deref(),
+            demands: judge::demand(rule, self, ""),
+            parameter,
+            expression: rule.expression(),
+        }
+    }
+
+    /// What is shown of each parameter, by name.
+    pub fn parameter_views(&self) -> Vec<ParameterView> {
+        let words = |values: &[ItemValue]| values.iter().filter_map(operator::plain).collect();
+        let view = |(name, parameter): (&String, &Parameter)| {
+            let of = self.settings.iter().filter(|setting| setting.name == *name);
+            let decided = |setting: &Setting| Decided {
+                site: setting.site.clone(),
+                values: words(&setting.values),
+            };
+            ParameterView {
+                parameter: name.clone(),
+                meaning: parameter.meaning.clone(),
+                default: words(&parameter.default),
+                decided: of.map(decided).collect(),
+            }
+        };
+        self.parameters.iter().map(view).collect()
+    }
+
     /// Settings of parameters that no pack has.
     pub fn unknown_settings(&self) -> impl Iterator<Item = &Setting> {
         self.settings.iter().filter(|setting| !self.parameters.contains_key(&setting.name))
@@ -277,24 +364,6 @@ impl Rule {
     /// Whether it asks how much time is left.
     pub fn is_of_the_clock(&self) -> bool {
         matches!(&self.demand, Demand::Value { unit, .. } if unit.is_of_the_clock())
-    }
-
-    /// What is shown of it.
-    pub fn view(&self) -> RuleView<'_> {
-        RuleView {
-            rule: &self.name,
-            pack: &self.pack,
-            title: &self.title,
-            severity: self.severity,
-            reason: &self.reason,
-            reference: &self.reference,
-            owner: self.owner.as_deref(),
-            remedy: self.remedy.as_deref(),
-            source: &self.target.source,
-            part: &self.target.part,
-            key: self.target.key.as_deref(),
-            expression: self.expression(),
-        }
     }
 
     /// The expression it holds items against, where it is one.

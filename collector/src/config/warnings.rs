@@ -4,8 +4,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::Config;
+use super::{Config, ParameterRule};
 use crate::tls;
+use crate::words::nearest;
 
 impl Config {
     /// What somebody should look at `now`, each in a sentence.
@@ -21,6 +22,19 @@ impl Config {
                 )
             }));
         }
+        let sites: Vec<&str> = self.hosts.iter().filter_map(|rule| rule.site.as_deref()).collect();
+        let nowhere = |parameter: &&ParameterRule| {
+            parameter.site.as_deref().is_some_and(|site| !sites.contains(&site))
+        };
+        all.extend(self.parameters.iter().filter(nowhere).map(|parameter| {
+            let site = parameter.site.as_deref().unwrap_or_default();
+            let meant = nearest(site, &sites).map(|near| format!("; is {near:?} meant?"));
+            format!(
+                "[[parameter]] {} is for the site {site:?}, and no [[host]] is at it{}",
+                parameter.name,
+                meant.unwrap_or_default()
+            )
+        }));
         let cases = self.case_sources.iter().map(|of| ("case_source", &of.name, &of.folder));
         let changes = self.change_sources.iter().map(|of| ("change_source", &of.name, &of.folder));
         for (table, name, folder) in cases.chain(changes) {
@@ -65,6 +79,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
             "listen = '0.0.0.0:9470'\n[[group]]\nname = 'edge'\n\
+             [[host]]\nname = '*'\nsite = 'graz'\n\
+             [[parameter]]\nname = 'ntp.servers'\nsite = 'Gratz'\nvalue = 'a'\n\
              [[service_path]]\nservice = 'voice'\ngroups = ['edge', 'nosuch']\nsites = ['*']\n\
              [[case_source]]\nname = 'desk'\nfolder = '/nowhere/at/all'\n\
              [[change_source]]\nname = 'itsm'\nfolder = {:?}\n",
@@ -72,10 +88,13 @@ mod tests {
         );
         let now = Timestamp::now();
         let told = parse("t", &text).unwrap().warnings(now);
-        assert_eq!(told.len(), 3, "{told:#?}");
+        assert_eq!(told.len(), 4, "{told:#?}");
         assert!(told[0].contains("passes the group \"nosuch\""), "{}", told[0]);
-        assert!(told[1].starts_with("[[case_source]] desk: folder /nowhere"), "{}", told[1]);
-        assert!(told[2].contains("public_url is not set"), "{}", told[2]);
+        let parameter = "[[parameter]] ntp.servers is for the site \"Gratz\", and no [[host]] is at \
+                         it; is \"graz\" meant?";
+        assert_eq!(told[1], parameter);
+        assert!(told[2].starts_with("[[case_source]] desk: folder /nowhere"), "{}", told[2]);
+        assert!(told[3].contains("public_url is not set"), "{}", told[3]);
         assert!(parse("t", "").unwrap().warnings(now).is_empty());
     }
 

@@ -247,16 +247,21 @@ impl Look<'_> {
 
     /// What the rule demands, as people read it.
     fn demand(&self) -> Item {
-        let text = match &self.rule.demand {
-            Demand::Present => "present".to_owned(),
-            Demand::Absent => "absent".to_owned(),
-            // What it is about, in words: the expression itself stands with the rule.
-            Demand::Expression(_) => self.rule.title.clone(),
-            Demand::Value { operator, wanted, unit } => {
-                words(*operator, self.rules.wanted(wanted, &self.about.site), *unit)
-            }
-        };
+        let text = demand(self.rule, self.rules, &self.about.site);
         Item { value: ItemValue::Text(text), rank: None }
+    }
+}
+
+/// What `rule` demands at a site, as people read it.
+pub(super) fn demand(rule: &Rule, rules: &RuleSet, site: &str) -> String {
+    match &rule.demand {
+        Demand::Present => "present".to_owned(),
+        Demand::Absent => "absent".to_owned(),
+        // What it is about, in words: the expression itself stands with the rule.
+        Demand::Expression(_) => rule.title.clone(),
+        Demand::Value { operator, wanted, unit } => {
+            words(*operator, rules.wanted(wanted, site), *unit)
+        }
     }
 }
 
