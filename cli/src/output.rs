@@ -41,7 +41,8 @@ pub(crate) trait Row: Serialize {
     const WHOLE: usize;
 
     /// How many columns stand on the first line of a row where one line is too short for all; the
-    /// others follow on a line of their own. By default all, and cells are broken instead.
+    /// others follow on a line of their own, and so does a cell that is too long for the first line.
+    /// By default all, and cells are broken instead.
     const FIRST_LINE: usize = usize::MAX;
 
     /// The cells, in the order of the headings.
@@ -96,22 +97,86 @@ pub(crate) fn table<R: Row>(rows: &[R]) -> String {
     if lines.iter().all(|line| line.chars().count() <= width) {
         return lines.concat();
     }
-    let (headings, details) = R::HEADINGS.split_at(R::FIRST_LINE);
-    let first: Vec<_> = cells.iter().map(|row| row.iter().take(R::FIRST_LINE).cloned()).collect();
-    let first: Vec<Vec<String>> = first.into_iter().map(Iterator::collect).collect();
-    let mut lines = unbroken(headings, &first).into_iter();
-    let mut text: String = lines.by_ref().take(1).collect();
-    for (line, row) in lines.zip(&cells) {
-        text += &line;
-        text += &detail(details, row.get(R::FIRST_LINE..).unwrap_or_default(), width);
+    let widest = widths(&R::HEADINGS[..R::FIRST_LINE], &cells, width);
+    let mut first = vec![R::HEADINGS[..R::FIRST_LINE].iter().map(|h| h.to_uppercase()).collect()];
+    first.extend(cells.iter().map(|row| fitting(row, &widest)));
+    let lines = aligned(&first, &widest);
+    let mut text = String::new();
+    for (line, row) in lines.iter().zip(std::iter::once(None).chain(cells.iter().map(Some))) {
+        text += line;
+        let Some(row) = row else { continue };
+        let is_below = |(column, cell): &(usize, &String)| {
+            widest.get(*column).is_none_or(|widest| cell.chars().count() > *widest)
+        };
+        let below = row.iter().enumerate().filter(is_below);
+        let below: Vec<(&str, &String)> =
+            below.filter_map(|(column, cell)| Some((*R::HEADINGS.get(column)?, cell))).collect();
+        text += &detail(&below, width);
     }
     text
 }
 
+/// What stands in the place of a cell that is too long for the first line of its row.
+const BELOW: &str = "(below)";
+
+/// How wide each column of the first lines may be so that they are no longer than `width`: the
+/// widest column gives way first, to its next shorter cells, since one long name shall not push
+/// everything else off the screen.
+fn widths(headings: &[&str], rows: &[Vec<String>], width: usize) -> Vec<usize> {
+    let count = |text: &str| text.chars().count();
+    let least = |heading: &&str| count(heading).max(BELOW.len());
+    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
+    let mut widest: Vec<usize> = headings
+        .iter()
+        .enumerate()
+        .map(|(column, heading)| {
+            cells(column).map(|cell| count(cell)).max().unwrap_or(0).max(count(heading))
+        })
+        .collect();
+    while widest.iter().sum::<usize>() + widest.len().saturating_sub(1) > width {
+        let gives = |(column, heading)| {
+            let now = *widest.get(column)?;
+            let shorter = cells(column).map(|cell| count(cell)).filter(|long| *long < now).max();
+            let next = shorter.unwrap_or(0).max(least(heading));
+            (next < now).then_some((now, column, next))
+        };
+        let Some((_, column, next)) = headings.iter().enumerate().filter_map(gives).max() else {
+            break;
+        };
+        if let Some(wide) = widest.get_mut(column) {
+            *wide = next;
+        }
+    }
+    widest
+}
+
+/// The cells of the first line of a row, those that are too long for it left for below.
+fn fitting(row: &[String], widest: &[usize]) -> Vec<String> {
+    let last = widest.len().saturating_sub(1);
+    let fit = |(column, (cell, widest)): (usize, (&String, &usize))| {
+        match cell.chars().count() > *widest {
+            false => cell.clone(),
+            // At the end of the line nothing is missed.
+            true if column == last => String::new(),
+            true => BELOW.to_owned(),
+        }
+    };
+    row.iter().zip(widest).enumerate().map(fit).collect()
+}
+
+/// A line for each row, its cells one below the other.
+fn aligned(rows: &[Vec<String>], widest: &[usize]) -> Vec<String> {
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(widest).map(|(cell, widest)| format!("{cell:<widest$}"));
+        cells.collect::<Vec<_>>().join(" ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
 /// The columns that found no place on the first line of their row, those without a value left out:
 /// on one line, or where that is too long on one each.
-fn detail(headings: &[&str], cells: &[String], width: usize) -> String {
-    let told = headings.iter().zip(cells).filter(|(_, cell)| *cell != "-");
+fn detail(below: &[(&str, &String)], width: usize) -> String {
+    let told = below.iter().filter(|(_, cell)| *cell != "-");
     let told: Vec<_> = told.map(|(heading, cell)| format!("{heading} {cell}")).collect();
     let line = format!("    {}\n", told.join(", "));
     match told.is_empty() {
@@ -280,15 +345,52 @@ mod tests {
         let long = "/usr/lib/systemd/system/a-unit-with-a-rather-long-name.service.d/override.conf";
         let text = table(&[Line(long, "Service/ExecStart", "/bin/true"), Line(long, "-", "-")]);
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 4, "{text}");
-        assert!(lines[1].ends_with(long) && lines[3].ends_with(long), "{text}");
-        assert_eq!(lines[2], "    item Service/ExecStart, after /bin/true");
+        let part = format!("        {long}");
+        let below = ["    part", part.as_str()];
+        let rest = ["    item Service/ExecStart", "    after /bin/true", "pbx1"];
+        let expect = [&["HOST PART", "pbx1"][..], &below, &rest, &below].concat();
+        assert_eq!(lines, expect, "{text}");
+    }
+
+    #[test]
+    fn one_long_name_pushes_nothing_off_the_screen() {
+        struct Named(&'static str);
+        impl Serialize for Named {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.0)
+            }
+        }
+        impl Row for Named {
+            const NAME: &'static str = "case";
+            const WHOLE: usize = 1;
+            const HEADINGS: &'static [&'static str] = &["opened", "case", "source", "status"];
+            const FIRST_LINE: usize = 3;
+
+            fn cells(&self) -> Vec<String> {
+                ["2026-11-22 13:00:00Z", self.0, "service-desk", "open"].map(str::to_owned).into()
+            }
+        }
+        let secret = "{secret:0123456789abcdef0123456789abcdef0123456789abcdef}";
+        let text = table(&[Named("INC1"), Named(secret), Named("INC12")]);
+        let below = format!("    case {secret}, status open");
+        let expect = [
+            "OPENED               CASE    SOURCE",
+            "2026-11-22 13:00:00Z INC1    service-desk",
+            "    status open",
+            "2026-11-22 13:00:00Z (below) service-desk",
+            &below,
+            "2026-11-22 13:00:00Z INC12   service-desk",
+            "    status open",
+        ];
+        assert_eq!(text.lines().collect::<Vec<_>>(), expect);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 
     #[test]
     fn a_long_sentence_is_broken_between_its_words() {
         let words = "so many words that they find no place on one line";
-        let text = detail(&["what", "key", "why"], &[words.into(), "-".into(), "x".into()], 40);
+        let [words, none, why] = [words, "-", "x"].map(str::to_owned);
+        let text = detail(&[("what", &words), ("key", &none), ("why", &why)], 40);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines,

@@ -91,6 +91,7 @@ impl Row for Shown {
     const WHOLE: usize = 3;
     const HEADINGS: &'static [&'static str] =
         &["name", "standing", "expires", "owner", "scope", "reason"];
+    const FIRST_LINE: usize = 3;
 
     fn cells(&self) -> Vec<String> {
         let standing = match self.standing {
@@ -153,5 +154,28 @@ impl Add {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_exceptions_fits_eighty_columns_and_breaks_no_path() {
+        let part = "/etc/asterisk/a-folder-with-a-long-name/and-another/pjsip_wizard.conf";
+        let shown: Shown = serde_json::from_value(json!({
+            "name": "accept-42-1795347000000", "owner": "ada.lovelace", "made_by": "ada.lovelace",
+            "scope": { "host": "sbc-w1", "kind": "drift", "source": "files", "part": part,
+                "key": "global/codec" },
+            "reason": "the carrier asked for it, and the board of Thursday said yes to all of it",
+            "made_at": "2026-11-22T13:00:00Z", "expires_at": "2026-12-22T13:00:00Z",
+            "zone": "UTC", "ended": null, "standing": "active",
+        }))
+        .unwrap();
+        let text = output::table(&[shown]);
+        let wide = text.lines().filter(|line| line.chars().count() > 80).count();
+        assert_eq!((wide, text.lines().count() <= 8), (0, true), "{text}");
+        assert!(text.contains(part), "{text}");
     }
 }

@@ -10,6 +10,7 @@ impl Row for Ignore {
     const NAME: &'static str = "entry; [[ignore]] in the collector's configuration makes one";
     const WHOLE: usize = 3;
     const HEADINGS: &'static [&'static str] = &["name", "as", "from", "kinds", "covers", "reason"];
+    const FIRST_LINE: usize = 3;
 
     fn cells(&self) -> Vec<String> {
         let kinds: Vec<&str> = self.kinds.iter().map(|kind| kind.as_str()).collect();

@@ -27,6 +27,7 @@ impl Row for Outlier {
     const WHOLE: usize = 2;
     const HEADINGS: &'static [&'static str] =
         &["host", "shared by", "part", "item", "here", "common"];
+    const FIRST_LINE: usize = 3;
 
     fn cells(&self) -> Vec<String> {
         let item = match (&self.key, self.items) {
