@@ -54,6 +54,7 @@ impl Up {
     pub(crate) async fn run(self) -> anyhow::Result<Verdict> {
         let filter = std::env::var("DRIFTLINE_LOG").unwrap_or_else(|_| "warn".to_owned());
         telemetry::start(LogFormat::Text, Some(&filter))?;
+        let started = jiff::Timestamp::now();
         let data = self.data.clone().map_or_else(default_data, Ok)?;
         let mut prepared = prepare(&data, self.listen)?;
         prepared.collector.rules.packs = self.rules;
@@ -71,7 +72,7 @@ impl Up {
             stop.send_replace(true);
         };
         let found = async {
-            if let Err(error) = found::say(&client, stopped.clone()).await {
+            if let Err(error) = found::say(&client, started, stopped.clone()).await {
                 eprintln_message(&format!("{error:#}"));
             }
         };
