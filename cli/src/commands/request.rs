@@ -46,10 +46,10 @@ pub(crate) enum RequestCommand {
     /// List change requests, the one that ends last first.
     List {
         /// Only of this source.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         source: String,
         /// Only with this id.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         id: String,
         /// At most this many.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -141,15 +141,17 @@ impl Row for RequestRecord {
 impl Row for ShownWindow {
     const NAME: &'static str = "change window or blackout is configured";
     const WHOLE: usize = 4;
-    const HEADINGS: &'static [&'static str] = &["name", "says", "now", "next", "when", "concerns"];
-    const FIRST_LINE: usize = 4;
+    const HEADINGS: &'static [&'static str] =
+        &["name", "says", "now", "from", "until", "when", "concerns"];
+    const FIRST_LINE: usize = 5;
 
     fn cells(&self) -> Vec<String> {
         vec![
             output::printable(&self.name),
             if self.blackout { "no changes" } else { "changes" }.to_owned(),
-            if self.open { "open" } else { "closed" }.to_owned(),
-            self.next.map_or_else(|| "never".to_owned(), |span| output::moment(span.start)),
+            self.now().to_owned(),
+            self.next.map_or_else(|| "-".to_owned(), |span| output::moment(span.start)),
+            self.next.map_or_else(|| "-".to_owned(), |span| output::moment(span.end)),
             self.when.clone(),
             output::printable(&self.scope),
         ]
@@ -288,6 +290,8 @@ fn listed(first: &[String], total: u64, between: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use driftline_collector::analysis::classify::window::Span;
+
     use super::*;
 
     fn answer(refused: u64) -> Value {
@@ -323,5 +327,26 @@ mod tests {
             (&said["parts"], &said["end"]),
             (&json!(["/etc/hosts"]), &json!("2026-11-28T23:00:00Z"))
         );
+    }
+
+    #[test]
+    fn a_window_says_how_it_stands_and_from_when_until_when() {
+        let at = |text: &str| text.parse().unwrap();
+        let span = Span { start: at("2026-11-22T22:00:00Z"), end: at("2026-11-23T02:00:00Z") };
+        let window = |blackout: bool, open: bool, next: Option<Span>| ShownWindow {
+            name: "nightly".into(),
+            blackout,
+            when: "daily 22:00 to 02:00 UTC".into(),
+            scope: "everybody".into(),
+            open,
+            next,
+        };
+        let told = [
+            window(false, true, Some(span)),
+            window(false, false, Some(span)),
+            window(true, true, Some(span)),
+            window(true, false, None),
+        ];
+        insta::assert_snapshot!(output::table(&told));
     }
 }

@@ -304,6 +304,20 @@ pub struct ShownWindow {
     pub next: Option<Span>,
 }
 
+impl ShownWindow {
+    /// How it stands now, in words. A blackout that is *open* would read as if changes might be
+    /// made.
+    pub fn now(&self) -> &'static str {
+        match (self.blackout, self.open, self.next.is_some()) {
+            (false, true, _) => "open",
+            (false, false, true) => "closed",
+            (true, true, _) => "in force",
+            (true, false, true) => "not in force",
+            (_, false, false) => "over for good",
+        }
+    }
+}
+
 impl Config {
     /// Every window, then every blackout, as they stand at `now`.
     pub fn windows_at(&self, now: Timestamp) -> Vec<ShownWindow> {

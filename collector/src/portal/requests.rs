@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH};
 use crate::analysis::classify::ignore::Ignore;
-use crate::analysis::classify::request::ChangeRequest;
+use crate::analysis::classify::request::{Approval, ChangeRequest};
 use crate::config::{Config, ShownWindow};
 use crate::store::{Cursor, DEFAULT_LIMIT, RequestFilter};
 
@@ -31,7 +31,9 @@ struct RefusedRow {
 
 struct WindowRow {
     window: ShownWindow,
+    /// The stretch it is in, or the next one.
     from: Option<Moment>,
+    until: Option<Moment>,
 }
 
 struct Row {
@@ -65,6 +67,7 @@ pub(super) fn page(
     let last = found.last().filter(|_| full).map(|record| record.place().to_string());
     let window = |window: ShownWindow| WindowRow {
         from: window.next.map(|span| Moment::until(span.start, frame.now)),
+        until: window.next.map(|span| Moment::until(span.end, frame.now)),
         window,
     };
     let readings = frame.request_readings.iter().filter(|one| !one.problem.is_empty());
@@ -87,7 +90,9 @@ pub(super) fn page(
 }
 
 fn row(request: ChangeRequest, frame: &Frame) -> Row {
-    let state = if frame.now < request.start {
+    let state = if request.approval == Approval::Rejected {
+        "rejected"
+    } else if frame.now < request.start {
         "to come"
     } else if frame.now < request.end {
         "open"
