@@ -10,14 +10,15 @@ use driftline_protocol::ids::{HostId, SourceName};
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::wire::is_imported;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 pub use self::led_to::{AsRead, LedBy, LedTo, drifts};
-use crate::analysis::agreement::Subject;
+use crate::analysis::agreement::{Layer, Subject};
 use crate::analysis::finding::Finding;
 use crate::analysis::sight::tag;
 use crate::ingest::differences;
 use crate::standards::Standards;
-use crate::store::{StoreError, agreements};
+use crate::store::{Baseline, StoreError, agreements};
 use crate::writer::Reads;
 
 const STATE_CONTEXT: &str = "driftline 2026-11 state of a host v1";
@@ -101,4 +102,58 @@ pub fn members(
         standards.config.place(&host.id, host.kind).groups.iter().any(|group| group == name)
     });
     Ok(in_group.map(|host| host.id).collect())
+}
+
+/// The most hosts of a group whose own baselines are looked at for one answer.
+const OWN_BASELINES_MOST: usize = 500;
+
+/// A host of a group that was approved by itself after the group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overridden {
+    /// Which host.
+    pub host: HostId,
+    /// Its newest approval.
+    pub approval: i64,
+    /// When that was.
+    pub at: Timestamp,
+    /// How many files and tables of the group's baseline do not count there.
+    pub parts: usize,
+}
+
+/// The hosts among `hosts` of which something newer was agreed than of their group; the first
+/// `OWN_BASELINES_MOST` that were approved later are looked at, and how many were not is said.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn overridden(
+    store: &dyn Reads,
+    (hosts, group): (&[HostId], &Baseline),
+) -> Result<(Vec<Overridden>, usize), StoreError> {
+    let layers = || group.sections.values();
+    let spoken = layers().flat_map(|layer| layer.spoken.values().copied());
+    let agreed = layers().flat_map(|layer| layer.parts.values().map(|part| part.approval));
+    let oldest = spoken.chain(agreed).min().unwrap_or(i64::MAX);
+    let (mut found, mut looked, mut left) = (Vec::new(), 0, 0);
+    for host in hosts {
+        let own = Subject::Host(host.clone());
+        let Some(newest) = store.approvals(Some(&own), None, 1)?.pop() else { continue };
+        if newest.number < oldest {
+            continue;
+        }
+        if looked >= OWN_BASELINES_MOST {
+            left += 1;
+            continue;
+        }
+        looked += 1;
+        let Some(baseline) = store.baseline(&own)? else { continue };
+        let of = |(source, layer): (&SourceName, &Layer)| {
+            group.sections.get(source).map_or(0, |others| layer.counts_before(others))
+        };
+        let parts: usize = baseline.sections.iter().map(of).sum();
+        if parts > 0 {
+            let (approval, at) = (newest.number, newest.at);
+            found.push(Overridden { host: host.clone(), approval, at, parts });
+        }
+    }
+    Ok((found, left))
 }

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use driftline_collector::analysis::agreement::{Exemption, Subject};
+use driftline_collector::approvals::Overridden;
 use driftline_collector::store::ApprovalRecord;
-use driftline_collector::words::either;
+use driftline_collector::words::{counted, either};
 use driftline_protocol::ids::{HostId, PartName, SourceName};
 use driftline_protocol::item::{Item, ItemKey};
 use serde::{Deserialize, Serialize};
@@ -156,6 +157,26 @@ struct Shown {
     approval: ApprovalRecord,
     sections: BTreeMap<SourceName, Section>,
     hosts: Vec<HostId>,
+    #[serde(default)]
+    overridden: Vec<Overridden>,
+    #[serde(default)]
+    not_looked_at: usize,
+}
+
+/// What is said of a host whose own approval is newer than that of its group.
+fn override_line(one: &Overridden) -> String {
+    let Overridden { host, approval, at, parts } = one;
+    let (parts, do_not) = (counted(*parts as u64, "part"), either(*parts as u64, "does", "do"));
+    format!(
+        "{parts} of it {do_not} not count on {host}: its own approval {approval} of {} is newer\n",
+        output::moment(*at)
+    )
+}
+
+/// The approval that was made.
+#[derive(Deserialize)]
+struct Made {
+    approval: ApprovalRecord,
 }
 
 /// One item that differs from what was agreed.
@@ -247,7 +268,8 @@ fn hint(subject: &Subject, at: Option<&str>, etag: Option<&str>) {
 }
 
 async fn show(client: &Client, output: Output, subject: &Subject) -> anyhow::Result<()> {
-    let Shown { approval, sections, hosts } = client.get(&path_of(subject), &[]).await?;
+    let shown: Shown = client.get(&path_of(subject), &[]).await?;
+    let Shown { approval, sections, hosts, overridden, not_looked_at } = shown;
     if output == Output::Table {
         let ApprovalRecord { number, at, who, why, exempt, .. } = &approval;
         let (at, who) = (output::moment(*at), output::printable(who));
@@ -259,6 +281,11 @@ async fn show(client: &Client, output: Output, subject: &Subject) -> anyhow::Res
         if matches!(subject, Subject::Group(_)) {
             let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
             text += &format!("hosts: {}\n", hosts.join(" "));
+        }
+        text.extend(overridden.iter().map(override_line));
+        if not_looked_at > 0 {
+            let hosts = counted(not_looked_at as u64, "more host");
+            text += &format!("{hosts} may have newer approvals; `baseline history HOST` says it\n");
         }
         for one in exempt {
             text += &format!("each host has for itself: {}\n", output::printable(&one.words()));
@@ -294,11 +321,10 @@ impl Approve {
             "reason": reason, "from": from, "at": at, "etag": etag, "source": source,
             "part": part, "except": except,
         });
-        let _: Value = client.post(&path_of(&subject), &body).await?;
-        let of = from.map_or_else(|| subject.to_string(), |from| from.to_string());
-        let when =
-            at.map_or_else(|| "the present state".to_owned(), |at| format!("the state at {at}"));
-        eprintln_message(&format!("{when} of {of} is the baseline of {subject} now"));
+        let Made { approval } = client.post(&path_of(&subject), &body).await?;
+        let what = output::printable(&approval.what_and_not());
+        let number = approval.number;
+        eprintln_message(&format!("{what} is the baseline of {subject} now (approval {number})"));
         Ok(())
     }
 }

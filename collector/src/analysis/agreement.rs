@@ -9,7 +9,7 @@
 //! What a group exempts is each host's own and is compared on none of its hosts, whoever approved
 //! last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -118,6 +118,16 @@ impl Layer {
         }
         let spoken = self.spoken.iter().filter(|(pattern, _)| matches(pattern, part.as_str()));
         spoken.map(|(_, approval)| Agreed { approval: *approval, digest: None }).max()
+    }
+
+    /// How many parts that both speak of it counts for, since its approval is the newer one.
+    pub fn counts_before(&self, other: &Self) -> usize {
+        let named: BTreeSet<&PartName> = self.parts.keys().chain(other.parts.keys()).collect();
+        let newer = |part: &&PartName| match (self.says(part), other.says(part)) {
+            (Some(own), Some(others)) => own.approval > others.approval,
+            (Some(_) | None, None) | (None, Some(_)) => false,
+        };
+        named.into_iter().filter(newer).count()
     }
 
     /// Takes what the newest approval covers in the place of what it speaks of.

@@ -21,7 +21,7 @@ use crate::auth::Person;
 use crate::ingest::{Approval, Decided, IngestError, Proposal, Then, moved_on};
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
-use crate::store::{Baseline, StoreError, effective_limit};
+use crate::store::{Baseline, Step, StoreError, effective_limit};
 use crate::writer::Reads;
 
 #[derive(Deserialize)]
@@ -48,8 +48,13 @@ pub async fn baseline(State(collector): Shared, Path(name): Path<String>) -> Ans
     let standards = collector.settings().standards;
     let shown = read(&collector, move |store| {
         let missing = || Refusal::not_found(format!("baseline of {subject}"));
-        let Baseline { sections, approval } = store.baseline(&subject)?.ok_or_else(missing)?;
+        let baseline = store.baseline(&subject)?.ok_or_else(missing)?;
         let hosts = approvals::members(store, &standards, &subject)?;
+        let (overridden, not_looked_at) = match &subject {
+            Subject::Host(_) => (Vec::new(), 0),
+            Subject::Group(_) => approvals::overridden(store, (&hosts, &baseline))?,
+        };
+        let Baseline { sections, approval } = baseline;
         let sections: BTreeMap<SourceName, Value> = sections
             .into_iter()
             .map(|(source, layer)| {
@@ -58,7 +63,10 @@ pub async fn baseline(State(collector): Shared, Path(name): Path<String>) -> Ans
                 (source, json!({ "patterns": patterns, "parts": there }))
             })
             .collect();
-        Ok(json!({ "approval": approval, "sections": sections, "hosts": hosts }))
+        Ok(json!({
+            "approval": approval, "sections": sections, "hosts": hosts,
+            "overridden": overridden, "not_looked_at": not_looked_at,
+        }))
     });
     Ok(answer::json(&shown.await?))
 }
@@ -169,10 +177,17 @@ pub async fn approve(
         }
     };
     let proposal = Proposal { subject, from, then, source, part, exempt: except };
-    let done = act(&collector, move |ingest, context| ingest.approve(context, proposal, approval));
-    let done = done.await?;
+    let made = decide(&collector, move |ingest, context| {
+        let steps = ingest.approve(context, proposal, approval)?;
+        let approval = steps.iter().find_map(|step| match step {
+            Step::Approve { approval, .. } => Some(approval.clone()),
+            _ => None,
+        });
+        Ok(Decided { answer: approval, parts: Vec::new(), steps })
+    });
+    let made = made.await?;
     collector.judge_again();
-    Ok(done)
+    Ok(answer::json(&json!({ "approval": made })))
 }
 
 #[derive(Deserialize)]

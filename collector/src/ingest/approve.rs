@@ -194,14 +194,16 @@ pub(super) fn steps(
     covers: BTreeMap<SourceName, Covers>,
     findings: Vec<Finding>,
 ) -> Vec<Step> {
-    let ApprovalRecord { subject, at, who, why, basis, .. } = &record;
+    let ApprovalRecord { subject, at, who, why, .. } = &record;
     let host = match subject {
         Subject::Host(host) => Some(host.clone()),
         Subject::Group(_) => None,
     };
     let detail = match record.removes() {
         true => format!("{who} removed the baseline of {subject}: {why}"),
-        false => format!("{who} moved the baseline of {subject} to {}: {why}", basis.words()),
+        false => {
+            format!("{who} moved the baseline of {subject} to {}: {why}", record.what_and_not())
+        }
     };
     let event = EventRecord { at: *at, host, kind: EventKind::Approved, detail };
     let approve = Step::Approve { approval: Box::new(record), covers, findings };

@@ -30,10 +30,10 @@ pub fn except(context: Context<'_>, exception: Exception) -> Result<Vec<Step>, I
     if known.len() >= EXCEPTIONS_MOST {
         return Err(refused(format!("there are {EXCEPTIONS_MOST} exceptions already")));
     }
-    let detail = format!(
-        "{} permits {} until {} for {}: {}",
-        exception.made_by, exception.name, exception.expires_at, exception.owner, exception.reason
-    );
+    let Exception { name, owner, reason, made_by, expires_at, .. } = &exception;
+    let scope = exception.words();
+    let detail =
+        format!("{made_by} permits {name} ({scope}) until {expires_at} for {owner}: {reason}");
     let event = event(context, EventKind::ExceptionMade, detail);
     Ok(vec![Step::Exception(Box::new(exception)), event])
 }

@@ -1,13 +1,15 @@
 //! What was agreed of hosts and groups: the list, and one with its approvals and what differs.
 
 use askama::Template;
+use driftline_protocol::ids::HostId;
 
 use super::value::{readable_key, sides};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
 use crate::analysis::agreement::{Exemption, Subject};
-use crate::approvals::{compare, members};
+use crate::approvals::{Overridden, compare, members, overridden};
 use crate::standards::Standards;
 use crate::store::{ApprovalRecord, DEFAULT_LIMIT};
+use crate::words::counted;
 
 /// How many differences and hosts a page shows.
 const SHOWN: usize = 200;
@@ -29,6 +31,8 @@ struct Page {
     is_removed: bool,
     hosts: Vec<(String, String)>,
     more_hosts: usize,
+    /// Hosts on which some of it does not count, since they were approved by themselves later.
+    overridden: Vec<OverriddenRow>,
     exempt: Vec<String>,
     approvals: Vec<Row>,
     differences: Vec<Difference>,
@@ -43,6 +47,14 @@ struct Row {
     who: String,
     what: String,
     why: String,
+}
+
+struct OverriddenRow {
+    host: String,
+    link: String,
+    approval: i64,
+    at: Moment,
+    parts: String,
 }
 
 struct Difference {
@@ -82,6 +94,7 @@ pub(super) fn page(
     let approvals = store.approvals(Some(&subject), None, DEFAULT_LIMIT)?;
     let newest = approvals.first().ok_or_else(unknown)?;
     let hosts = members(store, standards, &subject)?;
+    let overridden = overridden_rows((store, &subject), &hosts, frame)?;
     let (found, more) = compare((store, standards), &subject, frame.now)?;
     let differences = found.iter().take(SHOWN).map(|one| {
         let (agreed, now) = sides(one.desired.as_ref(), one.current.as_ref());
@@ -103,12 +116,35 @@ pub(super) fn page(
         subject: subject.to_string(),
         more_hosts: hosts.len().saturating_sub(SHOWN),
         hosts: hosts.iter().take(SHOWN).map(|host| (host.to_string(), link::host(host))).collect(),
+        overridden,
         exempt: newest.exempt.iter().map(Exemption::words).collect(),
         differences: differences.collect(),
         more: more || found.len() > SHOWN,
         approvals: approvals.iter().map(|one| row(one, frame)).collect(),
     };
     Ok(page.render()?)
+}
+
+/// The hosts of a group on which some of its baseline does not count.
+fn overridden_rows(
+    (store, subject): (&dyn Reader, &Subject),
+    hosts: &[HostId],
+    frame: &Frame,
+) -> Result<Vec<OverriddenRow>, PageError> {
+    let baseline = match subject {
+        Subject::Host(_) => None,
+        Subject::Group(_) => store.baseline(subject)?,
+    };
+    let Some(baseline) = baseline else { return Ok(Vec::new()) };
+    let (found, _) = overridden(store, (hosts, &baseline))?;
+    let row = |one: Overridden| OverriddenRow {
+        link: link::baseline(&Subject::Host(one.host.clone())),
+        host: one.host.to_string(),
+        approval: one.approval,
+        at: Moment::new(one.at, frame.now),
+        parts: counted(one.parts as u64, "part"),
+    };
+    Ok(found.into_iter().take(SHOWN).map(row).collect())
 }
 
 /// The name in an address: a group's may hold anything.

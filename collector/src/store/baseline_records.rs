@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{HostId, PartName, SourceName};
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +90,17 @@ impl ApprovalRecord {
     /// Whether it takes back all that was agreed, so that there is no baseline from here on.
     pub fn removes(&self) -> bool {
         self.basis == Basis::Nothing
+    }
+
+    /// The same, and what each host of a group has for itself.
+    pub fn what_and_not(&self) -> String {
+        let exempt: Vec<String> = self.exempt.iter().map(Exemption::words).collect();
+        match exempt.is_empty() || mutant::active(Mutant::ApprovalsNameNoScope) {
+            true => self.what(),
+            false => {
+                format!("{} (each host has for itself: {})", self.what(), exempt.join("; "))
+            }
+        }
     }
 
     /// What was agreed, of what alone, in words.

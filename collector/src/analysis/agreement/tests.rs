@@ -172,3 +172,30 @@ fn an_exemption_is_of_what_it_names() {
     assert!(!Exemption { source: None, part: Some("**".into()), key: None }.names_something());
     assert!(!Exemption::default().names_something());
 }
+
+#[test]
+fn a_layer_counts_before_another_for_what_both_speak_of_and_it_agreed_to_later() {
+    let all = |parts: &[usize]| Covers::All {
+        pattern: EVERYTHING.to_owned(),
+        parts: parts.iter().map(|index| (part(*index), Digest([1; 32]))).collect(),
+    };
+    let one = Covers::Parts([(part(0), Some(Digest([2; 32])))].into());
+    let layer = |approvals: &[(i64, &Covers)]| {
+        let mut layer = Layer::default();
+        for (number, covers) in approvals {
+            layer.agree(*number, covers);
+        }
+        layer
+    };
+    let group = layer(&[(5, &all(&[0, 1]))]);
+    for (approvals, expect) in [
+        (&[(4, &all(&[0, 1, 2]))][..], 0),
+        (&[(6, &all(&[0, 1, 2]))][..], 3),
+        (&[(4, &all(&[0, 1])), (6, &one)][..], 1),
+        (&[(6, &one)][..], 1),
+        (&[][..], 0),
+    ] {
+        assert_eq!(layer(approvals).counts_before(&group), expect, "{approvals:?}");
+    }
+    assert_eq!(layer(&[(6, &all(&[0]))]).counts_before(&layer(&[(5, &one)])), 1);
+}
