@@ -48,8 +48,8 @@ impl<'a> Owners<'a> {
         Ok(())
     }
 
-    /// The first findings of a list that `wanted` answers for, `limit` of them at most, and the one
-    /// after which the list goes on. `page` gives those that follow one, [`MAX_LIMIT`] at a time.
+    /// The first findings of a list that are `wanted`, `limit` of them at most, and the one after
+    /// which the list goes on. `page` gives those that follow one, [`MAX_LIMIT`] at a time.
     ///
     /// The store does not know owners, so all are read, but no more than `READ_MOST` for one
     /// answer: it may be short, and even empty, and go on all the same.
@@ -58,7 +58,8 @@ impl<'a> Owners<'a> {
     /// [`StoreError`].
     pub fn listed(
         &mut self,
-        (wanted, limit): (&str, u32),
+        limit: u32,
+        wanted: &mut dyn FnMut(&mut Self, &FindingRecord) -> Result<bool, StoreError>,
         page: impl Fn(Option<&FindingRecord>) -> Result<Vec<FindingRecord>, StoreError>,
     ) -> Result<(Vec<FindingRecord>, Option<FindingRecord>), StoreError> {
         let (mut listed, mut last, mut read) = (Vec::new(), None, 0);
@@ -69,7 +70,7 @@ impl<'a> Owners<'a> {
             self.learn(&found)?;
             last = found.last().cloned();
             for record in found {
-                if self.is_of(&record, wanted)? {
+                if wanted(self, &record)? {
                     listed.push(record);
                 }
                 if listed.len() >= limit as usize {
@@ -87,7 +88,10 @@ impl<'a> Owners<'a> {
     }
 
     /// Whether `wanted` answers for `record` or was given it; [`NOBODY`] where nobody does.
-    fn is_of(&mut self, record: &FindingRecord, wanted: &str) -> Result<bool, StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn is_of(&mut self, record: &FindingRecord, wanted: &str) -> Result<bool, StoreError> {
         let (owner, handled) = self.of(record)?;
         let given = handled.assigned_to.as_deref() == Some(wanted);
         Ok(given || owner == wanted || (owner.is_empty() && wanted == NOBODY))
@@ -135,7 +139,7 @@ mod tests {
         let (mut after, mut all) = (None, Vec::new());
         loop {
             let (found, last) = owners
-                .listed((wanted, 2), |last| {
+                .listed(2, &mut |owners, record| owners.is_of(record, wanted), |last| {
                     let after = last.map(FindingRecord::badness).or(after);
                     let filter = WorstFilter { after, limit: MAX_LIMIT, ..WorstFilter::default() };
                     store.worst_findings(&filter)

@@ -1,5 +1,5 @@
 //! The pages people read: overview, host, part, timeline, change, change requests, findings,
-//! baselines, rollouts, outliers, rules, exceptions, service paths, cases, suspect.
+//! baselines, rollouts, outliers, rules, exceptions, events, service paths, cases, suspect.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
@@ -12,6 +12,7 @@ mod case_chart;
 mod cases;
 mod change;
 mod chart;
+mod events;
 mod exceptions;
 mod finding;
 mod findings;
@@ -76,6 +77,8 @@ pub struct Frame {
     pub dormant_after: SignedDuration,
     /// The configuration in use.
     pub config: Arc<Config>,
+    /// Why the newest configuration is not in use; nothing where it is.
+    pub refused_reload: Option<String>,
     /// Up to when nearly all cases are known; `None` before the first pass.
     pub cases_known: Option<Timestamp>,
     /// The cases the newest pass read.
@@ -144,6 +147,7 @@ pub const PAGES: &[&str] = &[
     "/rollouts/{number}",
     "/outliers",
     "/exceptions",
+    "/events",
     "/cases",
     "/suspects/{number}",
     "/service-paths",
@@ -190,6 +194,7 @@ pub fn respond(
         ["rollouts", number] => rollouts::one_page(store, frame, number),
         ["outliers"] => outliers::page((store, &standards.config), query),
         ["exceptions"] => exceptions::page(store, frame),
+        ["events"] => events::page(store, frame, query),
         ["cases"] => cases::page(store, frame, query),
         ["suspects", id] => suspect::page(store, frame, id),
         ["service-paths"] => service_paths::page((store, standards), frame),

@@ -236,7 +236,7 @@ pub trait ReadHistory: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn events(&self, host: Option<&HostId>, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
-        let filter = EventFilter { host: host.cloned(), after: None, limit };
+        let filter = EventFilter { host: host.cloned(), limit, ..EventFilter::default() };
         Ok(self.placed_events(&filter)?.into_iter().map(|(_, event)| event).collect())
     }
 

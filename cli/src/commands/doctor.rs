@@ -14,7 +14,7 @@ const WORDS: usize = 5;
 /// One thing that is not as it should be.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Obstacle {
-    /// `host`, `cases`, `change_requests` or `fleet`.
+    /// `configuration`, `host`, `cases`, `change_requests` or `fleet`.
     about: &'static str,
     /// Which host or source; empty where it is about none.
     name: String,
@@ -32,6 +32,12 @@ impl Row for Obstacle {
     fn cells(&self) -> Vec<String> {
         vec![self.about.to_owned(), self.name.clone(), self.says.clone()]
     }
+}
+
+/// How the newest reading of the collector's own configuration went.
+#[derive(Deserialize)]
+struct Configuration {
+    problem: Option<String>,
 }
 
 /// How the newest reading of a source of cases or change requests went.
@@ -52,7 +58,9 @@ struct Unmapped {
 /// Runs the command: one line for each thing that is not as it should be, exit code 1 when there is
 /// any but notes.
 pub(crate) async fn run(client: &Client, output: Output) -> anyhow::Result<Verdict> {
-    let mut found = hosts(client).await?;
+    let configuration: Configuration = client.get("/api/v1/configuration", &[]).await?;
+    let mut found: Vec<Obstacle> = configuration.problem.map(not_reloaded).into_iter().collect();
+    found.extend(hosts(client).await?);
     for (about, list) in
         [("cases", "cases/sources"), ("change_requests", "change-requests/sources")]
     {
@@ -71,6 +79,15 @@ pub(crate) async fn run(client: &Client, output: Output) -> anyhow::Result<Verdi
         output::print(output, &found)?;
     }
     Ok(if found.iter().all(|one| one.note) { Verdict::Fine } else { Verdict::Found })
+}
+
+/// A configuration that was saved and is not in use.
+fn not_reloaded(problem: String) -> Obstacle {
+    let says = format!(
+        "the collector's configuration was not reloaded, the one before it stays in use: {problem} \
+         (mend it and save; `driftline-collector check-config` says whether it is fine)"
+    );
+    Obstacle { about: "configuration", name: String::new(), says, note: false }
 }
 
 /// What is wrong with hosts.

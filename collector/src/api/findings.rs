@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::read::{known_if_named, next_page, place, query, read};
+use super::read::{known_if_named, next_page, no_such, place, query, read};
 use super::{Answer, Shared};
 use crate::analysis::classify::weigh::FindingClass;
-use crate::analysis::finding::{FindingKind, Status};
+use crate::analysis::finding::{FindingKind, Severity, Status};
 use crate::analysis::sight::Said;
-use crate::finding_list::FindingList;
+use crate::config::Config;
+use crate::finding_list::{Among, FindingList, Whereabouts};
 use crate::ingest::{said, sight};
 use crate::owners::Owners;
 use crate::permits::Permits;
@@ -26,6 +27,10 @@ struct FindingsQuery {
     host: Option<HostId>,
     kind: Option<FindingKind>,
     class: Option<String>,
+    severity: Option<Severity>,
+    site: Option<String>,
+    group: Option<String>,
+    part: Option<String>,
     owner: Option<String>,
     #[serde(default)]
     open: bool,
@@ -48,21 +53,45 @@ enum FindingOrder {
 }
 
 impl FindingsQuery {
-    fn list(&self) -> Result<FindingList, Refusal> {
+    /// Refuses a site or a group that no part of the configuration has: nothing would be listed,
+    /// and that reads as nothing being open.
+    fn check(&self, config: &Config) -> Result<(), Refusal> {
+        let sites = || config.hosts.iter().filter_map(|rule| rule.site.as_ref());
+        if let Some(site) = self.site.as_ref().filter(|site| !sites().any(|one| one == *site)) {
+            return Err(Refusal::not_found(format!("[[host]] of the site {site:?}")));
+        }
+        if let Some(group) = &self.group
+            && !config.groups.iter().any(|rule| rule.name == *group)
+        {
+            return Err(Refusal::not_found(format!("group {group:?} in the configuration")));
+        }
+        Ok(())
+    }
+
+    fn list(&self, store: &dyn Reads, config: &Config) -> Result<FindingList, Refusal> {
         let classes = self.class.as_deref().map(finding_classes).transpose()?.unwrap_or_default();
-        let (kind, after) = (self.kind, self.after.as_deref());
+        let (kind, severity, after) = (self.kind, self.severity, self.after.as_deref());
+        let whereabouts = Whereabouts {
+            host: self.host.clone(),
+            service: None,
+            site: self.site.clone(),
+            group: self.group.clone(),
+        };
+        let hosts = whereabouts.hosts(store, config)?;
         Ok(match self.order {
             FindingOrder::Newest => FindingList::Newest(FindingFilter {
-                host: self.host.clone(),
+                hosts,
                 kind,
+                severity,
                 open_only: self.open,
                 classes,
                 after: after.map(place).transpose()?,
                 ..FindingFilter::default()
             }),
             FindingOrder::Worst => FindingList::Worst(WorstFilter {
-                hosts: self.host.clone().map(|host| [host].into()),
+                hosts,
                 kind,
+                severity,
                 classes,
                 after: after.map(str::parse).transpose().map_err(Refusal::malformed)?,
                 ..WorstFilter::default()
@@ -74,16 +103,19 @@ impl FindingsQuery {
 /// `GET /api/v1/findings`
 pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
     let asked: FindingsQuery = query(&uri)?;
-    let standards = collector.settings().standards;
+    let settings = collector.settings();
+    asked.check(&settings.config)?;
     let findings = read(&collector, move |store| {
         let now = Timestamp::now();
-        let mut owners = Owners::at(store, &standards, now);
+        let mut owners = Owners::at(store, &settings.standards, now);
+        let mut permits = Permits::at(store, &settings.standards, now)?;
         known_if_named(store, asked.host.as_ref())?;
-        let list = asked.list()?;
-        let which = (asked.owner.as_deref(), effective_limit(asked.limit));
-        let (found, last) = list.page(store, &mut owners, which)?;
+        let list = asked.list(store, &settings.config)?;
+        let FindingsQuery { owner, part, limit, .. } = asked;
+        let among = Among { owner, part, permitted: None };
+        let which = (&among, effective_limit(limit));
+        let (found, last) = list.page(store, (&mut owners, &mut permits), which)?;
         let last = last.map(|last| list.place(&last));
-        let permits = Permits::at(store, &standards, now)?;
         Ok((permitted(store, found, (permits, owners))?, last))
     });
     let (findings, last) = findings.await?;
@@ -94,7 +126,8 @@ pub async fn findings(State(collector): Shared, uri: Uri) -> Answer {
 fn finding_classes(text: &str) -> Result<Vec<FindingClass>, Refusal> {
     let class = |word: &str| {
         let found = FindingClass::named(word);
-        found.ok_or_else(|| Refusal::malformed(format!("{word:?} is no class of a finding")))
+        let all = || FindingClass::all().map(FindingClass::as_str);
+        found.ok_or_else(|| no_such(word, "class of a finding", all()))
     };
     text.split(',').take(FindingClass::COUNT).map(class).collect()
 }

@@ -6,7 +6,7 @@ use driftline_protocol::ids::HostId;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::read::{query, read};
+use super::read::{known_if_named, query, read};
 use super::{Answer, Shared};
 use crate::outliers::{self, Asked};
 use crate::serve::answer::{self, Refusal};
@@ -31,6 +31,9 @@ pub async fn outliers(State(collector): Shared, uri: Uri) -> Answer {
         return Err(Refusal::not_found(format!("group {name:?} in the configuration")));
     }
     let asked = Asked { group, host, most: effective_limit(limit) as usize };
-    let found = read(&collector, move |store| Ok(outliers::outliers(store, &config, &asked)?));
+    let found = read(&collector, move |store| {
+        known_if_named(store, asked.host.as_ref())?;
+        Ok(outliers::outliers(store, &config, &asked)?)
+    });
     Ok(answer::json(&json!({ "outliers": found.await? })))
 }

@@ -24,7 +24,8 @@ use crate::metrics;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
 use crate::store::{
-    ChangeFilter, ChangeId, ChangeRecord, Cursor, EventFilter, EventRecord, effective_limit,
+    ChangeFilter, ChangeId, ChangeRecord, Cursor, EventFilter, EventKind, EventRecord,
+    effective_limit,
 };
 use crate::writer::Reads;
 
@@ -226,10 +227,25 @@ pub(super) fn next_page(uri: &Uri, (field, last): (&str, &str)) -> String {
     format!("{}?{}", uri.path(), pairs.join("&"))
 }
 
+/// The refusal of a word that is none of a closed list, with those there are.
+pub(super) fn no_such(
+    word: &str,
+    what: &str,
+    all: impl IntoIterator<Item = &'static str>,
+) -> Refusal {
+    let all: Vec<&str> = all.into_iter().collect();
+    let word: String = word.chars().take(WORD_SHOWN).collect();
+    Refusal::malformed(format!("{word:?} is no {what}; there are {}", all.join(", ")))
+}
+
+/// How much of a word that is refused is told, in characters.
+const WORD_SHOWN: usize = 40;
+
 fn kinds(text: &str) -> Result<Vec<ChangeKind>, Refusal> {
     let kind = |word: &str| {
         let found = ChangeKind::ALL.into_iter().find(|kind| kind.as_str() == word);
-        found.ok_or_else(|| Refusal::malformed(format!("{word:?} is no kind of change")))
+        found
+            .ok_or_else(|| no_such(word, "kind of change", ChangeKind::ALL.map(ChangeKind::as_str)))
     };
     text.split(',').take(ChangeKind::ALL.len()).map(kind).collect()
 }
@@ -237,7 +253,9 @@ fn kinds(text: &str) -> Result<Vec<ChangeKind>, Refusal> {
 fn classes(text: &str) -> Result<Vec<ChangeClass>, Refusal> {
     let class = |word: &str| {
         let found = ChangeClass::ALL.into_iter().find(|class| class.as_str() == word);
-        found.ok_or_else(|| Refusal::malformed(format!("{word:?} is no class of change")))
+        found.ok_or_else(|| {
+            no_such(word, "class of change", ChangeClass::ALL.map(ChangeClass::as_str))
+        })
     };
     text.split(',').take(ChangeClass::ALL.len()).map(class).collect()
 }
@@ -263,10 +281,18 @@ struct ChangePage {
     reach: Option<Felt>,
 }
 
+/// `GET /api/v1/configuration`
+pub async fn configuration(State(collector): Shared) -> Answer {
+    let (_, read_at) = collector.reload_state();
+    Ok(answer::json(&json!({ "read_at": read_at, "problem": collector.refused_reload() })))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EventsQuery {
     host: Option<HostId>,
+    kind: Option<String>,
+    from: Option<String>,
     after: Option<String>,
     #[serde(default)]
     limit: u32,
@@ -274,9 +300,19 @@ struct EventsQuery {
 
 /// `GET /api/v1/events`
 pub async fn events(State(collector): Shared, uri: Uri) -> Answer {
-    let EventsQuery { host, after, limit } = query(&uri)?;
-    let after = after.map(|text| place(&text)).transpose()?;
-    let filter = EventFilter { host, after, limit };
+    let EventsQuery { host, kind, from, after, limit } = query(&uri)?;
+    let all = EventKind::ALL;
+    let named = |word: String| {
+        let found = all.into_iter().find(|kind| kind.as_str() == word);
+        found.ok_or_else(|| no_such(&word, "kind of event", all.map(EventKind::as_str)))
+    };
+    let filter = EventFilter {
+        host,
+        kind: kind.map(named).transpose()?,
+        from: from.map(|text| moment(&text)).transpose()?,
+        after: after.map(|text| place(&text)).transpose()?,
+        limit,
+    };
     let events = read(&collector, move |store| {
         known_if_named(store, filter.host.as_ref())?;
         Ok(store.placed_events(&filter)?)

@@ -9,6 +9,7 @@ use super::value::{readable_key, short};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH};
 use crate::analysis::agreement::Subject;
 use crate::analysis::finding::{Finding, FindingKind, Resolution, Status};
+use crate::analysis::rules::Rule;
 use crate::analysis::sight::{Said, SaidItem};
 use crate::ingest::{said, sight};
 use crate::owners::Owners;
@@ -21,6 +22,8 @@ use crate::store::{ApprovalRecord, FindingFilter, FindingRecord, MAX_LIMIT, Stor
 struct Page {
     style: &'static str,
     row: FindingRow,
+    /// The rule that is not met, where it is one that is still on.
+    rule: Option<RuleWords>,
     is_open: bool,
     is_drift: bool,
     turn: String,
@@ -76,6 +79,25 @@ impl Draft {
     }
 }
 
+/// What a rule asks for and why, and what to do.
+struct RuleWords {
+    title: String,
+    reason: String,
+    /// Only addresses of the web are links: a pack is written by people, but not all by us.
+    remedy: String,
+}
+
+impl RuleWords {
+    fn new(rule: &Rule) -> Self {
+        let remedy = rule.remedy.clone().filter(|url| url.starts_with("https://"));
+        Self {
+            title: rule.title.clone(),
+            reason: rule.reason.clone(),
+            remedy: remedy.unwrap_or_default(),
+        }
+    }
+}
+
 struct Says {
     unread: &'static str,
     items: Vec<(String, String)>,
@@ -124,8 +146,10 @@ pub(super) fn page(
         text: act.text,
     });
     let is_open = record.finding.status == Status::Open;
+    let rule = record.finding.id.rule.as_ref().and_then(|name| standards.rules.find(name));
     let page = Page {
         style: STYLE_PATH,
+        rule: rule.map(RuleWords::new),
         is_open,
         is_drift: record.finding.id.kind == FindingKind::Drift,
         turn: turn((store, standards), record)?,

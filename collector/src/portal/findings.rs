@@ -1,22 +1,18 @@
 //! What a person should know: open drift and deviations, worst first.
 
-use std::collections::BTreeSet;
-
 use askama::Template;
 use driftline_protocol::ids::HostId;
 
 use super::value::{class_words, readable_key, sides};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
 use crate::analysis::classify::weigh::{FindingClass, Meant};
-use crate::analysis::finding::{Finding, Resolution, Status};
+use crate::analysis::finding::{Finding, FindingKind, Resolution, Severity, Status};
 use crate::analysis::sight;
-use crate::finding_list::FindingList;
+use crate::finding_list::{Among, FindingList, Whereabouts};
 use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
-use crate::store::{
-    Badness, ChangeId, Cursor, FindingFilter, FindingRecord, HostRecord, WorstFilter,
-};
+use crate::store::{Badness, ChangeId, Cursor, FindingFilter, FindingRecord, WorstFilter};
 
 /// One finding as a row of a table.
 pub(super) struct FindingRow {
@@ -70,16 +66,28 @@ pub(super) struct MeantRow {
 #[template(path = "findings.html")]
 struct Page {
     style: &'static str,
-    host: String,
-    service: String,
-    owner: String,
-    classes: Vec<(&'static str, bool)>,
+    /// Fields of free text: name, heading and what was typed.
+    fields: Vec<(&'static str, &'static str, String)>,
+    /// Fields of closed lists: name, heading, and each word with whether it is chosen.
+    lists: Vec<(&'static str, &'static str, Words)>,
     all: bool,
     /// Whether only some of them were asked for.
     narrowed: bool,
     next: Option<String>,
     findings: Vec<FindingRow>,
 }
+
+/// Each word of a list, and whether it is the one that was chosen.
+type Words = Vec<(&'static str, bool)>;
+
+/// The open findings that ask for somebody: neither permitted nor meant nor noise.
+pub(super) const ASKING: &str = "asking";
+
+/// Those that were meant or are noise.
+pub(super) const QUIET: &str = "quiet";
+
+/// Those that an exception permits.
+pub(super) const PERMITTED: &str = "permitted";
 
 /// What `after` must be.
 const PLACE: &str = "what the link to the next page says";
@@ -166,46 +174,107 @@ pub(super) fn page(
     frame: &Frame,
     query: &Query,
 ) -> Result<String, PageError> {
-    let permits = Permits::at(store, standards, frame.now)?;
+    let mut permits = Permits::at(store, standards, frame.now)?;
     let mut owners = Owners::at(store, standards, frame.now);
     let list = asked(store, frame, query)?;
-    let owner = query.get("owner").unwrap_or_default();
-    let wanted = Some(owner).filter(|owner| !owner.is_empty());
-    let (found, last) = list.page(store, &mut owners, (wanted, SHOWN))?;
+    let text = |field: &str| query.get(field).map(str::to_owned);
+    let permitted = match query.get("class") {
+        Some(ASKING | QUIET) => Some(false),
+        Some(PERMITTED) => Some(true),
+        Some(_) | None => None,
+    };
+    let among = Among { owner: text("owner"), part: text("part"), permitted };
+    let (found, last) = list.page(store, (&mut owners, &mut permits), (&among, SHOWN))?;
     let next = last.map(|last| query.with("/findings", "after", &list.place(&last)));
-    let chosen = query.get("class").unwrap_or(ANY);
-    let words = std::iter::once(ANY).chain(FindingClass::all().map(FindingClass::as_str));
-    let narrows =
-        ["host", "service", "owner", "after"].map(|field| query.get(field).unwrap_or_default());
+    let fields = FIELDS.map(|(name, heading)| (name, heading, text(name).unwrap_or_default()));
+    let lists = lists(query);
+    let is_any = |(_, _, words): &(_, _, Words)| words.first().is_some_and(|(_, chosen)| *chosen);
+    let typed = fields.iter().any(|(_, _, text)| !text.is_empty());
     let page = Page {
         style: STYLE_PATH,
-        host: query.get("host").unwrap_or_default().to_owned(),
-        service: query.get("service").unwrap_or_default().to_owned(),
-        owner: owner.to_owned(),
-        classes: words.map(|class| (class, class == chosen)).collect(),
         all: matches!(list, FindingList::Newest(_)),
-        narrowed: chosen != ANY || narrows.iter().any(|text| !text.is_empty()),
+        narrowed: typed || query.get("after").is_some() || !lists.iter().all(is_any),
+        fields: fields.into(),
+        lists,
         next,
         findings: finding_rows(&found, (permits, owners), frame)?,
     };
     Ok(page.render()?)
 }
 
+/// What may be typed: the name of each field and its heading.
+const FIELDS: [(&str, &str); 6] = [
+    ("host", "Host"),
+    ("service", "Service"),
+    ("site", "Site"),
+    ("group", "Group"),
+    ("part", "Part"),
+    ("owner", "Owner"),
+];
+
+/// What may be chosen, the word for every one first.
+fn lists(query: &Query) -> Vec<(&'static str, &'static str, Words)> {
+    let lists: [(&str, &str, Vec<&'static str>); 3] = [
+        ("kind", "Kind", KINDS.map(FindingKind::as_str).into()),
+        ("severity", "Severity", Severity::ALL.map(Severity::as_str).into()),
+        (
+            "class",
+            "Class",
+            [ASKING, QUIET, PERMITTED]
+                .into_iter()
+                .chain(FindingClass::all().map(FindingClass::as_str))
+                .collect(),
+        ),
+    ];
+    let list = |(name, heading, words): (&'static str, &'static str, Vec<&'static str>)| {
+        let chosen = query.get(name).unwrap_or(ANY);
+        let words = std::iter::once(ANY).chain(words).map(|word| (word, word == chosen));
+        (name, heading, words.collect())
+    };
+    lists.into_iter().map(list).collect()
+}
+
+const KINDS: [FindingKind; 3] =
+    [FindingKind::Drift, FindingKind::Deviation, FindingKind::Discrepancy];
+
 /// What a query asks of the store.
 fn asked(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<FindingList, PageError> {
-    let host = query.id::<HostId>("host", "the name of a host")?;
+    let text = |field: &str| query.get(field).map(str::to_owned);
+    let whereabouts = Whereabouts {
+        host: query.id::<HostId>("host", "the name of a host")?,
+        service: text("service"),
+        site: text("site"),
+        group: text("group"),
+    };
+    let hosts = whereabouts.hosts(store, &frame.config)?;
     let classes = classes(query)?;
+    let kind = word(query, "kind", |word| KINDS.into_iter().find(|kind| kind.as_str() == word))?;
+    let severity = word(query, "severity", |word| {
+        Severity::ALL.into_iter().find(|severity| severity.as_str() == word)
+    })?;
     if query.get("status") == Some("all") {
         let after = query.id::<Cursor>("after", PLACE)?;
-        let filter = FindingFilter { host, classes, after, ..FindingFilter::default() };
+        let more = FindingFilter::default();
+        let filter = FindingFilter { hosts, kind, severity, classes, after, ..more };
         return Ok(FindingList::Newest(filter));
     }
-    let hosts = match query.get("service").unwrap_or_default() {
-        "" => host.map(|host| [host].into()),
-        service => Some(of_service(store, (service, frame), host.as_ref())?),
-    };
     let after = query.id::<Badness>("after", PLACE)?;
-    Ok(FindingList::Worst(WorstFilter { hosts, classes, after, ..WorstFilter::default() }))
+    let more = WorstFilter::default();
+    Ok(FindingList::Worst(WorstFilter { hosts, kind, severity, classes, after, ..more }))
+}
+
+/// One word of a closed list; nothing for the word that means any.
+fn word<T>(
+    query: &Query,
+    field: &'static str,
+    named: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, PageError> {
+    let word = query.get(field).unwrap_or(ANY);
+    if word == ANY {
+        return Ok(None);
+    }
+    let rule = "any, or one of those that the form lists";
+    named(word).map(Some).ok_or(PageError::Query { field, rule })
 }
 
 /// The word for every class.
@@ -213,27 +282,11 @@ const ANY: &str = "any";
 
 /// The classes asked for; any unless the query says otherwise.
 fn classes(query: &Query) -> Result<Vec<FindingClass>, PageError> {
-    let word = query.get("class").unwrap_or(ANY);
-    if word == ANY {
-        return Ok(Vec::new());
-    }
-    let found = FindingClass::named(word);
-    let rule = "any or a class of a finding, such as unauthorised";
-    found.map(|class| vec![class]).ok_or(PageError::Query { field: "class", rule })
-}
-
-/// The hosts behind `service`, or `only` if it is one of them: those whose groups its calls pass,
-/// and those that serve it where they stand.
-fn of_service(
-    store: &dyn Reader,
-    (service, frame): (&str, &Frame),
-    only: Option<&HostId>,
-) -> Result<BTreeSet<HostId>, PageError> {
-    let serves = |host: &HostRecord| {
-        let serves = frame.config.served(&frame.config.place(&host.id, host.kind));
-        serves.iter().any(|served| served.service.as_deref() == Some(service))
-    };
-    let hosts = store.hosts()?.into_iter();
-    let hosts = hosts.filter(|host| only.is_none_or(|only| *only == host.id)).filter(serves);
-    Ok(hosts.map(|host| host.id).collect())
+    let all = FindingClass::all();
+    Ok(match query.get("class").unwrap_or(ANY) {
+        ANY | PERMITTED => Vec::new(),
+        ASKING => all.filter(|class| !class.is_quiet()).collect(),
+        QUIET => all.filter(|class| class.is_quiet()).collect(),
+        _ => word(query, "class", FindingClass::named)?.into_iter().collect(),
+    })
 }

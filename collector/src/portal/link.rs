@@ -78,6 +78,21 @@ pub(super) fn findings_of(service: &str) -> String {
     address("/findings", [("service", service)].into_iter())
 }
 
+/// The open findings of one of the lists that [`super::findings`] knows by a word.
+pub(super) fn findings(which: &str) -> String {
+    address("/findings", [("class", which)].into_iter())
+}
+
+/// Those of one severity.
+pub(super) fn findings_of_severity(severity: &str, which: &str) -> String {
+    address("/findings", [("class", which), ("severity", severity)].into_iter())
+}
+
+/// Those of one host.
+pub(super) fn findings_on(host: &HostId, which: &str) -> String {
+    address("/findings", [("class", which), ("host", host.as_str())].into_iter())
+}
+
 /// The page of a host.
 pub(super) fn host(host: &HostId) -> String {
     format!("/hosts/{host}")

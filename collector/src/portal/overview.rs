@@ -2,15 +2,16 @@
 
 use askama::Template;
 use driftline_protocol::ids::HostId;
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::SignedDuration;
 
 use super::timeline::{Group, group};
-use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, host_state, link};
+use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, findings, host_state, link};
 use crate::analysis::change::ChangeKind;
 use crate::analysis::finding::Severity;
 use crate::permits::Permits;
 use crate::standards::Standards;
-use crate::store::{ChangeFilter, FindingFilter, MAX_LIMIT};
+use crate::store::{ChangeFilter, MAX_LIMIT, OpenCount};
 
 /// How many changes the first page shows: the newest screenful.
 const RECENT: usize = 40;
@@ -20,7 +21,12 @@ const RECENT: usize = 40;
 struct Page {
     style: &'static str,
     states: Vec<(&'static str, usize)>,
-    severities: Vec<(&'static str, usize)>,
+    /// What asks for somebody, by severity, with the list of it.
+    severities: Vec<(&'static str, u64, String)>,
+    /// What was meant or is noise, and what an exception permits, each with its list.
+    apart: Vec<(&'static str, u64, String)>,
+    /// Why the newest configuration is not in use; empty where it is.
+    refused_reload: String,
     chart: String,
     hosts: Vec<HostRow>,
     groups: Vec<Group>,
@@ -32,7 +38,11 @@ struct HostRow {
     kind: &'static str,
     state: &'static str,
     seen: Moment,
-    open: usize,
+    /// How many open findings ask for somebody, and where they are listed.
+    open: u64,
+    open_link: String,
+    /// How many were meant or are noise.
+    quiet: u64,
     changes: usize,
 }
 
@@ -45,19 +55,14 @@ pub(super) fn page(
     frame: &Frame,
 ) -> Result<String, PageError> {
     let hosts = store.hosts()?;
-    let mut open = store.findings(&FindingFilter {
-        open_only: true,
-        limit: MAX_LIMIT,
-        ..FindingFilter::default()
-    })?;
-    let mut permits = Permits::at(store, standards, frame.now)?;
-    let mut unpermitted = Vec::with_capacity(open.len());
-    for record in open.drain(..) {
-        if permits.of(&record.finding)?.is_none() {
-            unpermitted.push(record);
-        }
-    }
-    let open = unpermitted;
+    // As the list of findings and the metrics count: what is permitted, and what asks for nobody,
+    // stands apart.
+    let (open, permitted) =
+        Permits::at(store, standards, frame.now)?.split(store.open_counts()?)?;
+    let is_quiet = |count: &OpenCount| {
+        count.class.is_quiet() && !mutant::active(Mutant::OverviewCountsWhatIsQuiet)
+    };
+    let (quiet, open): (Vec<OpenCount>, Vec<OpenCount>) = open.into_iter().partition(is_quiet);
     let two_days = SignedDuration::from_hours(chart::HOURS);
     let recent = store.changes(&ChangeFilter {
         kinds: ChangeKind::ALL.into_iter().filter(|kind| kind.is_semantic()).collect(),
@@ -65,26 +70,44 @@ pub(super) fn page(
         limit: MAX_LIMIT,
         ..ChangeFilter::default()
     })?;
-    let on = |id: &HostId| open.iter().filter(|r| r.finding.id.host == *id).count();
+    let on = |counts: &[OpenCount], id: &HostId| -> u64 {
+        counts.iter().filter(|count| count.host == *id).map(|count| count.count).sum()
+    };
+    let all = |counts: &[OpenCount]| -> u64 { counts.iter().map(|count| count.count).sum() };
     let rows = hosts.iter().map(|host| HostRow {
         name: host.id.to_string(),
         link: link::host(&host.id),
         kind: frame.config.place(&host.id, host.kind).kind.as_str(),
         state: host_state(host, frame),
         seen: Moment::new(host.last_seen, frame.now),
-        open: on(&host.id),
+        open: on(&open, &host.id),
+        open_link: link::findings_on(&host.id, findings::ASKING),
+        quiet: on(&quiet, &host.id),
         changes: recent.iter().filter(|change| change.host == host.id).count(),
     });
     let mut rows: Vec<HostRow> = rows.collect();
     rows.sort_by(|a, b| (b.open, &a.name).cmp(&(a.open, &b.name)));
     let states = ["alive", "stale", "dormant", "retired", "imported"];
-    let severities = Severity::ALL;
+    let of_severity = |severity: Severity| {
+        let of = open.iter().filter(|count| count.severity == severity);
+        let word = severity.as_str();
+        (
+            word,
+            of.map(|count| count.count).sum(),
+            link::findings_of_severity(word, findings::ASKING),
+        )
+    };
+    let apart = [
+        ("quiet: meant, or noise", all(&quiet), findings::QUIET),
+        ("permitted by exceptions", all(&permitted), findings::PERMITTED),
+    ];
+    let apart = apart.into_iter().map(|(words, many, which)| (words, many, link::findings(which)));
     let page = Page {
         style: STYLE_PATH,
         states: states.map(|s| (s, rows.iter().filter(|row| row.state == s).count())).into(),
-        severities: severities
-            .map(|s| (s.as_str(), open.iter().filter(|r| r.finding.severity == s).count()))
-            .into(),
+        severities: Severity::ALL.map(of_severity).into(),
+        apart: apart.filter(|(_, many, _)| *many > 0).collect(),
+        refused_reload: frame.refused_reload.clone().unwrap_or_default(),
         chart: chart::bars(&chart::per_hour(recent.iter().map(|change| change.at), frame.now)),
         groups: group(recent.get(..RECENT.min(recent.len())).unwrap_or_default(), frame),
         hosts: rows,

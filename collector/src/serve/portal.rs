@@ -79,6 +79,7 @@ pub(super) async fn frame(collector: &Collector, path: &str) -> Result<Frame, Re
         stale_after: signed(config.stale()),
         dormant_after: signed(config.dormant()),
         config,
+        refused_reload: collector.refused_reload(),
         cases_known: collector.correlated.get().map(|latest| latest.watermark),
         cases: collector.correlated.cases(),
         levels: collector.correlated.levels(),

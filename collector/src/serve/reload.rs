@@ -1,7 +1,8 @@
 //! Reads the configuration and the certificate again on SIGHUP and on save: validate, then swap.
 //!
 //! A file with a mistake keeps the old configuration, lowers `driftline_reload_success`, leaves an
-//! event and names file, line and hint in the log. What only counts at the start (`listen`,
+//! event and names file, line and hint in the log; API, overview and `driftline doctor` say it until
+//! it is mended. What only counts at the start (`listen`,
 //! `state_dir`, whether there is TLS, `heartbeat_seconds`) is kept as it was and said so.
 
 use std::collections::BTreeSet;
@@ -194,8 +195,9 @@ impl Reload {
                 detail
             }
             Err(error) => {
-                self.collector.refuse_reload();
-                let detail = format!("the configuration was not reloaded: {error:#}");
+                let problem = format!("{error:#}");
+                let detail = format!("the configuration was not reloaded: {problem}");
+                self.collector.refuse_reload(problem);
                 if detail == self.told {
                     return;
                 }

@@ -1,7 +1,7 @@
 //! What all request handlers share, and who may do what with it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderMap;
@@ -50,7 +50,7 @@ pub struct Collector {
     pub tls: bool,
     settings: RwLock<Settings>,
     standards_changed: Notify,
-    reload_ok: AtomicBool,
+    refused_reload: RwLock<Option<String>>,
     reloaded_at_ms: AtomicI64,
 }
 
@@ -103,7 +103,7 @@ impl Collector {
             tls: settings.config.tls.is_some(),
             settings: RwLock::new(settings),
             standards_changed: Notify::new(),
-            reload_ok: AtomicBool::new(true),
+            refused_reload: RwLock::default(),
             reloaded_at_ms: AtomicI64::new(Timestamp::now().as_millisecond()),
         }
     }
@@ -138,7 +138,7 @@ impl Collector {
         self.writer.at_once(adopt).await;
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
         self.reloaded_at_ms.store(Timestamp::now().as_millisecond(), Ordering::Relaxed);
-        self.reload_ok.store(true, Ordering::Relaxed);
+        *self.refused_reload.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.judge_again();
     }
 
@@ -152,15 +152,22 @@ impl Collector {
         self.standards_changed.notified().await;
     }
 
-    /// Notes that a reload was refused.
-    pub fn refuse_reload(&self) {
-        self.reload_ok.store(false, Ordering::Relaxed);
+    /// Notes that a reload was refused, and why.
+    pub fn refuse_reload(&self, problem: String) {
+        *self.refused_reload.write().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+    }
+
+    /// Why the newest configuration is not in use; nothing where it is.
+    pub fn refused_reload(&self) -> Option<String> {
+        let refused = self.refused_reload.read().unwrap_or_else(PoisonError::into_inner).clone();
+        refused.filter(|_| !mutant::active(Mutant::RefusedReloadsAreOnlyLogged))
     }
 
     /// Whether the newest configuration is in use, and since when it is.
     pub fn reload_state(&self) -> (bool, Timestamp) {
         let at = Timestamp::from_millisecond(self.reloaded_at_ms.load(Ordering::Relaxed));
-        (self.reload_ok.load(Ordering::Relaxed), at.unwrap_or_default())
+        let refused = self.refused_reload.read().unwrap_or_else(PoisonError::into_inner);
+        (refused.is_none(), at.unwrap_or_default())
     }
 
     /// The address of the portal, for links.

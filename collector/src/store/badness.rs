@@ -18,6 +18,8 @@ pub struct WorstFilter {
     pub hosts: Option<BTreeSet<HostId>>,
     /// Of this kind.
     pub kind: Option<FindingKind>,
+    /// As bad as this.
+    pub severity: Option<Severity>,
     /// Of these classes; empty means all.
     pub classes: Vec<FindingClass>,
     /// After this place in the list, for the next page.

@@ -471,6 +471,8 @@ impl ReadHistory for Memory {
         let wanted = |(place, event): &(Cursor, EventRecord)| {
             filter.after.is_none_or(|after| *place < after)
                 && filter.host.as_ref().is_none_or(|host| event.host.as_ref() == Some(host))
+                && filter.kind.is_none_or(|kind| kind == event.kind)
+                && filter.from.is_none_or(|from| event.at >= from)
         };
         let newest = state.events.iter().rev().map(placed).filter(wanted);
         Ok(newest.take(effective_limit(filter.limit) as usize).collect())

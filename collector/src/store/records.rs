@@ -1,6 +1,6 @@
 //! What is kept: one struct for each kind of record, and the steps that write them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::{
     Digest, Generation, HostId, Incarnation, KeyId, PartName, SourceName,
@@ -331,8 +331,12 @@ pub struct OpenCount {
 pub struct FindingFilter {
     /// On this host.
     pub host: Option<HostId>,
+    /// On one of these hosts; nothing means all.
+    pub hosts: Option<BTreeSet<HostId>>,
     /// Of this kind.
     pub kind: Option<FindingKind>,
+    /// As bad as this.
+    pub severity: Option<Severity>,
     /// Only those that hold.
     pub open_only: bool,
     /// Of these classes; empty means all.
@@ -350,6 +354,10 @@ pub struct FindingFilter {
 pub struct EventFilter {
     /// Of this host.
     pub host: Option<HostId>,
+    /// Of this kind.
+    pub kind: Option<EventKind>,
+    /// Not before this moment.
+    pub from: Option<Timestamp>,
     /// After this place in the list, for the next page.
     pub after: Option<Cursor>,
     /// At most this many; 0 means [`DEFAULT_LIMIT`].

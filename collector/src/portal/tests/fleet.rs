@@ -23,6 +23,7 @@ pub(super) fn frame() -> Frame {
         config: crate::config::load::parse("t", "[[host]]\nname='x'\nservice='voice'")
             .unwrap()
             .into(),
+        refused_reload: None,
         cases_known: Some(at("2026-11-22T11:00:00Z")),
         cases: None,
         request_readings: vec![RequestReading {

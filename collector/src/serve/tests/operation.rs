@@ -20,9 +20,17 @@ async fn a_bad_file_keeps_the_old_configuration_and_says_so() {
     world.until("/metrics", "driftline_reload_success 0").await;
     let events = world.until("/api/v1/events", "not reloaded").await;
     assert!(events.contains("collector.toml:1: unknown field `colour`"), "{events}");
+    let told = world.get("/api/v1/configuration").await.1;
+    assert!(told.contains("collector.toml:1: unknown field `colour`"), "{told}");
+    let overview = world.get("/").await.1;
+    assert!(overview.contains("The configuration was not reloaded"), "{overview}");
+    assert!(overview.contains("unknown field"), "{overview}");
     std::fs::write(&file, good).unwrap();
     world.until("/metrics", "driftline_reload_success 1").await;
     world.until("/metrics", "driftline_hosts_unassigned 0").await;
+    let told = world.get("/api/v1/configuration").await.1;
+    assert!(told.contains("\"problem\":null"), "{told}");
+    assert!(!world.get("/").await.1.contains("not reloaded"));
     let metrics = world.get("/metrics").await.1;
     assert!(metrics.contains("site=\"graz\""), "{metrics}");
 }

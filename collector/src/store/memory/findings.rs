@@ -15,6 +15,8 @@ impl ReadFindings for Memory {
         let state = self.read();
         let wanted = |f: &&FindingRecord| {
             filter.host.as_ref().is_none_or(|host| *host == f.finding.id.host)
+                && filter.hosts.as_ref().is_none_or(|all| all.contains(&f.finding.id.host))
+                && filter.severity.is_none_or(|severity| severity == f.finding.severity)
                 && filter.kind.is_none_or(|kind| kind == f.finding.id.kind)
                 && (!filter.open_only || f.finding.status == Status::Open)
                 && (filter.classes.is_empty() || filter.classes.contains(&f.class()))
@@ -32,6 +34,7 @@ impl ReadFindings for Memory {
         let wanted = |f: &&FindingRecord| {
             f.finding.status == Status::Open
                 && filter.hosts.as_ref().is_none_or(|all| all.contains(&f.finding.id.host))
+                && filter.severity.is_none_or(|severity| severity == f.finding.severity)
                 && filter.kind.is_none_or(|kind| kind == f.finding.id.kind)
                 && (filter.classes.is_empty() || filter.classes.contains(&f.class()))
                 && filter.after.is_none_or(|after| f.badness() > after)

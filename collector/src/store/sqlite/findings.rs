@@ -1,5 +1,8 @@
 //! What pages and queries ask about findings and tokens.
 
+use std::collections::BTreeSet;
+
+use driftline_protocol::ids::HostId;
 use driftline_protocol::mutant::{self, Mutant};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
@@ -29,6 +32,11 @@ impl ReadFindings for Reader {
             terms.extend(filter.number.map(|_| "f.number = ?3"));
             terms.extend(filter.open_only.then_some("f.is_open = 1"));
             terms.extend(filter.after.map(|_| "(f.first_seen, f.number) < (?5, ?6)"));
+            let severity = filter.severity.map(|one| format!("f.severity = '{}'", one.as_str()));
+            terms.extend(severity.as_deref());
+            let of_hosts = filter.hosts.as_ref().map(|hosts| numbers(db, hosts)).transpose()?;
+            let of_hosts = of_hosts.map(|hosts| format!("f.host IN ({hosts})"));
+            terms.extend(of_hosts.as_deref());
             let classes = filter.classes.iter().map(|class| format!("'{}'", class.as_str()));
             let classes = classes.collect::<Vec<_>>().join(", ");
             let classes = (!classes.is_empty()).then(|| format!("f.class IN ({classes})"));
@@ -139,19 +147,23 @@ fn act_record(row: &Row<'_>) -> rusqlite::Result<ActRecord> {
     })
 }
 
+/// The numbers of those of `hosts` that are known, for a list in a query.
+fn numbers(db: &Connection, hosts: &BTreeSet<HostId>) -> rusqlite::Result<String> {
+    let mut numbers = Vec::new();
+    for host in hosts {
+        numbers.extend(names::find(db, FIND_HOST, host.as_str())?.map(|host| host.to_string()));
+    }
+    Ok(numbers.join(", "))
+}
+
 /// One stretch of the list after the other, each in the order of an index that holds all it asks.
 fn worst(db: &Connection, filter: &WorstFilter) -> rusqlite::Result<Vec<FindingRecord>> {
-    let mut hosts = Vec::new();
-    for host in filter.hosts.iter().flatten() {
-        hosts.extend(names::find(db, FIND_HOST, host.as_str())?.map(|host| host.to_string()));
-    }
-    let of_hosts = match &filter.hosts {
+    let hosts = filter.hosts.as_ref().map(|hosts| numbers(db, hosts)).transpose()?;
+    let of_hosts = match &hosts {
         None => String::new(),
-        Some(_) => format!("AND host IN ({})", hosts.join(", ")),
+        Some(numbers) if numbers.is_empty() => return Ok(Vec::new()),
+        Some(numbers) => format!("AND host IN ({numbers})"),
     };
-    if filter.hosts.is_some() && hosts.is_empty() {
-        return Ok(Vec::new());
-    }
     let limit = effective_limit(filter.limit) as usize;
     let mut found = Vec::new();
     for (quiet, severity) in [false, true]
@@ -161,7 +173,8 @@ fn worst(db: &Connection, filter: &WorstFilter) -> rusqlite::Result<Vec<FindingR
         let after = filter.after.filter(|after| (after.quiet, after.severity) == (quiet, severity));
         let passed =
             filter.after.is_some_and(|after| (after.quiet, after.severity) > (quiet, severity));
-        if passed || found.len() >= limit {
+        let other = filter.severity.is_some_and(|only| only != severity);
+        if passed || other || found.len() >= limit {
             continue;
         }
         let asked = |class: &FindingClass| {

@@ -128,8 +128,10 @@ impl ReadHistory for Reader {
                 return Ok(Vec::new());
             }
             // Every text of the query takes every value, whether it asks for it or not.
-            let mut terms = vec!["?1 IS ?1", "?2 IS ?2", "?3 IS ?3"];
+            let mut terms = vec!["?1 IS ?1", "?2 IS ?2", "?3 IS ?3", "?5 IS ?5", "?6 IS ?6"];
             terms.extend(host.map(|_| "e.host = ?1"));
+            terms.extend(filter.kind.map(|_| "e.kind = ?5"));
+            terms.extend(filter.from.map(|_| "e.at >= ?6"));
             terms.extend(filter.after.map(|_| "(e.at, e.id) < (?2, ?3)"));
             let mut find = db.prepare_cached(&format!(
                 "SELECT e.at, h.name, e.kind, e.detail, e.id
@@ -143,7 +145,9 @@ impl ReadHistory for Reader {
                 let event = event_record(row)?;
                 Ok((Cursor { at: event.at, number: row.get(4)? }, event))
             };
-            find.query_map(params![host.flatten(), at, number, limit], placed)?.collect()
+            let (kind, from) = (filter.kind.map(EventKind::as_str), filter.from.map(At));
+            find.query_map(params![host.flatten(), at, number, limit, kind, from], placed)?
+                .collect()
         })
     }
 

@@ -23,7 +23,14 @@ pub(super) fn everything<S: Reads>(store: &S) -> Vec<String> {
         all.push(format!("{:#?}", store.versions(&host, 5).unwrap()));
         all.push(format!("{:#?}", store.events(Some(&host), 3).unwrap()));
         let after = Some(Cursor { at: second(9), number: i64::MIN });
-        let filter = EventFilter { host: Some(host.clone()), after, limit: 2 };
+        let filter =
+            EventFilter { host: Some(host.clone()), after, limit: 2, ..EventFilter::default() };
+        let narrow = EventFilter {
+            kind: Some(EventKind::ALL[index]),
+            from: Some(second(7)),
+            ..EventFilter::default()
+        };
+        all.push(format!("{:#?}", store.placed_events(&narrow).unwrap().len()));
         let older = store.placed_events(&filter).unwrap().into_iter().map(|(_, event)| event);
         all.push(format!("{:#?}", older.collect::<Vec<_>>()));
         all.extend(agreed(store, &Subject::Host(host.clone())));
@@ -155,6 +162,9 @@ pub(super) fn finding_filters() -> Vec<FindingFilter> {
         FindingFilter { host: Some(host(1)), ..none() },
         FindingFilter { kind: Some(FindingKind::Deviation), open_only: true, ..none() },
         FindingFilter { number: Some(2), ..none() },
+        FindingFilter { severity: Some(Severity::Warning), ..none() },
+        FindingFilter { hosts: Some([host(0)].into()), ..none() },
+        FindingFilter { hosts: Some([].into()), open_only: true, ..none() },
         FindingFilter {
             classes: vec![FindingClass::Unjudged, FindingClass::Of(ChangeClass::Early)],
             ..none()
@@ -200,6 +210,7 @@ fn worst_first(store: &impl Reads) -> Vec<String> {
         WorstFilter { hosts, ..none() },
         WorstFilter { hosts: Some([].into()), ..none() },
         WorstFilter { kind: Some(FindingKind::Deviation), ..none() },
+        WorstFilter { severity: Some(Severity::Warning), ..none() },
         WorstFilter {
             classes: vec![FindingClass::Unjudged, FindingClass::Of(ChangeClass::Expected)],
             ..none()
