@@ -104,6 +104,11 @@ impl Client {
         Ok(Self { http: builder.build()?, base, token })
     }
 
+    /// Where a person finds `path`.
+    pub(crate) fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// What the API says at `path`.
     ///
     /// # Errors

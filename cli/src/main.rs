@@ -46,9 +46,11 @@ enum Command {
     Rollouts(commands::rollouts::Rollouts),
     /// List open drift and deviations.
     Findings(commands::findings::Findings),
-    /// Acknowledge or assign a finding, write a note to it, or read its log.
+    /// Show, acknowledge, assign or accept a finding, write a note to it, or read its log.
     #[command(subcommand)]
     Finding(commands::act::FindingCommand),
+    /// List who did what, and what befell hosts and the store, newest first.
+    Events(commands::events::Events),
     /// List cases, newest opened first.
     Cases(commands::cases::Cases),
     /// Permit findings to be for a while, with owner, reason and end.
@@ -59,8 +61,8 @@ enum Command {
     Request(commands::request::RequestCommand),
     /// Rank the changes the collector saw by how well they go together with a rise in cases.
     Suspects(commands::suspects::Suspects),
-    /// List the rules hosts are held to.
-    Rules,
+    /// List the rules hosts are held to, and their parameters.
+    Rules(commands::rules::Rules),
     /// List what asks for nobody: items that change by themselves, and everyday work.
     Ignores,
     /// List what is odd among hosts that should be alike; needs no baseline and no rule.
@@ -138,11 +140,12 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Rollouts(rollouts) => rollouts.run(&client()?, output).await,
         Command::Findings(findings) => findings.run(&client()?, output).await,
         Command::Finding(command) => command.run(&client()?, output).await,
+        Command::Events(events) => events.run(&client()?, output).await,
         Command::Cases(cases) => cases.run(&client()?, output).await,
         Command::Exception(command) => command.run(&client()?, output).await,
         Command::Request(command) => command.run(&client()?, output).await,
         Command::Suspects(suspects) => suspects.run(&client()?, output).await,
-        Command::Rules => commands::rules::run(&client()?, output).await,
+        Command::Rules(rules) => rules.run(&client()?, output).await,
         Command::Ignores => commands::ignores::run(&client()?, output).await,
         Command::Outliers(outliers) => outliers.run(&client()?, output).await,
         Command::Baseline(baseline) => baseline.run(&client()?, output).await,

@@ -1,4 +1,4 @@
-//! `driftline finding acknowledge|assign|note|accept|log N`: what persons do about a finding.
+//! `driftline finding show|acknowledge|assign|note|accept|log N`: what persons do about a finding.
 //!
 //! What is accepted is what was read: the finding is asked for and printed, whoever sits at the
 //! terminal is asked, and the tag that comes with it goes back with the acceptance. Where the host
@@ -7,12 +7,17 @@
 
 use std::io::{BufRead as _, IsTerminal as _, stdin};
 
+use anyhow::Context as _;
+use driftline_collector::analysis::exceptions::end;
 use driftline_collector::analysis::sight::{Said, SaidItem};
 use driftline_collector::store::{Act, ActRecord, FindingRecord};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::findings::sides;
+use super::show;
 use crate::client::Client;
 use crate::output::{self, Output, Row};
 use crate::{Verdict, eprintln_message};
@@ -20,12 +25,18 @@ use crate::{Verdict, eprintln_message};
 /// What is done about a finding, by its number in `driftline findings`.
 #[derive(clap::Subcommand)]
 pub(crate) enum FindingCommand {
+    /// Show one finding with all that is known of it: what should be and is, the class with its rule
+    /// and its sentence, the owner, what was done, what its rule asks for, and its page.
+    Show {
+        /// The finding's number.
+        number: i64,
+    },
     /// Say that you have seen it and see to it; it goes to nobody else then.
     Acknowledge {
         /// The finding's number.
         number: i64,
         /// What there is to say.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
     },
     /// Give it to somebody.
@@ -56,7 +67,7 @@ pub(crate) enum FindingCommand {
         /// The time zone the end is written in.
         #[arg(long, default_value = "UTC")]
         zone: String,
-        /// What you read of it, as `etag` in `driftline findings -o json` said. Without it what it
+        /// What you read of it, as `etag` in `driftline findings --output json` said. Without it what it
         /// has now is printed, and you are asked.
         #[arg(long)]
         etag: Option<String>,
@@ -87,10 +98,17 @@ impl FindingCommand {
     /// Runs the command.
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
         let (number, act, text) = match self {
+            Self::Show { number } => {
+                show::run(client, number, output).await?;
+                return Ok(Verdict::Fine);
+            }
             Self::Acknowledge { number, note } => (number, Act::Acknowledge, note),
             Self::Assign { number, to } => (number, Act::Assign, to),
             Self::Note { number, text } => (number, Act::Note, text),
             Self::Accept { number, reason, until, zone, etag } => {
+                if let Some(until) = &until {
+                    check_end(until, &zone, Timestamp::now())?;
+                }
                 let etag = match etag {
                     Some(etag) => etag,
                     None => {
@@ -122,6 +140,15 @@ impl FindingCommand {
         eprintln_message(&format!("finding {number}: {} is in its log", act.as_str()));
         Ok(Verdict::Fine)
     }
+}
+
+/// Refuses an end that cannot be before anybody reads the finding or copies a command with it.
+fn check_end(until: &str, zone: &str, now: Timestamp) -> anyhow::Result<()> {
+    let in_zone = TimeZone::get(zone)
+        .map_err(|_| anyhow::anyhow!("--zone {zone:?} is no time zone, such as Europe/Vienna"))?;
+    let at = end(until.trim(), &in_zone).context("--until")?;
+    anyhow::ensure!(at > now, "--until {until} is over already");
+    Ok(())
 }
 
 /// A finding as it is read before it is accepted.
@@ -172,7 +199,7 @@ async fn read(
 }
 
 /// What a part says, line by line.
-fn said_lines(said: &Said) -> Vec<String> {
+pub(super) fn said_lines(said: &Said) -> Vec<String> {
     let unread = said.unread.map(|reason| {
         format!("  its content cannot be read ({}): its bytes are accepted", reason.as_str())
     });
@@ -201,6 +228,21 @@ mod tests {
     fn a_command_to_run_is_one_word_for_each_text() {
         assert_eq!(quoted("as agreed"), "'as agreed'");
         assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+    }
+
+    #[test]
+    fn an_end_that_cannot_be_is_refused_before_anything_is_read() {
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        for (until, zone, told) in [
+            ("gestern", "UTC", "--until: \"gestern\" is no end"),
+            ("31.12.2026", "UTC", "is no end"),
+            ("2026-11-21", "UTC", "is over already"),
+            ("2026-12-31", "Wien", "is no time zone"),
+        ] {
+            let refused = format!("{:#}", check_end(until, zone, now).unwrap_err());
+            assert!(refused.contains(told), "{refused}");
+        }
+        check_end("2026-11-22", "Europe/Vienna", now).unwrap();
     }
 
     #[test]

@@ -11,10 +11,10 @@ use crate::output::{self, Output, Row};
 #[derive(clap::Args)]
 pub(crate) struct Cases {
     /// Only from this source.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     source: String,
     /// Only with this id.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     id: String,
     /// Opened at or after, such as 2026-11-22, 2026-11-22T13:00:00Z or -2h.
     #[arg(long, value_parser = moment::argument, allow_hyphen_values = true)]

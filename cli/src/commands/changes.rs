@@ -18,20 +18,20 @@ pub(super) const SEMANTIC: &str = "added,removed,modified,moved";
 #[derive(clap::Args)]
 pub(crate) struct Changes {
     /// Only of this host.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     host: String,
     /// Only of this source.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     source: String,
     /// Only of this file or table.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     part: String,
     /// Only of these kinds, separated by commas: added, removed, modified, moved, cosmetic, recast.
     #[arg(long, default_value = SEMANTIC)]
     kind: String,
     /// Only of these classes, separated by commas: expected, early, late, out_of_scope, unapproved,
     /// unauthorised, emergency, excepted, reverted, flapping, volatile, routine.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     class: String,
     /// Not before this time: 2026-11-22T13:00:00Z, 2026-11-22, or back from now: -2h.
     #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]

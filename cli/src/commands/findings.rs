@@ -18,18 +18,33 @@ const PAGES_MOST: usize = 10;
 #[derive(clap::Args)]
 pub(crate) struct Findings {
     /// Only of this host.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     host: String,
     /// Those that ended, those an exception permits, and what was meant or is noise, as well.
     #[arg(long)]
     all: bool,
     /// Only of these classes, separated by commas, such as expected,flapping; those that were meant
     /// or are noise as well.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     class: String,
+    /// Only drift, deviation or discrepancy.
+    #[arg(long, value_parser = ["drift", "deviation", "discrepancy"])]
+    kind: Option<String>,
+    /// Only as bad as this.
+    #[arg(long, value_parser = ["critical", "warning", "info"])]
+    severity: Option<String>,
+    /// Only of hosts at this site.
+    #[arg(long)]
+    site: Option<String>,
+    /// Only of hosts of this group.
+    #[arg(long)]
+    group: Option<String>,
+    /// Only of files and tables that follow this pattern, such as '/etc/ssh/*'.
+    #[arg(long)]
+    part: Option<String>,
     /// Only those this owner or team answers for or was given; `nobody` for those that are
     /// nobody's.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     owner: String,
     /// Exit with 1 when anything is open.
     #[arg(long)]
@@ -38,14 +53,14 @@ pub(crate) struct Findings {
 
 /// A finding, what was meant by it, and the exception that permits it.
 #[derive(Serialize, Deserialize)]
-struct Shown {
+pub(super) struct Shown {
     #[serde(flatten)]
-    record: FindingRecord,
-    class: String,
+    pub(super) record: FindingRecord,
+    pub(super) class: String,
     /// Whether somebody should look at it.
-    asks: bool,
+    pub(super) asks: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    excepted_by: Option<String>,
+    pub(super) excepted_by: Option<String>,
     owner: String,
     #[serde(flatten)]
     handled: Handled,
@@ -75,9 +90,6 @@ impl Row for Shown {
 
     fn cells(&self) -> Vec<String> {
         let finding = &self.record.finding;
-        // Whoever it was given to comes before whoever owns it by the configuration.
-        let owner = self.handled.assigned_to.as_ref().unwrap_or(&self.owner);
-        let seen = if self.handled.acknowledged_by.is_some() { " (seen)" } else { "" };
         let [agreed, now] = sides(finding);
         vec![
             self.record.number.to_string(),
@@ -90,7 +102,7 @@ impl Row for Shown {
                 FindingKind::Drift => self.class.clone(),
                 FindingKind::Deviation | FindingKind::Discrepancy => "-".to_owned(),
             },
-            output::printable(&format!("{owner}{seen}")),
+            output::printable(&self.owner_words()),
             finding.id.host.to_string(),
             output::printable(finding.id.part.as_str()),
             output::printable(finding.id.key.as_ref().map_or("-", ItemKey::as_str)),
@@ -111,6 +123,14 @@ pub(crate) fn sides(finding: &Finding) -> [String; 2] {
 }
 
 impl Shown {
+    /// Who answers for it, and whether somebody has said so. Whoever it was given to comes before
+    /// whoever owns it by the configuration.
+    pub(super) fn owner_words(&self) -> String {
+        let owner = self.handled.assigned_to.as_ref().unwrap_or(&self.owner);
+        let seen = if self.handled.acknowledged_by.is_some() { " (seen)" } else { "" };
+        format!("{owner}{seen}")
+    }
+
     /// Since when it is open, and what became of it, which `--all` shows beside what is open.
     fn since(&self) -> String {
         let since = output::moment(self.record.finding.first_seen);
@@ -135,10 +155,17 @@ impl Findings {
             ("order", order),
             ("limit", "10000"),
         ];
-        for (name, asked) in [("class", &self.class), ("owner", &self.owner)] {
-            if !asked.is_empty() {
-                query.push((name, asked));
-            }
+        let narrows = [
+            ("class", Some(&self.class)),
+            ("owner", Some(&self.owner)),
+            ("kind", self.kind.as_ref()),
+            ("severity", self.severity.as_ref()),
+            ("site", self.site.as_ref()),
+            ("group", self.group.as_ref()),
+            ("part", self.part.as_ref()),
+        ];
+        for (name, asked) in narrows {
+            query.extend(asked.map(|asked| (name, asked.as_str())));
         }
         let (mut findings, more): (Vec<Shown>, bool) =
             client.pages("findings", &query, PAGES_MOST).await?;

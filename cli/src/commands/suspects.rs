@@ -12,10 +12,10 @@ use crate::{Verdict, eprintln_message};
 #[derive(clap::Args)]
 pub(crate) struct Suspects {
     /// Only those of this service.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     service: String,
     /// Only those of this tier: supported, possible, coincident, refuted or undetermined.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     tier: String,
     /// At most this many.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
@@ -30,7 +30,7 @@ pub(crate) struct Suspects {
     #[arg(long, conflicts_with_all = ["confirm", "reject"])]
     base_rates: bool,
     /// Why, in a sentence; with --confirm or --reject.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     reason: String,
 }
 
