@@ -33,6 +33,7 @@ mod probes;
 mod quiet;
 mod rules;
 mod secrets;
+mod told;
 mod voice;
 
 use std::path::{Path, PathBuf};

@@ -77,6 +77,22 @@ const MUTANTS: &[Mutant] = &[
         "intent::what_the_log_tells_of_a_request_follows_from_what_it_told_before",
     ),
     (COLLECTOR, "lists_cover_every_kind", "intent::a_list_leaves_out_what_it_names"),
+    // What people are told.
+    (
+        COLLECTOR,
+        "overview_counts_what_is_quiet",
+        "told::overview_and_command_count_the_same_findings_and_say_which_are_quiet",
+    ),
+    (
+        COLLECTOR,
+        "refused_reloads_are_only_logged",
+        "told::a_configuration_that_is_not_in_use_is_told_by_doctor_and_overview",
+    ),
+    (
+        COLLECTOR,
+        "approvals_name_no_scope",
+        "told::an_approval_says_of_what_alone_and_a_group_where_it_does_not_count",
+    ),
     // What was agreed.
     (
         COLLECTOR,
