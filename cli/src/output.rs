@@ -97,8 +97,9 @@ pub(crate) fn table<R: Row>(rows: &[R]) -> String {
     if lines.iter().all(|line| line.chars().count() <= width) {
         return lines.concat();
     }
-    let widest = widths(&R::HEADINGS[..R::FIRST_LINE], &cells, width);
-    let mut first = vec![R::HEADINGS[..R::FIRST_LINE].iter().map(|h| h.to_uppercase()).collect()];
+    let (headings, _) = R::HEADINGS.split_at(R::FIRST_LINE);
+    let widest = widths(headings, &cells, width);
+    let mut first = vec![headings.iter().map(|h| h.to_uppercase()).collect()];
     first.extend(cells.iter().map(|row| fitting(row, &widest)));
     let lines = aligned(&first, &widest);
     let mut text = String::new();

@@ -66,7 +66,7 @@ fn text(whole: &Whole) -> String {
         ("is", now),
         ("since", since(shown)),
         ("status", status(shown)),
-        ("owner", shown.owner_words()),
+        ("owner", owner(shown)),
     ];
     lines.extend(class(shown));
     if let Some(rule) = rule_asks {
@@ -76,7 +76,7 @@ fn text(whole: &Whole) -> String {
     }
     lines.push(("page", url.clone()));
     let line = |(words, told): (&str, String)| {
-        format!("{words:WORDS$} {}\n", output::printable(&told)).replace(" \n", "\n")
+        format!("{words:WORDS$} {}", output::printable(&told)).trim_end().to_owned() + "\n"
     };
     let mut text: String = lines.into_iter().map(line).collect();
     if let Some(said) = says {
@@ -93,6 +93,11 @@ fn text(whole: &Whole) -> String {
         text.push('\n');
     }
     text
+}
+
+fn owner(shown: &Shown) -> String {
+    let owner = shown.owner_words();
+    if owner.is_empty() { "nobody".to_owned() } else { owner }
 }
 
 fn since(shown: &Shown) -> String {

@@ -179,9 +179,8 @@ pub async fn approve(
     let proposal = Proposal { subject, from, then, source, part, exempt: except };
     let made = decide(&collector, move |ingest, context| {
         let steps = ingest.approve(context, proposal, approval)?;
-        let approval = steps.iter().find_map(|step| match step {
-            Step::Approve { approval, .. } => Some(approval.clone()),
-            _ => None,
+        let approval = steps.iter().find_map(|step| {
+            if let Step::Approve { approval, .. } = step { Some(approval.clone()) } else { None }
         });
         Ok(Decided { answer: approval, parts: Vec::new(), steps })
     });

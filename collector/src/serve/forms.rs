@@ -149,9 +149,10 @@ fn back_to<T>(page: String, done: Result<T, Refusal>) -> Response {
 /// The page that says why nothing was done, under the status of the refusal.
 fn not_done(refusal: &Refusal, back: String) -> Response {
     let problem = refusal.detail().to_owned();
-    let error = match refusal.code() {
-        ProblemCode::NotFound => PageError::NotFound { what: "page" },
-        _ => PageError::Form { problem, back },
+    let error = if refusal.code() == ProblemCode::NotFound {
+        PageError::NotFound { what: "page" }
+    } else {
+        PageError::Form { problem, back }
     };
     let mut page = refused(&error, ("/", &Query::default()));
     *page.status_mut() = status(refusal.code());
