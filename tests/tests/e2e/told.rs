@@ -71,7 +71,7 @@ fn overview_and_command_count_the_same_findings_and_say_which_are_quiet() -> any
     assert!(text.contains("app.conf") && !text.contains("meant.conf"), "{text}");
     assert!(text.contains("1 more was meant or is noise"), "{text}");
     let page = fleet.page("/")?;
-    for told in ["<b>1</b> warning</a>", "<b>1</b> quiet: meant, or noise</a>"] {
+    for told in ["<b>1</b> info</a>", "<b>1</b> quiet: meant, or noise</a>"] {
         assert!(page.contains(told), "{told} is not on {page}");
     }
     // The same finding, by number: what it should be and is, and why it counts.
