@@ -41,8 +41,8 @@ pub(crate) trait Row: Serialize {
     const WHOLE: usize;
 
     /// How many columns stand on the first line of a row where one line is too short for all; the
-    /// others follow on a line of their own, and so does a cell that is too long for the first line.
-    /// By default all, and cells are broken instead.
+    /// others follow on a line of their own, and so does a cell that is too long for the first
+    /// line. By default all, and cells are broken instead.
     const FIRST_LINE: usize = usize::MAX;
 
     /// The cells, in the order of the headings.

@@ -45,8 +45,9 @@ pub enum AuthError {
     Unknown(String),
     /// There is one of this name, which nobody said is to be replaced.
     #[error(
-        "there is a token named {0:?} already: choose another name, or put the new one in its place \
-         with `--replace` (`replace` of the API); who holds the old one is refused from then on"
+        "there is a token named {0:?} already: choose another name, or put the new one in its \
+         place with `--replace` (`replace` of the API); who holds the old one is refused from then \
+         on"
     )]
     Taken(String),
     /// The operating system gave no random bytes.

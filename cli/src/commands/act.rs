@@ -25,8 +25,8 @@ use crate::{Verdict, eprintln_message};
 /// What is done about a finding, by its number in `driftline findings`.
 #[derive(clap::Subcommand)]
 pub(crate) enum FindingCommand {
-    /// Show one finding with all that is known of it: what should be and is, the class with its rule
-    /// and its sentence, the owner, what was done, what its rule asks for, and its page.
+    /// Show one finding with all that is known of it: what should be and is, the class with its
+    /// rule and its sentence, the owner, what was done, what its rule asks for, and its page.
     Show {
         /// The finding's number.
         number: i64,
@@ -67,8 +67,8 @@ pub(crate) enum FindingCommand {
         /// The time zone the end is written in.
         #[arg(long, default_value = "UTC")]
         zone: String,
-        /// What you read of it, as `etag` in `driftline findings --output json` said. Without it what it
-        /// has now is printed, and you are asked.
+        /// What you read of it, as `etag` in `driftline findings --output json` said. Without it
+        /// what it has now is printed, and you are asked.
         #[arg(long)]
         etag: Option<String>,
     },

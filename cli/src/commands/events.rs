@@ -25,7 +25,8 @@ pub(crate) struct Events {
     #[arg(long, allow_hyphen_values = true, value_parser = moment::argument)]
     since: Option<String>,
     /// At most this many.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=i64::from(PAGE_MOST)))]
+    #[arg(long, default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(PAGE_MOST)))]
     limit: u32,
 }
 

@@ -236,7 +236,7 @@ const QUERIES: &[Route] = &[
         method: Method::Get,
         path: "/api/v1/configuration",
         scope: Scope::Read,
-        summary: "Since when the configuration in use is, and why a newer one was refused (`problem`)",
+        summary: "Since when the configuration is in use, and why a newer one is not (`problem`)",
         query: &[],
         body: &[],
         handler: || get(read::configuration),

@@ -90,8 +90,8 @@ mod tests {
         let told = parse("t", &text).unwrap().warnings(now);
         assert_eq!(told.len(), 4, "{told:#?}");
         assert!(told[0].contains("passes the group \"nosuch\""), "{}", told[0]);
-        let parameter = "[[parameter]] ntp.servers is for the site \"Gratz\", and no [[host]] is at \
-                         it; is \"graz\" meant?";
+        let parameter = "[[parameter]] ntp.servers is for the site \"Gratz\", and no [[host]] is \
+                         at it; is \"graz\" meant?";
         assert_eq!(told[1], parameter);
         assert!(told[2].starts_with("[[case_source]] desk: folder /nowhere"), "{}", told[2]);
         assert!(told[3].contains("public_url is not set"), "{}", told[3]);

@@ -36,7 +36,8 @@ pub(super) fn bars(hours: &[u64]) -> String {
     let width = BAR * HOURS;
     let changes = counted(total, "change");
     let mut svg = format!(
-        "<svg class=\"chart\" viewBox=\"0 0 {width} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" \
+        "<svg class=\"chart\" viewBox=\"0 0 {width} {HEIGHT}\" preserveAspectRatio=\"none\" \
+         role=\"img\" \
          aria-label=\"{changes} in the last {HOURS} hours, at most {most} in one hour\">"
     );
     for (x, count) in (0i64..).zip(hours) {

@@ -1,5 +1,5 @@
-//! What hosts are held to: every rule that is on, with what it demands, why, where it comes from and
-//! what to do; and what a site may decide about them.
+//! What hosts are held to: every rule that is on, with what it demands, why, where it comes from
+//! and what to do; and what a site may decide about them.
 
 use askama::Template;
 

@@ -1,9 +1,9 @@
 //! Reads the configuration and the certificate again on SIGHUP and on save: validate, then swap.
 //!
 //! A file with a mistake keeps the old configuration, lowers `driftline_reload_success`, leaves an
-//! event and names file, line and hint in the log; API, overview and `driftline doctor` say it until
-//! it is mended. What only counts at the start (`listen`,
-//! `state_dir`, whether there is TLS, `heartbeat_seconds`) is kept as it was and said so.
+//! event and names file, line and hint in the log; API, overview and `driftline doctor` say it
+//! until it is mended. What only counts at the start (`listen`, `state_dir`, whether there is TLS,
+//! `heartbeat_seconds`) is kept as it was and said so.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

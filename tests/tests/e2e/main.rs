@@ -18,6 +18,7 @@ mod cases;
 mod disk;
 mod durable;
 mod felt;
+mod forms;
 mod git;
 mod identity;
 mod import;

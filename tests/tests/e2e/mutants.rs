@@ -112,7 +112,7 @@ const MUTANTS: &[Mutant] = &[
     (
         COLLECTOR,
         "form_errors_lose_what_was_typed",
-        "agreed::a_slip_in_a_form_is_told_on_the_page_and_loses_nothing_that_was_typed",
+        "forms::a_slip_in_a_form_is_told_on_the_page_and_loses_nothing_that_was_typed",
     ),
     (
         COLLECTOR,

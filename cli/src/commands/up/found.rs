@@ -1,5 +1,5 @@
-//! The one line after the first snapshot of this start: what was found, what is open, and what could
-//! not be seen. What a start before this one saw is not told: much may have changed since.
+//! The one line after the first snapshot of this start: what was found, what is open, and what
+//! could not be seen. What a start before this one saw is not told: much may have changed since.
 
 use std::time::Duration;
 
@@ -147,7 +147,10 @@ mod tests {
 
     #[test]
     fn what_an_earlier_start_saw_is_not_told() {
-        let of = |read: f64, waiting: u64| json!({ "sources": { "files": { "waiting": waiting, "read_seconds": read } } });
+        let of = |read: f64, waiting: u64| {
+            let files = json!({ "waiting": waiting, "read_seconds": read });
+            json!({ "sources": { "files": files } })
+        };
         assert!(!is_read(&json!({ "sources": {} })));
         assert!(!is_read(&of(0.0, 0)), "it is known from before and was not read yet");
         assert!(!is_read(&of(0.2, 3)));
