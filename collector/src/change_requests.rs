@@ -215,7 +215,9 @@ fn request(record: &Record<'_>, form: &RequestForm) -> Result<ChangeRequest, Wro
     check_place(&mut scope)?;
     // Only what a browser may be led to; anything else is no address of a request.
     let url = short(Field::Url, URL_BYTES)?;
-    let web = url.starts_with("https://") || url.starts_with("http://");
+    // Nor one with a password in it, since it is shown and told.
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let web = rest.is_some_and(|rest| !rest.split('/').next().unwrap_or_default().contains('@'));
     Ok(ChangeRequest {
         source: form.source.clone(),
         id,
@@ -239,6 +241,10 @@ fn check_place(scope: &mut IntentScope) -> Result<(), Wrong> {
     let names_items = [&scope.sources, &scope.parts, &scope.keys].iter().any(|it| !it.is_empty());
     let elsewhere = [&scope.services, &scope.sites, &scope.groups];
     let every_host = scope.hosts.iter().any(|host| host == EVERY_HOST);
+    // Items under a name that nobody reads would leave everything on every host approved.
+    if every_host && !names_items && !mutant::active(Mutant::LostHostsAreAll) {
+        return Err((Field::Parts, Why::NoItem));
+    }
     if every_host && names_items && elsewhere.iter().all(|list| list.is_empty()) {
         scope.hosts.clear();
     }

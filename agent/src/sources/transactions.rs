@@ -2,7 +2,7 @@
 //! who asked, with which command, when, and what each run changed.
 //!
 //! A part for each tool that keeps such a file: `apt`, `dnf`, `zypper`, `puppet`. All of it is of
-//! the moment ([`ItemKey::momentary`]): evidence for changes that other sources tell of, and no
+//! the moment (`ItemKey::momentary`): evidence for changes that other sources tell of, and no
 //! change and no drift by itself. A run that changed nothing is not told, so an agent of Puppet
 //! that finds everything in place each half hour costs nothing.
 //!

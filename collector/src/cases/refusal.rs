@@ -134,6 +134,9 @@ pub enum Why {
          host; if that is meant, its hosts are *"
     )]
     NoPlace,
+    /// Every host, and no item of them.
+    #[error("names no source, part or key, and hosts * speaks of items on every host only")]
+    NoItem,
     /// More names than a request has.
     #[error("names more than {SCOPE_NAMES} of them")]
     ManyNames,

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Judged, Judgements, changes, judge_all};
 use crate::analysis::classify::RuleKind;
-use crate::analysis::classify::runs::{LONGEST, Runs, TRANSACTIONS};
+use crate::analysis::classify::runs::{LONGEST, Runs, TRANSACTIONS, is_tool};
 use crate::analysis::classify::transaction::TOGETHER;
 use crate::config::Config;
 use crate::store::{ChangeRecord, Step, StoreError};
@@ -43,8 +43,12 @@ pub(super) fn told(
         let Manifest(parts) = stood.unwrap_or_default();
         // The host's clock wrote the log; ours has the times of its changes.
         let skew = reading.corrected_at.duration_since(reading.observed_at);
-        for (tool, digest) in parts {
-            if known.insert((tool.clone(), digest))
+        // A host may name its parts as it likes, and as many as it likes.
+        for (tool, digest) in parts.into_iter().filter(|(tool, _)| is_tool(tool.as_str())) {
+            if runs.is_full() {
+                break;
+            }
+            if known.insert(digest)
                 && let Some(part) = store.part(&digest)?
             {
                 runs.add(&tool, &part, skew);

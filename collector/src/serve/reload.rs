@@ -234,12 +234,15 @@ impl Reload {
         let mut config = load::load(&self.file)?;
         let secret = super::secret(&config)?;
         let old = self.collector.settings();
-        if let (Some(certificate), Some(files)) = (&self.certificate, &config.tls) {
-            certificate.reload_from_config(tls::load(files)?);
-        }
+        let renewed = config.tls.as_ref().filter(|_| self.certificate.is_some());
+        let renewed = renewed.map(tls::load).transpose()?;
         let waits = keep_start_settings(&mut config, &old.config);
         let config = Arc::new(config);
         let standards = Arc::new(Standards::load(&config)?);
+        // When nothing can be refused any more: no reload is half taken.
+        if let (Some(certificate), Some(renewed)) = (&self.certificate, renewed) {
+            certificate.reload_from_config(renewed);
+        }
         // Packs are files of their own; whether they say the same is told by what was read.
         let rules = standards.rules.packs() == old.standards.rules.packs();
         let same = config == old.config && secret == old.secret && rules;

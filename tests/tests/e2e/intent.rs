@@ -80,7 +80,7 @@ fn a_request_that_lost_its_hosts_covers_nothing() -> anyhow::Result<()> {
     let lost = |name: &str, host: &str| {
         let mut body = request("CHG1", "approved", (-30, 30));
         body.as_object_mut().map(|members| members.remove("hosts"));
-        body["parts"] = json!(["/etc/app.conf"]);
+        body["parts"] = json!([root.join("etc/app.conf").display().to_string()]);
         body[name] = json!([host]);
         body
     };

@@ -213,7 +213,9 @@ impl Up {
         std::fs::write(&config, format!("state_dir = {state:?}\n"))?;
         let config = config.display().to_string();
         let collector = programs::program(programs::COLLECTOR)?.display().to_string();
-        let make = ["--config", &config, "token", "create", scope, "--scope", scope];
+        // `up` has a token of the name `admin` itself.
+        let name = format!("own-{scope}");
+        let make = ["--config", &config, "token", "create", &name, "--scope", scope];
         let made = run_any(&collector, &make)?;
         anyhow::ensure!(made.status.success(), "{}", error_of(&made));
         let file = self.folder.path().join(scope);

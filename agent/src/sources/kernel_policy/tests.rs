@@ -281,8 +281,9 @@ fn sysctl() -> Option<BTreeMap<String, String>> {
 
 fn compare_with_sysctl() {
     let mut differ = differences_from_sysctl();
-    // A count of the kernel may go up and down again while it is read; a difference of ours stays.
-    for _ in 0..2 {
+    // Counts of the kernel move while they are read, on a busy machine in nearly each round; a
+    // difference of ours stays through all of them.
+    for _ in 0..20 {
         let again = if differ.is_empty() { BTreeMap::new() } else { differences_from_sysctl() };
         differ.retain(|name, _| again.contains_key(name));
     }

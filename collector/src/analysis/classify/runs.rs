@@ -56,6 +56,9 @@ const UNATTENDED: [&str; 3] = ["unattended-upgrade", "unattended-upgrades", "dnf
 /// What of a unit says that it is enabled, and by what.
 const ENABLING: [&str; 2] = ["enablement", "wanted_by"];
 
+/// The tool of configuration management, OpenVox included.
+const PUPPET: &str = "puppet";
+
 /// The package managers among the tools, and whose packages each works on.
 const MANAGERS: [(&str, &str); 3] = [("apt", "dpkg"), ("dnf", "rpm"), ("zypper", "rpm")];
 
@@ -108,7 +111,7 @@ impl Runs {
         for (id, said) in runs {
             let known = (tool.as_str().to_owned(), id);
             self.told += said.len();
-            if self.told > TOLD_MOST {
+            if self.is_full() {
                 return;
             }
             if let Some(run) = Run::of(&said, skew) {
@@ -118,6 +121,11 @@ impl Runs {
                 }
             }
         }
+    }
+
+    /// Whether no more is held.
+    pub fn is_full(&self) -> bool {
+        self.told > TOLD_MOST
     }
 
     /// Whether none is known.
@@ -179,6 +187,11 @@ impl Runs {
 /// What was done to packages, in the words of the source.
 const VERBS: [&str; 5] = ["installed", "upgraded", "downgraded", "reinstalled", "removed"];
 
+/// Whether `part` of the source is one of the tools that runs are known of.
+pub fn is_tool(part: &str) -> bool {
+    part == PUPPET || is_manager(part)
+}
+
 fn is_manager(tool: &str) -> bool {
     works_on(tool).is_some()
 }
@@ -213,7 +226,10 @@ impl Run {
         let word = |name: &str| Some((name.to_owned(), text(name)?.to_owned()));
         Some(Self {
             began,
-            ended: time("ended").filter(|ended| *ended >= began).unwrap_or(began),
+            // A clock that slips while a run goes on makes it no longer than any.
+            ended: time("ended")
+                .filter(|ended| *ended >= began)
+                .map_or(began, |ended| ended.min(began.saturating_add(LONGEST).unwrap_or(ended))),
             result: text("result").unwrap_or_default().to_owned(),
             asked_by: text("asked_by").map(str::to_owned),
             command: text("command").map(str::to_owned),
@@ -273,11 +289,15 @@ impl Run {
                 Some(_) => Fit::Its,
                 None => named("user", &name),
             },
+            ("services", _, Some(_)) if is_masked(subject, after) => Fit::Nothing,
             ("services", unit, Some(key)) if ENABLING.contains(&key.as_str()) => self.of_unit(unit),
-            ("files", link, _) if is_enabling(link) => match self.of_unit(link) {
-                Fit::Nothing => self.of_file(subject, after),
-                fit @ (Fit::Its | Fit::Otherwise) => fit,
-            },
+            // To enable makes a link and to disable takes it; one that leads elsewhere is a hand's.
+            ("files", link, _) if is_enabling(link) && subject.kind != ChangeKind::Modified => {
+                match self.of_unit(link) {
+                    Fit::Nothing => self.of_file(subject, after),
+                    fit @ (Fit::Its | Fit::Otherwise) => fit,
+                }
+            }
             _ => self.of_file(subject, after),
         }
     }
@@ -398,6 +418,14 @@ impl Run {
         let [environment, version] = [environment, version].map(Option::unwrap_or_default);
         format!("{tool}, {at}{environment}{version}{who}{failed}")
     }
+}
+
+/// Whether a unit may not be started any more: reports say that a unit was enabled or disabled, and
+/// not which.
+fn is_masked(subject: &Subject<'_>, after: Option<&Part>) -> bool {
+    let items = after.and_then(Part::observed).map(|after| &after.items);
+    let item = items.zip(subject.key).and_then(|(items, key)| items.get(key));
+    item.and_then(|item| item.value.as_text()).is_some_and(|state| state.starts_with("masked"))
 }
 
 /// Whether a file is the link by which systemd enables a unit.

@@ -4,7 +4,8 @@ use driftline_protocol::ids::{FingerprintDigest, KeyId};
 use driftline_protocol::item::Fingerprint;
 use driftline_protocol::snapshot::{Content, Observed, Part, Reading};
 
-use super::super::runs::{Runs, Verdict};
+use super::super::runs::{LONGEST, Runs, Verdict};
+use super::super::transaction::TOGETHER;
 use super::*;
 
 const NOON: &str = "2026-11-28T12:00:00Z";
@@ -217,10 +218,42 @@ fn accounts_units_and_packages_are_a_runs_that_names_them() {
         for kind in [ChangeKind::Added, ChangeKind::Modified] {
             let subject = Subject { kind, ..world.subject() };
             let explained = verdict(&runs, &subject, Some(&left)).is_some();
-            let expect = expect && (source != "accounts" || kind == ChangeKind::Added);
+            let named_alone = source == "accounts" || source == "files";
+            let expect = expect && (!named_alone || kind == ChangeKind::Added);
             assert_eq!(explained, expect, "{source} {part} {key:?} {kind:?}");
         }
     }
+}
+
+#[test]
+fn a_unit_that_is_masked_beside_a_run_is_a_hands() {
+    let runs = told("puppet", &run(&[(&["service", "ssh"], ItemValue::Flag(true))], "success"));
+    let world = World {
+        source: "services".parse().unwrap(),
+        part: "ssh.service".parse().unwrap(),
+        key: ItemKey::of(["enablement"]),
+        ..World::new(NOON)
+    };
+    for (state, expect) in [("enabled", true), ("disabled", true), ("masked", false)] {
+        let mut after = part(Some(bytes(7)), &[]);
+        let Part::Observed(observed) = &mut after else { panic!("it was observed") };
+        let item = Item { value: ItemValue::text(state), rank: None };
+        observed.items.insert(world.key.clone(), item);
+        let explained = verdict(&runs, &world.subject(), Some(&after)).is_some();
+        assert_eq!(explained, expect, "{state}");
+    }
+}
+
+#[test]
+fn a_run_lasts_no_longer_than_one_is_waited_for() {
+    let ended = ItemValue::text("9999-01-01T00:00:00Z");
+    let mut said = run(&[(&["user", "ada"], ItemValue::Flag(true))], "success");
+    said.retain(|(names, _)| names.as_slice() != ["7", "ended"]);
+    said.push((vec!["7", "ended"], ended));
+    let runs = told("puppet", &said);
+    let stretches: Vec<_> = runs.stretches().collect();
+    let [(from, to)] = stretches[..] else { panic!("one run: {stretches:?}") };
+    assert!(to.duration_since(from) < LONGEST + TOGETHER + minutes(2), "{from} to {to}");
 }
 
 #[test]
