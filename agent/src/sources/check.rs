@@ -369,6 +369,14 @@ impl Planted {
         source.read(&self.machine, &mut recording).unwrap();
         recording.seen
     }
+
+    /// The places of which `source` says that nothing is known.
+    pub(crate) fn blind(&self, source: &mut dyn Source) -> Vec<(String, Reason)> {
+        let mut recording = Recording::default();
+        source.read(&self.machine, &mut recording).unwrap();
+        let said = recording.blind.into_iter();
+        said.map(|(place, reason)| (place.as_str().to_owned(), reason)).collect()
+    }
 }
 
 /// What the reader of a table answers.

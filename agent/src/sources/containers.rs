@@ -9,6 +9,10 @@
 //! without root stand below each home that is listed in `/etc/passwd`, and are told as
 //! `docker/~ACCOUNT/NAME` and `podman/~ACCOUNT/NAME`.
 //!
+//! Whatever stands below a home is written by whoever it belongs to, and may be meant to harm. So
+//! [`ACCOUNT`] bounds what is read of one account, and beyond it only that account's place is
+//! unobserved; its databases of SQLite are not opened at all.
+//!
 //! What `config.v2.json` says is all that Docker was told of a container, so Docker's other
 //! databases (networks in `local-kv.db`) and containerd's `meta.db`, in which Docker's containers
 //! stand once more, are not read. Containers that somebody runs by containerd alone, and pods of
@@ -43,8 +47,36 @@ const VERSION: u32 = 3;
 
 const DOCKER: &str = "/var/lib/docker/containers";
 
-/// The most containers of one host that are looked at.
-const CONTAINERS: usize = 4_096;
+const FILES: [&str; 2] = ["config.v2.json", "hostconfig.json"];
+
+/// How much is read at one place; beyond, it is unobserved as a whole.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// The most containers.
+    containers: usize,
+    /// The largest file of a container, in bytes.
+    file_bytes: u64,
+    /// How many bytes all of them may have together.
+    all_bytes: u64,
+    /// Whether databases of SQLite are opened.
+    opens_sqlite: bool,
+}
+
+/// What root runs.
+const HOST: Bounds = Bounds {
+    containers: 4_096,
+    file_bytes: limits::FILE_BYTES,
+    all_bytes: 1024 * 1024 * 1024,
+    opens_sqlite: true,
+};
+
+/// What one account runs; its files are some 10 kB for each container.
+const ACCOUNT: Bounds = Bounds {
+    containers: 64,
+    file_bytes: 256 * 1024,
+    all_bytes: 8 * 1024 * 1024,
+    opens_sqlite: false,
+};
 
 /// The source; see the page's head.
 pub struct Containers {
@@ -140,7 +172,9 @@ impl Source for Containers {
             parts: "`docker/NAME` and `podman/NAME` for each container of the host with a restart \
                 policy, `docker/~ACCOUNT/NAME` and `podman/~ACCOUNT/NAME` for those that accounts \
                 run without root. Jobs without a restart policy are left out, and so is what each \
-                start makes anew",
+                start makes anew. A place beyond its bounds is unobserved (an account: 64 \
+                containers, 256 kB a file, 8 MB together), and so is Podman's of an account that \
+                keeps it in SQLite (Podman 5 does), which is not opened",
             ordered: "the command and its arguments",
             version: self.version,
         }
@@ -153,25 +187,48 @@ impl Source for Containers {
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         let people = people::all(machine)?;
-        let own = [("docker".to_owned(), PathBuf::from(DOCKER))];
-        let theirs = people.iter().map(people::Person::docker);
-        let mut folders = BTreeMap::new();
-        for (place, path) in own.into_iter().chain(theirs) {
-            match machine.entries(&path) {
+        let own = [(("docker".to_owned(), PathBuf::from(DOCKER)), HOST)];
+        let theirs = people.known.iter().map(|person| (person.docker(), ACCOUNT));
+        let mut all = BTreeMap::new();
+        for ((place, path), bounds) in own.into_iter().chain(theirs) {
+            match folders(machine, &path, bounds) {
                 Err(reason) => sink.blind(&PartName::from_bytes(place.as_bytes()), reason),
-                Ok(entries) => {
-                    let entries = entries.unwrap_or_default().into_iter().take(CONTAINERS);
-                    folders.extend(entries.map(|entry| (path.join(entry.name), place.clone())));
+                Ok(found) => {
+                    all.extend(found.into_iter().map(|path| (path, (place.clone(), bounds))));
                 }
             }
         }
-        self.docker(folders, (machine, sink));
-        let own = [("podman".to_owned(), PathBuf::from(podman::STORAGE))];
-        for (place, storage) in own.into_iter().chain(people.iter().map(people::Person::podman)) {
-            self.podman((&storage, &place), (machine, sink));
+        self.docker(all, (machine, sink));
+        let own = [(("podman".to_owned(), PathBuf::from(podman::STORAGE)), HOST)];
+        let theirs = people.known.iter().map(|person| (person.podman(), ACCOUNT));
+        for ((place, storage), bounds) in own.into_iter().chain(theirs) {
+            self.podman((&storage, &place), bounds, (machine, sink));
+        }
+        // Last, when what is known was said: of the rest nobody knows whose it is.
+        if people.more {
+            for place in ["docker", "podman"] {
+                sink.blind(&PartName::from_bytes(place.as_bytes()), Reason::TooLarge);
+            }
         }
         Ok(())
     }
+}
+
+/// The folders of the containers of Docker below `path`.
+///
+/// # Errors
+/// Why nobody knows them; [`Reason::TooLarge`] beyond `bounds`, before anything of them is read.
+fn folders(machine: &Machine, path: &Path, bounds: Bounds) -> Result<Vec<PathBuf>, Reason> {
+    let entries = machine.entries(path)?.unwrap_or_default();
+    if entries.len() > bounds.containers {
+        return Err(Reason::TooLarge);
+    }
+    let folders: Vec<_> = entries.into_iter().map(|entry| path.join(entry.name)).collect();
+    let files = folders.iter().flat_map(|folder| FILES.map(|file| folder.join(file)));
+    // Why one cannot be looked at is told where it is read.
+    let stats = files.filter_map(|file| machine.stat_followed(&file).ok().flatten());
+    let bytes = stats.fold(0, |sum: u64, stat| sum.saturating_add(stat.st_size.unsigned_abs()));
+    if bytes > bounds.all_bytes { Err(Reason::TooLarge) } else { Ok(folders) }
 }
 
 impl Containers {
@@ -179,8 +236,13 @@ impl Containers {
         Reading { parser: parser.into(), version: self.version, scope: scope_digest([""; 0]) }
     }
 
-    fn podman(&self, store: (&Path, &str), (machine, sink): (&Machine, &mut dyn Sink)) {
-        match podman::parts(machine, store, &self.reading("podman")) {
+    fn podman(
+        &self,
+        store: (&Path, &str),
+        bounds: Bounds,
+        (machine, sink): (&Machine, &mut dyn Sink),
+    ) {
+        match podman::parts(machine, store, bounds, &self.reading("podman")) {
             Err(reason) => {
                 let place = PartName::from_bytes(store.1.as_bytes());
                 sink.seen(place.clone(), RawPart::Unobserved(reason));
@@ -194,15 +256,15 @@ impl Containers {
         }
     }
 
-    /// `folders` of containers, each with the place its part belongs to.
+    /// `folders` of containers, each with the place its part belongs to and the bounds there.
     fn docker(
         &mut self,
-        folders: BTreeMap<PathBuf, String>,
+        folders: BTreeMap<PathBuf, (String, Bounds)>,
         (machine, sink): (&Machine, &mut dyn Sink),
     ) {
         let before = std::mem::take(&mut self.named);
         let mut said = BTreeSet::new();
-        for (folder, place) in folders {
+        for (folder, (place, bounds)) in folders {
             let known = before.get(&folder).cloned().flatten();
             if let Some(name) = &known
                 && self.memory.carry(name, machine, sink) == Carry::Carried
@@ -212,7 +274,7 @@ impl Containers {
                 continue;
             }
             let mut look = Look::new(machine);
-            let told = match self.container(&mut look, (&folder, &place), known.as_ref()) {
+            let told = match self.container(&mut look, (&folder, &place, bounds), known.as_ref()) {
                 Ok(told) => told,
                 // Nobody knows its name, so it may be any.
                 Err(reason) => {
@@ -236,11 +298,12 @@ impl Containers {
     fn container(
         &self,
         look: &mut Look<'_>,
-        (folder, place): (&Path, &str),
+        (folder, place, bounds): (&Path, &str, Bounds),
         known: Option<&PartName>,
     ) -> Result<Option<(PartName, RawPart)>, Reason> {
-        let state = look.read(&folder.join("config.v2.json"), limits::FILE_BYTES)?;
-        let host = look.read(&folder.join("hostconfig.json"), limits::FILE_BYTES)?;
+        let [state, host] = FILES.map(|file| folder.join(file));
+        let state = look.read(&state, bounds.file_bytes)?;
+        let host = look.read(&host, bounds.file_bytes)?;
         let (Some(state), Some(host)) = (state, host) else { return Ok(None) };
         let reading = self.reading("docker");
         let malformed = |error: serde_json::Error| {

@@ -6,8 +6,10 @@
 //! root bucket. A branch page leads to pages, a leaf page holds keys with values; a value that is
 //! marked as a bucket names its own root page, or holds that page behind itself where it is small.
 //!
-//! Nothing is written or locked, and nothing is believed: each offset and length is checked, and no
-//! walk visits more pages than the file has.
+//! Nothing is written or locked, and nothing is believed: each offset and length is checked, no walk
+//! visits a page twice, and none holds more pages or keys than [`Bucket::all`] says.
+
+use std::collections::BTreeSet;
 
 /// What marks a meta page.
 const MAGIC: u32 = 0xED0C_DAED;
@@ -24,6 +26,9 @@ const PAGE_SIZES: [usize; 7] = [1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 65_5
 
 /// How deep buckets may stand in each other.
 const DEPTH: usize = 8;
+
+/// The most keys of one bucket that are read; a container is one.
+const KEYS: usize = 65_536;
 
 /// The file is no BoltDB, or damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,20 +126,24 @@ impl<'a> Bucket<'a> {
     /// Every key with its value.
     ///
     /// # Errors
-    /// [`Corrupt`].
+    /// [`Corrupt`], also where two ways lead to one page, where more pages are named than the file
+    /// has, and above [`KEYS`] keys: whoever wrote the file may be out to take our memory.
     pub fn all(&self) -> Result<Vec<(&'a [u8], Value<'a>)>, Corrupt> {
         let mut all = Vec::new();
-        let mut left = self.bolt.bytes.len() / self.bolt.page_bytes + 1;
-        let mut waiting = vec![self.root];
+        let pages = self.bolt.bytes.len() / self.bolt.page_bytes;
+        let (mut waiting, mut visited) = (vec![self.root], BTreeSet::new());
         while let Some(root) = waiting.pop() {
-            left = left.checked_sub(1).ok_or(Corrupt)?;
             let page = match root {
+                Root::Page(number) if !visited.insert(number) => return Err(Corrupt),
                 Root::Page(number) => self.bolt.page(number).ok_or(Corrupt)?,
                 Root::Inline(page) => page,
             };
             let count = usize::from(half(page, 10).ok_or(Corrupt)?);
             match half(page, 8).ok_or(Corrupt)? {
                 BRANCH => {
+                    if waiting.len().saturating_add(count) > pages {
+                        return Err(Corrupt);
+                    }
                     for index in (0..count).rev() {
                         let child = number(page, HEAD + index * ELEMENT + 8).ok_or(Corrupt)?;
                         waiting.push(Root::Page(child));
@@ -142,7 +151,8 @@ impl<'a> Bucket<'a> {
                 }
                 LEAF => {
                     // Elements of one database lie beside each other.
-                    if all.len().saturating_add(count) > self.bolt.bytes.len() / ELEMENT {
+                    let most = KEYS.min(self.bolt.bytes.len() / ELEMENT);
+                    if all.len().saturating_add(count) > most {
                         return Err(Corrupt);
                     }
                     for index in 0..count {
@@ -210,12 +220,16 @@ fn fnv(bytes: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const PAGE: usize = 1_024;
 
-    fn page(number: u64, kind: u16, elements: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+    pub(in super::super) fn page(
+        number: u64,
+        kind: u16,
+        elements: &[(Vec<u8>, Vec<u8>)],
+    ) -> Vec<u8> {
         let count = u16::try_from(elements.len()).unwrap();
         let mut page = number.to_le_bytes().to_vec();
         page.extend([kind.to_le_bytes(), count.to_le_bytes()].concat());
@@ -226,7 +240,7 @@ mod tests {
     }
 
     /// A leaf with these keys and values, each marked as a bucket or not.
-    fn leaf(number: u64, all: &[(&[u8], Vec<u8>, bool)]) -> Vec<u8> {
+    pub(in super::super) fn leaf(number: u64, all: &[(&[u8], Vec<u8>, bool)]) -> Vec<u8> {
         let mut data = 0;
         let element = |(index, (key, value, is_bucket)): (usize, &(&[u8], Vec<u8>, bool))| {
             let position = (all.len() - index) * ELEMENT + data;
@@ -243,7 +257,7 @@ mod tests {
         page(number, BRANCH, &children.iter().map(element).collect::<Vec<_>>())
     }
 
-    fn meta_page(number: u64, root: u64) -> Vec<u8> {
+    pub(in super::super) fn meta_page(number: u64, root: u64) -> Vec<u8> {
         let head = [MAGIC, VERSION, u32::try_from(PAGE).unwrap(), 0].map(u32::to_le_bytes);
         let numbers = [root, 0, 2, 9, 7 + number].map(u64::to_le_bytes);
         let fields = [head.as_flattened(), numbers.as_flattened()].concat();
@@ -251,7 +265,7 @@ mod tests {
         [page(number, 4, &[]), fields, sum.to_vec()].concat()
     }
 
-    fn bucket_at(root: u64) -> Vec<u8> {
+    pub(in super::super) fn bucket_at(root: u64) -> Vec<u8> {
         [root, 0].map(u64::to_le_bytes).concat()
     }
 
@@ -273,10 +287,12 @@ mod tests {
         ]
     }
 
-    fn file(pages: &[Vec<u8>]) -> Vec<u8> {
+    /// The pages of a file, each with as many behind it as it needs.
+    pub(in super::super) fn file(pages: &[Vec<u8>]) -> Vec<u8> {
         let padded = |page: &Vec<u8>| {
-            let mut page = page.clone();
-            page.resize(PAGE, 0);
+            let (mut page, overflow) = (page.clone(), page.len().div_ceil(PAGE) - 1);
+            page.resize(PAGE * (overflow + 1), 0);
+            page[12..16].copy_from_slice(&u32::try_from(overflow).unwrap().to_le_bytes());
             page
         };
         pages.iter().flat_map(padded).collect()
@@ -309,6 +325,9 @@ mod tests {
     fn pages_that_lead_astray_are_noticed() {
         for (number, page) in [
             (4, branch(4, &[4, 4])),
+            // Two ways to one leaf would tell its keys twice.
+            (4, branch(4, &[5, 5])),
+            (4, branch(4, &[4; 60])),
             (4, branch(4, &[5, 99])),
             (4, branch(4, &[u64::MAX])),
             (5, leaf(7, &[])),
@@ -317,6 +336,26 @@ mod tests {
             let mut pages = database();
             pages[number] = page;
             assert_eq!(configs(&file(&pages)), Err(Corrupt), "page {number}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_with_more_keys_than_any_has_is_refused() {
+        let mut pages = database();
+        let key = |_| (&b""[..], Vec::new(), false);
+        for (keys, expect) in [(1_000, Ok(KEYS / 1_000 * 1_000)), (1_100, Err(Corrupt))] {
+            let leaves = KEYS as u64 / 1_000;
+            let length = (HEAD + keys * ELEMENT).div_ceil(PAGE) as u64;
+            let numbers: Vec<u64> = (0..leaves).map(|leaf| 8 + leaf * length).collect();
+            let mut many = branch(4, &numbers);
+            many.resize(2 * PAGE, 0);
+            pages.truncate(4);
+            pages.extend([many, leaf(6, &[]), leaf(7, &[])]);
+            let all: Vec<_> = (0..keys).map(key).collect();
+            pages.extend(numbers.iter().map(|number| leaf(*number, &all)));
+            let bytes = file(&pages);
+            let bucket = open(&bytes).unwrap().bucket(b"ctr").unwrap().unwrap();
+            assert_eq!(bucket.all().map(|all| all.len()), expect, "{keys}");
         }
     }
 

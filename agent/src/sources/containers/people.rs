@@ -13,7 +13,7 @@ use crate::machine::Machine;
 const PASSWD: &str = "/etc/passwd";
 
 /// The most accounts whose homes are looked into.
-const PEOPLE: usize = 256;
+pub(super) const PEOPLE: usize = 256;
 
 /// An account with a home of its own.
 pub(super) struct Person {
@@ -33,20 +33,33 @@ impl Person {
     }
 }
 
+/// The accounts with a home.
+#[derive(Default)]
+pub(super) struct People {
+    /// The first of them, in their order.
+    pub(super) known: Vec<Person>,
+    /// Whether there are more than are looked into.
+    pub(super) more: bool,
+}
+
 /// Every account of this host with a home, services too: the first of each home, in their order.
 ///
 /// # Errors
 /// Why nobody knows who they are.
-pub(super) fn all(machine: &Machine) -> Result<Vec<Person>, Reason> {
+pub(super) fn all(machine: &Machine) -> Result<People, Reason> {
     let read = machine.read(Path::new(PASSWD), limits::FILE_BYTES)?;
-    let Some(content) = read else { return Ok(Vec::new()) };
-    let (mut people, mut homes) = (Vec::new(), BTreeSet::new());
+    let Some(content) = read else { return Ok(People::default()) };
+    let (mut people, mut homes) = (People::default(), BTreeSet::new());
     for line in decode(&content.bytes).lines() {
         let mut fields = line.split(':');
         let (Some(name), Some(home)) = (fields.next(), fields.nth(4)) else { continue };
         let has_home = home.starts_with('/') && !home.trim_end_matches('/').is_empty();
-        if has_home && people.len() < PEOPLE && homes.insert(home.to_owned()) {
-            people.push(Person { name: name.to_owned(), home: PathBuf::from(home) });
+        if has_home && homes.insert(home.to_owned()) {
+            if people.known.len() == PEOPLE {
+                people.more = true;
+                break;
+            }
+            people.known.push(Person { name: name.to_owned(), home: PathBuf::from(home) });
         }
     }
     Ok(people)

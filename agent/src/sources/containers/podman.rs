@@ -5,6 +5,10 @@
 //! hold a document a container, `libpod/container_config.go` of Podman. Nothing of what runs now
 //! stands in it. A database of SQLite with a journal has words that are not in the file yet, and is
 //! `changing`: it is read again in the next pass.
+//!
+//! Only root's own databases of SQLite are opened. A file of SQLite is a program: a view of its
+//! need never end, and can make texts of any length. Those of accounts are `unsupported`; what is
+//! read of their BoltDB is bounded.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +21,7 @@ use driftline_protocol::snapshot::{Reading, Reason};
 use rusqlite::{Connection, OpenFlags};
 use serde::Deserialize;
 
-use super::{CONTAINERS, bolt};
+use super::{Bounds, bolt};
 use crate::machine::Machine;
 use crate::platform::opened_path;
 use crate::sources::table::{momentary, say};
@@ -37,6 +41,12 @@ const DATABASE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The same of BoltDB, which is held in memory while it is read.
 const BOLT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The longest document of a container that is read, in bytes.
+const DOCUMENT_BYTES: u32 = 256 * 1024;
+
+/// How much the documents of one storage may have together, in bytes.
+const DOCUMENTS_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The document of a container, as far as it matters here.
 #[derive(Deserialize)]
@@ -134,17 +144,18 @@ struct Mount {
 pub(super) fn parts(
     machine: &Machine,
     (storage, place): (&Path, &str),
+    bounds: Bounds,
     reading: &Reading,
 ) -> Result<Option<Vec<(PartName, RawPart)>>, Reason> {
-    let documents = match in_sqlite(machine, storage)? {
+    let documents = match in_sqlite(machine, storage, bounds)? {
         Some(documents) => documents,
-        None => match in_bolt(machine, storage)? {
+        None => match in_bolt(machine, storage, bounds)? {
             Some(documents) => documents,
             None => return Ok(None),
         },
     };
     let mut parts = Vec::new();
-    for (name, document) in documents {
+    for (name, document) in documents.all {
         let (name, part) = match serde_json::from_slice::<Container>(&document) {
             Err(_) => (name, RawPart::Unobserved(Reason::Malformed)),
             Ok(container) if !stays(&container) => continue,
@@ -159,10 +170,39 @@ pub(super) fn parts(
     Ok(Some(parts))
 }
 
-/// Name and document of each container.
-type Documents = Vec<(String, Vec<u8>)>;
+/// Name and document of each container, within the bounds of their place.
+#[derive(Debug)]
+pub(super) struct Documents {
+    all: Vec<(String, Vec<u8>)>,
+    /// How many more there may be, and how many bytes of them.
+    room: (usize, u64),
+}
 
-fn in_sqlite(machine: &Machine, storage: &Path) -> Result<Option<Documents>, Reason> {
+impl Documents {
+    fn within(bounds: Bounds) -> Self {
+        let room = (bounds.containers, bounds.all_bytes.min(DOCUMENTS_BYTES));
+        Self { all: Vec::new(), room }
+    }
+
+    fn add(&mut self, name: &[u8], document: &[u8]) -> Result<(), Reason> {
+        let (containers, bytes) = self.room;
+        let length = name.len().saturating_add(document.len()) as u64;
+        let room = containers.checked_sub(1).zip(bytes.checked_sub(length));
+        self.room = room.filter(|_| length <= u64::from(DOCUMENT_BYTES)).ok_or(Reason::TooLarge)?;
+        self.all.push((String::from_utf8_lossy(name).into_owned(), document.to_vec()));
+        Ok(())
+    }
+}
+
+fn in_sqlite(
+    machine: &Machine,
+    storage: &Path,
+    bounds: Bounds,
+) -> Result<Option<Documents>, Reason> {
+    if !bounds.opens_sqlite {
+        let there = machine.stat_followed(&storage.join(SQLITE))?;
+        return if there.is_some() { Err(Reason::Unsupported) } else { Ok(None) };
+    }
     let Some(file) = machine.held(&storage.join(SQLITE), DATABASE_BYTES)? else { return Ok(None) };
     for journal in JOURNALS {
         if machine.stat_followed(&storage.join(journal))?.is_some_and(|stat| stat.st_size > 0) {
@@ -171,26 +211,36 @@ fn in_sqlite(machine: &Machine, storage: &Path) -> Result<Option<Documents>, Rea
     }
     // By its descriptor, so that the file that is read is the one that was looked at.
     let place = format!("file:{}?immutable=1", opened_path(&file).display());
-    rows(&place).map(Some).map_err(|_| Reason::Malformed)
+    rows(&place, bounds).map(Some)
 }
 
 /// What BoltDB holds: the id stands where the document does not say a name.
-fn in_bolt(machine: &Machine, storage: &Path) -> Result<Option<Documents>, Reason> {
-    let Some(content) = machine.read(&storage.join(BOLT), BOLT_BYTES)? else { return Ok(None) };
-    match documents(&content.bytes) {
+fn in_bolt(machine: &Machine, storage: &Path, bounds: Bounds) -> Result<Option<Documents>, Reason> {
+    let most = BOLT_BYTES.min(bounds.all_bytes);
+    let Some(content) = machine.read(&storage.join(BOLT), most)? else { return Ok(None) };
+    match documents(&content.bytes, bounds) {
         Ok(documents) => Ok(Some(documents)),
-        Err(_) if mutant::active(Mutant::OtherDatabasesAreEmpty) => Ok(Some(Vec::new())),
-        Err(_) => Err(Reason::Malformed),
+        Err(_) if mutant::active(Mutant::OtherDatabasesAreEmpty) => {
+            Ok(Some(Documents::within(bounds)))
+        }
+        Err(reason) => Err(reason),
     }
 }
 
-fn documents(bytes: &[u8]) -> Result<Documents, bolt::Corrupt> {
-    let mut documents = Vec::new();
-    let Some(containers) = bolt::open(bytes)?.bucket(b"ctr")? else { return Ok(documents) };
-    for (id, value) in containers.all()?.into_iter().take(CONTAINERS) {
+/// The documents of the containers in a database of BoltDB.
+///
+/// # Errors
+/// [`Reason::Malformed`], and [`Reason::TooLarge`] beyond `bounds`: pages may be named more than
+/// once, so a small file can hold many long documents.
+pub(super) fn documents(bytes: &[u8], bounds: Bounds) -> Result<Documents, Reason> {
+    let mut documents = Documents::within(bounds);
+    let corrupt = |_: bolt::Corrupt| Reason::Malformed;
+    let containers = bolt::open(bytes).and_then(|root| root.bucket(b"ctr")).map_err(corrupt)?;
+    let Some(containers) = containers else { return Ok(documents) };
+    for (id, value) in containers.all().map_err(corrupt)? {
         let bolt::Value::Bucket(container) = value else { continue };
-        if let Some(document) = container.bytes(b"config")? {
-            documents.push((String::from_utf8_lossy(id).into_owned(), document.to_vec()));
+        if let Some(document) = container.bytes(b"config").map_err(corrupt)? {
+            documents.add(id, document)?;
         }
     }
     Ok(documents)
@@ -202,19 +252,31 @@ fn stays(container: &Container) -> bool {
     !container.pause && (!is_job || mutant::active(Mutant::JobsAreContainers))
 }
 
-fn rows(place: &str) -> rusqlite::Result<Documents> {
+fn rows(place: &str, bounds: Bounds) -> Result<Documents, Reason> {
+    let malformed = |_: rusqlite::Error| Reason::Malformed;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(place, flags)?;
-    let ask = format!("SELECT Name, JSON FROM ContainerConfig ORDER BY Name LIMIT {CONTAINERS}");
-    let mut statement = database.prepare(&ask)?;
-    let rows = statement.query_map([], |row| {
+    let database = Connection::open_with_flags(place, flags).map_err(malformed)?;
+    let kind = "SELECT type FROM sqlite_schema WHERE name = 'ContainerConfig'";
+    let kind: String = database.query_row(kind, [], |row| row.get(0)).map_err(malformed)?;
+    if kind != "table" {
+        return Err(Reason::Malformed);
+    }
+    // A longer document is not even fetched.
+    let ask = "SELECT Name, iif(octet_length(JSON) <= ?1, JSON, NULL) FROM ContainerConfig";
+    let mut statement = database.prepare(ask).map_err(malformed)?;
+    let mut rows = statement.query([DOCUMENT_BYTES]).map_err(malformed)?;
+    let mut documents = Documents::within(bounds);
+    while let Some(row) = rows.next().map_err(malformed)? {
+        let field = |at| row.get_ref(at).map_err(malformed);
+        let name = field(0)?.as_bytes().map_err(|_| Reason::Malformed)?;
         // Podman binds its documents as bytes, whatever the column says.
-        let document = row.get_ref(1)?.as_bytes()?.to_vec();
-        Ok((row.get(0)?, document))
-    })?;
-    rows.collect()
+        let document = field(1)?.as_bytes_or_null().map_err(|_| Reason::Malformed)?;
+        documents.add(name, document.ok_or(Reason::TooLarge)?)?;
+    }
+    documents.all.sort();
+    Ok(documents)
 }
 
 fn items(container: &Container) -> RawItems {

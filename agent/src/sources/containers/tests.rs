@@ -65,7 +65,8 @@ fn said(root: &Path) -> Result<Vec<String>, Reason> {
     let redactor = driftline_protocol::redact::Redactor::new([7; 32]);
     let machine = Machine::open(root, redactor.clone()).unwrap();
     let reading = Containers::new().reading("podman");
-    let parts = podman::parts(&machine, (Path::new(podman::STORAGE), "podman"), &reading)?;
+    let parts =
+        podman::parts(&machine, (Path::new(podman::STORAGE), "podman"), super::HOST, &reading)?;
     let parts = parts.unwrap_or_default().into_iter().map(|(name, part)| {
         let part = redactor.redact(part).into_inner();
         format!("{name} {}", serde_json::to_string(&part).unwrap())
@@ -137,6 +138,119 @@ fn containers_of_accounts_are_told_under_their_names() {
     let told: Vec<_> =
         parts.iter().map(|(name, part)| (name.as_str(), part.unobserved_reason())).collect();
     assert_eq!(told, [("docker/~turn/turn", None), ("podman/~root", Some(Reason::Malformed))]);
+}
+
+/// A tree with an account and these files of it, below its home.
+fn of_an_account(files: &[(String, &str)]) -> crate::sources::check::Planted {
+    let passwd = "turn:x:990:990::/srv/turn:/bin/sh";
+    let mut all = vec![("/etc/passwd", 0o644, passwd), (PLACE, 0o600, STATE)];
+    all.push((HOST_PLACE, 0o600, HOST));
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (format!("/srv/turn/.local/share/{path}"), *text))
+        .collect();
+    all.extend(files.iter().map(|(path, text)| (path.as_str(), 0o600, *text)));
+    crate::sources::check::Planted::new(&all)
+}
+
+fn blind(place: &str, reason: Reason) -> Vec<(String, Reason)> {
+    vec![(place.to_owned(), reason)]
+}
+
+#[test]
+fn what_an_account_may_not_have_blinds_its_own_place_alone() {
+    let place = |number: usize, file: &str| format!("docker/containers/{number}/{file}");
+    let (kb256, large) = (" ".repeat(256 * 1024), " ".repeat(256 * 1024 + 1));
+    let hosts = |count: usize, text| (0..count).map(move |n| (place(n, FILES[1]), text));
+    let states = |count: usize| (0..count).map(move |n| (place(n, FILES[0]), STATE));
+    for (files, expect) in [
+        (states(64).chain(hosts(64, HOST)).collect::<Vec<_>>(), vec![]),
+        (states(65).chain(hosts(65, HOST)).collect(), blind("docker/~turn", Reason::TooLarge)),
+        (states(1).chain(hosts(1, &large)).collect(), blind("docker/~turn", Reason::TooLarge)),
+        // Together they are above 8 MB, with what the states have.
+        (states(32).chain(hosts(32, &kb256)).collect(), blind("docker/~turn", Reason::TooLarge)),
+        (
+            vec![("containers/storage/db.sql".into(), "")],
+            blind("podman/~turn", Reason::Unsupported),
+        ),
+    ] {
+        let planted = of_an_account(&files);
+        assert_eq!(planted.blind(&mut Containers::new()), expect, "{} files", files.len());
+        let parts = planted.parts(&mut Containers::new());
+        assert!(parts.keys().any(|name| name.as_str() == "docker/turn"), "{parts:?}");
+    }
+}
+
+#[test]
+fn accounts_and_containers_beyond_the_bounds_are_unobserved_and_not_gone() {
+    use crate::sources::check::Planted;
+    let accounts = |count: usize| {
+        let line = |number| format!("a{number}:x:1:1::/home/{number}:\n");
+        (0..count).map(line).collect::<String>()
+    };
+    let (all, more) = (accounts(people::PEOPLE), accounts(people::PEOPLE + 1));
+    let both = [blind("docker", Reason::TooLarge), blind("podman", Reason::TooLarge)].concat();
+    for (passwd, expect) in [(&all, vec![]), (&more, both)] {
+        let planted = Planted::new(&[("/etc/passwd", 0o644, passwd)]);
+        assert_eq!(planted.blind(&mut Containers::new()), expect);
+    }
+    let folders: Vec<_> = (0..4_097).map(|number| format!("{DOCKER}/{number}")).collect();
+    let files: Vec<_> = folders.iter().map(|folder| (folder.as_str(), 0o600, "")).collect();
+    let of = |count| Planted::new(files.get(..count).unwrap()).blind(&mut Containers::new());
+    assert_eq!(of(4_096), []);
+    assert_eq!(of(4_097), blind("docker", Reason::TooLarge));
+}
+
+#[test]
+fn pages_that_many_containers_name_are_bounded_together() {
+    use bolt::tests::{bucket_at, file, leaf, meta_page, page};
+    let told = |count: usize, length: usize| {
+        let ids: Vec<_> = (100..100 + count).map(|id| id.to_string()).collect();
+        let ids: Vec<_> = ids.iter().map(|id| (id.as_bytes(), bucket_at(10), true)).collect();
+        let mut containers = leaf(4, &ids);
+        containers.resize(6 * 1_024, 0);
+        let bytes = file(&[
+            meta_page(0, 3),
+            meta_page(1, 3),
+            page(2, 0x10, &[]),
+            leaf(3, &[(b"ctr", bucket_at(4), true)]),
+            containers,
+            leaf(10, &[(b"config", vec![b' '; length], false)]),
+        ]);
+        [super::HOST, ACCOUNT].map(|bounds| podman::documents(&bytes, bounds).map(drop))
+    };
+    let large = Err(Reason::TooLarge);
+    for (count, length, expect) in [
+        (64, 10_000, [Ok(()), Ok(())]),
+        (65, 10_000, [Ok(()), large]),
+        (64, 200_000, [Ok(()), large]),
+        (100, 200_000, [large, large]),
+        (1, 256 * 1024, [large, large]),
+    ] {
+        assert_eq!(told(count, length), expect, "{count} of {length}");
+    }
+}
+
+#[test]
+fn of_roots_database_a_table_is_read_within_its_bounds() {
+    let (root, path) = podman(&[("turn", PODMAN)]);
+    let database = rusqlite::Connection::open(&path).unwrap();
+    let documents = |length: u32, count: u32| {
+        let (root, path) = podman(&[]);
+        let database = rusqlite::Connection::open(&path).unwrap();
+        for number in 0..count {
+            let insert = "INSERT INTO ContainerConfig VALUES (?1, ?1, NULL, zeroblob(?2))";
+            database.execute(insert, (number, length)).unwrap();
+        }
+        said(root.path()).map(|told| told.len())
+    };
+    assert_eq!(documents(200_000, 2), Ok(2));
+    assert_eq!(documents(256 * 1024 + 1, 1), Err(Reason::TooLarge));
+    assert_eq!(documents(200_000, 100), Err(Reason::TooLarge));
+    let view = "ALTER TABLE ContainerConfig RENAME TO t;
+        CREATE VIEW ContainerConfig AS SELECT Name, JSON FROM t;";
+    database.execute_batch(view).unwrap();
+    assert_eq!(said(root.path()), Err(Reason::Malformed), "a view of it may never end");
 }
 
 /// Podman itself makes containers, as root and in a storage of its own; where none is installed,
