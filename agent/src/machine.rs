@@ -210,12 +210,8 @@ impl Machine {
     }
 
     fn read_opened(&self, mut file: File, bound: u64) -> Result<Option<Content>, Reason> {
-        let before = platform::stat_of(&file).map_err(reason)?;
+        let before = regular(&file)?;
         let size = before.st_size.unsigned_abs();
-        let is_regular = FileType::from_raw_mode(before.st_mode) == FileType::RegularFile;
-        if !is_regular && !mutant::active(Mutant::OpenWhateverIsThere) {
-            return Err(Reason::Unsupported);
-        }
         if size > bound {
             return Err(Reason::TooLarge);
         }
@@ -251,7 +247,7 @@ impl Machine {
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<Option<Stat>, Reason> {
         let Some(mut file) = self.open_regular(path)? else { return Ok(None) };
-        let before = platform::stat_of(&file).map_err(reason)?;
+        let before = regular(&file)?;
         let mut piece = vec![0; PIECE_BYTES];
         let mut total = 0;
         loop {
@@ -283,7 +279,7 @@ impl Machine {
     /// As [`Machine::read`]. What is read of it is not counted; its size is.
     pub fn held(&self, path: &Path, bound: u64) -> Result<Option<File>, Reason> {
         let Some(file) = self.open_regular(path)? else { return Ok(None) };
-        let size = platform::stat_of(&file).map_err(reason)?.st_size.unsigned_abs();
+        let size = regular(&file)?.st_size.unsigned_abs();
         if size > bound {
             return Err(Reason::TooLarge);
         }
@@ -336,6 +332,19 @@ impl Seam {
     }
 }
 
+/// The attributes of what was opened, which need not be what was looked at a moment before.
+///
+/// # Errors
+/// [`Reason::Unsupported`] for anything but a regular file.
+fn regular(file: &File) -> Result<Stat, Reason> {
+    let stat = platform::stat_of(file).map_err(reason)?;
+    let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    if !is_regular && !mutant::active(Mutant::OpenWhateverIsThere) {
+        return Err(Reason::Unsupported);
+    }
+    Ok(stat)
+}
+
 /// Whether two looks saw the same file in the same state.
 pub fn same_file(a: &Stat, b: &Stat) -> bool {
     (a.st_dev, a.st_ino, a.st_size, a.st_mtime, a.st_mtime_nsec, a.st_ctime, a.st_ctime_nsec)
@@ -345,4 +354,23 @@ pub fn same_file(a: &Stat, b: &Stat) -> bool {
 /// Nothing there is an answer, not a failure.
 fn absent<T>(refusal: Refusal) -> Result<Option<T>, Reason> {
     if platform::is_absent(refusal) { Ok(None) } else { Err(reason(refusal)) }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    /// Between the look and the opening another file may take the place.
+    #[test]
+    fn what_was_opened_is_asked_whether_it_is_a_regular_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("kept");
+        std::fs::write(&kept, "x").unwrap();
+        assert_eq!(regular(&File::open(kept).unwrap()).map(|stat| stat.st_size), Ok(1));
+        for other in [folder.path(), Path::new("/dev/null")] {
+            let other = File::open(other).unwrap();
+            assert_eq!(regular(&other).map(drop), Err(Reason::Unsupported));
+        }
+    }
 }

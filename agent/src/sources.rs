@@ -128,7 +128,7 @@ pub fn all(system: System, chosen: &Chosen<'_>) -> Result<Vec<Box<dyn Source>>, 
     let mut sources: Vec<Box<dyn Source>> = vec![
         Box::new(os::Os::new()),
         Box::new(packages::Packages::new()),
-        Box::new(transactions::Transactions::new(&chosen.files.withhold)?),
+        Box::new(transactions::Transactions::new(&chosen.files.withhold, &chosen.files.exclude)?),
         Box::new(services::Services::new()),
         Box::new(accounts::Accounts::new()),
         Box::new(login_policy::LoginPolicy::new()),

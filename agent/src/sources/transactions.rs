@@ -21,8 +21,8 @@
 //! | `user/NAME`, `group/NAME`, `package/NAME`, `service/NAME` | the run changed it |
 //!
 //! A file is compared when its report is read, since that is what the report is about; a later edit
-//! does not make a run have left something else. A secret as a whole is not compared. What is told
-//! is what the tools wrote: whoever has root can write these files, as dpkg's own. Nothing is known
+//! does not make a run have left something else. A secret as a whole is not compared, nor is what the
+//! configuration leaves out, a link, and what stands behind one. What is told is what the tools wrote: whoever has root can write these files, as dpkg's own. Nothing is known
 //! of tools that keep no such file (Ansible and Salt write to the system's log at most, Chef only
 //! where somebody configured a handler), of rotated logs, and of what a run changed beside its
 //! resources, such as by a script.
@@ -80,12 +80,13 @@ pub struct Transactions {
 }
 
 impl Transactions {
-    /// A source that remembers nothing yet; files that `withhold` names are not compared.
+    /// A source that remembers nothing yet; files that `withhold` or `exclude` names are not
+    /// compared.
     ///
     /// # Errors
     /// [`GlobError`] for the first text that is no pattern.
-    pub fn new(withhold: &[String]) -> Result<Self, GlobError> {
-        let secret = Scope::new(&[], &[], withhold)?;
+    pub fn new(withhold: &[String], exclude: &[String]) -> Result<Self, GlobError> {
+        let secret = Scope::new(&[], exclude, withhold)?;
         Ok(Self { version: VERSION, memory: Memory::default(), secret })
     }
 

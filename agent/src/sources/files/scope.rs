@@ -149,8 +149,13 @@ impl Scope {
 
     /// Whether `path` is a part, all said.
     pub fn covers(&self, path: &str) -> bool {
+        self.includes(path) && !self.leaves_out(path)
+    }
+
+    /// Whether `path` or something above it is left out.
+    pub fn leaves_out(&self, path: &str) -> bool {
         let above = path.match_indices('/').skip(1).filter_map(|(slash, _)| path.get(..slash));
-        self.includes(path) && !above.chain([path]).any(|path| self.excludes(path))
+        above.chain([path]).any(|path| self.excludes(path))
     }
 
     /// Whether the content of `path` is a secret as a whole.

@@ -12,6 +12,7 @@ use ring::digest;
 
 use crate::content::holds_private_key;
 use crate::machine::Machine;
+use crate::platform::{FileType, Stat};
 use crate::sources::files::scope::Scope;
 use crate::sources::packages::md5;
 
@@ -99,13 +100,22 @@ impl Effect {
 /// The host as it is now.
 pub(super) struct Known<'a> {
     pub(super) machine: &'a Machine,
-    /// What is a secret as a whole.
+    /// What is a secret as a whole, or is not looked at.
     pub(super) secret: &'a Scope,
 }
 
 impl Known<'_> {
     /// What is told of an effect; nothing where it cannot be compared.
     pub(super) fn is_so(&self, effect: &Effect) -> Option<ItemValue> {
+        if let Effect::Content(path, _)
+        | Effect::Gone(path)
+        | Effect::Mode(path, _)
+        | Effect::Owner(path, _)
+        | Effect::Group(path, _) = effect
+            && !self.may_look(path)
+        {
+            return None;
+        }
         let said = |is: bool, value| if is { value } else { ItemValue::Flag(false) };
         Some(match effect {
             Effect::Content(path, sum) => return self.content(path, sum.as_ref()),
@@ -130,8 +140,23 @@ impl Known<'_> {
         })
     }
 
+    /// Whether `path` is the one name of what is there, and not left out. A log may spell a secret
+    /// as `/etc//shadow` or lead to it by a folder that is a link, and the patterns go by names.
+    fn may_look(&self, path: &str) -> bool {
+        let is_name = |segment| !matches!(segment, "" | "." | "..");
+        let spelled = path.strip_prefix('/').is_some_and(|inside| inside.split('/').all(is_name));
+        let mut above = Path::new(path).ancestors().skip(1);
+        spelled && !self.secret.leaves_out(path) && above.all(|folder| !self.may_lead(folder))
+    }
+
+    /// Whether a link stands at `path`, for all that is known.
+    fn may_lead(&self, path: &Path) -> bool {
+        let is_link = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+        self.machine.stat(path).map_or(true, |stat| stat.is_some_and(is_link))
+    }
+
     fn content(&self, path: &str, sum: Option<&Sum>) -> Option<ItemValue> {
-        if self.secret.withholds(path) {
+        if self.secret.withholds(path) || self.may_lead(Path::new(path)) {
             return None;
         }
         let Some(sum) = sum else { return Some(ItemValue::Nothing) };

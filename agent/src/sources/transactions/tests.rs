@@ -30,9 +30,9 @@ Upgrade: bash:amd64 (5.2.15-2, 5.2.15-2+b7)
 
 pub(in crate::sources) fn fixture() -> Fixture {
     Fixture {
-        source: || Box::new(Transactions::new(&[]).unwrap()),
+        source: || Box::new(Transactions::new(&[], &[]).unwrap()),
         recast: || {
-            let source = Transactions::new(&[]).unwrap();
+            let source = Transactions::new(&[], &[]).unwrap();
             Box::new(Transactions { version: VERSION + 1, ..source })
         },
         tree: vec![
@@ -51,7 +51,8 @@ pub(in crate::sources) fn fixture() -> Fixture {
 /// What the source says of a tool in a tree, a line an item.
 fn said(tool: &str, files: &[(&str, u32, &str)]) -> Vec<String> {
     let planted = Planted::new(files);
-    let mut source = Transactions::new(&["/etc/withheld".to_owned()]).unwrap();
+    let mut source =
+        Transactions::new(&["/etc/withheld".to_owned()], &["/etc/out/**".to_owned()]).unwrap();
     let parts = planted.parts(&mut source);
     let Some(part) = parts.get(&part_name_of(tool)) else { return Vec::new() };
     let Part::Observed(observed) = part else { return vec![format!("{part:?}")] };

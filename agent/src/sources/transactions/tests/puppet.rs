@@ -125,6 +125,43 @@ fn a_secret_as_a_whole_is_not_compared() {
 }
 
 #[test]
+fn a_secret_by_another_name_is_not_looked_at() {
+    let of = |property: &str| {
+        format!(
+            "      property: {property}\n      message: defined content as '{{sha256}}{ABC}'\n      \
+             desired_value: '0600'\n      status: success\n"
+        )
+    };
+    let files = [
+        ("/etc/shadow", 0o600, "abc"),
+        ("/etc/x/a", 0o600, "abc"),
+        ("/etc/a.conf", 0o600, "abc"),
+        ("/etc/out/a", 0o600, "abc"),
+        ("/srv/etc", 0o777, "-> /etc"),
+        ("/srv/link", 0o777, "-> /etc/shadow"),
+    ];
+    let told = |title: &str, property: &str| {
+        let report = report(title, &of(property));
+        let said = said("puppet", &[&files[..], &[(PATH, 0o640, &report)]].concat());
+        assert!(!said.is_empty());
+        said.iter().any(|line| line.contains("file/") || line.contains("mode/"))
+    };
+    assert!(told("/etc/a.conf", "content") && told("/etc/shadow", "mode"));
+    for path in [
+        "/etc//shadow",
+        "//etc/shadow",
+        "/etc/./shadow",
+        "/etc/x/../shadow",
+        "/srv/etc/shadow",
+        "/srv/etc/a.conf",
+        "/etc/out/a",
+    ] {
+        assert!(!told(path, "content") && !told(path, "mode"), "{path}");
+    }
+    assert!(!told("/srv/link", "content"));
+}
+
+#[test]
 fn a_title_that_is_no_path_or_name_is_not_told() {
     let event = "      property: mode\n      desired_value: '0600'\n      status: success\n";
     for title in ["motd", "./a"] {
