@@ -18,7 +18,8 @@ use crate::sources::table::Trouble;
 pub(super) const LOG: &str = "/var/log/apt/history.log";
 
 /// How apt keeps a command line: in a buffer of so many bytes and so many for each argument
-/// (`CommandLine::SaveInConfig`), the end of a longer one cut.
+/// (`CommandLine::SaveInConfig` in apt-pkg/contrib/cmndline.cc), the end of a longer one cut one or two bytes
+/// before that room ends.
 const COMMAND_ROOM: [usize; 2] = [100, 50];
 
 pub(super) fn read(look: &mut Look<'_>) -> Result<Option<Told>, Trouble> {
@@ -108,11 +109,16 @@ fn packages(verb: Verb, mut rest: &str) -> Vec<Package> {
     all
 }
 
-/// A command line without a last word that apt may have cut.
+/// A command line without a last word that apt may have cut. Arguments with blanks are fewer than
+/// the words, so each shorter room may have been it, too; and where a sign was cut or was none, the
+/// bytes cannot be counted.
 fn whole(command: &str) -> Option<&str> {
     let [fixed, each] = COMMAND_ROOM;
     let words = command.split_ascii_whitespace().count();
-    match command.len() + 2 >= fixed + each * words {
+    let is_room = |bytes: usize| bytes > fixed && (bytes - fixed).is_multiple_of(each);
+    let fills = command.len() + 2 >= fixed + each * words;
+    let ends = is_room(command.len() + 1) || is_room(command.len() + 2);
+    match fills || ends || command.contains(char::REPLACEMENT_CHARACTER) {
         true => command.rsplit_once(' ').map(|(whole, _)| whole),
         false => Some(command),
     }

@@ -2,7 +2,7 @@
 //! dnf5 in `/usr/lib/sysimage/libdnf5` (`libdnf5/transaction/db/sql` of dnf5).
 //!
 //! Opened as rpm's own is (see `packages`): by its descriptor, never written, and `changing` while
-//! words stand in a write-ahead log. Times are seconds since 1970. `user_id` is the login's own
+//! words stand in a write-ahead log or a rollback journal. Times are seconds since 1970. `user_id` is the login's own
 //! number; without a login it is the highest there is, and nobody asked.
 
 use std::path::Path;
@@ -23,6 +23,9 @@ pub(super) const DATABASES: [&str; 2] =
 
 /// The largest database that is read, in bytes; one of ten years has 50 MB.
 const DATABASE_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// What SQLite writes beside a database while it is at work.
+const JOURNALS: [&str; 2] = ["sqlite-wal", "sqlite-journal"];
 
 /// How many runs are asked for, some of which may have changed no package.
 const RUNS_ASKED: u32 = 40;
@@ -85,10 +88,13 @@ pub(super) fn read(look: &mut Look<'_>) -> Result<Option<Told>, Trouble> {
     for ((path, schema), done) in DATABASES.iter().zip(&SCHEMAS).zip(DONE) {
         let path = Path::new(path);
         look.rely(path)?;
-        let log = path.with_extension("sqlite-wal");
-        let log = look.machine().stat_followed(&log)?;
+        let mut is_written = false;
+        for journal in JOURNALS {
+            let stat = look.machine().stat_followed(&path.with_extension(journal))?;
+            is_written |= stat.is_some_and(|stat| stat.st_size > 0);
+        }
         let Some(file) = look.machine().held(path, DATABASE_BYTES)? else { continue };
-        if log.is_some_and(|log| log.st_size > 0) {
+        if is_written {
             return Err(Trouble::Unread(Reason::Changing));
         }
         let place = format!("file:{}?immutable=1", opened_path(&file).display());

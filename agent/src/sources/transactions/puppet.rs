@@ -74,6 +74,8 @@ fn run(report: Report) -> Result<Run, crate::formats::Malformed> {
     let began = report.time.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
     let began = began.ok_or_else(|| malformed("a report without a time"))?;
     let words = [("environment", report.environment), ("version", report.configuration_version)];
+    // It becomes a key.
+    let id = report.transaction_uuid.filter(|id| is_name(id));
     let ended = report.last_time.as_deref().and_then(|time| time.parse().ok());
     let ended = ended.filter(|ended: &Timestamp| *ended >= began);
     Ok(Run {
@@ -84,7 +86,8 @@ fn run(report: Report) -> Result<Run, crate::formats::Malformed> {
         },
         words: words.into_iter().filter_map(|(name, word)| Some((name, word?))).collect(),
         effects: report.effects,
-        ..Run::new(report.transaction_uuid.unwrap_or_else(|| began.to_string()), began)
+        left_out: report.left_out,
+        ..Run::new(id.unwrap_or_else(|| began.to_string()), began)
     })
 }
 

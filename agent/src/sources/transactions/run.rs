@@ -110,6 +110,8 @@ pub struct Run {
     pub packages: Vec<Package>,
     /// What else it changed.
     pub effects: Vec<Effect>,
+    /// How many more packages and effects its reader left out.
+    pub left_out: usize,
 }
 
 impl Run {
@@ -125,11 +127,12 @@ impl Run {
             words: Vec::new(),
             packages: Vec::new(),
             effects: Vec::new(),
+            left_out: 0,
         }
     }
 
     fn changed_nothing(&self) -> bool {
-        self.packages.is_empty() && self.effects.is_empty()
+        self.packages.is_empty() && self.effects.is_empty() && self.left_out == 0
     }
 }
 
@@ -205,7 +208,8 @@ impl Run {
         }
         *room -= self.effects.len().min(effects);
         let left = self.packages.len().saturating_sub(packages)
-            + self.effects.len().saturating_sub(effects);
+            + self.effects.len().saturating_sub(effects)
+            + self.left_out;
         if left > 0 {
             say(&["left_out"], ItemValue::Integer(i64::try_from(left).unwrap_or(i64::MAX)));
         }

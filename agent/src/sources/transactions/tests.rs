@@ -150,7 +150,22 @@ fn local_times_are_those_of_the_hosts_zone() {
 #[test]
 fn of_a_command_that_apt_cut_the_last_word_is_not_told() {
     let long = format!("apt-get -o Proxy=http://ada:{}", "x".repeat(400));
-    for (command, expect) in [("apt install nginx", "apt install nginx"), (&long, "apt-get -o")] {
+    // One argument with 20 blanks: apt's room is for two, and we count 22 words.
+    let of = |length: usize| {
+        let begin = format!("apt {}", "a ".repeat(20));
+        let last = "p".repeat(length - begin.len());
+        (format!("{begin}{last}"), begin.trim_end().to_owned(), format!("{begin}{last}"))
+    };
+    let [(cut, begin, _), (quoted, quoted_begin, _), (_, _, whole)] = [198, 199, 197].map(of);
+    for (command, expect) in [
+        ("apt install nginx", "apt install nginx"),
+        (&long, "apt-get -o"),
+        (&cut, &begin),
+        (&quoted, &quoted_begin),
+        (&whole, &whole),
+        // It was cut within a sign.
+        ("apt install caf\u{fffd}", "apt install"),
+    ] {
         let log = format!("Start-Date: 2026-11-28  10:05:08\nCommandline: {command}\n");
         let (runs, _) = apt::runs(&log, &TimeZone::UTC).unwrap();
         assert_eq!(runs[0].command.as_deref(), Some(expect));
@@ -335,8 +350,9 @@ mod history {
     fn a_history_that_is_being_written_or_is_none_is_unobserved() {
         let path = dnf::DATABASES[1];
         check("dnf", &[(path, 0o644, "no database")], &["Unobserved(Failed)"]);
-        let log = "/var/lib/dnf/history.sqlite-wal";
-        check("dnf", &[(path, 0o644, ""), (log, 0o644, "x")], &["Unobserved(Changing)"]);
+        for log in ["/var/lib/dnf/history.sqlite-wal", "/var/lib/dnf/history.sqlite-journal"] {
+            check("dnf", &[(path, 0o644, ""), (log, 0o644, "x")], &["Unobserved(Changing)"]);
+        }
     }
 }
 

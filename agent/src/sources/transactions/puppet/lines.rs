@@ -16,6 +16,9 @@ const EVENTS_MOST: usize = 32;
 /// The most effects that are kept of one report; one more than is told, so that this is.
 const EFFECTS_MOST: usize = 5_000;
 
+/// The longest path of a file, in bytes (`PATH_MAX` in limits.h(0p)): no file has a longer one.
+const PATH_BYTES: usize = 4_096;
+
 /// What of a report is kept.
 #[derive(Default)]
 pub(super) struct Report {
@@ -27,6 +30,8 @@ pub(super) struct Report {
     /// The last time that anything in it has.
     pub(super) last_time: Option<String>,
     pub(super) effects: Vec<Effect>,
+    /// How many more effects there were.
+    pub(super) left_out: usize,
     /// The line that has begun.
     line: Vec<u8>,
     place: Place,
@@ -264,8 +269,14 @@ impl Report {
     /// Keeps what the resource changed that has ended.
     fn leave(&mut self) {
         if let Some(resource) = self.resource.take() {
-            let room = EFFECTS_MOST.saturating_sub(self.effects.len());
-            self.effects.extend(effects(&resource).into_iter().take(room));
+            for effect in effects(&resource) {
+                let [_, name] = effect.names();
+                if name.len() <= PATH_BYTES && self.effects.len() < EFFECTS_MOST {
+                    self.effects.push(effect);
+                } else {
+                    self.left_out += 1;
+                }
+            }
         }
     }
 }

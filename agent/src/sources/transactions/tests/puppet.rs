@@ -162,6 +162,24 @@ fn a_secret_by_another_name_is_not_looked_at() {
 }
 
 #[test]
+fn what_a_report_may_not_name_is_no_key_and_is_counted() {
+    let event = "      property: mode\n      desired_value: '0600'\n      status: success\n";
+    let named = report("/etc/a", event).replace("uuid: one", "uuid: --password=canary");
+    let said = said("puppet", &[(PATH, 0o640, &named), ("/etc/a", 0o600, "")]);
+    assert!(said.iter().all(|line| line.starts_with("run/2026-11-29T14:16:31")), "{said:?}");
+    let counts = |length: usize| {
+        let title = format!("/{}", "a".repeat(length - 1));
+        let run = reads(report(&title, event).as_bytes()).unwrap();
+        (run.effects.len(), run.left_out)
+    };
+    assert_eq!(counts(4_096), (1, 0));
+    assert_eq!(counts(4_097), (0, 1));
+    let long = report(&format!("/{}", "a".repeat(5_000)), event);
+    let said = self::said("puppet", &[(PATH, 0o640, &long)]);
+    assert!(said.contains(&"run/one/left_out = Integer(1)".to_owned()), "{said:?}");
+}
+
+#[test]
 fn a_title_that_is_no_path_or_name_is_not_told() {
     let event = "      property: mode\n      desired_value: '0600'\n      status: success\n";
     for title in ["motd", "./a"] {
