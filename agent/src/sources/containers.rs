@@ -10,7 +10,7 @@
 //! `docker/~ACCOUNT/NAME` and `podman/~ACCOUNT/NAME`.
 //!
 //! Whatever stands below a home is written by whoever it belongs to, and may be meant to harm. So
-//! [`ACCOUNT`] bounds what is read of one account, and beyond it only that account's place is
+//! `ACCOUNT` bounds what is read of one account, and beyond it only that account's place is
 //! unobserved; its databases of SQLite are not opened at all.
 //!
 //! What `config.v2.json` says is all that Docker was told of a container, so Docker's other

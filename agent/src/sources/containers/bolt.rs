@@ -6,8 +6,8 @@
 //! root bucket. A branch page leads to pages, a leaf page holds keys with values; a value that is
 //! marked as a bucket names its own root page, or holds that page behind itself where it is small.
 //!
-//! Nothing is written or locked, and nothing is believed: each offset and length is checked, no walk
-//! visits a page twice, and none holds more pages or keys than [`Bucket::all`] says.
+//! Nothing is written or locked, and nothing is believed: each offset and length is checked, no
+//! walk visits a page twice, and none holds more pages or keys than [`Bucket::all`] says.
 
 use std::collections::BTreeSet;
 
@@ -127,7 +127,7 @@ impl<'a> Bucket<'a> {
     ///
     /// # Errors
     /// [`Corrupt`], also where two ways lead to one page, where more pages are named than the file
-    /// has, and above [`KEYS`] keys: whoever wrote the file may be out to take our memory.
+    /// has, and above 65,536 keys: whoever wrote the file may be out to take our memory.
     pub fn all(&self) -> Result<Vec<(&'a [u8], Value<'a>)>, Corrupt> {
         let mut all = Vec::new();
         let pages = self.bolt.bytes.len() / self.bolt.page_bytes;

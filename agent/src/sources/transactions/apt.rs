@@ -18,8 +18,8 @@ use crate::sources::table::Trouble;
 pub(super) const LOG: &str = "/var/log/apt/history.log";
 
 /// How apt keeps a command line: in a buffer of so many bytes and so many for each argument
-/// (`CommandLine::SaveInConfig` in apt-pkg/contrib/cmndline.cc), the end of a longer one cut one or two bytes
-/// before that room ends.
+/// (`CommandLine::SaveInConfig` in apt-pkg/contrib/cmndline.cc), the end of a longer one cut one or
+/// two bytes before that room ends.
 const COMMAND_ROOM: [usize; 2] = [100, 50];
 
 pub(super) fn read(look: &mut Look<'_>) -> Result<Option<Told>, Trouble> {

@@ -2,8 +2,9 @@
 //! dnf5 in `/usr/lib/sysimage/libdnf5` (`libdnf5/transaction/db/sql` of dnf5).
 //!
 //! Opened as rpm's own is (see `packages`): by its descriptor, never written, and `changing` while
-//! words stand in a write-ahead log or a rollback journal. Times are seconds since 1970. `user_id` is the login's own
-//! number; without a login it is the highest there is, and nobody asked.
+//! words stand in a write-ahead log or a rollback journal. Times are seconds since 1970.
+//! `user_id` is the login's own number; without a login it is the highest there is, and nobody
+//! asked.
 
 use std::path::Path;
 
