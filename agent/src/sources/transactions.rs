@@ -23,9 +23,10 @@
 //! A file is compared when its report is read, since that is what the report is about; a later edit
 //! does not make a run have left something else. A secret as a whole is not compared, nor is what
 //! the configuration leaves out, a link, and what stands behind one. What is told is what the tools
-//! wrote: whoever has root can write these files, as dpkg's own. Nothing is known of tools that keep no such file (Ansible and Salt write to the system's log at most, Chef only
-//! where somebody configured a handler), of rotated logs, and of what a run changed beside its
-//! resources, such as by a script.
+//! wrote: whoever has root can write these files, as dpkg's own. Nothing is known of tools
+//! that keep no such file (Ansible and Salt write to the system's log at most, Chef only where
+//! somebody configured a handler), of rotated logs, and of what a run changed beside its resources,
+//! such as by a script.
 
 pub mod apt;
 mod clock;

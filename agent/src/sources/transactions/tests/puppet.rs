@@ -129,7 +129,8 @@ fn a_secret_by_another_name_is_not_looked_at() {
     let of = |property: &str| {
         format!(
             "      property: {property}\n      \
-             message: defined content as '{{sha256}}{ABC}'\n      desired_value: '0600'\n      status: success\n"
+             message: defined content as '{{sha256}}{ABC}'\n      \
+             desired_value: '0600'\n      status: success\n"
         )
     };
     let files = [
