@@ -30,8 +30,8 @@ use crate::analysis::classify::transaction::Transactions;
 use crate::analysis::sight::value_after;
 use crate::config::{Config, Place};
 use crate::store::{
-    ChangeFilter, ChangeId, ChangeRecord, EventKind, EventRecord, Judgement, MAX_LIMIT, Reconsider,
-    RequestFilter, Step, StoreError,
+    ChangeFilter, ChangeId, ChangeRecord, EventKind, EventRecord, Judgement, Reconsider,
+    RequestFilter, Step, StoreError, each_change,
 };
 use crate::words::{counted, either};
 use crate::writer::Reads;
@@ -207,24 +207,16 @@ fn changes(
     (host, from, to): (Option<&HostId>, Timestamp, Timestamp),
     most: usize,
 ) -> Result<(Vec<ChangeRecord>, bool), StoreError> {
-    let mut filter = ChangeFilter {
+    let filter = ChangeFilter {
         host: host.cloned(),
         kinds: SEMANTIC.to_vec(),
         from: Some(from),
         to: Some(to),
-        limit: MAX_LIMIT,
         ..ChangeFilter::default()
     };
     let mut all = Vec::new();
-    loop {
-        let page = store.changes(&filter)?;
-        let full = page.len() >= MAX_LIMIT as usize;
-        filter.before = page.last().map(|record| record.id);
-        all.extend(page);
-        if !full || all.len() >= most {
-            return Ok((all, full));
-        }
-    }
+    let more = each_change(store, (filter, most), |record| all.push(record))?;
+    Ok((all, more))
 }
 
 fn place<'p>(

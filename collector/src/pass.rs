@@ -26,7 +26,9 @@ use crate::analysis::change_sets::{ChangeSet, ChangeSets};
 use crate::analysis::correlate::{Holiday, Settings, Tier, Verdict, correlate};
 use crate::analysis::site_clock::SiteClock;
 use crate::config::{Config, Mapper, Words};
-use crate::store::{CasesKnown, ChangeFilter, ChangeRecord, MAX_LIMIT, StoreError, SuspectRecord};
+use crate::store::{
+    CasesKnown, ChangeFilter, ChangeRecord, StoreError, SuspectRecord, each_change,
+};
 use crate::writer::Reads;
 use window::{Window, seen};
 
@@ -207,7 +209,7 @@ pub fn gathered(
     wanted: impl Fn(&ChangeRecord) -> bool,
 ) -> Result<(ChangeSets, bool), StoreError> {
     let mut sets = ChangeSets::default();
-    let cut = each_change(store, (from, Some(to)), &mut |record| {
+    let cut = each_meant(store, (from, Some(to)), &mut |record| {
         if wanted(record) {
             sets.add(&seen(record));
         }
@@ -217,32 +219,18 @@ pub fn gathered(
 
 /// Gives what meant something from `from` on and before `to` to `take`, the newest first. Says
 /// whether there was more than [`CHANGES`].
-fn each_change(
+fn each_meant(
     store: &dyn Reads,
     (from, to): (Timestamp, Option<Timestamp>),
     take: &mut dyn FnMut(&ChangeRecord),
 ) -> Result<bool, StoreError> {
-    let mut filter = ChangeFilter {
+    let filter = ChangeFilter {
         kinds: ChangeKind::ALL.into_iter().filter(|kind| kind.is_semantic()).collect(),
         from: Some(from),
         to,
-        limit: MAX_LIMIT,
         ..ChangeFilter::default()
     };
-    let mut read = 0;
-    loop {
-        let page = store.changes(&filter)?;
-        page.iter().for_each(&mut *take);
-        read += page.len();
-        let full = page.len() == MAX_LIMIT as usize;
-        filter.before = page.last().map(|last| last.id).filter(|_| full);
-        if filter.before.is_none() {
-            return Ok(false);
-        }
-        if read >= CHANGES {
-            return Ok(true);
-        }
-    }
+    each_change(store, (filter, CHANGES), |record| take(&record))
 }
 
 /// The candidates of one set: one for each service its hosts serve.

@@ -17,7 +17,7 @@ use crate::analysis::classify::weigh::{Led, Meant, Settling, weigh};
 use crate::classing::{Judged, SEMANTIC, is_told};
 use crate::config::Config;
 use crate::store::{
-    ChangeFilter, ChangeRecord, FindingRecord, MAX_LIMIT, Step, StoreError, Weighing,
+    ChangeFilter, ChangeRecord, FindingRecord, Step, StoreError, Weighing, each_change,
 };
 use crate::writer::Reads;
 
@@ -91,7 +91,6 @@ impl Leading {
             host: Some(host.clone()),
             kinds: SEMANTIC.to_vec(),
             from: first.map(|first| first.checked_sub(APART).unwrap_or(Timestamp::MIN)),
-            limit: MAX_LIMIT,
             ..ChangeFilter::default()
         };
         // A drift that is weighed again and again, since its item goes back and forth, costs what
@@ -99,22 +98,12 @@ impl Leading {
         if let (Some((source, part)), 1) = (changes.keys().next(), changes.len()) {
             (filter.source, filter.part) = (Some(source.clone()), Some(part.clone()));
         }
-        let mut looked_at = 0;
-        loop {
-            let page = store.changes(&filter)?;
-            let full = page.len() >= MAX_LIMIT as usize;
-            looked_at += page.len();
-            filter.before = page.last().map(|record| record.id);
-            for record in page {
-                let part = (record.source.clone(), record.change.part.clone());
-                if let Some(items) = changes.get_mut(&part) {
-                    items.entry(record.change.key.clone()).or_default().push(record);
-                }
+        each_change(store, (filter, CHANGES_MOST), |record| {
+            let part = (record.source.clone(), record.change.part.clone());
+            if let Some(items) = changes.get_mut(&part) {
+                items.entry(record.change.key.clone()).or_default().push(record);
             }
-            if !full || looked_at >= CHANGES_MOST {
-                break;
-            }
-        }
+        })?;
         // Read after the changes: what is new since then has a higher number than any of them.
         let unjudged = store.unjudged(1)?;
         let unjudged_from = unjudged.first().map_or(i64::MAX, |record| record.id.0);

@@ -22,6 +22,7 @@ use crate::ingest::sight;
 use crate::rollouts;
 use crate::store::{
     ChangeFilter, ChangeRecord, FindingFilter, FindingRecord, MAX_LIMIT, RequestFilter, StoreError,
+    each_change,
 };
 use crate::weighing::{APART, CHANGES_MOST, since};
 use crate::writer::Reads;
@@ -163,27 +164,6 @@ impl By<'_> {
             }
         })?;
         Ok(parts)
-    }
-}
-
-/// Gives the changes of `filter` to `take`, the newest first, `most` of them and a few. Says
-/// whether there may be more.
-fn each_change(
-    store: &dyn Reads,
-    (mut filter, most): (ChangeFilter, usize),
-    mut take: impl FnMut(ChangeRecord),
-) -> Result<bool, StoreError> {
-    filter.limit = MAX_LIMIT;
-    let mut looked_at = 0;
-    loop {
-        let page = store.changes(&filter)?;
-        let full = page.len() >= MAX_LIMIT as usize;
-        looked_at += page.len();
-        filter.before = page.last().map(|record| record.id);
-        page.into_iter().for_each(&mut take);
-        if !full || looked_at >= most {
-            return Ok(full);
-        }
     }
 }
 

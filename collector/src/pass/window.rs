@@ -12,7 +12,7 @@ use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::{HostKind, is_imported};
 use jiff::Timestamp;
 
-use super::{CHANGES, each_change};
+use super::{CHANGES, each_meant};
 use crate::analysis::change_sets::{ChangeSet, ChangeSets, Seen};
 use crate::store::{ChangeId, ChangeRecord, MAX_LIMIT, StoreError};
 use crate::writer::Reads;
@@ -96,7 +96,7 @@ impl Window {
                 add(sets, record);
             }
         };
-        if each_change(store, (from, None), take)? {
+        if each_meant(store, (from, None), take)? {
             window.cut = window.sets.oldest();
         }
         Ok(window)
