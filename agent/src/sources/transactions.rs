@@ -42,8 +42,10 @@ use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
+use jiff::tz::TimeZone;
 
-use self::run::Told;
+use self::run::{Run, Told};
+use crate::formats::Malformed;
 use crate::machine::Machine;
 use crate::sources::files::scope::Scope;
 use crate::sources::glob::GlobError;
@@ -137,6 +139,17 @@ impl Source for Transactions {
         }
         Ok(())
     }
+}
+
+/// Gives the runs of a log, and how much of it is none.
+type Parser = fn(&str, &TimeZone) -> Result<(Vec<Run>, u64), Malformed>;
+
+/// What the log at `path` tells, which `parse` understands in the host's zone.
+fn of_text(look: &mut Look<'_>, path: &str, parse: Parser) -> Result<Option<Told>, Trouble> {
+    let Some(text) = end_of(look, path)? else { return Ok(None) };
+    let zone = clock::zone(look)?;
+    let (runs, unread) = parse(&text, &zone)?;
+    Ok(Some(Told { runs, unread }))
 }
 
 /// The end of a log, as text; nothing where there is none.

@@ -7,8 +7,8 @@
 
 use jiff::tz::TimeZone;
 
-use super::clock::{first, last, local, zone};
-use super::end_of;
+use super::clock::{first, last, local};
+use super::of_text;
 use super::run::{Outcome, Package, Run, Told, Verb};
 use crate::formats::Malformed;
 use crate::sources::look::Look;
@@ -23,10 +23,7 @@ pub(super) const LOG: &str = "/var/log/apt/history.log";
 const COMMAND_ROOM: [usize; 2] = [100, 50];
 
 pub(super) fn read(look: &mut Look<'_>) -> Result<Option<Told>, Trouble> {
-    let Some(text) = end_of(look, LOG)? else { return Ok(None) };
-    let zone = zone(look)?;
-    let (runs, unread) = runs(&text, &zone)?;
-    Ok(Some(Told { runs, unread }))
+    of_text(look, LOG, runs)
 }
 
 /// The runs of a log, and how many stanzas are none.

@@ -9,8 +9,8 @@
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::clock::{first, last, local, zone};
-use super::end_of;
+use super::clock::{first, last, local};
+use super::of_text;
 use super::run::{Outcome, Package, Run, Told, Verb};
 use crate::formats::Malformed;
 use crate::sources::look::Look;
@@ -20,10 +20,7 @@ use crate::sources::table::Trouble;
 pub(super) const LOG: &str = "/var/log/zypp/history";
 
 pub(super) fn read(look: &mut Look<'_>) -> Result<Option<Told>, Trouble> {
-    let Some(text) = end_of(look, LOG)? else { return Ok(None) };
-    let zone = zone(look)?;
-    let (runs, unread) = runs(&text, &zone)?;
-    Ok(Some(Told { runs, unread }))
+    of_text(look, LOG, runs)
 }
 
 /// The runs of a log, and how many lines of packages could not be understood.
