@@ -39,6 +39,35 @@ pub(crate) fn at(minute: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + minute * 60).unwrap()
 }
 
+/// A version of a section of `host`, seen in `minute`, in which nothing is and nothing changed.
+pub(crate) fn version_step(
+    (host, source): (&str, &str),
+    (minute, generation): (i64, u64),
+) -> VersionStep {
+    let source: SourceName = source.parse().unwrap();
+    VersionStep {
+        host: host.parse().unwrap(),
+        version: VersionRecord {
+            source: source.clone(),
+            domain: Domain::Config,
+            generation: Generation(generation),
+            digest: Digest([0; 32]),
+            observed_at: at(minute),
+            received_at: at(minute),
+            corrected_at: at(minute),
+            uncertainty_ms: 0,
+            coalesced: 0,
+            expired: 0,
+            origin: Origin::Agent,
+        },
+        chain: Chain::start(&source),
+        delta: ManifestDelta { base: None, set: [].into(), unset: [].into() },
+        unobserved: [].into(),
+        changes: Vec::new(),
+        findings: Vec::new(),
+    }
+}
+
 pub(crate) fn text(value: &str) -> driftline_protocol::item::Item {
     driftline_protocol::item::Item { value: ItemValue::text(value), rank: None }
 }
@@ -86,7 +115,6 @@ impl World {
         (before, after): (&str, &str),
     ) {
         self.generation += 1;
-        let source: SourceName = source.parse().unwrap();
         let change = Change {
             part: part.parse().unwrap(),
             key: Some(key),
@@ -95,25 +123,9 @@ impl World {
             after: Some(text(after)),
         };
         let step = VersionStep {
-            host: "sbc-1".parse().unwrap(),
-            version: VersionRecord {
-                source: source.clone(),
-                domain: Domain::Config,
-                generation: Generation(self.generation),
-                digest: Digest([0; 32]),
-                observed_at: at(minute),
-                received_at: at(minute),
-                corrected_at: at(minute),
-                uncertainty_ms: 0,
-                coalesced: 0,
-                expired: 0,
-                origin: Origin::Agent,
-            },
-            chain: Chain::start(&source),
-            delta: ManifestDelta { base: None, set: [].into(), unset: [].into() },
-            unobserved: [].into(),
             changes: vec![change],
             findings: std::mem::take(&mut self.findings),
+            ..version_step(("sbc-1", source), (minute, self.generation))
         };
         self.store.apply(&[Step::Version(Box::new(step))]).unwrap();
     }

@@ -1,18 +1,14 @@
 //! What is taken of a rollout and of a request, over the store in memory.
 
-use driftline_protocol::ids::{Digest, Generation};
 use driftline_protocol::item::{Item, ItemKey, ItemValue};
-use driftline_protocol::ledger::Chain;
-use driftline_protocol::manifest::ManifestDelta;
-use driftline_protocol::snapshot::Domain;
 
 use super::*;
 use crate::analysis::change::Change;
 use crate::analysis::classify::request::Approval;
 use crate::analysis::finding::made_up;
-use crate::classing::tests::{CONFIG, World, at, text};
+use crate::classing::tests::{CONFIG, World, at, text, version_step};
 use crate::store::memory::Memory;
-use crate::store::{Append as _, Origin, Step, VersionRecord, VersionStep};
+use crate::store::{Append as _, Step, VersionStep};
 
 const PART: &str = "/etc/sip.conf";
 
@@ -53,7 +49,6 @@ impl Hosts {
         drifts: &[(i64, Option<ItemKey>, Option<Item>)],
     ) {
         self.generation += 1;
-        let source: SourceName = "files".parse().unwrap();
         let drift = |(since, key, current): &(i64, Option<ItemKey>, Option<Item>)| {
             let mut finding = made_up(PART, None);
             finding.id.host = host.parse().unwrap();
@@ -62,25 +57,9 @@ impl Hosts {
             Finding { current: current.clone(), first_seen: at(*since), ..finding }
         };
         let step = VersionStep {
-            host: host.parse().unwrap(),
-            version: VersionRecord {
-                source: source.clone(),
-                domain: Domain::Config,
-                generation: Generation(self.generation),
-                digest: Digest([0; 32]),
-                observed_at: at(minute),
-                received_at: at(minute),
-                corrected_at: at(minute),
-                uncertainty_ms: 0,
-                coalesced: 0,
-                expired: 0,
-                origin: Origin::Agent,
-            },
-            chain: Chain::start(&source),
-            delta: ManifestDelta { base: None, set: [].into(), unset: [].into() },
-            unobserved: [].into(),
             changes: changes.to_vec(),
             findings: drifts.iter().map(drift).collect(),
+            ..version_step((host, "files"), (minute, self.generation))
         };
         self.store.apply(&[Step::Version(Box::new(step))]).unwrap();
     }

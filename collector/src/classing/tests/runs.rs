@@ -59,27 +59,10 @@ impl World {
             set.insert(name.parse().unwrap(), *part.digest());
             new.push(part);
         }
-        let source: SourceName = source.parse().unwrap();
         let step = VersionStep {
-            host: "sbc-1".parse().unwrap(),
-            version: VersionRecord {
-                source: source.clone(),
-                domain: Domain::Config,
-                generation: Generation(self.generation),
-                digest: Digest([0; 32]),
-                observed_at: at(minute),
-                received_at: at(minute),
-                corrected_at: at(minute),
-                uncertainty_ms: 0,
-                coalesced: 0,
-                expired: 0,
-                origin: Origin::Agent,
-            },
-            chain: Chain::start(&source),
             delta: ManifestDelta { base: None, set, unset: [].into() },
-            unobserved: [].into(),
             changes: change.into_iter().collect(),
-            findings: Vec::new(),
+            ..version_step(("sbc-1", source), (minute, self.generation))
         };
         self.store.write(&new, &[Step::Version(Box::new(step))], at(minute)).unwrap();
     }
