@@ -16,7 +16,7 @@ use crate::analysis::sight::is_of_all_it_says;
 use crate::config::place::matches;
 use crate::ingest::sight;
 use crate::standards::Standards;
-use crate::store::{FindingFilter, FindingRecord, MAX_LIMIT, OpenCount, StoreError};
+use crate::store::{FindingFilter, FindingRecord, OpenCount, StoreError, each_finding};
 use crate::writer::Reads;
 
 /// The most findings looked at for one count; those beyond it count as open, so that too many are
@@ -154,23 +154,12 @@ impl<'a> Permits<'a> {
         hosts.dedup();
         let mut found = Vec::new();
         for host in hosts {
-            let mut after = None;
-            while found.len() < COUNTED_MOST {
-                let filter = FindingFilter {
-                    host: host.clone(),
-                    open_only: true,
-                    after,
-                    limit: MAX_LIMIT,
-                    ..FindingFilter::default()
-                };
-                let page = self.store.findings(&filter)?;
-                let full = page.len() >= MAX_LIMIT as usize;
-                after = page.last().map(FindingRecord::place);
-                found.extend(page);
-                if !full {
-                    break;
-                }
+            let left = COUNTED_MOST.saturating_sub(found.len());
+            if left == 0 {
+                break;
             }
+            let filter = FindingFilter { host, open_only: true, ..FindingFilter::default() };
+            each_finding(self.store, (filter, left), |record| found.push(record))?;
         }
         Ok(found)
     }

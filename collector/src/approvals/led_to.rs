@@ -21,8 +21,8 @@ use crate::config::Config;
 use crate::ingest::sight;
 use crate::rollouts;
 use crate::store::{
-    ChangeFilter, ChangeRecord, FindingFilter, FindingRecord, MAX_LIMIT, RequestFilter, StoreError,
-    each_change,
+    ChangeFilter, ChangeRecord, FindingFilter, FindingRecord, RequestFilter, StoreError,
+    each_change, each_finding,
 };
 use crate::weighing::{APART, CHANGES_MOST, since};
 use crate::writer::Reads;
@@ -260,23 +260,15 @@ fn open_drifts(
     store: &dyn Reads,
     wanted: impl Fn(&FindingRecord) -> bool,
 ) -> Result<Vec<FindingRecord>, StoreError> {
-    let mut filter = FindingFilter {
-        kind: Some(FindingKind::Drift),
-        open_only: true,
-        limit: MAX_LIMIT,
-        ..FindingFilter::default()
-    };
-    let (mut found, mut looked_at) = (Vec::new(), 0);
-    loop {
-        let page = store.findings(&filter)?;
-        let full = page.len() >= MAX_LIMIT as usize;
-        looked_at += page.len();
-        filter.after = page.last().map(FindingRecord::place);
-        found.extend(page.into_iter().filter(&wanted));
-        if !full || looked_at >= LOOKED_AT {
-            return Ok(found);
+    let kind = Some(FindingKind::Drift);
+    let filter = FindingFilter { kind, open_only: true, ..FindingFilter::default() };
+    let mut found = Vec::new();
+    each_finding(store, (filter, LOOKED_AT), |record| {
+        if wanted(&record) {
+            found.push(record);
         }
-    }
+    })?;
+    Ok(found)
 }
 
 #[cfg(test)]

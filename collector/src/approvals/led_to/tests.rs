@@ -8,7 +8,7 @@ use crate::analysis::classify::request::Approval;
 use crate::analysis::finding::made_up;
 use crate::classing::tests::{CONFIG, World, at, text, version_step};
 use crate::store::memory::Memory;
-use crate::store::{Append as _, Step, VersionStep};
+use crate::store::{Append as _, MAX_LIMIT, Step, VersionStep};
 
 const PART: &str = "/etc/sip.conf";
 
