@@ -40,6 +40,15 @@ pub enum Transport {
     Tls,
 }
 
+/// How often an agent reads everything anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passes {
+    /// As often as it may be told to.
+    EachMinute,
+    /// As often as it does unless told otherwise: once an hour.
+    AsShipped,
+}
+
 impl Site {
     /// A fresh folder; our programs are in `programs`.
     ///
@@ -134,13 +143,18 @@ impl Site {
         &self,
         name: &str,
         (collector, include): (SocketAddr, &str),
+        passes: Passes,
     ) -> anyhow::Result<Running> {
+        let rescan = match passes {
+            Passes::EachMinute => "rescan_seconds = 60\n",
+            Passes::AsShipped => "",
+        };
         let folder = self.path(name);
         fs::create_dir_all(&folder)?;
         let file = folder.join("agent.toml");
         let config = format!(
             "collector = \"http://{collector}\"\nstate_dir = {:?}\nenrolment_secret_file = {:?}\n\
-             host_name = {name:?}\n[sources]\nrescan_seconds = 60\n\
+             host_name = {name:?}\n[sources]\n{rescan}\
              [files]\ninclude = [{include:?}]\n",
             self.path(&format!("{name}-state")),
             self.path("secret"),

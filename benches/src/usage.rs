@@ -7,15 +7,14 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
-
-/// Ticks of CPU time a second in `/proc`; USER_HZ is 100 on every architecture we build for.
-const TICKS: f64 = 100.0;
 
 /// What one run of one program cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -79,19 +78,11 @@ pub fn measure(command: &[String]) -> anyhow::Result<Usage> {
 /// # Errors
 /// When there is no such process.
 pub fn cpu_of(id: u32) -> anyhow::Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    let ticks = cpu_ticks(&stat).context("reading /proc/PID/stat")?;
-    Ok(ticks as f64 / TICKS)
-}
-
-/// User and system time in the text of `/proc/PID/stat`; proc(5), fields 14 and 15.
-fn cpu_ticks(stat: &str) -> Option<u64> {
-    // The program's name may hold spaces and brackets, so count from behind it.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+    // By its clock, in nanoseconds: `/proc/PID/stat` counts ticks of 10 ms, a tenth of a round.
+    let id = Pid::from_raw(i32::try_from(id).context("a process id")?);
+    let time =
+        clock_getcpuclockid(id).and_then(clock_gettime).context("asking for the CPU time")?;
+    Ok(Duration::from(time).as_secs_f64())
 }
 
 /// The memory process `id` has now, in bytes.
@@ -114,10 +105,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cpu_time_is_read_behind_a_hostile_program_name() {
-        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 100 0 0 0 31 11 5 6 20 0 3 0 100 1 2";
-        assert_eq!(cpu_ticks(stat), Some(42));
-        assert_eq!(cpu_ticks("7 (a"), None);
+    fn cpu_time_is_counted_finer_than_in_ticks_and_only_for_who_is_there() {
+        let before = cpu_of(std::process::id()).unwrap();
+        let after = cpu_of(std::process::id()).unwrap();
+        assert!(before > 0.0 && after > before && after - before < 0.01, "{before} {after}");
+        assert!(cpu_of(u32::MAX).is_err());
     }
 
     #[test]

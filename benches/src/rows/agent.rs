@@ -1,4 +1,8 @@
 //! The running agent: what it costs while nothing happens, and how soon a saved file is seen.
+//!
+//! At rest two agents watch the same tree. One passes over it each minute, the most an agent can be
+//! told, which gives memory after three passes and the cost of a pass; the other is as shipped and
+//! passes once an hour, which nobody waits for: its idle minute, and an hour's share of one pass.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,17 +16,20 @@ use super::files::tree_root;
 use super::{Depth, MEGABYTE};
 use crate::http::{self, Connection};
 use crate::programs::{Running, find, free_address};
-use crate::site::{Site, Transport};
+use crate::site::{Passes, Site, Transport};
 use crate::statistics::{Seeded, percentile, ratio, significant};
 use crate::table::{Reached, Row};
 use crate::tree::{self, Face};
 use crate::usage::{cpu_of, memory_of};
 
-/// At rest: memory in bytes, share of one core.
-const REST: (f64, f64) = (20e6, 0.001);
+/// What an agent may take at rest.
+const REST: Cost = Cost { cpu: 0.001, memory: 20e6 };
 
 /// From a saved file to `/metrics`, 99 in 100, in seconds.
 const SAVED: f64 = 1.0;
+
+/// A pass a minute costs as many times what a pass an hour costs.
+const MINUTES: f64 = 60.0;
 
 /// How often the exporter is scraped: what Prometheus users set.
 const SCRAPE: Duration = Duration::from_secs(10);
@@ -38,8 +45,9 @@ pub fn rest_and_saved(site: &Site, depth: Depth) -> anyhow::Result<Vec<Row>> {
     let tree = tree_root(site, Face::Configuration)?.join("etc");
     let (_collector, target) = site.collector("agent-side", Transport::Plain)?;
     let include = format!("{}/**", tree.display());
-    let agent = site.agent("agent", (target.address, &include))?;
-    let mut rows = rest((&agent, "5,000"), depth, &site.path("exporter.log"))?;
+    let place = (target.address, include.as_str());
+    let agent = site.agent("agent", place, Passes::EachMinute)?;
+    let mut rows = rest(site, &agent, (place, "5,000"), depth)?;
     let mut connection = Connection::open(&target)?;
     rows.push(saved(&mut connection, &tree, if depth == Depth::Full { 200 } else { 20 })?);
     Ok(rows)
@@ -54,48 +62,74 @@ pub fn rest_with_many(site: &Site, depth: Depth) -> anyhow::Result<Vec<Row>> {
     tree::write(&tree, (Face::Configuration, tree::MANY_FILES)).context("writing the tree")?;
     let (_collector, target) = site.collector("many-side", Transport::Plain)?;
     let include = format!("{}/**", tree.display());
-    let agent = site.agent("agent-of-many", (target.address, &include))?;
-    rest((&agent, "50,000"), depth, &site.path("exporter.log"))
+    let place = (target.address, include.as_str());
+    let agent = site.agent("agent-of-many", place, Passes::EachMinute)?;
+    rest(site, &agent, (place, "50,000"), depth)
 }
 
-/// Both sides side by side, the last minute counted: a minute after the third pass, one pass in it.
-fn rest((agent, files): (&Running, &str), depth: Depth, log: &Path) -> anyhow::Result<Vec<Row>> {
+/// All side by side, the last minute counted: a minute after the third pass, one pass in it.
+fn rest(
+    site: &Site,
+    each_minute: &Running,
+    (place, files): ((SocketAddr, &str), &str),
+    depth: Depth,
+) -> anyhow::Result<Vec<Row>> {
     let (settle, window) = if depth == Depth::Full { (190, 60) } else { (20, 20) };
-    let exporter = exporter(log)?;
-    let settled = Instant::now() + Duration::from_secs(settle);
-    scrape_until(exporter.as_ref().map(|(_, address)| *address), settled)?;
-    let ids: Vec<u32> =
-        std::iter::once(agent.id()).chain(exporter.as_ref().map(|(one, _)| one.id())).collect();
+    let shipped = site.agent("as-shipped", place, Passes::AsShipped)?;
+    let exporter = exporter(&site.path("exporter.log"))?;
+    let address = exporter.as_ref().map(|(_, address)| *address);
+    scrape_until(address, Instant::now() + Duration::from_secs(settle))?;
+    let peer = exporter.as_ref().map(|(one, _)| one.id());
+    let ids: Vec<u32> = [each_minute.id(), shipped.id()].into_iter().chain(peer).collect();
     let before = ids.iter().map(|id| cpu_of(*id)).collect::<Result<Vec<_>, _>>()?;
     let began = Instant::now();
-    let end = began + Duration::from_secs(window);
-    scrape_until(exporter.as_ref().map(|(_, address)| *address), end)?;
+    scrape_until(address, began + Duration::from_secs(window))?;
     let elapsed = began.elapsed().as_secs_f64();
     let mut costs = Vec::new();
     for (id, before) in ids.iter().zip(before) {
-        costs.push(((cpu_of(*id)? - before) / elapsed, memory_of(*id)?));
+        costs.push(Cost { cpu: (cpu_of(*id)? - before) / elapsed, memory: memory_of(*id)? });
     }
-    let ours = costs.first().copied().context("no agent")?;
-    let peer = costs.get(1).copied().unwrap_or((0.0, 0.0));
-    let (memory, cpu) = REST;
+    let [each_minute, shipped, peer @ ..] = costs.as_slice() else { bail!("no agent") };
+    let peer = peer.first().copied().unwrap_or_default();
+    let hourly = shipped.cpu + (each_minute.cpu - shipped.cpu).max(0.0) / MINUTES;
+    let what =
+        |passes: &str, of: &str| format!("agent at rest, {files} watched files{passes}: {of}");
     Ok(vec![
-        Row {
-            what: format!("agent at rest, {files} watched files: memory, MB"),
-            ours: significant(ours.1 / MEGABYTE),
-            peer: format!("node-exporter {}", significant(peer.1 / MEGABYTE)),
-            ratio: ratio(ours.1, peer.1),
-            bar: format!("≤ {} MB", significant(memory / MEGABYTE)),
-            reached: Reached::at_most(ours.1, memory),
-        },
-        Row {
-            what: format!("agent at rest, {files} watched files, one pass a minute: % of a core"),
-            ours: significant(ours.0 * 100.0),
-            peer: format!("node-exporter {}", significant(peer.0 * 100.0)),
-            ratio: ratio(ours.0, peer.0),
-            bar: format!("≤ {} %", significant(cpu * 100.0)),
-            reached: Reached::at_most(ours.0, cpu),
-        },
+        memory_row(what("", "memory, MB"), each_minute, &peer),
+        share_row(what(", as shipped (one pass an hour)", "% of a core"), hourly, &peer),
+        share_row(what(", one pass a minute", "% of a core"), each_minute.cpu, &peer),
     ])
+}
+
+/// What a running program takes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    /// Of one core, from 0 to 1.
+    cpu: f64,
+    /// In bytes.
+    memory: f64,
+}
+
+fn memory_row(what: String, ours: &Cost, peer: &Cost) -> Row {
+    Row {
+        what,
+        ours: significant(ours.memory / MEGABYTE),
+        peer: format!("node-exporter {}", significant(peer.memory / MEGABYTE)),
+        ratio: ratio(ours.memory, peer.memory),
+        bar: format!("≤ {} MB", significant(REST.memory / MEGABYTE)),
+        reached: Reached::at_most(ours.memory, REST.memory),
+    }
+}
+
+fn share_row(what: String, ours: f64, peer: &Cost) -> Row {
+    Row {
+        what,
+        ours: significant(ours * 100.0),
+        peer: format!("node-exporter {}", significant(peer.cpu * 100.0)),
+        ratio: ratio(ours, peer.cpu),
+        bar: format!("≤ {} %", significant(REST.cpu * 100.0)),
+        reached: Reached::at_most(ours, REST.cpu),
+    }
 }
 
 fn exporter(log: &Path) -> anyhow::Result<Option<(Running, SocketAddr)>> {

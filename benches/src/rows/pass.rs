@@ -1,7 +1,7 @@
 //! What judging changes costs beside the size of the fleet: a doubling experiment.
 //!
 //! The same number of hosts report one changed item each, in a fleet, in one half its size and in
-//! one a quarter; then twice as many in the largest. What is measured is the collector's CPU from
+//! one a quarter, in turns; then twice as many. What is measured is the collector's CPU from
 //! the first report until every change has its class, less what it uses when nothing happens. A
 //! pass that costs what changed costs the same in all of them. With cases known, the engine that
 //! holds changes against them passes too.
@@ -31,7 +31,7 @@ const HOSTS: (u64, u64) = (100_000, 2_000);
 /// Of so many hosts one changes.
 const ONE_IN: usize = 1_000;
 
-/// Fewer changes are lost among ticks of the clock that counts CPU time.
+/// Fewer changes are lost among what a server does by itself.
 const CHANGES_LEAST: usize = 100;
 
 /// Agents that report their first state in one go, so that their requests fit into memory.
@@ -40,8 +40,9 @@ const TOGETHER: usize = 2_000;
 /// Over so many connections: what waits together is made durable together.
 const CONNECTIONS: usize = 64;
 
-/// How long a collector is watched when nothing happens.
-const IDLE: Duration = Duration::from_secs(10);
+/// How long a collector is watched when nothing happens, about as long as a round takes: what it
+/// does once a minute is in one of these, and in no middle of them.
+const IDLE: Duration = Duration::from_secs(3);
 
 /// How long changes may take until they have a class.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -54,15 +55,19 @@ struct Side {
     server: Running,
     target: Target,
     agents: Vec<Agent>,
+    cost: Cost,
 }
 
 /// What one fleet costs.
+#[derive(Default)]
 struct Cost {
-    /// CPU of a round of changes, in seconds, without cases and with them.
-    round: [f64; 2],
+    /// CPU of a round of changes, in seconds, without cases.
+    plain: f64,
+    /// The same where cases are known.
+    with_cases: f64,
     /// The same for twice as many, without cases.
     twice: f64,
-    /// The share of a core when nothing happens, without cases.
+    /// The share of a core when nothing happens; in the end, without cases.
     idle: f64,
 }
 
@@ -71,15 +76,15 @@ struct Cost {
 /// # Errors
 /// When the server refuses, or does not judge.
 pub fn pass(site: &Site, depth: Depth) -> anyhow::Result<Vec<Row>> {
-    let (default, rounds) = if depth == Depth::Full { (HOSTS.0, 7) } else { (HOSTS.1, 3) };
+    let (default, rounds) = if depth == Depth::Full { (HOSTS.0, 11) } else { (HOSTS.1, 3) };
     let hosts = usize::try_from(count("DRIFTLINE_BENCH_HOSTS", default)?)?;
     let changes = (hosts / ONE_IN).max(CHANGES_LEAST);
     ensure!(changes * 8 <= hosts, "{hosts} hosts are too few for {changes} changes");
     let mut sides = Vec::new();
     for (name, hosts) in [("quarter", hosts / 4), ("half", hosts / 2), ("whole", hosts)] {
-        let side = Side::new(site, &format!("pass-{name}"), hosts)?;
-        sides.push((hosts, side.cost(changes, rounds)?));
+        sides.push(Side::new(site, &format!("pass-{name}"), hosts)?);
     }
+    weigh(&mut sides, changes, rounds)?;
     let pairs = sides.iter().zip(sides.iter().skip(1));
     let mut rows: Vec<Row> =
         pairs.flat_map(|(half, whole)| doubled(changes, half, whole)).collect();
@@ -87,12 +92,47 @@ pub fn pass(site: &Site, depth: Depth) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// What each fleet costs. Turns are taken, round by round: how fast the machine is at a time, and
+/// what else it does, is then no fleet's own.
+fn weigh(sides: &mut [Side], changes: usize, rounds: usize) -> anyhow::Result<()> {
+    in_turns(sides, rounds, Side::idle, |cost| &mut cost.idle)?;
+    in_turns(sides, rounds, |side| side.round(changes), |cost| &mut cost.plain)?;
+    in_turns(sides, rounds, |side| side.round(changes * 2), |cost| &mut cost.twice)?;
+    sides.iter().try_for_each(Side::know_cases)?;
+    // The engine passes once more for the cases themselves.
+    let without: Vec<f64> = sides.iter().map(|side| side.cost.idle).collect();
+    in_turns(sides, 4, Side::idle, |cost| &mut cost.idle)?;
+    in_turns(sides, rounds, Side::idle, |cost| &mut cost.idle)?;
+    in_turns(sides, rounds, |side| side.round(changes), |cost| &mut cost.with_cases)?;
+    sides.iter_mut().zip(without).for_each(|(side, idle)| side.cost.idle = idle);
+    Ok(())
+}
+
+/// Keeps the middle of what `take` measures of each side in some turns; the first one warms and
+/// does not count.
+fn in_turns(
+    sides: &mut [Side],
+    turns: usize,
+    take: impl Fn(&mut Side) -> anyhow::Result<f64>,
+    keep: impl Fn(&mut Cost) -> &mut f64,
+) -> anyhow::Result<()> {
+    let mut all = vec![Vec::with_capacity(turns); sides.len()];
+    for turn in 0..=turns {
+        for (side, taken) in sides.iter_mut().zip(&mut all) {
+            let figure = take(side)?;
+            taken.extend((turn > 0).then_some(figure));
+        }
+    }
+    for (side, taken) in sides.iter_mut().zip(all) {
+        *keep(&mut side.cost) = median(&taken);
+    }
+    Ok(())
+}
+
 /// What a fleet costs, and one half its size.
-fn doubled(
-    changes: usize,
-    (half_hosts, half): &(usize, Cost),
-    (hosts, whole): &(usize, Cost),
-) -> Vec<Row> {
+fn doubled(changes: usize, half: &Side, whole: &Side) -> Vec<Row> {
+    let (half_hosts, hosts) = (half.agents.len(), whole.agents.len());
+    let (half, whole) = (&half.cost, &whole.cost);
     let peer = || format!("{half_hosts} hosts");
     let what = |more: &str| format!("{changes} of {hosts} hosts changed, judged{more}");
     let idle = Row {
@@ -103,16 +143,17 @@ fn doubled(
         ..no_bar()
     };
     vec![
-        row(what(""), (whole.round[0], half.round[0]), peer()),
-        row(what(" and held against cases"), (whole.round[1], half.round[1]), peer()),
+        row(what(""), (whole.plain, half.plain), peer()),
+        row(what(" and held against cases"), (whole.with_cases, half.with_cases), peer()),
         idle,
     ]
 }
 
 /// What twice as many changes cost in the same fleet: twice as much, at most.
-fn twice_as_many(changes: usize, (hosts, whole): &(usize, Cost)) -> Row {
+fn twice_as_many(changes: usize, Side { agents, cost: whole, .. }: &Side) -> Row {
+    let hosts = agents.len();
     let what = format!("{} of {hosts} hosts changed, judged", changes * 2);
-    let twice = row(what, (whole.twice, whole.round[0]), format!("{changes} hosts"));
+    let twice = row(what, (whole.twice, whole.plain), format!("{changes} hosts"));
     Row { bar: String::new(), reached: Reached::NoBar, ..twice }
 }
 
@@ -157,35 +198,18 @@ impl Side {
             let first = scripts(some, CONNECTIONS, Repeat::Once, |agent| vec![agent.report()]);
             load::run(&target, first, plan(300, fleet::applied))?;
         }
-        Ok(Self { server, target, agents })
-    }
-
-    fn cost(mut self, changes: usize, rounds: usize) -> anyhow::Result<Cost> {
-        let idle = self.idle()?;
-        let plain = self.rounds(changes, rounds, idle)?;
-        let twice = self.rounds(changes * 2, rounds, idle)?;
-        self.know_cases()?;
-        // The engine passes once more for the cases themselves.
-        let idle_with_cases = self.idle().and_then(|_| self.idle())?;
-        let with_cases = self.rounds(changes, rounds, idle_with_cases)?;
-        Ok(Cost { round: [plain, with_cases], twice, idle })
+        Ok(Self { server, target, agents, cost: Cost::default() })
     }
 
     /// The share of a core that is used when nothing happens.
-    fn idle(&self) -> anyhow::Result<f64> {
+    fn idle(&mut self) -> anyhow::Result<f64> {
         let (before, began) = (cpu_of(self.server.id())?, Instant::now());
         std::thread::sleep(IDLE);
         Ok((cpu_of(self.server.id())? - before) / began.elapsed().as_secs_f64())
     }
 
-    /// The middle of some rounds of as many changes; the first one warms and does not count.
-    fn rounds(&mut self, changes: usize, rounds: usize, idle: f64) -> anyhow::Result<f64> {
-        let all = (0..=rounds).map(|_| self.round(changes, idle));
-        let all = all.collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(median(all.get(1..).unwrap_or_default()))
-    }
-
-    fn round(&mut self, changes: usize, idle: f64) -> anyhow::Result<f64> {
+    /// The CPU that one round of changes costs, in seconds.
+    fn round(&mut self, changes: usize) -> anyhow::Result<f64> {
         // Other hosts each time, so that no value is about to flap.
         self.agents.rotate_left(changes);
         let some = self.agents.get_mut(..changes).context("too few hosts")?;
@@ -200,7 +224,7 @@ impl Side {
         // What follows the class: the engine, where there are cases.
         std::thread::sleep(Duration::from_millis(2_500));
         let spent = cpu_of(self.server.id())? - before;
-        Ok((spent - idle * began.elapsed().as_secs_f64()).max(0.0))
+        Ok((spent - self.cost.idle * began.elapsed().as_secs_f64()).max(0.0))
     }
 
     /// How many changes since `from` have a class; asking costs what changed since.
