@@ -11,12 +11,7 @@ const MUTANTS: &[Mutant] = &[
     (AGENT, "networks_configure", "day::a_day_changes_nothing"),
     (AGENT, "leases_are_configured", "day::a_day_changes_nothing"),
     (AGENT, "every_interface_is_the_hosts", "day::a_day_changes_nothing"),
-    (
-        AGENT_TESTS,
-        "chosen_ports_are_told",
-        "sources::listeners::tests::\
-            a_port_that_somebody_chose_is_told_and_one_that_comes_by_itself_is_not",
-    ),
+    (AGENT, "chosen_ports_are_told", "day::a_day_changes_nothing"),
     (AGENT, "half_installed_is_installed", "day::a_day_changes_nothing"),
     (AGENT, "jobs_are_containers", "day::a_day_changes_nothing"),
     // What is told of a host is what the programs say that know it best.
