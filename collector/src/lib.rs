@@ -5,64 +5,74 @@
 //! and [`portal`] read the same store, so they cannot disagree. The collector never reaches into a
 //! host.
 
+// What an administrator sets, and who may come in.
+
 pub mod config;
-
-pub mod standards;
-
-pub mod check_rules;
-
-pub mod permits;
-
-pub mod blindness;
-
-pub mod owned;
-
-pub mod owners;
-
-pub mod finding_list;
-
-pub mod outliers;
-
-pub mod approvals;
-
-pub mod rollouts;
-
-pub mod felt;
 
 pub mod serve;
 
-pub mod api;
-
-pub mod portal;
-
-pub mod metrics;
-
-pub mod probed;
+pub mod tls;
 
 pub mod auth;
 
-pub mod tls;
+// From a request to what is durable.
 
-pub mod weighing;
-
-pub mod classing;
-
-pub mod pass;
+pub mod ingest;
 
 pub mod writer;
 
-pub mod ingest;
+pub mod store;
 
 pub mod change_requests;
 
 pub mod cases;
 
+// What it means: the pure core, and what gathers for it.
+
 pub mod analysis;
 
-pub mod store;
+pub mod standards;
 
-pub mod moment;
+pub mod check_rules;
+
+pub mod approvals;
+
+pub mod classification;
+
+pub mod weighing;
+
+pub mod rollouts;
+
+pub mod blindness;
+
+pub mod outliers;
+
+pub mod felt;
+
+pub mod permits;
+
+pub mod owners;
+
+pub mod owned;
+
+pub mod probed;
+
+pub mod pass;
+
+// What people and programs read.
+
+pub mod finding_list;
+
+pub mod metrics;
+
+pub mod api;
+
+pub mod portal;
+
+// Words, times and the log of the program itself.
 
 pub mod words;
+
+pub mod moment;
 
 pub mod telemetry;

@@ -9,7 +9,7 @@ pub mod answer;
 pub mod body;
 mod case_folders;
 pub mod case_intake;
-mod classing;
+mod classification;
 pub mod connections;
 pub mod correlation;
 mod folders;

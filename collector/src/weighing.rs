@@ -14,7 +14,7 @@ use driftline_protocol::mutant::{self, Mutant};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::analysis::classify::weigh::{Led, Meant, Settling, weigh};
-use crate::classing::{Judged, SEMANTIC, is_told};
+use crate::classification::{Judged, SEMANTIC, is_told};
 use crate::config::Config;
 use crate::store::{
     ChangeFilter, ChangeRecord, FindingRecord, Step, StoreError, Weighing, each_change,

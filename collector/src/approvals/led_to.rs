@@ -16,7 +16,7 @@ use crate::analysis::change_sets::Place;
 use crate::analysis::classify::{ChangeClass, Decision, RuleKind};
 use crate::analysis::finding::{Finding, FindingId, FindingKind};
 use crate::analysis::sight::{places, value, value_after};
-use crate::classing::SEMANTIC;
+use crate::classification::SEMANTIC;
 use crate::config::Config;
 use crate::ingest::sight;
 use crate::rollouts;

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::state::Collector;
-use super::{Stores, case_folders, classing, correlation, request_folders};
+use super::{Stores, case_folders, classification, correlation, request_folders};
 use crate::config::Config;
 use crate::store::sqlite::{self, CHECKPOINT_BYTES, Checkpointer};
 
@@ -121,7 +121,7 @@ pub fn spawn(
     supervise(tasks, collector, stopped, expire);
     supervise(tasks, collector, stopped, case_folders::watch);
     supervise(tasks, collector, stopped, request_folders::watch);
-    supervise(tasks, collector, stopped, classing::run);
+    supervise(tasks, collector, stopped, classification::run);
     supervise(tasks, collector, stopped, correlation::run);
     supervise(tasks, collector, stopped, super::judging::judging);
     if let Some(checkpoint) = checkpoint {

@@ -6,7 +6,7 @@ use crate::analysis::classify::request::Approval;
 use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::drift;
 use crate::analysis::finding::{Finding, FindingId, Resolution, Status, made_up};
-use crate::classing::tests::{CONFIG, World, at, text};
+use crate::classification::tests::{CONFIG, World, at, text};
 use crate::store::{Append, FindingFilter, ReadFindings, ReadIntent};
 
 /// What the baseline has.

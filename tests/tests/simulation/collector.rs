@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use driftline_collector::change_requests::{RequestForm, read_requests};
-use driftline_collector::classing::{judge, judge_again, judge_told, told_lately};
+use driftline_collector::classification::{judge, judge_again, judge_told, told_lately};
 use driftline_collector::config::{Config, load};
 use driftline_collector::ingest::{
     self, Approval, Context, Decided, Ingest, IngestError, Proof, Proposal, Settlement,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use driftline_collector::analysis::change::{Change, ChangeKind};
-use driftline_collector::classing::judge;
+use driftline_collector::classification::judge;
 use driftline_collector::config::load;
 use driftline_collector::store::{Append as _, ChangeFilter, NewPart, ReadHistory as _, Step};
 use driftline_protocol::canonical::scope_digest;

@@ -8,7 +8,7 @@ use driftline_collector::analysis::classify::ChangeClass;
 use driftline_collector::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
 use driftline_collector::analysis::classify::scope::IntentScope;
 use driftline_collector::analysis::finding::Severity;
-use driftline_collector::classing::judge;
+use driftline_collector::classification::judge;
 use driftline_collector::config::load;
 use driftline_collector::pass::window::Window;
 use driftline_collector::store::{Append as _, ReadFindings as _, Step, WorstFilter, sqlite};

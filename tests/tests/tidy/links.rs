@@ -29,6 +29,26 @@ pub(crate) fn front_pages(tree: &Tree) -> Vec<Offence> {
         .collect()
 }
 
+/// The code map names every module of a crate that has more than a handful of them.
+pub(crate) fn unmapped_module(tree: &Tree) -> Vec<Offence> {
+    let map = tree.get("ARCHITECTURE.md").unwrap_or_default();
+    let modules = ["agent", "collector"].into_iter().flat_map(|name| {
+        let list = tree.get(&format!("{name}/src/lib.rs")).unwrap_or_default();
+        let modules = list.lines().filter_map(|line| line.strip_prefix("pub mod "));
+        modules.map(move |module| (name, module.trim_end_matches(';')))
+    });
+    let unmapped = modules.filter(|(_, module)| !map.contains(&format!("`{module}`")));
+    unmapped
+        .map(|(name, module)| Offence {
+            check: "unmapped_module",
+            place: format!("{name}/src/{module}.rs"),
+            what: "is not in the code map".into(),
+            why: "who looks for the place of something new reads the map, and finds what it names",
+            cure: "say in ARCHITECTURE.md what it does, where data passes it",
+        })
+        .collect()
+}
+
 /// No path leaves the tree, and every link in a Markdown page leads to something that is there.
 pub(crate) fn outside_or_dead(tree: &Tree) -> Vec<Offence> {
     let mut offences = Vec::new();

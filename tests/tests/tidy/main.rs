@@ -31,7 +31,7 @@ use tree::{Offence, Tree};
 type Check = fn(&Tree) -> Vec<Offence>;
 
 /// Every check, in the order a reader meets them.
-const CHECKS: [Check; 22] = [
+const CHECKS: [Check; 23] = [
     pages::long_file,
     pages::wide_line,
     pages::no_header,
@@ -53,6 +53,7 @@ const CHECKS: [Check; 22] = [
     bounds::unbounded,
     golden::every_message,
     links::front_pages,
+    links::unmapped_module,
     links::outside_or_dead,
 ];
 

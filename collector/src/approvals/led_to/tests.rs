@@ -6,7 +6,7 @@ use super::*;
 use crate::analysis::change::Change;
 use crate::analysis::classify::request::Approval;
 use crate::analysis::finding::made_up;
-use crate::classing::tests::{CONFIG, World, at, text, version_step};
+use crate::classification::tests::{CONFIG, World, at, text, version_step};
 use crate::store::memory::Memory;
 use crate::store::{Append as _, MAX_LIMIT, Step, VersionStep};
 

@@ -86,7 +86,7 @@ impl Teller {
 mod tests {
     use super::*;
     use crate::analysis::classify::request::Approval;
-    use crate::classing::tests::{CONFIG, World, at};
+    use crate::classification::tests::{CONFIG, World, at};
     use crate::store::{Append, Step};
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
             source: source.into(),
             id: format!("CHG{number}"),
             end: at(number),
-            ..crate::classing::tests::asked(Approval::Approved, (0, number))
+            ..crate::classification::tests::asked(Approval::Approved, (0, number))
         };
         let many = (1..40).map(|number| request("loud", number));
         let few = (1..4).map(|number| request("quiet", number));

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::state::Collector;
 use super::upkeep::goes_on;
-use crate::classing::{
+use crate::classification::{
     Judged, changed_entries, judge, judge_again, judge_relisted, judge_told, told_lately,
 };
 use crate::config::Config;
