@@ -88,6 +88,8 @@ type Errand = Box<dyn FnOnce(&Mutex<Ingest>, &mut dyn Append) + Send>;
 enum Job {
     /// A request to decide.
     Decide(Decide),
+    /// A request to decide when all that was decided before it is durable.
+    DecideAfter(Decide),
     /// Something to do between groups.
     Errand(Errand),
     /// The state in memory may be half changed.
@@ -141,8 +143,33 @@ impl Writer {
         + Send
         + 'static,
     ) -> Result<A, WriteError> {
+        self.asked(Job::Decide, decide).await
+    }
+
+    /// As [`Writer::ask`] for what is decided by what the store says, such as whether a name is
+    /// taken: whatever was decided before it is durable by then, and not on its way in one group
+    /// with it. It ends a group, so it is for what persons do and not for what agents report.
+    ///
+    /// # Errors
+    /// As [`Writer::ask`].
+    pub async fn ask_after<A: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&mut Ingest, Context<'_>) -> Result<Decided<A>, IngestError>
+        + Send
+        + 'static,
+    ) -> Result<A, WriteError> {
+        self.asked(Job::DecideAfter, decide).await
+    }
+
+    async fn asked<A: Send + 'static>(
+        &self,
+        job: fn(Decide) -> Job,
+        decide: impl FnOnce(&mut Ingest, Context<'_>) -> Result<Decided<A>, IngestError>
+        + Send
+        + 'static,
+    ) -> Result<A, WriteError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Decide(Box::new(|ingest, context| {
+        self.send(job(Box::new(|ingest, context| {
             let decided = decide(ingest, context);
             // A decision that broke off while reading may have changed half of what it decides on;
             // what it took would be answered as known and never be durable.
@@ -341,13 +368,12 @@ impl Desk {
                         Trust::Sound
                     });
                 }
-                Job::Decide(decide) => {
-                    trust = self.guarded(|desk| {
-                        let decision = desk.decide(decide);
-                        let trust = decision.trust;
-                        decisions.push(decision);
-                        trust
-                    });
+                Job::Decide(decide) => trust = self.decide(decide, &mut decisions),
+                Job::DecideAfter(decide) => {
+                    if !mutant::active(Mutant::NamesOnTheirWayAreFree) {
+                        self.commit(std::mem::take(&mut decisions));
+                    }
+                    trust = self.decide(decide, &mut decisions);
                 }
             }
             let full = decisions.len() >= GROUP || began.elapsed() >= GATHER;
@@ -366,9 +392,14 @@ impl Desk {
         next
     }
 
-    fn decide(&mut self, decide: Decide) -> Decision {
-        let context = Context { store: upcast(&*self.parts.read), now: Timestamp::now() };
-        decide(&mut locked(&self.ingest), context)
+    fn decide(&mut self, decide: Decide, decisions: &mut Vec<Decision>) -> Trust {
+        self.guarded(|desk| {
+            let context = Context { store: upcast(&*desk.parts.read), now: Timestamp::now() };
+            let decision = decide(&mut locked(&desk.ingest), context);
+            let trust = decision.trust;
+            decisions.push(decision);
+            trust
+        })
     }
 
     fn guarded(&mut self, work: impl FnOnce(&mut Self) -> Trust) -> Trust {

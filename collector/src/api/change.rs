@@ -145,12 +145,13 @@ pub(super) fn reason_of(text: &str) -> Result<String, Refusal> {
     Ok(why.to_owned())
 }
 
-/// Makes durable what `work` decides, and gives its answer.
+/// Makes durable what `work` decides, and gives its answer. What persons do is decided by what the
+/// store says (whether a name is taken, whether a log is full), so nothing is on its way by then.
 pub(super) async fn decide<A: Send + 'static>(
     collector: &Collector,
     work: impl FnOnce(&mut Ingest, Context<'_>) -> Result<Decided<A>, IngestError> + Send + 'static,
 ) -> Result<A, Refusal> {
-    Ok(collector.writer.ask(work).await?)
+    Ok(collector.writer.ask_after(work).await?)
 }
 
 /// Makes durable what `work` decides, and answers with an empty object.

@@ -1,15 +1,18 @@
-//! What the state in memory is worth after a decision that broke off.
+//! What the state in memory is worth after a decision that broke off, and what a decision sees of
+//! those before it.
 
 use std::sync::Arc;
 
 use driftline_protocol::ids::HostId;
-use driftline_protocol::wire::{EnrolRequest, HostKind, PROTOCOL_VERSION};
+use driftline_protocol::wire::{EnrolRequest, HostKind, PROTOCOL_VERSION, Problem, ProblemCode};
 use jiff::Timestamp;
 
 use super::{Parts, WriteError, Writer};
+use crate::auth;
+use crate::auth::tokens::{self, Namesake};
 use crate::ingest::{self, Decided, IngestError, Proof};
-use crate::store::StoreError;
 use crate::store::memory::Memory;
+use crate::store::{Scope, StoreError};
 
 fn writer() -> Writer {
     let memory = Memory::new();
@@ -56,6 +59,32 @@ async fn what_a_failed_decision_took_is_not_known_afterwards() {
         })
         .await;
     assert_eq!(admitted.unwrap(), 1, "the host is retired in memory and nowhere else");
+    writer.stop();
+}
+
+/// As tokens and exceptions are made: who looks for a name finds it, however lately it was given.
+#[tokio::test]
+async fn of_two_who_take_a_name_at_once_the_second_finds_it_taken() {
+    let writer = writer();
+    let take = |who: &'static str| {
+        writer.ask_after(move |_, context| {
+            let (_, token) = auth::make("desk", Scope::Read, 1, context.now).unwrap();
+            let (made, by) = ((token, Namesake::Stays), (who, context.now));
+            let steps = tokens::kept(made, &context.store.tokens()?, by).map_err(|taken| {
+                let detail = taken.to_string();
+                IngestError::Refused(Problem { code: ProblemCode::Conflict, detail })
+            })?;
+            Ok(Decided { answer: who, parts: Vec::new(), steps })
+        })
+    };
+    // Both wait while something else is done, so that one group takes them.
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let before = writer.run(move |_, _| gate.recv().is_ok());
+    let (before, first, second, ()) =
+        tokio::join!(before, take("ada"), take("bob"), async { open.send(()).unwrap() });
+    assert!(before.unwrap());
+    assert_eq!(first.unwrap(), "ada");
+    assert!(matches!(second, Err(WriteError::Refused(ref told)) if told.detail.contains("desk")));
     writer.stop();
 }
 

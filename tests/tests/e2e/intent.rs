@@ -178,6 +178,52 @@ fn who_permits_a_change_or_makes_a_token_is_named() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How many take a name at once, and how many names there are to be taken.
+const TAKERS: usize = 4;
+const NAMES: usize = 12;
+
+/// The statuses of the answers to `body`, posted by all takers at once, in order.
+fn taken_at_once(fleet: &Fleet, (path, body): (&str, &Value)) -> anyhow::Result<Vec<u16>> {
+    let (address, body) = (fleet.address(), serde_json::to_vec(body)?);
+    let json = [("Content-Type", "application/json")];
+    let ready = std::sync::Barrier::new(TAKERS);
+    let take = || -> anyhow::Result<u16> {
+        ready.wait();
+        Ok(http::post(address, path, &json, &body)?.status)
+    };
+    let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+        let takers: Vec<_> = (0..TAKERS).map(|_| scope.spawn(take)).collect();
+        takers
+            .into_iter()
+            .map(|taker| taker.join().expect("no taker panics"))
+            .collect::<anyhow::Result<_>>()
+    })?;
+    statuses.sort_unstable();
+    Ok(statuses)
+}
+
+#[test]
+fn of_those_who_take_a_name_at_once_one_has_it() -> anyhow::Result<()> {
+    let fleet = Fleet::start()?;
+    for name in (0..NAMES).map(|number| format!("name-{number}")) {
+        let token = json!({ "name": name, "scope": "read", "days": 1 });
+        let end = (Timestamp::now() + SignedDuration::from_hours(1)).to_string();
+        let exception = json!({
+            "name": name, "scope": { "host": HOST }, "owner": "ada", "reason": "a trial",
+            "expires": end,
+        });
+        for (path, body, refused) in
+            [("/api/v1/tokens", token, 409), ("/api/v1/exceptions", exception, 400)]
+        {
+            let mut expected = vec![refused; TAKERS];
+            expected[0] = 201;
+            expected.sort_unstable();
+            assert_eq!(taken_at_once(&fleet, (path, &body))?, expected, "{path} {name}");
+        }
+    }
+    Ok(())
+}
+
 /// Posts the same request again and again from several sides at once, each time with other words.
 fn post_at_once(fleet: &Fleet) -> anyhow::Result<()> {
     let posts = |side: usize| -> anyhow::Result<()> {

@@ -73,6 +73,11 @@ const MUTANTS: &[Mutant] = &[
     (COLLECTOR, "token_replaces_unasked", "intent::who_permits_a_change_or_makes_a_token_is_named"),
     (
         COLLECTOR,
+        "names_on_their_way_are_free",
+        "intent::of_those_who_take_a_name_at_once_one_has_it",
+    ),
+    (
+        COLLECTOR,
         "requests_wait_for_nobody",
         "intent::what_the_log_tells_of_a_request_follows_from_what_it_told_before",
     ),
