@@ -230,6 +230,9 @@ mutants! {
     ApprovalsNameNoScope,
     /// Collector. *A token takes no other's place unasked*: it does, whoever holds the other.
     TokenReplacesUnasked,
+    /// Collector. *A save is noticed where the configuration looks*: what was watched at the start
+    /// is, and nothing else.
+    OldPlacesAreWatched,
     /// Collector. *A name is given once*: what was decided a moment ago and is not durable yet is
     /// not looked at.
     NamesOnTheirWayAreFree,

@@ -2,7 +2,9 @@
 //!
 //! A file with a mistake keeps the old configuration, lowers `driftline_reload_success`, leaves an
 //! event and names file, line and hint in the log; API, overview and `driftline doctor` say it
-//! until it is mended. What only counts at the start (`listen`, `state_dir`, whether there is TLS,
+//! until it is mended. Where it names other files than before, in use or refused, those are watched
+//! from then on: a certificate that is put right where the configuration looks for it is read
+//! without another word. What only counts at the start (`listen`, `state_dir`, whether there is TLS,
 //! `heartbeat_seconds`) is kept as it was and said so.
 
 use std::collections::BTreeSet;
@@ -13,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum_server::tls_rustls::RustlsConfig;
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::{mpsc, watch};
@@ -47,8 +50,9 @@ pub fn spawn(
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
         .context("listening for SIGHUP")?;
     let collector = Arc::clone(collector);
-    let ends = collector.settings().config.tls.as_ref().and_then(tls::ends);
-    let reload = Reload { collector, file, certificate, ends, told: String::new() };
+    let newest = collector.settings().config;
+    let ends = newest.tls.as_ref().and_then(tls::ends);
+    let reload = Reload { collector, file, certificate, newest, ends, told: String::new() };
     tasks.spawn(run(reload, hangup, stopped.clone()));
     Ok(())
 }
@@ -60,6 +64,8 @@ struct Reload {
     collector: Arc<Collector>,
     file: PathBuf,
     certificate: Option<RustlsConfig>,
+    /// The configuration that was read last, whether or not it is the one in use.
+    newest: Arc<Config>,
     /// When the certificate in use ends.
     ends: Option<Timestamp>,
     /// What was wrong last time; the same mistake is told once, however often a file is saved.
@@ -73,12 +79,8 @@ async fn run(
 ) {
     // One place is enough: it says that something was saved, not what.
     let (saved, mut saves) = mpsc::channel(1);
-    let settings = reload.collector.settings();
-    let watcher = watch(&reload.file, &settings.config, saved.clone());
-    drop(settings);
-    if let Err(error) = &watcher {
-        tracing::warn!(%error, "saves are not noticed; SIGHUP reloads the configuration");
-    }
+    let mut watched = Watched { saved, of: Places::default(), watcher: None };
+    watched.follow(&reload.file, &reload.newest);
     loop {
         tokio::select! {
             _ = stopped.changed() => return,
@@ -90,6 +92,9 @@ async fn run(
             read = reload.read_at_rest() => read,
         };
         reload.take(read).await;
+        if !mutant::active(Mutant::OldPlacesAreWatched) {
+            watched.follow(&reload.file, &reload.newest);
+        }
     }
 }
 
@@ -98,6 +103,7 @@ fn certificate_files(config: &Config) -> Vec<&Path> {
 }
 
 /// What of the watched folders is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Ours {
     /// Names of files, wherever they are: others write beside a certificate.
     names: Vec<OsString>,
@@ -126,21 +132,68 @@ impl Ours {
     }
 }
 
-/// Watches the folders of the configuration and of the certificate: editors replace files, so the
-/// files themselves would be lost.
-fn watch(
-    file: &Path,
-    config: &Config,
+/// Which folders are watched, and what in them counts.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Places {
+    ours: Ours,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Places {
+    /// The folders of the configuration `file` and of what `config` names, as far as they are
+    /// there: editors replace files, so the files themselves would be lost.
+    fn of(file: &Path, config: &Config) -> notify::Result<Self> {
+        let folder = file.parent().filter(|path| !path.as_os_str().is_empty());
+        // As the kernel names it, since events carry such paths.
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(notify::Error::io)?;
+        let ours = Ours::of(config, (file, &folder));
+        let tls = certificate_files(config);
+        let tls = tls.iter().filter_map(|file| file.parent()?.canonicalize().ok());
+        let folders = ours.folders.iter().cloned().chain(tls).chain([folder.clone()]);
+        let folders = folders.filter(|folder| folder.is_dir()).collect();
+        Ok(Self { ours, folders })
+    }
+}
+
+/// What is watched, and who is told of a save.
+struct Watched {
     saved: mpsc::Sender<()>,
-) -> notify::Result<notify::RecommendedWatcher> {
-    let folder = file.parent().filter(|path| !path.as_os_str().is_empty());
-    // As the kernel names it, since events carry such paths.
-    let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(notify::Error::io)?;
-    let ours = Ours::of(config, (file, &folder));
-    let tls = certificate_files(config);
-    let tls = tls.iter().filter_map(|file| file.parent()?.canonicalize().ok());
-    let folders: BTreeSet<PathBuf> =
-        ours.folders.iter().cloned().chain(tls).chain([folder.clone()]).collect();
+    of: Places,
+    watcher: Option<notify::RecommendedWatcher>,
+}
+
+impl Watched {
+    /// Watches what `config` names, where that is something else than so far.
+    fn follow(&mut self, file: &Path, config: &Config) {
+        let (before, places) = match Places::of(file, config) {
+            Ok(places) if self.watcher.is_some() && places == self.of => return,
+            Ok(places) => (self.watcher.take(), places),
+            Err(error) => return not_noticed(&error),
+        };
+        match watch(&places, self.saved.clone()) {
+            Ok(watcher) => {
+                self.watcher = Some(watcher);
+                self.of = places;
+                // What was saved there before anybody watched is read now.
+                if before.is_some() {
+                    self.saved.try_send(()).ok();
+                }
+            }
+            Err(error) => {
+                self.watcher = before;
+                not_noticed(&error);
+            }
+        }
+    }
+}
+
+fn not_noticed(error: &notify::Error) {
+    tracing::warn!(%error, "saves are not noticed; SIGHUP reloads the configuration");
+}
+
+/// Tells `saved` of each save at `places`.
+fn watch(places: &Places, saved: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
+    let ours = places.ours.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let matters = match &event {
             Ok(event) => !event.kind.is_access() && event.paths.iter().any(|path| ours.has(path)),
@@ -152,7 +205,7 @@ fn watch(
             saved.try_send(()).ok();
         }
     })?;
-    for watched in folders.iter().filter(|watched| watched.is_dir()) {
+    for watched in &places.folders {
         watcher.watch(watched, RecursiveMode::NonRecursive)?;
     }
     Ok(watcher)
@@ -160,7 +213,7 @@ fn watch(
 
 impl Reload {
     /// Reads the files once nobody is writing them, before or while they are read.
-    async fn read_at_rest(&self) -> Read {
+    async fn read_at_rest(&mut self) -> Read {
         let mut before = self.standing();
         for _ in 0..SETTLES {
             tokio::time::sleep(SETTLE).await;
@@ -179,17 +232,16 @@ impl Reload {
 
     /// How the configuration and the certificate stand on the disk.
     fn standing(&self) -> load::Standing {
-        let settings = self.collector.settings();
-        load::standing(&self.file, &certificate_files(&settings.config))
+        load::standing(&self.file, &certificate_files(&self.newest))
     }
 
     async fn take(&mut self, read: Read) {
-        self.note_certificate();
         let detail = match read {
-            Ok(None) => return,
+            Ok(None) => return self.note_certificate(),
             Ok(Some((settings, note))) => {
                 self.told.clear();
                 self.collector.use_settings(settings).await;
+                self.note_certificate();
                 let detail = format!("the configuration was reloaded{note}");
                 tracing::info!("{detail}");
                 detail
@@ -219,9 +271,8 @@ impl Reload {
     /// Tells of a certificate that took the place of another. One that could not be used is a
     /// reload that was refused.
     fn note_certificate(&mut self) {
-        let (settings, (reload_ok, _)) = (self.collector.settings(), self.collector.reload_state());
-        let ends = settings.config.tls.as_ref().and_then(tls::ends);
-        if reload_ok && ends != self.ends {
+        let ends = self.collector.settings().config.tls.as_ref().and_then(tls::ends);
+        if ends != self.ends {
             let until = ends.map_or_else(|| "an unknown time".to_owned(), |ends| ends.to_string());
             tracing::info!("the certificate was replaced by one that holds until {until}");
             self.ends = ends;
@@ -230,8 +281,9 @@ impl Reload {
 
     /// The settings in the files, or `None` when they are those in use; with what has to wait for a
     /// start.
-    fn read(&self) -> Read {
+    fn read(&mut self) -> Read {
         let mut config = load::load(&self.file)?;
+        self.newest = Arc::new(config.clone());
         let secret = super::secret(&config)?;
         let old = self.collector.settings();
         let renewed = config.tls.as_ref().filter(|_| self.certificate.is_some());
@@ -310,7 +362,7 @@ mod tests {
             assert_eq!(ours.has(&path(name)), counts, "{name}");
         }
         let (saved, mut saves) = mpsc::channel(1);
-        let watcher = watch(&file, &config, saved).unwrap();
+        let watcher = watch(&Places::of(&file, &config).unwrap(), saved).unwrap();
         for name in ["tls/hub.pem", "tls/hub.key", "packs/own.toml", "site/collector.toml"] {
             std::fs::write(path(name), "x").unwrap();
             tokio::time::timeout(TOLD, saves.recv()).await.expect(name).unwrap();

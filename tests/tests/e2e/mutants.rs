@@ -46,6 +46,11 @@ const MUTANTS: &[Mutant] = &[
     ),
     // An exception ends when it says.
     (COLLECTOR, "exceptions_never_expire", "rules::an_exception_is_over_when_it_says"),
+    (
+        COLLECTOR,
+        "old_places_are_watched",
+        "rules::a_folder_of_packs_that_a_reload_names_is_watched_from_then_on",
+    ),
     // The portal needs nobody else.
     (COLLECTOR, "pages_ask_elsewhere", "portal::every_page_can_be_read_and_asks_nobody_else"),
     // What ends by itself is told in time.

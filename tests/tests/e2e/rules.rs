@@ -88,6 +88,21 @@ fn a_rule_judges_what_was_read_and_nothing_else() -> anyhow::Result<()> {
     expect(&mut fleet, "the rule of the new name judges", &["ours-door"])
 }
 
+#[test]
+fn a_folder_of_packs_that_a_reload_names_is_watched_from_then_on() -> anyhow::Result<()> {
+    let (mut fleet, root) = one_host()?;
+    save(&root, "{\"port\": 23}")?;
+    fleet.wait_for(HOST, "app.json")?;
+    let packs = fleet.folder().join("packs");
+    std::fs::create_dir(&packs)?;
+    std::fs::write(packs.join("ours.toml"), PACK)?;
+    let settings = fleet.folder().join("collector.d/rules.toml");
+    std::fs::write(settings, "[rules]\nfolder = \"packs\"\n")?;
+    expect(&mut fleet, "the rule finds port 23", &["ours-port"])?;
+    std::fs::write(packs.join("ours.toml"), PACK.replace("ours-port", "ours-door"))?;
+    expect(&mut fleet, "the pack that was saved there counts", &["ours-door"])
+}
+
 /// Open findings that somebody should look at, and those that are permitted.
 fn counted(fleet: &Fleet) -> anyhow::Result<(f64, f64)> {
     let open = fleet.metric("driftline_findings_open", &[])?;

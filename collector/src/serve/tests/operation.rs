@@ -35,6 +35,72 @@ async fn a_bad_file_keeps_the_old_configuration_and_says_so() {
     assert!(metrics.contains("site=\"graz\""), "{metrics}");
 }
 
+/// A certificate of nobody but itself, so that who trusts one trusts no other: its files are
+/// written into `folder`.
+fn certify(folder: &std::path::Path) -> String {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("cert.pem"), certified.cert.pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), certified.signing_key.serialize_pem()).unwrap();
+    certified.cert.pem()
+}
+
+/// Waits until somebody who trusts `pem` alone gets a page that says `wanted`.
+async fn served((port, pem): (u16, &str), path: &str, wanted: &str) {
+    let root = reqwest::Certificate::from_pem(pem.as_bytes()).unwrap();
+    let mut last = String::new();
+    for _ in 0..200 {
+        // A client of its own each time: an open connection goes on with the old certificate.
+        let client = Client::builder().tls_certs_only([root.clone()]).build().unwrap();
+        let answer = client.get(format!("https://localhost:{port}{path}")).send().await;
+        // What the error says names the path, too.
+        last = match answer {
+            Ok(answer) => answer.text().await.unwrap(),
+            Err(error) => format!("{error:?}").replace(wanted, "?"),
+        };
+        if last.contains(wanted) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{path} never said {wanted} under {pem}: {last}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_path_is_served_and_its_replacement_too() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second, third] = ["first", "second", "third"].map(|name| folder.path().join(name));
+    let file = folder.path().join("collector.toml");
+    let write = |of: &std::path::Path| {
+        let (cert, key) = (of.join("cert.pem"), of.join("key.pem"));
+        let (cert, key) = (cert.display(), key.display());
+        let tls = format!("[tls]\ncert_file = '{cert}'\nkey_file = '{key}'\n");
+        std::fs::write(&file, format!("listen = '127.0.0.1:0'\n{tls}")).unwrap();
+    };
+    let pem = certify(&first);
+    write(&first);
+    let config = crate::config::load::load(&file).unwrap();
+    let memory = Memory::new();
+    let read = std::sync::Arc::new(memory.clone());
+    let stores = Stores { append: Box::new(memory), read, epoch: 1, checkpoint: None, lock: None };
+    let begin = Start { config, config_file: Some(file.clone()), stores };
+    let running = start(begin, std::future::pending()).await.unwrap();
+    let port = running.address.port();
+    served((port, &pem), "/-/healthy", "healthy").await;
+    let pem = certify(&second);
+    write(&second);
+    served((port, &pem), "/-/healthy", "healthy").await;
+    let pem = certify(&second);
+    served((port, &pem), "/-/healthy", "healthy").await;
+    // Where nothing is yet, what comes later is read, and the one in use is served until then.
+    std::fs::create_dir(&third).unwrap();
+    write(&third);
+    served((port, &pem), "/api/v1/configuration", "third/cert.pem").await;
+    let pem = certify(&third);
+    served((port, &pem), "/api/v1/configuration", "\"problem\":null").await;
+}
+
 #[tokio::test]
 async fn a_request_that_breaks_the_writer_harms_nobody_else() {
     use crate::auth::Keys;
