@@ -233,6 +233,8 @@ mutants! {
     /// Collector. *A save is noticed where the configuration looks*: what was watched at the start
     /// is, and nothing else.
     OldPlacesAreWatched,
+    /// Collector. *What nobody approved is a warning*: it is for the record, as all configuration.
+    UnauthorisedIsForTheRecord,
     /// Collector. *A name is given once*: what was decided a moment ago and is not durable yet is
     /// not looked at.
     NamesOnTheirWayAreFree,

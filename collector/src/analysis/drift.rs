@@ -13,7 +13,10 @@
 //! | domain | severity | why |
 //! |---|---|---|
 //! | identity, policy | warning | who may do what has changed: somebody should look today |
-//! | config, runtime | info | for the record, until a rule says more |
+//! | config, runtime | info | for the record, until a rule or the class of its change says more |
+//!
+//! That is before anybody knows what was meant; [`super::classify::weigh`] says what its class makes
+//! of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,7 +104,7 @@ pub fn is_unset(finding: &Finding) -> bool {
     id.kind == FindingKind::Deviation && id.key.is_some() && current.is_none()
 }
 
-/// How bad a drift of this domain is, until a rule says otherwise.
+/// How bad a drift of this domain is before its class is known.
 pub fn severity(domain: Domain) -> Severity {
     match domain {
         Domain::Identity | Domain::Policy => Severity::Warning,
@@ -244,7 +247,9 @@ impl Judgement {
         if let Some(difference) = self.differing.get(&finding.id.key) {
             let (desired, current) = (difference.desired.clone(), difference.current.clone());
             let next = Finding { desired, current, ..finding.clone() };
-            return (next != *finding).then_some(next);
+            let is_news = next != *finding;
+            // Its class made it worse, perhaps, and may be another by now.
+            return is_news.then(|| Finding { severity: severity(view.domain), ..next });
         }
         if self.decides(finding) || view.exempts(finding.id.key.as_ref()) {
             let returned = resolved(finding, view.now, Resolution::Returned);

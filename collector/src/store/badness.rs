@@ -1,13 +1,14 @@
-//! A list of open findings that has the worst first: its places, and what may be asked of it. Pure.
+//! How bad findings are with what their class makes of them, and a list of open ones that has the
+//! worst first: its places, and what may be asked of it. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use driftline_protocol::ids::HostId;
 use jiff::Timestamp;
 
-use super::{Cursor, CursorError, FindingRecord};
+use super::{Cursor, CursorError, FindingRecord, OpenCount};
 use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::{FindingKind, Severity};
 
@@ -67,6 +68,15 @@ impl FromStr for Badness {
 }
 
 impl FindingRecord {
+    /// The same, as bad as its class makes it: what stores give of what they keep, which is how bad
+    /// it was found to be.
+    pub(super) fn by_class(mut self) -> Self {
+        if self.finding.id.kind == FindingKind::Drift {
+            self.finding.severity = self.class().severity(self.finding.severity);
+        }
+        self
+    }
+
     /// Its place in a list that has the worst first.
     pub fn badness(&self) -> Badness {
         Badness {
@@ -75,6 +85,27 @@ impl FindingRecord {
             at: self.finding.first_seen,
             number: self.number,
         }
+    }
+}
+
+impl OpenCount {
+    /// `counts` of findings as they were found to be, as bad as their class makes them.
+    pub(super) fn by_class(counts: Vec<Self>) -> Vec<Self> {
+        let mut all: BTreeMap<_, u64> = BTreeMap::new();
+        for Self { host, kind, domain, severity, class, count } in counts {
+            // Only drift has another class than none.
+            let severity = class.severity(severity);
+            *all.entry((host, kind, domain, severity, class)).or_default() += count;
+        }
+        let count = |((host, kind, domain, severity, class), count)| Self {
+            host,
+            kind,
+            domain,
+            severity,
+            class,
+            count,
+        };
+        all.into_iter().map(count).collect()
     }
 }
 

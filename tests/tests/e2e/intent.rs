@@ -340,6 +340,7 @@ fn drift_asks_for_a_person_only_where_nobody_meant_it() -> anyhow::Result<()> {
     let page = http::get_ok(fleet.address(), &page)?.json()?;
     let finding = &page["findings"][0];
     assert_eq!((&finding["asks"], &finding["meant"]["name"]), (&json!(false), &json!("itsm/CHG1")));
+    assert_eq!(finding["severity"], "info");
     let portal = http::get_ok(fleet.address(), &format!("/hosts/{HOST}"))?.text();
     assert!(portal.contains("class expected"), "{portal}");
     // The request is over in a moment, and somebody edits the same item once more.
@@ -355,6 +356,31 @@ fn drift_asks_for_a_person_only_where_nobody_meant_it() -> anyhow::Result<()> {
         fleet.check_alive()?;
         Ok((drift(&fleet)? == (1.0, 0.0)).then_some(()))
     })
+}
+
+#[test]
+fn configuration_that_nobody_approved_is_a_warning_until_somebody_does() -> anyhow::Result<()> {
+    let (mut fleet, root) = fleet("[[change_source]]\nname = 'itsm'\n")?;
+    let json = [("Content-Type", "application/json")];
+    let path = format!("/api/v1/hosts/{HOST}/baseline");
+    let body = br#"{ "reason": "as built" }"#;
+    let agreed = http::post(fleet.address(), &path, &json, body)?;
+    anyhow::ensure!(agreed.status < 300, "{}", agreed.text());
+    save(&root, "marker-second")?;
+    expect(&mut fleet, "marker-second", "unauthorised")?;
+    let is = |fleet: &mut Fleet, severity: &str| {
+        wait::until(&format!("the drift is {severity}"), PATIENCE, || {
+            fleet.check_alive()?;
+            let page = format!("/api/v1/findings?open=true&order=worst&severity={severity}");
+            let page = http::get_ok(fleet.address(), &page)?.json()?;
+            Ok((page["findings"][0]["severity"] == severity).then_some(()))
+        })
+    };
+    is(&mut fleet, "warning")?;
+    let counted = fleet.metric("driftline_drift_open", &["severity=\"warning\""])?;
+    assert!((counted - 1.0).abs() < f64::EPSILON, "{counted}");
+    post(&fleet, &request("CHG1", "approved", (-30, 30)))?;
+    is(&mut fleet, "info")
 }
 
 #[test]

@@ -71,6 +71,11 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         COLLECTOR,
+        "unauthorised_is_for_the_record",
+        "intent::configuration_that_nobody_approved_is_a_warning_until_somebody_does",
+    ),
+    (
+        COLLECTOR,
         "old_intent_explains_new_drift",
         "intent::drift_asks_for_a_person_only_where_nobody_meant_it",
     ),

@@ -23,6 +23,10 @@
 //! | unauthorised, and none at all | yes | nobody asked |
 //! | reverted | yes | what was agreed to was undone |
 //! | excepted | yes, unless the exception still holds | an exception ends when it says |
+//!
+//! What nobody approved is a warning at least, whatever it changed: where a site tells of intent, a
+//! setting that moved past all of that is for somebody to look at today, and must not sort below a
+//! hint of a rule. What only missed its time or its item stays as bad as its domain says.
 
 use driftline_protocol::mutant::{self, Mutant};
 use jiff::{SignedDuration, Timestamp};
@@ -30,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::Level;
 use super::{ChangeClass, Decision, RuleKind};
+use crate::analysis::finding::Severity;
 
 /// What was meant by the changes that led to a drift.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +90,21 @@ impl FindingClass {
             Self::Untold => "none",
             Self::Of(class) => class.as_str(),
         }
+    }
+
+    /// The classes of what nobody approved.
+    pub const UNAPPROVED: [Self; 2] =
+        [Self::Of(ChangeClass::Unauthorised), Self::Of(ChangeClass::Unapproved)];
+
+    /// How bad a drift of this class is, which by its domain is as bad as `by_domain`.
+    pub fn severity(self, by_domain: Severity) -> Severity {
+        let unapproved = Self::UNAPPROVED.contains(&self);
+        // The worse of two comes first.
+        let by_class = if unapproved { Severity::Warning } else { Severity::Info };
+        if mutant::active(Mutant::UnauthorisedIsForTheRecord) {
+            return by_domain;
+        }
+        by_domain.min(by_class)
     }
 
     /// Whether nobody need look: it was meant, or it is noise.
@@ -360,6 +380,21 @@ mod tests {
         let (now, believed, opened) = (at(3), after, at(1));
         let meant = weigh(&led, Settling { now, after, believed, told: true, opened });
         assert_eq!(FindingClass::of(Some(&meant)), FindingClass::Untold);
+    }
+
+    #[test]
+    fn what_nobody_approved_is_a_warning_at_least() {
+        let by_class = |class| FindingClass::Of(class).severity(Severity::Info);
+        for class in ChangeClass::ALL {
+            let unapproved = [Unauthorised, Unapproved].contains(&class);
+            let expected = if unapproved { Severity::Warning } else { Severity::Info };
+            assert_eq!(by_class(class), expected, "{}", class.as_str());
+            let worst = FindingClass::Of(class).severity(Severity::Critical);
+            assert_eq!(worst, Severity::Critical, "no class makes less of anything");
+        }
+        for class in [FindingClass::Untold, FindingClass::Unjudged] {
+            assert_eq!(class.severity(Severity::Info), Severity::Info);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::store::{Act, ActRecord, ReadActs, ReadFindings, StoreError, WorstFilt
 impl ReadFindings for Memory {
     fn findings(&self, filter: &FindingFilter) -> Result<Vec<FindingRecord>, StoreError> {
         let state = self.read();
-        let wanted = |f: &&FindingRecord| {
+        let wanted = |f: &FindingRecord| {
             filter.host.as_ref().is_none_or(|host| *host == f.finding.id.host)
                 && filter.hosts.as_ref().is_none_or(|all| all.contains(&f.finding.id.host))
                 && filter.severity.is_none_or(|severity| severity == f.finding.severity)
@@ -23,7 +23,7 @@ impl ReadFindings for Memory {
                 && filter.number.is_none_or(|number| number == f.number)
                 && filter.after.is_none_or(|after| f.place() < after)
         };
-        let mut found: Vec<_> = state.findings.values().filter(wanted).cloned().collect();
+        let mut found: Vec<_> = state.given().filter(wanted).collect();
         found.sort_by_key(|f| Reverse((f.finding.first_seen, f.number)));
         found.truncate(effective_limit(filter.limit) as usize);
         Ok(found)
@@ -31,7 +31,7 @@ impl ReadFindings for Memory {
 
     fn worst_findings(&self, filter: &WorstFilter) -> Result<Vec<FindingRecord>, StoreError> {
         let state = self.read();
-        let wanted = |f: &&FindingRecord| {
+        let wanted = |f: &FindingRecord| {
             f.finding.status == Status::Open
                 && filter.hosts.as_ref().is_none_or(|all| all.contains(&f.finding.id.host))
                 && filter.severity.is_none_or(|severity| severity == f.finding.severity)
@@ -39,19 +39,19 @@ impl ReadFindings for Memory {
                 && (filter.classes.is_empty() || filter.classes.contains(&f.class()))
                 && filter.after.is_none_or(|after| f.badness() > after)
         };
-        let mut found: Vec<_> = state.findings.values().filter(wanted).cloned().collect();
+        let mut found: Vec<_> = state.given().filter(wanted).collect();
         found.sort_by_key(FindingRecord::badness);
         found.truncate(effective_limit(filter.limit) as usize);
         Ok(found)
     }
 
     fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError> {
-        Ok(self.read().findings.get(id).cloned())
+        Ok(self.read().findings.get(id).cloned().map(FindingRecord::by_class))
     }
 
     fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError> {
         let mut counts: BTreeMap<_, u64> = BTreeMap::new();
-        for record in self.read().findings.values() {
+        for record in self.read().given() {
             let Finding { id, domain, severity, status, .. } = &record.finding;
             if *status == Status::Open {
                 let key = (id.host.clone(), id.kind, *domain, *severity, record.class());
@@ -75,6 +75,11 @@ impl ReadFindings for Memory {
 }
 
 impl State {
+    /// Every finding as it is given to who asks.
+    fn given(&self) -> impl Iterator<Item = FindingRecord> {
+        self.findings.values().cloned().map(FindingRecord::by_class)
+    }
+
     /// Removes old lines of the logs of findings, but those of an opening that goes on.
     pub(super) fn expire_acts(&mut self, before: Timestamp, left: &mut u64) {
         let open = self.findings.values().filter(|known| known.finding.status == Status::Open);

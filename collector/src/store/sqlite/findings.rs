@@ -32,7 +32,7 @@ impl ReadFindings for Reader {
             terms.extend(filter.number.map(|_| "f.number = ?3"));
             terms.extend(filter.open_only.then_some("f.is_open = 1"));
             terms.extend(filter.after.map(|_| "(f.first_seen, f.number) < (?5, ?6)"));
-            let severity = filter.severity.map(|one| format!("f.severity = '{}'", one.as_str()));
+            let severity = filter.severity.map(as_bad_as);
             terms.extend(severity.as_deref());
             let of_hosts = filter.hosts.as_ref().map(|hosts| numbers(db, hosts)).transpose()?;
             let of_hosts = of_hosts.map(|hosts| format!("f.host IN ({hosts})"));
@@ -91,7 +91,8 @@ impl ReadFindings for Reader {
                 let class = class(&row.get::<_, String>(4)?);
                 Ok(OpenCount { host, kind, domain, severity, class, count: bits(row, 5)? })
             };
-            find.query_map([], count)?.collect()
+            let counts: Vec<OpenCount> = find.query_map([], count)?.collect::<Result<_, _>>()?;
+            Ok(OpenCount::by_class(counts))
         })
     }
 
@@ -165,7 +166,7 @@ fn worst(db: &Connection, filter: &WorstFilter) -> rusqlite::Result<Vec<FindingR
         Some(numbers) => format!("AND host IN ({numbers})"),
     };
     let limit = effective_limit(filter.limit) as usize;
-    let mut found = Vec::new();
+    let mut found: Vec<FindingRecord> = Vec::new();
     for (quiet, severity) in [false, true]
         .into_iter()
         .flat_map(|quiet| Severity::ALL.into_iter().map(move |severity| (quiet, severity)))
@@ -181,29 +182,52 @@ fn worst(db: &Connection, filter: &WorstFilter) -> rusqlite::Result<Vec<FindingR
             class.is_quiet() == quiet
                 && (filter.classes.is_empty() || filter.classes.contains(class))
         };
-        let classes = FindingClass::all().filter(asked);
-        let classes: Vec<String> = classes.map(|class| format!("'{}'", class.as_str())).collect();
-        if classes.is_empty() {
-            continue;
-        }
-        let mut find = db.prepare(&format!(
-            "{FINDING} WHERE f.number IN (
-                 SELECT number FROM finding INDEXED BY finding_worst
-                 WHERE is_open = 1 AND severity = ?1 AND (first_seen, number) > (?2, ?3)
-                     AND class IN ({}) AND (?4 IS NULL OR kind = ?4) {of_hosts}
-                 ORDER BY first_seen, number LIMIT ?5)
-             ORDER BY f.first_seen, f.number",
-            classes.join(", ")
-        ))?;
         let (at, number) =
             after.map_or((i64::MIN, 0), |after| (At(after.at).nanoseconds(), after.number));
-        let kind = filter.kind.map(|kind| kind.as_str());
-        let left = (limit - found.len()) as i64;
-        let values = params![severity.as_str(), at, number, kind, left];
-        let some = find.query_map(values, finding_record)?;
-        found.extend(some.collect::<rusqlite::Result<Vec<_>>>()?);
+        let left = limit - found.len();
+        let mut stretch = Vec::new();
+        // As it was found to be, and as its class makes it.
+        for was in Severity::ALL {
+            let classes = FindingClass::all().filter(asked);
+            let classes = classes.filter(|class| class.severity(was) == severity);
+            let classes: Vec<String> = classes.map(quoted).collect();
+            if classes.is_empty() {
+                continue;
+            }
+            let mut find = db.prepare(&format!(
+                "{FINDING} WHERE f.number IN (
+                     SELECT number FROM finding INDEXED BY finding_worst
+                     WHERE is_open = 1 AND severity = ?1 AND (first_seen, number) > (?2, ?3)
+                         AND class IN ({}) AND (?4 IS NULL OR kind = ?4) {of_hosts}
+                     ORDER BY first_seen, number LIMIT ?5)
+                 ORDER BY f.first_seen, f.number",
+                classes.join(", ")
+            ))?;
+            let kind = filter.kind.map(|kind| kind.as_str());
+            let values = params![was.as_str(), at, number, kind, left as i64];
+            let some = find.query_map(values, finding_record)?;
+            stretch.extend(some.collect::<rusqlite::Result<Vec<_>>>()?);
+        }
+        stretch.sort_by_key(FindingRecord::badness);
+        found.extend(stretch.into_iter().take(left));
     }
     Ok(found)
+}
+
+/// What asks for findings that are as bad as `severity`, with what their class makes of them. Only
+/// drift has another class than none.
+fn as_bad_as(severity: Severity) -> String {
+    let of = |was: Severity| {
+        let classes = FindingClass::all().filter(|class| class.severity(was) == severity);
+        let classes: Vec<String> = classes.map(quoted).collect();
+        let classes = classes.join(", ");
+        format!("(f.severity = '{}' AND f.class IN ({classes}))", was.as_str())
+    };
+    format!("({})", Severity::ALL.map(of).join(" OR "))
+}
+
+fn quoted(class: FindingClass) -> String {
+    format!("'{}'", class.as_str())
 }
 
 /// The class of a word; what no program of this schema wrote was not judged.
@@ -214,7 +238,8 @@ fn class(word: &str) -> FindingClass {
 pub(super) fn finding_record(row: &Row<'_>) -> rusqlite::Result<FindingRecord> {
     let finding: Json<_> = row.get(1)?;
     let (number, openings) = (row.get(0)?, row.get(2)?);
-    Ok(FindingRecord { number, finding: finding.0, openings, meant: json(row, 3)? })
+    let record = FindingRecord { number, finding: finding.0, openings, meant: json(row, 3)? };
+    Ok(record.by_class())
 }
 
 fn token_record(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
