@@ -31,6 +31,7 @@ mod suspect;
 mod timeline;
 mod value;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -41,6 +42,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use finding::Draft;
 pub use link::Query;
 
+use crate::cases::ColumnNotes;
 use crate::config::Config;
 use crate::pass::Cached;
 use crate::pass::levels::ServiceLevels;
@@ -85,6 +87,8 @@ pub struct Frame {
     pub cases: Option<Arc<Cached>>,
     /// Where open cases stand against their targets.
     pub levels: Arc<ServiceLevels>,
+    /// What was odd about the columns of the newest readings of cases, by source.
+    pub case_columns: BTreeMap<String, ColumnNotes>,
     /// How the newest readings of change requests went, by source.
     pub request_readings: Vec<RequestReading>,
     /// How the agent of the host that the page is about fares, once it was heard.

@@ -181,6 +181,9 @@ mutants! {
     EveryRequestIsApproved,
     /// Collector. *No request widens by itself*: one that lost its hosts covers its items on all.
     LostHostsAreAll,
+    /// Collector. *No request widens by itself*: a list that the configuration names and nobody
+    /// sent is an empty one.
+    AbsentLimitsAreEmpty,
     /// Collector. *In a blackout nothing is expected but an emergency*: blackouts do not count.
     BlackoutsDoNotCount,
     /// Collector. *Noise is learned, not guessed*: a value that came back once is flapping.

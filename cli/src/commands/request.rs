@@ -198,7 +198,7 @@ impl Add {
         let body = json!({
             "id": id, "start": start, "end": end, "kind": kind, "approval": approval,
             "hosts": hosts, "services": services, "sites": sites, "groups": groups,
-            "parts": parts, "keys": keys, "url": url,
+            "sources": [], "parts": parts, "keys": keys, "url": url,
         });
         post(client, &source, &body).await
     }

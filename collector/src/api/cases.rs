@@ -15,14 +15,14 @@ use super::read::{moment, next_page, place, query, read};
 use super::speaker::speaks_for;
 use super::{Answer, Shared};
 use crate::auth::Person;
-use crate::cases::{Hider, visible};
+use crate::cases::{ColumnNotes, Hider, visible};
 use crate::config::{Mapper, Words};
 use crate::pass;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::body::Class;
 use crate::serve::case_intake;
 use crate::serve::state::Collector;
-use crate::store::{CaseFilter, CaseReading, CaseRecord, effective_limit};
+use crate::store::{CaseFilter, CaseReading, CaseRecord, FeedRecord, effective_limit};
 
 /// `POST /api/v1/cases`
 pub async fn take(
@@ -50,6 +50,7 @@ pub async fn take(
     };
     let is_source = kept > 0 || is_source(&collector, &source.name).await?;
     if is_source {
+        collector.case_columns.note(&source.name, &intake.columns);
         case_intake::note(&collector, reading).await?;
     }
     if let Some(problem) = problem.filter(|_| kept == 0) {
@@ -61,7 +62,8 @@ pub async fn take(
         "words_left_out": intake.personal,
         "ids_hidden": intake.hidden_ids,
         "known_source": is_source,
-        "unread_columns": intake.unread,
+        "unread_columns": intake.columns.unread,
+        "absent_columns": intake.columns.absent,
         "refused": { "total": intake.refused.total, "first": first },
     })))
 }
@@ -176,8 +178,23 @@ pub async fn unmapped(State(collector): Shared) -> Answer {
     Ok(answer::json(&json!({ "unmapped": words.await? })))
 }
 
+/// A source of cases, with what was odd about the columns of its newest reading.
+#[derive(Serialize)]
+struct ShownFeed {
+    #[serde(flatten)]
+    feed: FeedRecord,
+    #[serde(flatten)]
+    columns: ColumnNotes,
+}
+
 /// `GET /api/v1/cases/sources`
 pub async fn sources(State(collector): Shared) -> Answer {
     let feeds = read(&collector, |store| Ok(store.case_feeds()?)).await?;
-    Ok(answer::json(&json!({ "sources": feeds })))
+    let mut notes = collector.case_columns.all();
+    let show = |feed: FeedRecord| {
+        let columns = notes.remove(&feed.source).unwrap_or_default();
+        ShownFeed { feed, columns }
+    };
+    let shown: Vec<ShownFeed> = feeds.into_iter().map(show).collect();
+    Ok(answer::json(&json!({ "sources": shown })))
 }

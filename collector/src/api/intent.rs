@@ -52,7 +52,8 @@ pub async fn take(
             "too_many": taken.too_many,
             "first": first,
         },
-        "unread_columns": taken.came.unread,
+        "unread_columns": taken.came.columns.unread,
+        "absent_columns": taken.came.columns.absent,
     })))
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::COLUMNS;
 use super::refusal::Why;
+use crate::words::either;
 
 /// The most columns that nobody reads and that are named.
 pub const UNREAD_NAMED: usize = 20;
@@ -102,10 +103,55 @@ impl Unread {
     }
 }
 
+/// A field that the configuration names and that records had under neither name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absent {
+    /// What we call it.
+    pub field: String,
+    /// What the configuration calls it, as much of it as is shown.
+    pub column: String,
+    /// How many records lacked it.
+    pub records: u64,
+}
+
+/// What was odd about the names in one reading of a source. None of it is a refusal: most columns
+/// are none of our business, and an object may leave out what it says nothing of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnNotes {
+    /// What nobody reads.
+    #[serde(default, rename = "unread_columns")]
+    pub unread: Unread,
+    /// What objects lacked though the configuration names it; a header that does is refused.
+    #[serde(default, rename = "absent_columns")]
+    pub absent: Vec<Absent>,
+}
+
+impl ColumnNotes {
+    /// A sentence for each of the fields that records lacked.
+    pub fn lacking(&self) -> Vec<String> {
+        let sentence = |one: &Absent| {
+            let Absent { field, column, records } = one;
+            let had = either(*records, "record has", "records have");
+            format!(
+                "{records} {had} neither {column}, which the configuration names for {field}, nor \
+                 {field}."
+            )
+        };
+        self.absent.iter().map(sentence).collect()
+    }
+
+    /// Whether nothing was odd.
+    pub fn is_empty(&self) -> bool {
+        self.unread.total == 0 && self.absent.is_empty()
+    }
+}
+
 /// Finds the members of objects that are wanted.
 pub(super) struct Members<'a> {
     wanted: &'a [Wanted],
     instead: Vec<Option<&'static str>>,
+    /// How many objects lacked each.
+    lacked: Vec<u64>,
     /// The names that were met, as far as they tell them apart.
     met: BTreeSet<String>,
     pub(super) unread: Unread,
@@ -118,7 +164,8 @@ impl<'a> Members<'a> {
     /// Of those that `wanted` names.
     pub(super) fn of(wanted: &'a [Wanted]) -> Self {
         let instead = wanted.iter().map(|one| one.instead(wanted)).collect();
-        Self { wanted, instead, met: BTreeSet::new(), unread: Unread::default() }
+        let lacked = vec![0; wanted.len()];
+        Self { wanted, instead, lacked, met: BTreeSet::new(), unread: Unread::default() }
     }
 
     /// What is wanted at `place`.
@@ -145,6 +192,38 @@ impl<'a> Members<'a> {
         }
         let instead = self.instead.get(place).copied().flatten();
         instead.map_or(Ok(None), |name| named(object, name))
+    }
+
+    /// Whether `object` lacks what the configuration names for the field at `place`, under either
+    /// name. Null and an empty text are something said; only what is not there at all is not.
+    ///
+    /// # Errors
+    /// As [`Members::find`].
+    pub(super) fn lacks(&self, object: &Map<String, Value>, place: usize) -> Result<bool, Why> {
+        let is_mapped = self.wanted.get(place).is_some_and(Wanted::is_mapped);
+        Ok(is_mapped && self.find(object, place)?.is_none())
+    }
+
+    /// Notes which fields `object` lacks though the configuration names them.
+    pub(super) fn note_lacking(&mut self, object: &Map<String, Value>) {
+        for place in 0..self.wanted.len() {
+            // What is there twice is refused by that name.
+            let lacks = self.lacks(object, place) == Ok(true);
+            if let Some(count) = self.lacked.get_mut(place) {
+                *count += u64::from(lacks);
+            }
+        }
+    }
+
+    /// What was odd about the names of all objects and columns.
+    pub(super) fn notes(self) -> ColumnNotes {
+        let lacked = self.wanted.iter().zip(&self.lacked).filter(|(_, records)| **records > 0);
+        let absent = lacked.map(|(wanted, records)| Absent {
+            field: wanted.name.to_owned(),
+            column: shown(&wanted.column),
+            records: *records,
+        });
+        ColumnNotes { absent: absent.collect(), unread: self.unread }
     }
 
     /// Notes which members of `object` nobody reads.
@@ -176,11 +255,16 @@ fn named<'v>(object: &'v Map<String, Value>, name: &str) -> Result<Option<Member
     Ok(first.map(|(key, value)| (key.as_str(), value)))
 }
 
+/// What a path leads to. Where it ends early at null or an empty text, as systems write a reference
+/// to nothing, that is it.
 fn path<'v>(object: &'v Map<String, Value>, name: &str) -> Result<Option<Member<'v>>, Why> {
     let mut steps = name.split('.');
     let Some(top) = steps.next() else { return Ok(None) };
     let Some((key, mut at)) = named(object, top)? else { return Ok(None) };
     for step in steps {
+        if at.is_null() || at.as_str() == Some("") {
+            break;
+        }
         let Some(below) = at.as_object() else { return Ok(None) };
         let Some((_, value)) = named(below, step)? else { return Ok(None) };
         at = value;
@@ -218,7 +302,7 @@ mod tests {
         });
         let came = came.map_err(|error| error.to_string())?;
         told.extend(came.refused.first.iter().map(ToString::to_string));
-        Ok((told, came.unread))
+        Ok((told, came.columns.unread))
     }
 
     #[test]
@@ -232,6 +316,7 @@ mod tests {
             ("{\"number\":1,\"location.name\":\"graz\"}", "1/graz/"),
             // What its source calls it is believed before what we do.
             ("{\"number\":1,\"location\":{\"name\":null},\"site\":\"graz\"}", "1//"),
+            ("{\"number\":1,\"location\":null,\"site\":\"graz\"}", "1//"),
             ("{\"team\":\"noc\"}", "line 1, column number, that is id: is empty"),
         ] {
             assert_eq!(read(text).unwrap().0, [expect], "{text}");
@@ -259,6 +344,21 @@ mod tests {
         let wanted = [Wanted { column: "id".into(), ..team }, Wanted { ..site }, id];
         assert_eq!(wanted[2].instead(&wanted), None);
         assert_eq!(wanted[1].instead(&wanted), Some("site"));
+    }
+
+    #[test]
+    fn a_member_that_the_configuration_names_and_that_is_not_there_is_told() {
+        let lacking = |text: &str| {
+            let came = read_records(text.as_bytes(), &wanted(), &mut |_| Ok(true));
+            came.unwrap().columns.lacking()
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(lacking("{\"number\":1,\"location\":{\"name\":\"\"}}"), none);
+        assert_eq!(lacking("{\"id\":1,\"site\":null}"), none, "ours will do, and team is ours");
+        let objects = "{\"number\":1}\n{\"number\":2,\"site\":\"graz\"}\n{\"number\":3}\n";
+        let told = "2 records have neither Location.Name, which the configuration names for site, \
+             nor site.";
+        assert_eq!(lacking(objects), [told]);
     }
 
     #[test]

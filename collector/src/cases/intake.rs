@@ -13,7 +13,7 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::columns::{Unread, Wanted};
+use super::columns::{ColumnNotes, Wanted};
 use super::parse_moment;
 use super::people::Hider;
 use super::records::{Came, Record, read_records};
@@ -150,8 +150,8 @@ pub struct Intake {
     pub hidden_ids: u64,
     /// What was not taken.
     pub refused: Refusals,
-    /// What nobody reads of it.
-    pub unread: Unread,
+    /// What was odd about the names of its columns.
+    pub columns: ColumnNotes,
 }
 
 /// Gives every case of `reader` to `take`, which ends the reading with `false`.
@@ -178,8 +178,8 @@ pub fn read_rows(
         Ok(take(row))
     })?;
     let Hidden { words, ids } = hidden;
-    let Came { rows, refused, unread } = came;
-    Ok(Intake { rows, personal: words, hidden_ids: ids, refused, unread })
+    let Came { rows, refused, columns } = came;
+    Ok(Intake { rows, personal: words, hidden_ids: ids, refused, columns })
 }
 
 /// What was not kept as it came.
@@ -264,6 +264,7 @@ pub fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::Unread;
 
     fn form() -> CaseForm {
         let columns = [(Field::Id, "number"), (Field::Site, "location.name")];
@@ -311,7 +312,8 @@ mod tests {
             let (rows, intake) = read(&text);
             assert_eq!(rows, [row("1", "graz"), row("2", "graz")], "{text}");
             let unread = Unread { total: 1, first: vec!["body".into()] };
-            assert_eq!(intake.unwrap(), Intake { rows: 2, unread, ..Intake::default() });
+            let columns = ColumnNotes { unread, absent: Vec::new() };
+            assert_eq!(intake.unwrap(), Intake { rows: 2, columns, ..Intake::default() });
         }
     }
 

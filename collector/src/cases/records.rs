@@ -12,7 +12,7 @@ use serde::Deserializer;
 use serde::de::{SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::columns::{Members, Unread, Wanted, shown};
+use super::columns::{ColumnNotes, Members, Wanted, shown};
 use super::ndjson::Lines;
 use super::refusal::{ReadError, Refusal, Refusals, Why};
 use super::start::begin;
@@ -48,6 +48,18 @@ impl Record<'_> {
         }
     }
 
+    /// Whether the field at `place` is not there at all, though the configuration names it. A row
+    /// has what its header has, and a header that lacks it is refused.
+    ///
+    /// # Errors
+    /// [`Why`] when it is there twice.
+    pub fn lacks(&self, place: usize) -> Result<bool, Why> {
+        match &self.0 {
+            Form::Row(_) => Ok(false),
+            Form::Object { object, members } => members.lacks(object, place),
+        }
+    }
+
     /// What the field at `place` is called here.
     fn called(&self, place: usize) -> Option<String> {
         match &self.0 {
@@ -70,8 +82,8 @@ pub struct Came {
     pub rows: u64,
     /// What was not taken.
     pub refused: Refusals,
-    /// What nobody reads of it.
-    pub unread: Unread,
+    /// What was odd about the names of its columns.
+    pub columns: ColumnNotes,
 }
 
 /// Takes one record and says whether to go on, or which field is wrong and why.
@@ -95,7 +107,7 @@ pub fn read_records(
         None => {}
     }
     let Desk { members, came, .. } = desk;
-    Ok(Came { unread: members.unread, ..came })
+    Ok(Came { columns: members.notes(), ..came })
 }
 
 struct Desk<'a, 't> {
@@ -108,6 +120,7 @@ impl Desk<'_, '_> {
     /// Takes an object. Says whether to go on.
     fn take_object(&mut self, line: u64, object: &Map<String, Value>) -> bool {
         self.members.note_unread(object);
+        self.members.note_lacking(object);
         let taken = (self.take)(&Record(Form::Object { object, members: &self.members }));
         self.came.rows += 1;
         let refused = taken.map_err(|wrong| {

@@ -137,6 +137,12 @@ pub enum Why {
     /// Every host, and no item of them.
     #[error("names no source, part or key, and hosts * speaks of items on every host only")]
     NoItem,
+    /// A list that the configuration names and an object does not have.
+    #[error(
+        "is not there, though the configuration names it, and without it the request would cover \
+         more; send it, null or empty where nothing is meant, or take it out of `columns`"
+    )]
+    Absent,
     /// More names than a request has.
     #[error("names more than {SCOPE_NAMES} of them")]
     ManyNames,

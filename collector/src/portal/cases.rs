@@ -9,6 +9,7 @@ use crate::analysis::cases::Exposure;
 use crate::analysis::service_levels::ServiceLevel;
 use crate::analysis::site_clock::common_zone;
 use crate::analysis::volume::{Bucket, CellKey};
+use crate::cases::ColumnNotes;
 use crate::pass::levels::Desk;
 use crate::pass::sources;
 use crate::pass::unmapped::{Unmapped, unmapped};
@@ -103,6 +104,8 @@ struct FeedRow {
     problem: String,
     /// Words left out because the source has no room for more.
     words_beyond: u64,
+    /// What was odd about the columns of its newest reading.
+    columns: ColumnNotes,
 }
 
 /// Draws the page.
@@ -228,10 +231,11 @@ fn mark(suspect: &SuspectRecord) -> Mark {
 
 fn feed_row(feed: FeedRecord, frame: &Frame) -> FeedRow {
     FeedRow {
-        source: feed.source,
         good: feed.last_good.map(|good| Moment::new(good, frame.now)),
         problem: feed.problem,
         words_beyond: feed.words_beyond,
+        columns: frame.case_columns.get(&feed.source).cloned().unwrap_or_default(),
+        source: feed.source,
     }
 }
 

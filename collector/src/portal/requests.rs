@@ -6,6 +6,7 @@ use askama::Template;
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH};
 use crate::analysis::classify::ignore::Ignore;
 use crate::analysis::classify::request::{Approval, ChangeRequest};
+use crate::cases::ColumnNotes;
 use crate::config::{Config, ShownWindow};
 use crate::store::{Cursor, DEFAULT_LIMIT, RequestFilter};
 
@@ -17,6 +18,8 @@ struct Page {
     ignores: Vec<Ignore>,
     rows: Vec<Row>,
     refused: Vec<RefusedRow>,
+    /// What was odd about the columns of the newest readings, by source.
+    columns: Vec<(String, ColumnNotes)>,
     source: String,
     id: String,
     older: Option<String>,
@@ -76,12 +79,15 @@ pub(super) fn page(
         at: Moment::new(reading.at, frame.now),
         problem: reading.problem.clone(),
     });
+    let odd = frame.request_readings.iter().filter(|one| !one.columns.is_empty());
+    let columns = odd.map(|reading| (reading.source.clone(), reading.columns.clone()));
     let page = Page {
         style: STYLE_PATH,
         windows: config.windows_at(frame.now).into_iter().map(window).collect(),
         ignores: config.ignored(),
         rows: found.into_iter().map(|record| row(record.request, frame)).collect(),
         refused: refused.collect(),
+        columns: columns.collect(),
         source: text("source").unwrap_or_default(),
         id: text("id").unwrap_or_default(),
         older: last.map(|place| query.with("/requests", "after", &place)),

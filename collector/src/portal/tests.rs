@@ -345,6 +345,20 @@ fn a_change_says_what_was_meant_by_it_and_what_was_held_before() {
 }
 
 #[test]
+fn what_is_odd_about_the_columns_of_a_source_stands_beside_it() {
+    for address in ["/cases", "/requests"] {
+        let html = get(&fleet(), address).unwrap();
+        for text in [
+            "Nobody reads the columns Sight, ",
+            " and 19 more.",
+            "2 records have neither u_site, which the configuration names for site, nor site.",
+        ] {
+            assert!(html.contains(text), "{text} is not on {html}");
+        }
+    }
+}
+
+#[test]
 fn findings_of_a_service_are_those_of_the_hosts_behind_it() {
     let store = fleet();
     let config = "[[host]]\nname='sbc1'\nservice='voice'\n[[host]]\nname='*'\nservice='queues'";

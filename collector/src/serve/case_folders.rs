@@ -17,6 +17,7 @@ use super::case_intake::{self, Taken};
 use super::folders::{LOOK_EVERY, SETTLED, Stamp, list, open, stamp_of};
 use super::state::Collector;
 use super::upkeep::goes_on;
+use crate::cases::{ColumnNotes, Intake};
 use crate::config::CaseSource;
 use crate::store::CaseReading;
 use crate::writer::WriteError;
@@ -24,9 +25,17 @@ use crate::writer::WriteError;
 /// What is known of the files of all folders.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    files: BTreeMap<PathBuf, (Stamp, Option<String>)>,
+    files: BTreeMap<PathBuf, FileRead>,
     /// What was last noted of each source.
     noted: BTreeMap<String, (Option<Timestamp>, String)>,
+}
+
+/// How a file was when it was read, and what was odd about it then.
+#[derive(Debug)]
+struct FileRead {
+    stamp: Stamp,
+    problem: Option<String>,
+    columns: ColumnNotes,
 }
 
 /// Looks at every folder until the collector stops.
@@ -57,6 +66,7 @@ async fn look_at(
     let (mut rows, mut refused) = (0, 0);
     let mut through = None;
     let mut problem;
+    let mut columns = ColumnNotes::default();
     match files.map_err(|_| WriteError::Failed)? {
         Err(error) => problem = format!("reading {}: {error}", folder.display()),
         Ok((files, left_out)) => {
@@ -68,19 +78,25 @@ async fn look_at(
                 if stamp.is_fresh(settled) {
                     continue;
                 }
-                if known.files.get(&path).is_none_or(|(read, _)| *read != stamp) {
-                    let (taken, whole) = read(collector, source, (&path, &stamp)).await?;
-                    rows += taken.intake.rows;
-                    refused += taken.intake.refused.total;
-                    known.files.insert(path.clone(), (stamp.clone(), whole));
+                if known.files.get(&path).is_none_or(|file| file.stamp != stamp) {
+                    let (taken, wrong) = read(collector, source, (&path, &stamp)).await?;
+                    let Intake { rows: more, refused: lost, columns, .. } = taken.intake;
+                    rows += more;
+                    refused += lost.total;
+                    let file = FileRead { stamp, problem: wrong, columns };
+                    known.files.insert(path.clone(), file);
                 }
-                if let Some((stamp, wrong)) = known.files.get(&path) {
-                    through = through.max(stamp.written());
-                    problem = wrong.clone().unwrap_or(problem);
+                if let Some(file) = known.files.get(&path) {
+                    through = through.max(file.stamp.written());
+                    problem = file.problem.clone().unwrap_or(problem);
+                    if !file.columns.is_empty() {
+                        columns.clone_from(&file.columns);
+                    }
                 }
             }
         }
     }
+    collector.case_columns.note(&source.name, &columns);
     let good_through = through.filter(|_| problem.is_empty());
     let noted = (good_through, problem.clone());
     let before = known.noted.get(&source.name).cloned().unwrap_or_default();
@@ -114,9 +130,12 @@ async fn read(
         }
     };
     let taken = case_intake::take(collector, source, file).await?;
-    let unread = taken.intake.unread.words();
+    let unread = taken.intake.columns.unread.words();
     if !unread.is_empty() {
         tracing::info!(source = source.name, file = name, columns = unread, "columns nobody reads");
+    }
+    for lacking in taken.intake.columns.lacking() {
+        tracing::warn!(source = source.name, file = name, lacking, "columns that are not there");
     }
     let grew = stamp_of(path).as_ref() != Some(stamp);
     let problem = taken.problem().or(grew.then(|| "it was written while it was read".to_owned()));

@@ -4,15 +4,17 @@
 //! between. Whatever was wrong with a reading is kept with its source: a partial reading says
 //! nothing of the cases it lacks.
 
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
+use super::request_intake::SOURCES_MOST;
 use super::state::Collector;
-use crate::cases::{CaseForm, CaseRow, Hider, Intake, ReadError, read_rows};
+use crate::cases::{CaseForm, CaseRow, ColumnNotes, Hider, Intake, ReadError, read_rows};
 use crate::config::{CaseSource, Meanings};
 use crate::ingest::{Context, Decided};
 use crate::store::{CaseFacts, CaseReading, CaseRecord, CaseStatus, Step};
@@ -26,6 +28,28 @@ const FUTURE_SECONDS: i64 = 24 * 3_600;
 
 /// How many groups wait between reader and writer.
 const WAITING: usize = 2;
+
+/// What was odd about the columns of the newest reading of each source. In memory only, as with
+/// change requests: folders are read once more after a start.
+#[derive(Debug, Default)]
+pub struct Columns(Mutex<BTreeMap<String, ColumnNotes>>);
+
+impl Columns {
+    /// All of them, by source; those of which nothing is odd are left out.
+    pub fn all(&self) -> BTreeMap<String, ColumnNotes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes those of one reading of `source`.
+    pub fn note(&self, source: &str, notes: &ColumnNotes) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.is_empty() {
+            all.remove(source);
+        } else if all.len() < SOURCES_MOST || all.contains_key(source) {
+            all.insert(source.to_owned(), notes.clone());
+        }
+    }
+}
 
 /// What a reading came to.
 #[derive(Debug)]

@@ -83,6 +83,7 @@ pub(super) async fn frame(collector: &Collector, path: &str) -> Result<Frame, Re
         cases_known: collector.correlated.get().map(|latest| latest.watermark),
         cases: collector.correlated.cases(),
         levels: collector.correlated.levels(),
+        case_columns: collector.case_columns.all(),
         request_readings: collector.request_readings.all(),
         agent: agent(collector, path).await?,
     })

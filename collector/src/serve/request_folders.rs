@@ -86,8 +86,8 @@ async fn look_at(
             if !reading.problem.is_empty() {
                 sum.problem.clone_from(&reading.problem);
             }
-            if reading.unread_columns.total > 0 {
-                sum.unread_columns.clone_from(&reading.unread_columns);
+            if !reading.columns.is_empty() {
+                sum.columns.clone_from(&reading.columns);
             }
         }
     }

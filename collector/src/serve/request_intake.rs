@@ -19,7 +19,7 @@ use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::state::Collector;
 use crate::analysis::classify::request::ChangeRequest;
-use crate::cases::{Came, ReadError, Unread};
+use crate::cases::{Came, ColumnNotes, ReadError};
 use crate::change_requests::{RequestForm, SOURCE_MOST, read_requests};
 use crate::config::ChangeSource;
 use crate::ingest::Decided;
@@ -39,7 +39,7 @@ const TOGETHER: usize = 20;
 
 /// The most sources whose readings are remembered: those posted under other names are more than
 /// anybody has.
-const SOURCES_MOST: usize = 1_000;
+pub(super) const SOURCES_MOST: usize = 1_000;
 
 /// Whose turn it is to decide on change requests. A group's turn is some hundredths of a second,
 /// and nobody waits in it for whoever sends the rows; a turn for each source would have to be
@@ -76,9 +76,9 @@ pub struct RequestReading {
     pub too_old: u64,
     /// What was wrong, in a sentence; empty when nothing was.
     pub problem: String,
-    /// What columns are called that nobody reads.
-    #[serde(default)]
-    pub unread_columns: Unread,
+    /// What was odd about the names of its columns.
+    #[serde(flatten)]
+    pub columns: ColumnNotes,
 }
 
 /// How the newest readings went, by source.
@@ -144,7 +144,7 @@ impl Taken {
             refused: self.came.refused.total + self.too_many,
             too_old: self.too_old,
             problem: self.problem().unwrap_or_default(),
-            unread_columns: self.came.unread.clone(),
+            columns: self.came.columns.clone(),
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::answer::Refusal;
 use super::body::Budget;
+use super::case_intake::Columns;
 use super::correlation::Latest;
 use super::request_intake::{Readings, Turns};
 use crate::auth::{EnrolmentSecret, Held, Keys, Person, browser};
@@ -40,6 +41,8 @@ pub struct Collector {
     pub ingest_duration: Histogram,
     /// What the newest correlation pass came to.
     pub correlated: Latest,
+    /// What was odd about the columns of the newest readings of cases.
+    pub case_columns: Columns,
     /// How the newest readings of change requests went.
     pub request_readings: Readings,
     /// Whose turn it is to decide on change requests.
@@ -97,6 +100,7 @@ impl Collector {
             ingest_duration: Histogram::with_opts(options)
                 .expect("the table's names are valid and its buckets grow; a test reads them"),
             correlated: Latest::default(),
+            case_columns: Columns::default(),
             request_readings: Readings::default(),
             request_turns: Turns::default(),
             address,

@@ -84,7 +84,9 @@ fn a_request_that_lost_its_hosts_covers_nothing() -> anyhow::Result<()> {
         body[name] = json!([host]);
         body
     };
-    post(&fleet, &lost("cmdb_cl", "another"))?;
+    let mut emptied = lost("cmdb_cl", "another");
+    emptied["cmdb_ci"] = json!([]);
+    post(&fleet, &emptied)?;
     let sources = http::get_ok(fleet.address(), "/api/v1/change-requests/sources")?.text();
     assert!(
         sources.contains("1 of 1 requests refused") && sources.contains("cmdb_cl"),
@@ -98,6 +100,28 @@ fn a_request_that_lost_its_hosts_covers_nothing() -> anyhow::Result<()> {
     post(&fleet, &lost("cmdb_ci", "another"))?;
     expect(&mut fleet, "marker-second", "unauthorised")?;
     post(&fleet, &lost("cmdb_ci", "*"))?;
+    expect(&mut fleet, "marker-second", "expected")?;
+    Ok(())
+}
+
+/// What was meant for one file, under a name nobody reads, must not approve all of its host.
+#[test]
+fn a_request_that_lost_its_files_covers_nothing() -> anyhow::Result<()> {
+    let config = "[[change_source]]\nname = 'itsm'\ncolumns = { parts = 'u_files' }\n";
+    let (mut fleet, root) = fleet(config)?;
+    let of = |name: &str, files: Value| {
+        let mut body = request("CHG1", "approved", (-30, 30));
+        body[name] = files;
+        body
+    };
+    post(&fleet, &of("u_flies", json!(["/etc/another.conf"])))?;
+    let sources = http::get_ok(fleet.address(), "/api/v1/change-requests/sources")?.text();
+    assert!(sources.contains("u_files, that is parts: is not there"), "{sources}");
+    assert!(sources.contains("\"records\":1") && sources.contains("u_flies"), "{sources}");
+    save(&root, "marker-second")?;
+    expect(&mut fleet, "marker-second", "unauthorised")?;
+    // That it names no file can be said.
+    post(&fleet, &of("u_files", json!([])))?;
     expect(&mut fleet, "marker-second", "expected")?;
     Ok(())
 }

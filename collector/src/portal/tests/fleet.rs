@@ -1,6 +1,7 @@
 //! A small fleet that a hostile host is part of: what every page is drawn from.
 
 use super::*;
+use crate::cases::{Absent, Unread as UnreadColumns};
 
 /// Every pack that comes with the program. One with a mistake is told by its own test, and not by
 /// every test of a page too.
@@ -26,11 +27,13 @@ pub(super) fn frame() -> Frame {
         refused_reload: None,
         cases_known: Some(at("2026-11-22T11:00:00Z")),
         cases: None,
+        case_columns: [("desk".to_owned(), odd_columns())].into(),
         request_readings: vec![RequestReading {
             source: "itsm".into(),
             problem: "2 of 3 requests refused; line 2, column 5 (cmdb_ci, that is hosts): \
                 <script>"
                 .into(),
+            columns: odd_columns(),
             ..RequestReading::default()
         }],
         levels: [(("voice".into(), "other".into(), "1".into()), [4, 2, 1, 0])]
@@ -43,6 +46,13 @@ pub(super) fn frame() -> Frame {
             ..AgentStatus::default()
         }),
     }
+}
+
+/// Columns as a hostile export names them.
+fn odd_columns() -> ColumnNotes {
+    let absent = Absent { field: "site".into(), column: "u_site".into(), records: 2 };
+    let unread = UnreadColumns { total: 21, first: vec!["Sight".into(), HOSTILE.into()] };
+    ColumnNotes { unread, absent: vec![absent] }
 }
 
 pub(super) fn item(text: &str) -> Item {

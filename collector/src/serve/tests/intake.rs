@@ -126,6 +126,10 @@ async fn cases_have_the_words_and_names_of_their_source() {
     let response = world.post("/api/v1/cases?source=desk", &token, &body).await;
     let answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
     assert_eq!(answer["unread_columns"], json!({ "total": 1, "first": ["Sight"] }), "{answer}");
+    let sources = json_of(&world, "/api/v1/cases/sources").await;
+    assert_eq!(sources["sources"][0]["unread_columns"]["first"], json!(["Sight"]), "{sources}");
+    let (_, page) = world.get("/cases").await;
+    assert!(page.contains("Nobody reads the column Sight."), "{page}");
     let found = json_of(&world, "/api/v1/cases?source=desk").await;
     let mut states: Vec<(String, String)> = found["cases"]
         .as_array()
