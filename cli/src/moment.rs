@@ -10,9 +10,22 @@ use jiff::tz::TimeZone;
 /// # Errors
 /// The forms there are when it is none of them, and that `zone` is none.
 pub(crate) fn in_zone(text: &str, now: Timestamp, zone: &str) -> anyhow::Result<Timestamp> {
-    let zone = TimeZone::get(zone)
-        .with_context(|| format!("{zone:?} is no time zone, such as Europe/Vienna"))?;
-    let moment = moment::parse_in(text, now, &zone);
+    known(text, now, moment::parse_in(text, now, &zone_of(zone)?))
+}
+
+/// The same for what ends something: a day alone is over then.
+///
+/// # Errors
+/// As [`in_zone`].
+pub(crate) fn end_in_zone(text: &str, now: Timestamp, zone: &str) -> anyhow::Result<Timestamp> {
+    known(text, now, moment::parse_end_in(text, now, &zone_of(zone)?))
+}
+
+fn zone_of(name: &str) -> anyhow::Result<TimeZone> {
+    TimeZone::get(name).with_context(|| format!("{name:?} is no time zone, such as Europe/Vienna"))
+}
+
+fn known(text: &str, now: Timestamp, moment: Option<Timestamp>) -> anyhow::Result<Timestamp> {
     let forms = || format!("must be {}", moment::FORMS);
     moment.or_else(|| moment::parse(text, now)).with_context(forms)
 }
@@ -44,5 +57,7 @@ mod tests {
             let expect = means.map(|means| means.parse::<Timestamp>().unwrap());
             assert_eq!(in_zone(text, now, zone).ok(), expect, "{text} {zone}");
         }
+        let end = end_in_zone("2026-11-28", now, "Europe/Vienna").unwrap();
+        assert_eq!(end.to_string(), "2026-11-28T23:00:00Z");
     }
 }

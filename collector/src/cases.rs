@@ -27,7 +27,7 @@ pub use changes::{Changes, SEPARATOR, read_changes};
 pub use columns::{Absent, ColumnNotes, UNREAD_NAMED, Unread, Wanted};
 pub use file::read_cases;
 pub use intake::{CaseForm, CaseRow, Field, Intake, read_rows, visible};
-pub use moment::parse_moment;
+pub use moment::{parse_end, parse_moment};
 pub use people::Hider;
 pub use records::{Came, Record, read_records};
 pub use refusal::{ReadError, Refusal, Refusals, Why};

@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::classify::request::{Approval, ChangeRequest, RequestKind};
 use crate::analysis::classify::scope::IntentScope;
-use crate::cases::{Came, NAME_BYTES, ReadError, Record, Wanted, Why, parse_moment, read_records};
+use crate::cases::{
+    Came, NAME_BYTES, ReadError, Record, Wanted, Why, parse_end, parse_moment, read_records,
+};
 use crate::config::Meanings;
 
 /// The most names in a request's scope, over all its lists: each change is held against every one.
@@ -175,7 +177,8 @@ fn request(record: &Record<'_>, form: &RequestForm) -> Result<ChangeRequest, Wro
         if text.is_empty() {
             return Err((field, Why::Empty));
         }
-        let seconds = parse_moment(text.as_bytes(), &form.zone).map_err(|why| (field, why))?;
+        let parse = if field == Field::End { parse_end } else { parse_moment };
+        let seconds = parse(text.as_bytes(), &form.zone).map_err(|why| (field, why))?;
         Timestamp::from_second(seconds).map_err(|_| (field, Why::FarTime))
     };
     let id = short(Field::Id, NAME_BYTES)?;

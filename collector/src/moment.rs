@@ -45,10 +45,22 @@ pub fn parse_in(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp
     now.checked_sub(back(text)?).ok()
 }
 
+/// The same for what ends something: a day alone means that it is over, which is when the next one
+/// begins, as in files ([`crate::cases::parse_end`]).
+pub fn parse_end_in(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    let Some(day) = day(text.trim()) else { return parse_in(text, now, zone) };
+    let next = day.tomorrow().ok()?.to_zoned(zone.clone()).ok()?;
+    Some(next.timestamp())
+}
+
+fn day(text: &str) -> Option<Date> {
+    text.parse().ok().filter(|_| text.len() == 10)
+}
+
 /// A day, or a day and a time, without any offset or zone.
 fn wall(text: &str) -> Option<DateTime> {
     match text.len() {
-        10 => Some(text.parse::<Date>().ok()?.at(0, 0, 0, 0)),
+        10 => Some(day(text)?.at(0, 0, 0, 0)),
         16 | 19 => text.parse().ok(),
         20.. if text.get(19..)?.starts_with('.') => {
             let digits = text.get(20..)?.bytes().all(|byte| byte.is_ascii_digit());
@@ -146,6 +158,14 @@ mod tests {
         ] {
             let expected: Timestamp = means.parse().unwrap();
             assert_eq!(parse_in(text, now, &vienna), Some(expected), "{text:?}");
+        }
+        for (text, means) in [
+            ("2026-10-25", "2026-10-25T23:00:00Z"),
+            ("2026-11-28 22:00", "2026-11-28T21:00:00Z"),
+            ("-2h", "2026-11-22T11:00:00Z"),
+        ] {
+            let expected: Timestamp = means.parse().unwrap();
+            assert_eq!(parse_end_in(text, now, &vienna), Some(expected), "{text:?}");
         }
     }
 }

@@ -184,6 +184,8 @@ mutants! {
     /// Collector. *No request widens by itself*: a list that the configuration names and nobody
     /// sent is an empty one.
     AbsentLimitsAreEmpty,
+    /// Collector. *A request that ends on a day covers that day*: it ends where the day begins.
+    LastDaysDoNotCount,
     /// Collector. *In a blackout nothing is expected but an emergency*: blackouts do not count.
     BlackoutsDoNotCount,
     /// Collector. *Noise is learned, not guessed*: a value that came back once is flapping.

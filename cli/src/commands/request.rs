@@ -68,7 +68,7 @@ pub(crate) struct Add {
     /// now: +2h, -2h.
     #[arg(long, allow_hyphen_values = true)]
     start: String,
-    /// When it ends, in the same forms; a day is its beginning.
+    /// When it ends, in the same forms; a day is its end.
     #[arg(long, allow_hyphen_values = true)]
     end: String,
     /// The time zone both are written in.
@@ -185,11 +185,10 @@ impl Add {
         let Self { id, start, end, kind, approval, hosts, services, sites, groups, .. } = self;
         let Self { parts, keys, source, zone, url, .. } = self;
         let now = Timestamp::now();
-        let moments = [("--start", &start), ("--end", &end)].map(|(option, text)| {
-            moment::in_zone(text, now, &zone).with_context(|| format!("{option} {text:?}"))
-        });
-        let [start, end] = moments;
-        let (start, end) = (start?, end?);
+        let start =
+            moment::in_zone(&start, now, &zone).with_context(|| format!("--start {start:?}"))?;
+        let end =
+            moment::end_in_zone(&end, now, &zone).with_context(|| format!("--end {end:?}"))?;
         anyhow::ensure!(
             start < end,
             "it would end at {end}, which is not after its start; 2h means two hours ago, and +2h \

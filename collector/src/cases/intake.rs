@@ -14,11 +14,11 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::columns::{ColumnNotes, Wanted};
-use super::parse_moment;
 use super::people::Hider;
 use super::records::{Came, Record, read_records};
 use super::refusal::{ReadError, Refusals, Why};
 use super::take::name;
+use super::{parse_end, parse_moment};
 
 /// What is kept of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -197,7 +197,9 @@ fn case(
     let text = |field| record.text(field as usize).map_err(|why| (field as usize, why));
     let moment = |field| {
         let text = text(field)?;
-        let moment = |text: &str| parse_moment(text.as_bytes(), &form.zone);
+        let ends = matches!(field, Field::ResolvedAt | Field::DueAt);
+        let parse = if ends { parse_end } else { parse_moment };
+        let moment = |text: &str| parse(text.as_bytes(), &form.zone);
         let moment = (!text.is_empty()).then(|| moment(&text)).transpose();
         moment.map_err(|why| (field as usize, why))
     };

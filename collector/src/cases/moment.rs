@@ -4,10 +4,11 @@
 //! dropped) and `2026-11-22 13:00:00`, which says no offset and is read in a given zone; either may
 //! leave out the seconds, as spreadsheets do. Written by hand because a million of them are read
 //! before anything else can begin. With dots between them day, month and year stand in this order
-//! wherever they are written (`29.11.2026 15:00`), and such a day alone is its beginning. It does
-//! not guess at any other form: a day and a month that are swapped would be a wrong answer, not an
-//! error.
+//! wherever they are written (`29.11.2026 15:00`). A day alone, in either form, is its beginning in
+//! the given zone, and where it ends something ([`parse_end`]) its end. It does not guess at any
+//! other form: a day and a month that are swapped would be a wrong answer, not an error.
 
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
@@ -25,7 +26,7 @@ const YEARS: std::ops::RangeInclusive<i64> = 1970..=2199;
 /// # Errors
 /// [`Why::NotATime`] or [`Why::FarTime`].
 pub fn parse_moment(text: &[u8], zone: &TimeZone) -> Result<i64, Why> {
-    if let Some(parts) = Parts::of_dotted(text) {
+    if let Some(parts) = Parts::of_day(text).or_else(|| Parts::of_dotted(text)) {
         return parts.moment(None, zone);
     }
     let to_the_second = text.get(16) == Some(&b':');
@@ -35,6 +36,18 @@ pub fn parse_moment(text: &[u8], zone: &TimeZone) -> Result<i64, Why> {
     let rest = if to_the_second { fraction(rest).ok_or(Why::NotATime)? } else { rest };
     let offset = offset(rest).ok_or(Why::NotATime)?;
     parts.moment(offset, zone)
+}
+
+/// As [`parse_moment`] for what ends something: a day alone means that it is over, which is when the
+/// next one begins, however long it is where clocks are changed.
+///
+/// # Errors
+/// As [`parse_moment`].
+pub fn parse_end(text: &[u8], zone: &TimeZone) -> Result<i64, Why> {
+    match Parts::of_day(text) {
+        Some(day) if !mutant::active(Mutant::LastDaysDoNotCount) => day.next().moment(None, zone),
+        Some(_) | None => parse_moment(text, zone),
+    }
 }
 
 /// A date and a time of day, checked.
@@ -49,39 +62,43 @@ struct Parts {
 
 impl Parts {
     fn of(stamp: &[u8]) -> Option<Self> {
-        let [y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T' | b't' | b' ', rest @ ..] = stamp
-        else {
-            return None;
-        };
-        let [h1, h2, b':', m1, m2, seconds @ ..] = rest else { return None };
+        let (of_day, rest) = Self::dashed_day(stamp)?;
+        let [b'T' | b't' | b' ', h1, h2, b':', m1, m2, seconds @ ..] = rest else { return None };
         let second = match seconds {
             [] => 0,
             [b':', s1, s2] => pair(*s1, *s2)?,
             _ => return None,
         };
-        let year = pair(*y1, *y2)? * 100 + pair(*y3, *y4)?;
-        let parts = Self {
-            year,
-            month: pair(*o1, *o2)?,
-            day: pair(*d1, *d2)?,
-            hour: pair(*h1, *h2)?,
-            minute: pair(*m1, *m2)?,
-            second,
-        };
-        parts.valid()
+        Self { hour: pair(*h1, *h2)?, minute: pair(*m1, *m2)?, second, ..of_day }.valid()
     }
 
-    /// Of `29.11.2026`, `29.11.2026 15:00` or `29.11.2026 15:00:30`; days, months and hours may
-    /// have one digit.
-    fn of_dotted(text: &[u8]) -> Option<Self> {
+    /// Of a day alone.
+    fn of_day(text: &[u8]) -> Option<Self> {
+        let (day, rest) = Self::dashed_day(text).or_else(|| Self::dotted_day(text))?;
+        day.valid().filter(|_| rest.is_empty())
+    }
+
+    /// The beginning of a day written as `2026-11-29`, and what follows it.
+    fn dashed_day(text: &[u8]) -> Option<(Self, &[u8])> {
+        let [y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, rest @ ..] = text else { return None };
+        let year = pair(*y1, *y2)? * 100 + pair(*y3, *y4)?;
+        let (month, day) = (pair(*o1, *o2)?, pair(*d1, *d2)?);
+        Some((Self { year, month, day, hour: 0, minute: 0, second: 0 }, rest))
+    }
+
+    /// The beginning of a day written as `29.11.2026`, and what follows it; day and month may have
+    /// one digit.
+    fn dotted_day(text: &[u8]) -> Option<(Self, &[u8])> {
         let (day, rest) = short(text)?;
         let (month, rest) = short(rest.strip_prefix(b".")?)?;
         let [y1, y2, y3, y4, rest @ ..] = rest.strip_prefix(b".")? else { return None };
         let year = pair(*y1, *y2)? * 100 + pair(*y3, *y4)?;
-        let of_day = Self { year, month, day, hour: 0, minute: 0, second: 0 };
-        if rest.is_empty() {
-            return of_day.valid();
-        }
+        Some((Self { year, month, day, hour: 0, minute: 0, second: 0 }, rest))
+    }
+
+    /// Of `29.11.2026 15:00` or `29.11.2026 15:00:30`; hours may have one digit.
+    fn of_dotted(text: &[u8]) -> Option<Self> {
+        let (of_day, rest) = Self::dotted_day(text)?;
         let (hour, rest) = short(rest.trim_ascii_start())?;
         let (minute, second) = match rest {
             [b':', m1, m2] => (pair(*m1, *m2)?, 0),
@@ -89,6 +106,17 @@ impl Parts {
             _ => return None,
         };
         Self { hour, minute, second, ..of_day }.valid()
+    }
+
+    /// The beginning of the day after.
+    fn next(self) -> Self {
+        let Self { year, month, day, .. } = self;
+        let of = |year, month, day| Self { year, month, day, hour: 0, minute: 0, second: 0 };
+        match (day < days(year, month), month) {
+            (true, _) => of(year, month, day + 1),
+            (false, ..12) => of(year, month + 1, 1),
+            (false, _) => of(year + 1, 1, 1),
+        }
     }
 
     fn valid(self) -> Option<Self> {

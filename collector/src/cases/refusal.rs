@@ -61,7 +61,10 @@ pub enum Why {
     #[error("is empty")]
     Empty,
     /// No time in any of the forms.
-    #[error("is not a time such as 2026-11-22T13:00:00Z, 2026-11-22 13:00 or 22.11.2026 13:00")]
+    #[error(
+        "is not a time such as 2026-11-22T13:00:00Z, 2026-11-22 13:00 or 22.11.2026 13:00, nor a \
+         day such as 2026-11-22 or 22.11.2026"
+    )]
     NotATime,
     /// A year that no case has.
     #[error("lies outside the years 1970 to 2199")]

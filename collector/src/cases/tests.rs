@@ -165,13 +165,17 @@ fn a_time_is_read_in_either_form_and_in_no_other() {
     check("22.11.2026 12:00", Ok(1_795_348_800));
     check("22.11.2026 12:00:30", Ok(1_795_348_830));
     check("22.11.2026", Ok(1_795_348_800 - 43_200));
+    check("2026-11-22", Ok(1_795_348_800 - 43_200));
     check("1.2.2026 9:05", Ok(1_769_936_700));
     check("01.02.2026 09:05", Ok(1_769_936_700));
     check("22.11.0026", Err(Why::FarTime));
     for text in [
         "",
         "yesterday",
-        "2026-11-22",
+        "2026-11-2",
+        "2026-11-22 ",
+        "2026-11-31",
+        "2026-11-22Z",
         "2026-11-22T12:0",
         "2026-11-22T12:00.5",
         "2026-11-22T12:00:5",
@@ -197,6 +201,27 @@ fn a_time_is_read_in_either_form_and_in_no_other() {
         check(text, Err(Why::NotATime));
     }
     check("0016-02-29 01:16:00", Err(Why::FarTime));
+}
+
+#[test]
+fn a_day_that_ends_something_is_over_when_the_next_begins() {
+    let zone = TimeZone::get("Europe/Vienna").unwrap();
+    let check = |texts: [&str; 2], utc: &str| {
+        let expected = parse_moment(utc.as_bytes(), &TimeZone::UTC);
+        for text in texts {
+            assert_eq!(parse_end(text.as_bytes(), &zone), expected, "{text}");
+        }
+    };
+    check(["2026-11-29", "29.11.2026"], "2026-11-29T23:00:00Z");
+    check(["2026-11-30", "30.11.2026"], "2026-11-30T23:00:00Z");
+    check(["2026-12-31", "31.12.2026"], "2026-12-31T23:00:00Z");
+    check(["2028-02-28", "28.2.2028"], "2028-02-28T23:00:00Z");
+    // A day of 25 hours, and one of 23.
+    check(["2026-10-25", "25.10.2026"], "2026-10-25T23:00:00Z");
+    check(["2026-03-29", "29.3.2026"], "2026-03-29T22:00:00Z");
+    // A time is what it says.
+    check(["2026-11-29 00:00", "29.11.2026 0:00"], "2026-11-28T23:00:00Z");
+    assert_eq!(parse_end(b"29.02.2026", &zone), Err(Why::NotATime));
 }
 
 #[test]
@@ -243,7 +268,8 @@ fn a_bad_row_is_named_and_counted_and_the_others_are_taken() {
     );
     assert_eq!(read.stream.cases.len(), 2);
     assert_eq!((read.rows, read.refused.total), (7, 5));
-    let time = "is not a time such as 2026-11-22T13:00:00Z, 2026-11-22 13:00 or 22.11.2026 13:00";
+    let time = "is not a time such as 2026-11-22T13:00:00Z, 2026-11-22 13:00 or 22.11.2026 13:00, \
+        nor a day such as 2026-11-22 or 22.11.2026";
     let site = "holds a tab, the end of a line or another character that no name has";
     assert_eq!(
         refusals(&read.refused),

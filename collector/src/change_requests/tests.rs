@@ -199,6 +199,25 @@ fn the_words_of_a_source_come_before_those_everybody_knows() {
 }
 
 #[test]
+fn a_request_that_ends_on_a_day_covers_that_day() {
+    for (end, expect) in [
+        ("28.11.2026", Some("2026-11-28T23:00:00Z")),
+        ("2026-11-28", Some("2026-11-28T23:00:00Z")),
+        ("2026-11-28 00:00", None),
+        ("28.11.2026 00:00", None),
+    ] {
+        let text = format!("number,approval,start,end,cmdb_ci\n1,approved,2026-11-28,{end},a\n");
+        let (found, _) = read(&text);
+        let expect = expect.map(|end| (at("2026-11-27T23:00:00Z"), at(end)));
+        assert_eq!(found.first().map(|one| (one.start, one.end)), expect, "{end}");
+    }
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+#[test]
 fn an_address_leads_to_the_web_or_nowhere() {
     let row = "number,approval,start,end,cmdb_ci,url\n\
         1,,2026-11-28 00:00:00,2026-11-29 00:00:00,a,javascript:alert(1)\n";

@@ -202,6 +202,18 @@ fn who_permits_a_change_or_makes_a_token_is_named() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_request_that_ends_on_a_day_covers_that_day() -> anyhow::Result<()> {
+    let (mut fleet, root) = fleet("[[change_source]]\nname = 'itsm'\n")?;
+    let day = Timestamp::now().strftime("%Y-%m-%d").to_string();
+    let mut body = request("CHG1", "approved", (0, 0));
+    (body["start"], body["end"]) = (json!(day), json!(day));
+    post(&fleet, &body)?;
+    save(&root, "marker-second")?;
+    expect(&mut fleet, "marker-second", "expected")?;
+    Ok(())
+}
+
 /// How many take a name at once, and how many names there are to be taken.
 const TAKERS: usize = 4;
 const NAMES: usize = 12;

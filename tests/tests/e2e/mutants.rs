@@ -58,6 +58,7 @@ const MUTANTS: &[Mutant] = &[
     // What was meant by a change.
     (COLLECTOR, "every_request_is_approved", "intent::a_request_nobody_approved_expects_nothing"),
     (COLLECTOR, "lost_hosts_are_all", "intent::a_request_that_lost_its_hosts_covers_nothing"),
+    (COLLECTOR, "last_days_do_not_count", "intent::a_request_that_ends_on_a_day_covers_that_day"),
     (COLLECTOR, "absent_limits_are_empty", "intent::a_request_that_lost_its_files_covers_nothing"),
     (COLLECTOR, "blackouts_do_not_count", "intent::a_blackout_counts_before_a_request"),
     (
