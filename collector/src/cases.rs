@@ -24,6 +24,7 @@ mod take;
 
 pub use calendar::{Calendar, CalendarError, Holiday, read_calendar};
 pub use changes::{Changes, SEPARATOR, read_changes};
+pub(crate) use columns::is_same;
 pub use columns::{Absent, ColumnNotes, UNREAD_NAMED, Unread, Wanted};
 pub use file::read_cases;
 pub use intake::{CaseForm, CaseRow, Field, Intake, read_rows, visible};

@@ -6,6 +6,7 @@
 
 pub mod calendars;
 pub mod cases;
+mod columns;
 pub mod ignores;
 pub mod intent;
 pub mod load;

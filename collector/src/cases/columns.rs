@@ -56,7 +56,7 @@ impl Wanted {
 }
 
 /// Whether two names are one.
-pub(super) fn is_same(one: &str, other: &str) -> bool {
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
     let (one, other) = (one.trim(), other.trim());
     let small = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<String>();
     one.eq_ignore_ascii_case(other)

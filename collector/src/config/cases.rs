@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::place::matches;
-use super::{Config, Meanings};
+use super::{Config, Meanings, columns};
 use crate::cases::Field;
 use crate::store::CaseStatus;
 
@@ -36,7 +36,7 @@ pub struct CaseSource {
     #[serde(default)]
     pub tokens: Vec<String>,
     /// What its columns or members are called; a field that is not named is called as we call it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "columns::of_cases")]
     pub columns: BTreeMap<Field, String>,
     /// What its words for where a case stands mean, beside those of the shipped list.
     #[serde(default)]

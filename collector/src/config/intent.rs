@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::cases::{source_name, utc, zone};
-use super::{Config, Meanings};
+use super::{Config, Meanings, columns};
 use crate::analysis::classify::Spans;
 use crate::analysis::classify::request::{Approval, RequestKind};
 use crate::analysis::classify::scope::IntentScope;
@@ -39,7 +39,7 @@ pub struct ChangeSource {
     #[serde(default)]
     pub tokens: Vec<String>,
     /// What its columns or members are called; a field that is not named is called as we call it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "columns::of_requests")]
     pub columns: BTreeMap<Field, String>,
     /// What its words for whether a request may be done mean, beside those of the shipped list.
     #[serde(default)]
