@@ -39,6 +39,7 @@ use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::AgentStatus;
 use jiff::{SignedDuration, Timestamp};
 
+pub use exceptions::ExceptionDraft;
 pub use finding::Draft;
 pub use link::Query;
 
@@ -197,7 +198,7 @@ pub fn respond(
         ["rollouts"] => rollouts::page(store, frame, query),
         ["rollouts", number] => rollouts::one_page(store, frame, number),
         ["outliers"] => outliers::page((store, &standards.config), query),
-        ["exceptions"] => exceptions::page(store, frame),
+        ["exceptions"] => exceptions::page(store, frame, ExceptionDraft::default()),
         ["events"] => events::page(store, frame, query),
         ["cases"] => cases::page(store, frame, query),
         ["suspects", id] => suspect::page(store, frame, id),
@@ -221,6 +222,18 @@ pub fn finding_again(
     (number, draft): (&str, Draft),
 ) -> Result<String, PageError> {
     finding::page((store, standards), frame, (number, draft))
+}
+
+/// The page of exceptions again, with what one of its forms brought and why that was refused.
+///
+/// # Errors
+/// As [`respond`].
+pub fn exceptions_again(
+    store: &dyn Reader,
+    frame: &Frame,
+    draft: ExceptionDraft,
+) -> Result<String, PageError> {
+    exceptions::page(store, frame, draft)
 }
 
 /// The page that says why there is no page; `asked` is the path and the query that were asked for.

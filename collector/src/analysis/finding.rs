@@ -153,6 +153,11 @@ impl FindingKind {
     /// Every kind, in the order of the metric reference.
     pub const ALL: [Self; 3] = [Self::Drift, Self::Deviation, Self::Discrepancy];
 
+    /// The one of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The word used in metrics, code and talk.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -16,6 +16,7 @@ use crate::analysis::exceptions::{Exception, ExceptionScope, Standing, end};
 use crate::auth::Person;
 use crate::ingest::{end_exception, except};
 use crate::serve::answer::{self, Refusal};
+use crate::serve::state::Collector;
 
 #[derive(Serialize)]
 struct Shown {
@@ -33,16 +34,23 @@ pub async fn exceptions(State(collector): Shared) -> Answer {
     Ok(answer::json(&json!({ "exceptions": shown, "next": Value::Null })))
 }
 
-#[derive(Deserialize)]
+/// What a person asks to permit.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ExceptionBody {
-    name: String,
-    scope: ExceptionScope,
-    owner: String,
-    reason: String,
-    expires: String,
+pub(crate) struct Asked {
+    /// The name of the exception.
+    pub(crate) name: String,
+    /// What it permits.
+    pub(crate) scope: ExceptionScope,
+    /// Who answers for it.
+    pub(crate) owner: String,
+    /// Why, in a sentence.
+    pub(crate) reason: String,
+    /// Until when.
+    pub(crate) expires: String,
+    /// The time zone of that end; UTC unless said.
     #[serde(default)]
-    zone: Option<String>,
+    pub(crate) zone: Option<String>,
 }
 
 /// `POST /api/v1/exceptions`
@@ -51,8 +59,21 @@ pub async fn make(
     Extension(person): Extension<Person>,
     request: Request,
 ) -> Answer {
-    let ExceptionBody { name, scope, owner, reason, expires, zone } =
-        body(&collector, request).await?;
+    let asked = body(&collector, request).await?;
+    let shown = permit(&collector, person, asked).await?;
+    Ok((StatusCode::CREATED, answer::json(&shown)).into_response())
+}
+
+/// Makes the exception that `person` asks for; says its name and its end.
+///
+/// # Errors
+/// A [`Refusal`].
+pub(crate) async fn permit(
+    collector: &Collector,
+    person: Person,
+    asked: Asked,
+) -> Result<Value, Refusal> {
+    let Asked { name, scope, owner, reason, expires, zone } = asked;
     let zone = zone.unwrap_or_else(|| "UTC".to_owned());
     let in_zone = TimeZone::get(&zone).map_err(|_| {
         Refusal::malformed(format!("{zone:?} is no time zone, such as Europe/Vienna"))
@@ -71,11 +92,11 @@ pub async fn make(
         ended: None,
     };
     let shown = json!({ "name": exception.name, "expires_at": exception.expires_at });
-    act(&collector, move |_, context| {
+    act(collector, move |_, context| {
         except(context, Exception { made_at: context.now, ..exception })
     })
     .await?;
-    Ok((StatusCode::CREATED, answer::json(&shown)).into_response())
+    Ok(shown)
 }
 
 /// `DELETE /api/v1/exceptions/{name}`
@@ -84,5 +105,13 @@ pub async fn end_now(
     Extension(person): Extension<Person>,
     Path(name): Path<String>,
 ) -> Answer {
-    act(&collector, move |_, context| end_exception(context, &name, person.name)).await
+    end_by(&collector, person, name).await
+}
+
+/// Ends the exception `name` for `person`, before its time.
+///
+/// # Errors
+/// A [`Refusal`].
+pub(crate) async fn end_by(collector: &Collector, person: Person, name: String) -> Answer {
+    act(collector, move |_, context| end_exception(context, &name, person.name)).await
 }

@@ -12,13 +12,21 @@ use super::answer::{Refusal, status};
 use super::body::Class;
 use super::portal::{self, refused};
 use super::state::Collector;
+use crate::analysis::exceptions::ExceptionScope;
+use crate::analysis::finding::FindingKind;
 use crate::api::acts::{self, Acceptance};
+use crate::api::exceptions::{self, Asked};
 use crate::api::{baselines, suspects};
 use crate::auth::{Person, browser};
-use crate::portal::{Draft, PageError, Query, finding_again};
+use crate::portal::{
+    Draft, ExceptionDraft, Frame, PageError, Query, Reader, exceptions_again, finding_again,
+};
 use crate::store::{Act, Outcome, Scope};
 
 type Shared = State<Arc<Collector>>;
+
+/// Where the page of exceptions is.
+pub(super) const EXCEPTIONS: &str = "/exceptions";
 
 /// What a person sent by a form of one of our own pages, which no other page can send.
 async fn form(collector: &Collector, request: Request) -> Result<(Person, Query), Refusal> {
@@ -79,15 +87,96 @@ pub(super) async fn do_about(
         etag: field("etag"),
         problem: refusal.detail().to_owned(),
     };
+    let again = move |collector: &Collector, frame: &Frame| {
+        let source = (&*collector.read as &dyn Reader, &*collector.settings().standards);
+        finding_again((source.0, source.1), frame, (&number, draft))
+    };
+    drawn_again(collector, (code, page, form), again).await
+}
+
+/// The page of a form again, as `draw` draws it, under the status of the refusal `code`.
+async fn drawn_again(
+    collector: Arc<Collector>,
+    (code, page, form): (ProblemCode, String, Query),
+    draw: impl FnOnce(&Collector, &Frame) -> Result<String, PageError> + Send + 'static,
+) -> Result<Response, Refusal> {
     let frame = portal::frame(&collector, &page).await?;
-    let drawn = tokio::task::spawn_blocking(move || {
-        let source = (&*collector.read, &*collector.settings().standards);
-        match finding_again((source.0, source.1), &frame, (&number, draft)) {
-            Ok(html) => (status(code), portal::security(), Html(html)).into_response(),
-            Err(error) => refused(&error, (&page, &form)),
-        }
+    let drawn = tokio::task::spawn_blocking(move || match draw(&collector, &frame) {
+        Ok(html) => (status(code), portal::security(), Html(html)).into_response(),
+        Err(error) => refused(&error, (&page, &form)),
     });
     Ok(counted(code, drawn.await.map_err(|_| Refusal::failed())?))
+}
+
+/// Permits something, or ends what was permitted, by the forms of the page of exceptions.
+pub(super) async fn except(
+    State(collector): Shared,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (person, form) = form(&collector, request).await?;
+    let page = EXCEPTIONS.to_owned();
+    let refusal = match permit_or_end(&collector, person, &form).await {
+        Ok(name) => return Ok(Redirect::to(&format!("{page}#{name}")).into_response()),
+        Err(refusal) => refusal,
+    };
+    let code = refusal.code();
+    if !is_the_forms(code) {
+        return Ok(not_done(&refusal, page));
+    }
+    let draft = ExceptionDraft { typed: form.clone(), problem: refusal.detail().to_owned() };
+    let again = move |collector: &Collector, frame: &Frame| {
+        exceptions_again(&*collector.read, frame, draft)
+    };
+    drawn_again(collector, (code, page, form), again).await
+}
+
+/// Does what a form of the page of exceptions asks for; gives the name of the exception, which is
+/// its place on the page.
+async fn permit_or_end(
+    collector: &Collector,
+    person: Person,
+    form: &Query,
+) -> Result<String, Refusal> {
+    let field = |name: &str| form.get(name).map(str::to_owned);
+    let name = field("name").unwrap_or_default();
+    match form.get("act") {
+        Some("end") => drop(exceptions::end_by(collector, person, name.clone()).await?),
+        Some("add") => {
+            let scope = ExceptionScope {
+                host: field("host"),
+                group: field("group"),
+                site: field("site"),
+                kind: parsed(form, "kind", FindingKind::named)?,
+                rule: parsed(form, "rule", |text| text.to_owned().try_into().ok())?,
+                source: parsed(form, "source", |text| text.parse().ok())?,
+                part: field("part"),
+                key: field("key"),
+            };
+            let text = |name: &str| field(name).unwrap_or_default();
+            let asked = Asked {
+                name: name.clone(),
+                scope,
+                owner: text("owner"),
+                reason: text("reason"),
+                expires: text("expires"),
+                zone: field("zone"),
+            };
+            exceptions::permit(collector, person, asked).await?;
+        }
+        Some(_) | None => return Err(Refusal::malformed("the act is add or end")),
+    }
+    Ok(name)
+}
+
+/// A field that names something, as `read` reads it.
+fn parsed<T>(
+    form: &Query,
+    name: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, Refusal> {
+    let Some(text) = form.get(name) else { return Ok(None) };
+    let wrong = || Refusal::malformed(format!("there is no {name} {text:?}"));
+    read(text.trim()).map(Some).ok_or_else(wrong)
 }
 
 /// Does what a form of the page of a finding asks for.

@@ -28,6 +28,7 @@ pub(super) fn router() -> Router<Arc<Collector>> {
         .route(portal::ICON_PATH, get(icon))
         .route("/suspects/{number}", post(forms::say))
         .route("/findings/{number}", post(forms::do_about))
+        .route(forms::EXCEPTIONS, post(forms::except))
         .route("/baselines/{subject}", post(forms::remove_baseline));
     portal::PAGES.iter().fold(files, |router, path| router.route(path, get(page)))
 }

@@ -133,6 +133,11 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         COLLECTOR,
+        "form_errors_lose_what_was_typed",
+        "forms::an_exception_is_made_and_ended_on_its_page",
+    ),
+    (
+        COLLECTOR,
         "accepts_what_nobody_read",
         "agreed::who_accepts_a_finding_accepts_what_was_read_of_it",
     ),

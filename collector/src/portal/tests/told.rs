@@ -1,6 +1,7 @@
 //! What pages say of findings, events, rules, requests and forms, on the fleet of these tests.
 
 use super::*;
+use crate::analysis::exceptions::{Ended, Exception, ExceptionScope};
 
 #[test]
 fn a_finding_of_a_whole_part_shows_what_is_agreed_to_with_it() {
@@ -174,4 +175,80 @@ fn a_form_that_was_refused_comes_again_with_what_was_typed() {
         assert!(html.contains(text), "{text} is not on {html}");
     }
     assert!(!html.contains("<script"), "{html}");
+}
+
+fn exception(name: &str) -> Exception {
+    Exception {
+        name: name.into(),
+        scope: ExceptionScope {
+            host: Some("sbc-*".into()),
+            part: Some(HOSTILE.into()),
+            ..ExceptionScope::default()
+        },
+        value: None,
+        owner: "voice".into(),
+        reason: HOSTILE.into(),
+        made_by: "ada".into(),
+        made_at: at(EARLIER),
+        expires_at: at("2026-12-31T23:00:00Z"),
+        zone: "Europe/Vienna".into(),
+        ended: None,
+    }
+}
+
+/// One exception that counts, and one that somebody ended.
+fn permitted() -> Memory {
+    let mut store = fleet();
+    let ended = Some(Ended { at: at(EARLIER), by: HOSTILE.into() });
+    let all = [exception("codec-trial"), Exception { ended, ..exception("old-trial") }];
+    let steps = all.map(|one| Step::Exception(Box::new(one)));
+    store.apply(&steps).unwrap();
+    store
+}
+
+#[test]
+fn the_page_of_exceptions_is_golden() {
+    insta::assert_snapshot!(get(&permitted(), "/exceptions").unwrap());
+}
+
+#[test]
+fn what_counts_can_be_ended_and_what_is_over_cannot() {
+    let html = get(&permitted(), "/exceptions").unwrap();
+    let ends = |name: &str| html.contains(&format!("aria-label=\"End {name} now\""));
+    assert!(ends("codec-trial") && !ends("old-trial"), "{html}");
+}
+
+#[test]
+fn a_form_of_exceptions_that_was_refused_has_what_was_typed() {
+    let store = permitted();
+    let again = |typed: &str| {
+        let problem = "\"31.12.2026\" is no end".to_owned();
+        let draft = ExceptionDraft { typed: Query::parse(typed), problem };
+        exceptions_again(&store, &frame(), draft).unwrap()
+    };
+    let typed = [
+        ("name", "Codec"),
+        ("host", "sbc-*"),
+        ("group", "edge"),
+        ("site", "graz"),
+        ("rule", "ours-port"),
+        ("source", "files"),
+        ("part", "/etc/a b"),
+        ("key", "*/allow"),
+        ("owner", "voice"),
+        ("reason", "<b>"),
+        ("expires", "31.12.2026"),
+        ("zone", "Wien"),
+    ];
+    let fields = typed.map(|(name, value)| format!("{name}={value}")).join("&");
+    let html = again(&format!("act=add&kind=drift&{fields}"));
+    for (name, value) in typed {
+        let value = value.replace('<', "&#60;").replace('>', "&#62;");
+        let field = html.split("<input name=\"").find(|rest| rest.starts_with(name)).unwrap();
+        assert!(field.contains(&format!("value=\"{value}\"")), "{name}: {field}");
+    }
+    assert!(html.contains("<option selected>drift</option>"), "{html}");
+    assert!(html.contains("role=\"alert\"") && html.contains("31.12.2026&#34; is no end"));
+    let html = again("act=end&name=codec-trial");
+    assert!(html.contains("role=\"alert\"") && !html.contains("value=\"codec-trial\"></label>"));
 }
