@@ -132,7 +132,7 @@ impl Row for RequestRecord {
             request.approval.as_str().to_owned(),
             output::moment(request.start),
             output::moment(request.end),
-            output::printable(&request.scope.words()),
+            output::printable(&request.scope.concerns()),
             output::printable(address),
         ]
     }
@@ -326,6 +326,26 @@ mod tests {
             (&said["parts"], &said["end"]),
             (&json!(["/etc/hosts"]), &json!("2026-11-28T23:00:00Z"))
         );
+    }
+
+    #[test]
+    fn a_request_says_whom_it_concerns() {
+        let request = |id: &str, scope: Value| -> RequestRecord {
+            let text = json!({
+                "number": 1, "revision": 1, "source": "itsm", "id": id, "kind": "normal",
+                "approval": "approved",
+                "start": "2026-11-28T22:00:00Z", "end": "2026-11-28T23:00:00Z", "scope": scope,
+                "url": "", "received_at": "2026-11-28T21:00:00Z",
+            });
+            serde_json::from_value(text).unwrap()
+        };
+        let told = [
+            request("CHG1", json!({ "parts": ["/etc/hosts"], "keys": ["*/sbc-1"] })),
+            request("CHG2", json!({ "hosts": ["sbc-*"], "parts": ["/etc/hosts"] })),
+            request("CHG3", json!({ "sites": ["graz"] })),
+            request("CHG4", json!({ "sources": ["packages"] })),
+        ];
+        insta::assert_snapshot!(output::table(&told));
     }
 
     #[test]

@@ -328,7 +328,7 @@ impl Config {
                     name: window.name.clone(),
                     blackout,
                     when: window.words(),
-                    scope: window.scope.words(),
+                    scope: window.scope.concerns(),
                     open: next.is_some_and(|span| span.start <= now),
                     next,
                 }

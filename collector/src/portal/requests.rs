@@ -106,7 +106,7 @@ fn row(request: ChangeRequest, frame: &Frame) -> Row {
         "over"
     };
     Row {
-        scope: request.scope.words(),
+        scope: request.scope.concerns(),
         from: Moment::until(request.start, frame.now),
         until: Moment::until(request.end, frame.now),
         state,

@@ -179,6 +179,14 @@ impl IntentScope {
         if lists.is_empty() { "everything".to_owned() } else { lists.join("; ") }
     }
 
+    /// Whom it concerns, in words: what it names, and that items of no named host are meant on every
+    /// one, as whoever writes it must say (`hosts` `*`).
+    pub fn concerns(&self) -> String {
+        let of_every_host = self.names_no_host() && *self != Self::default();
+        let words = self.words();
+        if of_every_host { format!("hosts *; {words}") } else { words }
+    }
+
     /// The lists that `before` had otherwise, in words, and what they were; `None` where it is the
     /// same.
     pub fn news(&self, before: &Self) -> Option<String> {
