@@ -32,7 +32,7 @@ pub struct Machine {
     root: Arc<Root>,
     root_path: PathBuf,
     redactor: Redactor,
-    meter: Meter,
+    meter: Arc<Meter>,
     #[cfg(test)]
     seam: Seam,
 }
@@ -67,7 +67,7 @@ impl Machine {
             root: Arc::new(Root::open(root)?),
             root_path: root.to_path_buf(),
             redactor,
-            meter: Meter::unlimited(),
+            meter: Arc::new(Meter::unlimited()),
             #[cfg(test)]
             seam: Seam::default(),
         })
@@ -79,10 +79,34 @@ impl Machine {
             root: Arc::clone(&self.root),
             root_path: self.root_path.clone(),
             redactor: self.redactor.clone(),
-            meter: Meter::begin(budgets),
+            meter: Arc::new(Meter::begin(budgets)),
             #[cfg(test)]
             seam: self.seam.clone(),
         }
+    }
+
+    /// The same machine and pass below `folder` alone, for what others may write there: paths stay
+    /// what they are, and a link that is absolute or leads out of the folder is refused
+    /// ([`Reason::Unsupported`]). `None` when nothing is there.
+    ///
+    /// # Errors
+    /// The reason why the folder could not be looked at.
+    pub fn fenced(&self, folder: &Path) -> Result<Option<Self>, Reason> {
+        let root = if mutant::active(Mutant::HomesHaveNoFence) {
+            Ok(Arc::clone(&self.root))
+        } else {
+            let opened = self.may_open(folder, How::Followed);
+            opened.and_then(|()| self.root.fenced(folder)).map(Arc::new)
+        };
+        let fenced = root.map(|root| Self {
+            root,
+            root_path: self.root_path.clone(),
+            redactor: self.redactor.clone(),
+            meter: Arc::clone(&self.meter),
+            #[cfg(test)]
+            seam: self.seam.clone(),
+        });
+        fenced.map(Some).or_else(absent)
     }
 
     /// The same machine, changed as a test wants it.

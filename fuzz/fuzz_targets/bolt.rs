@@ -6,8 +6,8 @@ use driftline_agent::sources::containers::bolt::{Bucket, Value, open};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(root) = open(bytes) {
-        walk(&root, &mut 10_000);
+    if let Ok(bolt) = open(bytes, 1_000_000) {
+        walk(&bolt.root(), &mut 10_000);
     }
 });
 

@@ -123,6 +123,14 @@ mutants! {
     OtherDatabasesAreEmpty,
     /// Agent. *Containers come and go*: jobs without a restart policy are told too.
     JobsAreContainers,
+    /// Agent. *Unobserved is not absent*: a container whose name nobody knows is none.
+    NamelessContainersAreGone,
+    /// Agent. *Unobserved is not absent*: accounts beyond the bound have nothing.
+    UnreadAccountsAreGone,
+    /// Agent. *What an account links to is not its own*: links out of a home are followed.
+    HomesHaveNoFence,
+    /// Agent. *Everything is bounded*: a database of BoltDB is walked as often as it says.
+    DatabasesWithoutEnd,
     /// Agent. *An agent at rest is small*: what a large pass leaves is not given back.
     FreedMemoryIsKept,
     /// Agent. *An agent at rest is small*: what was on its way when a pass ended is not given back.

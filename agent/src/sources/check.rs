@@ -353,7 +353,11 @@ pub(crate) struct Planted {
 impl Planted {
     /// Path, mode and content of each file.
     pub(crate) fn new(files: &[(&str, u32, &str)]) -> Self {
-        let root = tree(files);
+        Self::of(tree(files))
+    }
+
+    /// The files of a folder.
+    pub(crate) fn of(root: tempfile::TempDir) -> Self {
         Self { machine: Machine::open(root.path(), redactor()).unwrap(), _root: root }
     }
 

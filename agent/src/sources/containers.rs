@@ -10,8 +10,9 @@
 //! `docker/~ACCOUNT/NAME` and `podman/~ACCOUNT/NAME`.
 //!
 //! Whatever stands below a home is written by whoever it belongs to, and may be meant to harm. So
-//! `ACCOUNT` bounds what is read of one account, and beyond it only that account's place is
-//! unobserved; its databases of SQLite are not opened at all.
+//! nothing there is read through a link out of it, `ACCOUNT` bounds what is read of one account,
+//! and beyond it only that account's place is unobserved; its databases of SQLite are not opened
+//! at all.
 //!
 //! What `config.v2.json` says is all that Docker was told of a container, so Docker's other
 //! databases (networks in `local-kv.db`) and containerd's `meta.db`, in which Docker's containers
@@ -21,33 +22,43 @@
 //! arguments keep their order.
 
 pub mod bolt;
+mod docker;
+mod oci;
 mod people;
 mod podman;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
-use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::redact::{RawItem, RawItems, RawPart};
+use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
-use serde::Deserialize;
 
-use crate::formats::Malformed;
 use crate::machine::Machine;
-use crate::sources::look::{Look, Memory};
-use crate::sources::table::say;
-use crate::sources::{Carry, Manual, Sink, Source, source_name};
+use crate::sources::look::Memory;
+use crate::sources::{Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same files give other items.
 const VERSION: u32 = 3;
 
-const DOCKER: &str = "/var/lib/docker/containers";
+/// What keeps containers; each names its places.
+const ENGINES: [&str; 2] = ["docker", "podman"];
 
-const FILES: [&str; 2] = ["config.v2.json", "hostconfig.json"];
+/// Below what the engines of the host keep their folders, and below a home those of an account.
+const HOST_DATA: &str = "/var/lib";
+const HOME_DATA: &str = ".local/share";
+
+/// The longest document of a container that is read out of a database, in bytes.
+const DOCUMENT_BYTES: u64 = 256 * 1024;
+
+/// How much the documents of one database may have together, in bytes.
+const DOCUMENTS_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The largest database of BoltDB that is read, in bytes: it is held in memory meanwhile.
+const BOLT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How much is read at one place; beyond, it is unobserved as a whole.
 #[derive(Clone, Copy)]
@@ -58,6 +69,9 @@ struct Bounds {
     file_bytes: u64,
     /// How many bytes all of them may have together.
     all_bytes: u64,
+    /// How many pages and keys of one database of BoltDB are looked at. A container takes some
+    /// thirty, and a million some 0.1 s in a build for tests.
+    steps: usize,
     /// Whether databases of SQLite are opened.
     opens_sqlite: bool,
 }
@@ -67,6 +81,7 @@ const HOST: Bounds = Bounds {
     containers: 4_096,
     file_bytes: limits::FILE_BYTES,
     all_bytes: 1024 * 1024 * 1024,
+    steps: 1 << 20,
     opens_sqlite: true,
 };
 
@@ -75,21 +90,77 @@ const ACCOUNT: Bounds = Bounds {
     containers: 64,
     file_bytes: 256 * 1024,
     all_bytes: 8 * 1024 * 1024,
+    steps: 1 << 16,
     opens_sqlite: false,
 };
+
+/// How much of the documents of one database may still come.
+#[derive(Debug)]
+struct Room {
+    containers: usize,
+    bytes: u64,
+}
+
+impl Room {
+    fn within(bounds: Bounds) -> Self {
+        let bytes = bounds.all_bytes.min(DOCUMENTS_BYTES);
+        Self { containers: bounds.containers, bytes }
+    }
+
+    /// Takes the room of one container whose document has so many bytes.
+    fn take(&mut self, length: usize) -> Result<(), Reason> {
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
+        let containers = self.containers.checked_sub(1);
+        let bytes = self.bytes.checked_sub(length).filter(|_| length <= DOCUMENT_BYTES);
+        (self.containers, self.bytes) = containers.zip(bytes).ok_or(Reason::TooLarge)?;
+        Ok(())
+    }
+}
+
+/// Whose containers are read.
+struct Owner<'a> {
+    /// What is looked at: of an account, nothing but its home.
+    machine: &'a Machine,
+    /// The account; nothing for the host itself.
+    account: Option<&'a str>,
+    /// Below what the engines keep their folders.
+    data: PathBuf,
+    bounds: Bounds,
+}
+
+impl Owner<'_> {
+    /// Where its parts of `engine` stand.
+    fn place(&self, engine: &str) -> String {
+        place(engine, self.account)
+    }
+}
+
+fn place(engine: &str, account: Option<&str>) -> String {
+    account.map_or_else(|| engine.to_owned(), |account| format!("{engine}/~{account}"))
+}
+
+/// What is known of the containers of one database.
+#[derive(Debug, Default)]
+struct Told {
+    parts: Vec<(PartName, RawPart)>,
+    /// Why there is one of which not even the name is known, so it may be any.
+    nameless: Option<Reason>,
+}
 
 /// The source; see the page's head.
 pub struct Containers {
     version: u32,
     memory: Memory,
-    /// What the part of each folder is called; nothing for a job.
-    named: BTreeMap<PathBuf, Option<PartName>>,
+    named: docker::Named,
+    /// What parts say of the accounts that are not looked into: `~ACCOUNT`.
+    unread: BTreeSet<String>,
 }
 
 impl Containers {
     /// A source that remembers nothing yet.
     pub fn new() -> Self {
-        Self { version: VERSION, memory: Memory::default(), named: BTreeMap::new() }
+        let memory = Memory::default();
+        Self { version: VERSION, memory, named: docker::Named::new(), unread: BTreeSet::new() }
     }
 }
 
@@ -97,65 +168,6 @@ impl Default for Containers {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// `config.v2.json`, as far as it matters here.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct State {
-    name: String,
-    #[serde(default)]
-    image: String,
-    config: Config,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Config {
-    #[serde(default)]
-    image: String,
-    #[serde(default)]
-    user: String,
-    cmd: Option<Vec<String>>,
-    entrypoint: Option<Vec<String>>,
-    env: Option<Vec<String>>,
-}
-
-/// `hostconfig.json`, likewise.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Host {
-    restart_policy: Option<Restart>,
-    #[serde(default)]
-    privileged: bool,
-    #[serde(default)]
-    readonly_rootfs: bool,
-    #[serde(default)]
-    network_mode: String,
-    #[serde(default)]
-    pid_mode: String,
-    #[serde(default)]
-    memory: i64,
-    binds: Option<Vec<String>>,
-    cap_add: Option<Vec<String>>,
-    cap_drop: Option<Vec<String>>,
-    security_opt: Option<Vec<String>>,
-    port_bindings: Option<BTreeMap<String, Option<Vec<Binding>>>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Restart {
-    #[serde(default)]
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Binding {
-    #[serde(default, rename = "HostIp")]
-    ip: String,
-    #[serde(default, rename = "HostPort")]
-    port: String,
 }
 
 impl Source for Containers {
@@ -172,63 +184,61 @@ impl Source for Containers {
             parts: "`docker/NAME` and `podman/NAME` for each container of the host with a restart \
                 policy, `docker/~ACCOUNT/NAME` and `podman/~ACCOUNT/NAME` for those that accounts \
                 run without root. Jobs without a restart policy are left out, and so is what each \
-                start makes anew. A place beyond its bounds is unobserved (an account: 64 \
-                containers, 256 kB a file, 8 MB together), and so is Podman's of an account that \
-                keeps it in SQLite (Podman 5 does), which is not opened",
+                start makes anew. A place beyond \
+                its bounds is unobserved (an account: 64 containers, 256 kB a file, 8 MB \
+                together), so is a folder that a link leads out of its home, and so is Podman's \
+                of an account that keeps it in SQLite (Podman 5 does), which is not opened. \
+                `accounts` is unobserved where there are more than 1,024 homes: what was known of \
+                those beyond stays as it was",
             ordered: "the command and its arguments",
             version: self.version,
         }
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        let database = |name| Path::new(podman::STORAGE).join(name);
-        vec![DOCKER.into(), database(podman::SQLITE), database(podman::BOLT)]
+        let host = Path::new(HOST_DATA);
+        let storage = host.join(podman::FOLDER);
+        vec![host.join(docker::FOLDER), storage.join(podman::SQLITE), storage.join(podman::BOLT)]
+    }
+
+    fn covers(&self, part: &PartName) -> bool {
+        let account = part.as_str().split('/').nth(1);
+        account.is_none_or(|account| !self.unread.contains(account))
+            || mutant::active(Mutant::UnreadAccountsAreGone)
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         let people = people::all(machine)?;
-        let own = [(("docker".to_owned(), PathBuf::from(DOCKER)), HOST)];
-        let theirs = people.known.iter().map(|person| (person.docker(), ACCOUNT));
-        let mut all = BTreeMap::new();
-        for ((place, path), bounds) in own.into_iter().chain(theirs) {
-            match folders(machine, &path, bounds) {
-                Err(reason) => sink.blind(&PartName::from_bytes(place.as_bytes()), reason),
-                Ok(found) => {
-                    all.extend(found.into_iter().map(|path| (path, (place.clone(), bounds))));
+        let mut pass = docker::Pass::after(std::mem::take(&mut self.named));
+        let data = PathBuf::from(HOST_DATA);
+        self.all_of(&Owner { machine, account: None, data, bounds: HOST }, &mut pass, sink);
+        for person in &people.known {
+            let account = Some(person.name.as_str());
+            match machine.fenced(&person.home) {
+                Ok(None) => {}
+                Ok(Some(machine)) => {
+                    let data = person.home.join(HOME_DATA);
+                    let owner = Owner { machine: &machine, account, data, bounds: ACCOUNT };
+                    self.all_of(&owner, &mut pass, sink);
+                }
+                Err(reason) => {
+                    let places = ENGINES.map(|engine| place(engine, account));
+                    places.iter().for_each(|place| blind(place, reason, sink));
                 }
             }
         }
-        self.docker(all, (machine, sink));
-        let own = [(("podman".to_owned(), PathBuf::from(podman::STORAGE)), HOST)];
-        let theirs = people.known.iter().map(|person| (person.podman(), ACCOUNT));
-        for ((place, storage), bounds) in own.into_iter().chain(theirs) {
-            self.podman((&storage, &place), bounds, (machine, sink));
-        }
-        // Last, when what is known was said: of the rest nobody knows whose it is.
-        if people.more {
-            for place in ["docker", "podman"] {
-                sink.blind(&PartName::from_bytes(place.as_bytes()), Reason::TooLarge);
-            }
+        self.named = pass.named;
+        self.memory.retain(|name| pass.said.contains(name));
+        self.unread = people.unread;
+        if !self.unread.is_empty() {
+            sink.seen(part_name("accounts"), RawPart::Unobserved(Reason::TooLarge));
         }
         Ok(())
     }
 }
 
-/// The folders of the containers of Docker below `path`.
-///
-/// # Errors
-/// Why nobody knows them; [`Reason::TooLarge`] beyond `bounds`, before anything of them is read.
-fn folders(machine: &Machine, path: &Path, bounds: Bounds) -> Result<Vec<PathBuf>, Reason> {
-    let entries = machine.entries(path)?.unwrap_or_default();
-    if entries.len() > bounds.containers {
-        return Err(Reason::TooLarge);
-    }
-    let folders: Vec<_> = entries.into_iter().map(|entry| path.join(entry.name)).collect();
-    let files = folders.iter().flat_map(|folder| FILES.map(|file| folder.join(file)));
-    // Why one cannot be looked at is told where it is read.
-    let stats = files.filter_map(|file| machine.stat_followed(&file).ok().flatten());
-    let bytes = stats.fold(0, |sum: u64, stat| sum.saturating_add(stat.st_size.unsigned_abs()));
-    if bytes > bounds.all_bytes { Err(Reason::TooLarge) } else { Ok(folders) }
+fn blind(place: &str, reason: Reason, sink: &mut dyn Sink) {
+    sink.blind(&PartName::from_bytes(place.as_bytes()), reason);
 }
 
 impl Containers {
@@ -236,151 +246,33 @@ impl Containers {
         Reading { parser: parser.into(), version: self.version, scope: scope_digest([""; 0]) }
     }
 
-    fn podman(
-        &self,
-        store: (&Path, &str),
-        bounds: Bounds,
-        (machine, sink): (&Machine, &mut dyn Sink),
-    ) {
-        match podman::parts(machine, store, bounds, &self.reading("podman")) {
-            Err(reason) => {
-                let place = PartName::from_bytes(store.1.as_bytes());
-                sink.seen(place.clone(), RawPart::Unobserved(reason));
-                sink.blind(&place, reason);
-            }
-            Ok(parts) => {
-                for (name, part) in parts.unwrap_or_default() {
-                    sink.seen(name, part);
-                }
-            }
-        }
-    }
-
-    /// `folders` of containers, each with the place its part belongs to and the bounds there.
-    fn docker(
-        &mut self,
-        folders: BTreeMap<PathBuf, (String, Bounds)>,
-        (machine, sink): (&Machine, &mut dyn Sink),
-    ) {
-        let before = std::mem::take(&mut self.named);
-        let mut said = BTreeSet::new();
-        for (folder, (place, bounds)) in folders {
-            let known = before.get(&folder).cloned().flatten();
-            if let Some(name) = &known
-                && self.memory.carry(name, machine, sink) == Carry::Carried
-            {
-                said.insert(name.clone());
-                self.named.insert(folder, known);
-                continue;
-            }
-            let mut look = Look::new(machine);
-            let told = match self.container(&mut look, (&folder, &place, bounds), known.as_ref()) {
-                Ok(told) => told,
-                // Nobody knows its name, so it may be any.
-                Err(reason) => {
-                    sink.blind(&PartName::from_bytes(place.as_bytes()), reason);
-                    continue;
-                }
-            };
-            let name = told.as_ref().map(|(name, _)| name.clone());
-            self.named.insert(folder, name);
-            let Some((name, part)) = told else { continue };
-            // Two folders of one name are one container that is being replaced.
-            if said.insert(name.clone()) {
-                self.memory.say((name, part), look, sink);
-            }
-        }
-        self.memory.retain(|name| said.contains(name));
-    }
-
-    /// The part of the container in `folder`; nothing for a job. One that does not parse keeps the
-    /// name under which it was `known`.
-    fn container(
-        &self,
-        look: &mut Look<'_>,
-        (folder, place, bounds): (&Path, &str, Bounds),
-        known: Option<&PartName>,
-    ) -> Result<Option<(PartName, RawPart)>, Reason> {
-        let [state, host] = FILES.map(|file| folder.join(file));
-        let state = look.read(&state, bounds.file_bytes)?;
-        let host = look.read(&host, bounds.file_bytes)?;
-        let (Some(state), Some(host)) = (state, host) else { return Ok(None) };
-        let reading = self.reading("docker");
-        let malformed = |error: serde_json::Error| {
-            let line = u32::try_from(error.line()).unwrap_or(u32::MAX);
-            Err(Malformed { line, what: "no state of a container" })
-        };
-        let state = match (serde_json::from_slice::<State>(&state.bytes), known) {
-            (Ok(state), _) => state,
-            (Err(error), Some(name)) => {
-                return Ok(Some((name.clone(), look.part(reading, malformed(error)))));
-            }
-            (Err(_), None) => return Err(Reason::Malformed),
-        };
-        let name = format!("{place}/{}", state.name.trim_start_matches('/'));
-        let name = PartName::from_bytes(name.as_bytes());
-        let host = match serde_json::from_slice::<Host>(&host.bytes) {
-            Ok(host) => host,
-            Err(error) => return Ok(Some((name, look.part(reading, malformed(error))))),
-        };
-        // The bytes hold ids, addresses and times.
-        look.without_bytes();
-        let restart = host.restart_policy.as_ref().map_or("", |policy| policy.name.as_str());
-        let is_job = matches!(restart, "" | "no");
-        if is_job && !mutant::active(Mutant::JobsAreContainers) {
-            return Ok(None);
-        }
-        let items = items(&state, &host, restart);
-        Ok(Some((name, look.part(reading, Ok(items)))))
+    /// Says the containers of `owner`, engine by engine.
+    fn all_of(&mut self, owner: &Owner<'_>, pass: &mut docker::Pass, sink: &mut dyn Sink) {
+        self.docker(owner, pass, sink);
+        let podman = podman::parts(owner, &self.reading("podman"));
+        say_all(&owner.place("podman"), podman, sink);
     }
 }
 
-fn items(state: &State, host: &Host, restart: &str) -> RawItems {
-    let mut items = RawItems::new();
-    let texts = [
-        ("image", state.config.image.as_str()),
-        ("image_id", &state.image),
-        ("user", &state.config.user),
-        ("restart", restart),
-        ("network", &host.network_mode),
-        ("pid", &host.pid_mode),
-    ];
-    for (key, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
-        say(&mut items, [key], ItemValue::text(text));
-    }
-    say(&mut items, ["privileged"], ItemValue::Flag(host.privileged));
-    say(&mut items, ["read_only"], ItemValue::Flag(host.readonly_rootfs));
-    if host.memory > 0 {
-        say(&mut items, ["memory_bytes"], ItemValue::Integer(host.memory));
-    }
-    let sets = [
-        ("binds", &host.binds),
-        ("cap_add", &host.cap_add),
-        ("cap_drop", &host.cap_drop),
-        ("security_opt", &host.security_opt),
-    ];
-    for (key, all) in sets {
-        let set: BTreeSet<_> = all.iter().flatten().map(ItemValue::text).collect();
-        if !set.is_empty() {
-            say(&mut items, [key], ItemValue::Set(set));
+/// Says what is known of a database, whose parts stand at `place`; nothing where there is none.
+fn say_all(place: &str, told: Result<Option<Told>, Reason>, sink: &mut dyn Sink) {
+    match told {
+        Ok(None) => {}
+        Err(reason) => {
+            sink.seen(PartName::from_bytes(place.as_bytes()), RawPart::Unobserved(reason));
+            blind(place, reason, sink);
+        }
+        Ok(Some(told)) => {
+            for (name, part) in told.parts {
+                sink.seen(name, part);
+            }
+            if let Some(reason) = told.nameless
+                && !mutant::active(Mutant::NamelessContainersAreGone)
+            {
+                blind(place, reason, sink);
+            }
         }
     }
-    for (key, all) in [("command", &state.config.cmd), ("entrypoint", &state.config.entrypoint)] {
-        if let Some(words) = all {
-            say(&mut items, [key], ItemValue::List(words.iter().map(ItemValue::text).collect()));
-        }
-    }
-    for (port, bindings) in host.port_bindings.iter().flatten() {
-        let bound = bindings.iter().flatten().map(|to| format!("{}:{}", to.ip, to.port));
-        let bound = bound.map(ItemValue::Text).collect();
-        say(&mut items, ["ports", port], ItemValue::Set(bound));
-    }
-    for pair in state.config.env.iter().flatten() {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let key = ItemKey::of(["environment", name]);
-        items.insert(key, RawItem::secret(ItemValue::text(value)));
-    }
-    items
 }
 
 #[cfg(test)]

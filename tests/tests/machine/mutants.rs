@@ -93,6 +93,28 @@ const MUTANTS: &[Mutant] = &[
         "jobs_are_containers",
         "sources::containers::tests::containers_of_podman_are_told_and_jobs_are_not",
     ),
+    (
+        AGENT_TESTS,
+        "nameless_containers_are_gone",
+        "sources::containers::tests::\
+            a_document_that_is_none_is_unobserved_under_its_name_and_not_under_its_id",
+    ),
+    (
+        AGENT_TESTS,
+        "unread_accounts_are_gone",
+        "sources::containers::tests::\
+            accounts_and_containers_beyond_the_bounds_are_unobserved_and_not_gone",
+    ),
+    (
+        AGENT_TESTS,
+        "homes_have_no_fence",
+        "sources::containers::tests::what_an_account_links_to_is_not_told_as_its_own",
+    ),
+    (
+        AGENT_TESTS,
+        "databases_without_end",
+        "sources::containers::tests::pages_that_many_containers_name_are_bounded_together",
+    ),
     // What a run brought, and nothing beside it.
     (
         COLLECTOR,

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
@@ -27,6 +27,8 @@ pub const TIMED_OUT: Errno = Errno::TIMEDOUT;
 pub struct Root {
     directory: OwnedFd,
     is_host: bool,
+    /// Which folder of the machine the directory is, where nothing may lead out of it.
+    fence: Option<PathBuf>,
 }
 
 impl Root {
@@ -37,7 +39,17 @@ impl Root {
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty())?;
-        Ok(Self { directory, is_host: path == Path::new("/") })
+        Ok(Self { directory, is_host: path == Path::new("/"), fence: None })
+    }
+
+    /// The same machine below `folder` alone. Paths stay those of the machine; what is not below
+    /// the folder is refused, and so is each link that is absolute or leads out of it.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn fenced(&self, folder: &Path) -> Result<Self, Errno> {
+        let directory = self.open_at(folder, How::Followed)?.into();
+        Ok(Self { directory, is_host: self.is_host, fence: Some(folder.to_path_buf()) })
     }
 
     /// Opens `path` inside the root; links, absolute ones too, are resolved inside it.
@@ -53,17 +65,52 @@ impl Root {
                 How::Read => OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
                 How::Anything => OFlags::RDONLY,
             };
-        let inside = path.strip_prefix("/").unwrap_or(path);
+        let (inside, within) = match &self.fence {
+            Some(fence) => {
+                let inside = path.strip_prefix(fence).map_err(|_| Errno::XDEV)?;
+                (inside, ResolveFlags::BENEATH)
+            }
+            None => (path.strip_prefix("/").unwrap_or(path), ResolveFlags::IN_ROOT),
+        };
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let resolve = within | ResolveFlags::NO_MAGICLINKS;
         match rustix::fs::openat2(&self.directory, inside, flags, Mode::empty(), resolve) {
             // Kernels before 5.6 and some container filters lack openat2; at the real root the
-            // plain call resolves the same way.
+            // plain call resolves the same way, and behind a fence no link at all is followed.
+            Err(Errno::NOSYS) if self.fence.is_some() => self.step_by_step(inside, flags),
             Err(Errno::NOSYS) if self.is_host => {
                 rustix::fs::openat(&self.directory, inside, flags, Mode::empty()).map(File::from)
             }
             other => other.map(File::from),
         }
+    }
+
+    /// Opens `inside` below the directory where no link is on the way.
+    fn step_by_step(&self, inside: &Path, flags: OFlags) -> Result<File, Errno> {
+        let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut at = rustix::fs::openat(&self.directory, ".", look, Mode::empty())?;
+        let mut steps = inside.components().peekable();
+        while let Some(step) = steps.next() {
+            let name = match step {
+                Component::Normal(name) => name,
+                Component::CurDir => OsStr::new("."),
+                Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                    return Err(Errno::XDEV);
+                }
+            };
+            let next = rustix::fs::openat(&at, name, look, Mode::empty())?;
+            let kind = FileType::from_raw_mode(rustix::fs::fstat(&next)?.st_mode);
+            let is_looked_at = steps.peek().is_none() && flags.contains(look);
+            if kind == FileType::Symlink && !is_looked_at {
+                return Err(Errno::LOOP);
+            }
+            if steps.peek().is_none() {
+                let flags = flags | OFlags::NOFOLLOW;
+                return rustix::fs::openat(&at, name, flags, Mode::empty()).map(File::from);
+            }
+            at = next;
+        }
+        Err(Errno::NOENT)
     }
 
     /// Where the link at `path` leads.
@@ -185,7 +232,8 @@ pub fn reason(errno: Errno) -> Reason {
     match errno {
         Errno::ACCESS | Errno::PERM => Reason::Denied,
         Errno::TIMEDOUT => Reason::TimedOut,
-        Errno::LOOP => Reason::Unsupported,
+        // A link that leads too far, or out of where it stands.
+        Errno::LOOP | Errno::XDEV => Reason::Unsupported,
         Errno::NAMETOOLONG | Errno::FBIG | Errno::OVERFLOW => Reason::TooLarge,
         _ => Reason::Failed,
     }
@@ -207,4 +255,45 @@ pub fn read_key(_path: &str, _reach: Reach) -> Result<Option<Key>, Reason> {
 /// Whether nothing is there, which is an answer and no failure.
 pub fn is_absent(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it is with `openat2` and without.
+    #[test]
+    fn nothing_leads_out_of_a_fence() {
+        let tree = tempfile::tempdir().unwrap();
+        let home = tree.path().join("home/turn");
+        std::fs::create_dir_all(home.join("kept")).unwrap();
+        std::fs::write(home.join("kept/file"), "ours").unwrap();
+        std::fs::write(tree.path().join("secret"), "theirs").unwrap();
+        for (link, target) in
+            [("absolute", "/secret"), ("out", "../../secret"), ("inside", "kept"), ("up", "..")]
+        {
+            std::os::unix::fs::symlink(target, home.join(link)).unwrap();
+        }
+        let root = Root::open(tree.path()).unwrap();
+        let home = Path::new("/home/turn");
+        let fenced = root.fenced(home).unwrap();
+        let (links, gone) = ([Errno::XDEV, Errno::LOOP], [Errno::NOENT, Errno::NOENT]);
+        for (path, expect) in [
+            ("kept/file", [Ok(()), Ok(())]),
+            ("inside/file", [Ok(()), Err(Errno::LOOP)]),
+            ("absolute", links.map(Err)),
+            ("out", links.map(Err)),
+            ("up/turn/kept/file", links.map(Err)),
+            ("kept/../../../secret", [Err(Errno::XDEV), Err(Errno::XDEV)]),
+            ("kept/none", gone.map(Err)),
+        ] {
+            let read = OFlags::RDONLY | OFlags::CLOEXEC;
+            let plain = fenced.open_at(&home.join(path), How::Read).map(drop);
+            let steps = fenced.step_by_step(Path::new(path), read).map(drop);
+            assert_eq!([plain, steps], expect, "{path}");
+        }
+        assert_eq!(fenced.open_at(Path::new("/secret"), How::Read).map(drop), Err(Errno::XDEV));
+        assert!(fenced.open_at(&home.join("absolute"), How::Itself).is_ok());
+        assert!(root.open_at(&home.join("absolute"), How::Read).is_ok(), "without a fence it does");
+    }
 }

@@ -166,6 +166,14 @@ impl Root {
         Ok(Self { tree: Some(tree) })
     }
 
+    /// The same machine below one folder alone: Windows has no way to say that.
+    ///
+    /// # Errors
+    /// [`Refusal::Unsupported`], always.
+    pub fn fenced(&self, _folder: &Path) -> Result<Self, Refusal> {
+        Err(Refusal::Unsupported)
+    }
+
     /// The path as Windows has it.
     fn real(&self, path: &Path) -> Result<PathBuf, Refusal> {
         let mut real = self.tree.clone();

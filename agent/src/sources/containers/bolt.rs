@@ -7,9 +7,14 @@
 //! marked as a bucket names its own root page, or holds that page behind itself where it is small.
 //!
 //! Nothing is written or locked, and nothing is believed: each offset and length is checked, no
-//! walk visits a page twice, and none holds more pages or keys than [`Bucket::all`] says.
+//! walk visits a page twice, none holds more pages or keys than [`Bucket::all`] says, and all walks
+//! through one database together take no more steps than whoever opens it allows.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+
+use driftline_protocol::mutant::{self, Mutant};
+use driftline_protocol::snapshot::Reason;
 
 /// What marks a meta page.
 const MAGIC: u32 = 0xED0C_DAED;
@@ -30,22 +35,42 @@ const DEPTH: usize = 8;
 /// The most keys of one bucket that are read; a container is one.
 const KEYS: usize = 65_536;
 
-/// The file is no BoltDB, or damaged.
+/// Why a database is not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a database of BoltDB, or one that was written while it was read")]
-pub struct Corrupt;
+pub enum Refused {
+    /// The file is no BoltDB, or damaged.
+    #[error("not a database of BoltDB, or one that was written while it was read")]
+    Corrupt,
+    /// It has more than is read of one: whoever wrote it may be out to take our time or memory.
+    #[error("a database of BoltDB with more pages and keys than are read of one")]
+    TooLarge,
+}
+
+use Refused::{Corrupt, TooLarge};
+
+impl From<Refused> for Reason {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Corrupt => Self::Malformed,
+            TooLarge => Self::TooLarge,
+        }
+    }
+}
 
 /// A database in memory.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Bolt<'a> {
     bytes: &'a [u8],
     page_bytes: usize,
+    root: u64,
+    /// How many pages and keys may still be looked at.
+    steps: Cell<usize>,
 }
 
 /// Keys with their values, in the order of the keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket<'a> {
-    bolt: Bolt<'a>,
+    bolt: &'a Bolt<'a>,
     root: Root<'a>,
     depth: usize,
 }
@@ -67,18 +92,18 @@ pub enum Value<'a> {
     Bucket(Bucket<'a>),
 }
 
-/// The root bucket of the database in `bytes`.
+/// The database in `bytes`, of which so many pages and keys are looked at, each as often as it is:
+/// many buckets may name one page, so that a small file is as good as an endless one.
 ///
 /// # Errors
-/// [`Corrupt`] where neither meta page is whole.
-pub fn open(bytes: &[u8]) -> Result<Bucket<'_>, Corrupt> {
+/// [`Refused::Corrupt`] where neither meta page is whole.
+pub fn open(bytes: &[u8], steps: usize) -> Result<Bolt<'_>, Refused> {
     let first = meta(bytes, 0);
     let sizes = first.map_or(PAGE_SIZES.to_vec(), |meta| vec![meta.page_bytes]);
     let second = sizes.into_iter().find_map(|size| meta(bytes, size));
     let newest = [first, second].into_iter().flatten().max_by_key(|meta| meta.transaction);
     let Meta { page_bytes, root, .. } = newest.ok_or(Corrupt)?;
-    let bolt = Bolt { bytes, page_bytes };
-    Ok(Bucket { bolt, root: Root::Page(root), depth: 0 })
+    Ok(Bolt { bytes, page_bytes, root, steps: Cell::new(steps) })
 }
 
 #[derive(Clone, Copy)]
@@ -104,8 +129,8 @@ impl<'a> Bucket<'a> {
     /// The bucket under `key`; `None` where there is none.
     ///
     /// # Errors
-    /// [`Corrupt`].
-    pub fn bucket(&self, key: &[u8]) -> Result<Option<Self>, Corrupt> {
+    /// As [`Bucket::all`].
+    pub fn bucket(&self, key: &[u8]) -> Result<Option<Self>, Refused> {
         Ok(self.all()?.into_iter().find_map(|(found, value)| match value {
             Value::Bucket(bucket) if found == key => Some(bucket),
             Value::Bucket(_) | Value::Bytes(_) => None,
@@ -115,8 +140,8 @@ impl<'a> Bucket<'a> {
     /// The bytes under `key`; `None` where there are none.
     ///
     /// # Errors
-    /// [`Corrupt`].
-    pub fn bytes(&self, key: &[u8]) -> Result<Option<&'a [u8]>, Corrupt> {
+    /// As [`Bucket::all`].
+    pub fn bytes(&self, key: &[u8]) -> Result<Option<&'a [u8]>, Refused> {
         Ok(self.all()?.into_iter().find_map(|(found, value)| match value {
             Value::Bytes(bytes) if found == key => Some(bytes),
             Value::Bytes(_) | Value::Bucket(_) => None,
@@ -126,9 +151,10 @@ impl<'a> Bucket<'a> {
     /// Every key with its value.
     ///
     /// # Errors
-    /// [`Corrupt`], also where two ways lead to one page, where more pages are named than the file
-    /// has, and above 65,536 keys: whoever wrote the file may be out to take our memory.
-    pub fn all(&self) -> Result<Vec<(&'a [u8], Value<'a>)>, Corrupt> {
+    /// [`Refused::Corrupt`], also where two ways lead to one page and where more pages are named
+    /// than the file has; [`Refused::TooLarge`] above 65,536 keys, and once all walks through the
+    /// database have come to more steps than it was opened with.
+    pub fn all(&self) -> Result<Vec<(&'a [u8], Value<'a>)>, Refused> {
         let mut all = Vec::new();
         let pages = self.bolt.bytes.len() / self.bolt.page_bytes;
         let (mut waiting, mut visited) = (vec![self.root], BTreeSet::new());
@@ -139,6 +165,7 @@ impl<'a> Bucket<'a> {
                 Root::Inline(page) => page,
             };
             let count = usize::from(half(page, 10).ok_or(Corrupt)?);
+            self.bolt.walk(1 + count)?;
             match half(page, 8).ok_or(Corrupt)? {
                 BRANCH => {
                     if waiting.len().saturating_add(count) > pages {
@@ -150,10 +177,8 @@ impl<'a> Bucket<'a> {
                     }
                 }
                 LEAF => {
-                    // Elements of one database lie beside each other.
-                    let most = KEYS.min(self.bolt.bytes.len() / ELEMENT);
-                    if all.len().saturating_add(count) > most {
-                        return Err(Corrupt);
+                    if all.len().saturating_add(count) > KEYS {
+                        return Err(TooLarge);
                     }
                     for index in 0..count {
                         all.push(self.element(page, HEAD + index * ELEMENT).ok_or(Corrupt)?);
@@ -190,6 +215,19 @@ const BRANCH: u16 = 0x01;
 const LEAF: u16 = 0x02;
 
 impl<'a> Bolt<'a> {
+    /// The bucket that holds all others.
+    pub fn root(&'a self) -> Bucket<'a> {
+        Bucket { bolt: self, root: Root::Page(self.root), depth: 0 }
+    }
+
+    /// Notes that so many pages and keys are looked at.
+    fn walk(&self, steps: usize) -> Result<(), Refused> {
+        if !mutant::active(Mutant::DatabasesWithoutEnd) {
+            self.steps.set(self.steps.get().checked_sub(steps).ok_or(TooLarge)?);
+        }
+        Ok(())
+    }
+
     /// A page with what overflows into those behind it.
     fn page(&self, page: u64) -> Option<&'a [u8]> {
         let at = usize::try_from(page).ok()?.checked_mul(self.page_bytes)?;
@@ -225,6 +263,9 @@ pub(super) mod tests {
 
     const PAGE: usize = 1_024;
 
+    /// More than any test takes.
+    const STEPS: usize = 1_000_000;
+
     pub(in super::super) fn page(
         number: u64,
         kind: u16,
@@ -252,7 +293,7 @@ pub(super) mod tests {
         page(number, LEAF, &all.iter().enumerate().map(element).collect::<Vec<_>>())
     }
 
-    fn branch(number: u64, children: &[u64]) -> Vec<u8> {
+    pub(in super::super) fn branch(number: u64, children: &[u64]) -> Vec<u8> {
         let element = |child: &u64| ([&[0; 8], &child.to_le_bytes()[..]].concat(), Vec::new());
         page(number, BRANCH, &children.iter().map(element).collect::<Vec<_>>())
     }
@@ -269,7 +310,7 @@ pub(super) mod tests {
         [root, 0].map(u64::to_le_bytes).concat()
     }
 
-    fn inline(all: &[(&[u8], Vec<u8>, bool)]) -> Vec<u8> {
+    pub(in super::super) fn inline(all: &[(&[u8], Vec<u8>, bool)]) -> Vec<u8> {
         [bucket_at(0), leaf(0, all)].concat()
     }
 
@@ -298,9 +339,9 @@ pub(super) mod tests {
         pages.iter().flat_map(padded).collect()
     }
 
-    fn configs(bytes: &[u8]) -> Result<Vec<String>, Corrupt> {
-        let root = open(bytes)?;
-        let containers = root.bucket(b"ctr")?.ok_or(Corrupt)?;
+    fn configs(bytes: &[u8]) -> Result<Vec<String>, Refused> {
+        let bolt = open(bytes, STEPS)?;
+        let containers = bolt.root().bucket(b"ctr")?.ok_or(Corrupt)?;
         let mut found = Vec::new();
         for (_, value) in containers.all()? {
             let Value::Bucket(bucket) = value else { continue };
@@ -313,7 +354,8 @@ pub(super) mod tests {
     fn the_newest_whole_meta_leads_to_every_key() {
         let mut pages = database();
         assert_eq!(configs(&file(&pages)).unwrap(), ["first", "second"]);
-        assert_eq!(open(&file(&pages)).unwrap().bytes(b"version"), Ok(Some(&b"1"[..])));
+        let whole = file(&pages);
+        assert_eq!(open(&whole, STEPS).unwrap().root().bytes(b"version"), Ok(Some(&b"1"[..])));
         // The first meta is torn, and the second says where pages end.
         pages[0][30] ^= 1;
         assert_eq!(configs(&file(&pages)).unwrap(), ["first", "second"]);
@@ -343,7 +385,7 @@ pub(super) mod tests {
     fn a_bucket_with_more_keys_than_any_has_is_refused() {
         let mut pages = database();
         let key = |_| (&b""[..], Vec::new(), false);
-        for (keys, expect) in [(1_000, Ok(KEYS / 1_000 * 1_000)), (1_100, Err(Corrupt))] {
+        for (keys, expect) in [(1_000, Ok(KEYS / 1_000 * 1_000)), (1_100, Err(TooLarge))] {
             let leaves = KEYS as u64 / 1_000;
             let length = (HEAD + keys * ELEMENT).div_ceil(PAGE) as u64;
             let numbers: Vec<u64> = (0..leaves).map(|leaf| 8 + leaf * length).collect();
@@ -354,7 +396,8 @@ pub(super) mod tests {
             let all: Vec<_> = (0..keys).map(key).collect();
             pages.extend(numbers.iter().map(|number| leaf(*number, &all)));
             let bytes = file(&pages);
-            let bucket = open(&bytes).unwrap().bucket(b"ctr").unwrap().unwrap();
+            let bolt = open(&bytes, STEPS).unwrap();
+            let bucket = bolt.root().bucket(b"ctr").unwrap().unwrap();
             assert_eq!(bucket.all().map(|all| all.len()), expect, "{keys}");
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use driftline_protocol::ids::PartName;
 use driftline_protocol::limits;
 use driftline_protocol::snapshot::Reason;
 
@@ -12,25 +13,13 @@ use crate::machine::Machine;
 
 const PASSWD: &str = "/etc/passwd";
 
-/// The most accounts whose homes are looked into.
-pub(super) const PEOPLE: usize = 256;
+/// The most accounts whose homes are looked into; each costs some ten looks that find nothing.
+pub(super) const PEOPLE: usize = 1_024;
 
 /// An account with a home of its own.
 pub(super) struct Person {
-    name: String,
-    home: PathBuf,
-}
-
-impl Person {
-    /// The place of its parts, and the folder of its containers of Docker.
-    pub(super) fn docker(&self) -> (String, PathBuf) {
-        (format!("docker/~{}", self.name), self.home.join(".local/share/docker/containers"))
-    }
-
-    /// The place of its parts, and its storage of Podman.
-    pub(super) fn podman(&self) -> (String, PathBuf) {
-        (format!("podman/~{}", self.name), self.home.join(".local/share/containers/storage"))
-    }
+    pub(super) name: String,
+    pub(super) home: PathBuf,
 }
 
 /// The accounts with a home.
@@ -38,8 +27,8 @@ impl Person {
 pub(super) struct People {
     /// The first of them, in their order.
     pub(super) known: Vec<Person>,
-    /// Whether there are more than are looked into.
-    pub(super) more: bool,
+    /// What the parts of all others are called: `~ACCOUNT`. They are not looked into.
+    pub(super) unread: BTreeSet<String>,
 }
 
 /// Every account of this host with a home, services too: the first of each home, in their order.
@@ -54,12 +43,14 @@ pub(super) fn all(machine: &Machine) -> Result<People, Reason> {
         let mut fields = line.split(':');
         let (Some(name), Some(home)) = (fields.next(), fields.nth(4)) else { continue };
         let has_home = home.starts_with('/') && !home.trim_end_matches('/').is_empty();
-        if has_home && homes.insert(home.to_owned()) {
-            if people.known.len() == PEOPLE {
-                people.more = true;
-                break;
-            }
+        if !has_home || !homes.insert(home.to_owned()) {
+            continue;
+        }
+        if people.known.len() < PEOPLE {
             people.known.push(Person { name: name.to_owned(), home: PathBuf::from(home) });
+        } else {
+            let named = PartName::from_bytes(format!("~{name}").as_bytes());
+            people.unread.insert(named.as_str().to_owned());
         }
     }
     Ok(people)

@@ -9,8 +9,11 @@
 //! Only root's own databases of SQLite are opened. A file of SQLite is a program: a view of its
 //! need never end, and can make texts of any length. Those of accounts are `unsupported`; what is
 //! read of their BoltDB is bounded.
+//!
+//! In BoltDB a container stands under its id, which each start makes anew; of one whose document
+//! does not parse the name is in the bucket `id-registry` (`libpod/boltdb_state_internal.go`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use driftline_protocol::ids::PartName;
@@ -21,13 +24,14 @@ use driftline_protocol::snapshot::{Reading, Reason};
 use rusqlite::{Connection, OpenFlags};
 use serde::Deserialize;
 
-use super::{Bounds, bolt};
+use super::oci::Spec;
+use super::{BOLT_BYTES, Bounds, DOCUMENT_BYTES, Owner, Room, Told, bolt};
 use crate::machine::Machine;
 use crate::platform::opened_path;
 use crate::sources::table::{momentary, say};
 
-/// Where the host's own containers are kept.
-pub(super) const STORAGE: &str = "/var/lib/containers/storage";
+/// The storage below the folder of its owner.
+pub(super) const FOLDER: &str = "containers/storage";
 
 /// The database in SQLite below a storage, and what SQLite writes beside it while it is at work.
 pub(super) const SQLITE: &str = "db.sql";
@@ -38,15 +42,6 @@ pub(super) const BOLT: &str = "libpod/bolt_state.db";
 
 /// The largest database that is read, in bytes; a container takes some 10 kB.
 const DATABASE_BYTES: u64 = 256 * 1024 * 1024;
-
-/// The same of BoltDB, which is held in memory while it is read.
-const BOLT_BYTES: u64 = 16 * 1024 * 1024;
-
-/// The longest document of a container that is read, in bytes.
-const DOCUMENT_BYTES: u32 = 256 * 1024;
-
-/// How much the documents of one storage may have together, in bytes.
-const DOCUMENTS_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The document of a container, as far as it matters here.
 #[derive(Deserialize)]
@@ -102,94 +97,58 @@ struct Port {
     range: u32,
 }
 
-/// What the runtime is told (config.md of the OCI runtime specification).
-#[derive(Default, Deserialize)]
-struct Spec {
-    #[serde(default)]
-    process: Process,
-    #[serde(default)]
-    root: Root,
-    #[serde(default)]
-    mounts: Vec<Mount>,
-}
-
-#[derive(Default, Deserialize)]
-struct Process {
-    #[serde(default)]
-    env: Vec<String>,
-}
-
-#[derive(Default, Deserialize)]
-struct Root {
-    #[serde(default)]
-    readonly: bool,
-}
-
-#[derive(Deserialize)]
-struct Mount {
-    destination: String,
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    source: String,
-    #[serde(default)]
-    options: Vec<String>,
-}
-
-/// The part of each container in `storage` that is meant to stay, under `place`; nothing where
-/// Podman keeps no database there.
+/// The part of each container of Podman of `owner` that is meant to stay; nothing where it keeps
+/// no database.
 ///
 /// # Errors
 /// Why nothing is known of any of them.
-pub(super) fn parts(
-    machine: &Machine,
-    (storage, place): (&Path, &str),
-    bounds: Bounds,
-    reading: &Reading,
-) -> Result<Option<Vec<(PartName, RawPart)>>, Reason> {
-    let documents = match in_sqlite(machine, storage, bounds)? {
+pub(super) fn parts(owner: &Owner<'_>, reading: &Reading) -> Result<Option<Told>, Reason> {
+    let (storage, machine, bounds) = (owner.data.join(FOLDER), owner.machine, owner.bounds);
+    let documents = match in_sqlite(machine, &storage, bounds)? {
         Some(documents) => documents,
-        None => match in_bolt(machine, storage, bounds)? {
+        None => match in_bolt(machine, &storage, bounds)? {
             Some(documents) => documents,
             None => return Ok(None),
         },
     };
-    let mut parts = Vec::new();
+    let (mut told, place) = (Told::default(), owner.place("podman"));
     for (name, document) in documents.all {
         let (name, part) = match serde_json::from_slice::<Container>(&document) {
             Err(_) => (name, RawPart::Unobserved(Reason::Malformed)),
             Ok(container) if !stays(&container) => continue,
             Ok(container) => {
                 let part = momentary(reading.clone(), items(&container));
-                // In BoltDB it stands under its id, which each start makes anew.
-                (if container.name.is_empty() { name } else { container.name }, part)
+                (Some(container.name).filter(|name| !name.is_empty()).or(name), part)
             }
         };
-        parts.push((PartName::from_bytes(format!("{place}/{name}").as_bytes()), part));
+        match name {
+            Some(name) => {
+                let name = PartName::from_bytes(format!("{place}/{name}").as_bytes());
+                told.parts.push((name, part));
+            }
+            None => told.nameless = Some(Reason::Malformed),
+        }
     }
-    Ok(Some(parts))
+    Ok(Some(told))
 }
 
 /// Name and document of each container, within the bounds of their place.
 #[derive(Debug)]
 pub(super) struct Documents {
-    all: Vec<(String, Vec<u8>)>,
-    /// How many more there may be, and how many bytes of them.
-    room: (usize, u64),
+    all: Vec<(Option<String>, Vec<u8>)>,
+    room: Room,
 }
 
 impl Documents {
     fn within(bounds: Bounds) -> Self {
-        let room = (bounds.containers, bounds.all_bytes.min(DOCUMENTS_BYTES));
-        Self { all: Vec::new(), room }
+        Self { all: Vec::new(), room: Room::within(bounds) }
     }
 
-    fn add(&mut self, name: &[u8], document: &[u8]) -> Result<(), Reason> {
-        let (containers, bytes) = self.room;
-        let length = name.len().saturating_add(document.len()) as u64;
-        let room = containers.checked_sub(1).zip(bytes.checked_sub(length));
-        self.room = room.filter(|_| length <= u64::from(DOCUMENT_BYTES)).ok_or(Reason::TooLarge)?;
-        self.all.push((String::from_utf8_lossy(name).into_owned(), document.to_vec()));
+    fn add(&mut self, name: Option<&[u8]>, document: &[u8]) -> Result<(), Reason> {
+        let length = name.map_or(0, <[u8]>::len).saturating_add(document.len());
+        self.room.take(length)?;
+        let name = name.map(|name| String::from_utf8_lossy(name).into_owned());
+        self.all.push((name, document.to_vec()));
         Ok(())
     }
 }
@@ -214,7 +173,7 @@ fn in_sqlite(
     rows(&place, bounds).map(Some)
 }
 
-/// What BoltDB holds: the id stands where the document does not say a name.
+/// What BoltDB holds.
 fn in_bolt(machine: &Machine, storage: &Path, bounds: Bounds) -> Result<Option<Documents>, Reason> {
     let most = BOLT_BYTES.min(bounds.all_bytes);
     let Some(content) = machine.read(&storage.join(BOLT), most)? else { return Ok(None) };
@@ -227,20 +186,28 @@ fn in_bolt(machine: &Machine, storage: &Path, bounds: Bounds) -> Result<Option<D
     }
 }
 
-/// The documents of the containers in a database of BoltDB.
+/// The documents of the containers in a database of BoltDB, each under the name that is registered
+/// for its id.
 ///
 /// # Errors
 /// [`Reason::Malformed`], and [`Reason::TooLarge`] beyond `bounds`: pages may be named more than
 /// once, so a small file can hold many long documents.
 pub(super) fn documents(bytes: &[u8], bounds: Bounds) -> Result<Documents, Reason> {
     let mut documents = Documents::within(bounds);
-    let corrupt = |_: bolt::Corrupt| Reason::Malformed;
-    let containers = bolt::open(bytes).and_then(|root| root.bucket(b"ctr")).map_err(corrupt)?;
-    let Some(containers) = containers else { return Ok(documents) };
-    for (id, value) in containers.all().map_err(corrupt)? {
+    let bolt = bolt::open(bytes, bounds.steps)?;
+    let Some(containers) = bolt.root().bucket(b"ctr")? else { return Ok(documents) };
+    let mut names = BTreeMap::new();
+    if let Some(registry) = bolt.root().bucket(b"id-registry")? {
+        for (id, value) in registry.all()? {
+            if let bolt::Value::Bytes(name) = value {
+                names.insert(id, name);
+            }
+        }
+    }
+    for (id, value) in containers.all()? {
         let bolt::Value::Bucket(container) = value else { continue };
-        if let Some(document) = container.bytes(b"config").map_err(corrupt)? {
-            documents.add(id, document)?;
+        if let Some(document) = container.bytes(b"config")? {
+            documents.add(names.get(id).copied(), document)?;
         }
     }
     Ok(documents)
@@ -266,14 +233,14 @@ fn rows(place: &str, bounds: Bounds) -> Result<Documents, Reason> {
     // A longer document is not even fetched.
     let ask = "SELECT Name, iif(octet_length(JSON) <= ?1, JSON, NULL) FROM ContainerConfig";
     let mut statement = database.prepare(ask).map_err(malformed)?;
-    let mut rows = statement.query([DOCUMENT_BYTES]).map_err(malformed)?;
+    let mut rows = statement.query([DOCUMENT_BYTES.cast_signed()]).map_err(malformed)?;
     let mut documents = Documents::within(bounds);
     while let Some(row) = rows.next().map_err(malformed)? {
         let field = |at| row.get_ref(at).map_err(malformed);
         let name = field(0)?.as_bytes().map_err(|_| Reason::Malformed)?;
         // Podman binds its documents as bytes, whatever the column says.
         let document = field(1)?.as_bytes_or_null().map_err(|_| Reason::Malformed)?;
-        documents.add(name, document.ok_or(Reason::TooLarge)?)?;
+        documents.add(Some(name), document.ok_or(Reason::TooLarge)?)?;
     }
     documents.all.sort();
     Ok(documents)
@@ -325,14 +292,9 @@ fn items(container: &Container) -> RawItems {
 
 /// What of the host and which volumes it sees, but for what Podman makes for each container.
 fn binds(container: &Container) -> BTreeSet<ItemValue> {
-    let own = |mount: &&Mount| {
-        mount.kind == "bind" && (container.id.is_empty() || !mount.source.contains(&container.id))
-    };
-    let mounts = container.spec.mounts.iter().filter(own).map(|mount| {
-        let access = if mount.options.iter().any(|option| option == "ro") { ":ro" } else { "" };
-        format!("{}:{}{access}", mount.source, mount.destination)
-    });
-    let volumes = &container.named_volumes;
-    let volumes = volumes.iter().map(|volume| format!("{}:{}", volume.volume_name, volume.dest));
-    mounts.chain(volumes).map(ItemValue::Text).collect()
+    let mut binds = container.spec.binds(&container.id, &[]);
+    for volume in &container.named_volumes {
+        binds.insert(ItemValue::Text(format!("{}:{}", volume.volume_name, volume.dest)));
+    }
+    binds
 }

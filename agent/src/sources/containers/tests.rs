@@ -1,7 +1,8 @@
 //! Which containers are told, and the row of the shared check.
 
+use super::docker::{FILES, items};
 use super::*;
-use crate::sources::check::{Broken, Denied, Fixture};
+use crate::sources::check::{Broken, Denied, Fixture, Planted};
 
 const STATE: &str = "\
 {\"ID\": \"abc\", \"Created\": \"2026-11-01T00:00:00Z\",
@@ -47,7 +48,7 @@ const PODMAN: &str = r#"{"id": "9f86d081884c", "name": "turn", "lockID": 3,
 /// A host of Podman with these containers, by name.
 fn podman(containers: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf) {
     let root = tempfile::tempdir().unwrap();
-    let path = root.path().join(podman::STORAGE.trim_start_matches('/')).join(podman::SQLITE);
+    let path = root.path().join("var/lib").join(podman::FOLDER).join(podman::SQLITE);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let database = rusqlite::Connection::open(&path).unwrap();
     let table = "CREATE TABLE ContainerConfig (ID TEXT PRIMARY KEY NOT NULL, \
@@ -60,18 +61,25 @@ fn podman(containers: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf
     (root, path)
 }
 
-/// What is said of the containers of Podman, part by part.
-fn said(root: &Path) -> Result<Vec<String>, Reason> {
+/// What is said of the containers that an engine keeps in a database, part by part.
+pub(super) fn said_of(
+    root: &Path,
+    engine: fn(&Owner<'_>, &Reading) -> Result<Option<Told>, Reason>,
+) -> Result<Vec<String>, Reason> {
     let redactor = driftline_protocol::redact::Redactor::new([7; 32]);
     let machine = Machine::open(root, redactor.clone()).unwrap();
-    let reading = Containers::new().reading("podman");
-    let parts =
-        podman::parts(&machine, (Path::new(podman::STORAGE), "podman"), super::HOST, &reading)?;
-    let parts = parts.unwrap_or_default().into_iter().map(|(name, part)| {
+    let data = HOST_DATA.into();
+    let owner = Owner { machine: &machine, account: None, data, bounds: super::HOST };
+    let told = engine(&owner, &Containers::new().reading("any"))?.unwrap_or_default();
+    let parts = told.parts.into_iter().map(|(name, part)| {
         let part = redactor.redact(part).into_inner();
         format!("{name} {}", serde_json::to_string(&part).unwrap())
     });
-    Ok(parts.collect())
+    Ok(parts.chain(told.nameless.map(|reason| format!("? {reason:?}"))).collect())
+}
+
+pub(super) fn said(root: &Path) -> Result<Vec<String>, Reason> {
+    said_of(root, podman::parts)
 }
 
 #[test]
@@ -111,7 +119,6 @@ const BOLT: &str = "/var/lib/containers/storage/libpod/bolt_state.db";
 
 #[test]
 fn a_database_that_is_none_is_unobserved_and_not_empty() {
-    use crate::sources::check::Planted;
     let parts = Planted::new(&[(BOLT, 0o600, "bolt")]).parts(&mut Containers::new());
     let reasons: Vec<_> =
         parts.iter().map(|(name, part)| (name.as_str(), part.unobserved_reason())).collect();
@@ -120,7 +127,6 @@ fn a_database_that_is_none_is_unobserved_and_not_empty() {
 
 #[test]
 fn containers_of_accounts_are_told_under_their_names() {
-    use crate::sources::check::Planted;
     let home = "/srv/turn/.local/share/docker/containers/abc";
     let files = ["config.v2.json", "hostconfig.json"].map(|name| format!("{home}/{name}"));
     let [state, host] = &files;
@@ -141,7 +147,7 @@ fn containers_of_accounts_are_told_under_their_names() {
 }
 
 /// A tree with an account and these files of it, below its home.
-fn of_an_account(files: &[(String, &str)]) -> crate::sources::check::Planted {
+fn of_an_account(files: &[(String, &str)]) -> Planted {
     let passwd = "turn:x:990:990::/srv/turn:/bin/sh";
     let mut all = vec![("/etc/passwd", 0o644, passwd), (PLACE, 0o600, STATE)];
     all.push((HOST_PLACE, 0o600, HOST));
@@ -150,7 +156,7 @@ fn of_an_account(files: &[(String, &str)]) -> crate::sources::check::Planted {
         .map(|(path, text)| (format!("/srv/turn/.local/share/{path}"), *text))
         .collect();
     all.extend(files.iter().map(|(path, text)| (path.as_str(), 0o600, *text)));
-    crate::sources::check::Planted::new(&all)
+    Planted::new(&all)
 }
 
 fn blind(place: &str, reason: Reason) -> Vec<(String, Reason)> {
@@ -182,23 +188,127 @@ fn what_an_account_may_not_have_blinds_its_own_place_alone() {
 }
 
 #[test]
+fn what_an_account_links_to_is_not_told_as_its_own() {
+    let home = |path: &str| format!("/srv/turn/.local/share/{path}");
+    let [docker, deep, podman, inside] =
+        ["docker", "docker/containers/x", "containers/storage", "docker/containers"].map(home);
+    let root = "-> /var/lib/docker";
+    for (links, expect) in [
+        (vec![(docker.as_str(), root)], vec!["docker/~turn"]),
+        (vec![(docker.as_str(), "-> ../../../../var/lib/docker")], vec!["docker/~turn"]),
+        (vec![(deep.as_str(), "-> /var/lib/docker/containers/abc")], vec!["docker/~turn"]),
+        (vec![(podman.as_str(), "-> /var/lib/containers/storage")], vec!["podman/~turn"]),
+        (vec![("/srv/turn/.local", "-> /root/.local")], ENGINES.map(|_| "").to_vec()),
+        // Within the home somebody may put things where they like.
+        (vec![(inside.as_str(), "-> ../../../data")], vec![]),
+    ] {
+        let passwd = "turn:x:990:990::/srv/turn:/bin/sh";
+        let mut files = vec![("/etc/passwd", 0o644, passwd), (PLACE, 0o600, STATE)];
+        files.push((HOST_PLACE, 0o600, self::HOST));
+        files.push(("/var/lib/containers/storage/libpod/bolt_state.db", 0o600, ""));
+        files.push(("/srv/turn/data/abc/config.v2.json", 0o600, STATE));
+        files.push(("/srv/turn/data/abc/hostconfig.json", 0o600, self::HOST));
+        files.extend(links.iter().map(|(path, target)| (*path, 0o777, *target)));
+        let planted = Planted::new(&files);
+        let blind = planted.blind(&mut Containers::new());
+        let blind: Vec<_> = blind.iter().filter(|(place, _)| place != "podman").collect();
+        let all = ["docker/~turn", "podman/~turn"].to_vec();
+        let expect = if expect.contains(&"") { all } else { expect };
+        let unsupported = |place: &&str| ((*place).to_owned(), Reason::Unsupported);
+        let expected: Vec<_> = expect.iter().map(unsupported).collect();
+        assert_eq!(blind, expected.iter().collect::<Vec<_>>(), "{links:?}");
+        let parts = planted.parts(&mut Containers::new());
+        let told: Vec<_> =
+            parts.keys().filter(|name| name.as_str() == "docker/~turn/turn").collect();
+        assert_eq!(told.is_empty(), !expect.is_empty(), "{links:?}: {parts:?}");
+    }
+}
+
+#[test]
 fn accounts_and_containers_beyond_the_bounds_are_unobserved_and_not_gone() {
-    use crate::sources::check::Planted;
     let accounts = |count: usize| {
         let line = |number| format!("a{number}:x:1:1::/home/{number}:\n");
         (0..count).map(line).collect::<String>()
     };
     let (all, more) = (accounts(people::PEOPLE), accounts(people::PEOPLE + 1));
-    let both = [blind("docker", Reason::TooLarge), blind("podman", Reason::TooLarge)].concat();
-    for (passwd, expect) in [(&all, vec![]), (&more, both)] {
-        let planted = Planted::new(&[("/etc/passwd", 0o644, passwd)]);
-        assert_eq!(planted.blind(&mut Containers::new()), expect);
+    let (first, last) = ("docker/~a0/turn", format!("docker/~a{}/turn", people::PEOPLE));
+    let covered = ["docker/turn", first, "podman/~gone/turn"];
+    for (passwd, has_more) in [(&all, false), (&more, true)] {
+        let home = format!("/home/{}/.local/share/docker/containers/abc", people::PEOPLE - 1);
+        let [state, host] = FILES.map(|name| format!("{home}/{name}"));
+        let planted = Planted::new(&[
+            ("/etc/passwd", 0o644, passwd.as_str()),
+            (&state, 0o600, STATE),
+            (&host, 0o600, self::HOST),
+        ]);
+        let mut source = Containers::new();
+        assert_eq!(planted.blind(&mut source), []);
+        for part in covered.iter().map(|name| name.parse().unwrap()) {
+            assert!(source.covers(&part), "{part}");
+        }
+        // What was known of an account that is not looked into stays as it was.
+        for engine in ENGINES {
+            let part = last.replace("docker", engine).parse().unwrap();
+            assert_eq!(source.covers(&part), !has_more, "{part}");
+        }
+        let parts = planted.parts(&mut source);
+        let names: Vec<_> =
+            parts.iter().map(|(name, part)| (name.as_str(), part.unobserved_reason())).collect();
+        let read = format!("docker/~a{}/turn", people::PEOPLE - 1);
+        let unread = ("accounts", Some(Reason::TooLarge));
+        let expect = if has_more { vec![unread] } else { vec![] };
+        let expect: Vec<_> = expect.into_iter().chain([(read.as_str(), None)]).collect();
+        assert_eq!(names, expect);
     }
-    let folders: Vec<_> = (0..4_097).map(|number| format!("{DOCKER}/{number}")).collect();
+    let folders: Vec<_> =
+        (0..4_097).map(|number| format!("/var/lib/docker/containers/{number}")).collect();
     let files: Vec<_> = folders.iter().map(|folder| (folder.as_str(), 0o600, "")).collect();
     let of = |count| Planted::new(files.get(..count).unwrap()).blind(&mut Containers::new());
     assert_eq!(of(4_096), []);
     assert_eq!(of(4_097), blind("docker", Reason::TooLarge));
+}
+
+/// A database of Podman with these documents of containers by their ids, and these names.
+fn registered(documents: &[(&str, &str)], names: &[(&str, &str)]) -> Vec<u8> {
+    use bolt::tests::{bucket_at, file, inline, leaf, meta_page, page};
+    let config = |text: &str| inline(&[(b"config", text.into(), false)]);
+    let containers: Vec<_> =
+        documents.iter().map(|(id, text)| (id.as_bytes(), config(text), true)).collect();
+    let names: Vec<_> =
+        names.iter().map(|(id, name)| (id.as_bytes(), name.as_bytes().to_vec(), false)).collect();
+    let registry = (b"id-registry".as_slice(), inline(&names), true);
+    file(&[
+        meta_page(0, 3),
+        meta_page(1, 3),
+        page(2, 0x10, &[]),
+        leaf(3, &[(b"ctr", bucket_at(4), true), registry]),
+        leaf(4, &containers),
+    ])
+}
+
+#[test]
+fn a_document_that_is_none_is_unobserved_under_its_name_and_not_under_its_id() {
+    let document = PODMAN.replace('\n', " ");
+    for (names, expect) in [
+        (vec![("9f86", "turn"), ("cafe", "relay")], vec!["podman/relay", "podman/turn"]),
+        // Nobody knows which one it is, so it may be any.
+        (vec![], vec!["podman/turn", "?"]),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(BOLT.trim_start_matches('/'));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, registered(&[("9f86", &document), ("cafe", "{")], &names)).unwrap();
+        let mut told = said(root.path()).unwrap();
+        if expect.len() == 2 && names.len() == 2 {
+            told.sort();
+        }
+        let named: Vec<_> = told.iter().filter_map(|told| told.split(' ').next()).collect();
+        assert_eq!(named, expect, "{told:?}");
+        let malformed = told.iter().find(|told| !told.starts_with("podman/turn")).unwrap();
+        assert!(malformed.to_lowercase().contains("malformed"), "{malformed}");
+        let blind = Planted::of(root).blind(&mut Containers::new());
+        assert_eq!(blind.len(), usize::from(names.is_empty()), "{blind:?}");
+    }
 }
 
 #[test]
@@ -220,12 +330,29 @@ fn pages_that_many_containers_name_are_bounded_together() {
         [super::HOST, ACCOUNT].map(|bounds| podman::documents(&bytes, bounds).map(drop))
     };
     let large = Err(Reason::TooLarge);
+    // Each bucket of 1,000 keys is walked once for each container, which holds no document.
+    let walked = |count: usize| {
+        let keys: Vec<_> = (0..1_000).map(|_| (&b"key"[..], Vec::new(), false)).collect();
+        let ids: Vec<_> = (0..count).map(|_| (&b"id"[..], bucket_at(4), true)).collect();
+        let root = [(&b"ctr"[..], bucket_at(40), true)];
+        let mut pages = vec![meta_page(0, 3), meta_page(1, 3), page(2, 0x10, &[]), leaf(3, &root)];
+        let mut keys = leaf(4, &keys);
+        keys.resize(36 * 1_024, 0);
+        pages.extend([keys, leaf(40, &ids)]);
+        let bytes = file(&pages);
+        [super::HOST, ACCOUNT].map(|bounds| podman::documents(&bytes, bounds).map(drop))
+    };
+    for (count, expect) in
+        [(60, [Ok(()), Ok(())]), (1_000, [Ok(()), large]), (1_100, [large, large])]
+    {
+        assert_eq!(walked(count), expect, "{count}");
+    }
     for (count, length, expect) in [
         (64, 10_000, [Ok(()), Ok(())]),
         (65, 10_000, [Ok(()), large]),
         (64, 200_000, [Ok(()), large]),
         (100, 200_000, [large, large]),
-        (1, 256 * 1024, [large, large]),
+        (1, 256 * 1024 + 1, [large, large]),
     ] {
         assert_eq!(told(count, length), expect, "{count} of {length}");
     }
@@ -251,6 +378,25 @@ fn of_roots_database_a_table_is_read_within_its_bounds() {
         CREATE VIEW ContainerConfig AS SELECT Name, JSON FROM t;";
     database.execute_batch(view).unwrap();
     assert_eq!(said(root.path()), Err(Reason::Malformed), "a view of it may never end");
+}
+
+fn told(state: &str, host: &str) -> Vec<String> {
+    let state = serde_json::from_str(state).unwrap();
+    let host = serde_json::from_str(host).unwrap();
+    let items = items(&state, &host, "always");
+    items.iter().map(|(key, item)| format!("{key} {:?}", item.value)).collect()
+}
+
+#[test]
+fn a_container_made_anew_from_the_same_words_is_the_same() {
+    let shown = told(STATE, HOST);
+    let expect = "image Text(\"coturn:4.6\")".to_owned();
+    assert!(shown.contains(&expect), "{shown:?}");
+    assert!(shown.iter().any(|line| line.starts_with("ports/3478")), "{shown:?}");
+    let anew =
+        STATE.replace("abc", "def").replace("812", "900").replace("2026-11-01", "2026-11-02");
+    assert_eq!(told(&anew, HOST), shown);
+    assert_ne!(told(&STATE.replace("sha256:11", "sha256:12"), HOST), shown);
 }
 
 /// Podman itself makes containers, as root and in a storage of its own; where none is installed,
@@ -297,23 +443,4 @@ fn podman_makes_the_containers_that_we_tell() {
         }
         assert!(!ours.contains("canary-6b7a"), "{ours}");
     }
-}
-
-fn told(state: &str, host: &str) -> Vec<String> {
-    let state: State = serde_json::from_str(state).unwrap();
-    let host: Host = serde_json::from_str(host).unwrap();
-    let items = items(&state, &host, "always");
-    items.iter().map(|(key, item)| format!("{key} {:?}", item.value)).collect()
-}
-
-#[test]
-fn a_container_made_anew_from_the_same_words_is_the_same() {
-    let shown = told(STATE, HOST);
-    let expect = "image Text(\"coturn:4.6\")".to_owned();
-    assert!(shown.contains(&expect), "{shown:?}");
-    assert!(shown.iter().any(|line| line.starts_with("ports/3478")), "{shown:?}");
-    let anew =
-        STATE.replace("abc", "def").replace("812", "900").replace("2026-11-01", "2026-11-02");
-    assert_eq!(told(&anew, HOST), shown);
-    assert_ne!(told(&STATE.replace("sha256:11", "sha256:12"), HOST), shown);
 }

@@ -1,0 +1,69 @@
+//! What a runtime is told of a container (config.md and config-linux.md of the OCI runtime
+//! specification), as far as it matters here. Podman and containerd keep it whole.
+
+use std::collections::BTreeSet;
+
+use driftline_protocol::item::ItemValue;
+use serde::Deserialize;
+
+/// The document.
+#[derive(Default, Deserialize)]
+pub(super) struct Spec {
+    #[serde(default)]
+    pub(super) process: Process,
+    #[serde(default)]
+    pub(super) root: Root,
+    #[serde(default)]
+    pub(super) mounts: Vec<Mount>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Process {
+    #[serde(default)]
+    pub(super) env: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Root {
+    #[serde(default)]
+    pub(super) readonly: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Mount {
+    destination: String,
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    options: Vec<String>,
+}
+
+impl Spec {
+    /// What of the host it sees, as `SOURCE:DESTINATION` with `:ro` where it may not write; but
+    /// for what an engine makes for each container, whose path has the `id` that it made up, or
+    /// another name that it did.
+    pub(super) fn binds(&self, id: &str, made_up: &[String]) -> BTreeSet<ItemValue> {
+        let is_of_the_engine = |mount: &&Mount| {
+            let names = made_up.iter().map(String::as_str).chain([id]);
+            names.filter(|name| !name.is_empty()).any(|name| mount.source.contains(name))
+        };
+        let binds = self.mounts.iter().filter(|mount| mount.is_bind());
+        let binds = binds.filter(|mount| !is_of_the_engine(mount)).map(|mount| {
+            let is_read_only = mount.options.iter().any(|option| option == "ro");
+            let access = if is_read_only { ":ro" } else { "" };
+            ItemValue::Text(format!("{}:{}{access}", mount.source, mount.destination))
+        });
+        binds.collect()
+    }
+}
+
+impl Mount {
+    /// Whatever its type says (config.md, "Linux Example"), an option makes it one.
+    fn is_bind(&self) -> bool {
+        let is_option = |option: &String| option == "bind" || option == "rbind";
+        self.kind == "bind" || self.options.iter().any(is_option)
+    }
+}
