@@ -123,6 +123,8 @@ mutants! {
     OtherDatabasesAreEmpty,
     /// Agent. *Containers come and go*: jobs without a restart policy are told too.
     JobsAreContainers,
+    /// Agent. *A container is bound where it says*: ports of Docker's lose their address.
+    PortsAreBoundEverywhere,
     /// Agent. *Unobserved is not absent*: a container whose name nobody knows is none.
     NamelessContainersAreGone,
     /// Agent. *Unobserved is not absent*: accounts beyond the bound have nothing.

@@ -95,6 +95,11 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         AGENT_TESTS,
+        "ports_are_bound_everywhere",
+        "sources::containers::oracle::docker_shows_every_container_that_it_made_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
         "nameless_containers_are_gone",
         "sources::containers::tests::\
             a_document_that_is_none_is_unobserved_under_its_name_and_not_under_its_id",

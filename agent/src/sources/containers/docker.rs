@@ -78,10 +78,25 @@ pub(super) struct Host {
     #[serde(default)]
     memory: i64,
     binds: Option<Vec<String>>,
+    mounts: Option<Vec<Mount>>,
     cap_add: Option<Vec<String>>,
     cap_drop: Option<Vec<String>>,
     security_opt: Option<Vec<String>>,
     port_bindings: Option<BTreeMap<String, Option<Vec<Binding>>>>,
+}
+
+/// What `--mount` and the long form of Compose say, where `--volume` says a bind.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Mount {
+    #[serde(default, rename = "Type")]
+    kind: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    target: String,
+    #[serde(default)]
+    read_only: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -195,6 +210,16 @@ impl Containers {
     }
 }
 
+impl Mount {
+    /// As a bind of `--volume`; nothing for a file system in memory, and for a volume whose name is
+    /// made up.
+    fn bind(&self) -> Option<String> {
+        let is_told = matches!(self.kind.as_str(), "bind" | "volume") && !self.source.is_empty();
+        let access = if self.read_only { ":ro" } else { "" };
+        is_told.then(|| format!("{}:{}{access}", self.source, self.target))
+    }
+}
+
 pub(super) fn items(state: &State, host: &Host, restart: &str) -> RawItems {
     let mut items = RawItems::new();
     let texts = [
@@ -213,14 +238,17 @@ pub(super) fn items(state: &State, host: &Host, restart: &str) -> RawItems {
     if host.memory > 0 {
         say(&mut items, ["memory_bytes"], ItemValue::Integer(host.memory));
     }
-    let sets = [
-        ("binds", &host.binds),
-        ("cap_add", &host.cap_add),
-        ("cap_drop", &host.cap_drop),
-        ("security_opt", &host.security_opt),
-    ];
-    for (key, all) in sets {
-        let set: BTreeSet<_> = all.iter().flatten().map(ItemValue::text).collect();
+    let texts = |all: &Option<Vec<String>>| -> BTreeSet<_> {
+        all.iter().flatten().map(ItemValue::text).collect()
+    };
+    let mut binds = texts(&host.binds);
+    binds.extend(host.mounts.iter().flatten().filter_map(Mount::bind).map(ItemValue::Text));
+    for (key, set) in [
+        ("binds", binds),
+        ("cap_add", texts(&host.cap_add)),
+        ("cap_drop", texts(&host.cap_drop)),
+        ("security_opt", texts(&host.security_opt)),
+    ] {
         if !set.is_empty() {
             say(&mut items, [key], ItemValue::Set(set));
         }
@@ -231,7 +259,12 @@ pub(super) fn items(state: &State, host: &Host, restart: &str) -> RawItems {
         }
     }
     for (port, bindings) in host.port_bindings.iter().flatten() {
-        let bound = bindings.iter().flatten().map(|to| format!("{}:{}", to.ip, to.port));
+        let address = |to: &Binding| {
+            let ip =
+                if mutant::active(Mutant::PortsAreBoundEverywhere) { "" } else { to.ip.as_str() };
+            format!("{ip}:{}", to.port)
+        };
+        let bound = bindings.iter().flatten().map(address);
         let bound = bound.map(ItemValue::Text).collect();
         say(&mut items, ["ports", port], ItemValue::Set(bound));
     }
