@@ -125,6 +125,8 @@ mutants! {
     JobsAreContainers,
     /// Agent. *A container is bound where it says*: ports of Docker's lose their address.
     PortsAreBoundEverywhere,
+    /// Agent. *What a container sees it may not always write*: all that it sees it may.
+    BindsAreWritable,
     /// Agent. *Unobserved is not absent*: a container whose name nobody knows is none.
     NamelessContainersAreGone,
     /// Agent. *Unobserved is not absent*: accounts beyond the bound have nothing.

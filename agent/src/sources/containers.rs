@@ -5,9 +5,9 @@
 //! and are left out, and so is what differs each time one is made from the same words: ids,
 //! addresses, times, whether it runs now. One that is made anew under its name from the same
 //! image is the same. Values of the environment are secrets, whatever they are called. The
-//! containers of Podman are told alike, from its database (`podman`). Those that accounts run
-//! without root stand below each home that is listed in `/etc/passwd`, and are told as
-//! `docker/~ACCOUNT/NAME` and `podman/~ACCOUNT/NAME`.
+//! containers of Podman are told alike, from its database (`podman`), and those that somebody runs
+//! by containerd alone, from its own (`containerd`). Those that accounts run without root stand
+//! below each home that is listed in `/etc/passwd`, and are told as `ENGINE/~ACCOUNT/NAME`.
 //!
 //! Whatever stands below a home is written by whoever it belongs to, and may be meant to harm. So
 //! nothing there is read through a link out of it, `ACCOUNT` bounds what is read of one account,
@@ -15,13 +15,14 @@
 //! at all.
 //!
 //! What `config.v2.json` says is all that Docker was told of a container, so Docker's other
-//! databases (networks in `local-kv.db`) and containerd's `meta.db`, in which Docker's containers
-//! stand once more, are not read. Containers that somebody runs by containerd alone, and pods of
-//! Kubernetes, are not told: a cluster decides over them. Quadlets and units of Podman have no
+//! databases (networks in `local-kv.db`) are not read. Pods of Kubernetes are not told: a cluster
+//! decides over them. Quadlets and units of Podman, and units that call containerd, have no
 //! restart policy of their own and are told by `files` and `services`. The command and its
 //! arguments keep their order.
 
+pub mod any;
 pub mod bolt;
+mod containerd;
 mod docker;
 mod oci;
 mod people;
@@ -45,7 +46,7 @@ use crate::sources::{Manual, Sink, Source, part_name, source_name};
 const VERSION: u32 = 4;
 
 /// What keeps containers; each names its places.
-const ENGINES: [&str; 2] = ["docker", "podman"];
+const ENGINES: [&str; 3] = ["docker", "podman", "containerd"];
 
 /// Below what the engines of the host keep their folders, and below a home those of an account.
 const HOST_DATA: &str = "/var/lib";
@@ -181,10 +182,10 @@ impl Source for Containers {
 
     fn manual(&self) -> Manual {
         Manual {
-            parts: "`docker/NAME` and `podman/NAME` for each container of the host with a restart \
-                policy, `docker/~ACCOUNT/NAME` and `podman/~ACCOUNT/NAME` for those that accounts \
-                run without root. Jobs without a restart policy are left out, and so is what each \
-                start makes anew. A place beyond \
+            parts: "`docker/NAME`, `podman/NAME` and `containerd/NAMESPACE/NAME` for each \
+                container of the host with a restart policy, `docker/~ACCOUNT/NAME` and its like \
+                for those that accounts run without root. Jobs without a restart policy are left \
+                out, and so are pods of Kubernetes and what each start makes anew. A place beyond \
                 its bounds is unobserved (an account: 64 containers, 256 kB a file, 8 MB \
                 together), so is a folder that a link leads out of its home, and so is Podman's \
                 of an account that keeps it in SQLite (Podman 5 does), which is not opened. \
@@ -198,7 +199,12 @@ impl Source for Containers {
     fn watched(&self) -> Vec<PathBuf> {
         let host = Path::new(HOST_DATA);
         let storage = host.join(podman::FOLDER);
-        vec![host.join(docker::FOLDER), storage.join(podman::SQLITE), storage.join(podman::BOLT)]
+        vec![
+            host.join(docker::FOLDER),
+            storage.join(podman::SQLITE),
+            storage.join(podman::BOLT),
+            host.join(containerd::DATABASE),
+        ]
     }
 
     fn covers(&self, part: &PartName) -> bool {
@@ -251,6 +257,8 @@ impl Containers {
         self.docker(owner, pass, sink);
         let podman = podman::parts(owner, &self.reading("podman"));
         say_all(&owner.place("podman"), podman, sink);
+        let containerd = containerd::parts(owner, &self.reading("containerd"));
+        say_all(&owner.place("containerd"), containerd, sink);
     }
 }
 

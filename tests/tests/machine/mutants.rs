@@ -95,8 +95,25 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         AGENT_TESTS,
+        "other_databases_are_empty",
+        "sources::containers::tests::containerd::\
+            a_database_of_containerd_that_is_not_understood_is_unobserved_and_not_absent",
+    ),
+    (
+        AGENT_TESTS,
+        "jobs_are_containers",
+        "sources::containers::tests::containerd::\
+            containers_of_containerd_are_told_and_jobs_and_pods_are_not",
+    ),
+    (
+        AGENT_TESTS,
         "ports_are_bound_everywhere",
         "sources::containers::oracle::docker_shows_every_container_that_it_made_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
+        "binds_are_writable",
+        "sources::containers::oracle::containerd_shows_every_container_that_it_made_as_we_do",
     ),
     (
         AGENT_TESTS,

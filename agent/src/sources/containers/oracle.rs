@@ -285,6 +285,151 @@ fn docker_shows_every_container_that_it_made_as_we_do() {
     drop(engine);
 }
 
+/// What containerd's own program says of a container, as the source tells it.
+fn of_containerd(shown: &Value, digest: &str) -> Items {
+    let mut items = Items::new();
+    let spec = &shown["Spec"];
+    let texts_of = [
+        ("image", "/Image"),
+        ("runtime", "/Runtime/Name"),
+        ("snapshotter", "/Snapshotter"),
+        ("restart", "/Labels/containerd.io~1restart.policy"),
+    ];
+    put_texts(&mut items, shown, &texts_of);
+    put(&mut items, "image_digest", ItemValue::text(digest));
+    let [uid, gid] = ["uid", "gid"].map(|key| spec["process"]["user"][key].as_u64().unwrap());
+    put(&mut items, "user", ItemValue::Text(format!("{uid}:{gid}")));
+    let namespaces = spec["linux"]["namespaces"].as_array().unwrap();
+    let path_of = |kind: &str| {
+        let found = namespaces.iter().find(|one| one["type"] == kind)?;
+        Some(found["path"].as_str().unwrap_or("private"))
+    };
+    put(&mut items, "network", ItemValue::text(path_of("network").unwrap_or("host")));
+    put(&mut items, "pid", ItemValue::text(path_of("pid").map_or("host", |_| "")));
+    let capabilities = texts(at(spec, "/process/capabilities/bounding"));
+    let masked = texts(at(spec, "/linux/maskedPaths"));
+    let is_privileged =
+        masked.is_empty() && capabilities.contains(&ItemValue::text("CAP_SYS_ADMIN"));
+    put(&mut items, "privileged", ItemValue::Flag(is_privileged));
+    let is_read_only = at(spec, "/root/readonly").as_bool().unwrap_or_default();
+    put(&mut items, "read_only", ItemValue::Flag(is_read_only));
+    let memory = at(spec, "/linux/resources/memory/limit").as_i64().unwrap_or_default();
+    put(&mut items, "memory_bytes", ItemValue::Integer(memory));
+    let mut binds = BTreeSet::new();
+    for mount in spec["mounts"].as_array().unwrap().iter().filter(|mount| mount["type"] == "bind") {
+        let [source, to] = ["source", "destination"].map(|key| mount[key].as_str().unwrap());
+        let access =
+            if texts(&mount["options"]).contains(&ItemValue::text("ro")) { ":ro" } else { "" };
+        binds.insert(ItemValue::Text(format!("{source}:{to}{access}")));
+    }
+    put(&mut items, "binds", ItemValue::Set(binds));
+    put(&mut items, "capabilities", ItemValue::Set(capabilities.into_iter().collect()));
+    let seccomp = spec["linux"]["seccomp"].is_null().then(|| "seccomp=unconfined".to_owned());
+    let profile = spec["process"]["apparmorProfile"].as_str();
+    let profile = profile.filter(|name| !name.is_empty()).map(|name| format!("apparmor={name}"));
+    let kept = spec["process"]["noNewPrivileges"].as_bool().unwrap_or_default();
+    let kept = kept.then(|| "no-new-privileges".to_owned());
+    let security = seccomp.into_iter().chain(profile).chain(kept).map(ItemValue::Text);
+    put(&mut items, "security_opt", ItemValue::Set(security.collect()));
+    put(&mut items, "command", ItemValue::List(texts(&spec["process"]["args"])));
+    put_environment(&mut items, &spec["process"]["env"]);
+    items
+}
+
+/// An image of nothing, as `docker save` writes one.
+fn image(root: &Path, name: &str) -> std::path::PathBuf {
+    // The digest of an archive of nothing.
+    let layer = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+    let folder = root.join("image");
+    std::fs::create_dir(&folder).unwrap();
+    let config = serde_json::json!({
+        "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/turn"], "User": "990:991"},
+        "rootfs": {"type": "layers", "diff_ids": [layer]},
+    });
+    let manifest =
+        serde_json::json!([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]);
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    std::fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
+    std::fs::write(folder.join("layer.tar"), NOTHING).unwrap();
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(&folder).arg("-cf").arg(root.join("image.tar"));
+    asked(tar, &["manifest.json", "config.json", "layer.tar"]);
+    root.join("image.tar")
+}
+
+#[test]
+fn containerd_shows_every_container_that_it_made_as_we_do() {
+    let root = folder();
+    let at_root = |path: &str| root.path().join(path);
+    let config = "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\", \
+        \"io.containerd.nri.v1.nri\", \"io.containerd.internal.v1.opt\", \
+        \"io.containerd.internal.v1.restart\"]\n";
+    std::fs::write(at_root("config.toml"), config).unwrap();
+    let socket = at_root("socket");
+    let mut daemon = Command::new("containerd");
+    daemon.arg("--config").arg(at_root("config.toml")).arg("--address").arg(&socket);
+    daemon.arg("--root").arg(at_root("var/lib/containerd")).arg("--state").arg(at_root("run"));
+    let engine = match Engine::start(daemon, "containerd successfully booted") {
+        Ok(engine) => engine,
+        Err(reason) => return eprintln!("not held against containerd: {reason}"),
+    };
+    let ctr = |namespace: &str, words: &[&str]| {
+        let mut command = Command::new("ctr");
+        command.arg("--address").arg(&socket).args(["--namespace", namespace]);
+        asked(command, words)
+    };
+    let archive = image(root.path(), IMAGE);
+    let archive = archive.to_str().unwrap();
+    let kept = ["--label", "containerd.io/restart.policy=always"];
+    let pod = [kept.as_slice(), &["--label", "io.cri-containerd.kind=container"]].concat();
+    let retried = ["--label", "containerd.io/restart.policy=on-failure:5", "--net-host"];
+    let privileged = [kept.as_slice(), &["--privileged"]].concat();
+    let turn = [
+        kept.as_slice(),
+        &["--label", "containerd.io/restart.status=running", "--env", "MODE=canary-6b7a"],
+        &["--mount", "type=bind,src=/srv,dst=/etc/turn,options=rbind:ro", "--read-only"],
+        &["--mount", "type=bind,src=/var/turn,dst=/var/turn,options=rbind:rw"],
+        &["--memory-limit", "67108864", "--cap-add", "CAP_NET_ADMIN"],
+        &["--seccomp", "--with-ns", "network:/var/run/netns/voice"],
+    ]
+    .concat();
+    let made: [(&str, &str, &[&str]); 7] = [
+        ("voice", "job", &[]),
+        ("voice", "open", &privileged),
+        ("voice", "plain", &kept),
+        ("voice", "retried", &retried),
+        ("voice", "turn", &turn),
+        ("k8s.io", "pod", &pod),
+        ("k8s.io", "plain", &kept),
+    ];
+    for namespace in ["voice", "k8s.io"] {
+        ctr(namespace, &["images", "import", "--snapshotter", "native", archive]);
+    }
+    let mut theirs = BTreeMap::new();
+    for (namespace, id, options) in made {
+        let create = ["containers", "create", "--snapshotter", "native"];
+        let image = [IMAGE, id, "/bin/turn", "-n"];
+        ctr(namespace, &[&create, options, &image].concat());
+        let listed = String::from_utf8(ctr(namespace, &["images", "ls"])).unwrap();
+        let listed = listed.lines().find(|line| line.starts_with(IMAGE)).unwrap();
+        let digest = listed.split_whitespace().find(|word| word.starts_with("sha256:")).unwrap();
+        let shown = json(&ctr(namespace, &["containers", "info", id]));
+        if !["job", "pod"].contains(&id) {
+            let items = of_containerd(&shown, digest);
+            theirs.insert(format!("containerd/{namespace}/{id}"), items);
+        }
+    }
+    check(root.path(), &theirs);
+    let is_privileged = |id: &str| {
+        theirs.get(&format!("containerd/voice/{id}")).and_then(|items| items.get("privileged"))
+    };
+    assert_eq!(is_privileged("open"), Some(&ItemValue::Flag(true)));
+    assert_eq!(is_privileged("turn"), Some(&ItemValue::Flag(false)));
+    drop(engine);
+    // And as it lies there when nobody has it open.
+    check(root.path(), &theirs);
+}
+
 #[test]
 fn podman_makes_the_containers_that_we_tell() {
     let root = folder();

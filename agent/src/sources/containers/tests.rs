@@ -1,5 +1,7 @@
 //! Which containers are told, and the row of the shared check.
 
+mod containerd;
+
 use super::docker::{FILES, items};
 use super::*;
 use crate::sources::check::{Broken, Denied, Fixture, Planted};
@@ -212,7 +214,7 @@ fn what_an_account_links_to_is_not_told_as_its_own() {
         let planted = Planted::new(&files);
         let blind = planted.blind(&mut Containers::new());
         let blind: Vec<_> = blind.iter().filter(|(place, _)| place != "podman").collect();
-        let all = ["docker/~turn", "podman/~turn"].to_vec();
+        let all = ["docker/~turn", "podman/~turn", "containerd/~turn"].to_vec();
         let expect = if expect.contains(&"") { all } else { expect };
         let unsupported = |place: &&str| ((*place).to_owned(), Reason::Unsupported);
         let expected: Vec<_> = expect.iter().map(unsupported).collect();

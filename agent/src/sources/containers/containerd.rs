@@ -1,0 +1,359 @@
+//! Containers that are run by containerd itself, from its database in BoltDB.
+//!
+//! `meta.db` holds all that containerd knows, namespace by namespace (`core/metadata/buckets.go`
+//! of containerd): of each container its image by name, its runtime, labels, and the whole document
+//! that the runtime is told; of each image the digest that its name stands for. Whether a container
+//! is meant to stay is said by a label of containerd's restart monitor (`runtime/restart`), which
+//! nerdctl sets too. Without one it is a job, or somebody else's: Docker's containers stand here
+//! once more (namespace `moby`, told by `docker`), and so do pods of Kubernetes.
+//!
+//! A containerd that runs holds a lock on its database and goes on writing. No lock is taken here:
+//! a file that was written while it was read is `changing`, and is read again in the next pass.
+//! What nerdctl makes up for each container is left out: its files below a path with the id, and
+//! volumes without a name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftline_protocol::ids::PartName;
+use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::mutant::{self, Mutant};
+use driftline_protocol::redact::{RawItem, RawItems, RawPart};
+use driftline_protocol::snapshot::{Reading, Reason};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::bolt::{Bucket, Value};
+use super::oci::Spec;
+use super::{BOLT_BYTES, Owner, Room, Told, any, bolt};
+use crate::sources::table::{momentary, say};
+
+/// The database below the folder of its owner.
+pub(super) const DATABASE: &str = "containerd/io.containerd.metadata.v1.bolt/meta.db";
+
+/// The layout that is read; another would be another bucket.
+const LAYOUT: &[u8] = b"v1";
+
+/// What the document of a container is, after the host that stands before it.
+const SPEC: &[u8] = b"/opencontainers/runtime-spec/1/Spec";
+
+/// What the restart monitor is to do with it, and whether it looks at it at all.
+const POLICY: &str = "containerd.io/restart.policy";
+const STATUS: &str = "containerd.io/restart.status";
+
+/// Whether it is a pod's, which a cluster decides over.
+const POD: &str = "io.cri-containerd.kind";
+
+/// What nerdctl calls it, and what it says of it as JSON.
+const NAME: &str = "nerdctl/name";
+const NETWORKS: &str = "nerdctl/networks";
+const PORTS: &str = "nerdctl/ports";
+const VOLUMES: &str = "nerdctl/anonymous-volumes";
+
+/// What may do anything to the host.
+const ADMIN: &str = "CAP_SYS_ADMIN";
+
+/// A port as nerdctl writes it (`PortMapping` of go-cni).
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Port {
+    host_port: u32,
+    container_port: u32,
+    protocol: String,
+    #[serde(rename = "HostIP")]
+    host_ip: String,
+}
+
+/// What is kept of a container while it is read: its own fields, and its labels.
+const FIELDS: [&str; 4] = ["image", "spec", "snapshotter", "createdat"];
+const LABELS: [&str; 7] = [POLICY, STATUS, POD, NAME, NETWORKS, PORTS, VOLUMES];
+
+/// A container as it stands in the database; nothing of it is copied.
+struct Container<'a> {
+    id: &'a [u8],
+    fields: BTreeMap<&'a [u8], &'a [u8]>,
+    runtime: &'a [u8],
+    labels: BTreeMap<&'a [u8], &'a [u8]>,
+}
+
+/// The part of each container of containerd of `owner` that is meant to stay; nothing where it has
+/// no database.
+///
+/// # Errors
+/// Why nothing is known of any of them.
+pub(super) fn parts(owner: &Owner<'_>, reading: &Reading) -> Result<Option<Told>, Reason> {
+    let most = BOLT_BYTES.min(owner.bounds.all_bytes);
+    let Some(content) = owner.machine.read(&owner.data.join(DATABASE), most)? else {
+        return Ok(None);
+    };
+    match of_database(&content.bytes, owner, reading) {
+        Ok(told) => Ok(Some(told)),
+        Err(_) if mutant::active(Mutant::OtherDatabasesAreEmpty) => Ok(Some(Told::default())),
+        Err(reason) => Err(reason),
+    }
+}
+
+fn of_database(bytes: &[u8], owner: &Owner<'_>, reading: &Reading) -> Result<Told, Reason> {
+    let bolt = bolt::open(bytes, owner.bounds.steps)?;
+    let Some(layout) = bolt.root().bucket(LAYOUT)? else {
+        // A database that nobody has written to is empty, any other has a layout of its own.
+        let is_empty = bolt.root().all()?.is_empty();
+        return if is_empty { Ok(Told::default()) } else { Err(Reason::Unsupported) };
+    };
+    let (mut told, mut room) = (Told::default(), Room::within(owner.bounds));
+    for (namespace, value) in layout.all()? {
+        let Value::Bucket(bucket) = value else { continue };
+        let namespace = String::from_utf8_lossy(namespace);
+        let place = format!("{}/{namespace}", owner.place("containerd"));
+        let staying = staying(&bucket, &mut room)?;
+        // Images are looked at where one of them is in use.
+        let images = if staying.is_empty() { None } else { bucket.bucket(b"images")? };
+        let images = images.map_or(Ok(BTreeMap::new()), |images| buckets(&images))?;
+        for (name, container) in staying {
+            let image = images.get(container.field("image"));
+            let digest = image.map(digest).transpose()?.flatten();
+            let part = match items(&container, digest) {
+                Ok(items) => momentary(reading.clone(), items),
+                Err(reason) => RawPart::Unobserved(reason),
+            };
+            let name = PartName::from_bytes(format!("{place}/{name}").as_bytes());
+            told.parts.push((name, part));
+        }
+    }
+    Ok(told)
+}
+
+/// The containers of a namespace that are meant to stay, by the name that they are known under: of
+/// two with one name the newer one, which replaces the other.
+///
+/// # Errors
+/// As of the database, and [`Reason::TooLarge`] where there is no `room` for one.
+fn staying<'a>(
+    namespace: &Bucket<'a>,
+    room: &mut Room,
+) -> Result<BTreeMap<String, Container<'a>>, Reason> {
+    let mut staying: BTreeMap<String, Container<'a>> = BTreeMap::new();
+    let Some(containers) = namespace.bucket(b"containers")? else { return Ok(staying) };
+    for (id, bucket) in buckets(&containers)? {
+        let container = Container::read(id, &bucket)?;
+        let is_job = container.restart().is_none();
+        if is_job && !mutant::active(Mutant::JobsAreContainers) {
+            continue;
+        }
+        // Before anything of it is copied.
+        room.take(container.length())?;
+        let name = container.label(NAME).map_or_else(|| text(id), text);
+        // Go's binary time begins with its version and the seconds, the highest byte first.
+        let made = |container: &Container<'a>| container.field("createdat").to_vec();
+        if staying.get(&name).is_none_or(|known| made(known) < made(&container)) {
+            staying.insert(name, container);
+        }
+    }
+    Ok(staying)
+}
+
+/// The buckets in a bucket.
+fn buckets<'a>(bucket: &Bucket<'a>) -> Result<BTreeMap<&'a [u8], Bucket<'a>>, Reason> {
+    let found = bucket.all()?.into_iter().filter_map(|(key, value)| match value {
+        Value::Bucket(bucket) => Some((key, bucket)),
+        Value::Bytes(_) => None,
+    });
+    Ok(found.collect())
+}
+
+/// What the name of an image stands for now.
+fn digest<'a>(image: &Bucket<'a>) -> Result<Option<&'a [u8]>, Reason> {
+    let Some(target) = image.bucket(b"target")? else { return Ok(None) };
+    Ok(target.bytes(b"digest")?)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl<'a> Container<'a> {
+    fn read(id: &'a [u8], bucket: &Bucket<'a>) -> Result<Self, Reason> {
+        let (fields, labels) = (BTreeMap::new(), BTreeMap::new());
+        let mut container = Self { id, fields, runtime: b"", labels };
+        let mut inner = BTreeMap::new();
+        for (key, value) in bucket.all()? {
+            match value {
+                Value::Bytes(bytes) => keep(&mut container.fields, &FIELDS, (key, bytes)),
+                Value::Bucket(bucket) => {
+                    inner.insert(key, bucket);
+                }
+            }
+        }
+        if let Some(labels) = inner.get(b"labels".as_slice()) {
+            for (key, value) in labels.all()? {
+                if let Value::Bytes(bytes) = value {
+                    keep(&mut container.labels, &LABELS, (key, bytes));
+                }
+            }
+        }
+        if let Some(runtime) = inner.get(b"runtime".as_slice()) {
+            container.runtime = runtime.bytes(b"name")?.unwrap_or_default();
+        }
+        Ok(container)
+    }
+
+    /// How many bytes are kept of it.
+    fn length(&self) -> usize {
+        let all = self.fields.values().chain(self.labels.values()).chain([&self.id, &self.runtime]);
+        all.fold(0, |sum: usize, bytes| sum.saturating_add(bytes.len()))
+    }
+
+    fn field(&self, key: &str) -> &'a [u8] {
+        self.fields.get(key.as_bytes()).copied().unwrap_or_default()
+    }
+
+    fn label(&self, key: &str) -> Option<&'a [u8]> {
+        self.labels.get(key.as_bytes()).copied().filter(|label| !label.is_empty())
+    }
+
+    /// What a label says as JSON; the default where there is none.
+    fn json<T: DeserializeOwned + Default>(&self, key: &str) -> Result<T, Reason> {
+        let Some(label) = self.label(key) else { return Ok(T::default()) };
+        serde_json::from_slice(label).map_err(|_| Reason::Malformed)
+    }
+
+    /// What the restart monitor does with it; nothing for a job, and for what a cluster decides
+    /// over. Before there were policies, one that was looked at was always restarted.
+    fn restart(&self) -> Option<&'a [u8]> {
+        if self.label(POD).is_some() {
+            return None;
+        }
+        let monitored = self.label(STATUS).map(|_| b"always".as_slice());
+        self.label(POLICY).or(monitored).filter(|policy| *policy != b"no")
+    }
+
+    /// The id where it is one of nerdctl's numbers; with `ctr` somebody chose it, and may have a
+    /// folder of that name.
+    fn made_up_id(&self) -> String {
+        self.label(NAME).map_or_else(String::new, |_| text(self.id))
+    }
+
+    /// Its networks as nerdctl calls them; else where its network is.
+    fn network(&self, spec: &Spec) -> Result<String, Reason> {
+        let names: Vec<String> = self.json(NETWORKS)?;
+        if !names.is_empty() {
+            return Ok(names.join(","));
+        }
+        let namespace = spec.linux.namespaces.iter().find(|one| one.kind == "network");
+        Ok(match namespace.map(|namespace| namespace.path.as_str()) {
+            None => "host",
+            Some("") => "private",
+            // The number of a process is another each time.
+            Some(path) if path.starts_with("/proc/") => "process",
+            Some(path) => path,
+        }
+        .to_owned())
+    }
+}
+
+/// Keeps a value whose key is one of `keys`.
+fn keep<'a>(
+    kept: &mut BTreeMap<&'a [u8], &'a [u8]>,
+    keys: &[&str],
+    (key, value): (&'a [u8], &'a [u8]),
+) {
+    if keys.iter().any(|one| one.as_bytes() == key) {
+        kept.insert(key, value);
+    }
+}
+
+/// What is told of a container, whose image's name stands for `digest`.
+///
+/// # Errors
+/// [`Reason::Malformed`], and [`Reason::Unsupported`] where what the runtime is told is no document
+/// of the specification.
+fn items(container: &Container<'_>, digest: Option<&[u8]>) -> Result<RawItems, Reason> {
+    let any = any::read(container.field("spec")).ok_or(Reason::Malformed)?;
+    if !any.type_url.ends_with(SPEC) {
+        return Err(Reason::Unsupported);
+    }
+    let spec: Spec = serde_json::from_slice(any.value).map_err(|_| Reason::Malformed)?;
+    let mut items = RawItems::new();
+    let process = &spec.process;
+    let has_pids = spec.linux.namespaces.iter().any(|one| one.kind == "pid");
+    for (key, value) in [
+        ("image", text(container.field("image"))),
+        ("image_digest", text(digest.unwrap_or_default())),
+        ("runtime", text(container.runtime)),
+        ("snapshotter", text(container.field("snapshotter"))),
+        ("restart", text(container.restart().unwrap_or_default())),
+        ("user", format!("{}:{}", process.user.uid, process.user.gid)),
+        ("network", container.network(&spec)?),
+        ("pid", if has_pids { "" } else { "host" }.to_owned()),
+    ] {
+        if !value.is_empty() {
+            say(&mut items, [key], ItemValue::Text(value));
+        }
+    }
+    say(&mut items, ["privileged"], ItemValue::Flag(is_privileged(&spec)));
+    say(&mut items, ["read_only"], ItemValue::Flag(spec.root.readonly));
+    if spec.linux.resources.memory.limit > 0 {
+        let limit = ItemValue::Integer(spec.linux.resources.memory.limit);
+        say(&mut items, ["memory_bytes"], limit);
+    }
+    let capabilities = process.capabilities.bounding.iter().map(ItemValue::text).collect();
+    let volumes: Vec<String> = container.json(VOLUMES)?;
+    for (key, set) in [
+        ("binds", spec.binds(&container.made_up_id(), &volumes)),
+        ("capabilities", capabilities),
+        ("security_opt", security(&spec)),
+    ] {
+        if !set.is_empty() {
+            say(&mut items, [key], ItemValue::Set(set));
+        }
+    }
+    let command = process.args.iter().map(ItemValue::text).collect();
+    say(&mut items, ["command"], ItemValue::List(command));
+    for (port, bound) in ports(container)? {
+        say(&mut items, ["ports", &port], ItemValue::Set(bound));
+    }
+    for pair in &process.env {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        // A container that is not told its name is called by its id.
+        let is_id = !value.is_empty() && container.id.starts_with(value.as_bytes());
+        if name != "HOSTNAME" || !is_id {
+            let key = ItemKey::of(["environment", name]);
+            items.insert(key, RawItem::secret(ItemValue::text(value)));
+        }
+    }
+    Ok(items)
+}
+
+/// There is no word for it in the document: it may administer the kernel, and nothing of the
+/// kernel's files is kept from it (`WithPrivileged` of containerd's `oci`).
+fn is_privileged(spec: &Spec) -> bool {
+    let linux = &spec.linux;
+    let is_open = linux.masked_paths.is_empty() && linux.readonly_paths.is_empty();
+    is_open && spec.process.capabilities.bounding.iter().any(|one| one == ADMIN)
+}
+
+/// What else it is kept from, in Docker's words.
+fn security(spec: &Spec) -> BTreeSet<ItemValue> {
+    let mut all = BTreeSet::new();
+    if spec.linux.seccomp.is_none() {
+        all.insert(ItemValue::text("seccomp=unconfined"));
+    }
+    if !spec.process.apparmor_profile.is_empty() {
+        all.insert(ItemValue::Text(format!("apparmor={}", spec.process.apparmor_profile)));
+    }
+    if spec.process.no_new_privileges {
+        all.insert(ItemValue::text("no-new-privileges"));
+    }
+    all
+}
+
+/// Where each port of it is bound, as nerdctl says.
+fn ports(container: &Container<'_>) -> Result<BTreeMap<String, BTreeSet<ItemValue>>, Reason> {
+    let all: Vec<Port> = container.json(PORTS)?;
+    let mut ports: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for port in all {
+        let bound = ItemValue::Text(format!("{}:{}", port.host_ip, port.host_port));
+        let key = format!("{}/{}", port.container_port, port.protocol);
+        ports.entry(key).or_default().insert(bound);
+    }
+    Ok(ports)
+}
