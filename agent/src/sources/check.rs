@@ -375,6 +375,7 @@ impl Planted {
     }
 
     /// The places of which `source` says that nothing is known.
+    #[cfg(unix)]
     pub(crate) fn blind(&self, source: &mut dyn Source) -> Vec<(String, Reason)> {
         let mut recording = Recording::default();
         source.read(&self.machine, &mut recording).unwrap();

@@ -117,7 +117,10 @@ fn serve(stream: impl Read + Write, answer: &[u8], counted: &AtomicU64) -> std::
 
 fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
-    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}\r\n");
+    // The server ends the connection; a client that does not know asks over it once more.
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n"
+    );
     [head.as_bytes(), body].concat()
 }
 
