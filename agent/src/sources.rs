@@ -80,6 +80,8 @@ pub mod windows;
 
 pub mod glob;
 
+pub mod database;
+
 mod each;
 
 mod include;
@@ -100,6 +102,9 @@ mod table;
 
 #[cfg(test)]
 mod check;
+
+#[cfg(all(test, unix))]
+mod oracle;
 
 #[cfg(test)]
 mod manual;

@@ -89,8 +89,12 @@ mutants! {
     RunningRulesHaveNoOrder,
     /// Agent. *Every account is told*: those of the system are nobody's business.
     AccountsOfTheSystemAreNobody,
-    /// Agent. *A version is what dpkg says*: what stands before its colon is cut off.
+    /// Agent. *A version is what dpkg and rpm say*: what stands before its colon is cut off.
     VersionsLoseTheirEpoch,
+    /// Agent. *What was committed is told*: the log that stands beside a database is not looked at.
+    LoggedWordsAreLost,
+    /// Agent. *Who asked for a package is told*: what another package needed counts as asked for.
+    DependenciesAreAskedFor,
     /// Agent. *Only redacted data leaves the host*: a command line is a key, which nobody redacts.
     CommandsAreKeys,
     /// Agent. *A file is as a run left it where its bytes say so*: whatever is there, the run left.

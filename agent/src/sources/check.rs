@@ -369,9 +369,7 @@ impl Planted {
 
     /// What `source` says of them, part by part.
     pub(crate) fn parts(&self, source: &mut dyn Source) -> BTreeMap<PartName, Part> {
-        let mut recording = Recording::default();
-        source.read(&self.machine, &mut recording).unwrap();
-        recording.seen
+        parts(&self.machine, source)
     }
 
     /// The places of which `source` says that nothing is known.
@@ -382,6 +380,18 @@ impl Planted {
         let said = recording.blind.into_iter();
         said.map(|(place, reason)| (place.as_str().to_owned(), reason)).collect()
     }
+}
+
+/// The machine that stands below `root`, whoever made it.
+pub(crate) fn machine_at(root: &Path) -> Machine {
+    Machine::open(root, redactor()).unwrap()
+}
+
+/// What `source` says of a machine, part by part.
+pub(crate) fn parts(machine: &Machine, source: &mut dyn Source) -> BTreeMap<PartName, Part> {
+    let mut recording = Recording::default();
+    source.read(machine, &mut recording).unwrap();
+    recording.seen
 }
 
 /// What the reader of a table answers.

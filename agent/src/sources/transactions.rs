@@ -54,7 +54,7 @@ use crate::sources::table::{Trouble, momentary};
 use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The largest log that is read, in bytes; one of zypper is never rotated.
 const LOG_BYTES: u64 = 256 * 1024 * 1024;
@@ -69,7 +69,7 @@ type Reader = fn(&mut Look<'_>) -> Result<Option<Told>, Trouble>;
 /// The tools: part, the files whose change wakes the source, and reader.
 const TOOLS: &[(&str, &[&str], Reader)] = &[
     ("apt", &[apt::LOG], apt::read),
-    ("dnf", &dnf::DATABASES, dnf::read),
+    ("dnf", &dnf::WATCHED, dnf::read),
     ("zypper", &[zypper::LOG], zypper::read),
     ("puppet", &puppet::REPORTS, puppet::read),
 ];

@@ -48,6 +48,22 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         AGENT_TESTS,
+        "versions_lose_their_epoch",
+        "sources::packages::tests::by_rpm::rpm_lists_every_package_as_we_do",
+    ),
+    (AGENT_TESTS, "logged_words_are_lost", "sources::database::tests::sqlite_reads_a_log_as_we_do"),
+    (
+        AGENT_TESTS,
+        "dependencies_are_asked_for",
+        "sources::transactions::tests::by_dnf::dnf_tells_every_run_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
+        "dependencies_are_asked_for",
+        "sources::transactions::tests::by_zypper::zypper_tells_what_rpm_lists_after_each_run",
+    ),
+    (
+        AGENT_TESTS,
         "running_rules_have_no_order",
         "sources::firewall::tests::running_rules_are_those_that_nft_lists",
     ),

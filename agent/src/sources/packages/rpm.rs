@@ -2,8 +2,7 @@
 //!
 //! The table `Packages` holds a header a row (`lib/header.c` of rpm): the number of its entries,
 //! the bytes of its data, the entries of four numbers each, then the data; all in network order.
-//! A database with a write-ahead log has words that are not in the file yet, and is `changing`;
-//! one in Berkeley DB or NDB is `unsupported`. Keys are `name.arch/version`, with the epoch where
+//! A database in Berkeley DB or NDB is `unsupported`. Keys are `name.arch/version`, with the epoch where
 //! there is one; several versions of one package, as kernels have, are a set.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,18 +12,22 @@ use driftline_protocol::item::ItemValue;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Reason;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
-use crate::platform::opened_path;
+use crate::sources::database;
 use crate::sources::look::Look;
 use crate::sources::table::{Trouble, say};
 
 /// Where the database stands, newer first.
 const FOLDERS: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
 
-/// The databases, whose change wakes the source.
-pub(super) const DATABASES: [&str; 2] =
-    ["/usr/lib/sysimage/rpm/rpmdb.sqlite", "/var/lib/rpm/rpmdb.sqlite"];
+/// The databases and their logs, whose change wakes the source.
+pub(super) const DATABASES: [&str; 4] = [
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/var/lib/rpm/rpmdb.sqlite-wal",
+];
 
 /// Databases of other kinds: NDB, Berkeley DB.
 const OTHERS: [&str; 2] = ["Packages.db", "Packages"];
@@ -48,15 +51,8 @@ const ARCH: u32 = 1022;
 pub(super) fn installed(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     for folder in FOLDERS {
         let path = Path::new(folder).join("rpmdb.sqlite");
-        look.rely(&path)?;
-        let log = look.machine().stat_followed(&path.with_file_name("rpmdb.sqlite-wal"))?;
-        if let Some(file) = look.machine().held(&path, DATABASE_BYTES)? {
-            if log.is_some_and(|log| log.st_size > 0) {
-                return Err(Trouble::Unread(Reason::Changing));
-            }
-            // By its descriptor, so that the file that is read is the one that was looked at.
-            let place = format!("file:{}?immutable=1", opened_path(&file).display());
-            return packages(&place).map(Some);
+        if let Some(database) = database::open(look, &path, DATABASE_BYTES)? {
+            return packages(&database).map(Some);
         }
         for other in OTHERS {
             let other = Path::new(folder).join(other);
@@ -70,12 +66,8 @@ pub(super) fn installed(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble
     Ok(None)
 }
 
-fn packages(place: &str) -> Result<RawItems, Trouble> {
+fn packages(database: &Connection) -> Result<RawItems, Trouble> {
     let failed = |_| Trouble::Unread(Reason::Failed);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(place, flags).map_err(failed)?;
     let mut statement = database.prepare("SELECT blob FROM Packages").map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let mut versions: BTreeMap<String, BTreeSet<ItemValue>> = BTreeMap::new();
@@ -114,6 +106,7 @@ pub(super) fn package(header: &[u8]) -> Option<(String, String)> {
         None => text(NAME)?.to_owned(), // a public key that is trusted
     };
     let epoch = found.get(&EPOCH).and_then(|bytes| number(bytes, 0));
+    let epoch = epoch.filter(|_| !mutant::active(Mutant::VersionsLoseTheirEpoch));
     let epoch = epoch.map(|epoch| format!("{epoch}:")).unwrap_or_default();
     Some((name, format!("{epoch}{}-{}", text(VERSION)?, text(RELEASE)?)))
 }

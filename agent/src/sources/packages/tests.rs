@@ -1,5 +1,7 @@
 //! What a status file says, and the row that drives the shared check.
 
+pub(in crate::sources) mod by_rpm;
+
 use super::*;
 use driftline_protocol::snapshot::Part;
 
@@ -206,7 +208,7 @@ fn a_database_of_rpm_gives_the_version_of_each_package() {
             "kernel.x86_64/version Set({Text(\"5.14-1.el9\"), Text(\"5.15-1.el9\")})",
         ]
     );
-    std::fs::write(folder.join("rpmdb.sqlite-wal"), "x").unwrap();
+    std::fs::write(folder.join("rpmdb.sqlite-journal"), "x").unwrap();
     assert_eq!(rpm(root.path()), Err(Trouble::Unread(Reason::Changing)));
 }
 

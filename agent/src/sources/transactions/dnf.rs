@@ -1,20 +1,20 @@
 //! The history of dnf, in SQLite: dnf 4 in `/var/lib/dnf` (`libdnf/transaction/sql` of libdnf),
 //! dnf5 in `/usr/lib/sysimage/libdnf5` (`libdnf5/transaction/db/sql` of dnf5).
 //!
-//! Opened as rpm's own is (see `packages`): by its descriptor, never written, and `changing` while
-//! words stand in a write-ahead log or a rollback journal. Times are seconds since 1970.
+//! Opened as rpm's own is (see `database`). dnf 4 leaves its write-ahead log behind. Times are seconds since 1970.
 //! `user_id` is the login's own number; without a login it is the highest there is, and nobody
 //! asked.
 
 use std::path::Path;
 
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::Reason;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use super::known::account;
 use super::run::{Outcome, Package, Run, Told, Verb};
-use crate::platform::opened_path;
+use crate::sources::database;
 use crate::sources::look::Look;
 use crate::sources::table::Trouble;
 
@@ -22,11 +22,16 @@ use crate::sources::table::Trouble;
 pub(super) const DATABASES: [&str; 2] =
     ["/usr/lib/sysimage/libdnf5/transaction_history.sqlite", "/var/lib/dnf/history.sqlite"];
 
+/// They and their logs, whose change wakes the source.
+pub(super) const WATCHED: [&str; 4] = [
+    DATABASES[0],
+    "/usr/lib/sysimage/libdnf5/transaction_history.sqlite-wal",
+    DATABASES[1],
+    "/var/lib/dnf/history.sqlite-wal",
+];
+
 /// The largest database that is read, in bytes; one of ten years has 50 MB.
 const DATABASE_BYTES: u64 = 1024 * 1024 * 1024;
-
-/// What SQLite writes beside a database while it is at work.
-const JOURNALS: [&str; 2] = ["sqlite-wal", "sqlite-journal"];
 
 /// How many runs are asked for, some of which may have changed no package.
 const RUNS_ASKED: u32 = 40;
@@ -34,7 +39,7 @@ const RUNS_ASKED: u32 = 40;
 /// The most packages that are asked for, of one run.
 const PACKAGES_ASKED: u32 = 5_000;
 
-/// What to ask a database for: its runs, and the packages of one.
+/// What to ask a database for: its runs, and the packages of one but for those that failed.
 struct Schema {
     runs: &'static str,
     packages: &'static str,
@@ -49,7 +54,7 @@ const SCHEMAS: [Schema; 2] = [
         packages: "SELECT n.name, r.epoch, r.version, r.release, a.name, t.action_id, t.reason_id
                    FROM trans_item t JOIN rpm r ON r.item_id = t.item_id
                    JOIN pkg_names n ON n.id = r.name_id JOIN archs a ON a.id = r.arch_id
-                   WHERE t.trans_id = ?1 ORDER BY t.id LIMIT ?2",
+                   WHERE t.trans_id = ?1 AND t.state_id <> 3 ORDER BY t.id LIMIT ?2",
         // `trans_item_action` of its own tables.
         verb: |action| match action {
             1 => Some(Verb::Installed),
@@ -65,7 +70,7 @@ const SCHEMAS: [Schema; 2] = [
                ORDER BY id DESC LIMIT ?1",
         packages: "SELECT r.name, r.epoch, r.version, r.release, r.arch, t.action, t.reason
                    FROM trans_item t JOIN rpm r ON r.item_id = t.item_id
-                   WHERE t.trans_id = ?1 ORDER BY t.id LIMIT ?2",
+                   WHERE t.trans_id = ?1 AND t.state <> 2 ORDER BY t.id LIMIT ?2",
         // `TransactionItemAction` in libdnf/transaction/Types.hpp; what took the place of a package
         // stands on a line of its own.
         verb: |action| match action {
@@ -87,24 +92,10 @@ const NEEDED: [i64; 2] = [1, 4];
 
 pub(super) fn read(look: &mut Look<'_>) -> Result<Option<Told>, Trouble> {
     for ((path, schema), done) in DATABASES.iter().zip(&SCHEMAS).zip(DONE) {
-        let path = Path::new(path);
-        look.rely(path)?;
-        let mut is_written = false;
-        for journal in JOURNALS {
-            let stat = look.machine().stat_followed(&path.with_extension(journal))?;
-            is_written |= stat.is_some_and(|stat| stat.st_size > 0);
-        }
-        let Some(file) = look.machine().held(path, DATABASE_BYTES)? else { continue };
-        if is_written {
-            return Err(Trouble::Unread(Reason::Changing));
-        }
-        let place = format!("file:{}?immutable=1", opened_path(&file).display());
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_URI
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let runs = Connection::open_with_flags(place, flags)
-            .and_then(|database| runs(&database, schema, done))
-            .map_err(|_| Trouble::Unread(Reason::Failed))?;
+        let Some(database) = database::open(look, Path::new(path), DATABASE_BYTES)? else {
+            continue;
+        };
+        let runs = runs(&database, schema, done).map_err(|_| Trouble::Unread(Reason::Failed))?;
         let name = |(run, who): (Run, i64)| {
             // -1 in 32 bits: the kernel's word for a process that no login began (audit_loginuid).
             let who = u32::try_from(who).ok().filter(|who| *who != u32::MAX);
@@ -155,7 +146,8 @@ fn packages(database: &Connection, schema: &Schema, run: i64) -> rusqlite::Resul
             verb,
             name: format!("{}.{}", text(0)?, text(4)?),
             version: format!("{epoch}{}-{}", text(2)?, text(3)?),
-            automatic: NEEDED.contains(&row.get(6)?),
+            automatic: NEEDED.contains(&row.get(6)?)
+                && !mutant::active(Mutant::DependenciesAreAskedFor),
         });
     }
     Ok(packages)

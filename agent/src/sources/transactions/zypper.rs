@@ -6,6 +6,7 @@
 //! the package; without it another package needed it. A line of `install` may be an upgrade: the
 //! log does not tell. Times are local; see `clock`. The end of a run is its last line.
 
+use driftline_protocol::mutant::{self, Mutant};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
@@ -78,6 +79,7 @@ fn package(fields: &[String]) -> Option<Package> {
     let [_, action, name, version, arch, ..] = fields else { return None };
     let verb = if action.trim() == "remove" { Verb::Removed } else { Verb::Installed };
     let automatic = verb == Verb::Installed && fields.get(5).is_none_or(String::is_empty);
+    let automatic = automatic && !mutant::active(Mutant::DependenciesAreAskedFor);
     Some(Package { verb, name: format!("{name}.{arch}"), version: version.clone(), automatic })
 }
 
