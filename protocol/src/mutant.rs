@@ -95,6 +95,8 @@ mutants! {
     LoggedWordsAreLost,
     /// Agent. *Who asked for a package is told*: what another package needed counts as asked for.
     DependenciesAreAskedFor,
+    /// Agent. *A value is what a shell has*: backslashes of os-release are kept.
+    EscapesAreKept,
     /// Agent. *Only redacted data leaves the host*: a command line is a key, which nobody redacts.
     CommandsAreKeys,
     /// Agent. *A file is as a run left it where its bytes say so*: whatever is there, the run left.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
@@ -20,7 +21,7 @@ use crate::sources::look::Look;
 use crate::sources::{Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The largest file read here, in bytes; each is one page.
 const BYTES: u64 = 64 * 1024;
@@ -135,12 +136,32 @@ fn os_release(text: &str) -> Result<RawItems, Malformed> {
         }
         let malformed = Malformed { line: number, what: "not an assignment" };
         let (name, value) = line.split_once('=').ok_or(malformed)?;
-        let quoted = ['"', '\''].into_iter().find_map(|quote| {
-            value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote))
-        });
-        say(&mut items, &name.to_ascii_lowercase(), ItemValue::text(quoted.unwrap_or(value)));
+        say(&mut items, &name.to_ascii_lowercase(), ItemValue::Text(assigned(value)));
     }
     Ok(items)
+}
+
+/// What a shell assigns: between `'` each sign means itself, a backslash between `"` stands before
+/// one of [`SPECIAL`], and outside of quotes before any sign. os-release(5) knows no expansions.
+fn assigned(value: &str) -> String {
+    /// What a backslash between `"` takes the meaning from.
+    const SPECIAL: [char; 4] = ['$', '"', '\\', '`'];
+    let between = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    if let Some(text) = between('\'') {
+        return text.to_owned();
+    }
+    let (text, is_quoted) = between('"').map_or((value, false), |text| (text, true));
+    let mut assigned = String::with_capacity(text.len());
+    let mut signs = text.chars().peekable();
+    while let Some(sign) = signs.next() {
+        let escaped = |next: &char| !is_quoted || SPECIAL.contains(next);
+        let plain = match sign == '\\' && !mutant::active(Mutant::EscapesAreKept) {
+            true => signs.next_if(escaped),
+            false => None,
+        };
+        assigned.push(plain.unwrap_or(sign));
+    }
+    assigned
 }
 
 /// `release` and `architecture`, as `uname -rm` gives them.

@@ -62,6 +62,7 @@ const MUTANTS: &[Mutant] = &[
         "dependencies_are_asked_for",
         "sources::transactions::tests::by_zypper::zypper_tells_what_rpm_lists_after_each_run",
     ),
+    (AGENT_TESTS, "escapes_are_kept", "sources::os::tests::a_shell_reads_every_release_as_we_do"),
     (
         AGENT_TESTS,
         "running_rules_have_no_order",

@@ -1,7 +1,8 @@
 //! What the system says of itself, and the row of the shared check.
 
 use super::*;
-use crate::sources::check::{Broken, Denied, Fixture};
+use crate::sources::check::{Broken, Denied, Fixture, machine_at};
+use crate::sources::oracle::{asked, shown};
 
 pub(in crate::sources) fn fixture() -> Fixture {
     Fixture {
@@ -68,4 +69,74 @@ fn quotes_of_os_release_are_no_part_of_a_value() {
         items.iter().map(|(key, item)| (key.as_str(), item.value.clone())).collect();
     let text = |text: &str| ItemValue::text(text);
     assert_eq!(shown, [("empty", text("")), ("id", text("x")), ("name", text("A b"))]);
+}
+
+/// Texts that a shell can read (os-release(5) says that it may).
+const TEXTS: &[&str] = &[
+    "NAME=\"Debian GNU/Linux\"\nID=debian\nVERSION_ID='12'\nEMPTY=\nNONE=\"\"\n# no\n",
+    "A=\"a \\\"b\\\" \\$c \\\\ \\` \\x \\'\"\nB='a \\ \"b\" $c `'\nC=a\\ b\\$c\\\\d\\\"e\n",
+    "A=\"x'y\"\nB='x\"y'\nC=\"=#;&|\"\nD=a#b=c\nE=\"\u{e4}\u{2013} \u{1f980}\"\n",
+    "ID=first\n\n  ID=second\nHOME_URL=\"https://example.org/?a=b&c=%20\"\n\tX=y \n",
+    "A=\"\\\\\\\\\"\nB=\"a\\\\\"\nC='\\\\'\nD=\\\\\n",
+];
+
+/// Holds each field of an os-release against what a shell has when it has read it.
+fn shell_agrees(path: &Path) -> usize {
+    let script = "set -a; . \"$1\"; env -0";
+    let words = ["env", "-i", "sh", "-c", script, "sh", &path.display().to_string()];
+    let Some(said) = asked(&words) else { return 0 };
+    let assignments = said.split('\0').filter_map(|line| line.split_once('='));
+    // What a shell brings along.
+    let own = ["PWD", "OLDPWD", "SHLVL", "_"];
+    let theirs: Vec<(String, String)> = assignments
+        .filter(|(name, _)| !own.contains(name))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut theirs = theirs;
+    theirs.sort();
+    let items = os_release(&text).unwrap();
+    let ours: Vec<(String, String)> =
+        items.iter().map(|(key, item)| (key.as_str().to_owned(), shown(&item.value))).collect();
+    assert_eq!(ours, theirs, "{text}");
+    ours.len()
+}
+
+#[test]
+fn a_shell_reads_every_release_as_we_do() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut compared = 0;
+    for text in TEXTS {
+        std::fs::write(file.path(), text).unwrap();
+        compared += shell_agrees(file.path());
+    }
+    assert!(compared == 0 || compared >= 20, "{compared}");
+    if Path::new(RELEASE[0]).is_file() {
+        shell_agrees(Path::new(RELEASE[0]));
+    }
+}
+
+/// Of this machine: `uname -rm`, `lscpu` and `free`.
+#[test]
+fn programs_show_this_machine_as_we_do() {
+    let machine = machine_at(Path::new("/"));
+    let of = |read: Reader, names: &[&str]| -> Vec<String> {
+        let Ok(Some(items)) = read(&mut Look::new(&machine), &machine) else { panic!("no items") };
+        let value = |name: &&str| shown(&items.get(&ItemKey::of([name])).unwrap().value);
+        names.iter().map(value).collect()
+    };
+    if let Some(said) = asked(&["uname", "-rm"]) {
+        assert_eq!(of(kernel, &["release", "architecture"]).join(" "), said.trim());
+    }
+    if let Some(said) = asked(&["lscpu", "--all", "--parse=CPU"]) {
+        let count = said.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(of(hardware, &["processors"]), [count.to_string()]);
+    }
+    if let Some(said) = asked(&["free", "--kibi"]) {
+        let total = said.lines().find_map(|line| line.strip_prefix("Mem:")).unwrap();
+        let kibi: i64 = total.split_whitespace().next().unwrap().parse().unwrap();
+        let ours: i64 = of(hardware, &["memory_mib"])[0].parse().unwrap();
+        let more = ours * 1_024 - kibi;
+        assert!((0..(MEMORY_STEP_MIB + 1) * 1_024).contains(&more), "{ours} MiB of {kibi} KiB");
+    }
 }
