@@ -97,6 +97,8 @@ mutants! {
     DependenciesAreAskedFor,
     /// Agent. *A value is what a shell has*: backslashes of os-release are kept.
     EscapesAreKept,
+    /// Agent. *What cron reads is told*: so is what editors and packages left behind.
+    LeftTablesCount,
     /// Agent. *Only redacted data leaves the host*: a command line is a key, which nobody redacts.
     CommandsAreKeys,
     /// Agent. *A file is as a run left it where its bytes say so*: whatever is there, the run left.

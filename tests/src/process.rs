@@ -61,6 +61,11 @@ impl Process {
         Ok(Self { name, child, log: log.to_path_buf() })
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has said so far, its last 4,000 characters.
     pub fn said(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();

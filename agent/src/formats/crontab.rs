@@ -11,13 +11,13 @@ use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::redact::RawItems;
 
 use super::build::Builder;
-use super::lines::{decode, first_word, is_in, meaningful, scalar};
+use super::lines::{BLANKS, decode, first_word, is_in, meaningful, scalar};
 use super::{Format, FormatError};
 
 /// Tables whose lines name a user.
 pub static SYSTEM: Format = Format {
     name: "crontab",
-    version: 1,
+    version: 2,
     ordered: "nothing; all lines where a variable is set below a job",
     claims: |path, _| path == "/etc/crontab" || is_table(path, "/etc/cron.d"),
     read: |bytes| read(bytes, Whose::Named),
@@ -26,7 +26,7 @@ pub static SYSTEM: Format = Format {
 /// Tables of one user each.
 pub static USER: Format = Format {
     name: "user_crontab",
-    version: 1,
+    version: 2,
     ordered: "nothing; all lines where a variable is set below a job",
     claims: |path, _| {
         ["/var/spool/cron/crontabs", "/var/spool/cron/tabs", "/var/spool/cron"]
@@ -106,7 +106,7 @@ fn parse(line: &str, whose: Whose) -> Result<Line<'_>, &'static str> {
     }
     let (when, rest) = if line.starts_with('@') {
         let (word, rest) = first_word(line);
-        (nickname(word).to_owned(), rest)
+        (nickname(word).ok_or("no time has this name")?.to_owned(), rest)
     } else {
         time(line)?
     };
@@ -124,46 +124,81 @@ fn parse(line: &str, whose: Whose) -> Result<Line<'_>, &'static str> {
     Ok(Line::Job { key, when })
 }
 
-/// `NAME = value`, the value perhaps in quotes.
+/// `NAME = value`, either perhaps in quotes; only in quotes a name may have blanks.
 fn variable(line: &str) -> Option<(&str, &str)> {
-    let (name, value) = line.split_once('=')?;
-    let name = name.trim().trim_matches(['"', '\'']);
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let named = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if !named || !name.chars().all(is_name) {
+    let quotes = ['"', '\''];
+    let quoted = quotes.into_iter().find_map(|quote| line.strip_prefix(quote)?.split_once(quote));
+    let (name, value) = match quoted {
+        Some((name, rest)) => (name, rest.trim_start_matches(BLANKS).strip_prefix('=')?),
+        None => line.split_once('=').map(|(name, value)| (name.trim_matches(BLANKS), value))?,
+    };
+    if name.is_empty() || (quoted.is_none() && name.contains(BLANKS)) {
         return None;
     }
-    let value = value.trim();
-    let unquoted = ['"', '\'']
-        .into_iter()
-        .find_map(|quote| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote)));
-    Some((name, unquoted.unwrap_or(value)))
+    let value = value.trim_matches(BLANKS);
+    let between = |quote| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
+    Some((name, quotes.into_iter().find_map(between).unwrap_or(value)))
 }
 
-/// The one name of each time that has several.
-fn nickname(word: &str) -> &str {
-    match word {
+/// Times that have a name.
+const NICKNAMES: [&str; 6] = ["@daily", "@hourly", "@monthly", "@reboot", "@weekly", "@yearly"];
+
+/// The one name of each time that has several; nothing for what is none.
+fn nickname(word: &str) -> Option<&'static str> {
+    let word = match word {
         "@annually" => "@yearly",
         "@midnight" => "@daily",
         other => other,
-    }
+    };
+    NICKNAMES.into_iter().find(|name| *name == word)
 }
+
+/// The fields of a time: the least and greatest number of each, and the names that it may have.
+const FIELDS: [(u32, u32, &[&str]); 5] = [
+    (0, 59, &[]),
+    (0, 23, &[]),
+    (1, 31, &[]),
+    (1, 12, &MONTHS),
+    (0, 7, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
+];
+
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /// Five fields of time, and what follows.
 fn time(line: &str) -> Result<(String, &str), &'static str> {
-    const FIELDS: usize = 5;
-    let mut when = Vec::with_capacity(FIELDS);
+    let mut when = Vec::with_capacity(FIELDS.len());
     let mut rest = line;
-    for _ in 0..FIELDS {
+    for bounds in FIELDS {
         let (field, after) = first_word(rest);
-        let is_time = |c: char| c.is_ascii_alphanumeric() || "*,/-~".contains(c);
-        if field.is_empty() || !field.chars().all(is_time) {
+        let field = field.to_ascii_lowercase();
+        if field.is_empty() || !field.split(',').all(|range| is_range(range, bounds)) {
             return Err("a time has five fields");
         }
-        when.push(field.to_ascii_lowercase());
+        when.push(field);
         rest = after;
     }
     Ok((when.join(" "), rest))
+}
+
+/// Whether it is `*`, a number, a name or a range of them, perhaps with a step; cronie also takes
+/// `~` for any number between two.
+fn is_range(text: &str, (least, greatest, names): (u32, u32, &[&str])) -> bool {
+    let (range, step) =
+        text.split_once('/').map_or((text, None), |(range, step)| (range, Some(step)));
+    let is_end = |end: &str| {
+        names.contains(&end)
+            || end.parse().is_ok_and(|number: u32| (least..=greatest).contains(&number))
+    };
+    let is_step = step.is_none_or(|step| step.parse().is_ok_and(|step: u32| step > 0));
+    // Before or behind a `~` a number may be missing.
+    let may_be = |end: &str| end.is_empty() || is_end(end);
+    is_step
+        && match (range.split_once('-'), range.split_once('~')) {
+            (Some((first, last)), _) => is_end(first) && is_end(last),
+            (None, Some((first, last))) => may_be(first) && may_be(last),
+            (None, None) => range == "*" || is_end(range),
+        }
 }
 
 fn read_anacron(bytes: &[u8]) -> Result<RawItems, FormatError> {

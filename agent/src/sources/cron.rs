@@ -5,7 +5,9 @@
 //! `/var/spool/cron`), `scripts` with each script that `run-parts` would run, and `access` with
 //! `cron.allow`, `cron.deny` and their kin of at(1). Timers of systemd are units: `services` tells
 //! them, with what they start. Jobs of at(1) run once and are gone, so they are left out, and so is
-//! when anything ran last. Order is as the format says.
+//! when anything ran last. Which names count, `names` says. Order is as the format says.
+
+mod names;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,12 +21,13 @@ use driftline_protocol::snapshot::{Domain, Reason};
 use crate::formats::{Format, crontab};
 use crate::machine::{Entry, Machine};
 use crate::platform::FileType;
+use crate::sources::cron::names::Names;
 use crate::sources::look::{Look, Memory};
 use crate::sources::table::{Bytes, Table, Trouble, read_all, say, text};
 use crate::sources::{Manual, Sink, Source, each, source_name};
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const TABLES: &[Table] = &[
     Table { name: "scripts", bytes: Bytes::Kept, read: scripts },
@@ -35,9 +38,12 @@ const TABLES: &[Table] = &[
 const FILES: [(&str, &Format); 2] =
     [("/etc/crontab", &crontab::SYSTEM), ("/etc/anacrontab", &crontab::ANACRON)];
 
+/// Where tables of the system stand.
+const SYSTEM: &str = "/etc/cron.d";
+
 /// Where tables stand, one a file.
 const DIRECTORIES: [(&str, &Format); 4] = [
-    ("/etc/cron.d", &crontab::SYSTEM),
+    (SYSTEM, &crontab::SYSTEM),
     ("/var/spool/cron/crontabs", &crontab::USER),
     ("/var/spool/cron/tabs", &crontab::USER),
     ("/var/spool/cron", &crontab::USER),
@@ -104,7 +110,16 @@ impl Source for Cron {
                 (machine, sink),
             ));
         }
+        let names = Names::of(machine);
         for (directory, format) in DIRECTORIES {
+            let is_table = |entry: &Entry| {
+                let name = entry.name.as_encoded_bytes();
+                entry.kind != FileType::Directory
+                    && match directory {
+                        SYSTEM => names.is_table(name),
+                        _ => names::is_table_of_user(name),
+                    }
+            };
             for path in each::below(directory, is_table, (machine, sink)) {
                 named.extend(each::file(
                     (&path, format),
@@ -119,27 +134,22 @@ impl Source for Cron {
     }
 }
 
-/// Whether cron reads a file of this name in a directory of tables: it passes over what editors and
-/// installers leave.
-fn is_table(entry: &Entry) -> bool {
-    let name = entry.name.as_encoded_bytes();
-    let is_left = name.starts_with(b".") || name.iter().any(|byte| b"~#.".contains(byte));
-    entry.kind != FileType::Directory && !is_left
-}
-
 /// `DIRECTORY/NAME` for each script: whether it would run, which it does when it is executable.
 fn scripts(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let mut items = RawItems::new();
+    look.rely(Path::new(names::DEBIAN))?;
+    let names = Names::of(look.machine());
     for directory in SCRIPTS {
         for entry in look.entries(Path::new(directory))?.unwrap_or_default() {
-            // run-parts(8) runs what has no other sign in its name.
-            let is_sign = |byte: &u8| !byte.is_ascii_alphanumeric() && !b"_-".contains(byte);
-            if entry.name.as_encoded_bytes().iter().any(is_sign) {
+            if !names.is_script(entry.name.as_encoded_bytes()) {
                 continue;
             }
             let path = Path::new(directory).join(&entry.name);
             look.rely(&path)?;
             let Some(stat) = look.machine().stat_followed(&path)? else { continue };
+            if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+                continue;
+            }
             let short = directory.trim_start_matches("/etc/cron.");
             let name = entry.name.to_string_lossy();
             say(&mut items, [short, &name], ItemValue::Flag(stat.st_mode & 0o111 != 0));

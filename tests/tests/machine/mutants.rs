@@ -62,6 +62,12 @@ const MUTANTS: &[Mutant] = &[
         "dependencies_are_asked_for",
         "sources::transactions::tests::by_zypper::zypper_tells_what_rpm_lists_after_each_run",
     ),
+    (
+        AGENT_TESTS,
+        "left_tables_count",
+        "sources::cron::tests::run_parts_runs_the_scripts_that_we_say_run",
+    ),
+    (AGENT, "left_tables_count", "jobs::cron_runs_the_jobs_that_we_tell"),
     (AGENT_TESTS, "escapes_are_kept", "sources::os::tests::a_shell_reads_every_release_as_we_do"),
     (
         AGENT_TESTS,
