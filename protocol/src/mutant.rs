@@ -99,6 +99,10 @@ mutants! {
     EscapesAreKept,
     /// Agent. *What cron reads is told*: so is what editors and packages left behind.
     LeftTablesCount,
+    /// Agent. *The last snippet counts*: files in the folder of sssd.conf are not read.
+    SnippetsAreNotRead,
+    /// Agent. *A realm has all its servers*: of a setting that repeats the last one is told.
+    LastServerIsAll,
     /// Agent. *Only redacted data leaves the host*: a command line is a key, which nobody redacts.
     CommandsAreKeys,
     /// Agent. *A file is as a run left it where its bytes say so*: whatever is there, the run left.

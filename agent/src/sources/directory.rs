@@ -7,6 +7,7 @@
 //! whether the directory answers. Servers of a realm keep their order.
 
 mod kerberos;
+mod sssd;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,15 +21,12 @@ use driftline_protocol::snapshot::{Domain, Reason};
 use crate::formats::{ini, key_value};
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
-use crate::sources::precedence::files;
 use crate::sources::table::{Bytes, Table, Trouble, read_all, say};
 use crate::sources::{Manual, Sink, Source, source_name};
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-const SSSD: &str = "/etc/sssd/sssd.conf";
-const SSSD_MORE: &str = "/etc/sssd/conf.d";
 const REALMD: &str = "/etc/realmd.conf";
 const SAMBA: &str = "/etc/samba/smb.conf";
 const NSSWITCH: &str = "/etc/nsswitch.conf";
@@ -36,14 +34,11 @@ const NSSWITCH: &str = "/etc/nsswitch.conf";
 /// The key of the host's own account in a realm.
 const KEYTAB: &str = "/etc/krb5.keytab";
 
-/// Settings of sssd that are secrets whatever they are called.
-const SECRETS: [&str; 2] = ["ldap_default_authtok", "krb5_keytab_password"];
-
 /// Services of nsswitch that ask a directory.
 const ASK: [&str; 4] = ["sss", "winbind", "ldap", "nis"];
 
 const TABLES: &[Table] = &[
-    Table { name: "sssd", bytes: Bytes::Kept, read: sssd },
+    Table { name: "sssd", bytes: Bytes::Kept, read: sssd::configured },
     Table { name: "kerberos", bytes: Bytes::Kept, read: kerberos::configured },
     Table { name: "realmd", bytes: Bytes::Kept, read: |look| one(look, REALMD) },
     Table { name: "samba", bytes: Bytes::Kept, read: samba },
@@ -89,7 +84,7 @@ impl Source for Directory {
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        let places = [SSSD, SSSD_MORE, REALMD, SAMBA, NSSWITCH, KEYTAB];
+        let places = [sssd::FILE, sssd::MORE, REALMD, SAMBA, NSSWITCH, KEYTAB];
         places.into_iter().chain(kerberos::PLACES).map(PathBuf::from).collect()
     }
 
@@ -104,18 +99,6 @@ fn one(look: &mut Look<'_>, path: &str) -> Result<Option<RawItems>, Trouble> {
     Ok(Some((ini::FORMAT.read)(&content.bytes)?))
 }
 
-fn sssd(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
-    let mut all = one(look, SSSD)?;
-    for file in files(look, &[SSSD_MORE], ".conf")? {
-        all.get_or_insert_default().extend((ini::FORMAT.read)(&file.bytes)?);
-    }
-    for (key, item) in all.iter_mut().flatten() {
-        let name = key.segments().last().unwrap_or_default();
-        item.sensitive |= SECRETS.contains(&name.as_str());
-    }
-    Ok(all)
-}
-
 /// The settings of `[global]`; shares are no matter of identity.
 fn samba(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let Some(all) = one(look, SAMBA)? else { return Ok(None) };
@@ -127,13 +110,18 @@ fn samba(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
 
 fn membership(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let mut items = RawItems::new();
-    let found = sssd(look)?.unwrap_or_default();
+    let found = sssd::configured(look)?.unwrap_or_default();
     let domains = words(found.get(&ItemKey::of(["sssd", "domains"])).map(|item| &item.value));
     if !domains.is_empty() {
         say(&mut items, ["domains"], ItemValue::Set(domains));
     }
     let realm = kerberos::configured(look)?.unwrap_or_default();
     let realm = realm.get(&ItemKey::of(["libdefaults", "default_realm"])).map(|item| &item.value);
+    // Of several the library takes the first.
+    let realm = realm.and_then(|realm| match realm {
+        ItemValue::List(realms) => realms.first(),
+        one => Some(one),
+    });
     if let Some(realm) = realm {
         say(&mut items, ["realm"], realm.clone());
     }

@@ -2,7 +2,8 @@
 //!
 //! As systemd reads its configuration (sysctl.d(5), modules-load.d(5), systemd-system.conf(5)):
 //! files are ordered by name whatever directory they stand in, and of two with one name the
-//! directory named first wins. A link to `/dev/null`, or an empty file, takes a name away.
+//! directory named first wins. A link to `/dev/null`, or an empty file, takes a name away; one that
+//! is hidden (`.a.conf`) is nobody's.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -28,10 +29,19 @@ pub(super) fn files(
     directories: &[&str],
     suffix: &str,
 ) -> Result<Vec<Dropped>, Reason> {
+    named(look, directories, |name| name.ends_with(suffix.as_bytes()) && !name.starts_with(b"."))
+}
+
+/// As [`files`], of the names that `is_read`.
+pub(super) fn named(
+    look: &mut Look<'_>,
+    directories: &[&str],
+    is_read: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Dropped>, Reason> {
     let mut paths: BTreeMap<OsString, PathBuf> = BTreeMap::new();
     for directory in directories {
         for entry in look.entries(Path::new(directory))?.unwrap_or_default() {
-            if entry.name.as_encoded_bytes().ends_with(suffix.as_bytes()) {
+            if is_read(entry.name.as_encoded_bytes()) {
                 let path = Path::new(directory).join(&entry.name);
                 paths.entry(entry.name).or_insert(path);
             }

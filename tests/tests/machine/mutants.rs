@@ -71,6 +71,16 @@ const MUTANTS: &[Mutant] = &[
     (AGENT_TESTS, "escapes_are_kept", "sources::os::tests::a_shell_reads_every_release_as_we_do"),
     (
         AGENT_TESTS,
+        "snippets_are_not_read",
+        "sources::directory::tests::by_sssd::sssd_reads_every_setting_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
+        "last_server_is_all",
+        "sources::directory::tests::by_libkrb5::libkrb5_reads_every_setting_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
         "running_rules_have_no_order",
         "sources::firewall::tests::running_rules_are_those_that_nft_lists",
     ),

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Reason;
 
 use crate::formats::Malformed;
-use crate::formats::lines::{decode, meaningful, scalar};
+use crate::formats::lines::{BLANKS, decode, numbered, scalar};
 use crate::sources::look::Look;
 use crate::sources::table::{Trouble, say};
 
@@ -31,6 +32,99 @@ pub(super) fn configured(look: &mut Look<'_>) -> Result<Option<RawItems>, Troubl
     Ok(Some(reader.items))
 }
 
+/// Where in a file a line stands.
+#[derive(Default)]
+struct Place {
+    /// The section and the braces within it; nothing before the first section.
+    path: Vec<String>,
+    /// A name whose brace must open on this line.
+    opens: Option<String>,
+}
+
+impl Place {
+    /// The path and value of a line that is a setting, as `prof_parse.c` of the library takes it.
+    ///
+    /// # Errors
+    /// What the library would refuse.
+    fn line(&mut self, line: &str) -> Result<Option<(Vec<String>, String)>, &'static str> {
+        // What stands before the first section says nothing, and neither do names of modules.
+        if self.path.is_empty() && !line.starts_with('[') {
+            return Ok(None);
+        }
+        let line = line.trim_matches(BLANKS);
+        if let Some(name) = self.opens.take() {
+            self.path.push(name);
+            return if line.starts_with('{') { Ok(None) } else { Err("a brace must open here") };
+        }
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            return Ok(None);
+        }
+        if let Some(rest) = line.strip_prefix('[') {
+            let (name, rest) = rest.split_once(']').ok_or("a section needs `]`")?;
+            if self.path.len() > 1 || !is_final_or_nothing(rest) {
+                return Err("a section stands alone and not within braces");
+            }
+            self.path = vec![name.to_owned()];
+            return Ok(None);
+        }
+        if line.starts_with('}') {
+            let within = self.path.len() > 1;
+            self.path.pop();
+            return if within { Ok(None) } else { Err("a brace closes nothing") };
+        }
+        self.setting(line)
+    }
+
+    fn setting(&mut self, line: &str) -> Result<Option<(Vec<String>, String)>, &'static str> {
+        let (name, value) = line.split_once('=').ok_or("a setting needs `=`")?;
+        let name = name.trim_end_matches(BLANKS);
+        if name.is_empty() || name.contains(BLANKS) {
+            return Err("a setting has a name of one word");
+        }
+        // A `*` says that no further file may add to it.
+        let name = name.split('*').next().unwrap_or_default().to_owned();
+        let value = value.trim_start_matches(BLANKS);
+        if value.is_empty() {
+            self.opens = Some(name);
+        } else if value == "{" {
+            self.path.push(name);
+        } else {
+            let path = self.path.iter().cloned().chain([name]).collect();
+            return Ok(Some((path, unquoted(value))));
+        }
+        Ok(None)
+    }
+}
+
+/// What stands behind `word` on a line that begins with it.
+fn directive<'a>(line: &'a str, word: &str) -> Option<&'a str> {
+    let rest = line.strip_prefix(word)?;
+    rest.starts_with(BLANKS).then(|| rest.trim_matches(BLANKS))
+}
+
+/// Behind a section there may be a `*`, and nothing else.
+fn is_final_or_nothing(rest: &str) -> bool {
+    rest.strip_prefix('*').unwrap_or(rest).trim_matches(BLANKS).is_empty()
+}
+
+/// A value between `"` ends with them, and a backslash stands before a sign that means itself.
+fn unquoted(value: &str) -> String {
+    let Some(text) = value.strip_prefix('"') else { return value.to_owned() };
+    let mut plain = String::new();
+    let mut signs = text.chars();
+    while let Some(sign) = signs.next().filter(|sign| *sign != '"') {
+        let escaped = if sign == '\\' { signs.next() } else { None };
+        plain.push(match escaped {
+            Some('n') => '\n',
+            Some('t') => '\t',
+            Some('b') => '\u{8}',
+            Some(other) => other,
+            None => sign,
+        });
+    }
+    plain
+}
+
 struct Reader {
     items: RawItems,
     files: usize,
@@ -44,31 +138,15 @@ impl Reader {
             return Err(Trouble::Unread(Reason::TooLarge));
         }
         let Some(content) = look.read(path, limits::FILE_BYTES)? else { return Ok(false) };
-        let mut section = String::new();
-        let mut braces: Vec<String> = Vec::new();
-        for (number, line) in meaningful(&decode(&content.bytes), &['#', ';']) {
+        let mut place = Place::default();
+        for (number, line) in numbered(&decode(&content.bytes)) {
             let malformed = |what| Trouble::Malformed(Malformed { line: number, what });
-            if let Some(folder) = line.strip_prefix("includedir ") {
-                self.folder(look, Path::new(folder.trim()), depth)?;
-            } else if let Some(file) = line.strip_prefix("include ") {
-                self.file(look, Path::new(file.trim()), depth + 1)?;
-            } else if let Some(name) = line.strip_prefix('[') {
-                let name = name.split(']').next().unwrap_or_default();
-                section = name.trim().to_owned();
-                braces.clear();
-            } else if line.starts_with('}') {
-                braces.pop().ok_or_else(|| malformed("a brace closes nothing"))?;
-            } else if let Some((name, value)) = line.split_once('=') {
-                let (name, value) = (name.trim(), value.trim().trim_end_matches('*'));
-                if value == "{" {
-                    braces.push(name.to_owned());
-                } else {
-                    let within = std::iter::once(section.as_str());
-                    let within = within.chain(braces.iter().map(String::as_str));
-                    self.add(ItemKey::of(within.chain([name])), scalar(value));
-                }
-            } else if !line.starts_with("module ") {
-                return Err(malformed("a setting needs `=`"));
+            if let Some(folder) = directive(line, "includedir") {
+                self.folder(look, Path::new(folder), depth)?;
+            } else if let Some(file) = directive(line, "include") {
+                self.file(look, Path::new(file), depth + 1)?;
+            } else if let Some((path, value)) = place.line(line).map_err(malformed)? {
+                self.add(ItemKey::of(path), scalar(&value));
             }
         }
         Ok(true)
@@ -95,6 +173,7 @@ impl Reader {
     fn add(&mut self, key: ItemKey, value: ItemValue) {
         let value = match self.items.remove(&key).map(|item| item.value) {
             None => value,
+            Some(_) if mutant::active(Mutant::LastServerIsAll) => value,
             Some(ItemValue::List(mut all)) if all.len() < limits::VALUES_PER_ITEM => {
                 all.push(value);
                 ItemValue::List(all)

@@ -1,5 +1,8 @@
 //! What is told of a host's directory, and the row of the shared check.
 
+mod by_libkrb5;
+mod by_sssd;
+
 use driftline_protocol::redact::Redactor;
 
 use super::*;

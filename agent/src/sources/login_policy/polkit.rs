@@ -7,7 +7,7 @@ use driftline_protocol::item::ItemValue;
 use driftline_protocol::redact::RawItems;
 
 use crate::sources::look::Look;
-use crate::sources::precedence::files;
+use crate::sources::precedence::named;
 use crate::sources::table::{Trouble, say};
 
 /// Where rules stand, the first wins.
@@ -21,7 +21,8 @@ pub(super) const DIRECTORIES: [&str; 4] = [
 /// The digest of each rule under its name.
 pub(super) fn rules(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let mut items = RawItems::new();
-    for file in files(look, &DIRECTORIES, ".rules")? {
+    // Unlike others it reads hidden files too.
+    for file in named(look, &DIRECTORIES, |name| name.ends_with(b".rules"))? {
         let name = file.path.file_name().unwrap_or_default().to_string_lossy();
         let digest = look.machine().redactor().raw_digest(&file.bytes);
         say(&mut items, ["rules", &name], ItemValue::Fingerprint(digest));
