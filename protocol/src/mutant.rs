@@ -99,6 +99,8 @@ mutants! {
     EscapesAreKept,
     /// Agent. *What cron reads is told*: so is what editors and packages left behind.
     LeftTablesCount,
+    /// Agent. *The last file that sets a policy counts*: the first one does.
+    FirstPolicyCounts,
     /// Agent. *The last snippet counts*: files in the folder of sssd.conf are not read.
     SnippetsAreNotRead,
     /// Agent. *A realm has all its servers*: of a setting that repeats the last one is told.

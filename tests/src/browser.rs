@@ -28,6 +28,11 @@ const FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-quic --no-f
 /// Chromium's name for the two pipes are descriptors 3 and 4.
 const START: &str = "exec chromium \"$@\" 3<&0 4>&1 0</dev/null 1>&2";
 
+/// The same where only it sees a folder of ours in the place of `/etc/chromium`.
+const START_CONFIGURED: &str = "folder=$1; shift; exec unshare -m sh -c \
+    'mount --bind \"$0\" /etc/chromium && exec chromium \"$@\"' \"$folder\" \"$@\" \
+    3<&0 4>&1 0</dev/null 1>&2";
+
 /// How a page is looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Eyes {
@@ -75,10 +80,24 @@ impl Browser {
     /// # Errors
     /// When it is not installed or does not answer.
     pub fn start(folder: &Path) -> anyhow::Result<Self> {
+        Self::begin(folder, &["-c", START, "sh"])
+    }
+
+    /// As [`Self::start`], by root, configured by the folder `etc` and not by the machine's.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn configured(folder: &Path, etc: &Path) -> anyhow::Result<Self> {
+        let etc = etc.to_str().context("a folder with a plain name")?;
+        Self::begin(folder, &["-c", START_CONFIGURED, "sh", etc])
+    }
+
+    fn begin(folder: &Path, shell: &[&str]) -> anyhow::Result<Self> {
         let profile = format!("--user-data-dir={}", folder.join("chromium").display());
         let log = std::fs::File::create(folder.join("chromium.log")).context("making a log")?;
         let mut child = Command::new("sh")
-            .args(["-c", START, "sh", &profile])
+            .args(shell)
+            .arg(&profile)
             .args(FLAGS.split_whitespace())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -150,12 +169,13 @@ impl Browser {
         Ok(loaded)
     }
 
-    /// What `expression` (JavaScript) comes to in the page.
+    /// What `expression` (JavaScript) comes to in the page, once a promise is kept.
     ///
     /// # Errors
     /// When it throws.
     pub fn evaluate(&mut self, expression: &str) -> anyhow::Result<Value> {
-        let parameters = json!({"expression": expression, "returnByValue": true});
+        let parameters =
+            json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
         let answer = self.ask("Runtime.evaluate", parameters)?;
         ensure!(answer.get("exceptionDetails").is_none(), "{}", answer["exceptionDetails"]);
         Ok(answer["result"]["value"].clone())

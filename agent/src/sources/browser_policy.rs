@@ -1,8 +1,9 @@
 //! What browsers are told by the host's administrator: managed and recommended policies.
 //!
 //! A part for each product and level (`chrome/managed`, `firefox`), read as the product reads it:
-//! Chromium and its kin take every `.json` of a folder, and of two that set one policy the last by
-//! name wins as a whole; Firefox takes the first `policies.json` of its places. What a person sets,
+//! Chromium and its kin take every file of a folder, whatever its name (also a hidden one and what an
+//! editor left), and of two that set one policy the last by name wins as a whole. They pass over a
+//! file that they cannot read, which is then a part of its own that is unobserved. Firefox takes the first `policies.json` of its places. What a person sets,
 //! what a cloud console pushes, and Windows' registry are not here. Lists keep their order.
 
 use std::collections::BTreeSet;
@@ -11,17 +12,19 @@ use std::path::{Path, PathBuf};
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::item::ItemKey;
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::{Domain, Reason};
 
 use crate::formats::json;
 use crate::machine::Machine;
+use crate::platform::FileType;
 use crate::sources::look::{Look, Memory};
 use crate::sources::table::{Bytes, Table, Trouble, read_all};
 use crate::sources::{Manual, Sink, Source, source_name};
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The folders of each product and level; a later one wins over an earlier.
 const CHROME: &str = "/etc/opt/chrome/policies";
@@ -117,20 +120,89 @@ fn folders(
     for folder in folders {
         let folder = Path::new(folder).join(level);
         for entry in look.entries(&folder)?.unwrap_or_default() {
-            if !entry.name.as_encoded_bytes().ends_with(b".json") {
+            let path = folder.join(&entry.name);
+            let stat = look.machine().stat_followed(&path)?;
+            if stat
+                .is_none_or(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile)
+            {
                 continue;
             }
-            let Some(content) = look.read(&folder.join(&entry.name), limits::FILE_BYTES)? else {
-                continue;
-            };
+            let Some(content) = look.read(&path, limits::FILE_BYTES)? else { continue };
             found = true;
-            let items = (json::FORMAT.read)(&content.bytes)?;
-            let set: BTreeSet<_> = items.keys().filter_map(policy).collect();
-            all.retain(|key, _| policy(key).is_none_or(|policy| !set.contains(&policy)));
-            all.extend(items);
+            match (json::FORMAT.read)(&lenient(&content.bytes)) {
+                Ok(items) => add(&mut all, items),
+                Err(error) => {
+                    let name = entry.name.to_string_lossy().into_owned();
+                    look.blank(name, error.reason())?;
+                }
+            }
         }
     }
     Ok(found.then_some(all))
+}
+
+/// Adds the policies of a later file, each in the place of an earlier one.
+fn add(all: &mut RawItems, items: RawItems) {
+    let (mut earlier, later) = match mutant::active(Mutant::FirstPolicyCounts) {
+        true => (items, std::mem::take(all)),
+        false => (std::mem::take(all), items),
+    };
+    let set: BTreeSet<_> = later.keys().filter_map(policy).collect();
+    earlier.retain(|key, _| policy(key).is_none_or(|policy| !set.contains(&policy)));
+    earlier.extend(later);
+    *all = earlier;
+}
+
+/// JSON without what Chromium takes beside it: comments with `//` and `/* */`, and a comma behind
+/// the last member. Blanks stand in their place, so that lines stay where they are.
+pub fn lenient(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = bytes.to_vec();
+    // The last comma that nothing but blanks follows yet.
+    let mut comma: Option<usize> = None;
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let length = match (byte, rest.get(1)) {
+            (b'"', _) => string(rest),
+            (b'/', Some(b'/')) => rest.iter().take_while(|byte| **byte != b'\n').count(),
+            (b'/', Some(b'*')) => comment(rest),
+            _ => 1,
+        };
+        match byte {
+            b'/' if length > 1 => blank(&mut plain, at, length),
+            b'}' | b']' => comma.take().into_iter().for_each(|at| blank(&mut plain, at, 1)),
+            b',' => comma = Some(at),
+            byte if byte.is_ascii_whitespace() => {}
+            _ => comma = None,
+        }
+        at += length;
+    }
+    plain
+}
+
+/// How long the string is that `rest` begins with.
+fn string(rest: &[u8]) -> usize {
+    let mut escaped = false;
+    for (at, byte) in rest.iter().enumerate().skip(1) {
+        match byte {
+            b'"' if !escaped => return at + 1,
+            b'\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    rest.len()
+}
+
+/// How long the comment is that `rest` begins with.
+fn comment(rest: &[u8]) -> usize {
+    let end = rest.windows(2).skip(2).position(|pair| pair == b"*/");
+    end.map_or(rest.len(), |end| end + 4)
+}
+
+fn blank(plain: &mut [u8], at: usize, length: usize) {
+    for byte in plain.iter_mut().skip(at).take(length).filter(|byte| **byte != b'\n') {
+        *byte = b' ';
+    }
 }
 
 /// The policy an item belongs to: the first segment of its key.

@@ -16,11 +16,13 @@ mod apply;
 mod canary;
 mod day;
 mod disks;
+mod jobs;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod operation;
 mod packages;
 mod pair;
+mod policies;
 mod quiet;
 mod runs;
 mod units;

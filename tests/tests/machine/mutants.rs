@@ -68,6 +68,7 @@ const MUTANTS: &[Mutant] = &[
         "sources::cron::tests::run_parts_runs_the_scripts_that_we_say_run",
     ),
     (AGENT, "left_tables_count", "jobs::cron_runs_the_jobs_that_we_tell"),
+    (AGENT, "first_policy_counts", "policies::chromium_has_the_policies_that_we_tell"),
     (AGENT_TESTS, "escapes_are_kept", "sources::os::tests::a_shell_reads_every_release_as_we_do"),
     (
         AGENT_TESTS,

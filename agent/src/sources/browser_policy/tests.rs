@@ -15,9 +15,9 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/usr/lib/firefox/distribution/policies.json", 0o644, "{\"policies\": {}}"),
         ],
         malformed: Some(Broken {
-            path: "/etc/opt/chrome/policies/managed/10-site.json",
+            path: "/etc/firefox/policies/policies.json",
             content: "{",
-            part: "chrome/managed",
+            part: "firefox",
         }),
         denied: Denied { path: "/etc/opt/chrome/policies/managed", part: "chrome/managed" },
         edit: ("/etc/opt/chrome/policies/managed/20-new.json", "{\"ShowHomeButton\": true}"),
@@ -27,12 +27,55 @@ pub(in crate::sources) fn fixture() -> Fixture {
 
 #[test]
 fn the_last_file_that_sets_a_policy_sets_all_of_it() {
-    const A: &str = "{\"A\": {\"x\": 1, \"y\": 2}, \"B\": true}";
+    const A: &str = "{\"A\": {\"x\": 1, \"y\": 2}, \"B\": true, \"C\": 1}";
     let planted = Planted::new(&[
         ("/etc/chromium/policies/managed/10-a.json", 0o644, A),
         ("/etc/chromium/policies/managed/20-b.json", 0o644, "{\"A\": {\"x\": 3}}"),
         ("/etc/chromium/policies/managed/30-c.txt", 0o644, "{\"B\": false}"),
+        ("/etc/chromium/policies/managed/.hidden", 0o644, "{\"C\": 2, \"D\": 1}"),
+        ("/etc/chromium/policies/managed/below/x.json", 0o644, "{\"D\": 2}"),
     ]);
     let said = planted.said(|look| folders(look, &[CHROMIUM], "managed"));
-    assert_eq!(said, ["A/x = Integer(3)", "B = Flag(true)"]);
+    assert_eq!(said, ["A/x = Integer(3)", "B = Flag(false)", "C = Integer(1)", "D = Integer(1)"]);
+}
+
+#[test]
+fn a_file_that_is_passed_over_is_unobserved_and_the_others_are_told() {
+    let planted = Planted::new(&[
+        ("/etc/chromium/policies/managed/a.json", 0o644, "{\"A\": 1}"),
+        ("/etc/chromium/policies/managed/b.json", 0o644, "{\"A\": 2"),
+    ]);
+    let parts = planted.parts(&mut BrowserPolicy::new());
+    let said: Vec<_> =
+        parts.iter().map(|(name, part)| (name.as_str(), part.unobserved_reason())).collect();
+    let broken = ("chromium/managed/b.json", Some(Reason::Malformed));
+    assert_eq!(said, [("chromium/managed", None), broken]);
+}
+
+#[test]
+fn comments_and_commas_are_blanks_and_strings_stay() {
+    for (text, expect) in [
+        ("{\"a\": 1, // b\n\"c\": 2,}", "{\"a\": 1,     \n\"c\": 2 }"),
+        ("[1, /* ,\n ] */ 2, // x\n ]", "[1,     \n      2      \n ]"),
+        ("{\"a\": \"b // \\\", /* c\", }", "{\"a\": \"b // \\\", /* c\"  }"),
+        ("/*", "  "),
+        ("\"", "\""),
+        ("/", "/"),
+        (",]", " ]"),
+        ("{\"a\": [1,2],}", "{\"a\": [1,2] }"),
+    ] {
+        assert_eq!(String::from_utf8(lenient(text.as_bytes())).unwrap(), expect, "{text}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_keep_their_length(
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        text in "[\\[\\]{}\",/*\\\\ \n1]{0,30}",
+    ) {
+        for bytes in [bytes.as_slice(), text.as_bytes()] {
+            proptest::prop_assert_eq!(lenient(bytes).len(), bytes.len());
+        }
+    }
 }
