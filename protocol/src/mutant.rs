@@ -101,6 +101,8 @@ mutants! {
     LeftTablesCount,
     /// Agent. *The last file that sets a policy counts*: the first one does.
     FirstPolicyCounts,
+    /// Agent. *A sign within a word means itself*: PipeWire's comments begin within words too.
+    CommentsBeginAnywhere,
     /// Agent. *The last snippet counts*: files in the folder of sssd.conf are not read.
     SnippetsAreNotRead,
     /// Agent. *A realm has all its servers*: of a setting that repeats the last one is told.

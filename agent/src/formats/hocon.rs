@@ -3,7 +3,9 @@
 //! Both leave out the outer braces, most quotes and commas, take `=` for `:`, and know comments
 //! with `#`. HOCON (its specification in the `config` repository of Lightbend) takes a dot in a key
 //! for a step, an object set twice for the sum of both, and text to the end of its line. PipeWire
-//! (pipewire.conf(5), "SPA-JSON") takes a blank for the end of a value. Substitutions `${…}` are
+//! (pipewire.conf(5), "SPA-JSON") takes a blank for the end of a value, `=`, `:` and commas for
+//! blanks, a `#` for a comment only where a word would begin, and of two members of one name the
+//! last. Substitutions `${…}` are
 //! kept as they are written, and so are includes, as an array of the object they stand in. How
 //! objects and arrays become keys, `tree` says.
 
@@ -13,6 +15,7 @@ use std::str::Chars;
 
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::RawItems;
 
 use super::lines::{decode, scalar};
@@ -22,7 +25,7 @@ use super::{Format, FormatError};
 /// HOCON.
 pub static FORMAT: Format = Format {
     name: "hocon",
-    version: 2,
+    version: 3,
     ordered: "arrays and includes keep their order; members of objects have none",
     claims: |path, _| {
         path.ends_with(".hocon") || (path.starts_with("/etc/jitsi/") && path.ends_with(".conf"))
@@ -33,7 +36,7 @@ pub static FORMAT: Format = Format {
 /// PipeWire's and WirePlumber's configuration.
 pub static PIPEWIRE: Format = Format {
     name: "pipewire",
-    version: 1,
+    version: 2,
     ordered: "arrays keep their order; members of objects have none",
     claims: |path, _| {
         ["/pipewire/", "/wireplumber/"].iter().any(|folder| path.contains(folder))
@@ -139,7 +142,11 @@ impl Reader<'_> {
                     let path = self.key()?;
                     // Each step of a key is an object of its own when it is put there.
                     let (value, adds) = self.member(depth + path.len().saturating_sub(1))?;
-                    put(&mut members, &path, value, adds);
+                    if self.dialect == Dialect::PipeWire {
+                        members.extend(path.into_iter().map(|name| (name, value.clone())));
+                    } else {
+                        put(&mut members, &path, value, adds);
+                    }
                 }
             }
         }
@@ -187,7 +194,9 @@ impl Reader<'_> {
                     self.next();
                     path.push(String::new());
                 }
-                '=' | ':' | '{' | '\n' | '}' | ']' | '[' | ',' | '+' => break,
+                '=' | ':' | '{' | '\n' | '}' | ']' | '[' | ',' => break,
+                '+' if self.dialect == Dialect::Hocon => break,
+                blank if blank.is_whitespace() && self.dialect == Dialect::PipeWire => break,
                 other => {
                     self.next();
                     path.last_mut().into_iter().for_each(|step| step.push(other));
@@ -203,6 +212,13 @@ impl Reader<'_> {
 
     /// The value of a member, and whether it adds to what the member holds.
     fn member(&mut self, depth: usize) -> Result<(Value, bool), FormatError> {
+        if self.dialect == Dialect::PipeWire {
+            while self.rest.peek().is_some_and(|next| next.is_whitespace() || "=:,".contains(*next))
+            {
+                self.next();
+            }
+            return Ok((self.value(depth + 1)?, false));
+        }
         let adds = self.rest.next_if_eq(&'+').is_some();
         match self.rest.peek() {
             Some('=' | ':') => {
@@ -254,10 +270,17 @@ impl Reader<'_> {
         let mut text = String::new();
         let mut quotes = 0;
         while let Some(next) = self.rest.peek().copied() {
+            let is_json = self.dialect == Dialect::PipeWire;
             let ends = match next {
                 '\n' | ',' | '}' | ']' => true,
-                blank if blank.is_whitespace() => self.dialect == Dialect::PipeWire,
-                _ => self.is_comment(),
+                '=' | ':' => is_json,
+                blank if blank.is_whitespace() => is_json,
+                _ => {
+                    let may_be = !is_json
+                        || text.is_empty()
+                        || mutant::active(Mutant::CommentsBeginAnywhere);
+                    may_be && self.is_comment()
+                }
             };
             if ends {
                 break;
@@ -267,7 +290,7 @@ impl Reader<'_> {
                     quotes += 1;
                     text.push_str(&self.string()?);
                 }
-                '$' => self.substitution(&mut text),
+                '$' if self.dialect == Dialect::Hocon => self.substitution(&mut text),
                 other => {
                     self.next();
                     text.push(other);
@@ -304,7 +327,8 @@ impl Reader<'_> {
     fn string(&mut self) -> Result<String, FormatError> {
         self.next();
         let mut ahead = self.rest.clone();
-        if (ahead.next(), ahead.next()) == (Some('"'), Some('"')) {
+        let is_long = (ahead.next(), ahead.next()) == (Some('"'), Some('"'));
+        if is_long && self.dialect == Dialect::Hocon {
             self.next();
             self.next();
             return self.long_string();
@@ -317,12 +341,40 @@ impl Reader<'_> {
                 Some('\\') => match self.next() {
                     Some('n') => text.push('\n'),
                     Some('t') => text.push('\t'),
+                    Some('r') => text.push('\r'),
+                    Some('b') => text.push('\u{8}'),
+                    Some('f') => text.push('\u{c}'),
+                    Some('u') => text.push(self.unicode()),
                     Some(other) => text.push(other),
                     None => return Err(self.wrong("a string is not closed")),
                 },
                 Some(other) => text.push(other),
             }
         }
+    }
+
+    /// The sign that four hexadecimal digits name, or two times four where one has no room.
+    fn unicode(&mut self) -> char {
+        let first = self.four_digits();
+        let is_half = (0xd800..0xdc00).contains(&first);
+        let mut ahead = self.rest.clone();
+        if !is_half || (ahead.next(), ahead.next()) != (Some('\\'), Some('u')) {
+            return char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER);
+        }
+        self.rest = ahead;
+        let second = self.four_digits().wrapping_sub(0xdc00) & 0x3ff;
+        let whole = 0x1_0000 + ((first - 0xd800) << 10) + second;
+        char::from_u32(whole).unwrap_or(char::REPLACEMENT_CHARACTER)
+    }
+
+    fn four_digits(&mut self) -> u32 {
+        let mut number = 0;
+        for _ in 0..4 {
+            let Some(digit) = self.rest.peek().and_then(|next| next.to_digit(16)) else { break };
+            self.next();
+            number = number * 16 + digit;
+        }
+        number
     }
 
     fn long_string(&mut self) -> Result<String, FormatError> {

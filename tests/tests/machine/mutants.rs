@@ -72,6 +72,11 @@ const MUTANTS: &[Mutant] = &[
     (AGENT_TESTS, "escapes_are_kept", "sources::os::tests::a_shell_reads_every_release_as_we_do"),
     (
         AGENT_TESTS,
+        "comments_begin_anywhere",
+        "sources::audio::tests::by_pipewire::pipewire_reads_every_configuration_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
         "snippets_are_not_read",
         "sources::directory::tests::by_sssd::sssd_reads_every_setting_as_we_do",
     ),

@@ -1,5 +1,7 @@
 //! What is told of sound, and the row of the shared check.
 
+mod by_pipewire;
+
 use driftline_protocol::redact::Redactor;
 
 use super::*;
