@@ -140,14 +140,6 @@ fn place(engine: &str, account: Option<&str>) -> String {
     account.map_or_else(|| engine.to_owned(), |account| format!("{engine}/~{account}"))
 }
 
-/// What is known of the containers of one database.
-#[derive(Debug, Default)]
-struct Told {
-    parts: Vec<(PartName, RawPart)>,
-    /// Why there is one of which not even the name is known, so it may be any.
-    nameless: Option<Reason>,
-}
-
 /// The source; see the page's head.
 pub struct Containers {
     version: u32,
@@ -255,31 +247,28 @@ impl Containers {
     /// Says the containers of `owner`, engine by engine.
     fn all_of(&mut self, owner: &Owner<'_>, pass: &mut docker::Pass, sink: &mut dyn Sink) {
         self.docker(owner, pass, sink);
-        let podman = podman::parts(owner, &self.reading("podman"));
-        say_all(&owner.place("podman"), podman, sink);
-        let containerd = containerd::parts(owner, &self.reading("containerd"));
-        say_all(&owner.place("containerd"), containerd, sink);
+        let mut say = |name, part| {
+            sink.seen(name, part);
+        };
+        let podman = podman::parts(owner, &self.reading("podman"), &mut say);
+        let containerd = containerd::parts(owner, &self.reading("containerd"), &mut say);
+        say_rest(&owner.place("podman"), podman, sink);
+        say_rest(&owner.place("containerd"), containerd, sink);
     }
 }
 
-/// Says what is known of a database, whose parts stand at `place`; nothing where there is none.
-fn say_all(place: &str, told: Result<Option<Told>, Reason>, sink: &mut dyn Sink) {
+/// Says what is not known of a database, whose parts stand at `place`: nothing of it, or a container
+/// whose name nobody knows, so that it may be any.
+fn say_rest(place: &str, told: Result<Option<Reason>, Reason>, sink: &mut dyn Sink) {
     match told {
-        Ok(None) => {}
         Err(reason) => {
             sink.seen(PartName::from_bytes(place.as_bytes()), RawPart::Unobserved(reason));
             blind(place, reason, sink);
         }
-        Ok(Some(told)) => {
-            for (name, part) in told.parts {
-                sink.seen(name, part);
-            }
-            if let Some(reason) = told.nameless
-                && !mutant::active(Mutant::NamelessContainersAreGone)
-            {
-                blind(place, reason, sink);
-            }
+        Ok(Some(reason)) if !mutant::active(Mutant::NamelessContainersAreGone) => {
+            blind(place, reason, sink);
         }
+        Ok(_) => {}
     }
 }
 

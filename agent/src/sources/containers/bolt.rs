@@ -35,6 +35,10 @@ const DEPTH: usize = 8;
 /// The most keys of one bucket that are read; a container is one.
 const KEYS: usize = 65_536;
 
+/// How many bytes of a key take a step more: many keys may be the same large piece of the file, and
+/// whoever sorts them compares all of it.
+const KEY_BYTES: usize = 16;
+
 /// Why a database is not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -181,7 +185,9 @@ impl<'a> Bucket<'a> {
                         return Err(TooLarge);
                     }
                     for index in 0..count {
-                        all.push(self.element(page, HEAD + index * ELEMENT).ok_or(Corrupt)?);
+                        let element = self.element(page, HEAD + index * ELEMENT).ok_or(Corrupt)?;
+                        self.bolt.walk(element.0.len() / KEY_BYTES)?;
+                        all.push(element);
                     }
                 }
                 _ => return Err(Corrupt),

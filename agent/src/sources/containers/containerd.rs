@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 use super::bolt::{Bucket, Value};
 use super::oci::Spec;
-use super::{BOLT_BYTES, Owner, Room, Told, any, bolt};
+use super::{BOLT_BYTES, Owner, Room, any, bolt};
 use crate::sources::table::{momentary, say};
 
 /// The database below the folder of its owner.
@@ -32,6 +32,12 @@ pub(super) const DATABASE: &str = "containerd/io.containerd.metadata.v1.bolt/met
 
 /// The layout that is read; another would be another bucket.
 const LAYOUT: &[u8] = b"v1";
+
+/// The longest name of a namespace, in bytes (`maxLength` of containerd's `identifiers`).
+const IDENTIFIER_BYTES: usize = 76;
+
+/// The longest digest, in bytes; one of SHA-512 has 135.
+const DIGEST_BYTES: usize = 256;
 
 /// What the document of a container is, after the host that stands before it.
 const SPEC: &[u8] = b"/opencontainers/runtime-spec/1/Spec";
@@ -75,51 +81,66 @@ struct Container<'a> {
     labels: BTreeMap<&'a [u8], &'a [u8]>,
 }
 
-/// The part of each container of containerd of `owner` that is meant to stay; nothing where it has
-/// no database.
+/// Says the part of each container of containerd of `owner` that is meant to stay, one after the
+/// other, where it has a database.
 ///
 /// # Errors
-/// Why nothing is known of any of them.
-pub(super) fn parts(owner: &Owner<'_>, reading: &Reading) -> Result<Option<Told>, Reason> {
+/// Why nothing is known of any of them; nothing was said then.
+pub(super) fn parts(
+    owner: &Owner<'_>,
+    reading: &Reading,
+    say: &mut dyn FnMut(PartName, RawPart),
+) -> Result<Option<Reason>, Reason> {
     let most = BOLT_BYTES.min(owner.bounds.all_bytes);
-    let Some(content) = owner.machine.read(&owner.data.join(DATABASE), most)? else {
-        return Ok(None);
-    };
-    match of_database(&content.bytes, owner, reading) {
-        Ok(told) => Ok(Some(told)),
-        Err(_) if mutant::active(Mutant::OtherDatabasesAreEmpty) => Ok(Some(Told::default())),
-        Err(reason) => Err(reason),
+    let content = owner.machine.read(&owner.data.join(DATABASE), most)?;
+    let Some(content) = content else { return Ok(None) };
+    match of_database(&content.bytes, owner, reading, say) {
+        Err(_) if mutant::active(Mutant::OtherDatabasesAreEmpty) => Ok(None),
+        told => told.map(|()| None),
     }
 }
 
-fn of_database(bytes: &[u8], owner: &Owner<'_>, reading: &Reading) -> Result<Told, Reason> {
+fn of_database(
+    bytes: &[u8],
+    owner: &Owner<'_>,
+    reading: &Reading,
+    say: &mut dyn FnMut(PartName, RawPart),
+) -> Result<(), Reason> {
     let bolt = bolt::open(bytes, owner.bounds.steps)?;
     let Some(layout) = bolt.root().bucket(LAYOUT)? else {
         // A database that nobody has written to is empty, any other has a layout of its own.
         let is_empty = bolt.root().all()?.is_empty();
-        return if is_empty { Ok(Told::default()) } else { Err(Reason::Unsupported) };
+        return if is_empty { Ok(()) } else { Err(Reason::Unsupported) };
     };
-    let (mut told, mut room) = (Told::default(), Room::within(owner.bounds));
+    let (mut found, mut room) = (Vec::new(), Room::within(owner.bounds));
     for (namespace, value) in layout.all()? {
         let Value::Bucket(bucket) = value else { continue };
-        let namespace = String::from_utf8_lossy(namespace);
-        let place = format!("{}/{namespace}", owner.place("containerd"));
         let staying = staying(&bucket, &mut room)?;
-        // Images are looked at where one of them is in use.
-        let images = if staying.is_empty() { None } else { bucket.bucket(b"images")? };
+        if staying.is_empty() {
+            continue;
+        }
+        if namespace.len() > IDENTIFIER_BYTES {
+            return Err(Reason::Malformed);
+        }
+        let place = format!("{}/{}", owner.place("containerd"), text(namespace));
+        let images = bucket.bucket(b"images")?;
         let images = images.map_or(Ok(BTreeMap::new()), |images| buckets(&images))?;
         for (name, container) in staying {
             let image = images.get(container.field("image"));
             let digest = image.map(digest).transpose()?.flatten();
-            let part = match items(&container, digest) {
-                Ok(items) => momentary(reading.clone(), items),
-                Err(reason) => RawPart::Unobserved(reason),
-            };
             let name = PartName::from_bytes(format!("{place}/{name}").as_bytes());
-            told.parts.push((name, part));
+            found.push((name, container, digest));
         }
     }
-    Ok(told)
+    // One by one: what a document comes to is many times as large as it is.
+    for (name, container, digest) in found {
+        let part = match items(&container, digest) {
+            Ok(items) => momentary(reading.clone(), items),
+            Err(reason) => RawPart::Unobserved(reason),
+        };
+        say(name, part);
+    }
+    Ok(())
 }
 
 /// The containers of a namespace that are meant to stay, by the name that they are known under: of
@@ -143,8 +164,8 @@ fn staying<'a>(
         room.take(container.length())?;
         let name = container.label(NAME).map_or_else(|| text(id), text);
         // Go's binary time begins with its version and the seconds, the highest byte first.
-        let made = |container: &Container<'a>| container.field("createdat").to_vec();
-        if staying.get(&name).is_none_or(|known| made(known) < made(&container)) {
+        let made = container.field("createdat");
+        if staying.get(&name).is_none_or(|known| known.field("createdat") < made) {
             staying.insert(name, container);
         }
     }
@@ -163,7 +184,10 @@ fn buckets<'a>(bucket: &Bucket<'a>) -> Result<BTreeMap<&'a [u8], Bucket<'a>>, Re
 /// What the name of an image stands for now.
 fn digest<'a>(image: &Bucket<'a>) -> Result<Option<&'a [u8]>, Reason> {
     let Some(target) = image.bucket(b"target")? else { return Ok(None) };
-    Ok(target.bytes(b"digest")?)
+    match target.bytes(b"digest")? {
+        Some(digest) if digest.len() > DIGEST_BYTES => Err(Reason::Malformed),
+        digest => Ok(digest),
+    }
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -25,7 +25,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde::Deserialize;
 
 use super::oci::Spec;
-use super::{BOLT_BYTES, Bounds, DOCUMENT_BYTES, Owner, Room, Told, bolt};
+use super::{BOLT_BYTES, Bounds, DOCUMENT_BYTES, Owner, Room, bolt};
 use crate::machine::Machine;
 use crate::platform::opened_path;
 use crate::sources::table::{momentary, say};
@@ -97,22 +97,23 @@ struct Port {
     range: u32,
 }
 
-/// The part of each container of Podman of `owner` that is meant to stay; nothing where it keeps
-/// no database.
+/// Says the part of each container of Podman of `owner` that is meant to stay, one after the other,
+/// where it keeps a database; and gives why there is one of which not even the name is known.
 ///
 /// # Errors
-/// Why nothing is known of any of them.
-pub(super) fn parts(owner: &Owner<'_>, reading: &Reading) -> Result<Option<Told>, Reason> {
+/// Why nothing is known of any of them; nothing was said then.
+pub(super) fn parts(
+    owner: &Owner<'_>,
+    reading: &Reading,
+    say: &mut dyn FnMut(PartName, RawPart),
+) -> Result<Option<Reason>, Reason> {
     let (storage, machine, bounds) = (owner.data.join(FOLDER), owner.machine, owner.bounds);
     let documents = match in_sqlite(machine, &storage, bounds)? {
-        Some(documents) => documents,
-        None => match in_bolt(machine, &storage, bounds)? {
-            Some(documents) => documents,
-            None => return Ok(None),
-        },
+        Some(documents) => Some(documents),
+        None => in_bolt(machine, &storage, bounds)?,
     };
-    let (mut told, place) = (Told::default(), owner.place("podman"));
-    for (name, document) in documents.all {
+    let (mut nameless, place) = (None, owner.place("podman"));
+    for (name, document) in documents.map(|documents| documents.all).unwrap_or_default() {
         let (name, part) = match serde_json::from_slice::<Container>(&document) {
             Err(_) => (name, RawPart::Unobserved(Reason::Malformed)),
             Ok(container) if !stays(&container) => continue,
@@ -122,14 +123,11 @@ pub(super) fn parts(owner: &Owner<'_>, reading: &Reading) -> Result<Option<Told>
             }
         };
         match name {
-            Some(name) => {
-                let name = PartName::from_bytes(format!("{place}/{name}").as_bytes());
-                told.parts.push((name, part));
-            }
-            None => told.nameless = Some(Reason::Malformed),
+            Some(name) => say(PartName::from_bytes(format!("{place}/{name}").as_bytes()), part),
+            None => nameless = Some(Reason::Malformed),
         }
     }
-    Ok(Some(told))
+    Ok(nameless)
 }
 
 /// Name and document of each container, within the bounds of their place.

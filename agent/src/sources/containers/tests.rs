@@ -63,21 +63,23 @@ fn podman(containers: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf
     (root, path)
 }
 
+/// Says the parts of an engine.
+type Parts =
+    fn(&Owner<'_>, &Reading, &mut dyn FnMut(PartName, RawPart)) -> Result<Option<Reason>, Reason>;
+
 /// What is said of the containers that an engine keeps in a database, part by part.
-pub(super) fn said_of(
-    root: &Path,
-    engine: fn(&Owner<'_>, &Reading) -> Result<Option<Told>, Reason>,
-) -> Result<Vec<String>, Reason> {
+pub(super) fn said_of(root: &Path, engine: Parts) -> Result<Vec<String>, Reason> {
     let redactor = driftline_protocol::redact::Redactor::new([7; 32]);
     let machine = Machine::open(root, redactor.clone()).unwrap();
     let data = HOST_DATA.into();
     let owner = Owner { machine: &machine, account: None, data, bounds: super::HOST };
-    let told = engine(&owner, &Containers::new().reading("any"))?.unwrap_or_default();
-    let parts = told.parts.into_iter().map(|(name, part)| {
+    let mut parts = Vec::new();
+    let nameless = engine(&owner, &Containers::new().reading("any"), &mut |name, part| {
         let part = redactor.redact(part).into_inner();
-        format!("{name} {}", serde_json::to_string(&part).unwrap())
-    });
-    Ok(parts.chain(told.nameless.map(|reason| format!("? {reason:?}"))).collect())
+        parts.push(format!("{name} {}", serde_json::to_string(&part).unwrap()));
+    })?;
+    parts.extend(nameless.map(|reason| format!("? {reason:?}")));
+    Ok(parts)
 }
 
 pub(super) fn said(root: &Path) -> Result<Vec<String>, Reason> {
@@ -344,6 +346,17 @@ fn pages_that_many_containers_name_are_bounded_together() {
         let bytes = file(&pages);
         [super::HOST, ACCOUNT].map(|bounds| podman::documents(&bytes, bounds).map(drop))
     };
+    // Keys may be one piece of the file, which whoever sorts them compares as often as they are.
+    let keyed = |length: usize| {
+        let key = vec![b'k'; length];
+        let ids: Vec<_> = (0..100).map(|_| (key.as_slice(), bucket_at(4), true)).collect();
+        let root = [(&b"ctr"[..], bucket_at(5), true)];
+        let mut pages = vec![meta_page(0, 3), meta_page(1, 3), page(2, 0x10, &[]), leaf(3, &root)];
+        pages.extend([leaf(4, &[]), leaf(5, &ids)]);
+        podman::documents(&file(&pages), ACCOUNT).map(drop)
+    };
+    assert_eq!(keyed(1_000), Ok(()));
+    assert_eq!(keyed(20_000), Err(Reason::TooLarge));
     for (count, expect) in
         [(60, [Ok(()), Ok(())]), (1_000, [Ok(()), large]), (1_100, [large, large])]
     {
