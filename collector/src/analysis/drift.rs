@@ -15,8 +15,8 @@
 //! | identity, policy | warning | who may do what has changed: somebody should look today |
 //! | config, runtime | info | for the record, until a rule or the class of its change says more |
 //!
-//! That is before anybody knows what was meant; [`super::classify::weigh`] says what its class makes
-//! of it.
+//! That is before anybody knows what was meant; [`super::classify::weigh`] says what its class
+//! makes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -38,8 +38,8 @@ pub fn parse_moment(text: &[u8], zone: &TimeZone) -> Result<i64, Why> {
     parts.moment(offset, zone)
 }
 
-/// As [`parse_moment`] for what ends something: a day alone means that it is over, which is when the
-/// next one begins, however long it is where clocks are changed.
+/// As [`parse_moment`] for what ends something: a day alone means that it is over, which is when
+/// the next one begins, however long it is where clocks are changed.
 ///
 /// # Errors
 /// As [`parse_moment`].

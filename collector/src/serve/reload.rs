@@ -4,8 +4,8 @@
 //! event and names file, line and hint in the log; API, overview and `driftline doctor` say it
 //! until it is mended. Where it names other files than before, in use or refused, those are watched
 //! from then on: a certificate that is put right where the configuration looks for it is read
-//! without another word. What only counts at the start (`listen`, `state_dir`, whether there is TLS,
-//! `heartbeat_seconds`) is kept as it was and said so.
+//! without another word. What only counts at the start (`listen`, `state_dir`, whether there is
+//! TLS, `heartbeat_seconds`) is kept as it was and said so.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

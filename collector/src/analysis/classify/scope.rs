@@ -179,8 +179,8 @@ impl IntentScope {
         if lists.is_empty() { "everything".to_owned() } else { lists.join("; ") }
     }
 
-    /// Whom it concerns, in words: what it names, and that items of no named host are meant on every
-    /// one, as whoever writes it must say (`hosts` `*`).
+    /// Whom it concerns, in words: what it names, and that items of no named host are meant on
+    /// every one, as whoever writes it must say (`hosts` `*`).
     pub fn concerns(&self) -> String {
         let of_every_host = self.names_no_host() && *self != Self::default();
         let words = self.words();

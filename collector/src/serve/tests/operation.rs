@@ -45,25 +45,26 @@ fn certify(folder: &std::path::Path) -> String {
     certified.cert.pem()
 }
 
-/// Waits until somebody who trusts `pem` alone gets a page that says `wanted`.
-async fn served((port, pem): (u16, &str), path: &str, wanted: &str) {
+/// The page at `url` for somebody who trusts `pem` alone, by a client of its own: an open
+/// connection goes on with the old certificate.
+async fn got(url: &str, pem: &str) -> Option<String> {
     let root = reqwest::Certificate::from_pem(pem.as_bytes()).unwrap();
-    let mut last = String::new();
+    let client = Client::builder().tls_certs_only([root]).build().unwrap();
+    client.get(url).send().await.ok()?.text().await.ok()
+}
+
+/// Waits, with a limit, until somebody who trusts `pem` alone gets a page that says `wanted`.
+async fn served((port, pem): (u16, &str), path: &str, wanted: &str) {
+    let url = format!("https://localhost:{port}{path}");
+    let mut last = None;
     for _ in 0..200 {
-        // A client of its own each time: an open connection goes on with the old certificate.
-        let client = Client::builder().tls_certs_only([root.clone()]).build().unwrap();
-        let answer = client.get(format!("https://localhost:{port}{path}")).send().await;
-        // What the error says names the path, too.
-        last = match answer {
-            Ok(answer) => answer.text().await.unwrap(),
-            Err(error) => format!("{error:?}").replace(wanted, "?"),
-        };
-        if last.contains(wanted) {
+        last = got(&url, pem).await;
+        if last.as_ref().is_some_and(|page| page.contains(wanted)) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{path} never said {wanted} under {pem}: {last}");
+    panic!("{url} never said {wanted} under {pem}: {last:?}");
 }
 
 #[tokio::test]
