@@ -118,9 +118,8 @@ fn membership(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let realm = kerberos::configured(look)?.unwrap_or_default();
     let realm = realm.get(&ItemKey::of(["libdefaults", "default_realm"])).map(|item| &item.value);
     // Of several the library takes the first.
-    let realm = realm.and_then(|realm| match realm {
-        ItemValue::List(realms) => realms.first(),
-        one => Some(one),
+    let realm = realm.and_then(|realm| {
+        if let ItemValue::List(realms) = realm { realms.first() } else { Some(realm) }
     });
     if let Some(realm) = realm {
         say(&mut items, ["realm"], realm.clone());

@@ -97,11 +97,12 @@ fn theirs(shown: &Value) -> anyhow::Result<Policies> {
             let mut add = |path: String, value: &Value| {
                 policies.insert((level.to_owned(), path), value.clone());
             };
-            match &policy["value"] {
-                Value::Object(members) => members
+            let value = &policy["value"];
+            match value.as_object() {
+                Some(members) => members
                     .iter()
                     .for_each(|(member, value)| add(format!("{name}/{member}"), value)),
-                value => add(name.clone(), value),
+                None => add(name.clone(), value),
             }
         }
     }
