@@ -103,7 +103,8 @@ mod table;
 #[cfg(test)]
 mod check;
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod oracle;
 
 #[cfg(test)]

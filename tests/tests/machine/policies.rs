@@ -97,12 +97,10 @@ fn theirs(shown: &Value) -> anyhow::Result<Policies> {
             let mut add = |path: String, value: &Value| {
                 policies.insert((level.to_owned(), path), value.clone());
             };
-            let value = &policy["value"];
-            match value.as_object() {
-                Some(members) => members
-                    .iter()
-                    .for_each(|(member, value)| add(format!("{name}/{member}"), value)),
-                None => add(name.clone(), value),
+            if let Value::Object(members) = &policy["value"] {
+                members.iter().for_each(|(member, value)| add(format!("{name}/{member}"), value));
+            } else {
+                add(name.clone(), &policy["value"]);
             }
         }
     }

@@ -93,9 +93,10 @@ fn settings(answer: &str) -> Option<Settings> {
 fn ours(root: &Path) -> Result<Settings, Trouble> {
     let items = kerberos::configured(&mut Look::new(&machine_at(root)))?.unwrap();
     let settings = items.iter().map(|(key, item)| {
-        let values = match &item.value {
-            ItemValue::List(values) => values.iter().map(shown).collect(),
-            value => vec![shown(value)],
+        let values = if let ItemValue::List(values) = &item.value {
+            values.iter().map(shown).collect()
+        } else {
+            vec![shown(&item.value)]
         };
         (key.segments().collect(), values)
     });
