@@ -257,8 +257,8 @@ impl Containers {
     }
 }
 
-/// Says what is not known of a database, whose parts stand at `place`: nothing of it, or a container
-/// whose name nobody knows, so that it may be any.
+/// Says what is not known of a database, whose parts stand at `place`: nothing of it, or a
+/// container whose name nobody knows, so that it may be any.
 fn say_rest(place: &str, told: Result<Option<Reason>, Reason>, sink: &mut dyn Sink) {
     match told {
         Err(reason) => {
