@@ -19,7 +19,7 @@ pub static SYSTEM: Format = Format {
     name: "crontab",
     version: 2,
     ordered: "nothing; all lines where a variable is set below a job",
-    claims: |path, _| path == "/etc/crontab" || is_table(path, "/etc/cron.d"),
+    claims: |path, _| path == "/etc/crontab" || is_table(path, "/etc/cron.d", &['.']),
     read: |bytes| read(bytes, Whose::Named),
 };
 
@@ -31,7 +31,7 @@ pub static USER: Format = Format {
     claims: |path, _| {
         ["/var/spool/cron/crontabs", "/var/spool/cron/tabs", "/var/spool/cron"]
             .iter()
-            .any(|directory| is_table(path, directory))
+            .any(|directory| is_table(path, directory, &[]))
     },
     read: |bytes| read(bytes, Whose::Owner),
 };
@@ -39,11 +39,17 @@ pub static USER: Format = Format {
 /// The table of anacron.
 pub static ANACRON: Format = Format {
     name: "anacrontab",
-    version: 1,
+    version: 2,
     ordered: "nothing",
     claims: |path, _| path == "/etc/anacrontab",
     read: read_anacron,
 };
+
+/// How rpm and editors end the names of what they leave.
+pub(crate) const LEFT: [&str; 4] = ["~", ".rpmsave", ".rpmorig", ".rpmnew"];
+
+/// What crontab(1) of Debian calls a table that is being edited.
+pub(crate) const EDITED: &str = "tmp.";
 
 /// Whose job a line is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,10 +66,13 @@ enum Line<'a> {
     Job { key: Vec<&'a str>, when: String },
 }
 
-/// Cron itself passes over files that editors and installers leave.
-fn is_table(path: &str, directory: &str) -> bool {
+/// Cron itself passes over files that editors and installers leave. A user's name may have a dot; of
+/// other tables only cronie takes such, which no path tells (source `cron` asks the system).
+fn is_table(path: &str, directory: &str, refused: &[char]) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
-    is_in(path, directory, "") && !name.starts_with('.') && !name.contains(['~', '#', '.'])
+    let is_left = name.starts_with(['.', '#']) || LEFT.iter().any(|end| name.ends_with(end));
+    let is_left = is_left || name.starts_with(EDITED);
+    is_in(path, directory, "") && !is_left && !name.contains(refused)
 }
 
 fn read(bytes: &[u8], whose: Whose) -> Result<RawItems, FormatError> {
@@ -104,12 +113,15 @@ fn parse(line: &str, whose: Whose) -> Result<Line<'_>, &'static str> {
     if let Some((name, value)) = variable(line) {
         return Ok(Line::Variable(name, scalar(value)));
     }
+    // cronie logs nothing of a job of root's with a `-` in front, as SUSE has it: how it runs.
+    let (quietly, line) = line.strip_prefix('-').map_or(("", line), |line| ("-", line));
     let (when, rest) = if line.starts_with('@') {
         let (word, rest) = first_word(line);
         (nickname(word).ok_or("no time has this name")?.to_owned(), rest)
     } else {
         time(line)?
     };
+    let when = format!("{quietly}{when}");
     let (user, command) = match whose {
         Whose::Named => first_word(rest),
         Whose::Owner => ("", rest),
@@ -140,14 +152,25 @@ fn variable(line: &str) -> Option<(&str, &str)> {
     Some((name, quotes.into_iter().find_map(between).unwrap_or(value)))
 }
 
-/// Times that have a name.
-const NICKNAMES: [&str; 6] = ["@daily", "@hourly", "@monthly", "@reboot", "@weekly", "@yearly"];
+/// Times that have a name; the last three only in systemd-cron.
+const NICKNAMES: [&str; 9] = [
+    "@daily",
+    "@hourly",
+    "@monthly",
+    "@reboot",
+    "@weekly",
+    "@yearly",
+    "@minutely",
+    "@quarterly",
+    "@semi-annually",
+];
 
 /// The one name of each time that has several; nothing for what is none.
 fn nickname(word: &str) -> Option<&'static str> {
     let word = match word {
         "@annually" => "@yearly",
         "@midnight" => "@daily",
+        "@semiannually" | "@bi-annually" | "@biannually" => "@semi-annually",
         other => other,
     };
     NICKNAMES.into_iter().find(|name| *name == word)

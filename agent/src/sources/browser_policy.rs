@@ -1,10 +1,11 @@
 //! What browsers are told by the host's administrator: managed and recommended policies.
 //!
 //! A part for each product and level (`chrome/managed`, `firefox`), read as the product reads it:
-//! Chromium and its kin take every file of a folder, whatever its name (also a hidden one and what an
-//! editor left), and of two that set one policy the last by name wins as a whole. They pass over a
-//! file that they cannot read, which is then a part of its own that is unobserved. Firefox takes the first `policies.json` of its places. What a person sets,
-//! what a cloud console pushes, and Windows' registry are not here. Lists keep their order.
+//! Chromium and its kin take every file of a folder, whatever its name (also a hidden one and what
+//! an editor left), and of two that set one policy the last by name wins as a whole. They pass over
+//! a file that they cannot read, which is then a part of its own that is unobserved. Firefox takes
+//! the first `policies.json` of its places. What a person sets, what a cloud console pushes, and
+//! Windows' registry are not here. Lists keep their order.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use driftline_protocol::snapshot::{Domain, Reason};
 
 use crate::formats::json;
 use crate::machine::Machine;
-use crate::platform::FileType;
+use crate::platform::{FileType, Stat};
 use crate::sources::look::{Look, Memory};
 use crate::sources::table::{Bytes, Table, Trouble, read_all};
 use crate::sources::{Manual, Sink, Source, source_name};
@@ -120,25 +121,29 @@ fn folders(
     for folder in folders {
         let folder = Path::new(folder).join(level);
         for entry in look.entries(&folder)?.unwrap_or_default() {
-            let path = folder.join(&entry.name);
-            let stat = look.machine().stat_followed(&path)?;
-            if stat
-                .is_none_or(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile)
-            {
-                continue;
-            }
-            let Some(content) = look.read(&path, limits::FILE_BYTES)? else { continue };
-            found = true;
-            match (json::FORMAT.read)(&lenient(&content.bytes)) {
-                Ok(items) => add(&mut all, items),
-                Err(error) => {
-                    let name = entry.name.to_string_lossy().into_owned();
-                    look.blank(name, error.reason())?;
+            match file(look, &folder.join(&entry.name)) {
+                Ok(None) => continue,
+                Ok(Some(items)) => add(&mut all, items),
+                // One file that cannot be read blinds no other.
+                Err(reason) => {
+                    look.blank(entry.name.to_string_lossy().into_owned(), reason)?;
                 }
             }
+            found = true;
         }
     }
     Ok(found.then_some(all))
+}
+
+/// The policies of one file; `None` where it is none.
+fn file(look: &mut Look<'_>, path: &Path) -> Result<Option<RawItems>, Reason> {
+    let stat = look.machine().stat_followed(path)?;
+    let is_file = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    if !stat.is_some_and(is_file) {
+        return Ok(None);
+    }
+    let Some(content) = look.read(path, limits::FILE_BYTES)? else { return Ok(None) };
+    (json::FORMAT.read)(&lenient(&content.bytes)).map(Some).map_err(|error| error.reason())
 }
 
 /// Adds the policies of a later file, each in the place of an earlier one.

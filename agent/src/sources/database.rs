@@ -2,9 +2,10 @@
 //!
 //! One that is at rest is opened by its descriptor, so that the file that is read is the one that
 //! was looked at. A program that ends without closing its database leaves its write-ahead log
-//! (`-wal`) behind, as dnf 4 does after every run, and one that keeps it open goes on writing there:
-//! what it holds may be in the database or not. Then the two are put together here (`wal`), in memory, up to a bound. SQLite
-//! would do that itself, but opens the log for writing, and whoever watches the file would wake.
+//! (`-wal`) behind, as dnf 4 does after every run, and one that keeps it open goes on writing
+//! there: what it holds may be in the database or not. Then the two are put together here (`wal`),
+//! in memory, up to a bound. SQLite would do that itself, but opens the log for writing, and
+//! whoever watches the file would wake.
 //! A rollback journal (`-journal`) means that somebody is at work.
 
 pub mod wal;

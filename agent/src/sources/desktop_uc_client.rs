@@ -169,8 +169,18 @@ impl Source for DesktopUcClient {
         let parser = ("desktop_uc_client", self.version);
         read_all(TABLES, parser, &mut self.memory, (machine, sink));
         for (user, home) in people(machine)? {
+            // Whose home it is may put a link into it, to what only we may read.
+            let machine = machine.fenced(&home);
             for settings in &SETTINGS {
-                self.person((&user, &home), settings, (machine, sink));
+                let name = PartName::from_bytes(format!("{}/{user}", settings.client).as_bytes());
+                match &machine {
+                    Ok(None) => {}
+                    Ok(Some(machine)) => {
+                        let path = home.join(settings.path);
+                        self.person((name, &path), settings, (machine, sink));
+                    }
+                    Err(reason) => sink.blind(&name, *reason),
+                }
             }
         }
         Ok(())
@@ -180,20 +190,18 @@ impl Source for DesktopUcClient {
 impl DesktopUcClient {
     fn person(
         &mut self,
-        (user, home): (&str, &Path),
+        (name, path): (PartName, &Path),
         settings: &Settings,
         (machine, sink): (&Machine, &mut dyn Sink),
     ) {
-        let path = home.join(settings.path);
-        let name = PartName::from_bytes(format!("{}/{user}", settings.client).as_bytes());
-        if machine.stat_followed(&path).is_ok_and(|stat| stat.is_none()) {
+        if machine.stat_followed(path).is_ok_and(|stat| stat.is_none()) {
             return;
         }
         if self.memory.carry(&name, machine, sink) == Carry::Carried {
             return;
         }
         let mut look = Look::new(machine);
-        let read = look.read(&path, limits::FILE_BYTES);
+        let read = look.read(path, limits::FILE_BYTES);
         let scope = scope_digest([""; 0]);
         let parser = "desktop_uc_client".into();
         let reading = Reading { parser, version: self.version, scope };

@@ -30,7 +30,7 @@ use crate::sources::table::{Bytes, Table, momentary, read_all};
 use crate::sources::{Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const PARSER: &str = "network";
 

@@ -173,6 +173,11 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         AGENT_TESTS,
+        "homes_have_no_fence",
+        "sources::desktop_uc_client::tests::no_link_out_of_a_home_is_told_as_its_owners",
+    ),
+    (
+        AGENT_TESTS,
         "databases_without_end",
         "sources::containers::tests::pages_that_many_containers_name_are_bounded_together",
     ),

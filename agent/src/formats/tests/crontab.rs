@@ -17,6 +17,15 @@ fn a_job_is_what_runs_and_says_when() {
     );
     check(&USER, "*/5 * * * * date +\\%s\n", &["job/date +\\%s = {\"*/5 * * * *\"}"]);
     check(&USER, "A=1\n* * * * * x=1 y\n", &["job/x=1 y = {\"* * * * *\"}", "variable/A = 1"]);
+    // SUSE's own table; and a name that systemd-cron alone has.
+    check(
+        &SYSTEM,
+        "-*/15 * * * *   root  test -x /usr/lib/cron/run-crons\n-@biannually root x\n",
+        &[
+            "job/root/test -x ~1usr~1lib~1cron~1run-crons = {\"-*/15 * * * *\"}",
+            "job/root/x = {\"-@semi-annually\"}",
+        ],
+    );
     check(&SYSTEM, "", &[]);
 }
 
@@ -65,6 +74,8 @@ fn tables_are_claimed_and_what_editors_leave_is_not() {
         ("/etc/cron.d/x.dpkg-old", None),
         ("/var/spool/cron/crontabs/alice", Some("user_crontab")),
         ("/var/spool/cron/root", Some("user_crontab")),
+        ("/var/spool/cron/tabs/john.doe", Some("user_crontab")),
+        ("/var/spool/cron/crontabs/tmp.k2XvQb", None),
         ("/etc/anacrontab", Some("anacrontab")),
     ] {
         let claimed = claiming(path, b"* * * * * root x\n").map(|format| format.name);

@@ -44,12 +44,14 @@ fn a_file_that_is_passed_over_is_unobserved_and_the_others_are_told() {
     let planted = Planted::new(&[
         ("/etc/chromium/policies/managed/a.json", 0o644, "{\"A\": 1}"),
         ("/etc/chromium/policies/managed/b.json", 0o644, "{\"A\": 2"),
+        ("/etc/chromium/policies/managed/circle", 0o777, "-> circle"),
     ]);
     let parts = planted.parts(&mut BrowserPolicy::new());
     let said: Vec<_> =
         parts.iter().map(|(name, part)| (name.as_str(), part.unobserved_reason())).collect();
     let broken = ("chromium/managed/b.json", Some(Reason::Malformed));
-    assert_eq!(said, [("chromium/managed", None), broken]);
+    let circle = ("chromium/managed/circle", Some(Reason::Unsupported));
+    assert_eq!(said, [("chromium/managed", None), broken, circle]);
 }
 
 #[test]

@@ -9,19 +9,14 @@ use std::path::Path;
 
 use driftline_protocol::mutant::{self, Mutant};
 
+use crate::formats::crontab::{EDITED, LEFT};
 use crate::machine::Machine;
 
 /// What only Debian and its kin have.
 pub(super) const DEBIAN: &str = "/etc/debian_version";
 
-/// How rpm and editors end the names of what they leave.
-const LEFT: [&str; 4] = ["~", ".rpmsave", ".rpmorig", ".rpmnew"];
-
 /// What run-parts of `crontabs` passes over beside them.
 const LEFT_OF_SCRIPTS: [&str; 4] = [",", ",v", ".swp", ".cfsaved"];
-
-/// What crontab(1) of Debian calls a table that is being edited.
-const EDITED: &str = "tmp.";
 
 /// Whose names count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! What is told of a person's client, and the row of the shared check.
 
+use driftline_protocol::snapshot::Part;
+
 use super::*;
-use crate::sources::check::{Broken, Denied, Fixture};
+use crate::sources::check::{Broken, Denied, Fixture, Planted};
 
 const PASSWD_FILE: &str = "\
 root:x:0:0::/root:/bin/sh
@@ -52,4 +54,22 @@ fn of_a_persons_settings_only_the_way_of_a_call_is_told() {
     let items = told((ini::FORMAT.read)(LINPHONERC.as_bytes()).unwrap(), linphone);
     let shown: Vec<_> = items.keys().map(|key| key.as_str().to_owned()).collect();
     assert_eq!(shown, ["proxy_0/reg_proxy", "sip/media_encryption", "sip/sip_tcp_port"]);
+}
+
+#[test]
+fn no_link_out_of_a_home_is_told_as_its_owners() {
+    let planted = Planted::new(&[
+        ("/etc/passwd", 0o644, PASSWD_FILE),
+        ("/root/zoom.conf", 0o600, "[General]\nconf.webserver=https://only.root\n"),
+        ("/home/alice/.config/zoomus.conf", 0o777, "-> /root/zoom.conf"),
+        ("/home/alice/.config/linphone", 0o777, "-> kept"),
+        ("/home/alice/.config/kept/linphonerc", 0o600, LINPHONERC),
+    ]);
+    let parts = planted.parts(&mut DesktopUcClient::new());
+    let at = |name: &str| &parts[&PartName::from_bytes(name.as_bytes())];
+    assert!(matches!(at("zoom/alice"), Part::Unobserved(Reason::Unsupported)), "{parts:?}");
+    assert!(
+        matches!(at("linphone/alice"), Part::Observed(_)),
+        "a link within the home is followed"
+    );
 }

@@ -53,7 +53,7 @@ impl Place {
         }
         let line = line.trim_matches(BLANKS);
         if let Some(name) = self.opens.take() {
-            self.path.push(name);
+            self.enter(name)?;
             return if line.starts_with('{') { Ok(None) } else { Err("a brace must open here") };
         }
         if line.is_empty() || line.starts_with(['#', ';']) {
@@ -75,6 +75,15 @@ impl Place {
         self.setting(line)
     }
 
+    /// Goes into a brace; each setting within carries the names of all around it.
+    fn enter(&mut self, name: String) -> Result<(), &'static str> {
+        if self.path.len() >= limits::NESTING {
+            return Err("braces stand in each other too deeply");
+        }
+        self.path.push(name);
+        Ok(())
+    }
+
     fn setting(&mut self, line: &str) -> Result<Option<(Vec<String>, String)>, &'static str> {
         let (name, value) = line.split_once('=').ok_or("a setting needs `=`")?;
         let name = name.trim_end_matches(BLANKS);
@@ -87,7 +96,7 @@ impl Place {
         if value.is_empty() {
             self.opens = Some(name);
         } else if value == "{" {
-            self.path.push(name);
+            self.enter(name)?;
         } else {
             let path = self.path.iter().cloned().chain([name]).collect();
             return Ok(Some((path, unquoted(value))));

@@ -6,7 +6,7 @@ mod by_sssd;
 use driftline_protocol::redact::Redactor;
 
 use super::*;
-use crate::sources::check::{Broken, Denied, Fixture};
+use crate::sources::check::{Broken, Denied, Fixture, Planted};
 
 const SSSD_CONF: &str = "\
 [sssd]
@@ -105,4 +105,15 @@ fn a_host_belongs_where_its_files_say() {
     );
     let alone = shown(&[("/etc/nsswitch.conf", "passwd: files\n")], membership);
     assert!(alone.is_empty(), "a host of its own belongs nowhere: {alone:?}");
+}
+
+#[test]
+fn braces_of_kerberos_end_somewhere() {
+    let nested = |depth: usize| {
+        let braces: String = (0..depth).map(|n| format!("a{n} = {{\n")).collect();
+        let text = format!("[realms]\n{braces}kdc = x\n");
+        let planted = Planted::new(&[("/etc/krb5.conf", 0o644, &text)]);
+        kerberos::configured(&mut Look::new(&planted.machine)).is_ok()
+    };
+    assert!(nested(limits::NESTING - 1) && !nested(limits::NESTING));
 }

@@ -2,8 +2,8 @@
 //!
 //! The table `Packages` holds a header a row (`lib/header.c` of rpm): the number of its entries,
 //! the bytes of its data, the entries of four numbers each, then the data; all in network order.
-//! A database in Berkeley DB or NDB is `unsupported`. Keys are `name.arch/version`, with the epoch where
-//! there is one; several versions of one package, as kernels have, are a set.
+//! A database in Berkeley DB or NDB is `unsupported`. Keys are `name.arch/version`, with the epoch
+//! where there is one; several versions of one package, as kernels have, are a set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

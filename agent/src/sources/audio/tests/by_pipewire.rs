@@ -7,9 +7,11 @@ use crate::sources::oracle::asked;
 
 /// Texts as people write them, each of which PipeWire takes.
 const TEXTS: &[&str] = &[
-    "context.properties = {\n  default.clock.rate = 48000 # Hz\n  default.clock.allowed-rates = [ 44100 48000 ]\n\
+    "context.properties = {\n  default.clock.rate = 48000 # Hz\n\
+     \x20 default.clock.allowed-rates = [ 44100 48000 ]\n\
      \x20 log.level = 2, mem.allow-mlock = true x = null y = 0.5 z = \"a b\"\n}\n\
-     context.modules = [\n  # first\n  { name = libpipewire-module-rt\n    args = { nice.level = -11 }\n\
+     context.modules = [\n  # first\n  { name = libpipewire-module-rt\n\
+     \x20   args = { nice.level = -11 }\n\
      \x20   flags = [ ifexists nofail ]\n  }\n  { name = libpipewire-module-protocol-native }\n]\n",
     "{ a: 1, \"b\": [1 2,3], \"c d\" : { } , e:[ ], }\n",
     "a 1\nb { c d e [ f g ] }\n\"h\" i\n",
