@@ -66,8 +66,8 @@ enum Line<'a> {
     Job { key: Vec<&'a str>, when: String },
 }
 
-/// Cron itself passes over files that editors and installers leave. A user's name may have a dot; of
-/// other tables only cronie takes such, which no path tells (source `cron` asks the system).
+/// Cron itself passes over files that editors and installers leave. A user's name may have a dot;
+/// of other tables only cronie takes such, which no path tells (source `cron` asks the system).
 fn is_table(path: &str, directory: &str, refused: &[char]) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     let is_left = name.starts_with(['.', '#']) || LEFT.iter().any(|end| name.ends_with(end));
