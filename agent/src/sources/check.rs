@@ -383,6 +383,7 @@ impl Planted {
 }
 
 /// The machine that stands below `root`, whoever made it.
+#[cfg(unix)]
 pub(crate) fn machine_at(root: &Path) -> Machine {
     Machine::open(root, redactor()).unwrap()
 }
