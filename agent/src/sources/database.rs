@@ -2,10 +2,10 @@
 //!
 //! One that is at rest is opened by its descriptor, so that the file that is read is the one that
 //! was looked at. A program that ends without closing its database leaves its write-ahead log
-//! (`-wal`) behind, as dnf 4 does after every run, and one that keeps it open goes on writing
-//! there: what it holds may be in the database or not. Then the two are put together here (`wal`),
-//! in memory, up to a bound. SQLite would do that itself, but opens the log for writing, and
-//! whoever watches the file would wake.
+//! (`-wal`) behind, as dnf 4 does after every run, and one that keeps it open goes on writing there:
+//! what it holds may be in the database or not. Then the two are put together here (`wal`), in
+//! memory, and so up to a bound that is far below the one of a database at rest. SQLite would do
+//! that itself, but opens the log for writing, and whoever watches the file would wake.
 //! A rollback journal (`-journal`) means that somebody is at work.
 
 pub mod wal;
@@ -19,15 +19,19 @@ use rusqlite::{Connection, OpenFlags};
 use crate::platform::opened_path;
 use crate::sources::look::Look;
 
-/// The largest database, and the largest log, that are put together, in bytes; a history of dnf of
-/// ten years has 50 MB, and SQLite begins a log anew at 4.
-const LOGGED_BYTES: u64 = 64 * 1024 * 1024;
+/// How many bytes a database and its log may have together to be put together: as many as what
+/// they make.
+///
+/// What they make is held twice while SQLite copies it, and a pass may take 96 MB (`budget`), an
+/// agent 128 (`MemoryMax` of its unit). SQLite begins a log anew at 4 MB.
+const LOGGED_BYTES: u64 = wal::WHOLE_BYTES as u64;
 
 /// Opens the database at `path` of at most `bound` bytes; nothing where there is none.
 ///
 /// # Errors
-/// [`Reason::Changing`] while it is written, or where the log or what it belongs to is too large to
-/// be put together; [`Reason::Failed`] where it is no database, else why it could not be read.
+/// [`Reason::Changing`] while it is written; [`Reason::TooLarge`] above `bound`, and where it and
+/// its log are too large to be put together; [`Reason::Failed`] where it is no database, else why
+/// it could not be read.
 pub(super) fn open(
     look: &mut Look<'_>,
     path: &Path,
@@ -41,7 +45,7 @@ pub(super) fn open(
     }
     let is_logged = look.machine().stat_followed(&log)?.is_some_and(|stat| stat.st_size > 0);
     if is_logged && !mutant::active(Mutant::LoggedWordsAreLost) {
-        return logged(look, path, &log);
+        return logged(look, path, &log, bound);
     }
     let Some(file) = look.machine().held(path, bound)? else { return Ok(None) };
     let place = format!("file:{}?immutable=1", opened_path(&file).display());
@@ -58,15 +62,18 @@ pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     beside.into()
 }
 
-fn logged(look: &Look<'_>, path: &Path, log: &Path) -> Result<Option<Connection>, Reason> {
+fn logged(
+    look: &Look<'_>,
+    path: &Path,
+    log: &Path,
+    bound: u64,
+) -> Result<Option<Connection>, Reason> {
     let machine = look.machine();
-    let changing = |reason| if reason == Reason::TooLarge { Reason::Changing } else { reason };
-    let Some(words) = machine.read(log, LOGGED_BYTES).map_err(changing)? else {
+    let Some(words) = machine.read(log, bound.min(LOGGED_BYTES))? else {
         return Err(Reason::Changing);
     };
-    let Some(content) = machine.read(path, LOGGED_BYTES).map_err(changing)? else {
-        return Ok(None);
-    };
+    let rest = LOGGED_BYTES.saturating_sub(words.bytes.len() as u64).min(bound);
+    let Some(content) = machine.read(path, rest)? else { return Ok(None) };
     // What was moved into the database meanwhile is in both; what was added to the log is not.
     let now = machine.stat_followed(log)?;
     let is_same = now.is_some_and(|now| {
@@ -77,6 +84,8 @@ fn logged(look: &Look<'_>, path: &Path, log: &Path) -> Result<Option<Connection>
         return Err(Reason::Changing);
     }
     let whole = wal::applied(content.bytes, &words.bytes).ok_or(Reason::TooLarge)?;
+    // Before SQLite makes its own copy of what they made.
+    drop(words);
     let open = || -> rusqlite::Result<Connection> {
         let mut database = Connection::open_in_memory()?;
         database.deserialize_read_exact("main", whole.as_slice(), whole.len(), true)?;

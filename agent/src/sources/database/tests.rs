@@ -84,6 +84,44 @@ fn a_database_with_a_journal_is_changing() {
     assert_eq!(open(), Err(Reason::Changing));
 }
 
+/// The word `MemoryMax` of the unit that packages bring, in bytes.
+fn memory_of_the_unit() -> u64 {
+    let unit = include_str!("../../../../packaging/systemd/driftline-agent.service");
+    let mega = unit.lines().find_map(|line| line.strip_prefix("MemoryMax=")?.strip_suffix('M'));
+    mega.unwrap().parse::<u64>().unwrap() << 20
+}
+
+#[test]
+fn what_is_put_together_leaves_the_agent_half_of_its_memory() {
+    let budget = crate::budget::Budgets::default().memory_bytes;
+    for memory in [memory_of_the_unit(), budget] {
+        assert!(2 * LOGGED_BYTES <= memory / 2, "{LOGGED_BYTES} twice, of {memory}");
+    }
+}
+
+#[test]
+fn a_database_and_a_log_that_are_large_together_are_too_large_and_not_changing() {
+    let mega = 1024 * 1024;
+    for (database, log, expect) in [
+        (20 * mega, 4 * mega, Ok(())),
+        (20 * mega, 4 * mega + 1, Err(Reason::TooLarge)),
+        (50 * mega, 4 * mega, Err(Reason::TooLarge)),
+        (mega, 30 * mega, Err(Reason::TooLarge)),
+        // One that is at rest is not held in memory.
+        (50 * mega, 0, Ok(())),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("d.sqlite");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a, b)").unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_len(database).unwrap();
+        std::fs::File::create(beside(&path, "-wal")).unwrap().set_len(log).unwrap();
+        let machine = machine_at(root.path());
+        let opened = open(&mut Look::new(&machine), Path::new("/d.sqlite"), 1 << 30).map(drop);
+        assert_eq!(opened, expect, "{database} and {log} bytes");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_are_a_log_or_none(

@@ -16,7 +16,7 @@ const MAGIC: u32 = 0x377f_0682;
 const VERSIONS: std::ops::Range<usize> = 18..20;
 
 /// The largest database that frames may make, in bytes: a number of a page is no reason to grow.
-const WHOLE_BYTES: usize = 128 * 1024 * 1024;
+pub(super) const WHOLE_BYTES: usize = 24 * 1024 * 1024;
 
 /// The database with all that was committed to its log, as one that has none.
 ///
