@@ -149,6 +149,9 @@ mutants! {
     UnreadAccountsAreGone,
     /// Agent. *What an account links to is not its own*: links out of a home are followed.
     HomesHaveNoFence,
+    /// Agent. *Nothing that an image says hides its container*: labels of pods count everywhere,
+    /// and the newer of two with one name is all there is.
+    ImagesHideContainers,
     /// Agent. *Everything is bounded*: a database of BoltDB is walked as often as it says.
     DatabasesWithoutEnd,
     /// Agent. *An agent at rest is small*: what a large pass leaves is not given back.

@@ -178,6 +178,11 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         AGENT_TESTS,
+        "images_hide_containers",
+        "sources::containers::tests::containerd::nothing_that_an_image_says_hides_its_container",
+    ),
+    (
+        AGENT_TESTS,
         "databases_without_end",
         "sources::containers::tests::pages_that_many_containers_name_are_bounded_together",
     ),

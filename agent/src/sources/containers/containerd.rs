@@ -9,8 +9,13 @@
 //!
 //! A containerd that runs holds a lock on its database and goes on writing. No lock is taken here:
 //! a file that was written while it was read is `changing`, and is read again in the next pass.
-//! What nerdctl makes up for each container is left out: its files below a path with the id, and
-//! volumes without a name.
+//! What nerdctl makes up for each container is left out: its files below a folder named by the id,
+//! and volumes without a name.
+//!
+//! Labels of an image are copied into those of its containers, so whoever makes an image writes
+//! them too. None may keep a container or what it sees from being told: pods are looked for in the
+//! cluster's own namespace alone, numbers of nerdctl's are believed where they have its form, and
+//! of two containers with one name the older keeps it, and the other is told as `NAME/ID`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,14 +51,22 @@ const SPEC: &[u8] = b"/opencontainers/runtime-spec/1/Spec";
 const POLICY: &str = "containerd.io/restart.policy";
 const STATUS: &str = "containerd.io/restart.status";
 
-/// Whether it is a pod's, which a cluster decides over.
+/// Whether it is a pod's, which a cluster decides over, and where those are
+/// (`K8sContainerdNamespace` of containerd's `cri`).
 const POD: &str = "io.cri-containerd.kind";
+const CLUSTER: &[u8] = b"k8s.io";
 
 /// What nerdctl calls it, and what it says of it as JSON.
 const NAME: &str = "nerdctl/name";
 const NETWORKS: &str = "nerdctl/networks";
 const PORTS: &str = "nerdctl/ports";
 const VOLUMES: &str = "nerdctl/anonymous-volumes";
+
+/// How many digits the numbers have that nerdctl makes up (`GenerateID` of its `idgen`): 32 bytes.
+const MADE_UP_DIGITS: usize = 64;
+
+/// The most volumes without a name of one container; beyond, all are told.
+const MADE_UP_VOLUMES: usize = 1_024;
 
 /// What may do anything to the host.
 const ADMIN: &str = "CAP_SYS_ADMIN";
@@ -76,6 +89,8 @@ const LABELS: [&str; 7] = [POLICY, STATUS, POD, NAME, NETWORKS, PORTS, VOLUMES];
 /// A container as it stands in the database; nothing of it is copied.
 struct Container<'a> {
     id: &'a [u8],
+    /// Whether a cluster may have made it.
+    is_in_cluster: bool,
     fields: BTreeMap<&'a [u8], &'a [u8]>,
     runtime: &'a [u8],
     labels: BTreeMap<&'a [u8], &'a [u8]>,
@@ -115,7 +130,7 @@ fn of_database(
     let (mut found, mut room) = (Vec::new(), Room::within(owner.bounds));
     for (namespace, value) in layout.all()? {
         let Value::Bucket(bucket) = value else { continue };
-        let staying = staying(&bucket, &mut room)?;
+        let staying = staying(namespace, &bucket, &mut room)?;
         if staying.is_empty() {
             continue;
         }
@@ -143,31 +158,40 @@ fn of_database(
     Ok(())
 }
 
-/// The containers of a namespace that are meant to stay, by the name that they are known under: of
-/// two with one name the newer one, which replaces the other.
+/// The containers of a namespace that are meant to stay, by the name that they are known under.
+///
+/// Nothing keeps two from having one name, which a label says: the older keeps it, and the other
+/// is told below it by its id.
 ///
 /// # Errors
 /// As of the database, and [`Reason::TooLarge`] where there is no `room` for one.
 fn staying<'a>(
-    namespace: &Bucket<'a>,
+    namespace: &[u8],
+    bucket: &Bucket<'a>,
     room: &mut Room,
 ) -> Result<BTreeMap<String, Container<'a>>, Reason> {
-    let mut staying: BTreeMap<String, Container<'a>> = BTreeMap::new();
-    let Some(containers) = namespace.bucket(b"containers")? else { return Ok(staying) };
+    let (mut found, mut staying) = (Vec::new(), BTreeMap::new());
+    let Some(containers) = bucket.bucket(b"containers")? else { return Ok(staying) };
     for (id, bucket) in buckets(&containers)? {
-        let container = Container::read(id, &bucket)?;
+        let mut container = Container::read(id, &bucket)?;
+        container.is_in_cluster =
+            namespace == CLUSTER || mutant::active(Mutant::ImagesHideContainers);
         let is_job = container.restart().is_none();
         if is_job && !mutant::active(Mutant::JobsAreContainers) {
             continue;
         }
         // Before anything of it is copied.
         room.take(container.length())?;
-        let name = container.label(NAME).map_or_else(|| text(id), text);
-        // Go's binary time begins with its version and the seconds, the highest byte first.
-        let made = container.field("createdat");
-        if staying.get(&name).is_none_or(|known| known.field("createdat") < made) {
-            staying.insert(name, container);
+        found.push(container);
+    }
+    // Go's binary time begins with its version and the seconds, the highest byte first.
+    found.sort_by_key(|container| (container.field("createdat"), container.id));
+    for container in found {
+        let mut name = container.name();
+        if staying.contains_key(&name) && !mutant::active(Mutant::ImagesHideContainers) {
+            name = format!("{name}/{}", text(container.id));
         }
+        staying.insert(name, container);
     }
     Ok(staying)
 }
@@ -197,7 +221,7 @@ fn text(bytes: &[u8]) -> String {
 impl<'a> Container<'a> {
     fn read(id: &'a [u8], bucket: &Bucket<'a>) -> Result<Self, Reason> {
         let (fields, labels) = (BTreeMap::new(), BTreeMap::new());
-        let mut container = Self { id, fields, runtime: b"", labels };
+        let mut container = Self { id, is_in_cluster: false, fields, runtime: b"", labels };
         let mut inner = BTreeMap::new();
         for (key, value) in bucket.all()? {
             match value {
@@ -243,17 +267,31 @@ impl<'a> Container<'a> {
     /// What the restart monitor does with it; nothing for a job, and for what a cluster decides
     /// over. Before there were policies, one that was looked at was always restarted.
     fn restart(&self) -> Option<&'a [u8]> {
-        if self.label(POD).is_some() {
+        if self.is_in_cluster && self.label(POD).is_some() {
             return None;
         }
         let monitored = self.label(STATUS).map(|_| b"always".as_slice());
         self.label(POLICY).or(monitored).filter(|policy| *policy != b"no")
     }
 
+    /// What nerdctl calls it, where that may be a name of its; else the id.
+    fn name(&self) -> String {
+        let is_name = |label: &&[u8]| label.len() <= IDENTIFIER_BYTES && !label.contains(&b'/');
+        text(self.label(NAME).filter(is_name).unwrap_or(self.id))
+    }
+
     /// The id where it is one of nerdctl's numbers; with `ctr` somebody chose it, and may have a
     /// folder of that name.
     fn made_up_id(&self) -> String {
-        self.label(NAME).map_or_else(String::new, |_| text(self.id))
+        let id = text(self.id);
+        if self.label(NAME).is_some() && is_made_up(&id) { id } else { String::new() }
+    }
+
+    /// The names of its volumes without one; what nerdctl did not make up is no such name.
+    fn made_up_volumes(&self) -> Result<BTreeSet<String>, Reason> {
+        let volumes: Vec<String> = self.json(VOLUMES)?;
+        let volumes = if volumes.len() > MADE_UP_VOLUMES { Vec::new() } else { volumes };
+        Ok(volumes.into_iter().filter(|name| is_made_up(name)).collect())
     }
 
     /// Its networks as nerdctl calls them; else where its network is.
@@ -272,6 +310,12 @@ impl<'a> Container<'a> {
         }
         .to_owned())
     }
+}
+
+/// Whether nerdctl may have made up this name: a number in small hexadecimal digits.
+fn is_made_up(name: &str) -> bool {
+    let is_digit = |digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    name.len() == MADE_UP_DIGITS && name.bytes().all(is_digit)
 }
 
 /// Keeps a value whose key is one of `keys`.
@@ -320,7 +364,7 @@ fn items(container: &Container<'_>, digest: Option<&[u8]>) -> Result<RawItems, R
         say(&mut items, ["memory_bytes"], limit);
     }
     let capabilities = process.capabilities.bounding.iter().map(ItemValue::text).collect();
-    let volumes: Vec<String> = container.json(VOLUMES)?;
+    let volumes = container.made_up_volumes()?;
     for (key, set) in [
         ("binds", spec.binds(&container.made_up_id(), &volumes)),
         ("capabilities", capabilities),

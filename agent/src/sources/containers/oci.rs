@@ -8,6 +8,9 @@ use driftline_protocol::mutant::{self, Mutant};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+/// The folder of an engine's volumes, below which each namespace has one.
+const VOLUMES: &str = "volumes";
+
 /// The document.
 #[derive(Default, Deserialize)]
 pub(super) struct Spec {
@@ -107,12 +110,16 @@ pub(super) struct Memory {
 
 impl Spec {
     /// What of the host it sees, as `SOURCE:DESTINATION` with `:ro` where it may not write; but
-    /// for what an engine makes for each container, whose path has the `id` that it made up, or
-    /// another name that it did.
-    pub(super) fn binds(&self, id: &str, made_up: &[String]) -> BTreeSet<ItemValue> {
+    /// for what an engine makes for each container: what stands below a folder that is called by
+    /// the `id` that it made up, and volumes whose name it did (`VOLUMES/NAMESPACE/NAME/_data`).
+    pub(super) fn binds(&self, id: &str, made_up: &BTreeSet<String>) -> BTreeSet<ItemValue> {
         let is_of_the_engine = |mount: &&Mount| {
-            let names = made_up.iter().map(String::as_str).chain([id]);
-            names.filter(|name| !name.is_empty()).any(|name| mount.source.contains(name))
+            let mut steps = mount.source.rsplit('/');
+            let is_volume = matches!(
+                (steps.next(), steps.next(), steps.next(), steps.next()),
+                (Some("_data"), Some(name), Some(_), Some(VOLUMES)) if made_up.contains(name)
+            );
+            is_volume || (!id.is_empty() && mount.source.split('/').any(|step| step == id))
         };
         let binds = self.mounts.iter().filter(|mount| mount.is_bind());
         let binds = binds.filter(|mount| !is_of_the_engine(mount)).map(|mount| {

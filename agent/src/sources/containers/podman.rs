@@ -290,7 +290,7 @@ fn items(container: &Container) -> RawItems {
 
 /// What of the host and which volumes it sees, but for what Podman makes for each container.
 fn binds(container: &Container) -> BTreeSet<ItemValue> {
-    let mut binds = container.spec.binds(&container.id, &[]);
+    let mut binds = container.spec.binds(&container.id, &BTreeSet::new());
     for volume in &container.named_volumes {
         binds.insert(ItemValue::Text(format!("{}:{}", volume.volume_name, volume.dest)));
     }

@@ -13,12 +13,18 @@ const SPEC: &str = r#"{"ociVersion": "1.1.0", "process": {"user": {"uid": 990, "
  "capabilities": {"bounding": ["CAP_CHOWN", "CAP_NET_RAW"]}, "noNewPrivileges": true,
  "apparmorProfile": "nerdctl-default"}, "root": {"path": "rootfs", "readonly": true},
  "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
- {"destination": "/etc/hosts", "type": "bind", "source": "/nerdctl/9f86d081884c/hosts"},
- {"destination": "/cache", "type": "bind", "source": "/nerdctl/volumes/0badcafe/_data"},
+ {"destination": "/etc/hosts", "type": "bind", "source":
+ "/nerdctl/containers/voice/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08/hosts"},
+ {"destination": "/cache", "type": "bind", "source":
+ "/nerdctl/volumes/voice/0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe/_data"},
  {"destination": "/etc/coturn", "source": "/srv/coturn", "options": ["rbind", "ro"]}],
  "linux": {"resources": {"memory": {"limit": 67108864}}, "seccomp": {"defaultAction": "x"},
  "maskedPaths": ["/proc/kcore"], "namespaces": [{"type": "pid"},
  {"type": "network", "path": "/proc/812/ns/net"}]}}"#;
+
+/// What nerdctl made up in it, and as it says of its volumes.
+const ID: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+const VOLUMES: &str = r#"["0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe"]"#;
 
 /// Fields and labels of a container.
 type Row<'a> = (&'a str, Vec<u8>, &'a [(&'a str, &'a str)]);
@@ -41,6 +47,10 @@ fn container((created, spec, labels): (&str, &[u8], &[(&str, &str)])) -> Vec<u8>
 
 /// A database with these containers in one namespace; each is made a moment after the last.
 fn database(rows: &[Row<'_>]) -> Vec<u8> {
+    database_of("voice", rows)
+}
+
+fn database_of(namespace: &str, rows: &[Row<'_>]) -> Vec<u8> {
     let image = inline(&[(b"target", inline(&[text("digest", b"sha256:11")]), true)]);
     let made: Vec<String> = (0..rows.len()).map(|number| format!("{number:03}")).collect();
     let containers: Vec<_> = rows
@@ -54,7 +64,7 @@ fn database(rows: &[Row<'_>]) -> Vec<u8> {
         meta_page(1, 3),
         page(2, 0x10, &[]),
         leaf(3, &[(b"v1", bucket_at(4), true)]),
-        leaf(4, &[(b"voice", bucket_at(5), true), text("version", b"\x08")]),
+        leaf(4, &[(namespace.as_bytes(), bucket_at(5), true), text("version", b"\x08")]),
         leaf(5, &[(b"containers", bucket_at(6), true), (b"images", images, true)]),
         leaf(6, &containers),
     ])
@@ -76,7 +86,6 @@ const KEPT: &[(&str, &str)] = &[ALWAYS];
 #[test]
 fn containers_of_containerd_are_told_and_jobs_and_pods_are_not() {
     let spec = || written(OCI, SPEC.as_bytes());
-    let pod = [ALWAYS, ("io.cri-containerd.kind", "container")];
     let told = said_of(
         tree(&database(&[
             ("broken", written(OCI, b"{"), &[ALWAYS]),
@@ -84,7 +93,6 @@ fn containers_of_containerd_are_told_and_jobs_and_pods_are_not() {
             ("monitored", spec(), &[STATUS]),
             ("none", b"\xff".to_vec(), &[ALWAYS]),
             ("other", written("types.containerd.io/other/1/Spec", b"{}"), &[ALWAYS]),
-            ("pod", spec(), &pod),
             ("stopped", spec(), &[("containerd.io/restart.policy", "no"), STATUS]),
             ("turn", spec(), &[ALWAYS, STATUS]),
         ]))
@@ -99,13 +107,19 @@ fn containers_of_containerd_are_told_and_jobs_and_pods_are_not() {
         let unobserved = told.contains("unobserved");
         assert_eq!((unobserved, told.contains(reason)), (!reason.is_empty(), true), "{told}");
     }
+    let pod = [ALWAYS, ("io.cri-containerd.kind", "container")];
+    for (namespace, labels, count) in [("k8s.io", &pod[..], 0), ("k8s.io", KEPT, 1)] {
+        let rows = [("one", spec(), labels)];
+        let told = said_of(tree(&database_of(namespace, &rows)).path(), parts).unwrap();
+        assert_eq!(told.len(), count, "{told:?}");
+    }
 }
 
 #[test]
 fn what_nerdctl_says_of_a_container_is_told_and_what_it_makes_up_is_not() {
     let labels = [
         ALWAYS,
-        ("nerdctl/anonymous-volumes", r#"["0badcafe"]"#),
+        ("nerdctl/anonymous-volumes", VOLUMES),
         ("nerdctl/name", "turn"),
         ("nerdctl/networks", r#"["voice","bridge"]"#),
         (
@@ -116,7 +130,7 @@ fn what_nerdctl_says_of_a_container_is_told_and_what_it_makes_up_is_not() {
     ];
     let row = |id, spec: &str| (id, written(OCI, spec.as_bytes()), labels.as_slice());
     let of = |rows: &[Row<'_>]| said_of(tree(&database(rows)).path(), parts).unwrap();
-    let told = of(&[row("9f86d081884c", SPEC)]);
+    let told = of(&[row(ID, SPEC)]);
     let [turn] = told.as_slice() else { panic!("{told:?}") };
     assert!(turn.starts_with("containerd/voice/turn "), "{turn}");
     for text in [
@@ -143,19 +157,61 @@ fn what_nerdctl_says_of_a_container_is_told_and_what_it_makes_up_is_not() {
     for text in ["canary-6b7a", "HOSTNAME", "hosts", "9f86d0", "0badcafe", "812", "seccomp"] {
         assert!(!turn.contains(text), "{text} in {turn}");
     }
-    // Made anew under its name, it is the same; the newer of two counts.
-    let anew = SPEC.replace("9f86d0", "2c26b4");
-    assert_eq!(of(&[row("2c26b481884c", &anew)]), told);
-    let older = SPEC.replace("990", "5");
-    assert_eq!(of(&[row("zz", &older), row("9f86d081884c", SPEC)]), told);
+    // Made anew under its name, it is the same.
+    let [anew, spec] = [ID, SPEC].map(|text| text.replace("9f86d0", "2c26b4"));
+    assert_eq!(of(&[row(&anew, &spec)]), told);
     let open = SPEC.replace("CAP_CHOWN", "CAP_SYS_ADMIN").replace("/proc/kcore\"", "\"");
     for (spec, is_privileged) in
         [(open.replace("[\"\"]", "[]"), true), (open.replace("SYS_ADMIN", "CHOWN"), false)]
     {
-        let told = of(&[row("9f86d081884c", &spec)]).concat();
+        let told = of(&[row(ID, &spec)]).concat();
         let expect = format!("\"privileged\":{{\"value\":{{\"flag\":{is_privileged}}}");
         assert!(told.contains(&expect), "{told}");
     }
+}
+
+/// Labels of an image are copied into those of its containers; none keeps anything from being told.
+#[test]
+fn nothing_that_an_image_says_hides_its_container() {
+    let made_up = ID.replace('9', "a");
+    let volume = format!("/nerdctl/volumes/voice/{made_up}/_data");
+    let all = ["/", "/srv/coturn", "srv", "coturn", ""].map(|name| format!("\"{name}\""));
+    let names = format!("[{}]", all.join(","));
+    let many = vec![format!("\"{made_up}\""); 1_025].join(",");
+    let (many, one) = (format!("[{many}]"), format!("[\"{made_up}\"]"));
+    let name = ("nerdctl/name", "turn");
+    for (id, labels, source, expect) in [
+        ("turn", vec![("io.cri-containerd.kind", "container")], "/srv/coturn", true),
+        ("turn", vec![("nerdctl/anonymous-volumes", names.as_str())], "/srv/coturn", true),
+        ("srv", vec![name], "/srv/coturn", true),
+        // What is a volume of nerdctl's stands in its folder of volumes, and nowhere else.
+        ("turn", vec![("nerdctl/anonymous-volumes", one.as_str())], &volume, false),
+        ("turn", vec![("nerdctl/anonymous-volumes", many.as_str())], &volume, true),
+        ("turn", vec![("nerdctl/anonymous-volumes", one.as_str())], &format!("/{made_up}"), true),
+    ] {
+        let labels: Vec<_> = [ALWAYS].into_iter().chain(labels).collect();
+        let spec = SPEC.replace("/srv/coturn", source);
+        let rows = [(id, written(OCI, spec.as_bytes()), labels.as_slice())];
+        let told = said_of(tree(&database(&rows)).path(), parts).unwrap();
+        let [turn] = told.as_slice() else { panic!("{id} {labels:?}: {told:?}") };
+        assert!(turn.starts_with("containerd/voice/turn "), "{turn}");
+        let bind = format!("{source}:/etc/coturn:ro");
+        assert_eq!(turn.contains(&bind), expect, "{id} {labels:?}: {turn}");
+    }
+    // Nor does it take the place of one that was there before: each is told.
+    let second = [ALWAYS, ("nerdctl/name", "turn")];
+    let third = [ALWAYS, ("nerdctl/name", "turn/a")];
+    let rows: [Row<'_>; 4] = [
+        ("turn", written(OCI, SPEC.as_bytes()), KEPT),
+        ("b", written(OCI, b"{"), &second),
+        ("a", written(OCI, b"{"), &second),
+        ("c", written(OCI, b"{"), &third),
+    ];
+    let told = said_of(tree(&database(&rows)).path(), parts).unwrap();
+    let names: Vec<_> = told.iter().filter_map(|told| told.split(' ').next()).collect();
+    let expect = ["c", "turn", "turn/a", "turn/b"];
+    assert_eq!(names, expect.map(|name| format!("containerd/voice/{name}")));
+    assert!(told[1].contains("example.org") && told[2].contains("malformed"), "{told:?}");
 }
 
 #[test]
