@@ -92,11 +92,37 @@ impl Machine {
     /// # Errors
     /// The reason why the folder could not be looked at.
     pub fn fenced(&self, folder: &Path) -> Result<Option<Self>, Reason> {
+        self.below(folder, |root| root.fenced(folder))
+    }
+
+    /// The same for the home of the account with the number `owner`, which must belong to it or to
+    /// root: a link may lead to the home of somebody else. Where another may have put
+    /// a link on the way (`may_be_linked` is false), root's is refused behind one.
+    ///
+    /// # Errors
+    /// As [`Machine::fenced`], and [`Reason::Unsupported`] where it is another's.
+    pub fn fenced_home(
+        &self,
+        folder: &Path,
+        owner: u32,
+        may_be_linked: bool,
+    ) -> Result<Option<Self>, Reason> {
+        if mutant::active(Mutant::HomesAreWhereverTheyLead) {
+            return self.fenced(folder);
+        }
+        self.below(folder, |root| root.fenced_home(folder, owner, may_be_linked))
+    }
+
+    fn below(
+        &self,
+        folder: &Path,
+        fence: impl FnOnce(&Root) -> Result<Root, Refusal>,
+    ) -> Result<Option<Self>, Reason> {
         let root = if mutant::active(Mutant::HomesHaveNoFence) {
             Ok(Arc::clone(&self.root))
         } else {
             let opened = self.may_open(folder, How::Followed);
-            opened.and_then(|()| self.root.fenced(folder)).map(Arc::new)
+            opened.and_then(|()| fence(&self.root)).map(Arc::new)
         };
         let fenced = root.map(|root| Self {
             root,

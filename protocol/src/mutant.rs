@@ -149,6 +149,8 @@ mutants! {
     UnreadAccountsAreGone,
     /// Agent. *What an account links to is not its own*: links out of a home are followed.
     HomesHaveNoFence,
+    /// Agent. *A home belongs to its account*: links lead from one account's to another's.
+    HomesAreWhereverTheyLead,
     /// Agent. *Nothing that an image says hides its container*: labels of pods count everywhere,
     /// and the newer of two with one name is all there is.
     ImagesHideContainers,

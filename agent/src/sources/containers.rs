@@ -10,7 +10,8 @@
 //! below each home that is listed in `/etc/passwd`, and are told as `ENGINE/~ACCOUNT/NAME`.
 //!
 //! Whatever stands below a home is written by whoever it belongs to, and may be meant to harm. So
-//! nothing there is read through a link out of it, `ACCOUNT` bounds what is read of one account,
+//! nothing there is read through a link out of it, and the home itself must belong to its account
+//! or to root: it may lie in the home of another, who can put a link there. `ACCOUNT` bounds what is read of one account,
 //! and beyond it only that account's place is unobserved; its databases of SQLite are not opened
 //! at all.
 //!
@@ -179,8 +180,12 @@ impl Source for Containers {
                 for those that accounts run without root. Jobs without a restart policy are left \
                 out, and so are pods of Kubernetes and what each start makes anew. A place beyond \
                 its bounds is unobserved (an account: 64 containers, 256 kB a file, 8 MB \
-                together), so is a folder that a link leads out of its home, and so is Podman's \
-                of an account that keeps it in SQLite (Podman 5 does), which is not opened. \
+                together), so is a folder that a link leads out of its home, so is a home that \
+                belongs neither to its account nor to root (nor is root's taken behind a link, \
+                where it lies in the home of another account), and so is Podman's \
+                of an account that keeps it in SQLite (Podman 5 does), which is not opened. Of two \
+                containers with one name in a namespace of containerd the older has it, the other \
+                is `NAME/ID`. \
                 `accounts` is unobserved where there are more than 1,024 homes: what was known of \
                 those beyond stays as it was",
             ordered: "the command and its arguments",
@@ -212,7 +217,7 @@ impl Source for Containers {
         self.all_of(&Owner { machine, account: None, data, bounds: HOST }, &mut pass, sink);
         for person in &people.known {
             let account = Some(person.name.as_str());
-            match machine.fenced(&person.home) {
+            match machine.fenced_home(&person.home, person.uid, person.may_be_linked) {
                 Ok(None) => {}
                 Ok(Some(machine)) => {
                     let data = person.home.join(HOME_DATA);

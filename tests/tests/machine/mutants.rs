@@ -178,6 +178,12 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         AGENT_TESTS,
+        "homes_are_wherever_they_lead",
+        "sources::containers::tests::homes::\
+            a_home_that_is_neither_the_accounts_nor_roots_is_not_looked_into",
+    ),
+    (
+        AGENT_TESTS,
         "images_hide_containers",
         "sources::containers::tests::containerd::nothing_that_an_image_says_hides_its_container",
     ),

@@ -52,6 +52,47 @@ impl Root {
         Ok(Self { directory, is_host: self.is_host, fence: Some(folder.to_path_buf()) })
     }
 
+    /// The same for the home of the account `owner`, a number: the folder that is opened must be
+    /// its own or root's. Root's is not taken through a link where `may_be_linked` is false: somebody
+    /// else could have put it there.
+    ///
+    /// # Errors
+    /// [`Errno::XDEV`] where it is another's, else what the kernel refuses.
+    pub fn fenced_home(
+        &self,
+        folder: &Path,
+        owner: u32,
+        may_be_linked: bool,
+    ) -> Result<Self, Errno> {
+        let fenced = self.fenced(folder)?;
+        let stat = rustix::fs::fstat(&fenced.directory)?;
+        let is_own = match stat.st_uid {
+            0 => may_be_linked || self.is_there_itself(folder, &stat)?,
+            other => other == owner,
+        };
+        if is_own { Ok(fenced) } else { Err(Errno::XDEV) }
+    }
+
+    /// Whether what stands at `path`, with no link on the way, is what has this `stat`.
+    fn is_there_itself(&self, path: &Path, stat: &Stat) -> Result<bool, Errno> {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        let opened = rustix::fs::openat2(&self.directory, inside, flags, Mode::empty(), within);
+        let opened = match opened {
+            Err(Errno::NOSYS) => self.step_by_step(inside, flags),
+            other => other.map(File::from),
+        };
+        match opened {
+            Err(Errno::LOOP) => Ok(false),
+            Err(refused) => Err(refused),
+            Ok(file) => {
+                let itself = rustix::fs::fstat(&file)?;
+                Ok((itself.st_dev, itself.st_ino) == (stat.st_dev, stat.st_ino))
+            }
+        }
+    }
+
     /// Opens `path` inside the root; links, absolute ones too, are resolved inside it.
     ///
     /// # Errors

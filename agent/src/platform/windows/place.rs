@@ -174,6 +174,14 @@ impl Root {
         Err(Refusal::Unsupported)
     }
 
+    /// The same for a home.
+    ///
+    /// # Errors
+    /// [`Refusal::Unsupported`], always.
+    pub fn fenced_home(&self, folder: &Path, _: u32, _: bool) -> Result<Self, Refusal> {
+        self.fenced(folder)
+    }
+
     /// The path as Windows has it.
     fn real(&self, path: &Path) -> Result<PathBuf, Refusal> {
         let mut real = self.tree.clone();

@@ -19,7 +19,11 @@ pub(super) const PEOPLE: usize = 1_024;
 /// An account with a home of its own.
 pub(super) struct Person {
     pub(super) name: String,
+    pub(super) uid: u32,
     pub(super) home: PathBuf,
+    /// Whether a link on the way to it is root's word: not where it lies in the home of another
+    /// account, who may put there what it likes.
+    pub(super) may_be_linked: bool,
 }
 
 /// The accounts with a home.
@@ -41,17 +45,23 @@ pub(super) fn all(machine: &Machine) -> Result<People, Reason> {
     let (mut people, mut homes) = (People::default(), BTreeSet::new());
     for line in decode(&content.bytes).lines() {
         let mut fields = line.split(':');
-        let (Some(name), Some(home)) = (fields.next(), fields.nth(4)) else { continue };
+        let (Some(name), Some(uid)) = (fields.next(), fields.nth(1)) else { continue };
+        // What has no number is no account to anybody.
+        let (Ok(uid), Some(home)) = (uid.parse(), fields.nth(2)) else { continue };
         let has_home = home.starts_with('/') && !home.trim_end_matches('/').is_empty();
-        if !has_home || !homes.insert(home.to_owned()) {
+        if !has_home || !homes.insert(PathBuf::from(home)) {
             continue;
         }
         if people.known.len() < PEOPLE {
-            people.known.push(Person { name: name.to_owned(), home: PathBuf::from(home) });
+            let (name, home) = (name.to_owned(), PathBuf::from(home));
+            people.known.push(Person { name, uid, home, may_be_linked: true });
         } else {
             let named = PartName::from_bytes(format!("~{name}").as_bytes());
             people.unread.insert(named.as_str().to_owned());
         }
+    }
+    for person in &mut people.known {
+        person.may_be_linked = !person.home.ancestors().skip(1).any(|home| homes.contains(home));
     }
     Ok(people)
 }

@@ -1,6 +1,7 @@
 //! Which containers are told, and the row of the shared check.
 
 mod containerd;
+mod homes;
 
 use super::docker::{FILES, items};
 use super::*;
@@ -138,7 +139,7 @@ fn containers_of_accounts_are_told_under_their_names() {
         (
             "/etc/passwd",
             0o644,
-            "root:x:0:0::/root:/bin/sh\nturn:x:990:990::/srv/turn:\nx:x:1:1::/:",
+            &format!("root:x:{0}:0::/root:/bin/sh\nturn:x:{0}:990::/srv/turn:\nx:x:1:1::/:", own()),
         ),
         (state, 0o600, STATE),
         (host, 0o600, HOST),
@@ -150,10 +151,15 @@ fn containers_of_accounts_are_told_under_their_names() {
     assert_eq!(told, [("docker/~turn/turn", None), ("podman/~root", Some(Reason::Malformed))]);
 }
 
+/// Who owns what tests plant.
+fn own() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// A tree with an account and these files of it, below its home.
 fn of_an_account(files: &[(String, &str)]) -> Planted {
-    let passwd = "turn:x:990:990::/srv/turn:/bin/sh";
-    let mut all = vec![("/etc/passwd", 0o644, passwd), (PLACE, 0o600, STATE)];
+    let passwd = format!("turn:x:{}:990::/srv/turn:/bin/sh", own());
+    let mut all = vec![("/etc/passwd", 0o644, passwd.as_str()), (PLACE, 0o600, STATE)];
     all.push((HOST_PLACE, 0o600, HOST));
     let files: Vec<_> = files
         .iter()
@@ -206,8 +212,8 @@ fn what_an_account_links_to_is_not_told_as_its_own() {
         // Within the home somebody may put things where they like.
         (vec![(inside.as_str(), "-> ../../../data")], vec![]),
     ] {
-        let passwd = "turn:x:990:990::/srv/turn:/bin/sh";
-        let mut files = vec![("/etc/passwd", 0o644, passwd), (PLACE, 0o600, STATE)];
+        let passwd = format!("turn:x:{}:990::/srv/turn:/bin/sh", own());
+        let mut files = vec![("/etc/passwd", 0o644, passwd.as_str()), (PLACE, 0o600, STATE)];
         files.push((HOST_PLACE, 0o600, self::HOST));
         files.push(("/var/lib/containers/storage/libpod/bolt_state.db", 0o600, ""));
         files.push(("/srv/turn/data/abc/config.v2.json", 0o600, STATE));
@@ -231,7 +237,7 @@ fn what_an_account_links_to_is_not_told_as_its_own() {
 #[test]
 fn accounts_and_containers_beyond_the_bounds_are_unobserved_and_not_gone() {
     let accounts = |count: usize| {
-        let line = |number| format!("a{number}:x:1:1::/home/{number}:\n");
+        let line = |number| format!("a{number}:x:{}:1::/home/{number}:\n", own());
         (0..count).map(line).collect::<String>()
     };
     let (all, more) = (accounts(people::PEOPLE), accounts(people::PEOPLE + 1));

@@ -252,7 +252,8 @@ fn containers_that_accounts_run_by_containerd_are_told_under_their_names() {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, bytes).unwrap();
     std::fs::create_dir_all(root.path().join("etc")).unwrap();
-    std::fs::write(root.path().join("etc/passwd"), "turn:x:990:990::/home/turn:/bin/sh").unwrap();
+    let passwd = format!("turn:x:{0}:{0}::/home/turn:/bin/sh", own());
+    std::fs::write(root.path().join("etc/passwd"), passwd).unwrap();
     let parts = Planted::of(root).parts(&mut Containers::new());
     let names: Vec<_> = parts.keys().map(PartName::as_str).collect();
     assert_eq!(names, ["containerd/~turn/voice/turn"]);
