@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|parts: (Vec<u8>, &[u8])| {
     let (database, log) = parts;
-    let most = database.len().max(128 * 1024 * 1024);
+    let most = database.len().max(56 * 1024 * 1024);
     if let Some(whole) = wal::applied(database, log) {
         assert!(whole.len() <= most);
     }

@@ -11,9 +11,9 @@
 //!
 //! Whatever stands below a home is written by whoever it belongs to, and may be meant to harm. So
 //! nothing there is read through a link out of it, and the home itself must belong to its account
-//! or to root: it may lie in the home of another, who can put a link there. `ACCOUNT` bounds what is read of one account,
-//! and beyond it only that account's place is unobserved; its databases of SQLite are not opened
-//! at all.
+//! or to root: it may lie in the home of another, who can put a link there. `ACCOUNT` bounds what
+//! is read of one account, and beyond it only that account's place is unobserved; its databases of
+//! SQLite are not opened at all.
 //!
 //! What `config.v2.json` says is all that Docker was told of a container, so Docker's other
 //! databases (networks in `local-kv.db`) are not read. Pods of Kubernetes are not told: a cluster

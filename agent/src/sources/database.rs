@@ -2,28 +2,31 @@
 //!
 //! One that is at rest is opened by its descriptor, so that the file that is read is the one that
 //! was looked at. A program that ends without closing its database leaves its write-ahead log
-//! (`-wal`) behind, as dnf 4 does after every run, and one that keeps it open goes on writing there:
-//! what it holds may be in the database or not. Then the two are put together here (`wal`), in
-//! memory, and so up to a bound that is far below the one of a database at rest. SQLite would do
+//! (`-wal`) behind, as dnf 4 does after every run, and one that keeps it open goes on writing
+//! there: what it holds may be in the database or not. Then the two are put together here (`wal`),
+//! in memory, and so up to a bound that is far below the one of a database at rest. SQLite would do
 //! that itself, but opens the log for writing, and whoever watches the file would wake.
 //! A rollback journal (`-journal`) means that somebody is at work.
 
 pub mod wal;
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::Reason;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::platform::opened_path;
+use self::wal::Committed;
+use crate::platform::{Stat, opened_path, reason, stat_of};
 use crate::sources::look::Look;
 
-/// How many bytes a database and its log may have together to be put together: as many as what
-/// they make.
+/// How many bytes a database and its log may have together to be put together, before and after.
 ///
-/// What they make is held twice while SQLite copies it, and a pass may take 96 MB (`budget`), an
-/// agent 128 (`MemoryMax` of its unit). SQLite begins a log anew at 4 MB.
+/// The log and what they make are held at once, and a pass may take 96 MiB (`budget`), an agent 128
+/// (`MemoryMax` of its unit). A history of dnf of ten years has 50 MB, and SQLite begins a log anew
+/// at 4.
 const LOGGED_BYTES: u64 = wal::WHOLE_BYTES as u64;
 
 /// Opens the database at `path` of at most `bound` bytes; nothing where there is none.
@@ -72,26 +75,47 @@ fn logged(
     let Some(words) = machine.read(log, bound.min(LOGGED_BYTES))? else {
         return Err(Reason::Changing);
     };
-    let rest = LOGGED_BYTES.saturating_sub(words.bytes.len() as u64).min(bound);
-    let Some(content) = machine.read(path, rest)? else { return Ok(None) };
+    let Some(mut file) = machine.held(path, bound.min(LOGGED_BYTES))? else { return Ok(None) };
+    let before = stat_of(&file).map_err(reason)?;
+    let length = usize::try_from(before.st_size).map_err(|_| Reason::TooLarge)?;
+    let committed = Committed::to(&words.bytes);
+    let whole = committed.length(length).ok_or(Reason::TooLarge)?;
+    if (length.max(whole) + words.bytes.len()) as u64 > LOGGED_BYTES {
+        return Err(Reason::TooLarge);
+    }
+    let mut database = Connection::open_in_memory().map_err(|_| Reason::Failed)?;
+    let put = Put { file: &mut file, length, committed: &committed };
+    let put = database.deserialize_read_exact("main", put, whole, true);
     // What was moved into the database meanwhile is in both; what was added to the log is not.
     let now = machine.stat_followed(log)?;
-    let is_same = now.is_some_and(|now| {
-        (now.st_size, now.st_mtime, now.st_mtime_nsec)
-            == (words.stat.st_size, words.stat.st_mtime, words.stat.st_mtime_nsec)
-    });
-    if !is_same {
+    let after = stat_of(&file).map_err(reason)?;
+    if !now.is_some_and(|now| is_same(&now, &words.stat)) || !is_same(&before, &after) {
         return Err(Reason::Changing);
     }
-    let whole = wal::applied(content.bytes, &words.bytes).ok_or(Reason::TooLarge)?;
-    // Before SQLite makes its own copy of what they made.
-    drop(words);
-    let open = || -> rusqlite::Result<Connection> {
-        let mut database = Connection::open_in_memory()?;
-        database.deserialize_read_exact("main", whole.as_slice(), whole.len(), true)?;
-        Ok(database)
-    };
-    open().map(Some).map_err(|_| Reason::Failed)
+    put.map(|()| Some(database)).map_err(|_| Reason::Failed)
+}
+
+fn is_same(one: &Stat, other: &Stat) -> bool {
+    let of = |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
+    of(one) == of(other)
+}
+
+/// A database and what was committed to its log, put together in the memory of SQLite itself.
+struct Put<'a> {
+    file: &'a mut File,
+    length: usize,
+    committed: &'a Committed<'a>,
+}
+
+impl Read for Put<'_> {
+    /// Gives all of it, as it is asked for, or fails.
+    fn read(&mut self, whole: &mut [u8]) -> io::Result<usize> {
+        let (there, new) = whole.split_at_mut(self.length.min(whole.len()));
+        self.file.read_exact(there)?;
+        new.fill(0);
+        self.committed.put_into(whole);
+        Ok(whole.len())
+    }
 }
 
 #[cfg(test)]

@@ -16,32 +16,48 @@ const MAGIC: u32 = 0x377f_0682;
 const VERSIONS: std::ops::Range<usize> = 18..20;
 
 /// The largest database that frames may make, in bytes: a number of a page is no reason to grow.
-pub(super) const WHOLE_BYTES: usize = 24 * 1024 * 1024;
+pub(super) const WHOLE_BYTES: usize = 56 * 1024 * 1024;
 
 /// The database with all that was committed to its log, as one that has none.
 ///
 /// Nothing where it would be larger than any that is put together.
 pub fn applied(mut database: Vec<u8>, log: &[u8]) -> Option<Vec<u8>> {
-    let frames = Log::of(log).map(Log::committed).unwrap_or_default();
-    if let Some(last) = frames.last() {
-        let size = (last.pages as usize).checked_mul(last.page.len())?;
-        if size > WHOLE_BYTES {
-            return None;
-        }
-        database.resize(size.max(database.len()), 0);
-        for frame in &frames {
+    let committed = Committed::to(log);
+    database.resize(committed.length(database.len())?, 0);
+    committed.put_into(&mut database);
+    Some(database)
+}
+
+/// What was committed to a log.
+pub(super) struct Committed<'a> {
+    frames: Vec<Frame<'a>>,
+}
+
+impl<'a> Committed<'a> {
+    pub(super) fn to(log: &'a [u8]) -> Self {
+        Self { frames: Log::of(log).map(Log::committed).unwrap_or_default() }
+    }
+
+    /// How many bytes a database of `length` has since; nothing above [`WHOLE_BYTES`].
+    pub(super) fn length(&self, length: usize) -> Option<usize> {
+        let Some(last) = self.frames.last() else { return Some(length) };
+        let length = (last.pages as usize).checked_mul(last.page.len())?;
+        (length <= WHOLE_BYTES).then_some(length)
+    }
+
+    /// Puts it into the database, which has the length already.
+    pub(super) fn put_into(&self, database: &mut [u8]) {
+        for frame in &self.frames {
             // One behind the end was cut off by a later transaction.
             let at = (frame.number as usize - 1).saturating_mul(frame.page.len());
             if let Some(place) = database.get_mut(at..at.saturating_add(frame.page.len())) {
                 place.copy_from_slice(frame.page);
             }
         }
-        database.truncate(size);
+        if let Some(versions) = database.get_mut(VERSIONS) {
+            versions.fill(1);
+        }
     }
-    if let Some(versions) = database.get_mut(VERSIONS) {
-        versions.fill(1);
-    }
-    Some(database)
 }
 
 struct Log<'a> {

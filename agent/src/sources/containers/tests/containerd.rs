@@ -14,7 +14,7 @@ const SPEC: &str = r#"{"ociVersion": "1.1.0", "process": {"user": {"uid": 990, "
  "apparmorProfile": "nerdctl-default"}, "root": {"path": "rootfs", "readonly": true},
  "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
  {"destination": "/etc/hosts", "type": "bind", "source":
- "/nerdctl/containers/voice/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08/hosts"},
+ "/nerdctl/etchosts/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08/hosts"},
  {"destination": "/cache", "type": "bind", "source":
  "/nerdctl/volumes/voice/0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe/_data"},
  {"destination": "/etc/coturn", "source": "/srv/coturn", "options": ["rbind", "ro"]}],
