@@ -168,9 +168,11 @@ impl Source for DesktopUcClient {
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         let parser = ("desktop_uc_client", self.version);
         read_all(TABLES, parser, &mut self.memory, (machine, sink));
-        for (user, home) in people(machine)? {
-            // Whose home it is may put a link into it, to what only we may read.
-            let machine = machine.fenced(&home);
+        for (user, id, home) in people(machine)? {
+            // Whose home it is may put a link into it, to what only we may read; and who has a home
+            // around it, in its place.
+            let may_be_linked = home.parent() == Some(Path::new(HOMES));
+            let machine = machine.fenced_home(&home, id, may_be_linked);
             for settings in &SETTINGS {
                 let name = PartName::from_bytes(format!("{}/{user}", settings.client).as_bytes());
                 match &machine {
@@ -251,8 +253,8 @@ fn host_wide(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     Ok(Some((json::FORMAT.read)(&content.bytes)?))
 }
 
-/// People of this host with a home: accounts from 1000 on (login.defs(5)), by name.
-fn people(machine: &Machine) -> Result<Vec<(String, PathBuf)>, Reason> {
+/// People of this host with a home: accounts from 1000 on (login.defs(5)), by name and number.
+fn people(machine: &Machine) -> Result<Vec<(String, u32, PathBuf)>, Reason> {
     let read = machine.read(Path::new(PASSWD), limits::FILE_BYTES)?;
     let Some(content) = read else { return Ok(Vec::new()) };
     let mut people = Vec::new();
@@ -260,9 +262,10 @@ fn people(machine: &Machine) -> Result<Vec<(String, PathBuf)>, Reason> {
         let mut fields = line.split(':');
         let (name, id, home) = (fields.next(), fields.nth(1), fields.nth(2));
         let (Some(name), Some(id), Some(home)) = (name, id, home) else { continue };
-        let is_person = id.parse::<u32>().is_ok_and(|id| (1_000..60_000).contains(&id));
+        let Ok(id) = id.parse::<u32>() else { continue };
+        let is_person = (1_000..60_000).contains(&id);
         if is_person && home.starts_with(HOMES) && people.len() < PEOPLE {
-            people.push((name.to_owned(), PathBuf::from(home)));
+            people.push((name.to_owned(), id, PathBuf::from(home)));
         }
     }
     Ok(people)
