@@ -43,7 +43,7 @@ pub use records::*;
 pub use suspect_records::*;
 
 use crate::analysis::exceptions::Exception;
-use crate::analysis::finding::FindingId;
+use crate::analysis::finding::{Finding, FindingId};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -254,6 +254,11 @@ pub trait ReadFindings: Send + Sync {
     /// Open findings, the worst first: what asks for a person before what does not, then by
     /// severity, then the oldest.
     fn worst_findings(&self, filter: &WorstFilter) -> Result<Vec<FindingRecord>, StoreError>;
+
+    /// The open findings of a host, as bad as they were found to be: what ingest goes on from, and
+    /// gives back to be kept. Every other list is for readers, with what a class makes of it; that
+    /// moves with what was meant and is no step of a host. At most [`MAX_LIMIT`], the newest first.
+    fn open_as_found(&self, host: &HostId) -> Result<Vec<Finding>, StoreError>;
 
     /// One finding.
     fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError>;

@@ -247,9 +247,7 @@ impl Judgement {
         if let Some(difference) = self.differing.get(&finding.id.key) {
             let (desired, current) = (difference.desired.clone(), difference.current.clone());
             let next = Finding { desired, current, ..finding.clone() };
-            let is_news = next != *finding;
-            // Its class made it worse, perhaps, and may be another by now.
-            return is_news.then(|| Finding { severity: severity(view.domain), ..next });
+            return (next != *finding).then_some(next);
         }
         if self.decides(finding) || view.exempts(finding.id.key.as_ref()) {
             let returned = resolved(finding, view.now, Resolution::Returned);

@@ -15,9 +15,7 @@ use super::presence::Presence;
 use super::{Context, Ingest, IngestError, Store};
 use crate::analysis::agreement::{Agreed, Layer, Subject};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Status};
-use crate::store::{
-    FindingFilter, HostRecord, MAX_LIMIT, NewPart, PartRecord, SectionRecord, Step, StoreError,
-};
+use crate::store::{HostRecord, MAX_LIMIT, NewPart, PartRecord, SectionRecord, Step, StoreError};
 
 /// The most findings one host may have open: as many as one query gives. A host with more was
 /// rebuilt, and its first ten thousand differences say so.
@@ -200,14 +198,8 @@ impl Host {
 
 fn load(store: &dyn Store, id: &HostId) -> Result<KnownState, StoreError> {
     let sections = store.sections(id)?.into_iter().map(|s| (s.source.clone(), s)).collect();
-    let filter = FindingFilter {
-        host: Some(id.clone()),
-        open_only: true,
-        limit: MAX_LIMIT,
-        ..FindingFilter::default()
-    };
-    let open = store.findings(&filter)?.into_iter();
-    let open = open.map(|record| (record.finding.id.clone(), record.finding)).collect();
+    let open = store.open_as_found(id)?.into_iter();
+    let open = open.map(|finding| (finding.id.clone(), finding)).collect();
     let approved = store.baseline_sources(&Subject::Host(id.clone()))?;
     Ok(KnownState { sections, open, approved })
 }

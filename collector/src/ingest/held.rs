@@ -23,7 +23,7 @@ use crate::analysis::rules::judge::{Judged, demanded, judge};
 use crate::analysis::rules::{About, Target};
 use crate::config::place::matches;
 use crate::standards::Standards;
-use crate::store::{FindingFilter, HostRecord, MAX_LIMIT, Step, StoreError};
+use crate::store::{HostRecord, Step, StoreError};
 
 /// One host before its rules.
 pub(super) struct Bench<'a> {
@@ -204,15 +204,8 @@ pub fn is_judged_otherwise(
     let timed = standards.rules.of_the_clock();
     let asked = |source: &SourceName| because == Because::OfTheRules || timed.contains(source);
     let bench = Bench::new((standards, agreements), &host.id, host.kind);
-    let filter = FindingFilter {
-        host: Some(host.id.clone()),
-        open_only: true,
-        limit: MAX_LIMIT,
-        ..FindingFilter::default()
-    };
-    let open = store.findings(&filter)?.into_iter().map(|record| record.finding);
-    let open: BTreeMap<FindingId, Finding> =
-        open.map(|finding| (finding.id.clone(), finding)).collect();
+    let open = store.open_as_found(&host.id)?.into_iter();
+    let open: Open = open.map(|finding| (finding.id.clone(), finding)).collect();
     let subject = Subject::Host(host.id.clone());
     let own = || Ok(store.baseline(&subject)?.map(|kept| kept.sections).unwrap_or_default());
     // Nobody agreed to a clock: what was agreed moves with acts and reports alone.

@@ -4,6 +4,7 @@ mod accepted;
 mod agent;
 mod exceptions;
 mod import;
+mod kept;
 mod model;
 mod rules;
 mod stood;

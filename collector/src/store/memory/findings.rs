@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use driftline_protocol::ids::HostId;
 use jiff::Timestamp;
 
 use super::{Memory, State, take};
@@ -43,6 +44,16 @@ impl ReadFindings for Memory {
         found.sort_by_key(FindingRecord::badness);
         found.truncate(effective_limit(filter.limit) as usize);
         Ok(found)
+    }
+
+    fn open_as_found(&self, host: &HostId) -> Result<Vec<Finding>, StoreError> {
+        let state = self.read();
+        let of_host =
+            |f: &&FindingRecord| f.finding.id.host == *host && f.finding.status == Status::Open;
+        let mut found: Vec<_> = state.findings.values().filter(of_host).cloned().collect();
+        found.sort_by_key(|f| Reverse((f.finding.first_seen, f.number)));
+        found.truncate(MAX_LIMIT as usize);
+        Ok(found.into_iter().map(|record| record.finding).collect())
     }
 
     fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError> {

@@ -11,7 +11,7 @@ use super::codec::{At, Json, at, bits, json, name, word};
 use super::names::{self, FIND_HOST, FIND_PART, FIND_SOURCE};
 use super::write::keyed;
 use crate::analysis::classify::weigh::FindingClass;
-use crate::analysis::finding::{FindingId, Severity};
+use crate::analysis::finding::{Finding, FindingId, Severity};
 use crate::store::records::*;
 use crate::store::{ActRecord, ReadActs, ReadFindings, StoreError, WorstFilter};
 
@@ -61,6 +61,18 @@ impl ReadFindings for Reader {
             return Ok(found);
         }
         self.pool.read("the worst findings", |db| worst(db, filter))
+    }
+
+    fn open_as_found(&self, host: &HostId) -> Result<Vec<Finding>, StoreError> {
+        self.pool.read("the open findings of a host", |db| {
+            let host = names::find(db, FIND_HOST, host.as_str())?;
+            let mut find = db.prepare_cached(&format!(
+                "{FINDING} WHERE f.host = ?1 AND f.is_open = 1
+                 ORDER BY f.first_seen DESC, f.number DESC LIMIT ?2"
+            ))?;
+            let found = find.query_map(params![host, MAX_LIMIT], as_kept)?;
+            found.map(|record| record.map(|record| record.finding)).collect()
+        })
     }
 
     fn finding(&self, id: &FindingId) -> Result<Option<FindingRecord>, StoreError> {
@@ -236,10 +248,13 @@ fn class(word: &str) -> FindingClass {
 }
 
 pub(super) fn finding_record(row: &Row<'_>) -> rusqlite::Result<FindingRecord> {
+    as_kept(row).map(FindingRecord::by_class)
+}
+
+fn as_kept(row: &Row<'_>) -> rusqlite::Result<FindingRecord> {
     let finding: Json<_> = row.get(1)?;
     let (number, openings) = (row.get(0)?, row.get(2)?);
-    let record = FindingRecord { number, finding: finding.0, openings, meant: json(row, 3)? };
-    Ok(record.by_class())
+    Ok(FindingRecord { number, finding: finding.0, openings, meant: json(row, 3)? })
 }
 
 fn token_record(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {

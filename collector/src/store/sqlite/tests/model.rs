@@ -22,6 +22,7 @@ pub(super) fn everything<S: Reads>(store: &S) -> Vec<String> {
         all.push(format!("{:#?}", store.sections(&host).unwrap()));
         all.push(format!("{:#?}", store.versions(&host, 5).unwrap()));
         all.push(format!("{:#?}", store.events(Some(&host), 3).unwrap()));
+        all.push(format!("{:#?}", store.open_as_found(&host).unwrap()));
         let after = Some(Cursor { at: second(9), number: i64::MIN });
         let filter =
             EventFilter { host: Some(host.clone()), after, limit: 2, ..EventFilter::default() };
