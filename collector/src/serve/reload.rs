@@ -3,9 +3,9 @@
 //! A file with a mistake keeps the old configuration, lowers `driftline_reload_success`, leaves an
 //! event and names file, line and hint in the log; API, overview and `driftline doctor` say it
 //! until it is mended. Where it names other files than before, in use or refused, those are watched
-//! from then on: a certificate that is put right where the configuration looks for it is read
-//! without another word. What only counts at the start (`listen`, `state_dir`, whether there is
-//! TLS, `heartbeat_seconds`) is kept as it was and said so.
+//! from then on, also where their folder is made only later: a certificate that is put right where
+//! the configuration looks for it is read without another word. What only counts at the start
+//! (`listen`, `state_dir`, whether there is TLS, `heartbeat_seconds`) is kept as it was and said so.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -109,6 +109,8 @@ struct Ours {
     names: Vec<OsString>,
     /// Folders of which everything counts.
     folders: Vec<PathBuf>,
+    /// Where a folder is to come that is named and not there yet.
+    awaited: BTreeSet<PathBuf>,
 }
 
 impl Ours {
@@ -122,13 +124,15 @@ impl Ours {
         let beside = load::FOLDERS.map(|more| folder.join(more));
         let rules = &config.rules.folder;
         let rules = rules.canonicalize().unwrap_or_else(|_| rules.clone());
-        Self { names, folders: beside.into_iter().chain([rules]).collect() }
+        let folders = beside.into_iter().chain([rules]).collect();
+        Self { names, folders, awaited: BTreeSet::new() }
     }
 
     fn has(&self, path: &Path) -> bool {
         let within = path.parent().is_some_and(|parent| self.folders.iter().any(|f| f == parent));
         let named = path.file_name().is_some_and(|own| self.names.iter().any(|name| name == own));
-        named || within || self.folders.iter().any(|folder| folder == path)
+        let comes = self.awaited.contains(path);
+        named || within || comes || self.folders.iter().any(|folder| folder == path)
     }
 }
 
@@ -137,22 +141,50 @@ impl Ours {
 struct Places {
     ours: Ours,
     folders: BTreeSet<PathBuf>,
+    /// The nearest folders that are there above those that are not.
+    above: BTreeSet<PathBuf>,
 }
 
 impl Places {
-    /// The folders of the configuration `file` and of what `config` names, as far as they are
-    /// there: editors replace files, so the files themselves would be lost.
+    /// The folders of the configuration `file` and of what `config` names: editors replace files,
+    /// so the files themselves would be lost. For one that is not there, where the next step of its
+    /// path is to come; who looks again then comes nearer to it.
     fn of(file: &Path, config: &Config) -> notify::Result<Self> {
         let folder = file.parent().filter(|path| !path.as_os_str().is_empty());
         // As the kernel names it, since events carry such paths.
         let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(notify::Error::io)?;
         let ours = Ours::of(config, (file, &folder));
         let tls = certificate_files(config);
-        let tls = tls.iter().filter_map(|file| file.parent()?.canonicalize().ok());
-        let folders = ours.folders.iter().cloned().chain(tls).chain([folder.clone()]);
-        let folders = folders.filter(|folder| folder.is_dir()).collect();
-        Ok(Self { ours, folders })
+        let tls = tls.iter().filter_map(|file| file.parent());
+        let named = ours.folders.iter().map(PathBuf::as_path).chain(tls).chain([&*folder]);
+        let named: Vec<PathBuf> = named.map(Path::to_path_buf).collect();
+        let mut places = Self { ours, ..Self::default() };
+        for named in named {
+            if let Some(there) = folder_at(&named) {
+                places.folders.insert(there);
+            } else {
+                places.wait_for(&named);
+            }
+        }
+        Ok(places)
     }
+
+    fn wait_for(&mut self, missing: &Path) {
+        for above in missing.ancestors().skip(1) {
+            let next = missing.strip_prefix(above).ok().and_then(|rest| rest.components().next());
+            if let (Some(there), Some(next)) = (folder_at(above), next) {
+                self.ours.awaited.insert(there.join(next));
+                self.above.insert(there);
+                return;
+            }
+        }
+    }
+}
+
+/// The folder at `path`, as the kernel names it; `None` when none is there.
+fn folder_at(path: &Path) -> Option<PathBuf> {
+    let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    here.canonicalize().ok().filter(|path| path.is_dir())
 }
 
 /// What is watched, and who is told of a save.
@@ -207,6 +239,13 @@ fn watch(places: &Places, saved: mpsc::Sender<()>) -> notify::Result<notify::Rec
     })?;
     for watched in &places.folders {
         watcher.watch(watched, RecursiveMode::NonRecursive)?;
+    }
+    // Nobody named these, and not everybody may read them: without them the others still count.
+    for above in places.above.difference(&places.folders) {
+        if let Err(error) = watcher.watch(above, RecursiveMode::NonRecursive) {
+            let above = above.display();
+            tracing::warn!(%error, "what comes in {above} is not noticed; SIGHUP reloads");
+        }
     }
     Ok(watcher)
 }
@@ -368,5 +407,35 @@ mod tests {
             tokio::time::timeout(TOLD, saves.recv()).await.expect(name).unwrap();
         }
         drop(watcher);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_made_after_it_was_named_is_watched_from_then_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("site")).unwrap();
+        let file = root.join("site/collector.toml");
+        let (saved, mut saves) = mpsc::channel(1);
+        let mut watched = Watched { saved, of: Places::default(), watcher: None };
+        watched.follow(&file, &Config::default());
+        let mut config = Config::default();
+        let later = root.join("made/later");
+        let [cert_file, key_file] = ["hub.pem", "hub.key"].map(|name| later.join(name));
+        config.tls = Some(crate::config::Tls { cert_file, key_file });
+        config.rules.folder = root.join("own/packs");
+        watched.follow(&file, &config);
+        // One step of the path after the other, as nobody would who has `mkdir -p`.
+        for name in ["made", "made/later", "own", "own/packs"] {
+            let comes = root.join(name);
+            std::fs::create_dir(&comes).unwrap();
+            let noticed = async {
+                while !watched.of.folders.contains(&comes) && !watched.of.above.contains(&comes) {
+                    saves.recv().await.unwrap();
+                    watched.follow(&file, &config);
+                }
+            };
+            tokio::time::timeout(TOLD, noticed).await.expect(name);
+        }
+        assert!(watched.of.ours.has(&root.join("own/packs/ours.toml")));
     }
 }
