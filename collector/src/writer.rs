@@ -9,6 +9,7 @@
 //! something is decided and free while it is written. The writer knows no HTTP and no message by
 //! name.
 
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -24,13 +25,12 @@ use driftline_protocol::wire::Problem;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::analysis::classify::runs::TRANSACTIONS;
+use self::steps::{decides_acts, told_of_runs};
 use crate::auth::Keys;
 use crate::ingest::{self, Context, Decided, Ingest, IngestError, Settlement, Store};
 use crate::metrics::live::Live;
 use crate::store::{
     Append, NewPart, ReadCases, ReadHistory, ReadIntent, ReadSuspects, Step, StoreError,
-    VersionStep,
 };
 
 /// The most requests that wait for the writer: a second of work, so that waiting longer is told as
@@ -88,7 +88,8 @@ type Errand = Box<dyn FnOnce(&Mutex<Ingest>, &mut dyn Append) + Send>;
 enum Job {
     /// A request to decide.
     Decide(Decide),
-    /// A request to decide when all that was decided before it is durable.
+    /// A request to decide when all that was decided before it, and that it may be decided by, is
+    /// durable.
     DecideAfter(Decide),
     /// Something to do between groups.
     Errand(Errand),
@@ -147,8 +148,8 @@ impl Writer {
     }
 
     /// As [`Writer::ask`] for what is decided by what the store says, such as whether a name is
-    /// taken: whatever was decided before it is durable by then, and not on its way in one group
-    /// with it. It ends a group, so it is for what persons do and not for what agents report.
+    /// taken: what acts are decided by is durable by then, and not on its way in one group with it.
+    /// It may end a group, so it is for what persons do and not for what agents report.
     ///
     /// # Errors
     /// As [`Writer::ask`].
@@ -306,13 +307,6 @@ fn upcast(read: &dyn Reads) -> &dyn Store {
     read
 }
 
-/// The version that a step makes durable, where it tells of runs: changes near it may be theirs.
-fn told_of_runs(step: &Step) -> Option<&VersionStep> {
-    let Step::Version(version) = step else { return None };
-    let tells = version.version.source.as_str() == TRANSACTIONS;
-    (tells && !mutant::active(Mutant::RunsComeTooLate)).then_some(version)
-}
-
 /// What the thread owns.
 struct Desk {
     ingest: Arc<Mutex<Ingest>>,
@@ -370,7 +364,10 @@ impl Desk {
                 }
                 Job::Decide(decide) => trust = self.decide(decide, &mut decisions),
                 Job::DecideAfter(decide) => {
-                    if !mutant::active(Mutant::NamesOnTheirWayAreFree) {
+                    let decides = |one: &Decision| one.steps.iter().any(decides_acts);
+                    if decisions.iter().any(decides)
+                        && !mutant::active(Mutant::NamesOnTheirWayAreFree)
+                    {
                         self.commit(std::mem::take(&mut decisions));
                     }
                     trust = self.decide(decide, &mut decisions);

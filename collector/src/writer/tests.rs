@@ -8,20 +8,26 @@ use driftline_protocol::wire::{EnrolRequest, HostKind, PROTOCOL_VERSION, Problem
 use jiff::Timestamp;
 
 use super::{Parts, WriteError, Writer};
+use crate::analysis::drift;
+use crate::analysis::finding::{Finding, Resolution, made_up};
 use crate::auth;
 use crate::auth::tokens::{self, Namesake};
 use crate::ingest::{self, Decided, IngestError, Proof};
+use crate::metrics::live::Live;
 use crate::store::memory::Memory;
-use crate::store::{Scope, StoreError};
+use crate::store::{EventKind, EventRecord, FindingFilter, Scope, Step, StoreError};
 
 fn writer() -> Writer {
-    let memory = Memory::new();
+    writer_of(Memory::new(), Arc::default())
+}
+
+fn writer_of(memory: Memory, live: Arc<Live>) -> Writer {
     let parts = Parts {
         append: Box::new(memory.clone()),
         read: Arc::new(memory),
         config: ingest::Config::default(),
         keys: Arc::default(),
-        live: Arc::default(),
+        live,
     };
     Writer::start(parts).unwrap()
 }
@@ -85,6 +91,69 @@ async fn of_two_who_take_a_name_at_once_the_second_finds_it_taken() {
     assert!(before.unwrap());
     assert_eq!(first.unwrap(), "ada");
     assert!(matches!(second, Err(WriteError::Refused(ref told)) if told.detail.contains("desk")));
+    writer.stop();
+}
+
+/// The event of an agent, as one of a report.
+fn told(context: ingest::Context<'_>) -> Decided<usize> {
+    let (at, detail) = (context.now, String::new());
+    let event = EventRecord { at, host: None, kind: EventKind::Reloaded, detail };
+    Decided { steps: vec![Step::Event(event)], ..nothing() }
+}
+
+#[tokio::test]
+async fn an_act_that_is_refused_again_and_again_cuts_no_group_of_reports() {
+    const REPORTS: u64 = 200;
+    let live = Arc::new(Live::default());
+    let writer = Arc::new(writer_of(Memory::new(), Arc::clone(&live)));
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let mut waiting = tokio::task::JoinSet::new();
+    let held = Arc::clone(&writer);
+    waiting.spawn(async move { held.run(move |_, _| gate.recv().is_ok()).await.is_ok() });
+    for _ in 0..REPORTS {
+        let (agent, person) = (Arc::clone(&writer), Arc::clone(&writer));
+        waiting.spawn(async move { agent.ask(|_, context| Ok(told(context))).await.is_ok() });
+        waiting.spawn(async move {
+            let refuse = |_: &mut ingest::Ingest, _: ingest::Context<'_>| {
+                let (code, detail) = (ProblemCode::Conflict, "no".into());
+                Err::<Decided<()>, _>(IngestError::Refused(Problem { code, detail }))
+            };
+            matches!(person.ask_after(refuse).await, Err(WriteError::Refused(_)))
+        });
+    }
+    waiting.spawn(async move { open.send(()).is_ok() });
+    assert!(waiting.join_all().await.into_iter().all(|as_it_should| as_it_should));
+    // One, where the machine is not busy.
+    let groups = live.batches.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(groups < REPORTS / 4, "{groups} groups for {REPORTS} reports");
+    writer.stop();
+}
+
+#[tokio::test]
+async fn an_act_sees_the_finding_that_a_report_before_it_opened_again() {
+    let writer = writer();
+    let finding = made_up("/etc/a", None);
+    let over = drift::resolved(&finding, finding.first_seen, Resolution::Returned);
+    let reports = |finding: Finding| {
+        move |_: &mut ingest::Ingest, _: ingest::Context<'_>| {
+            Ok(Decided { steps: vec![Step::Findings(vec![finding])], ..nothing() })
+        }
+    };
+    for known in [finding.clone(), over] {
+        writer.ask(reports(known)).await.unwrap();
+    }
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let before = writer.run(move |_, _| gate.recv().is_ok());
+    let again = writer.ask(reports(finding));
+    let act = writer.ask_after(|_, context| {
+        let found = context.store.findings(&FindingFilter::default())?;
+        Ok(Decided { answer: found[0].openings, parts: Vec::new(), steps: Vec::new() })
+    });
+    let (before, again, act, ()) =
+        tokio::join!(before, again, act, async { open.send(()).unwrap() });
+    assert!(before.unwrap());
+    again.unwrap();
+    assert_eq!(act.unwrap(), 2, "it would be of the opening that is over");
     writer.stop();
 }
 
