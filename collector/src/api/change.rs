@@ -146,7 +146,8 @@ pub(super) fn reason_of(text: &str) -> Result<String, Refusal> {
 }
 
 /// Makes durable what `work` decides, and gives its answer. What persons do is decided by what the
-/// store says (whether a name is taken, whether a log is full), so nothing of that is on its way by then.
+/// store says (whether a name is taken, whether a log is full), so nothing of that is on its way by
+/// then.
 pub(super) async fn decide<A: Send + 'static>(
     collector: &Collector,
     work: impl FnOnce(&mut Ingest, Context<'_>) -> Result<Decided<A>, IngestError> + Send + 'static,

@@ -5,7 +5,7 @@
 //! until it is mended. Where it names other files than before, in use or refused, those are watched
 //! from then on, also where their folder is made only later: a certificate that is put right where
 //! the configuration looks for it is read without another word. What only counts at the start
-//! (`listen`, `state_dir`, whether there is TLS, `heartbeat_seconds`) is kept as it was and said so.
+//! (`listen`, `state_dir`, whether there is TLS, `heartbeat_seconds`) stays as it was and is told.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -15,10 +15,11 @@ pub(super) fn told_of_runs(step: &Step) -> Option<&VersionStep> {
 /// Whether what `step` writes may decide an act of a person, which looks for it in the store; an
 /// act that is refused writes nothing, so whoever repeats one does not cut groups of reports.
 ///
-/// What reports and heartbeats bring is asked of [`crate::ingest::Ingest`], which knows what is on its way: whether
-/// a host is in service, what its parts are, what is agreed of it, and the etag of a finding. Only
-/// findings are looked up by their number in the store, with whether they are open and in which
-/// opening: a line about one must not be of an opening that a report on its way has ended.
+/// What reports and heartbeats bring is asked of [`crate::ingest::Ingest`], which knows what is on
+/// its way: whether a host is in service, what its parts are, what is agreed of it, and the etag
+/// of a finding. Only findings are looked up by their number in the store, with whether they are
+/// open and in which opening: a line about one must not be of an opening that a report on its way
+/// has ended.
 pub(super) fn decides_acts(step: &Step) -> bool {
     match step {
         Step::Host(_) | Step::Recount { .. } | Step::Event(_) => false,

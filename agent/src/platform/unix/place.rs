@@ -53,8 +53,8 @@ impl Root {
     }
 
     /// The same for the home of the account `owner`, a number: the folder that is opened must be
-    /// its own or root's. Root's is not taken through a link where `may_be_linked` is false: somebody
-    /// else could have put it there.
+    /// its own or root's. Root's is not taken through a link where `may_be_linked` is false:
+    /// somebody else could have put it there.
     ///
     /// # Errors
     /// [`Errno::XDEV`] where it is another's, else what the kernel refuses.
