@@ -71,8 +71,7 @@ pub(crate) struct Add {
 }
 
 fn kind(text: &str) -> Result<FindingKind, String> {
-    let found = FindingKind::ALL.into_iter().find(|kind| kind.as_str() == text);
-    found.ok_or_else(|| "drift, deviation or discrepancy".to_owned())
+    FindingKind::named(text).ok_or_else(|| "drift, deviation or discrepancy".to_owned())
 }
 
 fn rule(text: &str) -> Result<RuleName, String> {

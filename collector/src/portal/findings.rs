@@ -215,7 +215,7 @@ const FIELDS: [(&str, &str); 6] = [
 /// What may be chosen, the word for every one first.
 fn lists(query: &Query) -> Vec<(&'static str, &'static str, Words)> {
     let lists: [(&str, &str, Vec<&'static str>); 3] = [
-        ("kind", "Kind", KINDS.map(FindingKind::as_str).into()),
+        ("kind", "Kind", FindingKind::ALL.map(FindingKind::as_str).into()),
         ("severity", "Severity", Severity::ALL.map(Severity::as_str).into()),
         (
             "class",
@@ -234,9 +234,6 @@ fn lists(query: &Query) -> Vec<(&'static str, &'static str, Words)> {
     lists.into_iter().map(list).collect()
 }
 
-const KINDS: [FindingKind; 3] =
-    [FindingKind::Drift, FindingKind::Deviation, FindingKind::Discrepancy];
-
 /// What a query asks of the store.
 fn asked(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<FindingList, PageError> {
     let text = |field: &str| query.get(field).map(str::to_owned);
@@ -248,7 +245,7 @@ fn asked(store: &dyn Reader, frame: &Frame, query: &Query) -> Result<FindingList
     };
     let hosts = whereabouts.hosts(store, &frame.config)?;
     let classes = classes(query)?;
-    let kind = word(query, "kind", |word| KINDS.into_iter().find(|kind| kind.as_str() == word))?;
+    let kind = word(query, "kind", FindingKind::named)?;
     let severity = word(query, "severity", |word| {
         Severity::ALL.into_iter().find(|severity| severity.as_str() == word)
     })?;

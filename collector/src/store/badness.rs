@@ -90,7 +90,7 @@ impl FindingRecord {
 
 impl OpenCount {
     /// `counts` of findings as they were found to be, as bad as their class makes them.
-    pub(super) fn by_class(counts: Vec<Self>) -> Vec<Self> {
+    pub(super) fn by_class(counts: impl IntoIterator<Item = Self>) -> Vec<Self> {
         let mut all: BTreeMap<_, u64> = BTreeMap::new();
         for Self { host, kind, domain, severity, class, count } in counts {
             // Only drift has another class than none.

@@ -1,7 +1,7 @@
 //! Findings and tokens in memory.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use driftline_protocol::ids::HostId;
 use jiff::Timestamp;
@@ -61,23 +61,14 @@ impl ReadFindings for Memory {
     }
 
     fn open_counts(&self) -> Result<Vec<OpenCount>, StoreError> {
-        let mut counts: BTreeMap<_, u64> = BTreeMap::new();
-        for record in self.read().given() {
-            let Finding { id, domain, severity, status, .. } = &record.finding;
-            if *status == Status::Open {
-                let key = (id.host.clone(), id.kind, *domain, *severity, record.class());
-                *counts.entry(key).or_default() += 1;
-            }
-        }
-        let count = |((host, kind, domain, severity, class), count)| OpenCount {
-            host,
-            kind,
-            domain,
-            severity,
-            class,
-            count,
+        let state = self.read();
+        let open = state.findings.values().filter(|f| f.finding.status == Status::Open);
+        let one = |record: &FindingRecord| {
+            let Finding { id, domain, severity, .. } = &record.finding;
+            let (host, kind, class) = (id.host.clone(), id.kind, record.class());
+            OpenCount { host, kind, domain: *domain, severity: *severity, class, count: 1 }
         };
-        Ok(counts.into_iter().map(count).collect())
+        Ok(OpenCount::by_class(open.map(one)))
     }
 
     fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
