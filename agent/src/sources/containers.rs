@@ -28,6 +28,7 @@ mod docker;
 mod oci;
 mod people;
 mod podman;
+mod told;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

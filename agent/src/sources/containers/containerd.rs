@@ -20,16 +20,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::ids::PartName;
-use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::item::ItemValue;
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::redact::{RawItem, RawItems, RawPart};
+use driftline_protocol::redact::{RawItems, RawPart};
 use driftline_protocol::snapshot::{Reading, Reason};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::bolt::{Bucket, Value};
 use super::oci::Spec;
-use super::{BOLT_BYTES, Owner, Room, any, bolt};
+use super::{BOLT_BYTES, Owner, Room, any, bolt, told};
 use crate::sources::table::{momentary, say};
 
 /// The database below the folder of its owner.
@@ -343,7 +343,7 @@ fn items(container: &Container<'_>, digest: Option<&[u8]>) -> Result<RawItems, R
     let mut items = RawItems::new();
     let process = &spec.process;
     let has_pids = spec.linux.namespaces.iter().any(|one| one.kind == "pid");
-    for (key, value) in [
+    let texts = [
         ("image", text(container.field("image"))),
         ("image_digest", text(digest.unwrap_or_default())),
         ("runtime", text(container.runtime)),
@@ -352,11 +352,8 @@ fn items(container: &Container<'_>, digest: Option<&[u8]>) -> Result<RawItems, R
         ("user", format!("{}:{}", process.user.uid, process.user.gid)),
         ("network", container.network(&spec)?),
         ("pid", if has_pids { "" } else { "host" }.to_owned()),
-    ] {
-        if !value.is_empty() {
-            say(&mut items, [key], ItemValue::Text(value));
-        }
-    }
+    ];
+    told::texts(&mut items, texts);
     say(&mut items, ["privileged"], ItemValue::Flag(is_privileged(&spec)));
     say(&mut items, ["read_only"], ItemValue::Flag(spec.root.readonly));
     if spec.linux.resources.memory.limit > 0 {
@@ -365,29 +362,17 @@ fn items(container: &Container<'_>, digest: Option<&[u8]>) -> Result<RawItems, R
     }
     let capabilities = process.capabilities.bounding.iter().map(ItemValue::text).collect();
     let volumes = container.made_up_volumes()?;
-    for (key, set) in [
+    let sets = [
         ("binds", spec.binds(&container.made_up_id(), &volumes)),
         ("capabilities", capabilities),
         ("security_opt", security(&spec)),
-    ] {
-        if !set.is_empty() {
-            say(&mut items, [key], ItemValue::Set(set));
-        }
-    }
-    let command = process.args.iter().map(ItemValue::text).collect();
-    say(&mut items, ["command"], ItemValue::List(command));
+    ];
+    told::sets(&mut items, sets);
+    told::words(&mut items, "command", &process.args);
     for (port, bound) in ports(container)? {
         say(&mut items, ["ports", &port], ItemValue::Set(bound));
     }
-    for pair in &process.env {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        // A container that is not told its name is called by its id.
-        let is_id = !value.is_empty() && container.id.starts_with(value.as_bytes());
-        if name != "HOSTNAME" || !is_id {
-            let key = ItemKey::of(["environment", name]);
-            items.insert(key, RawItem::secret(ItemValue::text(value)));
-        }
-    }
+    told::environment(&mut items, &process.env, container.id);
     Ok(items)
 }
 

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::ids::PartName;
-use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::item::ItemValue;
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::redact::{RawItem, RawItems, RawPart};
+use driftline_protocol::redact::{RawItems, RawPart};
 use driftline_protocol::snapshot::Reason;
 use serde::Deserialize;
 
-use super::{Bounds, Containers, Owner, blind};
+use super::{Bounds, Containers, Owner, blind, told};
 use crate::formats::Malformed;
 use crate::machine::Machine;
 use crate::sources::look::Look;
@@ -230,9 +230,7 @@ pub(super) fn items(state: &State, host: &Host, restart: &str) -> RawItems {
         ("network", &host.network_mode),
         ("pid", &host.pid_mode),
     ];
-    for (key, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
-        say(&mut items, [key], ItemValue::text(text));
-    }
+    told::texts(&mut items, texts);
     say(&mut items, ["privileged"], ItemValue::Flag(host.privileged));
     say(&mut items, ["read_only"], ItemValue::Flag(host.readonly_rootfs));
     if host.memory > 0 {
@@ -243,19 +241,16 @@ pub(super) fn items(state: &State, host: &Host, restart: &str) -> RawItems {
     };
     let mut binds = texts(&host.binds);
     binds.extend(host.mounts.iter().flatten().filter_map(Mount::bind).map(ItemValue::Text));
-    for (key, set) in [
+    let sets = [
         ("binds", binds),
         ("cap_add", texts(&host.cap_add)),
         ("cap_drop", texts(&host.cap_drop)),
         ("security_opt", texts(&host.security_opt)),
-    ] {
-        if !set.is_empty() {
-            say(&mut items, [key], ItemValue::Set(set));
-        }
-    }
+    ];
+    told::sets(&mut items, sets);
     for (key, all) in [("command", &state.config.cmd), ("entrypoint", &state.config.entrypoint)] {
         if let Some(words) = all {
-            say(&mut items, [key], ItemValue::List(words.iter().map(ItemValue::text).collect()));
+            told::words(&mut items, key, words);
         }
     }
     for (port, bindings) in host.port_bindings.iter().flatten() {
@@ -268,10 +263,7 @@ pub(super) fn items(state: &State, host: &Host, restart: &str) -> RawItems {
         let bound = bound.map(ItemValue::Text).collect();
         say(&mut items, ["ports", port], ItemValue::Set(bound));
     }
-    for pair in state.config.env.iter().flatten() {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let key = ItemKey::of(["environment", name]);
-        items.insert(key, RawItem::secret(ItemValue::text(value)));
-    }
+    // Docker writes no name there that nobody gave.
+    told::environment(&mut items, state.config.env.as_deref().unwrap_or_default(), b"");
     items
 }

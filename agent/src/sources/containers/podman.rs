@@ -25,7 +25,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde::Deserialize;
 
 use super::oci::Spec;
-use super::{BOLT_BYTES, Bounds, DOCUMENT_BYTES, Owner, Room, bolt};
+use super::{BOLT_BYTES, Bounds, DOCUMENT_BYTES, Owner, Room, bolt, told};
 use crate::machine::Machine;
 use crate::platform::opened_path;
 use crate::sources::table::{momentary, say};
@@ -253,18 +253,13 @@ fn items(container: &Container) -> RawItems {
         ("restart", &container.restart),
         ("network", &container.network),
     ];
-    for (key, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
-        say(&mut items, [key], ItemValue::text(text));
-    }
+    told::texts(&mut items, texts);
     say(&mut items, ["privileged"], ItemValue::Flag(container.privileged));
     say(&mut items, ["read_only"], ItemValue::Flag(container.spec.root.readonly));
-    let binds = binds(container);
-    if !binds.is_empty() {
-        say(&mut items, ["binds"], ItemValue::Set(binds));
-    }
+    told::sets(&mut items, [("binds", binds(container))]);
     for (key, all) in [("command", &container.command), ("entrypoint", &container.entrypoint)] {
         if let Some(words) = all {
-            say(&mut items, [key], ItemValue::List(words.iter().map(ItemValue::text).collect()));
+            told::words(&mut items, key, words);
         }
     }
     for port in &container.new_port_mappings {
@@ -277,14 +272,7 @@ fn items(container: &Container) -> RawItems {
         all.insert(bound);
         items.insert(key, RawItem::plain(ItemValue::Set(all)));
     }
-    for pair in &container.spec.process.env {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        // A container that is not told its name is called by its id.
-        if name != "HOSTNAME" || value.is_empty() || !container.id.starts_with(value) {
-            let key = ItemKey::of(["environment", name]);
-            items.insert(key, RawItem::secret(ItemValue::text(value)));
-        }
-    }
+    told::environment(&mut items, &container.spec.process.env, container.id.as_bytes());
     items
 }
 
