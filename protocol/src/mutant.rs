@@ -97,6 +97,8 @@ mutants! {
     DependenciesAreAskedFor,
     /// Agent. *A value is what a shell has*: backslashes of os-release are kept.
     EscapesAreKept,
+    /// Agent. *The last of a client's settings counts*: the first one does.
+    FirstSettingCounts,
     /// Agent. *What cron reads is told*: so is what editors and packages left behind.
     LeftTablesCount,
     /// Agent. *The last file that sets a policy counts*: the first one does.

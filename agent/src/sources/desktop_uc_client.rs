@@ -2,52 +2,104 @@
 //!
 //! Parts: `installed`, the revision of each client that came as a snap or a flatpak (others are
 //! told by `packages`); `teams_for_linux`, its settings for the whole host; and `zoom/USER`,
-//! `linphone/USER`, `teams_for_linux/USER`, from the homes of people with an account of this host.
+//! `linphone/USER`, `teams_for_linux/USER`, from the homes of people with an account of this host,
+//! with `/flatpak` or `/snap` behind them where the client came as one and keeps its own settings.
 //! Of a person's settings only those are told that decide whether and how a call gets through:
 //! servers, proxies, transports, ports, codecs, encryption. Accounts, devices, windows and
-//! histories stay where they are. Webex keeps nothing in text on Linux (what stands below
-//! `~/.local/share/Webex` is its own) and is told as installed only; Jabber and Teams have no
-//! client of their own here. Nothing is ordered but arrays.
+//! histories stay where they are. Each file is read as its client reads it. Webex keeps nothing in
+//! text on Linux (what stands below `~/.local/share/Webex` is its own) and is told as installed
+//! only; Jabber and Teams have no client of their own here. Nothing is ordered but lists.
+
+pub mod linphone;
+pub mod qsettings;
+mod teams_for_linux;
+mod zoom;
 
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
-use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
 use driftline_protocol::redact::{RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
 use crate::formats::lines::decode;
-use crate::formats::{Format, FormatError, ini, json};
+use crate::formats::{FormatError, json};
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
 use crate::sources::table::{Bytes, Table, Trouble, read_all, say};
 use crate::sources::{Carry, Manual, Sink, Source, source_name};
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const TABLES: &[Table] = &[
     Table { name: "installed", bytes: Bytes::Kept, read: installed },
     Table { name: "teams_for_linux", bytes: Bytes::Kept, read: host_wide },
 ];
 
-/// Links whose target is the revision in use, with the client they belong to.
-const INSTALLED: [(&str, &str); 10] = [
-    ("zoom", "/snap/zoom-client/current"),
-    ("teams_for_linux", "/snap/teams-for-linux/current"),
-    ("linphone", "/snap/linphone/current"),
-    ("webex", "/snap/webex/current"),
-    ("zoom", "/var/lib/flatpak/app/us.zoom.Zoom/current/active"),
-    ("teams_for_linux", TEAMS_FLATPAK),
-    ("linphone", "/var/lib/flatpak/app/com.belledonnecommunications.linphone/current/active"),
-    ("webex", "/var/lib/flatpak/app/com.webex.Webex/current/active"),
-    ("jitsi", "/var/lib/flatpak/app/org.jitsi.jitsi-meet/current/active"),
-    ("element", "/var/lib/flatpak/app/im.riot.Riot/current/active"),
+/// A client as it may have come, and what is told of a person's settings.
+struct Client {
+    name: &'static str,
+    snap: Option<&'static str>,
+    flatpak: &'static str,
+    settings: Option<Settings>,
+}
+
+struct Settings {
+    /// Below the folder where programs keep what a person has set.
+    file: &'static str,
+    read: fn(&[u8]) -> Result<RawItems, FormatError>,
+}
+
+static CLIENTS: [Client; 6] = [
+    Client {
+        name: "zoom",
+        snap: Some("zoom-client"),
+        flatpak: "us.zoom.Zoom",
+        settings: Some(Settings { file: "zoomus.conf", read: zoom::read }),
+    },
+    Client {
+        name: "linphone",
+        snap: Some("linphone"),
+        flatpak: "com.belledonnecommunications.linphone",
+        settings: Some(Settings {
+            file: "linphone/linphonerc",
+            read: |bytes| linphone::read(bytes, linphone::tells),
+        }),
+    },
+    Client {
+        name: "teams_for_linux",
+        snap: Some("teams-for-linux"),
+        flatpak: "com.github.IsmaelMartinez.teams_for_linux",
+        settings: Some(Settings {
+            file: "teams-for-linux/config.json",
+            read: teams_for_linux::read,
+        }),
+    },
+    Client { name: "webex", snap: Some("webex"), flatpak: "com.webex.Webex", settings: None },
+    Client { name: "jitsi", snap: None, flatpak: "org.jitsi.jitsi-meet", settings: None },
+    Client { name: "element", snap: None, flatpak: "im.riot.Riot", settings: None },
 ];
-const TEAMS_FLATPAK: &str =
-    "/var/lib/flatpak/app/com.github.IsmaelMartinez.teams_for_linux/current/active";
+
+impl Client {
+    /// Links that lead to the revision in use, with how it came.
+    fn revisions(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
+        let snap = self.snap.map(|snap| ("snap", format!("/snap/{snap}/current")));
+        let flatpak = format!("/var/lib/flatpak/app/{}/current/active", self.flatpak);
+        let both = snap.into_iter().chain([("flatpak", flatpak)]);
+        both.map(|(how, path)| (how, PathBuf::from(path)))
+    }
+
+    /// Where in a home settings may stand, with what the part's name ends in.
+    fn places(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
+        let snap = self.snap.map(|snap| ("/snap", format!("snap/{snap}/current/.config")));
+        let flatpak = format!(".var/app/{}/config", self.flatpak);
+        let all = [("", ".config".to_owned()), ("/flatpak", flatpak)].into_iter().chain(snap);
+        all.map(|(how, path)| (how, PathBuf::from(path)))
+    }
+}
 
 const TEAMS_HOST: &str = "/etc/teams-for-linux/config.json";
 
@@ -57,70 +109,6 @@ const HOMES: &str = "/home/";
 
 /// The most people whose homes are looked into.
 const PEOPLE: usize = 256;
-
-/// One file of a person's settings.
-struct Settings {
-    client: &'static str,
-    /// Below the home.
-    path: &'static str,
-    format: &'static Format,
-    /// Whether a setting is told, by its section and name.
-    tells: fn(section: &str, name: &str) -> bool,
-}
-
-const SETTINGS: [Settings; 3] = [
-    Settings {
-        client: "zoom",
-        path: ".config/zoomus.conf",
-        format: &ini::FORMAT,
-        tells: |_, name| ZOOM.contains(&name),
-    },
-    Settings {
-        client: "linphone",
-        path: ".config/linphone/linphonerc",
-        format: &ini::FORMAT,
-        tells: linphone,
-    },
-    Settings {
-        client: "teams_for_linux",
-        path: ".config/teams-for-linux/config.json",
-        format: &json::FORMAT,
-        tells: |section, _| TEAMS.contains(&section),
-    },
-];
-
-const ZOOM: [&str; 8] = [
-    "conf.webserver",
-    "forceSSOURL",
-    "sso_domain",
-    "enableCloudSwitch",
-    "enableWaylandShare",
-    "xwayland",
-    "noSandbox",
-    "isTransCoding",
-];
-
-const TEAMS: [&str; 7] = [
-    "url",
-    "proxyServer",
-    "authServerWhitelist",
-    "customCACertsFingerprints",
-    "chromeUserAgent",
-    "disableGpu",
-    "partition",
-];
-
-/// Sections of linphone's settings, with or without a number behind them.
-const LINPHONE: [&str; 6] = ["sip", "net", "rtp", "proxy", "nat_policy", "audio_codec"];
-
-/// What linphone notes of a person or a device in those sections.
-const LINPHONE_OWN: [&str; 5] =
-    ["reg_identity", "contact", "default_proxy", "refkey", "contact_parameters"];
-
-fn linphone(section: &str, name: &str) -> bool {
-    let plain = section.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
-    LINPHONE.contains(&plain) && !LINPHONE_OWN.contains(&name)
-}
 
 /// The source; see the page's head.
 pub struct DesktopUcClient {
@@ -154,8 +142,8 @@ impl Source for DesktopUcClient {
         Manual {
             parts: "`installed` (snaps and flatpaks of Zoom, Webex, Linphone, Teams for Linux and \
                 their like), `teams_for_linux`, and `zoom/USER`, `linphone/USER`, \
-                `teams_for_linux/USER`: of a person's settings those that decide how a call gets \
-                through",
+                `teams_for_linux/USER`, with `/flatpak` or `/snap` behind them where it came as \
+                one: of a person's settings those that decide how a call gets through",
             ordered: "arrays",
             version: self.version,
         }
@@ -173,15 +161,18 @@ impl Source for DesktopUcClient {
             // around it, in its place.
             let may_be_linked = home.parent() == Some(Path::new(HOMES));
             let machine = machine.fenced_home(&home, id, may_be_linked);
-            for settings in &SETTINGS {
-                let name = PartName::from_bytes(format!("{}/{user}", settings.client).as_bytes());
+            for (client, settings) in with_settings() {
+                let part = format!("{}/{user}", client.name);
+                let named = |how: &str| PartName::from_bytes(format!("{part}{how}").as_bytes());
                 match &machine {
                     Ok(None) => {}
                     Ok(Some(machine)) => {
-                        let path = home.join(settings.path);
-                        self.person((name, &path), settings, (machine, sink));
+                        for (how, folder) in client.places() {
+                            let path = home.join(folder).join(settings.file);
+                            self.person((named(how), &path), settings, (machine, sink));
+                        }
                     }
-                    Err(reason) => sink.blind(&name, *reason),
+                    Err(reason) => sink.blind(&named(""), *reason),
                 }
             }
         }
@@ -209,7 +200,7 @@ impl DesktopUcClient {
         let reading = Reading { parser, version: self.version, scope };
         let items = read.map(|content| {
             let bytes = content.map(|content| content.bytes).unwrap_or_default();
-            (settings.format.read)(&bytes).map(|items| told(items, settings))
+            (settings.read)(&bytes)
         });
         let part = match items {
             Err(reason) => RawPart::Unobserved(reason),
@@ -225,24 +216,20 @@ impl DesktopUcClient {
     }
 }
 
-fn told(items: RawItems, settings: &Settings) -> RawItems {
-    let tells = |key: &ItemKey| {
-        let segments: Vec<String> = key.segments().collect();
-        let section = segments.first().map_or("", String::as_str);
-        (settings.tells)(section, segments.last().map_or("", String::as_str))
-    };
-    items.into_iter().filter(|(key, _)| tells(key)).collect()
+fn with_settings() -> impl Iterator<Item = (&'static Client, &'static Settings)> {
+    CLIENTS.iter().filter_map(|client| Some((client, client.settings.as_ref()?)))
 }
 
 fn installed(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let mut items = RawItems::new();
-    for (client, path) in INSTALLED {
-        let Some(target) = look.link_target(Path::new(path))? else { continue };
-        look.rely(Path::new(path))?;
-        let how = if path.starts_with("/snap") { "snap" } else { "flatpak" };
-        let revision = String::from_utf8_lossy(&target).into_owned();
-        let revision = revision.rsplit('/').next().unwrap_or_default();
-        say(&mut items, [client, how], ItemValue::text(revision));
+    for client in &CLIENTS {
+        for (how, path) in client.revisions() {
+            let Some(target) = look.link_target(&path)? else { continue };
+            look.rely(&path)?;
+            let revision = String::from_utf8_lossy(&target).into_owned();
+            let revision = revision.rsplit('/').next().unwrap_or_default();
+            say(&mut items, [client.name, how], ItemValue::text(revision));
+        }
     }
     Ok((!items.is_empty()).then_some(items))
 }

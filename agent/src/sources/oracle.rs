@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_types, reason = "a test may ask another program")]
 
 pub(crate) mod rpms;
+pub(crate) mod settings;
 
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};

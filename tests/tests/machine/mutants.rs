@@ -72,6 +72,16 @@ const MUTANTS: &[Mutant] = &[
     (AGENT_TESTS, "escapes_are_kept", "sources::os::tests::a_shell_reads_every_release_as_we_do"),
     (
         AGENT_TESTS,
+        "first_setting_counts",
+        "sources::desktop_uc_client::tests::by_clients::linphone_reads_every_setting_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
+        "escapes_are_kept",
+        "sources::desktop_uc_client::tests::by_clients::qt_reads_every_setting_of_zoom_as_we_do",
+    ),
+    (
+        AGENT_TESTS,
         "comments_begin_anywhere",
         "sources::audio::tests::by_pipewire::pipewire_reads_every_configuration_as_we_do",
     ),

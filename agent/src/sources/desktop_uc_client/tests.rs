@@ -1,6 +1,10 @@
 //! What is told of a person's client, and the row of the shared check.
 
+mod by_clients;
+
 use driftline_protocol::snapshot::Part;
+
+use proptest::prelude::*;
 
 use super::*;
 use crate::sources::check::{Broken, Denied, Fixture, Planted};
@@ -36,6 +40,18 @@ pub(in crate::sources) fn fixture() -> Fixture {
             ("/snap/zoom-client/current", 0o777, "-> 225"),
             ("/home/alice/.config/linphone/linphonerc", 0o600, LINPHONERC),
             ("/home/alice/.config/zoomus.conf", 0o600, "[General]\nxwayland=true\nwindow=1\n"),
+            ("/home/alice/snap/zoom-client/current", 0o777, "-> 225"),
+            (
+                "/home/alice/snap/zoom-client/225/.config/zoomus.conf",
+                0o600,
+                "[General]\nsso_domain=.example.org\n",
+            ),
+            (
+                "/home/alice/.var/app/com.github.IsmaelMartinez.teams_for_linux/config/\
+                    teams-for-linux/config.json",
+                0o600,
+                "{\"url\": \"https://teams.example.org\", \"appTitle\": \"x\"}",
+            ),
         ],
         malformed: Some(Broken {
             path: "/etc/teams-for-linux/config.json",
@@ -50,10 +66,46 @@ pub(in crate::sources) fn fixture() -> Fixture {
 
 #[test]
 fn of_a_persons_settings_only_the_way_of_a_call_is_told() {
-    let linphone = SETTINGS.iter().find(|settings| settings.client == "linphone").unwrap();
-    let items = told((ini::FORMAT.read)(LINPHONERC.as_bytes()).unwrap(), linphone);
+    let items = linphone::read(LINPHONERC.as_bytes(), linphone::tells).unwrap();
     let shown: Vec<_> = items.keys().map(|key| key.as_str().to_owned()).collect();
     assert_eq!(shown, ["proxy_0/reg_proxy", "sip/media_encryption", "sip/sip_tcp_port"]);
+}
+
+#[test]
+fn a_client_that_came_as_a_snap_or_flatpak_has_its_own_settings() {
+    let tree: Vec<_> = fixture().tree;
+    let parts = Planted::new(&tree).parts(&mut DesktopUcClient::new());
+    let names: Vec<String> = parts.keys().map(ToString::to_string).collect();
+    let of_alice: Vec<_> = names.iter().filter(|name| name.contains("alice")).collect();
+    let expected =
+        ["linphone/alice", "teams_for_linux/alice/flatpak", "zoom/alice", "zoom/alice/snap"];
+    assert_eq!(of_alice, expected);
+}
+
+#[test]
+fn what_linphone_would_read_as_several_lines_is_too_large() {
+    let long = |length: usize| {
+        let text = format!("[sip]\nx={}", "v".repeat(length));
+        linphone::read(text.as_bytes(), |_, _| true).map(|items| items.len())
+    };
+    assert!(matches!(long(16_381), Ok(1)));
+    assert!(matches!(long(16_382), Err(FormatError::TooLarge)));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_settings_that_are_wanted(
+        bytes: Vec<u8>,
+        text in "[\\[\\]=;#\"\\\\%,\n\rxU2@ ]{0,80}",
+    ) {
+        for bytes in [bytes.as_slice(), text.as_bytes()] {
+            let tells = |_: &str, name: &str| name == "x";
+            let linphone = linphone::read(bytes, tells).unwrap_or_default();
+            for items in [qsettings::read(bytes, tells), linphone] {
+                prop_assert!(items.keys().all(|key| key.segments().last().unwrap() == "x"));
+            }
+        }
+    }
 }
 
 #[test]

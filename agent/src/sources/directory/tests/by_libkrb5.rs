@@ -1,15 +1,16 @@
 //! What libkrb5 itself reads of a `krb5.conf`, setting by setting.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
 use crate::sources::check::machine_at;
-use crate::sources::oracle::{said, shown};
+use crate::sources::oracle::settings::{Script, Settings, told};
 
-/// Asks the library; see its head.
-const SCRIPT: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/src/sources/directory/tests/kerberos.py");
+const LIBKRB5: Script = Script {
+    python: "python3",
+    path: "sources/directory/tests/kerberos.py",
+    missing: "OSError: libkrb5",
+};
 
 /// Texts that the library takes or refuses; `ROOT` stands for the folder of the test.
 const TEXTS: &[&str] = &[
@@ -64,43 +65,9 @@ const INCLUDED: &[(&str, &str)] = &[
     ("krb5.conf.d/z.d/x", "[libdefaults]\nfrom = below\n"),
 ];
 
-type Settings = BTreeMap<Vec<String>, Vec<String>>;
-
-/// What the library reads of each file, or that it refuses it; nothing where it is not installed.
-fn theirs(files: &[String]) -> Option<Vec<Option<Settings>>> {
-    let files: Vec<&str> = files.iter().map(String::as_str).collect();
-    let (printed, succeeded) = said(&[&["python3", SCRIPT], &files[..]].concat())?;
-    if printed.contains("OSError: libkrb5") {
-        eprintln!("libkrb5 is not installed: nothing is held against it here");
-        return None;
-    }
-    assert!(succeeded, "{printed}");
-    let answers: Vec<_> = printed.split_terminator("\0end\0").map(settings).collect();
-    assert_eq!(answers.len(), files.len());
-    Some(answers)
-}
-
-fn settings(answer: &str) -> Option<Settings> {
-    let mut settings = Settings::new();
-    for line in answer.split_terminator("\0\n") {
-        let (path, value) = line.split_once("\0=")?;
-        let path = path.split('\0').map(str::to_owned).collect();
-        settings.entry(path).or_default().push(value.to_owned());
-    }
-    Some(settings)
-}
-
 fn ours(root: &Path) -> Result<Settings, Trouble> {
     let items = kerberos::configured(&mut Look::new(&machine_at(root)))?.unwrap();
-    let settings = items.iter().map(|(key, item)| {
-        let values = if let ItemValue::List(values) = &item.value {
-            values.iter().map(shown).collect()
-        } else {
-            vec![shown(&item.value)]
-        };
-        (key.segments().collect(), values)
-    });
-    Ok(settings.collect())
+    Ok(told(&items))
 }
 
 #[test]
@@ -127,7 +94,7 @@ fn libkrb5_reads_every_setting_as_we_do() {
         .map(|(path, _)| root.path().join("etc").join(path).display().to_string())
         .collect();
     let (mut compared, mut refused) = (0, 0);
-    for ((_, text), theirs) in texts.iter().zip(theirs(&files).unwrap_or_default()) {
+    for ((_, text), theirs) in texts.iter().zip(LIBKRB5.printed(&files).unwrap_or_default()) {
         write("krb5.conf", text);
         match theirs {
             Some(theirs) => {
