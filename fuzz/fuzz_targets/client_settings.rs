@@ -1,4 +1,4 @@
-//! Any bytes give settings of Linphone and of Qt's programs that were asked for, or too long a line.
+//! Any bytes give settings of Linphone and Qt that were asked for, or too long a line.
 #![no_main]
 
 use driftline_agent::sources::desktop_uc_client::{linphone, qsettings};

@@ -13,7 +13,7 @@ use driftline_protocol::redact::{RawItem, RawItems};
 
 use crate::formats::lines::scalar;
 
-/// Where settings without a section belong, and how the section itself is written that is called so.
+/// Where settings without a section belong, and how a section that is called so itself is written.
 const GENERAL: &str = "General";
 const SECTION_GENERAL: &str = "%General";
 
