@@ -29,8 +29,11 @@ pub const PACKAGING_TESTS: &str = "packaging-tests";
 
 /// The root of the source tree.
 pub fn workspace() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().unwrap_or(tests).to_path_buf()
+    // Cargo says where the tree is now; the program itself, where it was when it was built, which
+    // is another one where the target folder was copied.
+    let now = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let tests = now.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    tests.parent().unwrap_or(&tests).to_path_buf()
 }
 
 /// The built program `name`: beside this test program, or in `DRIFTLINE_PROGRAMS`.

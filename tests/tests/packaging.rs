@@ -2,17 +2,20 @@
 //! services are started by commands there are, and what is installed together speaks of the same.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use driftline_agent::platform::System;
 use driftline_agent::sources::{Chosen, Source, all, files, running};
 use driftline_collector::metrics::table::{SOURCES, source_label};
+use driftline_tests::programs::workspace;
 
 #[track_caller]
 fn check(file: &str, generated: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/config").join(file);
+    let path = workspace().join("packaging/config").join(file);
+    if std::env::var_os("UPDATE_PAGES").is_some() {
+        std::fs::write(&path, generated).expect("the sample can be written");
+    }
     let packaged = std::fs::read_to_string(&path).expect("the sample is packaged");
-    assert_eq!(packaged, generated, "write the program's sample to packaging/config/{file} again");
+    assert_eq!(packaged, generated, "{file} is old; run the tests once with UPDATE_PAGES=1");
 }
 
 #[test]
@@ -23,8 +26,7 @@ fn the_packaged_samples_are_the_programs_own() {
 
 #[test]
 fn launchd_is_told_a_command_that_the_agent_knows() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = path.join("../packaging/macos/io.driftline.agent.plist");
+    let path = workspace().join("packaging/macos/io.driftline.agent.plist");
     let bytes = std::fs::read(path).expect("the property list is packaged");
     let items = (driftline_agent::formats::plist::FORMAT.read)(&bytes).expect("it is one");
     let shown: Vec<String> =

@@ -1,7 +1,8 @@
 //! How tests ask other programs what they make of the same files.
 //!
-//! An oracle is left out only where its program is not installed, and then the test says so:
-//! `tests/run` installs all of them. What is compared with what stands in `docs/oracles.md`.
+//! An oracle is left out only where its program is not installed, and then the test says so.
+//! `tests/run` installs all of them and sets `DRIFTLINE_ORACLES`, so that there one which is missing
+//! fails its test. What is compared with what stands in `docs/oracles.md`.
 
 #![allow(clippy::disallowed_types, reason = "a test may ask another program")]
 
@@ -25,7 +26,7 @@ pub(crate) fn said(words: &[&str]) -> Option<(String, bool)> {
     let [program, arguments @ ..] = words else { panic!("a program to ask") };
     let output = match Command::new(program).args(arguments).stdin(Stdio::null()).output() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            eprintln!("{program} is not installed: nothing is held against it here");
+            left_out(program);
             return None;
         }
         output => output.unwrap(),
@@ -36,6 +37,13 @@ pub(crate) fn said(words: &[&str]) -> Option<(String, bool)> {
         said.extend(output.stderr);
     }
     Some((String::from_utf8(said).unwrap(), succeeded))
+}
+
+/// Says that nothing is held against `oracle`, since it is not installed.
+pub(crate) fn left_out(oracle: &str) {
+    eprintln!("{oracle} is not installed: nothing is held against it here");
+    let required = std::env::var_os("DRIFTLINE_ORACLES").is_some_and(|how| how == "required");
+    assert!(!required, "{oracle} is not installed, and DRIFTLINE_ORACLES requires it");
 }
 
 /// A value as most programs print it, the values of a list or set each on a line.

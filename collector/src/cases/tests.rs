@@ -501,7 +501,9 @@ proptest! {
         let read = read_cases(text.as_slice(), &form(), &[]).unwrap();
         prop_assert_eq!(read.stream.cases.len() as u64 + read.refused.total, read.rows);
         let json = [b"{", bytes.as_slice()].concat();
-        prop_assert!(read_cases(json.as_slice(), &form(), &[]).is_ok());
+        let read = read_cases(json.as_slice(), &form(), &[]);
+        // What begins as text of two bytes a character is refused as a whole.
+        prop_assert!(matches!(read, Ok(_) | Err(ReadError::Utf16)), "{read:?}");
     }
 
     /// The arithmetic of the calendar agrees with that of the library.

@@ -1,5 +1,6 @@
 //! What reads, or queues, without an end.
 
+use super::pages::own_code;
 use super::tree::{Offence, Tree};
 
 /// Where a bound may be set before a call, in lines above it.
@@ -22,8 +23,7 @@ pub(crate) fn unbounded(tree: &Tree) -> Vec<Offence> {
     let files = programs.iter().flat_map(|program| tree.files(program, ".rs"));
     let own = files.filter(|(path, _)| !MAKERS.contains(path) && !path.contains("tests"));
     own.flat_map(|(path, text)| {
-        let code = text.split("#[cfg(test)]").next().unwrap_or(text);
-        let lines: Vec<&str> = code.lines().collect();
+        let lines: Vec<&str> = own_code(text).lines().collect();
         let is_bounded = |at: usize| {
             let from = at.saturating_sub(NEAR);
             lines.iter().take(at + 1).skip(from).any(|line| line.contains(".take("))

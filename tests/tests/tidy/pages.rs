@@ -13,7 +13,7 @@ pub(crate) fn long_file(tree: &Tree) -> Vec<Offence> {
     tree.files("", ".rs")
         .filter(|(path, _)| !is_test_page(path))
         .filter_map(|(path, text)| {
-            let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]").count();
+            let lines = own_code(text).lines().count();
             (lines > FILE_LINES).then(|| Offence {
                 check: "long_file",
                 place: path.into(),
@@ -139,10 +139,7 @@ pub(crate) fn sleeping_test(tree: &Tree) -> Vec<Offence> {
         .filter(|(path, _)| *path != "tests/src/wait.rs")
         .flat_map(|(path, text)| {
             let whole = is_test_page(path) || path.starts_with("tests/");
-            // `mod tests;` only names another page.
-            let tests = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\nthread"];
-            let begin = tests.iter().filter_map(|mark| text.find(mark)).min();
-            let skip = if whole { 0 } else { begin.unwrap_or(text.len()) };
+            let skip = if whole { 0 } else { own_code(text).len() };
             let above = text[..skip].lines().count();
             let lines: Vec<&str> = text[skip..].lines().collect();
             let waits = |at: usize| lines[at.saturating_sub(WAIT_LINES)..at].iter().any(is_bounded);
@@ -206,6 +203,24 @@ fn is_named(tree: &Tree, path: &str) -> bool {
             line.ends_with(&declared) || line.ends_with(&by_path) || line == inline
         })
     })
+}
+
+/// What of a page is no test: all before the module of its tests, where that stands in the page
+/// itself. A page may name another one (`mod tests;`), or one line for tests, before its own code.
+pub(crate) fn own_code(text: &str) -> &str {
+    const MARK: &str = "#[cfg(test)]\n";
+    let begins = |at: &usize| {
+        let starts_line = *at == 0 || text[..*at].ends_with('\n');
+        let mut behind = text[at + MARK.len()..].lines().skip_while(|line| line.starts_with("#["));
+        let opens = |line: &str| {
+            let is_module =
+                line.starts_with("mod ") || line.starts_with("pub") && line.contains(" mod ");
+            is_module && line.ends_with('{')
+        };
+        starts_line && behind.next().is_some_and(opens)
+    };
+    let tests = text.match_indices(MARK).map(|(at, _)| at).find(begins);
+    &text[..tests.unwrap_or(text.len())]
 }
 
 pub(crate) fn is_test_page(path: &str) -> bool {

@@ -11,6 +11,7 @@ use super::*;
 use crate::netlink::route::{Address, Link, Route};
 use crate::sources::check::{Broken, Denied, Fixture};
 use crate::sources::look::Look;
+use crate::sources::oracle::asked;
 use crate::sources::table::Trouble;
 
 const PROFILE: &str = "\
@@ -225,13 +226,12 @@ fn what_a_network_gave_is_not_told() {
 /// Each interface and route that is told is one that `ip -j` shows so. What it shows beyond is what
 /// this source leaves out: see the head of `running`.
 #[test]
-#[allow(clippy::disallowed_types, reason = "a test may ask ip itself")]
 fn ip_shows_every_interface_and_route_as_we_do() {
-    let ask = |words: &[&str]| {
-        let output = std::process::Command::new("ip").arg("-j").args(words).output().ok()?;
-        serde_json::from_slice::<serde_json::Value>(&output.stdout).ok()
+    let ask = |what| {
+        let printed = asked(&["ip", "-j", what])?;
+        Some(serde_json::from_str::<serde_json::Value>(&printed).unwrap())
     };
-    let (Some(links), Some(four)) = (ask(&["addr"]), ask(&["route"])) else { return };
+    let (Some(links), Some(four)) = (ask("addr"), ask("route")) else { return };
     let machine = Machine::open(Path::new("/"), Redactor::new([1; 32])).unwrap();
     let (interfaces, routes) = running::read(&machine);
     let mut theirs = BTreeMap::new();
@@ -246,7 +246,9 @@ fn ip_shows_every_interface_and_route_as_we_do() {
         };
         theirs.insert(format!("{name}/addresses"), lasting.map(text).collect());
     }
-    for (key, item) in interfaces.unwrap() {
+    let interfaces = interfaces.unwrap();
+    assert!(!interfaces.is_empty(), "not even the one that leads back is told");
+    for (key, item) in interfaces {
         let ours = if let ItemValue::Set(values) = &item.value {
             values.iter().map(value).collect()
         } else {

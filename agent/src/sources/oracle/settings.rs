@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::redact::RawItems;
 
-use super::{said, shown};
+use super::{left_out, said, shown};
 
 /// Values by path.
 pub(crate) type Settings = BTreeMap<Vec<String>, Vec<String>>;
@@ -31,7 +31,7 @@ impl Script {
         let words = [self.python, &script].into_iter().chain(files.iter().map(String::as_str));
         let (printed, succeeded) = said(&words.collect::<Vec<_>>())?;
         if printed.contains(self.missing) {
-            eprintln!("{}, so nothing is held against {} here", self.missing, self.path);
+            left_out(self.path);
             return None;
         }
         assert!(succeeded, "{printed}");

@@ -8,6 +8,7 @@ use driftline_protocol::redact::{RawObserved, Redactor};
 use super::*;
 use crate::sources::Receipt;
 use crate::sources::check::{Broken, Denied, Fixture};
+use crate::sources::oracle::asked;
 
 const APP: &str = "\
 [Unit]
@@ -150,17 +151,10 @@ fn drop_ins_add_up_in_the_order_systemd_reads_them() {
 }
 
 /// Compares every unit's state with what systemctl lists for `root`.
-#[allow(clippy::disallowed_types, reason = "a test may ask systemctl itself")]
 fn agrees_with_systemctl(root: &Path) {
-    let output = std::process::Command::new("systemctl")
-        .arg(format!("--root={}", root.display()))
-        .args(["list-unit-files", "--no-legend", "--no-pager"])
-        .output();
-    let Ok(output) = output else { return };
-    if !output.status.success() {
-        return;
-    }
-    let listed = String::from_utf8(output.stdout).unwrap();
+    let root_of = format!("--root={}", root.display());
+    let words = ["systemctl", &root_of, "list-unit-files", "--no-legend", "--no-pager"];
+    let Some(listed) = asked(&words) else { return };
     let theirs: BTreeMap<&str, &str> = listed
         .lines()
         .filter_map(|line| {

@@ -13,7 +13,7 @@ const LINE_BYTES: usize = 16 * 1024;
 /// The most events that are kept of one resource; a file has one for each of its attributes.
 const EVENTS_MOST: usize = 32;
 
-/// The most effects that are kept of one report; one more than is told, so that this is.
+/// The most effects that are kept of one report: more than are told, which are chosen of these.
 const EFFECTS_MOST: usize = 5_000;
 
 /// The longest path of a file, in bytes (`PATH_MAX` in limits.h(0p)): no file has a longer one.
