@@ -47,7 +47,7 @@ pub mod blindness;
 
 pub mod outliers;
 
-pub mod felt;
+pub mod impact;
 
 pub mod permits;
 

@@ -1,8 +1,8 @@
 //! How tests ask other programs what they make of the same files.
 //!
 //! An oracle is left out only where its program is not installed, and then the test says so.
-//! `tests/run` installs all of them and sets `DRIFTLINE_ORACLES`, so that there one which is missing
-//! fails its test. What is compared with what stands in `docs/oracles.md`.
+//! `tests/run` installs all of them and sets `DRIFTLINE_ORACLES`: one that is missing there fails
+//! its test. What is compared with what stands in `docs/oracles.md`.
 
 #![allow(clippy::disallowed_types, reason = "a test may ask another program")]
 

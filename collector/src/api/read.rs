@@ -18,7 +18,7 @@ use super::{Answer, Shared};
 use crate::analysis::agreement::Subject;
 use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::ChangeClass;
-use crate::felt::{Felt, felt};
+use crate::impact::{Impact, impact};
 use crate::ingest::HostView;
 use crate::metrics;
 use crate::serve::answer::{self, Refusal};
@@ -265,7 +265,7 @@ pub async fn change(State(collector): Shared, Path(id): Path<String>) -> Answer 
     let number: i64 = id.parse().map_err(|_| Refusal::not_found(format!("change {id:?}")))?;
     let change = read(&collector, move |store| {
         let Some(change) = store.change(ChangeId(number))? else { return Ok(None) };
-        let reach = felt(store, &change)?;
+        let reach = impact(store, &change)?;
         Ok(Some(ChangePage { change, reach }))
     });
     let change = change.await?.ok_or_else(|| Refusal::not_found(format!("change {number}")))?;
@@ -278,7 +278,7 @@ struct ChangePage {
     #[serde(flatten)]
     change: ChangeRecord,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reach: Option<Felt>,
+    reach: Option<Impact>,
 }
 
 /// `GET /api/v1/configuration`

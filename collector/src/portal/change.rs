@@ -10,7 +10,7 @@ use crate::analysis::classify::scope::Level;
 use crate::analysis::classify::{ChangeClass, Classified, Decision, Replaced, RuleKind};
 use crate::analysis::lines::{LineChange, line_diff};
 use crate::analysis::reach::{self, Reach};
-use crate::felt::{Felt, felt};
+use crate::impact::{Impact, impact};
 use crate::store::{ChangeFilter, ChangeId, ChangeRecord, MAX_LIMIT};
 
 #[derive(Template)]
@@ -28,7 +28,7 @@ struct Page {
     generation: u64,
     meant: Option<Meant>,
     rows: Vec<LineRow>,
-    felt: Option<Elsewhere>,
+    impact: Option<Elsewhere>,
     siblings: Vec<Group>,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn page(store: &dyn Reader, frame: &Frame, id: &str) -> Result<String
         generation: record.generation.0,
         meant: record.classified.as_ref().map(|classified| meant(classified, frame)),
         rows: rows(&record),
-        felt: felt(store, &record)?.map(|felt| elsewhere(felt, &record)),
+        impact: impact(store, &record)?.map(|impact| elsewhere(impact, &record)),
         siblings: group(&siblings(store, &record)?, frame),
     };
     Ok(page.render()?)
@@ -125,8 +125,8 @@ fn meant(classified: &Classified, frame: &Frame) -> Meant {
     }
 }
 
-fn elsewhere(felt: Felt, record: &ChangeRecord) -> Elsewhere {
-    let Felt { reach: Reach { places, first }, whole } = felt;
+fn elsewhere(impact: Impact, record: &ChangeRecord) -> Elsewhere {
+    let Impact { reach: Reach { places, first }, whole } = impact;
     let least = if whole { "" } else { "at least " };
     let shown = if first.len() as u64 == places { "" } else { "; the first of them:" };
     let place = |place: &reach::Place| Place {
@@ -137,7 +137,7 @@ fn elsewhere(felt: Felt, record: &ChangeRecord) -> Elsewhere {
         link: link::part(&record.host, &record.source, &place.part),
     };
     Elsewhere {
-        words: format!("Felt in {least}{places} places{shown}"),
+        words: format!("Impact in {least}{places} places{shown}"),
         places: first.iter().map(place).collect(),
     }
 }

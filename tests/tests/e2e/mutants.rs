@@ -234,7 +234,7 @@ const MUTANTS: &[Mutant] = &[
     (
         COLLECTOR,
         "heirs_of_heirs_are_forgotten",
-        "felt::a_change_in_a_template_or_define_says_where_it_is_felt",
+        "impact::a_change_in_a_template_or_define_says_where_it_is_felt",
     ),
     (
         COLLECTOR,

@@ -1,5 +1,5 @@
-//! Where else a change is felt: what [`reach`](crate::analysis::reach) says of the files of its
-//! host as they were after it, read from the store.
+//! Impact of a change within its host: what [`reach`](crate::analysis::reach) says of the files of
+//! that host as they were after it, read from the store.
 
 use driftline_protocol::ids::PartName;
 use driftline_protocol::item::ItemKey;
@@ -12,14 +12,14 @@ use crate::writer::Reads;
 
 /// The most items that are looked through for one answer: some tenths of a second. Files are taken
 /// by name, and what is left is told as not looked through.
-pub const ITEMS: usize = 500_000;
+pub const ITEMS_MOST: usize = 500_000;
 
 /// As how many items a file counts beside its own: reading one from the store costs about as much.
-const FILE: usize = 10;
+const FILE_COST: usize = 10;
 
-/// Where one change is felt beside the item itself.
+/// Where one change is felt beside the item itself: its impact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Felt {
+pub struct Impact {
     /// How many places, and the first of them.
     #[serde(flatten)]
     pub reach: Reach,
@@ -32,7 +32,7 @@ pub struct Felt {
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
-pub fn felt(store: &dyn Reads, record: &ChangeRecord) -> Result<Option<Felt>, StoreError> {
+pub fn impact(store: &dyn Reads, record: &ChangeRecord) -> Result<Option<Impact>, StoreError> {
     let (part, Some(key)) = (&record.change.part, &record.change.key) else { return Ok(None) };
     let Some(manifest) = store.manifest_at(&record.host, &record.source, record.at)? else {
         return Ok(None);
@@ -46,7 +46,7 @@ pub fn felt(store: &dyn Reads, record: &ChangeRecord) -> Result<Option<Felt>, St
         (part, key),
         &own,
         manifest.0.iter().map(|(name, digest)| Ok((name, read(digest)?))),
-        ITEMS,
+        ITEMS_MOST,
     )
 }
 
@@ -67,13 +67,14 @@ fn look<'a>(
     own: &Observed,
     files: impl Iterator<Item = Looked<'a>>,
     most: usize,
-) -> Result<Option<Felt>, StoreError> {
+) -> Result<Option<Impact>, StoreError> {
     let mut left = most;
     let mut whole = true;
     let mut failed = None;
     let files = files.map_while(|file| match file {
         Ok((name, seen)) => {
-            let rest = left.checked_sub(FILE + seen.as_ref().map_or(0, |seen| seen.items.len()));
+            let rest =
+                left.checked_sub(FILE_COST + seen.as_ref().map_or(0, |seen| seen.items.len()));
             whole = rest.is_some();
             left = rest?;
             Some((name, seen))
@@ -86,7 +87,7 @@ fn look<'a>(
     let found = reach(changed, own, files.filter_map(|(name, seen)| Some((name, seen?))));
     match failed {
         Some(error) => Err(error),
-        None => Ok(found.map(|reach| Felt { reach, whole })),
+        None => Ok(found.map(|reach| Impact { reach, whole })),
     }
 }
 
@@ -125,19 +126,19 @@ mod tests {
             .into();
         let part = "a".parse().unwrap();
         let rows = files.iter().map(|(name, seen)| Ok((name, Some(seen.clone()))));
-        let felt = look((&part, &key), &files[&part], rows, most).unwrap();
-        felt.map(|felt| (felt.reach.places, felt.whole))
+        let impact = look((&part, &key), &files[&part], rows, most).unwrap();
+        impact.map(|impact| (impact.reach.places, impact.whole))
     }
 
     #[test]
     fn what_was_not_looked_through_is_told() {
         let all = found(usize::MAX);
         assert_eq!(all.map(|(_, whole)| whole), Some(true), "{all:?}");
-        let cost = 4 * (FILE + 2);
+        let cost = 4 * (FILE_COST + 2);
         assert_eq!(found(cost), all);
         let less = found(cost - 1);
         assert!(matches!((less, all), (Some((some, false)), Some((more, _))) if some < more));
-        assert_eq!(found(FILE + 1), None);
+        assert_eq!(found(FILE_COST + 1), None);
     }
 
     #[test]
@@ -146,6 +147,6 @@ mod tests {
         let own = script(&[]);
         let broken = || Err(StoreError::Damaged { what: "a test".into() });
         let part = "a".parse().unwrap();
-        look((&part, &key), &own, std::iter::once_with(broken), ITEMS).unwrap_err();
+        look((&part, &key), &own, std::iter::once_with(broken), ITEMS_MOST).unwrap_err();
     }
 }
