@@ -8,6 +8,7 @@
 //! counts, and what stands before the first section says nothing.
 
 use driftline_protocol::item::ItemKey;
+use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems};
 
@@ -31,8 +32,8 @@ pub(super) fn tells(section: &str, name: &str) -> bool {
 /// The settings that `tells` wants, by section and name.
 ///
 /// # Errors
-/// [`FormatError::TooLarge`] for a line that Linphone would read as several, and
-/// [`FormatError::Malformed`] for a zero byte, behind which it reads some of the lines.
+/// [`FormatError::TooLarge`] for a line that Linphone would read as several and for more settings
+/// than a part may have, [`FormatError::Malformed`] for a zero byte, behind which it reads some of the lines.
 pub fn read(bytes: &[u8], tells: fn(&str, &str) -> bool) -> Result<RawItems, FormatError> {
     let mut items = RawItems::new();
     let mut section: Option<String> = None;
@@ -52,6 +53,9 @@ pub fn read(bytes: &[u8], tells: fn(&str, &str) -> bool) -> Result<RawItems, For
             && let (Some(section), Some(name)) = (&section, word(name))
         {
             set(&mut items, [section, &name], value, tells);
+        }
+        if items.len() > limits::ITEMS_PER_PART {
+            return Err(FormatError::TooLarge);
         }
     }
     Ok(items)

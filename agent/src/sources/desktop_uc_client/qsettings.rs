@@ -8,9 +8,11 @@
 //! (`@Variant(...)`) stay as they are written.
 
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems};
 
+use crate::formats::FormatError;
 use crate::formats::lines::scalar;
 
 /// Where settings without a section belong, and how a section that is called so itself is written.
@@ -18,7 +20,10 @@ const GENERAL: &str = "General";
 const SECTION_GENERAL: &str = "%General";
 
 /// The settings that `tells` wants, by section and name.
-pub fn read(bytes: &[u8], tells: fn(&str, &str) -> bool) -> RawItems {
+///
+/// # Errors
+/// [`FormatError::TooLarge`] for more settings, or values of one, than a part may have.
+pub fn read(bytes: &[u8], tells: fn(&str, &str) -> bool) -> Result<RawItems, FormatError> {
     let mut items = RawItems::new();
     let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut section = String::new();
@@ -32,11 +37,14 @@ pub fn read(bytes: &[u8], tells: fn(&str, &str) -> bool) -> RawItems {
             let (Some(section), Some(name)) = (key.first(), key.last()) else { continue };
             // Qt takes `a//b` for `a/b` when it is asked, so nobody can ask for these.
             if key.iter().all(|word| !word.is_empty()) && tells(section, name) {
-                items.insert(ItemKey::of(key), RawItem::plain(value(written)));
+                items.insert(ItemKey::of(key), RawItem::plain(value(written)?));
             }
         }
+        if items.len() > limits::ITEMS_PER_PART {
+            return Err(FormatError::TooLarge);
+        }
     }
-    items
+    Ok(items)
 }
 
 /// What stands before the names of a section's settings.
@@ -141,18 +149,21 @@ fn hexadecimal(digits: &[u8]) -> Option<u16> {
 }
 
 /// A value, or the list that its commas make.
-fn value(written: &[u8]) -> ItemValue {
+fn value(written: &[u8]) -> Result<ItemValue, FormatError> {
     let mut reader = Values { rest: written, values: Vec::new(), text: Vec::new(), kept: 0 };
     reader.read();
     let mut values = reader.values;
-    match values.pop() {
+    if values.len() > limits::VALUES_PER_ITEM {
+        return Err(FormatError::TooLarge);
+    }
+    Ok(match values.pop() {
         Some(only) if values.is_empty() => only,
         Some(last) => {
             values.push(last);
             ItemValue::List(values)
         }
         None => ItemValue::Nothing,
-    }
+    })
 }
 
 struct Values<'a> {
@@ -168,7 +179,9 @@ impl<'a> Values<'a> {
     fn read(&mut self) {
         let (mut quoted, mut within) = (false, false);
         self.skip_blanks();
-        while let Some((byte, behind)) = self.rest.split_first() {
+        while let Some((byte, behind)) = self.rest.split_first()
+            && self.values.len() <= limits::VALUES_PER_ITEM
+        {
             match byte {
                 b'\\' if !mutant::active(Mutant::EscapesAreKept) => {
                     self.rest = behind;

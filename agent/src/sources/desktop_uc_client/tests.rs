@@ -92,6 +92,19 @@ fn what_linphone_would_read_as_several_lines_is_too_large() {
     assert!(matches!(long(16_382), Err(FormatError::TooLarge)));
 }
 
+#[test]
+fn more_than_a_part_may_have_is_too_large() {
+    let tells = |_: &str, _: &str| true;
+    let many = |most: usize| (0..most).map(|n| format!("x{n}=1\n")).collect::<String>();
+    let values = |most: usize| format!("x={}", ",".repeat(most - 1));
+    let qt = |text: String| qsettings::read(format!("[sip]\n{text}").as_bytes(), tells).is_ok();
+    let linphone =
+        |text: String| linphone::read(format!("[sip]\n{text}").as_bytes(), tells).is_ok();
+    let (items, list) = (limits::ITEMS_PER_PART, limits::VALUES_PER_ITEM);
+    assert!(qt(many(items)) && linphone(many(items)) && qt(values(list)));
+    assert!(!qt(many(items + 1)) && !linphone(many(items + 1)) && !qt(values(list + 1)));
+}
+
 proptest! {
     #[test]
     fn any_bytes_give_settings_that_are_wanted(
@@ -101,7 +114,7 @@ proptest! {
         for bytes in [bytes.as_slice(), text.as_bytes()] {
             let tells = |_: &str, name: &str| name == "x";
             let linphone = linphone::read(bytes, tells).unwrap_or_default();
-            for items in [qsettings::read(bytes, tells), linphone] {
+            for items in [qsettings::read(bytes, tells).unwrap(), linphone] {
                 prop_assert!(items.keys().all(|key| key.segments().last().unwrap() == "x"));
             }
         }

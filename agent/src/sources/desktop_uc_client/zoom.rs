@@ -18,5 +18,5 @@ const TOLD: [&str; 8] = [
 ];
 
 pub(super) fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
-    Ok(qsettings::read(bytes, |_, name| TOLD.contains(&name)))
+    qsettings::read(bytes, |_, name| TOLD.contains(&name))
 }

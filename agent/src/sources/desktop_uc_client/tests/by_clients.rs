@@ -110,7 +110,7 @@ fn with_general(theirs: Settings) -> Settings {
 
 #[test]
 fn qt_reads_every_setting_of_zoom_as_we_do() {
-    compare(QT, (QSETTINGS, with_general, 60), |text| qsettings::read(text, |_, _| true));
+    compare(QT, (QSETTINGS, with_general, 60), |text| qsettings::read(text, |_, _| true).unwrap());
 }
 
 const JSON: &[&[u8]] = &[
