@@ -96,8 +96,8 @@ impl Machine {
     }
 
     /// The same for the home of the account with the number `owner`, which must belong to it or to
-    /// root: a link may lead to the home of somebody else. Where another may have put
-    /// a link on the way (`may_be_linked` is false), root's is refused behind one.
+    /// root: a link may lead to the home of somebody else. Root's is refused behind a link where
+    /// `may_be_linked` is false, and behind one that somebody but root could have put there.
     ///
     /// # Errors
     /// As [`Machine::fenced`], and [`Reason::Unsupported`] where it is another's.

@@ -88,6 +88,8 @@ mod include;
 
 mod loaded;
 
+mod local_accounts;
+
 mod look;
 
 mod precedence;

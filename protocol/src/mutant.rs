@@ -147,8 +147,12 @@ mutants! {
     BindsAreWritable,
     /// Agent. *Unobserved is not absent*: a container whose name nobody knows is none.
     NamelessContainersAreGone,
-    /// Agent. *Unobserved is not absent*: accounts beyond the bound have nothing.
+    /// Agent. *Unobserved is not absent*: accounts that are not looked into have nothing.
     UnreadAccountsAreGone,
+    /// Agent. *Unobserved is not absent*: a malformed line of a table of accounts hides nobody.
+    MalformedLinesAreNobodys,
+    /// Agent. *Only root leads to what is root's*: links to a home count wherever they stand.
+    AnybodyLeadsHome,
     /// Agent. *What an account links to is not its own*: links out of a home are followed.
     HomesHaveNoFence,
     /// Agent. *A home belongs to its account*: links lead from one account's to another's.

@@ -8,9 +8,10 @@
 //! file's digest only and pass for cosmetic. It shows, too, one image's password on many hosts.
 //!
 //! What cannot be read is unobserved: without root that is `shadow`, `sudoers` and other people's
-//! homes.
+//! homes. So are keys behind a link that leads out of a home: what stands there may be for root
+//! alone, and whoever owns the home may have put the link there.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::canonical::scope_digest;
@@ -22,6 +23,7 @@ use driftline_protocol::snapshot::{Domain, Reading, Reason};
 use crate::formats::Malformed;
 use crate::formats::sudoers::{self, Entry, Policy};
 use crate::machine::Machine;
+use crate::sources::local_accounts::{self, Home, Homes, PASSWD, Who};
 use crate::sources::look::{Look, Memory};
 use crate::sources::{Carry, Manual, Sink, Source, include, part_name, source_name};
 
@@ -31,7 +33,6 @@ mod tables;
 /// Raised whenever the same files give other items.
 const VERSION: u32 = 1;
 
-const PASSWD: &str = "/etc/passwd";
 const SUDOERS: &str = "/etc/sudoers";
 
 /// The other tables: part, path and reader.
@@ -41,12 +42,16 @@ const TABLES: &[(&str, &str, Reader)] = &[
     ("gshadow", "/etc/gshadow", tables::gshadow),
 ];
 
-/// The files of a home that sshd reads where nobody configured others (sshd_config(5),
+/// The folder of a home, and the files there, that sshd reads where nobody configured others (sshd_config(5),
 /// AuthorizedKeysFile).
+const KEYS_FOLDER: &str = ".ssh";
 const KEY_FILES: &[&str] = &["authorized_keys", "authorized_keys2"];
 
 /// The place of all parts that come from homes.
 const KEYS_PLACE: &str = "authorized_keys";
+
+/// The most homes that are looked into; each costs some three looks that find nothing.
+const HOMES: usize = 16 * 1_024;
 
 /// How many sudoers files may be read, and so how deep includes go (sudo itself stops at a depth of
 /// 128).
@@ -59,13 +64,13 @@ type Reader = fn(&[u8]) -> Result<RawItems, Malformed>;
 pub struct Accounts {
     version: u32,
     memory: Memory,
-    homes: BTreeMap<String, PathBuf>,
+    homes: Homes,
 }
 
 impl Accounts {
     /// A source that remembers nothing yet.
     pub fn new() -> Self {
-        Self { version: VERSION, memory: Memory::default(), homes: BTreeMap::new() }
+        Self { version: VERSION, memory: Memory::default(), homes: Homes::default() }
     }
 }
 
@@ -87,7 +92,11 @@ impl Source for Accounts {
     fn manual(&self) -> Manual {
         Manual {
             parts: "`passwd`, `group`, `shadow`, `gshadow`, `sudoers` with its includes, and \
-                `authorized_keys/USER` for each home that has keys",
+                `authorized_keys/USER` for each home that has keys. Those are unobserved behind a \
+                link that leads out of the home, and in a home that belongs neither to its account \
+                nor to root. `authorized_keys` is unobserved where `/etc/passwd` cannot be read, \
+                has a malformed line or more than 16,384 homes: what was known of accounts that \
+                this may hide is unobserved, too",
             ordered: "the rules of `sudoers`, and member lists with a negated member",
             version: self.version,
         }
@@ -96,13 +105,18 @@ impl Source for Accounts {
     fn watched(&self) -> Vec<PathBuf> {
         let tables = TABLES.iter().map(|(_, path, _)| (*path).into());
         let fixed = [PASSWD.into(), SUDOERS.into(), format!("{SUDOERS}.d").into()];
-        let homes = self.homes.values().map(|home| home.join(".ssh"));
+        let homes = self.homes.known.iter().map(|home| home.path.join(KEYS_FOLDER));
         fixed.into_iter().chain(tables).chain(homes).collect()
+    }
+
+    fn covers(&self, part: &PartName) -> bool {
+        let user = part.as_str().split_once('/').filter(|(place, _)| *place == KEYS_PLACE);
+        user.is_none_or(|(_, user)| self.homes.covers(user))
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         let pass = &mut Pass { machine, sink };
-        let homes = self.passwd(pass);
+        self.passwd(pass);
         for (name, path, reader) in TABLES {
             self.part(pass, part_name(name), |look, reading| {
                 Ok(look
@@ -111,10 +125,7 @@ impl Source for Accounts {
             });
         }
         self.part(pass, part_name("sudoers"), sudoers);
-        match homes {
-            Ok(()) => self.keys(pass),
-            Err(reason) => pass.sink.blind(&part_name(KEYS_PLACE), reason),
-        }
+        self.keys(pass);
         Ok(())
     }
 }
@@ -150,41 +161,61 @@ impl Accounts {
         self.memory.say((name, part), look, pass.sink);
     }
 
-    /// Reads passwd and learns the homes; an error says why they are not known.
-    fn passwd(&mut self, pass: &mut Pass<'_>) -> Result<(), Reason> {
-        let mut homes = Ok(None);
+    /// Reads passwd, and learns the homes where it is not the same.
+    fn passwd(&mut self, pass: &mut Pass<'_>) {
+        let mut homes = None;
         self.part(pass, part_name("passwd"), |look, reading| {
-            let content =
-                look.read(Path::new(PASSWD), limits::FILE_BYTES).inspect_err(|reason| {
-                    homes = Err(*reason);
-                })?;
+            let read = look.read(Path::new(PASSWD), limits::FILE_BYTES);
+            let content = read.inspect_err(|reason| homes = Some(Homes::unknown_for(*reason)))?;
             let bytes = content.as_ref().map_or(&[][..], |content| &content.bytes);
-            homes = tables::homes(bytes).map(Some).map_err(|_| Reason::Malformed);
+            homes = Some(local_accounts::Accounts::of(bytes).homes(&Who::Everybody, HOMES));
             Ok(content.map(|content| look.part(reading, tables::passwd(&content.bytes))))
         });
-        if let Some(homes) = homes? {
+        if let Some(homes) = homes {
             self.homes = homes;
         }
-        Ok(())
     }
 
     fn keys(&mut self, pass: &mut Pass<'_>) {
-        let name = |user: &str| PartName::from_bytes(format!("{KEYS_PLACE}/{user}").as_bytes());
-        for (user, home) in self.homes.clone() {
-            self.part(pass, name(&user), |look, reading| keys(look, reading, &home));
+        let homes = std::mem::take(&mut self.homes);
+        let mut there = BTreeSet::new();
+        for home in &homes.known {
+            let name = PartName::from_bytes(format!("{KEYS_PLACE}/{}", home.name).as_bytes());
+            match home.fence(pass.machine) {
+                Ok(None) => continue,
+                Ok(Some(machine)) => {
+                    let pass = &mut Pass { machine: &machine, sink: pass.sink };
+                    self.part(pass, name.clone(), |look, reading| keys(look, reading, home));
+                }
+                Err(reason) => {
+                    // Where no keys are none are hidden; that is all that is looked at of them.
+                    let folder = pass.machine.stat_followed(&home.path.join(KEYS_FOLDER));
+                    if !matches!(folder, Ok(None)) {
+                        pass.sink.seen(name.clone(), RawPart::Unobserved(reason));
+                    }
+                }
+            }
+            there.insert(name);
         }
-        let there: Vec<PartName> = self.homes.keys().map(|user| name(user)).collect();
         let place = format!("{KEYS_PLACE}/");
         self.memory.retain(|part| !part.as_str().starts_with(&place) || there.contains(part));
+        match (homes.nobody(), homes.unknown()) {
+            (Some(reason), _) => pass.sink.blind(&part_name(KEYS_PLACE), reason),
+            (None, Some(reason)) => {
+                pass.sink.seen(part_name(KEYS_PLACE), RawPart::Unobserved(reason));
+            }
+            (None, None) => {}
+        }
+        self.homes = homes;
     }
 }
 
 /// The keys of one home, if it has any.
-fn keys(look: &mut Look<'_>, reading: Reading, home: &Path) -> Result<Option<RawPart>, Reason> {
+fn keys(look: &mut Look<'_>, reading: Reading, home: &Home) -> Result<Option<RawPart>, Reason> {
     let mut items = Ok(RawItems::new());
     let mut is_there = false;
     for name in KEY_FILES {
-        let path = home.join(".ssh").join(name);
+        let path = home.path.join(KEYS_FOLDER).join(name);
         let Some(content) = look.read(&path, limits::FILE_BYTES)? else { continue };
         is_there = true;
         items = items.and_then(|mut items| {

@@ -11,9 +11,8 @@
 //!
 //! Whatever stands below a home is written by whoever it belongs to, and may be meant to harm. So
 //! nothing there is read through a link out of it, and the home itself must belong to its account
-//! or to root: it may lie in the home of another, who can put a link there. `ACCOUNT` bounds what
-//! is read of one account, and beyond it only that account's place is unobserved; its databases of
-//! SQLite are not opened at all.
+//! or to root (see `local_accounts`). `ACCOUNT` bounds what is read of one account, and beyond it
+//! only that account's place is unobserved; its databases of SQLite are not opened at all.
 //!
 //! What `config.v2.json` says is all that Docker was told of a container, so Docker's other
 //! databases (networks in `local-kv.db`) are not read. Pods of Kubernetes are not told: a cluster
@@ -26,11 +25,9 @@ pub mod bolt;
 mod containerd;
 mod docker;
 mod oci;
-mod people;
 mod podman;
 mod told;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::canonical::scope_digest;
@@ -41,6 +38,7 @@ use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
 use crate::machine::Machine;
+use crate::sources::local_accounts::{Homes, Who};
 use crate::sources::look::Memory;
 use crate::sources::{Manual, Sink, Source, part_name, source_name};
 
@@ -53,6 +51,12 @@ const ENGINES: [&str; 3] = ["docker", "podman", "containerd"];
 /// Below what the engines of the host keep their folders, and below a home those of an account.
 const HOST_DATA: &str = "/var/lib";
 const HOME_DATA: &str = ".local/share";
+
+/// The most homes that are looked into; each costs some ten looks that find nothing.
+const HOMES: usize = 1_024;
+
+/// The part that says why not all accounts are known.
+const ACCOUNTS: &str = "accounts";
 
 /// The longest document of a container that is read out of a database, in bytes.
 const DOCUMENT_BYTES: u64 = 256 * 1024;
@@ -147,15 +151,15 @@ pub struct Containers {
     version: u32,
     memory: Memory,
     named: docker::Named,
-    /// What parts say of the accounts that are not looked into: `~ACCOUNT`.
-    unread: BTreeSet<String>,
+    /// Who may have containers, as of the last pass.
+    homes: Homes,
 }
 
 impl Containers {
     /// A source that remembers nothing yet.
     pub fn new() -> Self {
         let memory = Memory::default();
-        Self { version: VERSION, memory, named: docker::Named::new(), unread: BTreeSet::new() }
+        Self { version: VERSION, memory, named: docker::Named::new(), homes: Homes::default() }
     }
 }
 
@@ -182,13 +186,14 @@ impl Source for Containers {
                 out, and so are pods of Kubernetes and what each start makes anew. A place beyond \
                 its bounds is unobserved (an account: 64 containers, 256 kB a file, 8 MB \
                 together), so is a folder that a link leads out of its home, so is a home that \
-                belongs neither to its account nor to root (nor is root's taken behind a link, \
-                where it lies in the home of another account), and so is Podman's \
+                belongs neither to its account nor to root (nor is root's taken behind a link \
+                that somebody else could have put there), and so is Podman's \
                 of an account that keeps it in SQLite (Podman 5 does), which is not opened. Of two \
                 containers with one name in a namespace of containerd the older has it, the other \
                 is `NAME/ID`. \
-                `accounts` is unobserved where there are more than 1,024 homes: what was known of \
-                those beyond stays as it was",
+                `accounts` is unobserved where `/etc/passwd` cannot be read, has a malformed line \
+                or more than 1,024 homes: what was known of accounts that this may hide is \
+                unobserved, too",
             ordered: "the command and its arguments",
             version: self.version,
         }
@@ -206,22 +211,21 @@ impl Source for Containers {
     }
 
     fn covers(&self, part: &PartName) -> bool {
-        let account = part.as_str().split('/').nth(1);
-        account.is_none_or(|account| !self.unread.contains(account))
-            || mutant::active(Mutant::UnreadAccountsAreGone)
+        let account = part.as_str().split('/').nth(1).and_then(|place| place.strip_prefix('~'));
+        account.is_none_or(|account| self.homes.covers(account))
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
-        let people = people::all(machine)?;
         let mut pass = docker::Pass::after(std::mem::take(&mut self.named));
         let data = PathBuf::from(HOST_DATA);
         self.all_of(&Owner { machine, account: None, data, bounds: HOST }, &mut pass, sink);
-        for person in &people.known {
-            let account = Some(person.name.as_str());
-            match machine.fenced_home(&person.home, person.uid, person.may_be_linked) {
+        let homes = Homes::read(machine, &Who::OncePerHome, HOMES);
+        for home in &homes.known {
+            let account = Some(home.name.as_str());
+            match home.fence(machine) {
                 Ok(None) => {}
                 Ok(Some(machine)) => {
-                    let data = person.home.join(HOME_DATA);
+                    let data = home.path.join(HOME_DATA);
                     let owner = Owner { machine: &machine, account, data, bounds: ACCOUNT };
                     self.all_of(&owner, &mut pass, sink);
                 }
@@ -233,10 +237,10 @@ impl Source for Containers {
         }
         self.named = pass.named;
         self.memory.retain(|name| pass.said.contains(name));
-        self.unread = people.unread;
-        if !self.unread.is_empty() {
-            sink.seen(part_name("accounts"), RawPart::Unobserved(Reason::TooLarge));
+        if let Some(reason) = homes.unknown() {
+            sink.seen(part_name(ACCOUNTS), RawPart::Unobserved(reason));
         }
+        self.homes = homes;
         Ok(())
     }
 }

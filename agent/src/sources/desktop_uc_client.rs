@@ -15,6 +15,7 @@ pub mod qsettings;
 mod teams_for_linux;
 mod zoom;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use driftline_protocol::canonical::scope_digest;
@@ -24,12 +25,12 @@ use driftline_protocol::limits;
 use driftline_protocol::redact::{RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
-use crate::formats::lines::decode;
 use crate::formats::{FormatError, json};
 use crate::machine::Machine;
+use crate::sources::local_accounts::{Home, Homes, LOGIN_DEFS, PASSWD};
 use crate::sources::look::{Look, Memory};
 use crate::sources::table::{Bytes, Table, Trouble, read_all, say};
-use crate::sources::{Carry, Manual, Sink, Source, source_name};
+use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same files give other items.
 const VERSION: u32 = 2;
@@ -103,9 +104,8 @@ impl Client {
 
 const TEAMS_HOST: &str = "/etc/teams-for-linux/config.json";
 
-/// Where people are listed, and where their homes may stand.
-const PASSWD: &str = "/etc/passwd";
-const HOMES: &str = "/home/";
+/// The part that says why not all people are known.
+const ACCOUNTS: &str = "accounts";
 
 /// The most people whose homes are looked into.
 const PEOPLE: usize = 256;
@@ -114,12 +114,14 @@ const PEOPLE: usize = 256;
 pub struct DesktopUcClient {
     version: u32,
     memory: Memory,
+    /// Who may have settings, as of the last pass.
+    homes: Homes,
 }
 
 impl DesktopUcClient {
     /// A source that remembers nothing yet.
     pub fn new() -> Self {
-        Self { version: VERSION, memory: Memory::default() }
+        Self { version: VERSION, memory: Memory::default(), homes: Homes::default() }
     }
 }
 
@@ -143,53 +145,75 @@ impl Source for DesktopUcClient {
             parts: "`installed` (snaps and flatpaks of Zoom, Webex, Linphone, Teams for Linux and \
                 their like), `teams_for_linux`, and `zoom/USER`, `linphone/USER`, \
                 `teams_for_linux/USER`, with `/flatpak` or `/snap` behind them where it came as \
-                one: of a person's settings those that decide how a call gets through",
+                one: of a person's settings those that decide how a call gets through. People are \
+                accounts with a number from `UID_MIN` to `UID_MAX` of login.defs. `accounts` is \
+                unobserved where those files cannot be read, or `/etc/passwd` has a malformed line \
+                or more than 256 people: what was known of those that this may hide is unobserved, \
+                too",
             ordered: "arrays",
             version: self.version,
         }
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        [TEAMS_HOST, PASSWD].map(PathBuf::from).into()
+        [TEAMS_HOST, PASSWD].into_iter().chain(LOGIN_DEFS).map(PathBuf::from).collect()
+    }
+
+    fn covers(&self, part: &PartName) -> bool {
+        part.as_str().split('/').nth(1).is_none_or(|user| self.homes.covers(user))
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         let parser = ("desktop_uc_client", self.version);
         read_all(TABLES, parser, &mut self.memory, (machine, sink));
-        for (user, id, home) in people(machine)? {
-            // Whose home it is may put a link into it, to what only we may read; and who has a home
-            // around it, in its place.
-            let may_be_linked = home.parent() == Some(Path::new(HOMES));
-            let machine = machine.fenced_home(&home, id, may_be_linked);
-            for (client, settings) in with_settings() {
-                let part = format!("{}/{user}", client.name);
-                let named = |how: &str| PartName::from_bytes(format!("{part}{how}").as_bytes());
-                match &machine {
-                    Ok(None) => {}
-                    Ok(Some(machine)) => {
-                        for (how, folder) in client.places() {
-                            let path = home.join(folder).join(settings.file);
-                            self.person((named(how), &path), settings, (machine, sink));
-                        }
-                    }
-                    Err(reason) => sink.blind(&named(""), *reason),
-                }
-            }
+        let homes = Homes::of_people(machine, PEOPLE);
+        let mut said: BTreeSet<_> = TABLES.iter().map(|table| part_name(table.name)).collect();
+        for home in &homes.known {
+            self.home(home, (machine, sink), &mut said);
         }
+        self.memory.retain(|name| said.contains(name));
+        if let Some(reason) = homes.unknown() {
+            sink.seen(part_name(ACCOUNTS), RawPart::Unobserved(reason));
+        }
+        self.homes = homes;
         Ok(())
     }
 }
 
 impl DesktopUcClient {
+    /// Says the settings in one home.
+    fn home(
+        &mut self,
+        home: &Home,
+        (machine, sink): (&Machine, &mut dyn Sink),
+        said: &mut BTreeSet<PartName>,
+    ) {
+        let machine = home.fence(machine);
+        for (client, settings) in with_settings() {
+            let part = format!("{}/{}", client.name, home.name);
+            let named = |how: &str| PartName::from_bytes(format!("{part}{how}").as_bytes());
+            match &machine {
+                Ok(None) => {}
+                Ok(Some(machine)) => {
+                    for (how, folder) in client.places() {
+                        let path = home.path.join(folder).join(settings.file);
+                        if !machine.stat_followed(&path).is_ok_and(|stat| stat.is_none()) {
+                            said.insert(named(how));
+                            self.person((named(how), &path), settings, (machine, sink));
+                        }
+                    }
+                }
+                Err(reason) => sink.blind(&named(""), *reason),
+            }
+        }
+    }
+
     fn person(
         &mut self,
         (name, path): (PartName, &Path),
         settings: &Settings,
         (machine, sink): (&Machine, &mut dyn Sink),
     ) {
-        if machine.stat_followed(path).is_ok_and(|stat| stat.is_none()) {
-            return;
-        }
         if self.memory.carry(&name, machine, sink) == Carry::Carried {
             return;
         }
@@ -238,24 +262,6 @@ fn host_wide(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     let content = look.read(Path::new(TEAMS_HOST), limits::FILE_BYTES)?;
     let Some(content) = content else { return Ok(None) };
     Ok(Some((json::FORMAT.read)(&content.bytes)?))
-}
-
-/// People of this host with a home: accounts from 1000 on (login.defs(5)), by name and number.
-fn people(machine: &Machine) -> Result<Vec<(String, u32, PathBuf)>, Reason> {
-    let read = machine.read(Path::new(PASSWD), limits::FILE_BYTES)?;
-    let Some(content) = read else { return Ok(Vec::new()) };
-    let mut people = Vec::new();
-    for line in decode(&content.bytes).lines() {
-        let mut fields = line.split(':');
-        let (name, id, home) = (fields.next(), fields.nth(1), fields.nth(2));
-        let (Some(name), Some(id), Some(home)) = (name, id, home) else { continue };
-        let Ok(id) = id.parse::<u32>() else { continue };
-        let is_person = (1_000..60_000).contains(&id);
-        if is_person && home.starts_with(HOMES) && people.len() < PEOPLE {
-            people.push((name.to_owned(), id, PathBuf::from(home)));
-        }
-    }
-    Ok(people)
 }
 
 #[cfg(test)]

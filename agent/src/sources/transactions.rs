@@ -54,7 +54,7 @@ use crate::sources::table::{Trouble, momentary};
 use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The largest log that is read, in bytes; one of zypper is never rotated.
 const LOG_BYTES: u64 = 256 * 1024 * 1024;

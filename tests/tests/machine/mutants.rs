@@ -178,6 +178,31 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         AGENT_TESTS,
+        "unread_accounts_are_gone",
+        "sources::local_accounts::tests::of_whom_nothing_is_known_nothing_is_gone",
+    ),
+    (
+        AGENT_TESTS,
+        "malformed_lines_are_nobodys",
+        "sources::local_accounts::tests::of_whom_nothing_is_known_nothing_is_gone",
+    ),
+    (
+        AGENT_TESTS,
+        "malformed_lines_are_nobodys",
+        "sources::local_accounts::tests::an_owner_is_compared_where_the_table_tells_who_it_is",
+    ),
+    (
+        AGENT_TESTS,
+        "anybody_leads_home",
+        "sources::local_accounts::tests::nobody_but_root_leads_to_what_is_roots",
+    ),
+    (
+        AGENT_TESTS,
+        "homes_have_no_fence",
+        "sources::accounts::tests::no_link_out_of_a_home_is_told_as_keys_of_its_owner",
+    ),
+    (
+        AGENT_TESTS,
         "homes_have_no_fence",
         "sources::containers::tests::what_an_account_links_to_is_not_told_as_its_own",
     ),

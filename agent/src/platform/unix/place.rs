@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::Reason;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, major, minor};
 use rustix::io::Errno;
@@ -22,6 +23,9 @@ pub const DENIED: Errno = Errno::ACCESS;
 
 /// The refusal of somebody whose time is over.
 pub const TIMED_OUT: Errno = Errno::TIMEDOUT;
+
+/// The most links on the way to one place, as the kernel has it (path_resolution(7)).
+const LINKS: usize = 40;
 
 /// The directory below which everything is read.
 pub struct Root {
@@ -53,8 +57,8 @@ impl Root {
     }
 
     /// The same for the home of the account `owner`, a number: the folder that is opened must be
-    /// its own or root's. Root's is not taken through a link where `may_be_linked` is false:
-    /// somebody else could have put it there.
+    /// its own or root's. Root's is taken through links only where `may_be_linked` and where root
+    /// alone could have put them there.
     ///
     /// # Errors
     /// [`Errno::XDEV`] where it is another's, else what the kernel refuses.
@@ -67,30 +71,42 @@ impl Root {
         let fenced = self.fenced(folder)?;
         let stat = rustix::fs::fstat(&fenced.directory)?;
         let is_own = match stat.st_uid {
-            0 => may_be_linked || self.is_there_itself(folder, &stat)?,
+            0 => self.leads_to(folder, &stat, may_be_linked)?,
             other => other == owner,
         };
         if is_own { Ok(fenced) } else { Err(Errno::XDEV) }
     }
 
-    /// Whether what stands at `path`, with no link on the way, is what has this `stat`.
-    fn is_there_itself(&self, path: &Path, stat: &Stat) -> Result<bool, Errno> {
-        let inside = path.strip_prefix("/").unwrap_or(path);
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
-        let opened = rustix::fs::openat2(&self.directory, inside, flags, Mode::empty(), within);
-        let opened = match opened {
-            Err(Errno::NOSYS) => self.step_by_step(inside, flags),
-            other => other.map(File::from),
-        };
-        match opened {
-            Err(Errno::LOOP) => Ok(false),
-            Err(refused) => Err(refused),
-            Ok(file) => {
-                let itself = rustix::fs::fstat(&file)?;
-                Ok((itself.st_dev, itself.st_ino) == (stat.st_dev, stat.st_ino))
+    /// Whether `path` leads to what has this `stat` through no link that somebody but root could
+    /// have put there, or through none at all where it may have none.
+    fn leads_to(&self, path: &Path, stat: &Stat, may_be_linked: bool) -> Result<bool, Errno> {
+        let mut at = PathBuf::from("/");
+        let mut is_roots = is_kept_by_root(&rustix::fs::fstat(&self.directory)?);
+        let (mut rest, mut links) = (steps(path.as_os_str().as_bytes()), 0);
+        while let Some(step) = rest.pop() {
+            if step == ".." {
+                at.pop();
+                continue;
             }
+            let there = self.open_at(&at.join(&step), How::Itself)?;
+            let found = rustix::fs::fstat(&there)?;
+            if FileType::from_raw_mode(found.st_mode) != FileType::Symlink {
+                at.push(step);
+                is_roots &= is_kept_by_root(&found);
+                continue;
+            }
+            links += 1;
+            if !may_be_linked || !is_roots || links > LINKS {
+                return Ok(false);
+            }
+            let target = rustix::fs::readlinkat(there, "", Vec::new())?;
+            if target.as_bytes().starts_with(b"/") {
+                at = PathBuf::from("/");
+            }
+            rest.extend(steps(target.as_bytes()));
         }
+        let itself = rustix::fs::fstat(self.open_at(&at, How::Itself)?)?;
+        Ok((itself.st_dev, itself.st_ino) == (stat.st_dev, stat.st_ino))
     }
 
     /// Opens `path` inside the root; links, absolute ones too, are resolved inside it.
@@ -237,6 +253,18 @@ impl Directory {
     pub fn own_stat(&self) -> Result<Stat, Reason> {
         rustix::fs::fstat(&self.file).map_err(reason)
     }
+}
+
+/// The steps of a path, the last one first; what stays where it is is none.
+fn steps(path: &[u8]) -> Vec<OsString> {
+    let steps = path.rsplit(|byte| *byte == b'/').filter(|step| !step.is_empty() && *step != b".");
+    steps.map(|step| OsStr::from_bytes(step).to_owned()).collect()
+}
+
+/// Whether nobody but root puts anything into a folder, or something else in its place.
+fn is_kept_by_root(folder: &Stat) -> bool {
+    let is_roots = folder.st_uid == 0 && folder.st_mode & 0o022 == 0;
+    is_roots || mutant::active(Mutant::AnybodyLeadsHome)
 }
 
 /// Where an open directory stands, as the kernel names it: no link is on the way.

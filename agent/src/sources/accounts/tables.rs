@@ -4,7 +4,6 @@
 //! kept as `NAME #2`, since the library calls find the first and an attacker may add the second.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::mutant::{self, Mutant};
@@ -30,19 +29,6 @@ pub(super) fn passwd(bytes: &[u8]) -> Result<RawItems, Malformed> {
         row.password(password);
         Ok(())
     })
-}
-
-/// The home of each account of a passwd file, the first line of a name winning.
-pub(super) fn homes(bytes: &[u8]) -> Result<BTreeMap<String, PathBuf>, Malformed> {
-    let mut homes = BTreeMap::new();
-    table(bytes, |row| {
-        let [_, _, _, _, home, _] = row.fields()?;
-        if home.starts_with('/') {
-            homes.entry(row.name.clone()).or_insert_with(|| PathBuf::from(home));
-        }
-        Ok(())
-    })?;
-    Ok(homes)
 }
 
 /// Items `NAME/gid` and `members`, and `state` where the password is not in gshadow.

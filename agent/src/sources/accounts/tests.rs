@@ -4,7 +4,7 @@ use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::redact::RawItem;
 
 use super::*;
-use crate::sources::check::{Broken, Denied, Fixture};
+use crate::sources::check::{Broken, Denied, Fixture, Planted};
 
 const KEY: &str = "ssh-ed25519 \
     AAAAC3NzaC1lZDI1NTE5AAAAIOCKozE+uV+tO/zBHoV+Vm4Y9zB+npfnZfXCPKMBTsgx";
@@ -186,6 +186,36 @@ fn what_no_library_would_read_is_malformed() {
     }
 }
 
+const UNSUPPORTED: Reason = Reason::Unsupported;
+
+#[test]
+fn no_link_out_of_a_home_is_told_as_keys_of_its_owner() {
+    let own = rustix::process::geteuid().as_raw();
+    let number = if own == 0 { 1_000 } else { own };
+    let table = format!("alice:x:{number}:1::/home/alice:/bin/sh\n");
+    let (keys, folder) = ("/home/alice/.ssh/authorized_keys", "/home/alice/.ssh");
+    for (links, expect) in [
+        (&[(keys, "-> /root/.ssh/authorized_keys")][..], Err(UNSUPPORTED)),
+        (&[(keys, "-> ../../../root/.ssh/authorized_keys")], Err(UNSUPPORTED)),
+        (&[(folder, "-> /root/.ssh")], Err(UNSUPPORTED)),
+        (&[(folder, "-> kept")], Ok(())),
+        (&[("/home", "-> /srv/homes"), ("/srv/homes/alice/.ssh/authorized_keys", KEYS)], Ok(())),
+        (&[("/home/alice", "-> ../srv/alice"), ("/srv/alice/.ssh", "-> ../y")], Err(UNSUPPORTED)),
+        (&[("/home/alice", "-> ../srv/alice"), ("/srv/alice/.ssh/authorized_keys", KEYS)], Ok(())),
+    ] {
+        let mut files = vec![(PASSWD, 0o644, table.as_str())];
+        files.push(("/root/.ssh/authorized_keys", 0o600, "ssh-rsa AAAA only.root\n"));
+        if links.iter().all(|(path, _)| !matches!(*path, "/home" | "/home/alice")) {
+            files.push(("/home/alice/kept/authorized_keys", 0o600, KEYS));
+        }
+        files.extend(links.iter().map(|(path, text)| (*path, 0o600, *text)));
+        let parts = Planted::new(&files).parts(&mut Accounts::new());
+        let name = PartName::from_bytes(b"authorized_keys/alice");
+        let part = parts.get(&name).unwrap_or_else(|| panic!("{links:?}: {parts:?}"));
+        let told = part.unobserved_reason().map_or(Ok(()), Err);
+        assert_eq!(told, expect, "{links:?}: {part:?}");
+    }
+}
 proptest::proptest! {
     #[test]
     fn any_bytes_give_items_or_malformed(

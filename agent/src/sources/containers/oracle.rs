@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_types, reason = "a test may ask the engines themselves")]
 #![allow(clippy::print_stderr, reason = "why nothing was tried is for the terminal")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

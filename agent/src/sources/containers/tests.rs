@@ -240,11 +240,11 @@ fn accounts_and_containers_beyond_the_bounds_are_unobserved_and_not_gone() {
         let line = |number| format!("a{number}:x:{}:1::/home/{number}:\n", own());
         (0..count).map(line).collect::<String>()
     };
-    let (all, more) = (accounts(people::PEOPLE), accounts(people::PEOPLE + 1));
-    let (first, last) = ("docker/~a0/turn", format!("docker/~a{}/turn", people::PEOPLE));
+    let (all, more) = (accounts(HOMES), accounts(HOMES + 1));
+    let (first, last) = ("docker/~a0/turn", format!("docker/~a{}/turn", HOMES));
     let covered = ["docker/turn", first, "podman/~gone/turn"];
     for (passwd, has_more) in [(&all, false), (&more, true)] {
-        let home = format!("/home/{}/.local/share/docker/containers/abc", people::PEOPLE - 1);
+        let home = format!("/home/{}/.local/share/docker/containers/abc", HOMES - 1);
         let [state, host] = FILES.map(|name| format!("{home}/{name}"));
         let planted = Planted::new(&[
             ("/etc/passwd", 0o644, passwd.as_str()),
@@ -264,7 +264,7 @@ fn accounts_and_containers_beyond_the_bounds_are_unobserved_and_not_gone() {
         let parts = planted.parts(&mut source);
         let names: Vec<_> =
             parts.iter().map(|(name, part)| (name.as_str(), part.unobserved_reason())).collect();
-        let read = format!("docker/~a{}/turn", people::PEOPLE - 1);
+        let read = format!("docker/~a{}/turn", HOMES - 1);
         let unread = ("accounts", Some(Reason::TooLarge));
         let expect = if has_more { vec![unread] } else { vec![] };
         let expect: Vec<_> = expect.into_iter().chain([(read.as_str(), None)]).collect();

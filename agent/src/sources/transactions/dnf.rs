@@ -12,9 +12,9 @@ use driftline_protocol::snapshot::Reason;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::known::account;
 use super::run::{Outcome, Package, Run, Told, Verb};
 use crate::sources::database;
+use crate::sources::local_accounts::Accounts;
 use crate::sources::look::Look;
 use crate::sources::table::Trouble;
 
@@ -96,12 +96,15 @@ pub(super) fn read(look: &mut Look<'_>) -> Result<Option<Told>, Trouble> {
             continue;
         };
         let runs = runs(&database, schema, done).map_err(|_| Trouble::Unread(Reason::Failed))?;
-        let name = |(run, who): (Run, i64)| {
+        let accounts = Accounts::read(look.machine()).ok().flatten().unwrap_or_default();
+        // A number that nobody has, or that nobody can look up, is told itself.
+        let name = |who: u32| accounts.name_of(who).map_or_else(|| who.to_string(), str::to_owned);
+        let named = |(run, who): (Run, i64)| {
             // -1 in 32 bits: the kernel's word for a process that no login began (audit_loginuid).
             let who = u32::try_from(who).ok().filter(|who| *who != u32::MAX);
-            Run { asked_by: who.map(|who| account(look.machine(), who)), ..run }
+            Run { asked_by: who.map(name), ..run }
         };
-        return Ok(Some(Told { runs: runs.into_iter().map(name).collect(), unread: 0 }));
+        return Ok(Some(Told { runs: runs.into_iter().map(named).collect(), unread: 0 }));
     }
     Ok(None)
 }

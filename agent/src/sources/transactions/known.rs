@@ -3,21 +3,21 @@
 //! The tool knows files by digests without a key, the collector by keyed ones; only here can both
 //! be made.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
+use driftline_protocol::snapshot::Reason;
 use ring::digest;
 
 use crate::content::holds_private_key;
 use crate::machine::Machine;
 use crate::platform::{FileType, Stat};
 use crate::sources::files::scope::Scope;
+use crate::sources::local_accounts::Accounts;
 use crate::sources::packages::md5;
-
-/// The largest table of accounts that is looked through, in bytes.
-const TABLE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A digest as a tool writes it: `{sha256}` and hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,12 +99,22 @@ impl Effect {
 
 /// The host as it is now.
 pub(super) struct Known<'a> {
-    pub(super) machine: &'a Machine,
+    machine: &'a Machine,
     /// What is a secret as a whole, or is not looked at.
-    pub(super) secret: &'a Scope,
+    secret: &'a Scope,
+    /// Accounts and groups, read once somebody asks for one.
+    accounts: OnceCell<Table>,
+    groups: OnceCell<Table>,
 }
 
-impl Known<'_> {
+type Table = Result<Option<Accounts>, Reason>;
+
+impl<'a> Known<'a> {
+    /// `machine` as it is now, but for what is `secret`.
+    pub(super) fn new(machine: &'a Machine, secret: &'a Scope) -> Self {
+        Self { machine, secret, accounts: OnceCell::new(), groups: OnceCell::new() }
+    }
+
     /// What is told of an effect; nothing where it cannot be compared.
     pub(super) fn is_so(&self, effect: &Effect) -> Option<ItemValue> {
         if let Effect::Content(path, _)
@@ -128,12 +138,12 @@ impl Known<'_> {
             }
             Effect::Owner(path, who) => {
                 let stat = self.machine.stat(Path::new(path)).ok()??;
-                let is = self.number("/etc/passwd", who) == Some(stat.st_uid);
+                let is = self.account(who)? == Some(stat.st_uid);
                 said(is, ItemValue::Integer(i64::from(stat.st_uid)))
             }
             Effect::Group(path, who) => {
                 let stat = self.machine.stat(Path::new(path)).ok()??;
-                let is = self.number("/etc/group", who) == Some(stat.st_gid);
+                let is = self.group(who)? == Some(stat.st_gid);
                 said(is, ItemValue::Integer(i64::from(stat.st_gid)))
             }
             Effect::Named(_, _) => ItemValue::Flag(true),
@@ -172,32 +182,22 @@ impl Known<'_> {
         })
     }
 
-    /// The number of an account or a group, by its name in one of their tables, or a number itself.
-    fn number(&self, table: &str, who: &str) -> Option<u32> {
-        if let Ok(number) = who.parse() {
-            return Some(number);
-        }
-        find(self.machine, table, |name, _| name == who).and_then(|(_, number)| number.parse().ok())
+    /// The number of the account called `who`, or that number itself; nothing where nobody can say.
+    fn account(&self, who: &str) -> Option<Option<u32>> {
+        number(who, self.accounts.get_or_init(|| Accounts::read(self.machine)))
+    }
+
+    /// That of a group, likewise.
+    fn group(&self, who: &str) -> Option<Option<u32>> {
+        number(who, self.groups.get_or_init(|| Accounts::read_groups(self.machine)))
     }
 }
 
-/// The name of an account, by its number; the number itself where nobody has it.
-pub(super) fn account(machine: &Machine, number: u32) -> String {
-    let found = find(machine, "/etc/passwd", |_, known| known == number.to_string());
-    found.map_or_else(|| number.to_string(), |(name, _)| name)
-}
-
-/// Name and number of the first account or group that `fits` (passwd(5), group(5)).
-fn find(
-    machine: &Machine,
-    table: &str,
-    fits: impl Fn(&str, &str) -> bool,
-) -> Option<(String, String)> {
-    let content = machine.read(Path::new(table), TABLE_BYTES).ok()??;
-    let text = String::from_utf8_lossy(&content.bytes);
-    text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let (name, number) = (fields.next()?, fields.nth(1)?);
-        fits(name, number).then(|| (name.to_owned(), number.to_owned()))
-    })
+fn number(who: &str, table: &Table) -> Option<Option<u32>> {
+    match (who.parse(), table) {
+        (Ok(number), _) => Some(Some(number)),
+        (Err(_), Ok(Some(accounts))) => accounts.number_of(who).ok(),
+        (Err(_), Ok(None)) => Some(None),
+        (Err(_), Err(_)) => None,
+    }
 }

@@ -155,7 +155,7 @@ impl Told {
         let newest = self.runs.first().map(|run| run.began);
         let recent =
             |run: &&Run| newest.is_some_and(|n| n.duration_since(run.began) <= RUNS_WITHIN);
-        let known = Known { machine, secret };
+        let known = Known::new(machine, secret);
         let mut room = TOLD_MOST;
         for run in self.runs.iter().filter(recent).take(RUNS_MOST) {
             run.say(&known, &mut room, &mut items);

@@ -11,6 +11,8 @@ mod by_dnf;
 mod by_zypper;
 mod puppet;
 
+pub(in crate::sources) use puppet::owner_told;
+
 /// As apt wrote it, but for the names: a person's run, one that dpkg broke, and one by itself.
 const APT: &str = "\nStart-Date: 2026-11-28  10:05:08
 Commandline: apt-get -o Acquire::http::Proxy=http://ada:canary-proxy@proxy.example install nginx

@@ -1,6 +1,9 @@
 //! What a report of Puppet says, in the shape in which Puppet 7 wrote one.
 
-use super::{Planted, check, said};
+use driftline_protocol::item::ItemValue;
+
+use super::{Planted, check, part_name_of, said};
+use crate::sources::transactions::Transactions;
 use crate::sources::transactions::puppet::{REPORTS, reads};
 
 /// A run that made a file, changed one, set a mode, removed a file, and would have done more.
@@ -56,6 +59,21 @@ fn a_report_tells_what_changed_and_whether_it_still_is_so() {
         })
         .collect();
     assert_eq!(said, expect);
+}
+
+/// What is told of a file whose owner a run set to `who`, where this is the table of accounts.
+pub(in crate::sources) fn owner_told(who: &str, table: (&str, u32, &str)) -> Option<ItemValue> {
+    let event = format!(
+        "      property: owner\n      desired_value: {who}\n      message: changed\n      \
+         status: success\n"
+    );
+    let report = report("/etc/owned", &event);
+    let files = [(PATH, 0o640, report.as_str()), ("/etc/owned", 0o644, "x"), table];
+    let mut source = Transactions::new(&[], &[]).unwrap();
+    let parts = Planted::new(&files).parts(&mut source);
+    let observed = parts[&part_name_of("puppet")].observed().unwrap().clone();
+    let told = observed.items.into_iter().find(|(key, _)| key.as_str().contains("/owner/"));
+    told.map(|(_, item)| item.value)
 }
 
 /// The text of a resource of type File with one event.
