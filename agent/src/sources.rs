@@ -112,6 +112,10 @@ mod oracle;
 #[cfg(test)]
 mod manual;
 
+/// The largest file of a home that is understood, in bytes: whose home it is may fill it with what
+/// costs most, in each home of a host. A thousand keys have 100 kB.
+pub(crate) const HOME_FILE_BYTES: u64 = 256 * 1024;
+
 /// What a site chooses about sources.
 #[derive(Clone, Copy, Debug)]
 pub struct Chosen<'a> {

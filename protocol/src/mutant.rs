@@ -61,6 +61,8 @@ mutants! {
     OrderAlwaysCounts,
     /// Agent. *A restart is no change*: the host's own key, and with it all state, is made anew.
     ForgetStateAtStart,
+    /// Agent. *Everything is bounded*: a part takes what its file holds, and is cut when it is read.
+    PartsWithoutEnd,
     /// Agent. *Only regular files are opened*: pipes and devices are opened and read too.
     OpenWhateverIsThere,
     /// Agent. *A restored collector learns what it lost*: what it lacks is not sent again.

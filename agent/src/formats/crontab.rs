@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::RawItems;
 
 use super::build::Builder;
@@ -77,17 +79,17 @@ fn is_table(path: &str, directory: &str, refused: &[char]) -> bool {
 
 fn read(bytes: &[u8], whose: Whose) -> Result<RawItems, FormatError> {
     let text = decode(bytes);
-    let mut lines = Vec::new();
-    for (number, line) in meaningful(&text, &['#']) {
-        let line = parse(line, whose).map_err(|what| FormatError::malformed(number, what))?;
-        lines.push(line);
+    let (mut jobs, mut ordered) = (false, false);
+    // Twice over the text, since lines that are kept until the order is known cost many times it.
+    for line in lines(&text, whose) {
+        let is_job = matches!(line?, Line::Job { .. });
+        ordered |= jobs && !is_job;
+        jobs |= is_job;
     }
-    let first_job = lines.iter().position(|line| matches!(line, Line::Job { .. }));
-    let last_variable = lines.iter().rposition(|line| matches!(line, Line::Variable(..)));
     let mut items = Builder::default();
-    if first_job < last_variable && first_job.is_some() {
-        for line in lines {
-            match line {
+    if ordered {
+        for line in lines(&text, whose) {
+            match line? {
                 Line::Variable(name, value) => items.place(&["variable", name], value)?,
                 Line::Job { key, when } => items.place(&key, ItemValue::Text(when))?,
             }
@@ -95,18 +97,30 @@ fn read(bytes: &[u8], whose: Whose) -> Result<RawItems, FormatError> {
         return Ok(items.finish());
     }
     let mut jobs: BTreeMap<ItemKey, BTreeSet<ItemValue>> = BTreeMap::new();
-    for line in lines {
-        match line {
+    let mut told = 0;
+    for line in lines(&text, whose) {
+        match line? {
             Line::Variable(name, value) => items.set(ItemKey::of(["variable", name]), value)?,
             Line::Job { key, when } => {
-                jobs.entry(ItemKey::of(key)).or_default().insert(ItemValue::Text(when));
+                let times = jobs.entry(ItemKey::of(key)).or_default();
+                told += usize::from(times.insert(ItemValue::Text(when)));
             }
+        }
+        if told > limits::ITEMS_PER_PART && !mutant::active(Mutant::PartsWithoutEnd) {
+            return Err(FormatError::TooLarge);
         }
     }
     for (key, times) in jobs {
         items.set(key, ItemValue::Set(times))?;
     }
     Ok(items.finish())
+}
+
+/// The lines of `text` that say something.
+fn lines(text: &str, whose: Whose) -> impl Iterator<Item = Result<Line<'_>, FormatError>> {
+    meaningful(text, &['#']).map(move |(number, line)| {
+        parse(line, whose).map_err(|what| FormatError::malformed(number, what))
+    })
 }
 
 fn parse(line: &str, whose: Whose) -> Result<Line<'_>, &'static str> {

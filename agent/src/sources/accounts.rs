@@ -21,17 +21,20 @@ use driftline_protocol::redact::{RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
 use crate::formats::Malformed;
+use crate::formats::build::Builder;
 use crate::formats::sudoers::{self, Entry, Policy};
 use crate::machine::Machine;
 use crate::sources::local_accounts::{self, Home, Homes, PASSWD, Who};
 use crate::sources::look::{Look, Memory};
-use crate::sources::{Carry, Manual, Sink, Source, include, part_name, source_name};
+use crate::sources::{
+    Carry, HOME_FILE_BYTES, Manual, Sink, Source, include, part_name, source_name,
+};
 
 mod keys;
 mod tables;
 
 /// Raised whenever the same files give other items.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const SUDOERS: &str = "/etc/sudoers";
 
@@ -212,18 +215,15 @@ impl Accounts {
 
 /// The keys of one home, if it has any.
 fn keys(look: &mut Look<'_>, reading: Reading, home: &Home) -> Result<Option<RawPart>, Reason> {
-    let mut items = Ok(RawItems::new());
+    let mut items = Builder::default();
     let mut is_there = false;
     for name in KEY_FILES {
         let path = home.path.join(KEYS_FOLDER).join(name);
-        let Some(content) = look.read(&path, limits::FILE_BYTES)? else { continue };
+        let Some(content) = look.read(&path, HOME_FILE_BYTES)? else { continue };
         is_there = true;
-        items = items.and_then(|mut items| {
-            items.extend(keys::authorized_keys(name, &content.bytes)?);
-            Ok(items)
-        });
+        keys::authorized_keys(name, &content.bytes, &mut items).map_err(|error| error.reason())?;
     }
-    Ok(is_there.then(|| look.part(reading, items)))
+    Ok(is_there.then(|| look.part(reading, Ok(items.finish()))))
 }
 
 /// The rules of sudo, includes resolved.

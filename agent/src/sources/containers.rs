@@ -40,7 +40,7 @@ use driftline_protocol::snapshot::{Domain, Reading, Reason};
 use crate::machine::Machine;
 use crate::sources::local_accounts::{Homes, Who};
 use crate::sources::look::Memory;
-use crate::sources::{Manual, Sink, Source, part_name, source_name};
+use crate::sources::{HOME_FILE_BYTES, Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same files give other items.
 const VERSION: u32 = 5;
@@ -95,7 +95,7 @@ const HOST: Bounds = Bounds {
 /// What one account runs; its files are some 10 kB for each container.
 const ACCOUNT: Bounds = Bounds {
     containers: 64,
-    file_bytes: 256 * 1024,
+    file_bytes: HOME_FILE_BYTES,
     all_bytes: 8 * 1024 * 1024,
     steps: 1 << 16,
     opens_sqlite: false,

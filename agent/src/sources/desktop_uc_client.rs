@@ -30,7 +30,7 @@ use crate::machine::Machine;
 use crate::sources::local_accounts::{Home, Homes, LOGIN_DEFS, PASSWD};
 use crate::sources::look::{Look, Memory};
 use crate::sources::table::{Bytes, Table, Trouble, read_all, say};
-use crate::sources::{Carry, Manual, Sink, Source, part_name, source_name};
+use crate::sources::{Carry, HOME_FILE_BYTES, Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same files give other items.
 const VERSION: u32 = 2;
@@ -218,7 +218,7 @@ impl DesktopUcClient {
             return;
         }
         let mut look = Look::new(machine);
-        let read = look.read(path, limits::FILE_BYTES);
+        let read = look.read(path, HOME_FILE_BYTES);
         let scope = scope_digest([""; 0]);
         let parser = "desktop_uc_client".into();
         let reading = Reading { parser, version: self.version, scope };

@@ -265,6 +265,17 @@ const MUTANTS: &[Mutant] = &[
         "budgets_without_end",
         "budget::tests::a_pass_that_grows_or_works_too_much_is_stopped",
     ),
+    // What somebody else writes costs no more than a part may hold.
+    (
+        AGENT_TESTS,
+        "parts_without_end",
+        "sources::accounts::tests::keys_beyond_the_bound_of_a_part_are_not_collected",
+    ),
+    (
+        AGENT_TESTS,
+        "parts_without_end",
+        "formats::tests::crontab::a_table_beyond_the_bound_of_a_part_is_not_collected",
+    ),
     // An agent at rest is small.
     (
         AGENT_TESTS,

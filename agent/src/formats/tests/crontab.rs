@@ -88,3 +88,26 @@ fn tables_are_claimed_and_what_editors_leave_is_not() {
 fn a_password_in_a_command_stays_on_the_host() {
     leaks(&SYSTEM, "0 1 * * * root mysqldump --password=canary-77ad db\n", "canary-77ad");
 }
+
+#[test]
+fn a_table_beyond_the_bound_of_a_part_is_not_collected() {
+    let many = limits::ITEMS_PER_PART;
+    let minute = |n: usize| format!("{} {} {} * *", n % 60, n / 60 % 24, 1 + n / 1_440);
+    let times = |count| (0..count).map(|n| format!("{} a\n", minute(n))).collect::<String>();
+    let commands = |count| (0..count).map(|n| format!("@daily {n}\n")).collect::<String>();
+    let ordered = |text: String| format!("@daily a\nA=b\n{text}");
+    for (what, text, fits) in [
+        ("times of a job", times(many + 1), false),
+        ("times of a job", times(many), true),
+        ("jobs", commands(many + 1), false),
+        ("jobs", commands(many / 2), true),
+        ("jobs in their order", ordered(commands(many)), false),
+        ("jobs in their order", ordered(commands(many / 2)), true),
+        ("the same job at the same time", "@daily a\n".repeat(many * 2), true),
+    ] {
+        let read = (crontab::USER.read)(text.as_bytes());
+        let reason = read.err().map(|error| error.reason());
+        let expect = (!fits).then_some(Reason::TooLarge);
+        assert_eq!(reason, expect, "{what} in {} bytes", text.len());
+    }
+}

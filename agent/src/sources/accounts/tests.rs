@@ -166,21 +166,95 @@ fn a_key_is_named_as_ssh_keygen_names_it() {
     ];
     let expect: Vec<_> = expect.map(|(key, value)| (format!("{name}{key}"), value)).to_vec();
     let expect: Vec<_> = expect.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
-    check(|bytes| keys::authorized_keys("authorized_keys", bytes), &line, &expect);
+    check(key_items, &line, &expect);
+}
+
+/// The keys of a file that is the usual one.
+fn key_items(bytes: &[u8]) -> Result<RawItems, Malformed> {
+    let mut items = Builder::default();
+    keys::authorized_keys("authorized_keys", bytes, &mut items).expect("it is within bounds");
+    Ok(items.finish())
+}
+
+#[test]
+fn a_line_that_sshd_passes_over_hides_no_key() {
+    let name = "SHA256:~1Dh8KmTZklu9e5urPSfNV~1ZNeAFDeLPJ1CLZGkaL9eE";
+    let told = [("/comment", text("a")), ("/type", text("ssh-ed25519"))];
+    let told = told.map(|(key, value)| (format!("{name}{key}"), value));
+    for line in [
+        "zzz",
+        "ssh-ed25519 AAAA",
+        "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIOCKozE+uV+tO/zBHoV+Vm4Y9zB+npfnZfXCPKMBTsgx x",
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+        &format!("from=\"x {KEY}"),
+        &format!("from=\"x\\\\\" {KEY}"),
+        &format!("from=\"x\"y {KEY}"),
+    ] {
+        let mut expect: Vec<_> = told.iter().map(|(key, value)| (&**key, value.clone())).collect();
+        expect.push(("unusable lines", set(&[line])));
+        check(key_items, &format!("{KEY} a\n{line}\n{line}\n"), &expect);
+        check(key_items, &format!("{line}\n{KEY} a\n"), &expect);
+        let items = key_items(line.as_bytes()).unwrap();
+        assert!(items.values().all(|item| item.sensitive), "{line} is told as it stands");
+    }
+    let latin = key_items(&[KEY.as_bytes(), b" caf\xe9\n"].concat()).unwrap();
+    let comment = latin.get(&ItemKey::of([&name.replace("~1", "/"), "comment"])).unwrap();
+    assert_eq!(comment.value, text("caf\\xe9"), "a comment need not be UTF-8");
+}
+
+/// A key of type `a`, as short as any and each another one.
+fn short_keys(count: u32) -> String {
+    use base64::Engine;
+    let blob = |number: u32| [&[0, 0, 0, 1, b'a'], &number.to_be_bytes()[..]].concat();
+    let encoded = |number| base64::engine::general_purpose::STANDARD.encode(blob(number));
+    (0..count).map(|number| format!("a {}\n", encoded(number))).collect()
+}
+
+#[test]
+fn keys_beyond_the_bound_of_a_part_are_not_collected() {
+    let numbers = |count: u32| (0..count).map(|n| format!("{n},")).collect::<String>();
+    let wrong = |count: u32| (0..count).map(|n| format!("{n}\n")).collect::<String>();
+    let many = u32::try_from(limits::ITEMS_PER_PART).unwrap();
+    for (what, text, fits) in [
+        ("keys", short_keys(many / 2), false),
+        ("keys", short_keys(many / 3), true),
+        ("the same key", "a AAAAAWE\n".repeat(limits::ITEMS_PER_PART / 2), false),
+        ("options", format!("{} {KEY}", numbers(many)), false),
+        ("options", format!("{} {KEY}", numbers(many / 2)), true),
+        ("values of an option", format!("from=\"{}\" {KEY}", numbers(many)), false),
+        ("values of an option", format!("from=\"{}\" {KEY}", numbers(many / 2)), true),
+        ("lines that are no key", wrong(many + 1), false),
+        ("lines that are no key", wrong(many), true),
+    ] {
+        let mut items = Builder::default();
+        let read = keys::authorized_keys("authorized_keys", text.as_bytes(), &mut items);
+        assert_eq!(read.is_ok(), fits, "{what} in {} bytes: {read:?}", text.len());
+    }
+}
+
+#[test]
+fn a_file_of_a_home_beyond_its_bound_is_unobserved() {
+    let large = "#".repeat(usize::try_from(HOME_FILE_BYTES).unwrap());
+    for (more, reason) in [("", None), ("\n", Some(Reason::TooLarge))] {
+        let text = format!("{large}{more}");
+        let planted = Planted::new(&[
+            (PASSWD, 0o644, "alice:x:1000:1000::/home/alice:/bin/sh\n"),
+            ("/home/alice/.ssh/authorized_keys", 0o600, &text),
+        ]);
+        let parts = planted.parts(&mut Accounts::new());
+        let part = parts.get(&part_name("authorized_keys/alice")).unwrap();
+        assert_eq!(part.unobserved_reason(), reason, "{} bytes", text.len());
+    }
 }
 
 #[test]
 fn what_no_library_would_read_is_malformed() {
-    let keys: Reader = |bytes| keys::authorized_keys("authorized_keys", bytes);
     for (reader, text) in [
         (tables::passwd as Reader, "a:x:1000\n"),
         (tables::passwd, "a:x:one:1::/:\n"),
         (tables::passwd, ":x:1:1::/:\n"),
         (tables::group, "g:x:1:a:b\n"),
         (tables::shadow, "u:*:soon::::::\n"),
-        (keys, "ssh-ed25519 AAAA\n"),
-        (keys, "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIOCKozE+uV+tO/zBHoV+Vm4Y9zB+npfnZfXCPKMBTsgx x\n"),
-        (keys, "-----BEGIN OPENSSH PRIVATE KEY-----\n"),
     ] {
         assert_eq!(reader(text.as_bytes()).map_err(|malformed| malformed.line), Err(1), "{text}");
     }
@@ -223,8 +297,7 @@ proptest::proptest! {
         text in "((a|b|\\+)?(:(x|\\*|!|1|/h|a,b)?){0,8}\n){0,5}",
         key in "(from=|\"|,|a| |ssh-ed25519 AAAAC3NzaC1lZDI1NTE5){0,8}",
     ) {
-        let keys: Reader = |bytes| keys::authorized_keys("authorized_keys", bytes);
-        for reader in [tables::passwd, tables::group, tables::shadow, tables::gshadow, keys] {
+        for reader in [tables::passwd, tables::group, tables::shadow, tables::gshadow, key_items] {
             for bytes in [bytes.as_slice(), text.as_bytes(), key.as_bytes()] {
                 if let Err(malformed) = reader(bytes) {
                     proptest::prop_assert!(malformed.line > 0);
