@@ -20,6 +20,9 @@ pub struct ItemKey(Box<str>);
 /// How many digits the digest of a key that was too long has.
 const DIGEST_DIGITS: usize = 64;
 
+/// How much of a key that was too long its digest and what stands before it may take, in bytes.
+const CUT_BYTES: usize = 80;
+
 /// What the keys of [`ItemKey::momentary`] begin with.
 const MOMENTARY: &str = "@now/";
 
@@ -35,21 +38,26 @@ impl ItemKey {
     /// attribute of its file. A key beyond [`limits::ITEM_KEY_BYTES`] keeps its beginning and ends
     /// in a digest of the whole.
     pub fn of<S: AsRef<str>>(segments: impl IntoIterator<Item = S>) -> Self {
-        let mut key = String::new();
+        let mut key = Writer::default();
         for (index, segment) in segments.into_iter().enumerate() {
             if index > 0 {
-                key.push('/');
+                key.push("/");
             }
-            for (position, c) in segment.as_ref().chars().enumerate() {
-                match c {
-                    '~' => key.push_str("~0"),
-                    '/' => key.push_str("~1"),
-                    '@' if index == 0 && position == 0 => key.push_str("~2"),
-                    _ => key.push(c),
-                }
+            let mut rest = segment.as_ref();
+            count(rest.len());
+            if let (0, Some(behind)) = (index, rest.strip_prefix('@')) {
+                key.push("~2");
+                rest = behind;
             }
+            while let Some(at) = rest.find(['~', '/']) {
+                let (plain, escaped) = rest.split_at(at);
+                key.push(plain);
+                key.push(if escaped.starts_with('~') { "~0" } else { "~1" });
+                rest = escaped.get(1..).unwrap_or_default();
+            }
+            key.push(rest);
         }
-        Self::bounded(key)
+        key.finish()
     }
 
     /// The key of one of a file's own attributes, such as `@mode`. `name` comes from code, never
@@ -87,6 +95,12 @@ impl ItemKey {
         self.0.split('/').map(unescaped)
     }
 
+    /// Whether it looks like a key that was too long: each such key costs its maker as much as its
+    /// names are long, and not as much as it is.
+    pub fn is_cut(&self) -> bool {
+        self.cut_digest().is_some()
+    }
+
     /// The beginning and the digest of a key that was too long; the digest is of what the key was,
     /// secrets included, until the redactor puts a keyed one in its place.
     pub(crate) fn cut_digest(&self) -> Option<(&str, &str)> {
@@ -95,19 +109,68 @@ impl ItemKey {
         (digits && digest.len() == DIGEST_DIGITS).then_some((head, digest))
     }
 
-    fn bounded(mut key: String) -> Self {
-        if key.is_empty() {
-            key.push_str("~3"); // the one key an empty segment list or an empty name may have
-        }
-        if key.len() > limits::ITEM_KEY_BYTES {
-            let digest = blake3::hash(key.as_bytes()).to_hex();
-            key.truncate(key.floor_char_boundary(limits::ITEM_KEY_BYTES - 80));
-            key.push('…');
-            key.push_str(&digest);
-        }
-        Self(key.into())
+    fn bounded(key: String) -> Self {
+        let mut writer = Writer::default();
+        writer.push(&key);
+        writer.finish()
     }
 }
+
+/// A key in the making, which never holds more than a key may have.
+#[derive(Default)]
+struct Writer {
+    text: String,
+    /// Of the whole, once it is longer.
+    whole: Option<blake3::Hasher>,
+}
+
+impl Writer {
+    fn push(&mut self, text: &str) {
+        let room = limits::ITEM_KEY_BYTES.saturating_sub(self.text.len());
+        if self.whole.is_none() && text.len() > room {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(self.text.as_bytes());
+            self.whole = Some(hasher);
+        }
+        self.text.push_str(text.get(..text.floor_char_boundary(room)).unwrap_or_default());
+        if let Some(hasher) = &mut self.whole {
+            hasher.update(text.as_bytes());
+        }
+    }
+
+    fn finish(mut self) -> ItemKey {
+        if self.text.is_empty() {
+            self.text.push_str("~3"); // the one key an empty segment list or an empty name may have
+        }
+        if let Some(hasher) = self.whole {
+            let head = limits::ITEM_KEY_BYTES - CUT_BYTES;
+            self.text.truncate(self.text.floor_char_boundary(head));
+            self.text.push('…');
+            self.text.push_str(&hasher.finalize().to_hex());
+        }
+        ItemKey(self.text.into())
+    }
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    static KEY_BYTES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Of how many bytes this thread has made keys: the work that a reader of hostile files must
+/// bound. Only builds for tests count.
+#[cfg(debug_assertions)]
+pub fn key_bytes() -> u64 {
+    KEY_BYTES.get()
+}
+
+#[cfg(debug_assertions)]
+fn count(bytes: usize) {
+    KEY_BYTES.set(KEY_BYTES.get().saturating_add(bytes as u64));
+}
+
+#[cfg(not(debug_assertions))]
+const fn count(_: usize) {}
 
 fn unescaped(segment: &str) -> String {
     match segment.contains('~') {
@@ -242,5 +305,24 @@ mod tests {
         let (a, b) = (ItemKey::of([&format!("{long}a")]), ItemKey::of([&format!("{long}b")]));
         assert_ne!(a, b);
         assert!(a.as_str().len() <= limits::ITEM_KEY_BYTES);
+    }
+
+    #[test]
+    fn a_key_that_was_too_long_ends_in_the_digest_of_the_whole() {
+        for length in [1_000, 1_022, 1_023, 1_024, 1_025, 2_000] {
+            for word in ["x", "ä", "/", "~", "€/"] {
+                let name = word.repeat(length / word.len());
+                let whole = format!("~2a/{}/b", name.replace('~', "~0").replace('/', "~1"));
+                let key = ItemKey::of(["@a", &name, "b"]);
+                if whole.len() <= limits::ITEM_KEY_BYTES {
+                    assert_eq!(key.as_str(), whole);
+                    continue;
+                }
+                let head = whole.floor_char_boundary(limits::ITEM_KEY_BYTES - CUT_BYTES);
+                let digest = blake3::hash(whole.as_bytes()).to_hex();
+                assert_eq!(key.as_str(), format!("{}…{digest}", &whole[..head]));
+                assert!(key.is_cut());
+            }
+        }
     }
 }

@@ -63,6 +63,8 @@ mutants! {
     ForgetStateAtStart,
     /// Agent. *Everything is bounded*: a part takes what its file holds, and is cut when it is read.
     PartsWithoutEnd,
+    /// Agent. *Everything is bounded*: whoever writes a file has names hashed as often as he likes.
+    NamesWithoutEnd,
     /// Agent. *Only regular files are opened*: pipes and devices are opened and read too.
     OpenWhateverIsThere,
     /// Agent. *A restored collector learns what it lost*: what it lacks is not sent again.

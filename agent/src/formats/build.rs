@@ -16,12 +16,18 @@ use super::FormatError;
 /// Room for the file's own attributes (`@mode` …) beside the items of its content.
 const ATTRIBUTES: usize = 16;
 
+/// How often a key that was too long may be asked for. Each time costs as much as the names on the
+/// way to it, and one name may be nearly the whole file: without a bound, work grows with its
+/// square.
+pub(super) const CUT_KEYS: u32 = 128;
+
 /// Items of one file in the making.
 #[derive(Default)]
 pub struct Builder {
     items: RawItems,
     occurrences: BTreeMap<ItemKey, u32>,
     ranks: u32,
+    cut: u32,
 }
 
 impl Builder {
@@ -44,6 +50,7 @@ impl Builder {
     /// [`FormatError::TooLarge`] when the part would have too many items or the list too many
     /// values.
     pub fn add(&mut self, key: ItemKey, value: ItemValue) -> Result<(), FormatError> {
+        self.weigh(&key)?;
         let repeats = self.occurrences.entry(key.clone()).or_default();
         *repeats += 1;
         let Some(item) = self.items.get_mut(&key) else { return self.set(key, value) };
@@ -115,8 +122,10 @@ impl Builder {
     /// Inserts an item as it is, replacing one of the same key.
     ///
     /// # Errors
-    /// [`FormatError::TooLarge`] when the part would have too many items.
+    /// [`FormatError::TooLarge`] when the part would have too many items, or too many of its
+    /// keys were too long.
     pub fn insert(&mut self, key: ItemKey, item: RawItem) -> Result<(), FormatError> {
+        self.weigh(&key)?;
         let is_full = self.items.len() >= limits::ITEMS_PER_PART - ATTRIBUTES
             && !mutant::active(Mutant::PartsWithoutEnd);
         if is_full && !self.items.contains_key(&key) {
@@ -134,6 +143,15 @@ impl Builder {
     /// The items.
     pub fn finish(self) -> RawItems {
         self.items
+    }
+
+    /// Counts the keys that cost more than they are long.
+    fn weigh(&mut self, key: &ItemKey) -> Result<(), FormatError> {
+        self.cut += u32::from(key.is_cut());
+        if self.cut > CUT_KEYS && !mutant::active(Mutant::NamesWithoutEnd) {
+            return Err(FormatError::TooLarge);
+        }
+        Ok(())
     }
 
     fn unused(&mut self, segments: &[&str]) -> ItemKey {

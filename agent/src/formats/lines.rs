@@ -7,6 +7,13 @@ use std::borrow::Cow;
 
 use driftline_protocol::item::ItemValue;
 
+/// The longest name that a format repeats with each line below it, in bytes: without a bound, what
+/// is kept grows with the square of the file. Beyond it the file is malformed.
+pub const HEADER_BYTES: usize = 4 * 1024;
+
+/// What a name beyond [`HEADER_BYTES`] is told as.
+pub const LONG_HEADER: &str = "a name above other lines is longer than any is";
+
 /// White space inside a line. `char::is_whitespace` would take a no-break space for a separator,
 /// which no reader of configuration does.
 pub const BLANKS: [char; 5] = [' ', '\t', '\r', '\x0b', '\x0c'];

@@ -15,6 +15,7 @@ use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems};
 
+use super::lines::{HEADER_BYTES, LONG_HEADER};
 use super::{Format, FormatError, Malformed};
 
 mod values;
@@ -304,6 +305,9 @@ fn criteria(directive: &Directive) -> Result<Criteria, Malformed> {
                 criteria.insert(format!("{name} {}", patterns.join(",")));
             }
         }
+    }
+    if criteria.iter().map(String::len).sum::<usize>() > HEADER_BYTES {
+        return Err(malformed(LONG_HEADER));
     }
     Ok(criteria)
 }

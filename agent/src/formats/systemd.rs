@@ -13,6 +13,7 @@ use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems};
 
+use super::lines::{HEADER_BYTES, LONG_HEADER};
 use super::{Format, FormatError, Malformed};
 
 /// The format, as the list of all formats names it.
@@ -216,6 +217,9 @@ pub fn assignments(bytes: &[u8]) -> Result<Vec<Assignment>, Malformed> {
         if let Some(header) = line.strip_prefix('[') {
             let name =
                 header.strip_suffix(']').ok_or_else(|| malformed("an open section header"))?;
+            if name.len() > HEADER_BYTES {
+                return Err(malformed(LONG_HEADER));
+            }
             section = Some(name.to_owned());
         } else if let (Some(section), Some((key, value))) = (&section, line.split_once('=')) {
             assignments.push(Assignment {

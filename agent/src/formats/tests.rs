@@ -25,6 +25,8 @@ mod prosody;
 mod relays;
 mod text;
 mod toml;
+#[cfg(debug_assertions)]
+mod work;
 mod written;
 mod xml;
 mod yaml;

@@ -276,6 +276,12 @@ const MUTANTS: &[Mutant] = &[
         "parts_without_end",
         "formats::tests::crontab::a_table_beyond_the_bound_of_a_part_is_not_collected",
     ),
+    (
+        AGENT_TESTS,
+        "names_without_end",
+        "formats::tests::work::\
+            no_name_is_taken_more_often_than_its_bound_whatever_stands_below_it",
+    ),
     // An agent at rest is small.
     (
         AGENT_TESTS,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::mutant::{self, Mutant};
 
+use super::super::lines::{HEADER_BYTES, LONG_HEADER};
 use super::{Alias, Change, Defaults, Entry, Rule};
 
 type What = &'static str;
@@ -326,6 +327,10 @@ impl<'a> Cursor<'a> {
                     inherited.tags.clear();
                 }
                 self.modifiers(&mut inherited)?;
+                let runas = inherited.runas.as_ref().map_or(0, String::len);
+                if users.len() + hosts.len() + runas > HEADER_BYTES {
+                    return Err(LONG_HEADER);
+                }
                 entries.push(Entry::Rule(Rule {
                     users: users.clone(),
                     hosts: hosts.clone(),

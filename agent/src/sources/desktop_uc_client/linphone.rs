@@ -8,11 +8,11 @@
 //! counts, and what stands before the first section says nothing.
 
 use driftline_protocol::item::ItemKey;
-use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::redact::{RawItem, RawItems};
+use driftline_protocol::redact::RawItems;
 
 use crate::formats::FormatError;
+use crate::formats::build::Builder;
 use crate::formats::lines::scalar;
 
 /// The longest line that Linphone reads as one, in bytes (`MAX_LEN` of its reader).
@@ -32,10 +32,10 @@ pub(super) fn tells(section: &str, name: &str) -> bool {
 /// The settings that `tells` wants, by section and name.
 ///
 /// # Errors
-/// [`FormatError::TooLarge`] for a line that Linphone would read as several and for more settings
-/// than a part may have, [`FormatError::Malformed`] for a zero byte, behind which it reads some of the lines.
+/// [`FormatError::TooLarge`] for a line that Linphone would read as several and for more than a
+/// part may hold, [`FormatError::Malformed`] for a zero byte, behind which it reads some of the lines.
 pub fn read(bytes: &[u8], tells: fn(&str, &str) -> bool) -> Result<RawItems, FormatError> {
-    let mut items = RawItems::new();
+    let mut items = Builder::default();
     let mut section: Option<String> = None;
     for (number, line) in (1..).zip(bytes.split(|byte| matches!(byte, b'\n' | b'\r'))) {
         if line.len() > LINE_BYTES {
@@ -52,32 +52,27 @@ pub fn read(bytes: &[u8], tells: fn(&str, &str) -> bool) -> Result<RawItems, For
             && let Some((name, value)) = line.split_once('=')
             && let (Some(section), Some(name)) = (&section, word(name))
         {
-            set(&mut items, [section, &name], value, tells);
-        }
-        if items.len() > limits::ITEMS_PER_PART {
-            return Err(FormatError::TooLarge);
+            set(&mut items, [section, &name], value, tells)?;
         }
     }
-    Ok(items)
+    Ok(items.finish())
 }
 
 fn set(
-    items: &mut RawItems,
+    items: &mut Builder,
     [section, name]: [&str; 2],
     value: &str,
     tells: fn(&str, &str) -> bool,
-) {
+) -> Result<(), FormatError> {
     let value = value.trim_end_matches(' ');
     if value.is_empty() || !tells(section, name) {
-        return;
+        return Ok(());
     }
-    let item = RawItem::plain(scalar(value));
     let key = ItemKey::of([section, name]);
-    if mutant::active(Mutant::FirstSettingCounts) {
-        items.entry(key).or_insert(item);
-    } else {
-        items.insert(key, item);
+    if mutant::active(Mutant::FirstSettingCounts) && items.has(&key) {
+        return Ok(());
     }
+    items.set(key, scalar(value))
 }
 
 /// The first word of `text`, as `%s` of scanf(3) takes it.

@@ -10,41 +10,48 @@
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::redact::{RawItem, RawItems};
+use driftline_protocol::redact::RawItems;
 
 use crate::formats::FormatError;
+use crate::formats::build::Builder;
 use crate::formats::lines::scalar;
 
 /// Where settings without a section belong, and how a section that is called so itself is written.
 const GENERAL: &str = "General";
 const SECTION_GENERAL: &str = "%General";
 
+/// The longest name of a section, in bytes as it is written: it is read anew with each of its
+/// settings.
+const SECTION_BYTES: usize = 1_024;
+
 /// The settings that `tells` wants, by section and name.
 ///
 /// # Errors
-/// [`FormatError::TooLarge`] for more settings, or values of one, than a part may have.
+/// [`FormatError::TooLarge`] for the name of a section that no program has, and for more than a
+/// part may hold.
 pub fn read(bytes: &[u8], tells: fn(&str, &str) -> bool) -> Result<RawItems, FormatError> {
-    let mut items = RawItems::new();
+    let mut items = Builder::default();
     let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut section = String::new();
     while let Some(line) = Line::first(&mut rest) {
         if let Some(name) = line.text.strip_prefix(b"[") {
             let end = name.iter().position(|byte| *byte == b']').unwrap_or(name.len());
-            section = self::section(name.get(..end).unwrap_or_default().trim_ascii());
+            let name = name.get(..end).unwrap_or_default().trim_ascii();
+            if name.len() > SECTION_BYTES && !mutant::active(Mutant::NamesWithoutEnd) {
+                return Err(FormatError::TooLarge);
+            }
+            section = self::section(name);
         } else if let Some((name, written)) = line.setting() {
             let path = format!("{section}{}", unescaped(name.trim_ascii_end()));
             let key = key(&path);
             let (Some(section), Some(name)) = (key.first(), key.last()) else { continue };
             // Qt takes `a//b` for `a/b` when it is asked, so nobody can ask for these.
             if key.iter().all(|word| !word.is_empty()) && tells(section, name) {
-                items.insert(ItemKey::of(key), RawItem::plain(value(written)?));
+                items.set(ItemKey::of(key), value(written)?)?;
             }
         }
-        if items.len() > limits::ITEMS_PER_PART {
-            return Err(FormatError::TooLarge);
-        }
     }
-    Ok(items)
+    Ok(items.finish())
 }
 
 /// What stands before the names of a section's settings.
@@ -149,6 +156,9 @@ fn hexadecimal(digits: &[u8]) -> Option<u16> {
 }
 
 /// A value, or the list that its commas make.
+///
+/// # Errors
+/// [`FormatError::TooLarge`] for more values than an item may have.
 fn value(written: &[u8]) -> Result<ItemValue, FormatError> {
     let mut reader = Values { rest: written, values: Vec::new(), text: Vec::new(), kept: 0 };
     reader.read();
