@@ -135,6 +135,8 @@ mutants! {
     ChosenPortsAreTold,
     /// Agent. *Half of an update is no state*: nobody waits for a package manager at work.
     HalfInstalledIsInstalled,
+    /// Agent. *Unobserved is not absent*: a lock that cannot be asked is held by nobody.
+    LocksNobodyCanAskAreFree,
     /// Agent. *Containers and tunnels come and go*: their interfaces are told as the host's.
     EveryInterfaceIsTheHosts,
     /// Agent. *Many passes leave nothing behind*: each pass leaves a file open.

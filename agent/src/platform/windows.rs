@@ -10,8 +10,9 @@ pub use own::{
     path_example, process_cpu_ms, resident_bytes, sync_folder, thread_cpu_ms,
 };
 pub use place::{
-    DENIED, Directory, FileType, Refusal, Root, Stat, TIMED_OUT, attributes, is_absent, major,
-    minor, opened_path, path_bytes, place_of, reason, refusal, starts, stat_of,
+    DENIED, Directory, FileType, Refusal, Root, Stat, TIMED_OUT, attributes, is_absent,
+    is_write_locked, major, minor, opened_path, path_bytes, place_of, reason, refusal, starts,
+    stat_of,
 };
 pub use registry::read_key;
 pub use sockets::{Netlink, Socket, is_unsupported};

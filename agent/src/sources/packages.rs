@@ -89,9 +89,7 @@ impl Source for Packages {
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
-        if lock::is_held(machine) && !mutant::active(Mutant::HalfInstalledIsInstalled) {
-            return Err(Reason::Changing);
-        }
+        lock::is_free(machine)?;
         self.dpkg(machine, sink);
         read_all(TABLES, ("rpm", self.version), &mut self.memory, (machine, sink));
         Ok(())

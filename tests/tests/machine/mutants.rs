@@ -51,6 +51,11 @@ const MUTANTS: &[Mutant] = &[
         "versions_lose_their_epoch",
         "sources::packages::tests::by_rpm::rpm_lists_every_package_as_we_do",
     ),
+    (
+        AGENT_TESTS,
+        "locks_nobody_can_ask_are_free",
+        "sources::packages::lock::tests::a_lock_that_cannot_be_asked_is_not_taken_for_a_free_one",
+    ),
     (AGENT_TESTS, "logged_words_are_lost", "sources::database::tests::sqlite_reads_a_log_as_we_do"),
     (
         AGENT_TESTS,

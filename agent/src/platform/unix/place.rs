@@ -12,6 +12,8 @@ use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::Reason;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, major, minor};
 use rustix::io::Errno;
 
@@ -200,6 +202,27 @@ pub fn starts<'a>(_watched: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
 pub fn stat_of(file: &File) -> Result<Stat, Errno> {
     // By an empty path, so that it may be open for looking only.
     rustix::fs::statat(file, "", AtFlags::EMPTY_PATH)
+}
+
+/// Whether another program holds a lock of fcntl(2) for writing on any part of what is open.
+///
+/// Locks of flock(2) are others and do not count.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn is_write_locked(file: &File) -> Result<bool, Errno> {
+    // Only a lock for writing stands in the way of one for reading; of 0 bytes means of all. Asked
+    // for the open file and not for the process, so that one of our own counts like any other.
+    let mut lock = libc::flock {
+        l_type: libc::F_RDLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))
+        .map_err(|refused| Errno::from_raw_os_error(refused as i32))?;
+    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
 }
 
 /// A path under which the very file that is open can be opened once more, while it is held.

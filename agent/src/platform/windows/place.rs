@@ -297,6 +297,14 @@ fn stat(metadata: &Metadata, (volume, number): (u64, u64)) -> Stat {
     }
 }
 
+/// Whether another program holds a lock of fcntl(2) on what is open; there are none here.
+///
+/// # Errors
+/// None.
+pub fn is_write_locked(_file: &File) -> Result<bool, Refusal> {
+    Ok(false)
+}
+
 /// A path under which what is open can be opened once more; there is none here.
 pub fn opened_path(_file: &File) -> PathBuf {
     PathBuf::new()

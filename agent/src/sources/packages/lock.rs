@@ -1,18 +1,23 @@
 //! Whether a package manager is at work.
 //!
-//! It holds a write lock on one of its files from beginning to end, and `/proc/locks` tells
-//! (proc_locks(5)): reading takes no lock of ours and stops nobody. Only of the running host is
-//! anything known; where the table cannot be read, nobody is taken to be at work.
+//! It holds a write lock of `fcntl(2)` on one of its files from beginning to end: dpkg by
+//! `file_lock` (lib/dpkg/file.c), apt by `GetLock` (apt-pkg/contrib/fileutl.cc), rpm by
+//! `rpmlock_acquire` (lib/rpmlock.c). The kernel is asked whether such a lock stands in the way of
+//! one for reading (`F_OFD_GETLK`), about the very file that is open; nothing is locked, and nobody is
+//! stopped. Only who may write a file can hold one there. A lock of `flock(2)` or one for reading,
+//! which whoever may read the file can take, is none, and neither is one on another file of the
+//! same number, as a reader of `/proc/locks` could believe.
+//!
+//! A file that is not there is not locked. One that cannot be asked says nothing: then it is not
+//! known whether somebody is at work, and never that nobody is.
 
 use std::path::Path;
 
+use driftline_protocol::mutant::{self, Mutant};
+use driftline_protocol::snapshot::Reason;
+
 use crate::machine::Machine;
-use crate::platform::{Stat, major, minor};
-
-const TABLE: &str = "/proc/locks";
-
-/// The largest table that is read, in bytes: about 20,000 locks.
-const TABLE_BYTES: u64 = 1024 * 1024;
+use crate::platform::{is_write_locked, reason};
 
 /// What apt, dpkg and rpm lock while they change packages.
 const LOCKS: [&str; 4] = [
@@ -22,84 +27,99 @@ const LOCKS: [&str; 4] = [
     "/var/lib/rpm/.rpm.lock",
 ];
 
-/// Whether one of the locks is held for writing.
-pub(super) fn is_held(machine: &Machine) -> bool {
-    if !machine.is_running() {
-        return false;
+/// Says that nobody is at work.
+///
+/// # Errors
+/// [`Reason::Changing`] while one of the locks is held for writing, else why it is not known.
+pub(super) fn is_free(machine: &Machine) -> Result<(), Reason> {
+    if mutant::active(Mutant::HalfInstalledIsInstalled) {
+        return Ok(());
     }
-    let Ok(Some(table)) = machine.read(Path::new(TABLE), TABLE_BYTES) else { return false };
-    let table = String::from_utf8_lossy(&table.bytes);
-    LOCKS.iter().any(|path| {
-        let stat = machine.stat_followed(Path::new(path)).ok().flatten();
-        stat.is_some_and(|stat| lists(&table, &stat))
-    })
+    for path in LOCKS {
+        match is_held(machine, Path::new(path)) {
+            Ok(true) => return Err(Reason::Changing),
+            Err(_) if mutant::active(Mutant::LocksNobodyCanAskAreFree) => {}
+            Err(reason) => return Err(reason),
+            Ok(false) => {}
+        }
+    }
+    Ok(())
 }
 
-/// Whether the table lists a write lock on this file, as `1: POSIX ADVISORY WRITE 812 fe:01:3932 0
-/// EOF`.
-fn lists(table: &str, stat: &Stat) -> bool {
-    let device = format!("{:02x}:{:02x}", major(stat.st_dev), minor(stat.st_dev));
-    table.lines().any(|line| {
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        // One that waits has `->` before its kind, and holds nothing.
-        let [_, _, _, "WRITE", _, file, ..] = words.as_slice() else { return false };
-        file.rsplit_once(':').is_some_and(|(on, inode)| {
-            // On btrfs and overlays the table names another device than stat(2), of no major, as
-            // stat's is. Elsewhere anybody can lock a file of that number in a tmpfs of theirs.
-            let alike = major(stat.st_dev) == 0 && on.starts_with("00:");
-            inode == stat.st_ino.to_string() && (on == device || alike)
-        })
-    })
+fn is_held(machine: &Machine, path: &Path) -> Result<bool, Reason> {
+    // Of its content nothing is read, so it may have any size.
+    match machine.held(path, u64::MAX)? {
+        Some(file) => is_write_locked(&file).map_err(reason),
+        None => Ok(false),
+    }
 }
 
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
-    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Stdio};
 
-    #[test]
-    fn a_write_lock_on_the_file_is_found_and_nothing_else() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let stat = rustix::fs::stat(file.path()).unwrap();
-        let device = format!("{:02x}:{:02x}", major(stat.st_dev), minor(stat.st_dev));
-        let (inode, next) = (stat.st_ino, stat.st_ino + 1);
-        for (line, held) in [
-            (format!("1: POSIX  ADVISORY  WRITE 812 {device}:{inode} 0 EOF"), true),
-            (format!("1: POSIX  ADVISORY  WRITE 812 00:2a:{inode} 0 EOF"), major(stat.st_dev) == 0),
-            (format!("1: POSIX  ADVISORY  READ 812 {device}:{inode} 0 EOF"), false),
-            (format!("1: -> POSIX  ADVISORY  WRITE 812 {device}:{inode} 0 EOF"), false),
-            (format!("1: POSIX  ADVISORY  WRITE 812 {device}:{next} 0 EOF"), false),
-            (format!("1: POSIX  ADVISORY  WRITE 812 ff:ff:{inode} 0 EOF"), false),
-            ("nonsense".to_owned(), false),
-        ] {
-            assert_eq!(lists(&line, &stat), held, "{line}");
-        }
+    use super::*;
+    use crate::machine::Seam;
+    use crate::sources::check::Planted;
+
+    const RPM: &str = "/var/lib/rpm/.rpm.lock";
+
+    fn planted() -> Planted {
+        Planted::new(&[(RPM, 0o644, "")])
     }
 
-    /// POSIX locks come from `fcntl`, which this machine's Python makes as dpkg does.
-    #[test]
+    /// Another program that has locked the file at `path` until it is done; `None` without Python.
     #[allow(clippy::disallowed_types, reason = "a test may ask another program to lock a file")]
-    fn the_kernel_lists_a_lock_as_we_read_it() {
-        use std::io::{BufRead, BufReader};
-        use std::process::{Command, Stdio};
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let script = "import fcntl,sys; f=open(sys.argv[1],'w'); fcntl.lockf(f,fcntl.LOCK_EX); \
+    fn locked(path: &Path, how: &str) -> Option<Child> {
+        let script = "import fcntl,struct,sys; f=open(sys.argv[1],'r+'); \
+            l=lambda kind: struct.pack('hhqqhxxxx',kind,0,0,0,0); \
+            {'posix': lambda: fcntl.lockf(f,fcntl.LOCK_EX), \
+             'shared': lambda: fcntl.lockf(f,fcntl.LOCK_SH), \
+             'ofd': lambda: fcntl.fcntl(f,37,l(fcntl.F_WRLCK)), \
+             'flock': lambda: fcntl.flock(f,fcntl.LOCK_EX)}[sys.argv[2]](); \
             print('held',flush=True); sys.stdin.read()";
-        let child = Command::new("python3")
+        let child = std::process::Command::new("python3")
             .args(["-c", script])
-            .arg(file.path())
+            .arg(path)
+            .arg(how)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
-        let Ok(mut child) = child else { return };
+        let mut child = child.ok()?;
         let mut said = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
-        assert_eq!(said, "held\n");
-        let table = std::fs::read_to_string(TABLE).unwrap();
-        assert!(lists(&table, &rustix::fs::stat(file.path()).unwrap()), "{table}");
-        drop(child.stdin.take());
-        child.wait().unwrap();
-        let table = std::fs::read_to_string(TABLE).unwrap();
-        assert!(!lists(&table, &rustix::fs::stat(file.path()).unwrap()), "{table}");
+        assert_eq!(said, "held\n", "{how}");
+        Some(child)
+    }
+
+    /// `fcntl` as dpkg, apt and rpm call it, made by this machine's Python.
+    #[test]
+    fn a_lock_that_only_a_writer_can_take_is_a_package_manager_at_work_and_no_other_is() {
+        let planted = planted();
+        let path = planted.machine.root().join(RPM.trim_start_matches('/'));
+        for (how, expect) in [
+            ("posix", Err(Reason::Changing)),
+            ("ofd", Err(Reason::Changing)),
+            ("shared", Ok(())),
+            ("flock", Ok(())),
+        ] {
+            assert_eq!(is_free(&planted.machine), Ok(()), "before {how}");
+            let Some(mut child) = locked(&path, how) else { return };
+            assert_eq!(is_free(&planted.machine), expect, "{how}");
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
+        assert_eq!(is_free(&planted.machine), Ok(()));
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_asked_is_not_taken_for_a_free_one() {
+        let planted = planted();
+        assert_eq!(is_free(&planted.machine), Ok(()));
+        let denied = Seam { denied: vec![RPM.into()], ..Seam::default() };
+        let machine = planted.machine.with_seam(denied);
+        assert_eq!(is_free(&machine), Err(Reason::Denied));
     }
 }
