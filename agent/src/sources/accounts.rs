@@ -45,8 +45,8 @@ const TABLES: &[(&str, &str, Reader)] = &[
     ("gshadow", "/etc/gshadow", tables::gshadow),
 ];
 
-/// The folder of a home, and the files there, that sshd reads where nobody configured others (sshd_config(5),
-/// AuthorizedKeysFile).
+/// The folder of a home, and the files there, that sshd reads where nobody configured others
+/// (sshd_config(5), AuthorizedKeysFile).
 const KEYS_FOLDER: &str = ".ssh";
 const KEY_FILES: &[&str] = &["authorized_keys", "authorized_keys2"];
 

@@ -330,7 +330,7 @@ fn people(machine: &Machine) -> Result<RangeInclusive<u32>, Reason> {
 fn people_of(text: &str) -> RangeInclusive<u32> {
     let set = |name: &str| {
         let words = text.lines().filter_map(|line| line.trim().split_once([' ', '\t']));
-        let (_, value) = words.filter(|(word, _)| *word == name).last()?;
+        let (_, value) = words.filter(|(word, _)| *word == name).next_back()?;
         number(value.trim_start_matches([' ', '\t', '"']).split('"').next()?)
     };
     set("UID_MIN").unwrap_or(*PEOPLE.start())..=set("UID_MAX").unwrap_or(*PEOPLE.end())

@@ -33,7 +33,8 @@ pub(super) fn tells(section: &str, name: &str) -> bool {
 ///
 /// # Errors
 /// [`FormatError::TooLarge`] for a line that Linphone would read as several and for more than a
-/// part may hold, [`FormatError::Malformed`] for a zero byte, behind which it reads some of the lines.
+/// part may hold, [`FormatError::Malformed`] for a zero byte, behind which it reads some of the
+/// lines.
 pub fn read(bytes: &[u8], tells: fn(&str, &str) -> bool) -> Result<RawItems, FormatError> {
     let mut items = Builder::default();
     let mut section: Option<String> = None;

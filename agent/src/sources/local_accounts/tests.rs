@@ -109,7 +109,8 @@ const USERS: [User; 3] = [
         most: 16 * 1_024,
         files: &[(
             ".ssh/authorized_keys",
-            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOCKozE+uV+tO/zBHoV+Vm4Y9zB+npfnZfXCPKMBTsgx NAME\n",
+            "ssh-ed25519 \
+             AAAAC3NzaC1lZDI1NTE5AAAAIOCKozE+uV+tO/zBHoV+Vm4Y9zB+npfnZfXCPKMBTsgx NAME\n",
         )],
         part: "authorized_keys/NAME",
         hosts: ("/etc/group", "root:x:0:\n", "group"),
