@@ -88,7 +88,7 @@ mod include;
 
 mod loaded;
 
-mod local_accounts;
+pub mod local_accounts;
 
 mod look;
 

@@ -61,7 +61,7 @@ mutants! {
     OrderAlwaysCounts,
     /// Agent. *A restart is no change*: the host's own key, and with it all state, is made anew.
     ForgetStateAtStart,
-    /// Agent. *Everything is bounded*: a part takes what its file holds, and is cut once it is read.
+    /// Agent. *Everything is bounded*: a part takes what its file holds, and is cut later.
     PartsWithoutEnd,
     /// Agent. *Everything is bounded*: whoever writes a file has names hashed as often as he likes.
     NamesWithoutEnd,

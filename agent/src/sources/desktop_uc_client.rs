@@ -218,14 +218,13 @@ impl DesktopUcClient {
             return;
         }
         let mut look = Look::new(machine);
-        let read = look.read(path, HOME_FILE_BYTES);
+        let read = look.read(path, HOME_FILE_BYTES).transpose();
+        // It was there a moment ago.
+        let Some(read) = read else { return };
         let scope = scope_digest([""; 0]);
         let parser = "desktop_uc_client".into();
         let reading = Reading { parser, version: self.version, scope };
-        let items = read.map(|content| {
-            let bytes = content.map(|content| content.bytes).unwrap_or_default();
-            (settings.read)(&bytes)
-        });
+        let items = read.map(|content| (settings.read)(&content.bytes));
         let part = match items {
             Err(reason) => RawPart::Unobserved(reason),
             Ok(Err(FormatError::TooLarge)) => RawPart::Unobserved(Reason::TooLarge),

@@ -204,6 +204,12 @@ impl Malformed {
     }
 }
 
+/// The names of those whose homes are looked into where this is the table, for fuzzing.
+pub fn reads(bytes: &[u8]) -> Vec<String> {
+    let homes = Accounts::of(bytes).homes(&Who::Everybody, usize::MAX);
+    homes.known.into_iter().map(|home| home.name).collect()
+}
+
 /// Whose homes are looked into.
 #[derive(Clone, Debug)]
 pub(super) enum Who {
@@ -330,7 +336,7 @@ fn people(machine: &Machine) -> Result<RangeInclusive<u32>, Reason> {
 fn people_of(text: &str) -> RangeInclusive<u32> {
     let set = |name: &str| {
         let words = text.lines().filter_map(|line| line.trim().split_once([' ', '\t']));
-        let (_, value) = words.filter(|(word, _)| *word == name).next_back()?;
+        let (_, value) = words.rev().find(|(word, _)| *word == name)?;
         number(value.trim_start_matches([' ', '\t', '"']).split('"').next()?)
     };
     set("UID_MIN").unwrap_or(*PEOPLE.start())..=set("UID_MAX").unwrap_or(*PEOPLE.end())

@@ -153,7 +153,7 @@ fn of_whom_nothing_is_known_nothing_is_gone() {
         let part = |name: &str| user.part.replace("NAME", name);
         let alices: PartName = part("alice").parse().unwrap();
         let whole = planted.parts(&mut *(user.source)());
-        for row in ROWS.iter().chain([&TOO_MANY]) {
+        for row in [&TOO_MANY].into_iter().chain(ROWS) {
             std::fs::remove_dir(&table).or_else(|_| std::fs::remove_file(&table)).unwrap();
             match row.passwd {
                 Some(text) => write(&table, passwd(text, number, user.most)),
@@ -232,52 +232,60 @@ fn people_have_the_numbers_that_login_defs_says() {
 /// A folder on the way: its path, whose it is, its mode.
 type Folder = (&'static str, u32, u32);
 
-/// Root's home is taken behind links that only root can have put there. Whoever is not root can
-/// give nothing away, and plants nothing of root's.
+/// A link on the way, and where it leads.
+type Link = (&'static str, &'static str);
+
+/// The home at the end of a way, and whether it is looked into.
+type Way = (&'static [Folder], &'static [Link], &'static str, bool);
+
+const SERVICE: u32 = 4_242;
+const OTHER: u32 = 4_243;
+
+/// Where the home of the account `SERVICE` is root's, but for the last two.
+const WAYS: &[Way] = &[
+    // As it is on most hosts.
+    (&[], &[], "/root", true),
+    (&[("/usr/bin", 0, 0o755)], &[("/bin", "usr/bin")], "/bin", true),
+    (&[("/srv/homes/web", 0, 0o755)], &[("/home", "/srv/homes")], "/home/web", true),
+    (&[], &[("/srv/web", "../root")], "/srv/web", true),
+    (&[], &[("/srv/web", "/opt/web"), ("/opt/web", "/root")], "/srv/web", true),
+    // Without a link it is what it is, wherever it lies.
+    (&[("/srv/x", OTHER, 0o755), ("/srv/x/web", 0, 0o755)], &[], "/srv/x/web", true),
+    // The link may be of another, of all, or of the account itself.
+    (&[("/srv/x", OTHER, 0o755)], &[("/srv/x/web", "/root")], "/srv/x/web", false),
+    (&[("/srv/x", SERVICE, 0o755)], &[("/srv/x/web", "/root")], "/srv/x/web", false),
+    (&[("/srv/x", 0, 0o775)], &[("/srv/x/web", "/root")], "/srv/x/web", false),
+    (&[("/srv/x", 0, 0o1777)], &[("/srv/x/web", "/root")], "/srv/x/web", false),
+    // So may the folder it stands in, or a link on the way of root's own.
+    (
+        &[("/srv/x", OTHER, 0o755), ("/srv/x/y", 0, 0o755)],
+        &[("/srv/x/y/web", "/root")],
+        "/srv/x/y/web",
+        false,
+    ),
+    (
+        &[("/srv/x", OTHER, 0o755)],
+        &[("/srv/web", "x/web"), ("/srv/x/web", "/root")],
+        "/srv/web",
+        false,
+    ),
+    // What is the account's own is told of it, whoever leads there.
+    (
+        &[("/srv/x", OTHER, 0o755), ("/srv/y", SERVICE, 0o700)],
+        &[("/srv/x/web", "/srv/y")],
+        "/srv/x/web",
+        true,
+    ),
+    (&[("/srv/y", OTHER, 0o755)], &[("/srv/web", "/srv/y")], "/srv/web", false),
+];
+
+/// Whoever is not root can give nothing away, and plants nothing of root's.
 #[test]
 fn nobody_but_root_leads_to_what_is_roots() {
-    const SERVICE: u32 = 4_242;
-    const OTHER: u32 = 4_243;
     if own() != 0 {
         return;
     }
-    let rows: &[(&[Folder], &[(&str, &str)], &str, bool)] = &[
-        // As it is on most hosts.
-        (&[], &[], "/root", true),
-        (&[("/usr/bin", 0, 0o755)], &[("/bin", "usr/bin")], "/bin", true),
-        (&[("/srv/homes/web", 0, 0o755)], &[("/home", "/srv/homes")], "/home/web", true),
-        (&[], &[("/srv/web", "../root")], "/srv/web", true),
-        (&[], &[("/srv/web", "/opt/web"), ("/opt/web", "/root")], "/srv/web", true),
-        // Without a link it is what it is, wherever it lies.
-        (&[("/srv/x", OTHER, 0o755), ("/srv/x/web", 0, 0o755)], &[], "/srv/x/web", true),
-        // The link may be of another, of all, or of the account itself.
-        (&[("/srv/x", OTHER, 0o755)], &[("/srv/x/web", "/root")], "/srv/x/web", false),
-        (&[("/srv/x", SERVICE, 0o755)], &[("/srv/x/web", "/root")], "/srv/x/web", false),
-        (&[("/srv/x", 0, 0o775)], &[("/srv/x/web", "/root")], "/srv/x/web", false),
-        (&[("/srv/x", 0, 0o1777)], &[("/srv/x/web", "/root")], "/srv/x/web", false),
-        // So may the folder it stands in, or a link on the way of root's own.
-        (
-            &[("/srv/x", OTHER, 0o755), ("/srv/x/y", 0, 0o755)],
-            &[("/srv/x/y/web", "/root")],
-            "/srv/x/y/web",
-            false,
-        ),
-        (
-            &[("/srv/x", OTHER, 0o755)],
-            &[("/srv/web", "x/web"), ("/srv/x/web", "/root")],
-            "/srv/web",
-            false,
-        ),
-        // What is the account's own is told of it, whoever leads there.
-        (
-            &[("/srv/x", OTHER, 0o755), ("/srv/y", SERVICE, 0o700)],
-            &[("/srv/x/web", "/srv/y")],
-            "/srv/x/web",
-            true,
-        ),
-        (&[("/srv/y", OTHER, 0o755)], &[("/srv/web", "/srv/y")], "/srv/web", false),
-    ];
-    for (folders, links, home, expect) in rows {
+    for (folders, links, home, expect) in WAYS {
         let root = tempfile::tempdir().unwrap();
         let at = |path: &str| root.path().join(path.trim_start_matches('/'));
         ["/root", "/srv", "/opt"]

@@ -6,13 +6,12 @@ use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
 use driftline_protocol::redact::RawItems;
 
-use crate::formats::key_value::LOGIN_DEFS;
+use crate::formats::key_value;
 use crate::formats::lines::{decode, meaningful, scalar};
 use crate::sources::include;
+use crate::sources::local_accounts::LOGIN_DEFS;
 use crate::sources::look::Look;
 use crate::sources::table::{Trouble, say};
-
-const LOGIN: [&str; 2] = ["/etc/login.defs", "/usr/etc/login.defs"];
 
 /// Of pwquality.conf(5): the files of the folder are read first, and the file last.
 const QUALITY: [&str; 2] = ["/etc/security/pwquality.conf.d/*.conf", PWQUALITY];
@@ -23,9 +22,9 @@ const LOCK: [&str; 1] = ["/etc/security/faillock.conf"];
 
 /// The settings of login.defs(5).
 pub(super) fn login(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
-    for path in LOGIN {
+    for path in LOGIN_DEFS {
         if let Some(content) = look.read(Path::new(path), limits::FILE_BYTES)? {
-            return Ok(Some((LOGIN_DEFS.read)(&content.bytes)?));
+            return Ok(Some((key_value::LOGIN_DEFS.read)(&content.bytes)?));
         }
     }
     Ok(None)
