@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use driftline_protocol::ids::{Digest, HostId, KeyId, SessionId, SourceName};
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::{
     AgentStatus, Budget, EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, HostKind,
     OutgoingParts, OutgoingReport, PROTOCOL_VERSION, PartsAnswer, ReportAnswer, SectionVersion,
@@ -38,6 +39,9 @@ const INLINE_PARTS: usize = 32;
 
 /// The largest enrolment secret, in bytes.
 const SECRET_BYTES: u64 = 4_096;
+
+/// The longest token that is taken, in bytes; a collector of ours gives 64.
+const TOKEN_BYTES: usize = 512;
 
 /// Who the agent says it is, and how it enrols.
 #[derive(Clone, Debug)]
@@ -232,6 +236,9 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         let answer: EnrolAnswer =
             self.collector.post("/api/v1/enrol", token.as_deref(), &request).await?;
         let EnrolAnswer { host, token, epoch } = answer;
+        if !is_token(&token) && !mutant::active(Mutant::AnyTokenIsTaken) {
+            return Err(RequestError::Answer("it holds a token that no request can carry").into());
+        }
         tracing::info!(%host, "enrolled");
         self.with_spool(move |spool| spool.enrolled(host, token, epoch)).await?;
         Ok(Answer::Enrolled)
@@ -375,6 +382,12 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
             Err(_) => Err(SpoolError::NotOpen),
         }
     }
+}
+
+/// Whether a token can stand in the head of a request: what is kept must be of use to whoever
+/// answers next.
+fn is_token(token: &str) -> bool {
+    (1..=TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// As many of the oldest versions as make a body of a good size, and at least one.

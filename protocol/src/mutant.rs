@@ -65,6 +65,8 @@ mutants! {
     PartsWithoutEnd,
     /// Agent. *Everything is bounded*: whoever writes a file has names hashed as often as he likes.
     NamesWithoutEnd,
+    /// Agent. *Nothing a collector says mutes an agent*: a token that no request can carry is kept.
+    AnyTokenIsTaken,
     /// Agent. *Only regular files are opened*: pipes and devices are opened and read too.
     OpenWhateverIsThere,
     /// Agent. *A restored collector learns what it lost*: what it lacks is not sent again.

@@ -65,8 +65,9 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// The identity kept in `folder`; a new one when there is none or it is damaged, which is then
-    /// counted.
+    /// The identity kept in `folder`; a new one when there is none or it does not read back. Then
+    /// that is counted, and the file is set aside for whoever wants to look: an agent that does not
+    /// start sees nothing.
     pub(super) fn open(folder: &Path) -> Result<Self, SpoolError> {
         let path = folder.join(FILE_NAME);
         let read = match File::open(&path) {
@@ -74,10 +75,18 @@ impl Keeper {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         };
-        let bytes = read.map_err(|source| failed(&path, source))?;
-        let damaged = bytes.is_some();
-        if let Some(identity) = bytes.as_deref().and_then(decode) {
+        let identity = match &read {
+            Ok(bytes) => bytes.as_deref().and_then(decode),
+            Err(_) => None,
+        };
+        if let Some(identity) = identity {
             return Ok(Self { path, identity });
+        }
+        let damaged = !matches!(read, Ok(None));
+        if damaged {
+            let error = read.err().map_or("its content is damaged".to_owned(), |e| e.to_string());
+            tracing::error!(path = %path.display(), error, "identity cannot be read; enrolling anew");
+            fs::rename(&path, path.with_extension("damaged")).map_err(|e| failed(&path, e))?;
         }
         let identity = Identity {
             version: 1,
@@ -175,6 +184,24 @@ mod tests {
         fs::write(&path, bytes).unwrap();
         let damaged = Keeper::open(folder.path()).unwrap();
         assert_eq!((damaged.get().token.as_deref(), damaged.get().repairs), (None, 1));
+    }
+
+    #[test]
+    fn an_identity_that_cannot_be_read_is_set_aside_and_no_start_fails() {
+        let long = "x".repeat(usize::try_from(FILE_BYTES).unwrap() + 1);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        for text in [long.as_str(), "", "\u{0}", "{}\n"] {
+            fs::write(&path, text).unwrap();
+            let anew = Keeper::open(folder.path()).unwrap();
+            assert_eq!((anew.get().token.as_deref(), anew.get().repairs), (None, 1));
+            assert_eq!(fs::read_to_string(path.with_extension("damaged")).unwrap(), text);
+            assert_eq!(Keeper::open(folder.path()).unwrap().get(), anew.get());
+        }
+        fs::remove_file(path.with_extension("damaged")).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(Keeper::open(folder.path()).unwrap().get().repairs, 1, "a folder");
     }
 
     #[test]

@@ -59,7 +59,10 @@ fn answer(path: &str, body: &[u8]) -> (&'static str, String) {
         "/api/v1/enrol" => {
             let request: EnrolRequest = serde_json::from_slice(body).unwrap();
             let host = request.proposed;
-            ("200 OK", format!(r#"{{"host":"{host}","token":"t","epoch":1}}"#))
+            // Whoever tries a token hands it over as his secret.
+            let secret = request.secret.as_deref().unwrap_or_default();
+            let token = secret.strip_prefix("give ").unwrap_or("\"t\"");
+            ("200 OK", format!(r#"{{"host":"{host}","token":{token},"epoch":1}}"#))
         }
         "/api/v1/heartbeat" => (
             "200 OK",
@@ -154,4 +157,29 @@ async fn a_host_that_enrols_again_keeps_its_name_its_state_and_what_waits() {
     assert_eq!(after.0.incarnation, before.0.incarnation);
     assert_eq!((after.0.token.as_deref(), after.0.epoch), (Some("t"), 1));
     assert_eq!((after.1.len(), after.1), (1, before.1));
+}
+
+#[tokio::test]
+async fn a_token_that_no_request_can_carry_is_not_kept() {
+    let long = |count: usize| format!("\"{}\"", "t".repeat(count));
+    for (token, taken) in [
+        (r#""a\nb""#, false),
+        (r#""""#, false),
+        (r#""a b""#, false),
+        (r#""ä""#, false),
+        (r#""\u007f""#, false),
+        (&long(TOKEN_BYTES + 1), false),
+        (&long(TOKEN_BYTES), true),
+        (r#""dlh_0.-_~+/=""#, true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut transport, mut spool, _seen) = transport(folder.path());
+        spool.enrolled(HostId::nearest("h"), "old".into(), 7).unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(secret, format!("give {token}")).unwrap();
+        let enrolled = transport.send_enrolment(Proof::Secret).await;
+        assert_eq!(enrolled.is_ok(), taken, "{token}: {enrolled:?}");
+        let kept = spool.identity().token;
+        assert_eq!(kept.as_deref() == Some("old"), !taken, "{token}");
+    }
 }

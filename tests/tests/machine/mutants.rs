@@ -287,6 +287,12 @@ const MUTANTS: &[Mutant] = &[
         "formats::tests::work::\
             no_name_is_taken_more_often_than_its_bound_whatever_stands_below_it",
     ),
+    // Nothing a collector says ends an agent or mutes it.
+    (
+        AGENT_TESTS,
+        "any_token_is_taken",
+        "transport::tests::a_token_that_no_request_can_carry_is_not_kept",
+    ),
     // An agent at rest is small.
     (
         AGENT_TESTS,
