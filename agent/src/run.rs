@@ -154,7 +154,7 @@ async fn live<T>(
     let sending = match collector {
         Some(collector) => {
             let watching = watching(&watcher, vitals);
-            let settings = settings(config, &parts);
+            let settings = settings(config, &parts, vitals);
             let transport = Transport::new(collector, parts.spool.clone(), settings, watching)?;
             Some(tokio::spawn(transport.run(Arc::clone(&news), stopped)))
         }
@@ -245,7 +245,7 @@ pub async fn enrol(config: Config) -> anyhow::Result<String> {
     let parts = open_aside(&config).await?;
     let collector = collector(&config)?.context("`collector` is not set")?;
     let watching: Watching = Arc::new(Wellbeing::default);
-    let settings = settings(&config, &parts);
+    let settings = settings(&config, &parts, &Vitals::default());
     let mut transport = Transport::new(collector, parts.spool.clone(), settings, watching)?;
     Ok(transport.enrol().await?.to_string())
 }
@@ -286,6 +286,10 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
     collector(config)?;
     if let Some(path) = &config.fingerprint_key_file {
         state::redactor_of(path)?;
+    }
+    // It may have been deleted once the host was enrolled.
+    if let Some(path) = config.enrolment_secret_file.as_deref().filter(|path| path.exists()) {
+        transport::proof::secret_of(path)?;
     }
     Ok(())
 }
@@ -353,7 +357,7 @@ fn collector(config: &Config) -> anyhow::Result<Option<Collector>> {
     Ok(Some(Collector::new(address, config.ca_file.as_deref())?))
 }
 
-fn settings(config: &Config, parts: &Parts) -> transport::Settings {
+fn settings(config: &Config, parts: &Parts, vitals: &Vitals) -> transport::Settings {
     transport::Settings {
         proposed: config.proposed_host(),
         kind: config.kind,
@@ -361,6 +365,7 @@ fn settings(config: &Config, parts: &Parts) -> transport::Settings {
         heartbeat_ms: config.heartbeat_seconds.saturating_mul(1_000),
         key: parts.redactor.key_id(),
         site_key: parts.site_key,
+        stranded: vitals.stranded(),
     }
 }
 

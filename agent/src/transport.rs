@@ -7,27 +7,28 @@
 
 pub mod client;
 pub mod exchange;
+pub mod proof;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use driftline_protocol::ids::{Digest, HostId, KeyId, SessionId, SourceName};
 use driftline_protocol::limits;
-use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::{
-    AgentStatus, Budget, EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, HostKind,
-    OutgoingParts, OutgoingReport, PROTOCOL_VERSION, PartsAnswer, ReportAnswer, SectionVersion,
-    Usage,
+    AgentStatus, Budget, EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, HostKind, Outcome,
+    OutgoingParts, OutgoingReport, PROTOCOL_VERSION, PartsAnswer, ProblemCode, ReportAnswer,
+    SectionVersion, Usage,
 };
 use tokio::sync::{Notify, watch};
 
-use self::client::{Collector, RequestError};
+use self::client::{Collector, RequestError, words};
 use self::exchange::{Answer, Effect, Exchange, Moment, Next, Proof};
+use self::proof::{is_token, secret_of};
 use crate::clock;
 use crate::spool::{Deliver, SpoolError};
 
@@ -36,12 +37,6 @@ const INLINE_BYTES: usize = 256 * 1024;
 
 /// More parts than this are not sent unasked: the collector may hold most of them from other hosts.
 const INLINE_PARTS: usize = 32;
-
-/// The largest enrolment secret, in bytes.
-const SECRET_BYTES: u64 = 4_096;
-
-/// The longest token that is taken, in bytes; a collector of ours gives 64.
-const TOKEN_BYTES: usize = 512;
 
 /// Who the agent says it is, and how it enrols.
 #[derive(Clone, Debug)]
@@ -58,7 +53,14 @@ pub struct Settings {
     pub key: KeyId,
     /// Whether that key is the site's.
     pub site_key: bool,
+    /// Becomes whether the agent waits for somebody to do what [`STRANDED`] says.
+    pub stranded: Arc<AtomicBool>,
 }
+
+/// What to do where a collector on plain http refuses the token.
+pub const STRANDED: &str = "the collector refuses this host's token; over plain http anybody on \
+    this machine may answer in its place, so the agent does not enrol again by itself: stop it, \
+    run `driftline-agent enrol`, and start it";
 
 /// Why the transport cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +77,9 @@ pub enum TransportError {
         #[source]
         source: std::io::Error,
     },
+    /// Others could read the enrolment secret.
+    #[error("{} can be read by others; take their access away: chmod 600 {}", .0.display(), .0.display())]
+    OpenSecret(PathBuf),
     /// There is no enrolment secret.
     #[error("the collector does not know this host, and `enrolment_secret_file` is not set")]
     NoSecret,
@@ -135,7 +140,10 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         getrandom::fill(&mut session).map_err(|error| TransportError::Random(error.to_string()))?;
         let identity = spool.identity();
         let needed = identity.token.is_none().then_some(Proof::Secret);
-        let exchange = Exchange::new(needed, settings.heartbeat_ms, clock::monotonic_ms());
+        let mut exchange = Exchange::new(needed, settings.heartbeat_ms, clock::monotonic_ms());
+        if collector.is_plain() {
+            exchange = exchange.without_secret();
+        }
         let session = SessionId(session);
         let failing = false;
         Ok(Self { collector, spool, settings, session, exchange, watching, failing })
@@ -161,13 +169,22 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         }
     }
 
-    /// Enrols this host if it is not, and gives its name.
+    /// Enrols this host if it is not, or if the collector does not know it any more, and gives its
+    /// name.
     ///
     /// # Errors
     /// See [`TransportError`].
     pub async fn enrol(&mut self) -> Result<HostId, TransportError> {
         if let Some(host) = self.spool.identity().host {
-            return Ok(host);
+            match self.send_heartbeat().await {
+                Err(TransportError::Request(RequestError::Refused { problem, .. }))
+                    if problem.code == ProblemCode::Unauthorised => {}
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "enrolled, as far as this host knows");
+                    return Ok(host);
+                }
+                Ok(_) => return Ok(host),
+            }
         }
         self.send_enrolment(Proof::Secret).await?;
         self.spool.identity().host.ok_or(TransportError::NoSecret)
@@ -193,6 +210,7 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         let answer = sent.unwrap_or_else(|error| failed(next, &error));
         let at = Moment { now_ms: clock::monotonic_ms(), chance: chance() };
         let effects = self.exchange.answered(answer, at);
+        self.tell_stranded();
         for effect in effects {
             if let Err(error) = self.take(effect).await {
                 // Nothing is lost: what was not kept is said again by the next answer.
@@ -200,6 +218,15 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
             }
         }
         None
+    }
+
+    /// Says, once, that only a person can go on.
+    fn tell_stranded(&mut self) {
+        let stranded = self.exchange.stranded();
+        if stranded && !self.settings.stranded.swap(stranded, Ordering::Relaxed) {
+            tracing::error!("{STRANDED}");
+        }
+        self.settings.stranded.store(stranded, Ordering::Relaxed);
     }
 
     async fn send(&mut self, next: Next) -> Result<Answer, TransportError> {
@@ -236,7 +263,7 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         let answer: EnrolAnswer =
             self.collector.post("/api/v1/enrol", token.as_deref(), &request).await?;
         let EnrolAnswer { host, token, epoch } = answer;
-        if !is_token(&token) && !mutant::active(Mutant::AnyTokenIsTaken) {
+        if !is_token(&token) {
             return Err(RequestError::Answer("it holds a token that no request can carry").into());
         }
         tracing::info!(%host, "enrolled");
@@ -245,11 +272,8 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
     }
 
     fn secret(&self) -> Result<String, TransportError> {
-        let path = self.settings.secret_file.clone().ok_or(TransportError::NoSecret)?;
-        let read = File::open(&path)
-            .and_then(|mut file| limits::read_bounded(&mut file, SECRET_BYTES))
-            .map_err(|source| TransportError::Secret { path, source })?;
-        Ok(String::from_utf8_lossy(&read).trim().to_owned())
+        let path = self.settings.secret_file.as_deref().ok_or(TransportError::NoSecret)?;
+        secret_of(path)
     }
 
     async fn send_heartbeat(&mut self) -> Result<Answer, TransportError> {
@@ -339,8 +363,13 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
             parts,
         };
         let token = identity.token;
-        let answer: ReportAnswer =
+        let mut answer: ReportAnswer =
             self.collector.post("/api/v1/report", token.as_deref(), &report).await?;
+        for outcome in &mut answer.outcomes {
+            if let Outcome::Refused { why } = outcome {
+                *why = words(why);
+            }
+        }
         Ok(Answer::Report { sent: report.versions, answer })
     }
 
@@ -384,12 +413,6 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
     }
 }
 
-/// Whether a token can stand in the head of a request: what is kept must be of use to whoever
-/// answers next.
-fn is_token(token: &str) -> bool {
-    (1..=TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
 /// As many of the oldest versions as make a body of a good size, and at least one.
 fn bounded(versions: Vec<SectionVersion>) -> Vec<SectionVersion> {
     let mut bytes = 0;
@@ -420,10 +443,11 @@ fn failed(next: Next, error: &TransportError) -> Answer {
         TransportError::Request(RequestError::Refused { problem, retry_after_ms }) => {
             Answer::Refused { code: problem.code, retry_after_ms: *retry_after_ms }
         }
-        TransportError::NoSecret | TransportError::Secret { .. } => Answer::Refused {
-            code: driftline_protocol::wire::ProblemCode::Unauthorised,
-            retry_after_ms: None,
-        },
+        TransportError::NoSecret
+        | TransportError::Secret { .. }
+        | TransportError::OpenSecret(_) => {
+            Answer::Refused { code: ProblemCode::Unauthorised, retry_after_ms: None }
+        }
         TransportError::Request(_) | TransportError::Spool(_) | TransportError::Random(_) => {
             Answer::Unreachable
         }

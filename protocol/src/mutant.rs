@@ -67,6 +67,10 @@ mutants! {
     NamesWithoutEnd,
     /// Agent. *Nothing a collector says mutes an agent*: a token that no request can carry is kept.
     AnyTokenIsTaken,
+    /// Agent. *Everything is bounded*: what a collector says goes into the log as it comes.
+    CollectorsWriteTheLog,
+    /// Agent. *A secret goes to the collector alone*: over plain http whoever answers has it.
+    WhoeverAnswersIsTheCollector,
     /// Agent. *Only regular files are opened*: pipes and devices are opened and read too.
     OpenWhateverIsThere,
     /// Agent. *A restored collector learns what it lost*: what it lacks is not sent again.

@@ -53,7 +53,7 @@ impl Fleet {
         let own = folder.path().join("collector.d");
         std::fs::create_dir(&own).context("making the folder of the collector's own")?;
         std::fs::write(own.join("test.toml"), more).context("writing what it holds")?;
-        std::fs::write(folder.path().join("secret"), SECRET).context("writing the secret")?;
+        programs::keep_secret(&folder.path().join("secret"), SECRET)?;
         let address = http::free_address()?;
         let mut fleet = Self { folder, address, collector: None, agents: BTreeMap::new() };
         fleet.start_collector()?;

@@ -4,6 +4,7 @@
 //! Knows names of files, flags, configuration keys and addresses; starts nothing.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -119,6 +120,16 @@ pub fn agent_config(
          include = {include:?}\n\
          {more}"
     )
+}
+
+/// Writes an enrolment secret as an agent takes it: for its owner alone.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn keep_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
+    std::fs::write(path, secret).context("writing the secret")?;
+    let mode = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(path, mode).context("keeping the secret from others")
 }
 
 /// The configuration file of a collector.

@@ -64,8 +64,8 @@ const FIELDS: &[Field] = &[
     field(
         "",
         "enrolment_secret_file",
-        "Holds the enrolment secret. Needed once; while it stays, a host whose collector lost\n\
-         its store enrols again by itself.",
+        "Holds the enrolment secret, readable by the owner only. Needed once; while it stays, a\n\
+         host whose collector lost its store enrols again by itself, but not over plain http.",
         "\"/etc/driftline/enrolment.secret\"",
     ),
     field(

@@ -25,6 +25,8 @@ struct Inner {
     turned_ms: AtomicU64,
     restarts: AtomicU64,
     config_refused: AtomicBool,
+    /// Shared with the transport.
+    stranded: Arc<AtomicBool>,
     /// Sources a thread is reading, given up or not. Bounded by the number of sources.
     read: Mutex<BTreeSet<SourceName>>,
     /// Readers that were given up and have not ended.
@@ -53,6 +55,17 @@ impl Vitals {
     /// Whether the configuration on disk could not be used, and the one before runs on.
     pub fn config_refused(&self) -> bool {
         self.inner.config_refused.load(Ordering::Relaxed)
+    }
+
+    /// Where it stands whether only a person can make the collector know this host again.
+    pub(super) fn stranded(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.inner.stranded)
+    }
+
+    /// What a person should know who asks the service manager how the agent fares.
+    pub fn status(&self) -> &'static str {
+        let stranded = self.inner.stranded.load(Ordering::Relaxed);
+        if stranded { crate::transport::STRANDED } else { "" }
     }
 
     /// The sources whose last pass was stopped, and which bound it passed.

@@ -27,6 +27,11 @@ pub(super) fn alive_if(works: bool) {
     }
 }
 
+/// Says what `systemctl status` shows; nothing where all is well.
+pub(super) fn status(text: &str) {
+    tell(&NotifyState::Status(text));
+}
+
 /// The service was asked to end and does so.
 pub(super) fn stopping() {
     tell(&NotifyState::Stopping);

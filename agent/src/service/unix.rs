@@ -46,7 +46,10 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
             tokio::select! {
                 () = &mut stop => break,
                 () = &mut asks => (),
-                () = tokio::time::sleep(every) => systemd::alive_if(vitals.alive(monotonic_ms())),
+                () = tokio::time::sleep(every) => {
+                    systemd::alive_if(vitals.alive(monotonic_ms()));
+                    systemd::status(vitals.status());
+                }
             }
         }
         systemd::stopping();

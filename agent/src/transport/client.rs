@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
+use driftline_protocol::printable::is_invisible;
 use driftline_protocol::wire::{self, Problem, ProblemCode};
 use reqwest::{Certificate, Client, Response, Url, header};
 use serde::Serialize;
@@ -27,6 +29,9 @@ const TOTAL: Duration = Duration::from_secs(60);
 /// How long an idle connection is kept: longer than the usual heartbeat, so that TLS is set up
 /// once.
 const IDLE: Duration = Duration::from_secs(90);
+
+/// How much of what a collector says for people is kept, in characters: it goes into the log.
+const WORDS_CHARS: usize = 300;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +107,11 @@ impl Collector {
         Ok(Self { client: Arc::new(Mutex::new(client)), base, ca_file })
     }
 
+    /// Whether anybody on this machine may answer in the collector's place while it is down.
+    pub fn is_plain(&self) -> bool {
+        self.base.scheme() == "http"
+    }
+
     fn client(&self) -> Client {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -150,9 +160,31 @@ impl Collector {
         // A proxy in between refuses in words of its own.
         let code = if busy { ProblemCode::Busy } else { ProblemCode::Failed };
         let detail = "an answer that is not the collector's".to_owned();
-        let problem = serde_json::from_slice(&body).unwrap_or(Problem { code, detail });
+        let Problem { code, detail } =
+            serde_json::from_slice(&body).unwrap_or(Problem { code, detail });
+        let problem = Problem { code, detail: words(&detail) };
         Err(RequestError::Refused { problem, retry_after_ms })
     }
+}
+
+/// What a collector says for people, as it may stand in a log: cut, and on one line that shows
+/// every character.
+pub(super) fn words(said: &str) -> String {
+    if mutant::active(Mutant::CollectorsWriteTheLog) {
+        return said.to_owned();
+    }
+    let mut words = String::new();
+    for (count, c) in said.chars().enumerate() {
+        if count == WORDS_CHARS {
+            words.push('…');
+            break;
+        }
+        match c {
+            c if c.is_control() || is_invisible(c) => words.extend(c.escape_unicode()),
+            c => words.push(c),
+        }
+    }
+    words
 }
 
 /// A client of the collector at `base` that trusts those of `ca_file`.

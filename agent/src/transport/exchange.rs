@@ -7,7 +7,9 @@
 //!
 //! A collector whose store was lost, or restored from before this host enrolled, does not know the
 //! token. After [`REFUSALS`] refusals in a row the agent enrols again, once; where that is refused
-//! too it goes back to its token, and waits longer each time until something is taken.
+//! too it goes back to its token, and waits longer each time until something is taken. Over plain
+//! http it does not: whoever listens on the port while the collector is down would be handed the
+//! site's secret for three refusals. There it is [`Exchange::stranded`] until a person acts.
 
 #![deny(clippy::disallowed_methods, reason = "decisions are pure: no clock, no I/O, no randomness")]
 
@@ -162,6 +164,9 @@ pub struct Exchange {
     failures: u32,
     /// How often in a row the token was refused.
     unknown: u32,
+    /// Whether an identity that is refused may be replaced.
+    enrols_again: bool,
+    stranded: bool,
     fruitless: u32,
     lacking: Vec<Digest>,
     /// Sections of which a version was refused since one was last applied. Bounded by the number of
@@ -199,10 +204,24 @@ impl Exchange {
             hold_until: now_ms,
             failures: 0,
             unknown: 0,
+            enrols_again: true,
+            stranded: false,
             fruitless: 0,
             lacking: Vec::new(),
             refused: BTreeMap::new(),
         }
+    }
+
+    /// The same that never enrols again once it has: nobody knows who answers.
+    #[must_use]
+    pub fn without_secret(mut self) -> Self {
+        self.enrols_again = mutant::active(Mutant::WhoeverAnswersIsTheCollector);
+        self
+    }
+
+    /// Whether the token was refused so often that the host would enrol again, and must not.
+    pub fn stranded(&self) -> bool {
+        self.stranded
     }
 
     /// The parts the collector asked for and does not have yet.
@@ -372,7 +391,7 @@ impl Exchange {
     fn refused(&mut self, code: ProblemCode, retry_after_ms: Option<u64>, at: Moment) {
         match code {
             // Only once: a clone whose enrolment is refused needs a person.
-            ProblemCode::Clone if self.enrolment == Enrolment::Done => {
+            ProblemCode::Clone if self.enrolment == Enrolment::Done && self.enrols_again => {
                 self.enrolment = Enrolment::Needed(Proof::Token);
                 self.lacking.clear();
             }
@@ -403,11 +422,15 @@ impl Exchange {
     /// Decides whether the refusal means that the collector does not know this host any more.
     fn doubt(&mut self, code: ProblemCode) {
         match self.enrolment {
+            Enrolment::Done if code == ProblemCode::Clone => self.stranded = true,
             Enrolment::Done if code == ProblemCode::Unauthorised => {
                 self.unknown += 1;
                 if self.unknown >= REFUSALS {
                     self.unknown = 0;
-                    self.enrolment = Enrolment::Again;
+                    self.stranded = !self.enrols_again;
+                    if self.enrols_again {
+                        self.enrolment = Enrolment::Again;
+                    }
                 }
             }
             // No secret, or not the right one. Should the store be put back, the token is good
@@ -426,6 +449,7 @@ impl Exchange {
     fn well(&mut self) {
         self.failures = 0;
         self.unknown = 0;
+        self.stranded = false;
     }
 
     /// Full jitter: anywhere from nothing to the bound, so that agents that failed together come

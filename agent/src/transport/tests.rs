@@ -11,6 +11,7 @@ use driftline_protocol::redact::Redactor;
 use driftline_protocol::snapshot::Domain;
 use driftline_protocol::wire::{Report, SourceReading};
 
+use super::proof::TOKEN_BYTES;
 use super::*;
 use crate::spool::{Keep, Observation, Settings as SpoolSettings, Spool};
 
@@ -20,8 +21,12 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Answers each request by its path, and tells which came.
 fn serve(listener: &TcpListener, seen: &SyncSender<String>) {
     while let Ok((mut stream, _)) = listener.accept() {
-        while let Some((path, body)) = request(&mut stream) {
-            let (status, answer) = answer(&path, &body);
+        while let Some((path, token, body)) = request(&mut stream) {
+            let known = token.is_none_or(|token| token == "bearer t");
+            let (status, answer) = match known {
+                true => answer(&path, &body),
+                false => ("401 Unauthorized", r#"{"code":"unauthorised","detail":""}"#.into()),
+            };
             let text =
                 format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
             if stream.write_all(text.as_bytes()).is_err() || seen.send(path).is_err() {
@@ -31,12 +36,12 @@ fn serve(listener: &TcpListener, seen: &SyncSender<String>) {
     }
 }
 
-fn request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+fn request(stream: &mut TcpStream) -> Option<(String, Option<String>, Vec<u8>)> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
     let path = first.split(' ').nth(1)?.to_owned();
-    let (mut length, mut packed) = (0, false);
+    let (mut length, mut packed, mut token) = (0, false, None);
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
@@ -44,6 +49,7 @@ fn request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
         match line.split_once(": ") {
             Some(("content-length", value)) => length = value.parse().ok()?,
             Some(("content-encoding", "zstd")) => packed = true,
+            Some(("authorization", value)) => token = Some(value.to_owned()),
             Some(_) => (),
             None => break,
         }
@@ -51,7 +57,7 @@ fn request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let body = if packed { driftline_protocol::wire::decompress(&body).unwrap() } else { body };
-    Some((path, body))
+    Some((path, token, body))
 }
 
 fn answer(path: &str, body: &[u8]) -> (&'static str, String) {
@@ -91,7 +97,7 @@ fn transport(folder: &std::path::Path) -> (Transport<Spool>, Spool, Receiver<Str
     let settings =
         SpoolSettings { folder: folder.into(), limit_bytes: 1 << 24, boot: "boot".into() };
     let spool = Spool::open(settings, redactor.clone()).unwrap();
-    std::fs::write(folder.join("secret"), "secret\n").unwrap();
+    keep(&folder.join("secret"), "secret\n", 0o600);
     let settings = Settings {
         proposed: HostId::nearest("h"),
         kind: HostKind::Endpoint,
@@ -99,10 +105,39 @@ fn transport(folder: &std::path::Path) -> (Transport<Spool>, Spool, Receiver<Str
         heartbeat_ms: 60_000,
         key: redactor.key_id(),
         site_key: false,
+        stranded: Arc::default(),
     };
     let collector = Collector::new(&address, None).unwrap();
     let watching: Watching = Arc::new(Wellbeing::default);
     (Transport::new(collector, spool.clone(), settings, watching).unwrap(), spool, seen)
+}
+
+/// A file with the secret, for whom `mode` says.
+fn keep(path: &std::path::Path, secret: &str, mode: u32) {
+    std::fs::write(path, secret).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    #[cfg(windows)]
+    let _ = mode;
+}
+
+#[test]
+#[cfg(unix)]
+fn a_secret_that_others_can_read_is_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    for (mode, refused) in [(0o644, true), (0o640, true), (0o604, true), (0o600, false)] {
+        keep(&path, " s\n", mode);
+        let read = secret_of(&path).map_err(|error| error.to_string());
+        let advice = format!("chmod 600 {}", path.display());
+        match read {
+            Ok(secret) => assert!(!refused && secret == "s", "{mode:o}: {secret}"),
+            Err(error) => assert!(refused && error.ends_with(&advice), "{mode:o}: {error}"),
+        }
+    }
 }
 
 fn observe(spool: &mut Spool) {
@@ -175,11 +210,23 @@ async fn a_token_that_no_request_can_carry_is_not_kept() {
         let folder = tempfile::tempdir().unwrap();
         let (mut transport, mut spool, _seen) = transport(folder.path());
         spool.enrolled(HostId::nearest("h"), "old".into(), 7).unwrap();
-        let secret = folder.path().join("secret");
-        std::fs::write(secret, format!("give {token}")).unwrap();
+        keep(&folder.path().join("secret"), &format!("give {token}"), 0o600);
         let enrolled = transport.send_enrolment(Proof::Secret).await;
         assert_eq!(enrolled.is_ok(), taken, "{token}: {enrolled:?}");
         let kept = spool.identity().token;
         assert_eq!(kept.as_deref() == Some("old"), !taken, "{token}");
+    }
+}
+
+/// Answers every request as one who does not know the token, but a heartbeat with the right one.
+#[tokio::test]
+async fn a_person_enrols_a_host_again_that_the_collector_does_not_know() {
+    for (token, asked) in [("t", 1), ("unknown", 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut transport, mut spool, seen) = transport(folder.path());
+        spool.enrolled(HostId::nearest("h"), token.into(), 7).unwrap();
+        assert_eq!(transport.enrol().await.unwrap(), HostId::nearest("h"));
+        assert_eq!(seen.try_iter().count(), asked, "with the token {token}");
+        assert_eq!(spool.identity().token.as_deref(), Some("t"));
     }
 }

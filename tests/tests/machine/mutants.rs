@@ -293,6 +293,16 @@ const MUTANTS: &[Mutant] = &[
         "any_token_is_taken",
         "transport::tests::a_token_that_no_request_can_carry_is_not_kept",
     ),
+    (
+        AGENT_TESTS,
+        "collectors_write_the_log",
+        "transport::client::tests::what_a_refusal_says_is_cut_and_shows_every_character",
+    ),
+    (
+        AGENT_TESTS,
+        "whoever_answers_is_the_collector",
+        "transport::exchange::tests::over_plain_http_no_refusal_is_answered_with_the_secret",
+    ),
     // An agent at rest is small.
     (
         AGENT_TESTS,

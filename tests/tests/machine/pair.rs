@@ -68,7 +68,7 @@ impl Pair {
             running: BTreeMap::new(),
         };
         std::fs::create_dir_all(pair.tree().join("etc"))?;
-        std::fs::write(pair.path("enrolment"), SECRET)?;
+        programs::keep_secret(&pair.path("enrolment"), SECRET)?;
         pair.configure_collector(&format!("listen = \"{address}\"\n"), "")?;
         pair.configure_agent("\"files\"")?;
         Ok(pair)

@@ -257,3 +257,23 @@ fn plain_http_is_for_this_machine_only() {
     assert!(matches!(Collector::new("http://collector", None), Err(ClientError::Plain(_))));
     assert!(matches!(Collector::new("ftp://collector", None), Err(ClientError::Url(_))));
 }
+
+#[tokio::test]
+async fn what_a_refusal_says_is_cut_and_shows_every_character() {
+    install();
+    let long = "x".repeat(1_000_000);
+    let cut = format!("{}…", "x".repeat(WORDS_CHARS));
+    for (detail, expect) in [
+        ("no such host", "no such host"),
+        (r"a\nERROR b\u001b[2J\u202ec", "a\\u{a}ERROR b\\u{1b}[2J\\u{202e}c"),
+        (&long, &cut),
+    ] {
+        let body = format!(r#"{{"code":"failed","detail":"{detail}"}}"#);
+        let server = Server::start(None, answer("500 Failed", "", body.as_bytes()));
+        let collector = Collector::new(&format!("http://127.0.0.1:{}", server.port), None).unwrap();
+        let Err(RequestError::Refused { problem, .. }) = post(&collector).await else {
+            panic!("a refusal is one")
+        };
+        assert_eq!(problem.detail, expect);
+    }
+}
