@@ -103,6 +103,12 @@ mutants! {
     VersionsLoseTheirEpoch,
     /// Agent. *What was committed is told*: the log that stands beside a database is not looked at.
     LoggedWordsAreLost,
+    /// Agent. *What is read is what was looked at*: a database is opened again by its name.
+    DatabasesAreOpenedByName,
+    /// Agent. *What is told was so at one moment*: nobody asks whether a database was written.
+    DatabasesStandStill,
+    /// Agent. *A database runs nothing of its own*: a view in the place of a table is asked.
+    ViewsAreTables,
     /// Agent. *Who asked for a package is told*: what another package needed counts as asked for.
     DependenciesAreAskedFor,
     /// Agent. *A value is what a shell has*: backslashes of os-release are kept.

@@ -11,8 +11,8 @@ pub use own::{
     path_example, process_cpu_ms, resident_bytes, sync_folder, thread_cpu_ms,
 };
 pub use place::{
-    DENIED, Directory, Root, TIMED_OUT, attributes, is_absent, is_write_locked, opened_path,
-    path_bytes, place_of, read_key, reason, refusal, starts, stat_of,
+    DENIED, Directory, Root, TIMED_OUT, attributes, is_absent, is_write_locked, path_bytes,
+    place_of, read_key, reason, refusal, starts, stat_of,
 };
 pub use rustix::fs::{FileType, Stat, major, minor};
 pub use rustix::io::Errno as Refusal;

@@ -11,8 +11,7 @@ pub use own::{
 };
 pub use place::{
     DENIED, Directory, FileType, Refusal, Root, Stat, TIMED_OUT, attributes, is_absent,
-    is_write_locked, major, minor, opened_path, path_bytes, place_of, reason, refusal, starts,
-    stat_of,
+    is_write_locked, major, minor, path_bytes, place_of, reason, refusal, starts, stat_of,
 };
 pub use registry::read_key;
 pub use sockets::{Netlink, Socket, is_unsupported};

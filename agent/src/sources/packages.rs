@@ -111,7 +111,11 @@ impl Packages {
                     items.extend(as_shipped(machine, &conffiles));
                     items
                 });
-                look.part(self.reading(), items)
+                // A transaction may have begun, and be half done, since the lock was last asked.
+                match lock::is_free(machine) {
+                    Ok(()) => look.part(self.reading(), items),
+                    Err(reason) => RawPart::Unobserved(reason),
+                }
             }
         };
         self.memory.say((name, part), look, sink);

@@ -56,6 +56,21 @@ const MUTANTS: &[Mutant] = &[
         "locks_nobody_can_ask_are_free",
         "sources::packages::lock::tests::a_lock_that_cannot_be_asked_is_not_taken_for_a_free_one",
     ),
+    (
+        AGENT_TESTS,
+        "databases_are_opened_by_name",
+        "sources::database::tests::a_database_is_read_where_its_root_says_and_not_where_its_name_leads",
+    ),
+    (
+        AGENT_TESTS,
+        "databases_stand_still",
+        "sources::database::tests::what_is_written_while_it_is_read_is_not_told",
+    ),
+    (
+        AGENT_TESTS,
+        "views_are_tables",
+        "sources::database::tests::only_a_table_of_its_own_pages_is_asked",
+    ),
     (AGENT_TESTS, "logged_words_are_lost", "sources::database::tests::sqlite_reads_a_log_as_we_do"),
     (
         AGENT_TESTS,

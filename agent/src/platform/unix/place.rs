@@ -225,8 +225,8 @@ pub fn is_write_locked(file: &File) -> Result<bool, Errno> {
     Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
 }
 
-/// A path under which the very file that is open can be opened once more, while it is held.
-pub fn opened_path(file: &File) -> PathBuf {
+/// The link of the kernel that leads to what is open.
+fn opened_path(file: &File) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 

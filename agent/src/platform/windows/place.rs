@@ -305,11 +305,6 @@ pub fn is_write_locked(_file: &File) -> Result<bool, Refusal> {
     Ok(false)
 }
 
-/// A path under which what is open can be opened once more; there is none here.
-pub fn opened_path(_file: &File) -> PathBuf {
-    PathBuf::new()
-}
-
 /// A directory that is held open, so that it stays the same while it is looked at.
 pub struct Directory {
     file: File,

@@ -21,13 +21,13 @@ use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems, RawPart};
 use driftline_protocol::snapshot::{Reading, Reason};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use serde::Deserialize;
 
 use super::oci::Spec;
 use super::{BOLT_BYTES, Bounds, DOCUMENT_BYTES, Owner, Room, bolt, told};
 use crate::machine::Machine;
-use crate::platform::opened_path;
+use crate::sources::database::{self, refused};
 use crate::sources::table::{momentary, say};
 
 /// The storage below the folder of its owner.
@@ -39,9 +39,6 @@ const JOURNALS: [&str; 2] = ["db.sql-wal", "db.sql-journal"];
 
 /// The database in BoltDB below a storage.
 pub(super) const BOLT: &str = "libpod/bolt_state.db";
-
-/// The largest database that is read, in bytes; a container takes some 10 kB.
-const DATABASE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The document of a container, as far as it matters here.
 #[derive(Deserialize)]
@@ -160,15 +157,14 @@ fn in_sqlite(
         let there = machine.stat_followed(&storage.join(SQLITE))?;
         return if there.is_some() { Err(Reason::Unsupported) } else { Ok(None) };
     }
-    let Some(file) = machine.held(&storage.join(SQLITE), DATABASE_BYTES)? else { return Ok(None) };
     for journal in JOURNALS {
         if machine.stat_followed(&storage.join(journal))?.is_some_and(|stat| stat.st_size > 0) {
             return Err(Reason::Changing);
         }
     }
-    // By its descriptor, so that the file that is read is the one that was looked at.
-    let place = format!("file:{}?immutable=1", opened_path(&file).display());
-    rows(&place, bounds).map(Some)
+    database::asked(machine, &storage.join(SQLITE), &["ContainerConfig"], |database| {
+        rows(database, bounds)
+    })
 }
 
 /// What BoltDB holds.
@@ -217,24 +213,14 @@ fn stays(container: &Container) -> bool {
     !container.pause && (!is_job || mutant::active(Mutant::JobsAreContainers))
 }
 
-fn rows(place: &str, bounds: Bounds) -> Result<Documents, Reason> {
-    let malformed = |_: rusqlite::Error| Reason::Malformed;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(place, flags).map_err(malformed)?;
-    let kind = "SELECT type FROM sqlite_schema WHERE name = 'ContainerConfig'";
-    let kind: String = database.query_row(kind, [], |row| row.get(0)).map_err(malformed)?;
-    if kind != "table" {
-        return Err(Reason::Malformed);
-    }
+fn rows(database: &Connection, bounds: Bounds) -> Result<Documents, Reason> {
     // A longer document is not even fetched.
     let ask = "SELECT Name, iif(octet_length(JSON) <= ?1, JSON, NULL) FROM ContainerConfig";
-    let mut statement = database.prepare(ask).map_err(malformed)?;
-    let mut rows = statement.query([DOCUMENT_BYTES.cast_signed()]).map_err(malformed)?;
+    let mut statement = database.prepare(ask).map_err(refused)?;
+    let mut rows = statement.query([DOCUMENT_BYTES.cast_signed()]).map_err(refused)?;
     let mut documents = Documents::within(bounds);
-    while let Some(row) = rows.next().map_err(malformed)? {
-        let field = |at| row.get_ref(at).map_err(malformed);
+    while let Some(row) = rows.next().map_err(refused)? {
+        let field = |at| row.get_ref(at).map_err(refused);
         let name = field(0)?.as_bytes().map_err(|_| Reason::Malformed)?;
         // Podman binds its documents as bytes, whatever the column says.
         let document = field(1)?.as_bytes_or_null().map_err(|_| Reason::Malformed)?;

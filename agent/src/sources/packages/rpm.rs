@@ -12,9 +12,10 @@ use driftline_protocol::item::ItemValue;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::RawItems;
 use driftline_protocol::snapshot::Reason;
-use rusqlite::Connection;
 
-use crate::sources::database;
+use super::lock;
+use crate::machine::Machine;
+use crate::sources::database::{self, pages::Value};
 use crate::sources::look::Look;
 use crate::sources::table::{Trouble, say};
 
@@ -51,8 +52,11 @@ const ARCH: u32 = 1022;
 pub(super) fn installed(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble> {
     for folder in FOLDERS {
         let path = Path::new(folder).join("rpmdb.sqlite");
-        if let Some(database) = database::open(look, &path, DATABASE_BYTES)? {
-            return packages(&database).map(Some);
+        database::rely(look, &path)?;
+        if let Some(items) = packages(look.machine(), &path)? {
+            // A transaction may have begun, and be half done, since the lock was last asked.
+            lock::is_free(look.machine())?;
+            return Ok(Some(items));
         }
         for other in OTHERS {
             let other = Path::new(folder).join(other);
@@ -66,22 +70,21 @@ pub(super) fn installed(look: &mut Look<'_>) -> Result<Option<RawItems>, Trouble
     Ok(None)
 }
 
-fn packages(database: &Connection) -> Result<RawItems, Trouble> {
-    let failed = |_| Trouble::Unread(Reason::Failed);
-    let mut statement = database.prepare("SELECT blob FROM Packages").map_err(failed)?;
-    let mut rows = statement.query([]).map_err(failed)?;
+fn packages(machine: &Machine, path: &Path) -> Result<Option<RawItems>, Reason> {
     let mut versions: BTreeMap<String, BTreeSet<ItemValue>> = BTreeMap::new();
-    while let Some(row) = rows.next().map_err(failed)? {
-        let blob = row.get_ref(0).map_err(failed)?.as_blob().unwrap_or_default();
-        let (name, version) = package(blob).ok_or(Trouble::Unread(Reason::Malformed))?;
+    // `hnum INTEGER PRIMARY KEY, blob BLOB NOT NULL` (lib/backend/sqlite.c of rpm).
+    let read = database::rows(machine, (path, DATABASE_BYTES), "Packages", &mut |row| {
+        let Some(Value::Blob(blob)) = row.column(1) else { return Err(Reason::Malformed) };
+        let (name, version) = package(blob).ok_or(Reason::Malformed)?;
         versions.entry(name).or_default().insert(ItemValue::Text(version));
-    }
+        Ok(())
+    })?;
     let mut items = RawItems::new();
     for (name, mut all) in versions {
         let only = if all.len() == 1 { all.pop_first() } else { None };
         say(&mut items, [&name, "version"], only.unwrap_or(ItemValue::Set(all)));
     }
-    Ok(items)
+    Ok(read.map(|()| items))
 }
 
 /// `name.arch` and `epoch:version-release` of a header.

@@ -1,14 +1,13 @@
 //! The history of dnf, in SQLite: dnf 4 in `/var/lib/dnf` (`libdnf/transaction/sql` of libdnf),
 //! dnf5 in `/usr/lib/sysimage/libdnf5` (`libdnf5/transaction/db/sql` of dnf5).
 //!
-//! Opened as rpm's own is (see `database`). dnf 4 leaves its write-ahead log behind. Times are
+//! Asked in memory, so up to a bound (see `database`). dnf 4 leaves its write-ahead log behind. Times are
 //! seconds since 1970. `user_id` is the login's own number; without a login it is the highest there
 //! is, and nobody asked.
 
 use std::path::Path;
 
 use driftline_protocol::mutant::{self, Mutant};
-use driftline_protocol::snapshot::Reason;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -30,9 +29,6 @@ pub(super) const WATCHED: [&str; 4] = [
     "/var/lib/dnf/history.sqlite-wal",
 ];
 
-/// The largest database that is read, in bytes; one of ten years has 50 MB.
-const DATABASE_BYTES: u64 = 1024 * 1024 * 1024;
-
 /// How many runs are asked for, some of which may have changed no package.
 const RUNS_ASKED: u32 = 40;
 
@@ -41,6 +37,8 @@ const PACKAGES_ASKED: u32 = 5_000;
 
 /// What to ask a database for: its runs, and the packages of one but for those that failed.
 struct Schema {
+    /// All that are asked.
+    tables: &'static [&'static str],
     runs: &'static str,
     packages: &'static str,
     verb: fn(i64) -> Option<Verb>,
@@ -49,6 +47,7 @@ struct Schema {
 /// What to ask, as in [`DATABASES`].
 const SCHEMAS: [Schema; 2] = [
     Schema {
+        tables: &["trans", "trans_item", "rpm", "pkg_names", "archs"],
         runs: "SELECT id, dt_begin, dt_end, user_id, description, state_id FROM trans
                ORDER BY id DESC LIMIT ?1",
         packages: "SELECT n.name, r.epoch, r.version, r.release, a.name, t.action_id, t.reason_id
@@ -66,6 +65,7 @@ const SCHEMAS: [Schema; 2] = [
         },
     },
     Schema {
+        tables: &["trans", "trans_item", "rpm"],
         runs: "SELECT id, dt_begin, dt_end, user_id, cmdline, state FROM trans
                ORDER BY id DESC LIMIT ?1",
         packages: "SELECT r.name, r.epoch, r.version, r.release, r.arch, t.action, t.reason
@@ -92,10 +92,12 @@ const NEEDED: [i64; 2] = [1, 4];
 
 pub(super) fn read(look: &mut Look<'_>) -> Result<Option<Told>, Trouble> {
     for ((path, schema), done) in DATABASES.iter().zip(&SCHEMAS).zip(DONE) {
-        let Some(database) = database::open(look, Path::new(path), DATABASE_BYTES)? else {
-            continue;
-        };
-        let runs = runs(&database, schema, done).map_err(|_| Trouble::Unread(Reason::Failed))?;
+        let path = Path::new(path);
+        database::rely(look, path)?;
+        let asked = database::asked(look.machine(), path, schema.tables, |database| {
+            runs(database, schema, done).map_err(database::refused)
+        });
+        let Some(runs) = asked? else { continue };
         let accounts = Accounts::read(look.machine()).ok().flatten().unwrap_or_default();
         // A number that nobody has, or that nobody can look up, is told itself.
         let name = |who: u32| accounts.name_of(who).map_or_else(|| who.to_string(), str::to_owned);

@@ -353,7 +353,7 @@ mod history {
     #[test]
     fn a_history_that_is_being_written_or_is_none_is_unobserved() {
         let path = dnf::DATABASES[1];
-        check("dnf", &[(path, 0o644, "no database")], &["Unobserved(Failed)"]);
+        check("dnf", &[(path, 0o644, "no database")], &["Unobserved(Malformed)"]);
         let journal = "/var/lib/dnf/history.sqlite-journal";
         check("dnf", &[(path, 0o644, ""), (journal, 0o644, "x")], &["Unobserved(Changing)"]);
     }
