@@ -107,6 +107,8 @@ mutants! {
     DatabasesAreOpenedByName,
     /// Agent. *What is told was so at one moment*: nobody asks whether a database was written.
     DatabasesStandStill,
+    /// Agent. *What changed is told*: a file of anybody's is the same where its times are.
+    TimesProveEveryFile,
     /// Agent. *A database runs nothing of its own*: a view in the place of a table is asked.
     ViewsAreTables,
     /// Agent. *Who asked for a package is told*: what another package needed counts as asked for.

@@ -150,7 +150,7 @@ impl Accounts {
         if self.memory.carry(&name, pass.machine, pass.sink) == Carry::Carried {
             return;
         }
-        let mut look = Look::new(pass.machine);
+        let mut look = Look::of_people(pass.machine);
         let reading = Reading {
             parser: "accounts".into(),
             version: self.version,

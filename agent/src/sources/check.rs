@@ -388,6 +388,26 @@ pub(crate) fn machine_at(root: &Path) -> Machine {
     Machine::open(root, redactor()).unwrap()
 }
 
+/// Several passes of one source, whose sink holds what each said.
+#[cfg(unix)]
+#[derive(Default)]
+pub(crate) struct Passes(BTreeMap<PartName, Receipt>);
+
+#[cfg(unix)]
+impl Passes {
+    /// What the next pass says but for what is the same.
+    pub(crate) fn next(
+        &mut self,
+        machine: &Machine,
+        source: &mut dyn Source,
+    ) -> BTreeMap<PartName, Part> {
+        let mut recording = Recording::after(&self.0);
+        source.read(machine, &mut recording).unwrap();
+        self.0 = recording.receipts;
+        recording.seen
+    }
+}
+
 /// What `source` says of a machine, part by part.
 pub(crate) fn parts(machine: &Machine, source: &mut dyn Source) -> BTreeMap<PartName, Part> {
     let mut recording = Recording::default();

@@ -217,7 +217,7 @@ impl DesktopUcClient {
         if self.memory.carry(&name, machine, sink) == Carry::Carried {
             return;
         }
-        let mut look = Look::new(machine);
+        let mut look = Look::of_people(machine);
         let read = look.read(path, HOME_FILE_BYTES).transpose();
         // It was there a moment ago.
         let Some(read) = read else { return };

@@ -33,7 +33,7 @@ pub(super) fn file(
     if memory.carry(&name, machine, sink) == Carry::Carried {
         return Some(name);
     }
-    let mut look = Look::new(machine);
+    let mut look = Look::of_people(machine);
     let how = reading(format.name, (version - 1) * FORMAT_VERSIONS + format.version);
     let part = match look.read(path, limits::FILE_BYTES) {
         Ok(None) => return None,

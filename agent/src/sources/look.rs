@@ -5,6 +5,13 @@
 //! after a few `stat` calls. It knows no format. It keeps two promises: a file written in the same
 //! moment it was read is read again (as git treats a racy index entry), and nothing but a fully
 //! read part is ever remembered.
+//!
+//! Times prove nothing of a file that is another's than root's: who maps it can write to it as
+//! often as he likes while the kernel has not written the page back, and its times stay. A look
+//! into homes and other files of people (`Look::of_people`) says *the same* of such a file only
+//! after it was read again, and its digest is what it was. The files of people are few and small.
+//! The `files` source has a cache of its own and believes times: it tells whole trees, which it
+//! would have to read in each pass, and what daemons own there they may write anyway.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +19,7 @@ use std::time::SystemTime;
 
 use driftline_protocol::ids::PartName;
 use driftline_protocol::item::Fingerprint;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItems, RawObserved, RawPart};
 use driftline_protocol::snapshot::{Content as Extent, Reading, Reason};
 
@@ -24,10 +32,14 @@ use crate::sources::{Carry, Receipt, Sink};
 /// The most pieces of one part that are unknown while the others are told.
 const BLANKS: usize = 256;
 
+/// The number of the account whose files nobody else writes.
+const ROOT: u32 = 0;
+
 /// Looks at the files behind one part.
 pub(crate) struct Look<'a> {
     machine: &'a Machine,
     began: SystemTime,
+    is_of_people: bool,
     trace: Trace,
     settled: bool,
     files: Vec<(PathBuf, Fingerprint)>,
@@ -37,7 +49,16 @@ pub(crate) struct Look<'a> {
 }
 
 /// The state of every file and directory that a part was made from.
-struct Trace(Vec<(PathBuf, Option<Print>)>);
+struct Trace(Vec<Mark>);
+
+/// One of them.
+struct Mark {
+    path: PathBuf,
+    /// Nothing where nothing was there.
+    state: Option<Print>,
+    /// What was read, and the bound it was read within, where the state proves nothing.
+    content: Option<(Fingerprint, u64)>,
+}
 
 /// What a source remembers from pass to pass: of each part that it read to the end, the trace and
 /// what the sink said of it.
@@ -50,6 +71,7 @@ impl<'a> Look<'a> {
         Self {
             machine,
             began: machine.clock(),
+            is_of_people: false,
             trace: Trace(Vec::new()),
             settled: true,
             files: Vec::new(),
@@ -57,6 +79,12 @@ impl<'a> Look<'a> {
             attributes: RawItems::new(),
             blanks: Vec::new(),
         }
+    }
+
+    /// The same, at files that people own: what is not root's is never the same by its times.
+    pub(crate) fn of_people(machine: &'a Machine) -> Self {
+        let is_of_people = !mutant::active(Mutant::TimesProveEveryFile);
+        Self { is_of_people, ..Self::new(machine) }
     }
 
     /// The machine that is looked at.
@@ -80,6 +108,10 @@ impl<'a> Look<'a> {
                 self.attributes = attributes(&content.stat);
             }
             let digest = self.machine.redactor().raw_digest(&content.bytes);
+            if self.is_of_people && content.stat.st_uid != ROOT {
+                let mark = self.trace.0.last_mut();
+                mark.into_iter().for_each(|mark| mark.content = Some((digest, bound)));
+            }
             self.files.push((path.to_path_buf(), digest));
             self.size += content.bytes.len() as u64;
         }
@@ -182,15 +214,20 @@ impl<'a> Look<'a> {
     fn note(&mut self, path: &Path, stat: Option<&Stat>) {
         self.settled &= stat.is_none_or(|stat| !is_racy(stat, self.began));
         let state = stat.map(|stat| Print::of_stat(self.machine.redactor(), stat));
-        self.trace.0.push((path.to_path_buf(), state));
+        self.trace.0.push(Mark { path: path.to_path_buf(), state, content: None });
     }
 }
 
 impl Trace {
     fn holds(&self, machine: &Machine) -> bool {
         let print = |stat: &Stat| Print::of_stat(machine.redactor(), stat);
-        let is_alike = |(path, state): &(PathBuf, Option<Print>)| {
+        let is_read_alike = |path: &Path, (digest, bound): (Fingerprint, u64)| {
+            let content = machine.read(path, bound).ok().flatten();
+            content.is_some_and(|content| machine.redactor().raw_digest(&content.bytes) == digest)
+        };
+        let is_alike = |Mark { path, state, content }: &Mark| {
             machine.stat_followed(path).is_ok_and(|stat| stat.as_ref().map(print) == *state)
+                && content.is_none_or(|content| is_read_alike(path, content))
         };
         self.0.iter().all(is_alike)
     }
@@ -226,3 +263,7 @@ impl Memory {
         self.0.retain(|name, _| is_there(name));
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

@@ -68,6 +68,11 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         AGENT_TESTS,
+        "times_prove_every_file",
+        "sources::look::tests::what_somebody_swaps_without_a_trace_in_its_times_is_told",
+    ),
+    (
+        AGENT_TESTS,
         "views_are_tables",
         "sources::database::tests::only_a_table_of_its_own_pages_is_asked",
     ),

@@ -148,7 +148,7 @@ impl Containers {
                 pass.named.insert(folder, known);
                 continue;
             }
-            let mut look = Look::new(owner.machine);
+            let mut look = Look::of_people(owner.machine);
             let of = (folder.as_path(), place.as_str(), owner.bounds);
             let told = match self.container(&mut look, of, known.as_ref()) {
                 Ok(told) => told,
