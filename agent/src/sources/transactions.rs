@@ -17,9 +17,10 @@
 //! | `automatic/NAME` | that another package needed it, and nobody named it |
 //! | `file/PATH` | the keyed digest of a file that is as the run left it, or no; none if untold |
 //! | `gone/PATH` | whether a file that the run removed is gone |
-//! | `mode/PATH`, `owner/PATH`, `group_of/PATH` | what the run set, if it still is; else no; untold |
-//! | | where nobody can say who is called so |
+//! | `mode/PATH`, `owner/PATH`, `group_of/PATH` | what the run set, if it still is; else no |
 //! | `user/NAME`, `group/NAME`, `package/NAME`, `service/NAME` | the run changed it |
+//!
+//! Whose a file is, is not told where nobody can say what number the name has.
 //!
 //! A file is compared when its report is read, since that is what the report is about; a later edit
 //! does not make a run have left something else. A secret as a whole is not compared, nor is what
