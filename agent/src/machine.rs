@@ -6,10 +6,14 @@
 //! behaves like a host. Nothing here blocks on a FIFO or opens a device: only regular files are
 //! ever read.
 
+#[cfg(test)]
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+#[cfg(test)]
+use std::sync::Mutex;
 #[cfg(test)]
 use std::time::Duration;
 use std::time::SystemTime;
@@ -46,6 +50,8 @@ pub(crate) struct Seam {
     pub(crate) denied: Vec<PathBuf>,
     /// How far the machine's clock runs ahead.
     pub(crate) clock_ahead: Duration,
+    /// Every path that was asked for.
+    pub(crate) asked: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 /// What was read of a regular file.
@@ -367,6 +373,8 @@ impl Machine {
     }
 
     fn may_open(&self, path: &Path, how: How) -> Result<(), Refusal> {
+        #[cfg(test)]
+        self.seam.asked.lock().map(|mut asked| asked.insert(path.into())).ok();
         #[cfg(test)]
         if self.seam.denies(path, how) {
             return Err(platform::DENIED);

@@ -42,7 +42,7 @@ use crate::sources::{self, Source, files};
 use crate::spool::{self, Spool};
 use crate::transport::client::Collector;
 use crate::transport::{self, Transport, Watching, Wellbeing};
-use crate::watch::{Watched, Watcher};
+use crate::watch::Watcher;
 
 /// Wake-ups the reading thread may be behind by; each names every source at most once.
 const WAKES: usize = 16;
@@ -144,10 +144,7 @@ async fn live<T>(
     until: impl Future<Output = T>,
 ) -> anyhow::Result<T> {
     let collector = collector(config)?;
-    let watched = parts.sources.iter().flat_map(|source| {
-        let paths = source.watched().into_iter();
-        paths.map(|path| Watched { source: source.name(), path })
-    });
+    let watched = parts.sources.iter().flat_map(|source| reader::watched(source.as_ref()));
     let watcher = Arc::new(Watcher::start(Arc::clone(&parts.machine), watched.collect()));
     let news = Arc::new(Notify::new());
     let (stop, stopped) = signal::channel(false);
@@ -166,6 +163,7 @@ async fn live<T>(
     let Parts { spool, machine, sources, _folder, .. } = parts;
     let reading = Reader::start(|tell, stop| Setting {
         make: maker(config),
+        watch: watching_anew(&watcher),
         rescan_ms: config.sources.rescan_seconds.saturating_mul(1_000),
         patience: Patience::default(),
         budgets: config.budget,
@@ -381,6 +379,12 @@ fn watching(watcher: &Arc<Watcher>, vitals: &Vitals) -> Watching {
         over_budget: vitals.over_budget(),
         usage: budget::usage(),
     })
+}
+
+/// Hands the watcher what a source wants after a reading.
+fn watching_anew(watcher: &Arc<Watcher>) -> passes::Watch {
+    let watcher = Arc::clone(watcher);
+    Box::new(move |source, watched| watcher.want(source, watched))
 }
 
 /// Makes a source of `config` anew, by its name.

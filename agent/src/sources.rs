@@ -208,6 +208,13 @@ pub trait Source: Send {
         Vec::new()
     }
 
+    /// The same for single files, links and folders, with nothing below them: what stands where
+    /// others decide (in homes), and what the last reading found to be read besides. Asked again
+    /// after each reading.
+    fn watched_alone(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// How often it is read although nothing has changed, where no file tells of a change; the
     /// configured interval where it says nothing.
     fn every(&self) -> Option<Duration> {

@@ -8,7 +8,9 @@
 //! Directories are watched, files through the directory they stand in, so that rename-on-save is
 //! seen. Every directory on the way to a watched path is watched too: a root that is deleted,
 //! renamed or created later is noticed by its parent. Symbolic links are never followed out of the
-//! machine's root, and below a watched path never followed at all. Written files count once they
+//! machine's root, and below a watched path never followed at all. What a source turns out to read
+//! besides (files of homes, what an include names) is watched by itself, without what is below: a
+//! source says it after a reading, and is called once more when the watches are set. Written files count once they
 //! are closed; a file that is held open for writing is found by the periodic rescan, as is
 //! everything else the kernel does not tell. Neither does it tell what is mounted and unmounted:
 //! the watches are compared with the tree once an hour.
@@ -18,10 +20,12 @@
 
 mod kernel;
 mod mailbox;
+mod remote;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
 mod tree;
+mod wanted;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -53,8 +57,21 @@ const RENEWAL: Duration = Duration::from_secs(3_600);
 pub struct Watched {
     /// The source to wake.
     pub source: SourceName,
-    /// A file, or a directory with everything below it, as the machine names it.
+    /// As the machine names it.
     pub path: PathBuf,
+    /// What of it.
+    pub reach: Reach,
+}
+
+/// How much is watched at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// A file, or a directory with everything below it.
+    Whole,
+    /// A file, a link, or a directory with the names in it. Somebody else may decide what stands
+    /// there: nothing below is watched, nothing by way of a link that is not root's, and nothing on
+    /// a file system of another machine.
+    Itself,
 }
 
 /// Watches until it is dropped.
@@ -105,6 +122,14 @@ impl Watcher {
             tracing::warn!(%error, "changes are found by rescan only: cannot watch");
         }
         Self { shared, stop: stop.ok() }
+    }
+
+    /// Watches `watched` for `source` from now on, and nothing else, and then calls it due once:
+    /// what changed before the watches were set would be missed.
+    pub fn want(&self, source: &SourceName, watched: Vec<Watched>) {
+        if let Some((mailbox, _)) = &self.stop {
+            mailbox.want(source, watched);
+        }
     }
 
     /// The sources something has changed for since this was last asked; waits for the first.

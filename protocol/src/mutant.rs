@@ -79,6 +79,9 @@ mutants! {
     RedactNothing,
     /// Agent. *A change is seen when it happens*: the kernel's word for it is not heard.
     DeafWatcher,
+    /// Agent. *What a source reads is watched*: what it finds to be read after it was started is
+    /// not.
+    WatchedOnlyAtTheStart,
     /// Agent. *What a network hands out is nobody's change*: files it rewrites are read as others.
     NetworksConfigure,
     /// Agent. *A source keeps within its budget*: nobody looks what a pass costs.

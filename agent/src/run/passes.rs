@@ -9,18 +9,20 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use driftline_protocol::ids::{Incarnation, SourceName};
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::{Domain, Reason};
 use driftline_protocol::wire::Budget;
 use tokio::sync::Notify;
 
 use super::heap::Heap;
-use super::reader::{Done, Ground, Patience, Reading};
+use super::reader::{Done, Ground, Patience, Reading, watched};
 use super::vitals::Vitals;
 use crate::assemble::{self, End, Now, Outcome, Unread};
 use crate::budget::Budgets;
@@ -31,6 +33,7 @@ use crate::schedule::{Ended, Schedule};
 use crate::sources::Source;
 use crate::spool::{Deliver, Spool, SpoolError};
 use crate::transport::chain;
+use crate::watch::Watched;
 
 /// The longest sleep, in milliseconds: long enough to cost nothing, short enough that a spool that
 /// begins anew is soon full again.
@@ -53,10 +56,14 @@ pub(super) enum Event {
 /// Makes a source anew.
 pub(super) type Make = Box<dyn Fn(&SourceName) -> anyhow::Result<Box<dyn Source>> + Send>;
 
+/// Takes what a source wants to be woken for from now on.
+pub(super) type Watch = Box<dyn Fn(&SourceName, Vec<Watched>) + Send>;
+
 /// What the reading thread works with.
 pub(super) struct Setting {
     pub(super) sources: Vec<Box<dyn Source>>,
     pub(super) make: Make,
+    pub(super) watch: Watch,
     pub(super) machine: Arc<Machine>,
     pub(super) spool: Spool,
     pub(super) rescan_ms: u64,
@@ -76,6 +83,8 @@ struct Slot {
     domain: Domain,
     /// `None` while it is being read, and after it broke or hung.
     source: Option<Box<dyn Source>>,
+    /// The sum of what is watched for it.
+    watched: u64,
 }
 
 /// The sources with what reading them needs.
@@ -104,7 +113,8 @@ impl Passes {
         let seed = seed(&setting.machine);
         let schedule = Schedule::new(names, seed, clock::monotonic_ms());
         let slot = |source: Box<dyn Source>| {
-            (source.name(), Slot { domain: source.domain(), source: Some(source) })
+            let watched = sum(&watched(source.as_ref()));
+            (source.name(), Slot { domain: source.domain(), source: Some(source), watched })
         };
         let slots = sources.into_iter().map(slot).collect();
         let incarnation = setting.spool.identity().incarnation;
@@ -208,7 +218,7 @@ impl Passes {
         };
         let name = reading.source.clone();
         reading.join();
-        let Done { source, result, .. } = done;
+        let Done { source, result, watched, .. } = done;
         let (ended, whole) = match result {
             Some(result) => self.judge(&name, result),
             None => {
@@ -218,6 +228,11 @@ impl Passes {
         };
         if let Some(slot) = self.slots.get_mut(&name).filter(|_| whole) {
             slot.source = Some(source);
+            let sum = sum(&watched);
+            if slot.watched != sum && !mutant::active(Mutant::WatchedOnlyAtTheStart) {
+                slot.watched = sum;
+                (self.setting.watch)(&name, watched);
+            }
         }
         self.end(&name, ended);
     }
@@ -312,6 +327,15 @@ impl Passes {
             tracing::warn!(source = %name, "stopped while the source was being read");
         }
     }
+}
+
+/// Tells what is watched from what was, without keeping it twice.
+fn sum(watched: &[Watched]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for one in watched {
+        (&one.path, one.reach).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn seed(machine: &Machine) -> u64 {

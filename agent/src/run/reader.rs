@@ -25,6 +25,7 @@ use crate::clock;
 use crate::machine::Machine;
 use crate::sources::Source;
 use crate::spool::{Keep, Observation, Spool, SpoolError, Tally};
+use crate::watch::{Reach, Watched};
 
 /// How long a reading may take.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +65,16 @@ pub(super) struct Done {
     pub(super) source: Box<dyn Source>,
     /// What it came to; `None` when something beside the source broke an assertion.
     pub(super) result: Option<Result<Outcome, SpoolError>>,
+    /// What it wants to be woken for now.
+    pub(super) watched: Vec<Watched>,
+}
+
+/// What `source` wants to be woken for, as far as it knows.
+pub(super) fn watched(source: &dyn Source) -> Vec<Watched> {
+    let one = |path, reach| Watched { source: source.name(), path, reach };
+    let whole = source.watched().into_iter().map(|path| one(path, Reach::Whole));
+    let alone = source.watched_alone().into_iter().map(|path| one(path, Reach::Itself));
+    whole.chain(alone).collect()
 }
 
 /// What a reading needs of its surroundings.
@@ -94,12 +105,16 @@ impl Reading {
         let work = move || {
             let now = Now { wall: clock::wall(), monotonic_ms: clock::monotonic_ms() };
             let machine = machine.for_pass(budgets);
-            let pass = || assemble::pass(source.as_mut(), &machine, &mut keep, now);
+            let pass = || {
+                let result = assemble::pass(source.as_mut(), &machine, &mut keep, now);
+                (result, watched(source.as_ref()))
+            };
             // The source is made anew after a panic, and the spool changes by transactions only.
-            let result = catch_unwind(AssertUnwindSafe(pass)).ok();
+            let (result, watched) = catch_unwind(AssertUnwindSafe(pass)).ok().unzip();
+            let watched = watched.unwrap_or_default();
             // Before the end is told, so that the next reading finds the seat free.
             drop(seat);
-            if tell.send(Event::Done(Box::new(Done { number, source, result }))).is_err() {
+            if tell.send(Event::Done(Box::new(Done { number, source, result, watched }))).is_err() {
                 tracing::debug!("a reading ended after the agent");
             }
         };

@@ -102,3 +102,41 @@ async fn an_agent_lives_through_bad_and_good_configurations_and_stops() {
     tokio::time::timeout(LIMIT, story).await.unwrap();
     tokio::time::timeout(LIMIT, served).await.unwrap().unwrap().unwrap();
 }
+
+/// The parts that `source` is known to have.
+fn known(spool: &mut Spool, source: &str) -> Vec<String> {
+    let manifest = spool.begin(&source.parse().unwrap());
+    manifest.unwrap().0.keys().map(|part| part.as_str().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_key_in_a_home_that_a_reading_found_is_seen_without_a_rescan() {
+    let (folder, mut config) = world();
+    config.sources.enable = Some(vec!["accounts".parse().unwrap()]);
+    let root = folder.path().join("root");
+    fs::create_dir_all(root.join("etc")).unwrap();
+    fs::create_dir_all(root.join("home/ada")).unwrap();
+    fs::write(root.join("etc/passwd"), "ada:x:1000:1000::/home/ada:/bin/sh\n").unwrap();
+    let mut parts = open(&config).unwrap();
+    parts.machine = Arc::new(Machine::open(&root, parts.redactor.clone()).unwrap());
+    let mut spool = parts.spool.clone();
+    let story = async {
+        let vitals = Vitals::default();
+        let until_told = async {
+            let mut look = tokio::time::interval(Duration::from_millis(20));
+            while !known(&mut spool, "accounts").contains(&"passwd".to_owned()) {
+                look.tick().await;
+            }
+            // Its folder comes as late as the key.
+            fs::create_dir(root.join("home/ada/.ssh")).unwrap();
+            let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGnGQyhDqmnF5SfVqZ7Kk7d2ySLTZ5ySnwtDs8Kn8x1a a";
+            fs::write(root.join("home/ada/.ssh/authorized_keys"), key).unwrap();
+            while !known(&mut spool, "accounts").contains(&"authorized_keys/ada".to_owned()) {
+                look.tick().await;
+            }
+        };
+        live(&config, parts, &vitals, until_told).await.unwrap();
+    };
+    let seen = tokio::time::timeout(LIMIT, story).await;
+    assert!(seen.is_ok(), "the key waits for the rescan");
+}

@@ -48,7 +48,7 @@ const TABLES: &[(&str, &str, Reader)] = &[
 /// The folder of a home, and the files there, that sshd reads where nobody configured others
 /// (sshd_config(5), AuthorizedKeysFile).
 const KEYS_FOLDER: &str = ".ssh";
-const KEY_FILES: &[&str] = &["authorized_keys", "authorized_keys2"];
+const KEY_FILES: [&str; 2] = ["authorized_keys", "authorized_keys2"];
 
 /// The place of all parts that come from homes.
 const KEYS_PLACE: &str = "authorized_keys";
@@ -108,8 +108,13 @@ impl Source for Accounts {
     fn watched(&self) -> Vec<PathBuf> {
         let tables = TABLES.iter().map(|(_, path, _)| (*path).into());
         let fixed = [PASSWD.into(), SUDOERS.into(), format!("{SUDOERS}.d").into()];
-        let homes = self.homes.known.iter().map(|home| home.path.join(KEYS_FOLDER));
-        fixed.into_iter().chain(tables).chain(homes).collect()
+        fixed.into_iter().chain(tables).collect()
+    }
+
+    fn watched_alone(&self) -> Vec<PathBuf> {
+        let folders = self.homes.known.iter().map(|home| home.path.join(KEYS_FOLDER));
+        let keys = folders.flat_map(|folder| KEY_FILES.map(|name| folder.join(name)));
+        keys.chain(self.memory.beyond(&self.watched())).collect()
     }
 
     fn covers(&self, part: &PartName) -> bool {

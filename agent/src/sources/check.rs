@@ -2,8 +2,8 @@
 //!
 //! A source enters [`super::all`] only with a [`Fixture`]: a tree, what breaks it, what denies it,
 //! and a secret planted in it. The checks know no source; they hold the invariants of the product
-//! against each: *replay*, *malformed*, *denied*, *canary*, *recast*, and that *the same* is said
-//! of nothing that changed.
+//! against each: *replay*, *malformed*, *denied*, *canary*, *recast*, that *the same* is said
+//! of nothing that changed, and that whatever is read is *watched*.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +21,8 @@ use crate::sources::look::Look;
 use crate::sources::table::Trouble;
 use crate::sources::{Carry, Receipt, Sink, Source};
 use crate::sources::{files, os, windows};
+
+mod watched;
 
 /// What the checks need to know of one source.
 pub(crate) struct Fixture {
@@ -204,6 +206,7 @@ fn check(fixture: &Fixture) {
     secrets_stay(fixture, &whole);
     reading_differently_is_no_change(fixture, &whole);
     the_same_is_never_said_of_a_change(fixture);
+    watched::what_is_read_is_watched(fixture);
 }
 
 fn replays(fixture: &Fixture, whole: &BTreeMap<PartName, Part>) {
@@ -303,8 +306,7 @@ fn the_same_is_never_said_of_a_change(fixture: &Fixture) {
 
 fn run(fixture: &Fixture, source: &mut dyn Source, seam: &Seam) -> Recording {
     let root = plant(fixture);
-    let seam = Seam { denied: seam.denied.clone(), clock_ahead: seam.clock_ahead };
-    read(root.path(), source, seam)
+    read(root.path(), source, seam.clone())
 }
 
 fn read(root: &Path, source: &mut dyn Source, seam: Seam) -> Recording {

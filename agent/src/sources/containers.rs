@@ -38,7 +38,7 @@ use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
 use crate::machine::Machine;
-use crate::sources::local_accounts::{Homes, Who};
+use crate::sources::local_accounts::{Homes, PASSWD, Who};
 use crate::sources::look::Memory;
 use crate::sources::{HOME_FILE_BYTES, Manual, Sink, Source, part_name, source_name};
 
@@ -200,14 +200,14 @@ impl Source for Containers {
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        let host = Path::new(HOST_DATA);
-        let storage = host.join(podman::FOLDER);
-        vec![
-            host.join(docker::FOLDER),
-            storage.join(podman::SQLITE),
-            storage.join(podman::BOLT),
-            host.join(containerd::DATABASE),
-        ]
+        let passwd = PathBuf::from(PASSWD);
+        places(Path::new(HOST_DATA)).into_iter().chain([passwd]).collect()
+    }
+
+    fn watched_alone(&self) -> Vec<PathBuf> {
+        let places = self.homes.known.iter().flat_map(|home| places(&home.path.join(HOME_DATA)));
+        let folders = self.named.keys().filter(|folder| !folder.starts_with(HOST_DATA));
+        places.chain(folders.cloned()).collect()
     }
 
     fn covers(&self, part: &PartName) -> bool {
@@ -243,6 +243,17 @@ impl Source for Containers {
         self.homes = homes;
         Ok(())
     }
+}
+
+/// What the engines write below `data`.
+fn places(data: &Path) -> [PathBuf; 4] {
+    let storage = data.join(podman::FOLDER);
+    [
+        data.join(docker::FOLDER),
+        storage.join(podman::SQLITE),
+        storage.join(podman::BOLT),
+        data.join(containerd::DATABASE),
+    ]
 }
 
 fn blind(place: &str, reason: Reason, sink: &mut dyn Sink) {

@@ -96,7 +96,8 @@ impl Source for Cron {
         let files = FILES.map(|(path, _)| path);
         let directories = DIRECTORIES.map(|(path, _)| path);
         let all = files.into_iter().chain(directories).chain(SCRIPTS).chain(ACCESS);
-        all.map(PathBuf::from).collect()
+        // Which names count depends on the distribution.
+        all.chain([names::DEBIAN]).map(PathBuf::from).collect()
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {

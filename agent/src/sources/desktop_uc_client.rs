@@ -116,12 +116,15 @@ pub struct DesktopUcClient {
     memory: Memory,
     /// Who may have settings, as of the last pass.
     homes: Homes,
+    /// Where their settings may stand.
+    personal: Vec<PathBuf>,
 }
 
 impl DesktopUcClient {
     /// A source that remembers nothing yet.
     pub fn new() -> Self {
-        Self { version: VERSION, memory: Memory::default(), homes: Homes::default() }
+        let (memory, homes) = (Memory::default(), Homes::default());
+        Self { version: VERSION, memory, homes, personal: Vec::new() }
     }
 }
 
@@ -163,12 +166,19 @@ impl Source for DesktopUcClient {
         part.as_str().split('/').nth(1).is_none_or(|user| self.homes.covers(user))
     }
 
+    fn watched_alone(&self) -> Vec<PathBuf> {
+        let installed = CLIENTS.iter().flat_map(Client::revisions).map(|(_, path)| path);
+        installed.chain(self.personal.iter().cloned()).collect()
+    }
+
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         let parser = ("desktop_uc_client", self.version);
         read_all(TABLES, parser, &mut self.memory, (machine, sink));
         let homes = Homes::of_people(machine, PEOPLE);
         let mut said: BTreeSet<_> = TABLES.iter().map(|table| part_name(table.name)).collect();
+        self.personal.clear();
         for home in &homes.known {
+            self.personal.extend(personal(machine, &home.path));
             self.home(home, (machine, sink), &mut said);
         }
         self.memory.retain(|name| said.contains(name));
@@ -237,6 +247,25 @@ impl DesktopUcClient {
         };
         self.memory.say((name, part), look, sink);
     }
+}
+
+/// Where settings may stand in `home`. What a snap's own link leads to is named, too: links of
+/// people are not followed by who watches.
+fn personal(machine: &Machine, home: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for (client, settings) in with_settings() {
+        all.extend(client.places().map(|(_, folder)| home.join(folder).join(settings.file)));
+        let Some(snap) = client.snap.map(|snap| home.join("snap").join(snap)) else { continue };
+        let current = snap.join("current");
+        if let Ok(Some(revision)) = machine.link_target(&current)
+            && let Ok(revision) = String::from_utf8(revision)
+            && !revision.contains('/')
+        {
+            all.push(snap.join(revision).join(".config").join(settings.file));
+        }
+        all.push(current);
+    }
+    all
 }
 
 fn with_settings() -> impl Iterator<Item = (&'static Client, &'static Settings)> {

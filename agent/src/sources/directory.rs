@@ -88,6 +88,10 @@ impl Source for Directory {
         places.into_iter().chain(kerberos::PLACES).map(PathBuf::from).collect()
     }
 
+    fn watched_alone(&self) -> Vec<PathBuf> {
+        self.memory.beyond(&self.watched())
+    }
+
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         read_all(TABLES, ("directory", self.version), &mut self.memory, (machine, sink));
         Ok(())

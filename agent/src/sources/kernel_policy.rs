@@ -82,7 +82,7 @@ impl Source for KernelPolicy {
 
     fn watched(&self) -> Vec<PathBuf> {
         let directories = [sysctl::DIRECTORIES.as_slice(), &modules::LOAD, &modules::PROBE];
-        let files = ["/etc/fstab", "/etc/modules"];
+        let files = ["/etc/fstab", "/etc/modules", "/etc/selinux/config"];
         directories.concat().into_iter().chain(files).map(PathBuf::from).collect()
     }
 

@@ -92,6 +92,10 @@ impl Source for LoginPolicy {
         places.chain(polkit::DIRECTORIES).map(PathBuf::from).collect()
     }
 
+    fn watched_alone(&self) -> Vec<PathBuf> {
+        self.memory.beyond(&self.watched())
+    }
+
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         read_all(TABLES, ("login_policy", self.version), &mut self.memory, (machine, sink));
         self.sshd(machine, sink);

@@ -4,7 +4,8 @@
 //! part's raw digest and attributes, and a [`Trace`] with which the next pass can say *the same*
 //! after a few `stat` calls. It knows no format. It keeps two promises: a file written in the same
 //! moment it was read is read again (as git treats a racy index entry), and nothing but a fully
-//! read part is ever remembered.
+//! read part is ever said to be the same. What a part was made from is remembered of every one, to
+//! be watched.
 //!
 //! Times prove nothing of a file that is another's than root's: who maps it can write to it as
 //! often as he likes while the kernel has not written the page back, and its times stay. A look
@@ -13,7 +14,7 @@
 //! The `files` source has a cache of its own and believes times: it tells whole trees, which it
 //! would have to read in each pass, and what daemons own there they may write anyway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -60,10 +61,13 @@ struct Mark {
     content: Option<(Fingerprint, u64)>,
 }
 
-/// What a source remembers from pass to pass: of each part that it read to the end, the trace and
-/// what the sink said of it.
+/// What a source remembers from pass to pass: of each part what it was made from and, where it was
+/// read to the end, what the sink said of it.
 #[derive(Default)]
-pub(crate) struct Memory(BTreeMap<PartName, (Trace, Receipt)>);
+pub(crate) struct Memory(BTreeMap<PartName, (Trace, Option<Receipt>)>);
+
+/// Where no file tells of a change.
+const OF_THE_KERNEL: [&str; 2] = ["/proc", "/sys"];
 
 impl<'a> Look<'a> {
     /// A look that begins now.
@@ -94,14 +98,14 @@ impl<'a> Look<'a> {
 
     /// Notes that the part depends on the file at `path`, which is not read here.
     pub(crate) fn rely(&mut self, path: &Path) -> Result<(), Reason> {
-        let stat = self.machine.stat_followed(path)?;
+        let stat = self.known(path, self.machine.stat_followed(path))?;
         self.note(path, stat.as_ref());
         Ok(())
     }
 
     /// The content of a regular file; see [`Machine::read`].
     pub(crate) fn read(&mut self, path: &Path, bound: u64) -> Result<Option<Content>, Reason> {
-        let content = self.machine.read(path, bound)?;
+        let content = self.known(path, self.machine.read(path, bound))?;
         self.note(path, content.as_ref().map(|content| &content.stat));
         if let Some(content) = &content {
             if self.files.is_empty() {
@@ -126,7 +130,7 @@ impl<'a> Look<'a> {
         bound: u64,
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<bool, Reason> {
-        let stat = self.machine.read_pieces(path, bound, take)?;
+        let stat = self.known(path, self.machine.read_pieces(path, bound, take))?;
         self.note(path, stat.as_ref());
         Ok(stat.is_some())
     }
@@ -167,7 +171,7 @@ impl<'a> Look<'a> {
     /// The names in a directory; see [`Machine::entries`].
     pub(crate) fn entries(&mut self, path: &Path) -> Result<Option<Vec<Entry>>, Reason> {
         // The directory's state before listing: a name that comes in between is then a change.
-        let stat = self.machine.stat_followed(path)?;
+        let stat = self.known(path, self.machine.stat_followed(path))?;
         self.note(path, stat.as_ref());
         self.machine.entries(path)
     }
@@ -211,6 +215,15 @@ impl<'a> Look<'a> {
         Some(hasher.finish())
     }
 
+    /// Notes `path` where nothing is known of it, too: when that ends, the part is to be read.
+    fn known<T>(&mut self, path: &Path, found: Result<T, Reason>) -> Result<T, Reason> {
+        if found.is_err() {
+            self.settled = false;
+            self.trace.0.push(Mark { path: path.to_path_buf(), state: None, content: None });
+        }
+        found
+    }
+
     fn note(&mut self, path: &Path, stat: Option<&Stat>) {
         self.settled &= stat.is_none_or(|stat| !is_racy(stat, self.began));
         let state = stat.map(|stat| Print::of_stat(self.machine.redactor(), stat));
@@ -237,7 +250,7 @@ impl Memory {
     /// Says that `part` is the same if it provably is; otherwise it must be read.
     pub(crate) fn carry(&self, part: &PartName, machine: &Machine, sink: &mut dyn Sink) -> Carry {
         match self.0.get(part) {
-            Some((trace, receipt)) if trace.holds(machine) => sink.same(part, receipt),
+            Some((trace, Some(receipt))) if trace.holds(machine) => sink.same(part, receipt),
             Some(_) | None => Carry::ReadAgain,
         }
     }
@@ -251,11 +264,19 @@ impl Memory {
     ) {
         let read = matches!(part, RawPart::Observed(RawObserved { content: Extent::Read, .. }));
         let receipt = sink.seen(name.clone(), part);
-        if read && look.settled && look.blanks.is_empty() {
-            self.0.insert(name, (look.trace, receipt));
-        } else {
-            self.0.remove(&name);
-        }
+        let is_whole = read && look.settled && look.blanks.is_empty();
+        self.0.insert(name, (look.trace, is_whole.then_some(receipt)));
+    }
+
+    /// What the parts were made from that is not below any of `watched`: what an include names, and
+    /// the like.
+    pub(crate) fn beyond(&self, watched: &[PathBuf]) -> Vec<PathBuf> {
+        let watched = watched.iter().map(PathBuf::as_path);
+        let told: Vec<&Path> = watched.chain(OF_THE_KERNEL.map(Path::new)).collect();
+        let paths = self.0.values().flat_map(|(trace, _)| &trace.0).map(|mark| &mark.path);
+        let paths: BTreeSet<&PathBuf> =
+            paths.filter(|path| !told.iter().any(|place| path.starts_with(place))).collect();
+        paths.into_iter().cloned().collect()
     }
 
     /// Forgets the parts that are not on the host any more.

@@ -79,9 +79,14 @@ impl Source for Network {
 
     fn watched(&self) -> Vec<PathBuf> {
         let places = ["/etc/resolv.conf", "/etc/network", "/etc/environment", profiles::DIRECTORY];
-        let more = ["/etc/systemd/resolved.conf", "/etc/apt/apt.conf.d", "/etc/dconf/db"];
+        let more = ["/etc/systemd/resolved.conf", "/etc/dconf/db", "/etc/profile.d"];
+        let more = more.into_iter().chain(["/etc/apt/apt.conf", "/etc/apt/apt.conf.d"]);
         let drop_ins = resolver::DROP_INS;
         places.into_iter().chain(more).chain(drop_ins).map(PathBuf::from).collect()
+    }
+
+    fn watched_alone(&self) -> Vec<PathBuf> {
+        self.memory.beyond(&self.watched())
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {

@@ -97,6 +97,10 @@ impl Source for Origins {
         self.product.directories.iter().map(PathBuf::from).collect()
     }
 
+    fn watched_alone(&self) -> Vec<PathBuf> {
+        self.memory.beyond(&self.watched())
+    }
+
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         for directory in self.product.directories {
             self.read_directory(directory, machine, sink);

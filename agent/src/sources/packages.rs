@@ -85,7 +85,7 @@ impl Source for Packages {
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        [STATUS].into_iter().chain(rpm::DATABASES).map(PathBuf::from).collect()
+        [PathBuf::from(STATUS)].into_iter().chain(rpm::watched()).collect()
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {

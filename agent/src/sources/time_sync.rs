@@ -89,7 +89,17 @@ impl Source for TimeSync {
         let directories = ["/etc/chrony", "/etc/chrony.conf", "/etc/chrony.d", "/etc/ntp.conf"];
         let more = ["/etc/ntpsec", "/etc/systemd/timesyncd.conf", RUNS];
         let drop_ins = timesyncd::DROP_INS;
-        directories.into_iter().chain(more).chain(drop_ins).map(PathBuf::from).collect()
+        directories
+            .into_iter()
+            .chain(more)
+            .chain(chronyd::RUNS)
+            .chain(drop_ins)
+            .map(PathBuf::from)
+            .collect()
+    }
+
+    fn watched_alone(&self) -> Vec<PathBuf> {
+        self.memory.beyond(&self.watched())
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {

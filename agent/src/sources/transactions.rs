@@ -120,7 +120,9 @@ impl Source for Transactions {
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        TOOLS.iter().flat_map(|(_, files, _)| files.iter()).map(PathBuf::from).collect()
+        let files = TOOLS.iter().flat_map(|(_, files, _)| files.iter());
+        // Logs tell the hour of the place, not of the world.
+        files.chain([&clock::ZONE]).map(PathBuf::from).collect()
     }
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {

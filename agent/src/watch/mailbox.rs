@@ -14,7 +14,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use driftline_protocol::ids::SourceName;
 use notify::event::{AccessKind, AccessMode, Event, EventKind, ModifyKind, RenameMode};
+
+use super::Watched;
 
 /// The most paths that wait; beyond it everything counts as touched. Some 150 kB, and more than
 /// come together unless a tree is written anew.
@@ -41,6 +44,8 @@ pub(super) struct Told {
     pub(super) touched: BTreeMap<PathBuf, Touch>,
     /// Some events are not in `touched`: anything may have been.
     pub(super) lost: bool,
+    /// What is to be watched from now on, for each source that wants something else than before.
+    pub(super) wanted: BTreeMap<SourceName, Vec<Watched>>,
 }
 
 /// What happened to a path, the most momentous last.
@@ -127,6 +132,12 @@ impl Mailbox {
         drop(self.changed.wait_timeout_while(self.state(), limit, open));
     }
 
+    /// Asks for `watched` to be watched for `source`, and nothing else; the last word counts.
+    pub(super) fn want(&self, source: &SourceName, watched: Vec<Watched>) {
+        self.state().told.wanted.insert(source.clone(), watched);
+        self.changed.notify_all();
+    }
+
     fn put(&self, paths: Vec<PathBuf>, touch: Touch) {
         let mut state = self.state();
         for path in paths {
@@ -138,6 +149,13 @@ impl Mailbox {
     fn lose(&self) {
         self.state().told.lose();
         self.changed.notify_all();
+    }
+
+    /// As if the kernel had lost events.
+    #[cfg(test)]
+    #[cfg(unix)]
+    pub(super) fn lose_all(&self) {
+        self.lose();
     }
 
     /// As long as it is held `notify` waits, as a test may want.
@@ -154,7 +172,7 @@ impl Mailbox {
 
 impl Told {
     fn is_empty(&self) -> bool {
-        !self.lost && self.touched.is_empty()
+        !self.lost && self.touched.is_empty() && self.wanted.is_empty()
     }
 
     fn put(&mut self, path: PathBuf, touch: Touch) {

@@ -25,6 +25,7 @@ fn watched() -> Vec<Watched> {
     let one = |(source, path): (&str, &str)| Watched {
         source: source.parse().unwrap(),
         path: path.into(),
+        reach: Reach::Whole,
     };
     watched.map(one).to_vec()
 }
@@ -279,7 +280,7 @@ fn reading_a_watched_file_wakes_nobody() {
     symlink("sub", &link).unwrap();
     // Events come in order, so whatever reading had told would be told before the link.
     let expected = [(link, Touch::Entry)].into();
-    assert_eq!(bench.told(), Told { touched: expected, lost: false });
+    assert_eq!(bench.told(), Told { touched: expected, ..Told::default() });
 }
 
 #[test]
@@ -314,9 +315,9 @@ fn what_waits_is_one_entry_a_path_and_bounded() {
     assert_eq!((told.touched.len(), told.lost), (PATHS, false));
     assert_eq!(told.touched[Path::new("/0")], Touch::Entry, "writing hid that it was made");
     (0..=PATHS).for_each(|number| tell(written, number));
-    assert_eq!(mailbox.wait(LIMIT), Woken::Told(Told { touched: [].into(), lost: true }));
+    assert_eq!(mailbox.wait(LIMIT), Woken::Told(Told { lost: true, ..Told::default() }));
     listener.handle_event(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
-    assert_eq!(mailbox.wait(LIMIT), Woken::Told(Told { touched: [].into(), lost: true }));
+    assert_eq!(mailbox.wait(LIMIT), Woken::Told(Told { lost: true, ..Told::default() }));
     drop(listener);
     assert_eq!(mailbox.wait(LIMIT), Woken::Closed);
 }
@@ -358,6 +359,120 @@ fn a_reached_bound_is_told_and_what_is_watched_stays_watched() {
     fs::remove_dir_all(bench.folder.path().join("var")).unwrap();
     bench.tree.sync(&bench.machine);
     assert!(!bench.tree.limited(), "a bound that is no longer reached is still told");
+}
+
+/// Asks for `paths` to be watched for `accounts` by themselves, and waits until they are.
+fn want(bench: &Bench, paths: &[&str]) {
+    let one = |path: &&str| Watched {
+        source: "accounts".parse().unwrap(),
+        path: path.into(),
+        reach: Reach::Itself,
+    };
+    bench.watcher.want(&"accounts".parse().unwrap(), paths.iter().map(one).collect());
+    bench.expect(&["accounts"]);
+}
+
+/// Two homes beside the tree, the first with a key.
+fn homes(root: &Path) {
+    etc(root);
+    fs::create_dir_all(root.join("home/ada/.ssh/deep")).unwrap();
+    fs::create_dir_all(root.join("home/eve")).unwrap();
+    fs::write(root.join("home/ada/.ssh/keys"), "x").unwrap();
+}
+
+#[test]
+fn a_single_file_is_watched_once_it_is_wanted_and_nothing_beside_it() {
+    let bench = Bench::new(homes);
+    let accounts: SourceName = "accounts".parse().unwrap();
+    fs::write(bench.path("/home/ada/.ssh/keys"), "1").unwrap();
+    assert_eq!(bench.settle(), BTreeSet::new());
+    let before = bench.watcher.directories();
+    want(&bench, &["/home/ada/.ssh/keys"]);
+    assert_eq!(bench.watcher.directories(), before + 3, "home, ada and .ssh");
+    fs::write(bench.path("/home/ada/.ssh/known"), "1").unwrap();
+    fs::write(bench.path("/home/ada/.ssh/deep/file"), "1").unwrap();
+    fs::write(bench.path("/etc/passwd"), "its place was taken").unwrap();
+    assert!(!bench.settle().contains(&accounts));
+    fs::write(bench.path("/home/ada/.ssh/keys"), "2").unwrap();
+    bench.expect(&["accounts"]);
+    // The way to it may come and go.
+    fs::rename(bench.path("/home/ada/.ssh"), bench.path("/home/ada/.old")).unwrap();
+    bench.expect(&["accounts"]);
+    fs::create_dir(bench.path("/home/ada/.ssh")).unwrap();
+    bench.expect(&["accounts"]);
+    fs::write(bench.path("/home/ada/.ssh/keys"), "3").unwrap();
+    bench.expect(&["accounts"]);
+    want(&bench, &["/home/eve/.ssh/keys"]);
+    assert_eq!(bench.watcher.directories(), before + 2, "what is left is watched on");
+    fs::write(bench.path("/home/ada/.ssh/keys"), "4").unwrap();
+    assert_eq!(bench.settle(), BTreeSet::new());
+}
+
+#[test]
+fn a_folder_that_is_watched_alone_tells_its_names_and_nothing_below() {
+    let bench = Bench::new(homes);
+    want(&bench, &["/home/ada/.ssh"]);
+    fs::write(bench.path("/home/ada/.ssh/new"), "1").unwrap();
+    bench.expect(&["accounts"]);
+    fs::write(bench.path("/home/ada/.ssh/deep/new"), "1").unwrap();
+    assert_eq!(bench.settle(), BTreeSet::new());
+}
+
+#[test]
+fn a_link_in_a_home_gives_no_folder_another_name() {
+    let bench = Bench::new(|root| {
+        homes(root);
+        let link = root.join("home/eve/.ssh");
+        symlink("/etc/sub", &link).unwrap();
+        std::os::unix::fs::lchown(link, Some(1_000), None).unwrap();
+        symlink("/home/ada", root.join("home/linked")).unwrap();
+    });
+    // As it is after all events were lost, when there is no telling which is found first.
+    want(&bench, &["/home/eve/.ssh/file", "/home/linked/.ssh/keys"]);
+    bench.watcher.stop.as_ref().unwrap().0.lose_all();
+    bench.expect(&["files", "accounts"]);
+    fs::write(bench.path("/etc/sub/file"), "1").unwrap();
+    let due = bench.settle();
+    assert_eq!(due, ["files".parse().unwrap()].into(), "the link is followed");
+    // Root's own are: homes may have been moved.
+    fs::write(bench.path("/home/ada/.ssh/keys"), "1").unwrap();
+    bench.expect(&["accounts"]);
+}
+
+#[test]
+fn homes_where_everything_writes_are_not_watched_and_too_many_are_told() {
+    let bench = Bench::new(|root| {
+        homes(root);
+        fs::create_dir_all(root.join("dev/.ssh")).unwrap();
+    });
+    want(&bench, &["/dev/.ssh/keys"]);
+    fs::write(bench.path("/dev/.ssh/keys"), "1").unwrap();
+    assert_eq!(bench.settle(), BTreeSet::new());
+    let many: Vec<String> =
+        (0..=wanted::PATHS).map(|number| format!("/home/{number}/.ssh/keys")).collect();
+    want(&bench, &many.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(bench.watcher.limited());
+    want(&bench, &["/home/ada/.ssh/keys"]);
+    assert!(!bench.watcher.limited(), "a bound that is no longer reached is still told");
+}
+
+#[test]
+fn single_files_leave_watches_to_folders_that_come() {
+    let mut bench = Unfollowed::new(8);
+    for number in 0..4 {
+        fs::create_dir_all(bench.folder.path().join(format!("home/{number}"))).unwrap();
+    }
+    let one = |number| Watched {
+        source: "accounts".parse().unwrap(),
+        path: format!("/home/{number}/keys").into(),
+        reach: Reach::Itself,
+    };
+    bench.mailbox.want(&"accounts".parse().unwrap(), (0..4).map(one).collect());
+    bench.handle_until("accounts");
+    assert_eq!((bench.tree.directories(), bench.tree.limited()), (6, true));
+    fs::create_dir(bench.folder.path().join("etc/new")).unwrap();
+    bench.handle_until("files");
+    assert_eq!(bench.tree.directories(), 7);
 }
 
 #[test]

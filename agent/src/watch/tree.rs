@@ -9,22 +9,24 @@
 //! again afterwards.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use driftline_protocol::ids::SourceName;
 
-use super::Watched;
 use super::kernel::{Attempt, Kernel};
 use super::mailbox::{Told, Touch};
+use super::wanted::{Place, Wanted, at_and_below};
+use super::{Watched, remote};
 use crate::machine::{Directory, Machine};
 use crate::platform::{self, FileType, Stat, place_of};
 
 /// See the module.
 pub(super) struct Tree {
     kernel: Kernel,
-    watched: Vec<Watched>,
+    wanted: Wanted,
+    /// Where other machines' file systems are mounted, by the kernel's name.
+    remote: BTreeSet<PathBuf>,
     /// By the machine's name.
     known: BTreeMap<Arc<Path>, Known>,
     /// The machine's name by the kernel's. One allocation holds both where they are the same.
@@ -52,7 +54,8 @@ impl Tree {
     pub(super) fn new(kernel: Kernel, watched: Vec<Watched>, most: usize) -> Self {
         Self {
             kernel,
-            watched,
+            wanted: Wanted::new(watched),
+            remote: BTreeSet::new(),
             known: BTreeMap::new(),
             by_place: BTreeMap::new(),
             by_inode: HashMap::new(),
@@ -77,8 +80,9 @@ impl Tree {
 
     /// Watches what is there now and is not watched yet. What is watched stays so without a gap.
     pub(super) fn renew(&mut self, machine: &Machine) {
-        self.limited = false;
-        let starts = platform::starts(self.watched.iter().map(|watched| &*watched.path));
+        self.limited = self.wanted.is_cut();
+        self.remote = remote::mounts(machine);
+        let starts = platform::starts(self.wanted.paths());
         for start in starts {
             self.add(&start, machine);
         }
@@ -86,11 +90,14 @@ impl Tree {
 
     /// Follows what was told, and gives the sources that are due because of it.
     pub(super) fn handle(&mut self, told: Told, machine: &Machine) -> BTreeSet<SourceName> {
+        // What changed before the new watches were set is told by nobody, so these are due too.
+        let mut due: BTreeSet<SourceName> = told.wanted.keys().cloned().collect();
+        self.want(told.wanted, machine);
         if told.lost {
             self.sync(machine);
-            return self.watched.iter().map(|watched| watched.source.clone()).collect();
+            due.extend(self.wanted.sources());
+            return due;
         }
-        let mut due = BTreeSet::new();
         for (place, touch) in told.touched {
             let paths = self.paths_of(&place);
             match touch {
@@ -98,9 +105,25 @@ impl Tree {
                 Touch::Attributes => self.add_all(&paths, machine),
                 Touch::Entry => self.replace(&place, &paths, machine),
             }
-            due.extend(paths.iter().flat_map(|path| self.concerned(path)));
+            due.extend(paths.iter().flat_map(|path| self.wanted.concerned(path)));
         }
         due
+    }
+
+    /// Watches for each of these sources what it wants now, and nothing else.
+    fn want(&mut self, wanted: BTreeMap<SourceName, Vec<Watched>>, machine: &Machine) {
+        if wanted.is_empty() {
+            return;
+        }
+        for (source, watched) in wanted {
+            self.wanted.replace(&source, watched);
+        }
+        let is_left = |path: &&Arc<Path>| self.wanted.place(path) == Place::Elsewhere;
+        let left: Vec<Arc<Path>> = self.known.keys().filter(is_left).map(Arc::clone).collect();
+        for path in left {
+            self.remove(&path);
+        }
+        self.renew(machine);
     }
 
     /// The machine's names of what the kernel knows as `place`: none when its directory is
@@ -159,9 +182,18 @@ impl Tree {
     /// Watches what has to be watched at and below `path`.
     fn add(&mut self, path: &Path, machine: &Machine) {
         let mut waiting = vec![(path.to_path_buf(), None)];
-        while let Some((path, device)) = waiting.pop() {
-            let place = self.place(&path);
+        // After all others, so that homes, however many, take no watch from what a host is made of.
+        let mut single: Vec<Waiting> = Vec::new();
+        while let Some((path, device)) = waiting.pop().or_else(|| single.pop()) {
+            let place = self.wanted.place(&path);
             if place == Place::Elsewhere {
+                continue;
+            }
+            if place < Place::OnTheWay && !waiting.is_empty() {
+                single.push((path, device));
+                continue;
+            }
+            if place < Place::OnTheWay && (self.is_crowded() || self.is_remote(&path)) {
                 continue;
             }
             // What cannot be opened cannot be watched; its source says so when it reads.
@@ -171,6 +203,9 @@ impl Tree {
             if place == Place::Below && device.is_some_and(|device| device != stat.st_dev) {
                 continue;
             }
+            if !is_meant(place, &path, &stat, machine) {
+                continue;
+            }
             if !self.watch(&path, &directory, &stat) {
                 return;
             }
@@ -178,10 +213,26 @@ impl Tree {
                 Place::Below | Place::Root => {
                     waiting.extend(self.children(&path, &directory, stat.st_dev));
                 }
-                Place::OnTheWay => waiting.extend(self.next_on_the_way(&path)),
+                Place::OnTheWay | Place::One | Place::OnTheWayToOne => {
+                    waiting.extend(self.wanted.steps(&path).into_iter().map(|step| (step, None)));
+                }
                 Place::Elsewhere => {}
             }
         }
+    }
+
+    /// Whether only the watches are left that single files must leave to folders that come.
+    fn is_crowded(&mut self) -> bool {
+        let is_crowded = self.known.len() >= self.most - self.most / 4;
+        self.limited |= is_crowded;
+        is_crowded
+    }
+
+    /// Whether another machine's file system is mounted at `path`.
+    fn is_remote(&self, path: &Path) -> bool {
+        let parent = path.parent().and_then(|parent| self.known.get(parent));
+        let by_kernel = parent.zip(path.file_name()).map(|(known, name)| known.place.join(name));
+        self.remote.contains(by_kernel.as_deref().unwrap_or(path))
     }
 
     /// The directories in the directory at `path`, with the file system they should stand on.
@@ -191,21 +242,11 @@ impl Tree {
             let Ok(Some(stat)) = directory.stat(&entry.name) else { continue };
             let child = path.join(&entry.name);
             let kind = FileType::from_raw_mode(stat.st_mode);
-            if kind == FileType::Directory || self.place(&child) == Place::Root {
+            if kind == FileType::Directory || self.wanted.place(&child) == Place::Root {
                 children.push((child, Some(device)));
             }
         }
         children
-    }
-
-    /// The next directory towards each watched path above which `path` stands.
-    fn next_on_the_way(&self, path: &Path) -> Vec<Waiting> {
-        let next = |watched: &Watched| {
-            let step = watched.path.strip_prefix(path).ok()?.iter().next()?;
-            Some(path.join(step))
-        };
-        let steps: BTreeSet<PathBuf> = self.watched.iter().filter_map(next).collect();
-        steps.into_iter().map(|step| (step, None)).collect()
     }
 
     /// Watches one directory; false when no more can be watched.
@@ -255,43 +296,25 @@ impl Tree {
         self.by_inode.insert(inode, Arc::clone(&path));
         self.known.insert(path, Known { place, inode });
     }
-
-    /// The sources that read something at, below, or by way of `path`.
-    fn concerned(&self, path: &Path) -> impl Iterator<Item = SourceName> {
-        let related = move |watched: &&Watched| {
-            path.starts_with(&watched.path) || watched.path.starts_with(path)
-        };
-        self.watched.iter().filter(related).map(|watched| watched.source.clone())
-    }
-
-    fn place(&self, path: &Path) -> Place {
-        let mut place = Place::Elsewhere;
-        for watched in &self.watched {
-            place = place.max(match path.strip_prefix(&watched.path) {
-                Ok(rest) if rest.as_os_str().is_empty() => Place::Root,
-                Ok(_) => Place::Below,
-                Err(_) if watched.path.starts_with(path) => Place::OnTheWay,
-                Err(_) => Place::Elsewhere,
-            });
-        }
-        place
-    }
 }
 
-/// The entries whose path is `path` or below it.
-fn at_and_below<'a, V>(
-    paths: &'a BTreeMap<Arc<Path>, V>,
-    path: &'a Path,
-) -> impl Iterator<Item = (&'a Arc<Path>, &'a V)> {
-    let from = paths.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
-    from.take_while(move |(known, _)| known.starts_with(path))
-}
-
-/// How a path stands to the watched ones, the closest last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    Elsewhere,
-    OnTheWay,
-    Below,
-    Root,
+/// Whether what was opened at `path` is what is meant there.
+///
+/// Single files stand where others decide, in homes: a link of theirs could give a folder of `/etc`
+/// another name, and what changes there would be told under that name alone. So there a directory
+/// is meant itself, or on the way a link of whoever owns the machine's root.
+fn is_meant(place: Place, path: &Path, opened: &Stat, machine: &Machine) -> bool {
+    if place >= Place::OnTheWay {
+        return true;
+    }
+    let Ok(Some(itself)) = machine.stat(path) else { return false };
+    if (itself.st_dev, itself.st_ino) == (opened.st_dev, opened.st_ino) {
+        return true;
+    }
+    let of_root = || {
+        let root = machine.stat(Path::new("/"));
+        matches!(root, Ok(Some(root)) if root.st_uid == itself.st_uid)
+    };
+    let is_link = FileType::from_raw_mode(itself.st_mode) == FileType::Symlink;
+    place == Place::OnTheWayToOne && is_link && of_root()
 }

@@ -323,6 +323,12 @@ const MUTANTS: &[Mutant] = &[
         "whoever_answers_is_the_collector",
         "transport::exchange::tests::over_plain_http_no_refusal_is_answered_with_the_secret",
     ),
+    // Nothing waits for the hourly pass.
+    (
+        AGENT_TESTS,
+        "watched_only_at_the_start",
+        "run::tests::a_key_in_a_home_that_a_reading_found_is_seen_without_a_rescan",
+    ),
     // An agent at rest is small.
     (
         AGENT_TESTS,

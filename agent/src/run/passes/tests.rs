@@ -113,6 +113,7 @@ impl Bench {
         let passes = Passes::new(Setting {
             sources,
             make: Box::new(make),
+            watch: Box::new(|_, _| ()),
             machine: Arc::new(Machine::open(folder.path(), redactor).unwrap()),
             spool: spool.clone(),
             // Failures are tried again after this at the latest, so the tests need not wait.

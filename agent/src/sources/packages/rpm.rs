@@ -6,7 +6,7 @@
 //! where there is one; several versions of one package, as kernels have, are a set.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::mutant::{self, Mutant};
@@ -22,13 +22,15 @@ use crate::sources::table::{Trouble, say};
 /// Where the database stands, newer first.
 const FOLDERS: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
 
-/// The databases and their logs, whose change wakes the source.
-pub(super) const DATABASES: [&str; 4] = [
-    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
-    "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
-    "/var/lib/rpm/rpmdb.sqlite",
-    "/var/lib/rpm/rpmdb.sqlite-wal",
-];
+/// What stands in each of the folders and wakes the source: the database, what SQLite keeps beside
+/// it, and databases of other kinds.
+const NAMES: [&str; 5] =
+    ["rpmdb.sqlite", "rpmdb.sqlite-wal", "rpmdb.sqlite-journal", "Packages.db", "Packages"];
+
+/// The paths whose change wakes the source.
+pub(super) fn watched() -> impl Iterator<Item = PathBuf> {
+    FOLDERS.iter().flat_map(|folder| NAMES.map(|name| Path::new(folder).join(name)))
+}
 
 /// Databases of other kinds: NDB, Berkeley DB.
 const OTHERS: [&str; 2] = ["Packages.db", "Packages"];

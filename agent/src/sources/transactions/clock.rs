@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use crate::sources::look::Look;
 
 /// The host's zone (localtime(5)); where nothing is there, it is UTC.
-const ZONE: &str = "/etc/localtime";
+pub(super) const ZONE: &str = "/etc/localtime";
 
 /// The largest file of a zone, in bytes; real ones have 4,000.
 const ZONE_BYTES: u64 = 64 * 1024;

@@ -22,11 +22,13 @@ pub(super) const DATABASES: [&str; 2] =
     ["/usr/lib/sysimage/libdnf5/transaction_history.sqlite", "/var/lib/dnf/history.sqlite"];
 
 /// They and their logs, whose change wakes the source.
-pub(super) const WATCHED: [&str; 4] = [
+pub(super) const WATCHED: [&str; 6] = [
     DATABASES[0],
     "/usr/lib/sysimage/libdnf5/transaction_history.sqlite-wal",
+    "/usr/lib/sysimage/libdnf5/transaction_history.sqlite-journal",
     DATABASES[1],
     "/var/lib/dnf/history.sqlite-wal",
+    "/var/lib/dnf/history.sqlite-journal",
 ];
 
 /// How many runs are asked for, some of which may have changed no package.
