@@ -68,6 +68,41 @@ impl Row for DiffRow {
     }
 }
 
+/// The same with its source, where the table has rows that nothing else tells apart.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Sourced<'a>(&'a DiffRow);
+
+impl Row for Sourced<'_> {
+    const NAME: &'static str = DiffRow::NAME;
+    const WHOLE: usize = 2;
+    const FIRST_LINE: usize = 4;
+    const HEADINGS: &'static [&'static str] =
+        &["kind", "source", "part", "item", "before", "after"];
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells = self.0.cells();
+        cells.insert(1, self.0.section.as_str().to_owned());
+        cells
+    }
+}
+
+/// Whether two sources tell a difference of one name.
+fn look_alike(rows: &[DiffRow]) -> bool {
+    let mut told = BTreeSet::new();
+    !rows.iter().all(|row| told.insert((&row.part, &row.key)))
+}
+
+/// What is printed of `rows`.
+fn text(output: Output, rows: &[DiffRow]) -> anyhow::Result<String> {
+    if look_alike(rows) {
+        let sourced: Vec<_> = rows.iter().map(Sourced).collect();
+        output::text(output, &sourced)
+    } else {
+        output::text(output, rows)
+    }
+}
+
 impl Diff {
     /// Runs the command; `client` is made only when a side names a host.
     pub(crate) async fn run(
@@ -87,7 +122,11 @@ impl Diff {
                 no format reads, cannot be compared and show as `recast`",
             );
         }
-        output::print(output, &rows)?;
+        if output == Output::Table && rows.is_empty() {
+            eprintln_message(&format!("no {}", DiffRow::NAME));
+        } else {
+            output::write(&text(output, &rows)?)?;
+        }
         let semantic = rows.iter().any(|row| row.kind.is_semantic());
         Ok(if self.check && semantic { Verdict::Found } else { Verdict::Fine })
     }
@@ -214,6 +253,26 @@ mod tests {
         let mut whole: Value = host;
         whole["sections"] = sections;
         serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn differences_of_one_name_are_told_apart_by_their_source() {
+        let twice = |key: char, digest: char| {
+            let mut whole = serde_json::to_value(snapshot(key, digest)).unwrap();
+            whole["sections"]["firewall"] = whole["sections"]["files"].clone();
+            serde_json::from_value::<Snapshot>(whole).unwrap()
+        };
+        let told = |rows: &[DiffRow]| text(Output::Table, rows).unwrap();
+        let once = told(&rows(&snapshot('1', 'a'), &snapshot('1', 'b')));
+        assert!(!once.contains("SOURCE"), "{once}");
+        let both = rows(&twice('1', 'a'), &twice('1', 'b'));
+        let shown = told(&both);
+        for word in ["SOURCE", " files ", " firewall "] {
+            assert!(shown.contains(word), "{word} is not in:\n{shown}");
+        }
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        let json = serde_json::to_string_pretty(&both).unwrap();
+        assert_eq!(text(Output::Json, &both).unwrap().trim_end(), json, "JSON has other fields");
     }
 
     #[test]
