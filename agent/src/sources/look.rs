@@ -15,7 +15,7 @@
 //! would have to read in each pass, and what daemons own there they may write anyway.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use driftline_protocol::ids::PartName;
@@ -35,6 +35,9 @@ const BLANKS: usize = 256;
 
 /// The number of the account whose files nobody else writes.
 const ROOT: u32 = 0;
+
+/// The most links that are followed one after the other to what is watched; the kernel takes 40.
+const LINKS: usize = 8;
 
 /// Looks at the files behind one part.
 pub(crate) struct Look<'a> {
@@ -118,6 +121,7 @@ impl<'a> Look<'a> {
             }
             self.files.push((path.to_path_buf(), digest));
             self.size += content.bytes.len() as u64;
+            self.note_target(path, &content.stat);
         }
         Ok(content)
     }
@@ -215,6 +219,18 @@ impl<'a> Look<'a> {
         Some(hasher.finish())
     }
 
+    /// Notes where the links at `path` lead, to what has this `stat`: what is written there touches
+    /// no folder on the way to `path`.
+    fn note_target(&mut self, path: &Path, stat: &Stat) {
+        let mut target = path.to_path_buf();
+        for _ in 0..LINKS {
+            let Ok(Some(next)) = self.machine.link_target(&target) else { return };
+            let Ok(next) = String::from_utf8(next) else { return };
+            target = beside(&target, Path::new(&next));
+            self.note(&target, Some(stat));
+        }
+    }
+
     /// Notes `path` where nothing is known of it, too: when that ends, the part is to be read.
     fn known<T>(&mut self, path: &Path, found: Result<T, Reason>) -> Result<T, Reason> {
         if found.is_err() {
@@ -229,6 +245,21 @@ impl<'a> Look<'a> {
         let state = stat.map(|stat| Print::of_stat(self.machine.redactor(), stat));
         self.trace.0.push(Mark { path: path.to_path_buf(), state, content: None });
     }
+}
+
+/// Where a link at `link` leads that says `target`, as long as no folder on the way is one itself.
+fn beside(link: &Path, target: &Path) -> PathBuf {
+    let mut path = link.parent().unwrap_or(link).to_path_buf();
+    for step in target.components() {
+        match step {
+            Component::ParentDir => {
+                path.pop();
+            }
+            Component::CurDir => {}
+            step => path.push(step),
+        }
+    }
+    path
 }
 
 impl Trace {

@@ -118,3 +118,22 @@ fn what_an_include_names_is_watched_wherever_it_stands() {
         "<include/>",
     );
 }
+
+#[test]
+#[cfg(unix)]
+fn what_a_link_leads_to_is_watched() {
+    use super::Planted;
+    use crate::sources::accounts::Accounts;
+
+    let planted = Planted::new(&[
+        ("/etc/passwd", 0o644, "ada:x:1000:1000::/home/ada:/bin/sh\n"),
+        ("/home/ada/.ssh/authorized_keys", 0o600, "-> ../keys"),
+        ("/home/ada/keys", 0o600, "-> ./more/ada"),
+        ("/home/ada/more/ada", 0o600, ""),
+    ]);
+    let mut source = Accounts::new();
+    planted.parts(&mut source);
+    for path in ["/home/ada/.ssh/authorized_keys", "/home/ada/keys", "/home/ada/more/ada"] {
+        assert!(is_watched(&source, Path::new(path)), "{path}: {:?}", source.watched_alone());
+    }
+}
