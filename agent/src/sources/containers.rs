@@ -206,7 +206,8 @@ impl Source for Containers {
 
     fn watched_alone(&self) -> Vec<PathBuf> {
         let places = self.homes.known.iter().flat_map(|home| places(&home.path.join(HOME_DATA)));
-        let folders = self.named.keys().filter(|folder| !folder.starts_with(HOST_DATA));
+        let host = Path::new(HOST_DATA).join(docker::FOLDER);
+        let folders = self.named.keys().filter(|folder| !folder.starts_with(&host));
         places.chain(folders.cloned()).collect()
     }
 

@@ -256,7 +256,7 @@ fn beside(link: &Path, target: &Path) -> PathBuf {
                 path.pop();
             }
             Component::CurDir => {}
-            step => path.push(step),
+            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => path.push(step),
         }
     }
     path

@@ -65,54 +65,54 @@ fn what_an_include_names_is_watched_wherever_it_stands() {
     use crate::sources::origins::{ASTERISK, FREESWITCH, KAMAILIO, Origins};
     use crate::sources::{accounts, directory, login_policy, network, time_sync};
 
-    let check = |mut source: Box<dyn Source>, path: &str, including: &str, content: &str| {
+    let check = |source: &mut dyn Source, path: &str, including: &str, content: &str| {
         let more = "/opt/own/more";
         let planted = Planted::new(&[(path, 0o600, including), (more, 0o600, content)]);
-        planted.parts(&mut *source);
-        assert!(is_watched(&*source, Path::new(more)), "{path}: {:?}", source.watched_alone());
+        planted.parts(source);
+        assert!(is_watched(source, Path::new(more)), "{path}: {:?}", source.watched_alone());
     };
-    let accounts = || Box::new(accounts::Accounts::new());
-    check(accounts(), "/etc/sudoers", "@include /opt/own/more\n", "Defaults requiretty\n");
+    let accounts = accounts::Accounts::new;
+    check(&mut accounts(), "/etc/sudoers", "@include /opt/own/more\n", "Defaults requiretty\n");
     // So that it is read once it is mended.
-    check(accounts(), "/etc/sudoers", "@include /opt/own/more\n", "what is\n");
+    check(&mut accounts(), "/etc/sudoers", "@include /opt/own/more\n", "what is\n");
     check(
-        Box::new(login_policy::LoginPolicy::new()),
+        &mut login_policy::LoginPolicy::new(),
         "/etc/ssh/sshd_config",
         "Include /opt/own/*\n",
         "PermitRootLogin no\n",
     );
     check(
-        Box::new(time_sync::TimeSync::new()),
+        &mut time_sync::TimeSync::new(),
         "/etc/chrony/chrony.conf",
         "include /opt/own/more\n",
         "server ntp.example.com\n",
     );
     check(
-        Box::new(network::Network::new()),
+        &mut network::Network::new(),
         "/etc/network/interfaces",
         "source /opt/own/*\n",
         "auto lo\n",
     );
     check(
-        Box::new(directory::Directory::new()),
+        &mut directory::Directory::new(),
         "/etc/krb5.conf",
         "include /opt/own/more\n",
         "[libdefaults]\n default_realm = EXAMPLE.COM\n",
     );
     check(
-        Box::new(Origins::new(&KAMAILIO)),
+        &mut Origins::new(&KAMAILIO),
         "/etc/kamailio/kamailio.cfg",
         "include_file \"/opt/own/more\"\n",
         "debug=2\n",
     );
     check(
-        Box::new(Origins::new(&ASTERISK)),
+        &mut Origins::new(&ASTERISK),
         "/etc/asterisk/extconfig.conf",
         "#include /opt/own/more\n",
         "[settings]\n",
     );
     check(
-        Box::new(Origins::new(&FREESWITCH)),
+        &mut Origins::new(&FREESWITCH),
         "/etc/freeswitch/freeswitch.xml",
         "<document><X-PRE-PROCESS cmd=\"include\" data=\"/opt/own/*\"/></document>",
         "<include/>",
