@@ -10,10 +10,11 @@
 //! renamed or created later is noticed by its parent. Symbolic links are never followed out of the
 //! machine's root, and below a watched path never followed at all. What a source turns out to read
 //! besides (files of homes, what an include names) is watched by itself, without what is below: a
-//! source says it after a reading, and is called once more when the watches are set. Written files count once they
-//! are closed; a file that is held open for writing is found by the periodic rescan, as is
-//! everything else the kernel does not tell. Neither does it tell what is mounted and unmounted:
-//! the watches are compared with the tree once an hour.
+//! source says it after a reading, and is called once more when the watches are set.
+//!
+//! Written files count once they are closed; a file that is held open for writing is found by the
+//! periodic rescan, as is everything else the kernel does not tell. Neither does it tell what is
+//! mounted and unmounted: the watches are compared with the tree once an hour.
 //!
 //! The invariant: a source is called due only *after* the watches that the change asked for are
 //! set, so nothing can slip between a reading and the next event.

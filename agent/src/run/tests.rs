@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use driftline_protocol::ids::Generation;
 use driftline_protocol::snapshot::Reason;
 
 use super::*;
-use crate::spool::Keep;
+use crate::spool::{Deliver, Keep};
 
 /// How long a test waits for what must happen.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -103,10 +104,16 @@ async fn an_agent_lives_through_bad_and_good_configurations_and_stops() {
     tokio::time::timeout(LIMIT, served).await.unwrap().unwrap().unwrap();
 }
 
-/// The parts that `source` is known to have.
-fn known(spool: &mut Spool, source: &str) -> Vec<String> {
-    let manifest = spool.begin(&source.parse().unwrap());
-    manifest.unwrap().0.keys().map(|part| part.as_str().to_owned()).collect()
+/// Waits until the spool has another version than `before`, and gives it.
+async fn another(spool: &mut Spool, before: Generation) -> Generation {
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        look.tick().await;
+        let now = spool.status().unwrap().generation;
+        if now != before {
+            return now;
+        }
+    }
 }
 
 #[tokio::test]
@@ -121,22 +128,20 @@ async fn a_key_in_a_home_that_a_reading_found_is_seen_without_a_rescan() {
     parts.machine = Arc::new(Machine::open(&root, parts.redactor.clone()).unwrap());
     let mut spool = parts.spool.clone();
     let story = async {
-        let vitals = Vitals::default();
-        let until_told = async {
-            let mut look = tokio::time::interval(Duration::from_millis(20));
-            while !known(&mut spool, "accounts").contains(&"passwd".to_owned()) {
-                look.tick().await;
-            }
+        let before = spool.status().unwrap().generation;
+        let until_seen = async {
+            let first = another(&mut spool, before).await;
             // Its folder comes as late as the key.
             fs::create_dir(root.join("home/ada/.ssh")).unwrap();
-            let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGnGQyhDqmnF5SfVqZ7Kk7d2ySLTZ5ySnwtDs8Kn8x1a a";
+            let blob = "AAAAC3NzaC1lZDI1NTE5AAAAIGnGQyhDqmnF5SfVqZ7Kk7d2ySLTZ5ySnwtDs8Kn8x1a";
+            let key = format!("ssh-ed25519 {blob} ada");
             fs::write(root.join("home/ada/.ssh/authorized_keys"), key).unwrap();
-            while !known(&mut spool, "accounts").contains(&"authorized_keys/ada".to_owned()) {
-                look.tick().await;
-            }
+            another(&mut spool, first).await;
         };
-        live(&config, parts, &vitals, until_told).await.unwrap();
+        live(&config, parts, &Vitals::default(), until_seen).await.unwrap();
     };
     let seen = tokio::time::timeout(LIMIT, story).await;
     assert!(seen.is_ok(), "the key waits for the rescan");
+    let known = spool.begin(&"accounts".parse().unwrap()).unwrap().0;
+    assert!(known.contains_key(&"authorized_keys/ada".parse().unwrap()), "{known:?}");
 }
