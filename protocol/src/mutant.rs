@@ -69,6 +69,8 @@ mutants! {
     AnyTokenIsTaken,
     /// Agent. *Everything is bounded*: what a collector says goes into the log as it comes.
     CollectorsWriteTheLog,
+    /// Agent. *What a person opens is not told*: groups of his hide whose a socket is.
+    PeoplesGroupsAreWalked,
     /// Agent. *A secret goes to the collector alone*: over plain http whoever answers has it.
     WhoeverAnswersIsTheCollector,
     /// Agent. *Only regular files are opened*: pipes and devices are opened and read too.

@@ -34,7 +34,7 @@ use crate::sources::table::{Trouble, momentary, say};
 use crate::sources::{Manual, Sink, Source, part_name, source_name};
 
 /// Raised whenever the same sockets give other items.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The largest table of `/proc/net` that is read, in bytes: about 50,000 sockets.
 const TABLE_BYTES: u64 = 8 * 1024 * 1024;
@@ -191,10 +191,15 @@ impl Listeners {
         let mut items = RawItems::new();
         let mut holders = Ok(Holders::default());
         for listener in found {
+            let Some(name) = world.name(transport, listener.address) else { continue };
             let unit = listener.group.ok_or(Reason::Unsupported).and_then(|id| units.unit(id));
-            let by_person = unit.as_ref().is_ok_and(|unit| units::is_of_a_person(unit));
-            let Some(name) = world.name(transport, listener.address).filter(|_| !by_person) else {
-                continue;
+            let unit = match unit {
+                Ok(None) => continue,
+                Ok(Some(unit)) => Ok(unit),
+                // This host tells of nobody's socket whose it is, so none is left out.
+                Err(Reason::Unsupported) => Err(Reason::Unsupported),
+                // It may be a person's, which are not told.
+                Err(reason) => return (RawPart::Unobserved(reason), Err(reason)),
             };
             say(&mut items, [&name], ItemValue::Nothing);
             holders = holders.and_then(|mut holders: Holders| {

@@ -214,9 +214,26 @@ fn a_damaged_spool_repairs_itself_and_says_so() -> anyhow::Result<()> {
 /// How many stores are damaged.
 const STORES: u32 = 5;
 
-/// How long a host that the damaged store forgot may take to return: three refused tokens, each
-/// waited out a little longer, and an enrolment with the secret.
+/// How long a host that the damaged store forgot may take to notice: three refused tokens, each
+/// waited out a little longer.
 const FORGOTTEN: Duration = Duration::from_secs(240);
+
+/// Waits until the collector hears the agent; where it does not know it any more, and the agent
+/// says what to do, does that.
+fn known_again(pair: &mut Pair) -> anyhow::Result<()> {
+    let forgotten = wait::until("the agent is heard or asks for a person", FORGOTTEN, || {
+        let asks = pair.log(Who::Agent).contains("run `driftline-agent enrol`");
+        let heard = pair.snapshot().is_ok_and(|all| all.to_string().contains("marker-after"));
+        Ok((asks || heard).then_some(asks && !heard))
+    })?;
+    if forgotten {
+        let config = pair.config(Who::Agent).display().to_string();
+        pair.stop(Who::Agent)?;
+        pair.tool("driftline-agent", &["--config", &config, "enrol"])?;
+        pair.start(Who::Agent)?;
+    }
+    Ok(())
+}
 
 #[test]
 fn a_damaged_store_is_refused_by_name_or_serves_what_it_acknowledged() -> anyhow::Result<()> {
@@ -256,7 +273,8 @@ fn a_damaged_store_is_refused_by_name_or_serves_what_it_acknowledged() -> anyhow
         }
         pair.start(Who::Collector)?;
         std::fs::write(pair.tree().join("etc/first.conf"), "first = marker-after\n")?;
-        pair.wait_for_within("marker-after", FORGOTTEN)
+        known_again(&mut pair)
+            .and_then(|()| pair.wait_for("marker-after"))
             .with_context(|| format!("{context}, up {up}\n{}", pair.log(Who::Collector)))?;
         let host = pair.json(&format!("/api/v1/hosts/{HOST}"))?;
         assert_eq!(host["host"], HOST, "{context}");

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use driftline_protocol::redact::Redactor;
 
 use super::*;
-use crate::sources::check::{Broken, Denied, Fixture};
+use crate::sources::check::{Broken, Denied, Fixture, Planted};
 use crate::sources::{Carry, Receipt};
 
 const HEAD: &str =
@@ -94,8 +94,48 @@ fn a_control_group_is_named_by_its_unit_and_never_by_an_id() {
     ] {
         assert_eq!(units::unit(path), unit, "{path}");
     }
-    assert!(units::is_of_a_person("user.slice/session-3.scope"));
-    assert!(!units::is_of_a_person("ssh.service"));
+}
+
+/// A hierarchy with a service, a session of a person, and `more` groups of his.
+fn groups(place: &str, more: usize) -> Planted {
+    let root = tempfile::tempdir().unwrap();
+    let hierarchy = root.path().join("sys/fs/cgroup");
+    for group in ["system.slice/ssh.service", "user.slice/user-1000.slice/session-3.scope"] {
+        std::fs::create_dir_all(hierarchy.join(group)).unwrap();
+    }
+    std::fs::write(hierarchy.join("cgroup.controllers"), "").unwrap();
+    for number in 0..more {
+        std::fs::create_dir(hierarchy.join(place).join(number.to_string())).unwrap();
+    }
+    Planted::of(root)
+}
+
+#[test]
+fn no_groups_of_a_person_have_his_ports_told() {
+    const SESSION: &str = "user.slice/user-1000.slice/session-3.scope";
+    let told = |planted: &Planted, group: &str| {
+        let path = Path::new("/sys/fs/cgroup").join(group);
+        let group = planted.machine.stat_followed(&path).unwrap().map_or(7, |stat| stat.st_ino);
+        let found = [Listener { address: "0.0.0.0:80".parse().unwrap(), group: Some(group) }];
+        let mut units = Units::new(&planted.machine);
+        let (part, holders) = Listeners::new().told(Transport::Tcp, &found, (&world(), &mut units));
+        match part {
+            RawPart::Observed(observed) => Ok((observed.items.len(), holders.is_ok())),
+            RawPart::Unobserved(reason) => Err(reason),
+        }
+    };
+    let many = groups(SESSION, units::GROUPS + 10);
+    assert_eq!(told(&many, "system.slice/ssh.service"), Ok((1, true)));
+    assert_eq!(told(&many, SESSION), Ok((0, true)), "a person's port is told");
+    assert_eq!(told(&many, "gone"), Ok((0, true)), "what is not found is a person's");
+    let full = groups("system.slice", units::GROUPS + 10);
+    assert_eq!(told(&full, SESSION), Err(Reason::TooLarge), "unknown is never told");
+    let events = Planted::new(&[
+        ("/sys/fs/cgroup/cgroup.controllers", 0o444, ""),
+        ("/sys/fs/cgroup/cgroup.events", 0o444, ""),
+    ]);
+    assert_eq!(told(&events, "gone"), Ok((1, true)), "a container sees no group but its own");
+    assert_eq!(told(&Planted::new(&[]), "gone"), Ok((1, false)), "no groups at all");
 }
 
 #[test]

@@ -2,10 +2,13 @@
 //!
 //! The id of a control group is the inode of its directory in the unified hierarchy (cgroups(7)),
 //! so one walk over that tree names all of them. The walk happens when the first id is asked for.
+//! It does not go below `user.slice`, where anybody may make as many groups as he likes: whatever
+//! is not found stands there, and belongs to a person.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::snapshot::Reason;
 
 use crate::machine::Machine;
@@ -15,8 +18,15 @@ use crate::platform::FileType;
 const ROOTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 const MARK: &str = "cgroup.controllers";
 
+/// Stands in every group but the root of the hierarchy (cgroups(7)): where it is in ours, we see a
+/// part of the hierarchy, as in a container.
+const NO_ROOT: &str = "cgroup.events";
+
+/// Where the groups of people's sessions are.
+const PEOPLE: &str = "user.slice";
+
 /// The most control groups that are looked at; a busy container host has a few thousand.
-const GROUPS: usize = 20_000;
+pub(super) const GROUPS: usize = 20_000;
 
 /// The shortest run of hexadecimal digits that is taken for the id of a container or a run.
 const ID_DIGITS: usize = 12;
@@ -24,31 +34,45 @@ const ID_DIGITS: usize = 12;
 /// The units of this machine's control groups.
 pub(super) struct Units<'a> {
     machine: &'a Machine,
-    names: Option<Result<BTreeMap<u64, String>, Reason>>,
+    groups: Option<Result<Groups, Reason>>,
+}
+
+/// The groups that were seen.
+struct Groups {
+    names: BTreeMap<u64, String>,
+    /// Whether they are all there are, but for those of people.
+    whole: bool,
 }
 
 impl<'a> Units<'a> {
     pub(super) fn new(machine: &'a Machine) -> Self {
-        Self { machine, names: None }
+        Self { machine, groups: None }
     }
 
-    /// The unit of the control group `id`.
-    pub(super) fn unit(&mut self, id: u64) -> Result<String, Reason> {
-        let names = self.names.get_or_insert_with(|| walk(self.machine));
-        match names {
-            // A group that is gone, or hidden from us in a container.
-            Ok(names) => Ok(names.get(&id).cloned().unwrap_or_else(|| "unknown".to_owned())),
+    /// The unit of the control group `id`; `None` where a person's session brought it.
+    ///
+    /// # Errors
+    /// Why nobody knows whose it is; [`Reason::Unsupported`] where this host has no such groups.
+    pub(super) fn unit(&mut self, id: u64) -> Result<Option<String>, Reason> {
+        let groups = self.groups.get_or_insert_with(|| walk(self.machine));
+        match groups {
+            Ok(Groups { names, whole }) => match names.get(&id) {
+                Some(unit) => Ok((!is_of_a_person(unit)).then(|| unit.clone())),
+                None if *whole => Ok(None),
+                // Hidden from us in a container.
+                None => Ok(Some("unknown".to_owned())),
+            },
             Err(reason) => Err(*reason),
         }
     }
 }
 
 /// Whether a unit is one that a person's session brings and takes away.
-pub(super) fn is_of_a_person(unit: &str) -> bool {
-    unit.starts_with("user.slice/")
+fn is_of_a_person(unit: &str) -> bool {
+    unit.strip_prefix(PEOPLE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn walk(machine: &Machine) -> Result<BTreeMap<u64, String>, Reason> {
+fn walk(machine: &Machine) -> Result<Groups, Reason> {
     let mut root = None;
     for place in ROOTS.map(Path::new) {
         if root.is_none() && machine.stat_followed(&place.join(MARK))?.is_some() {
@@ -56,20 +80,24 @@ fn walk(machine: &Machine) -> Result<BTreeMap<u64, String>, Reason> {
         }
     }
     let root = root.ok_or(Reason::Unsupported)?;
+    let whole = machine.stat_followed(&root.join(NO_ROOT))?.is_none();
     let mut names = BTreeMap::new();
     let mut waiting: Vec<PathBuf> = vec![root.to_path_buf()];
     while let Some(path) = waiting.pop() {
         let Some(directory) = machine.directory(&path)? else { continue };
-        let inside = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-        names.insert(directory.own_stat()?.st_ino, unit(&inside));
+        let inside = path.strip_prefix(root).unwrap_or(&path);
+        names.insert(directory.own_stat()?.st_ino, unit(&inside.to_string_lossy()));
         if names.len() > GROUPS {
             return Err(Reason::TooLarge);
+        }
+        if inside == Path::new(PEOPLE) && !mutant::active(Mutant::PeoplesGroupsAreWalked) {
+            continue;
         }
         let entries = directory.entries()?.into_iter();
         let below = entries.filter(|entry| entry.kind == FileType::Directory);
         waiting.extend(below.map(|entry| path.join(&entry.name)));
     }
-    Ok(names)
+    Ok(Groups { names, whole })
 }
 
 /// The unit a path below the root speaks of: `system.slice/ssh.service` is `ssh.service`; what
