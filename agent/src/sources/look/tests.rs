@@ -24,13 +24,16 @@ for line in sys.stdin: m[:]=bytes.fromhex(line); print('written',flush=True)";
     child.ok()
 }
 
+/// A source that remembers nothing yet.
+type Made = fn() -> Box<dyn Source>;
+
 /// A file of somebody's that is swapped through a mapping has the times it had.
 #[test]
 fn what_somebody_swaps_without_a_trace_in_its_times_is_told() {
     let passwd = ("/etc/passwd", 0o644, "bob:x:1000:1000::/home/bob:/bin/sh\n");
     let key = |body: &str| format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA{body} b\n");
     let settings = |value: &str| format!("[sip]\nregister_only_when_network_is_up={value}\n");
-    let sources: [(&str, fn() -> Box<dyn Source>, String, String); 3] = [
+    let sources: [(&str, Made, String, String); 3] = [
         (
             "/home/bob/.ssh/authorized_keys",
             || Box::new(accounts::Accounts::new()),
