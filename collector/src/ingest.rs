@@ -333,6 +333,13 @@ impl Ingest {
         Ok(())
     }
 
+    /// When hosts were last heard that were heard since [`Ingest::take_seen`]: later than the store
+    /// says.
+    pub fn heard_lately(&self) -> BTreeMap<HostId, Timestamp> {
+        let last_seen = |id: &HostId| Some((id.clone(), self.fleet.get(id)?.record.last_seen));
+        self.seen.iter().filter_map(last_seen).collect()
+    }
+
     /// When hosts heard since the last call were heard, for [`crate::store::Append::note_seen`].
     pub fn take_seen(&mut self) -> Vec<(HostId, Timestamp)> {
         let seen = std::mem::take(&mut self.seen);

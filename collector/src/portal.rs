@@ -35,6 +35,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
+use driftline_protocol::ids::HostId;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::AgentStatus;
 use jiff::{SignedDuration, Timestamp};
@@ -49,7 +50,7 @@ use crate::pass::Cached;
 use crate::pass::levels::ServiceLevels;
 use crate::serve::request_intake::RequestReading;
 use crate::standards::Standards;
-use crate::store::StoreError;
+use crate::store::{HostRecord, StoreError};
 pub(crate) use crate::writer::Reads as Reader;
 
 /// The policy every page is served under: no script at all, and styles from our own file only.
@@ -94,6 +95,17 @@ pub struct Frame {
     pub request_readings: Vec<RequestReading>,
     /// How the agent of the host that the page is about fares, once it was heard.
     pub agent: Option<AgentStatus>,
+    /// When hosts were last heard, where that is later than the store says: it is written once a
+    /// minute. Of pages that tell it.
+    pub heard: BTreeMap<HostId, Timestamp>,
+}
+
+impl Frame {
+    /// When a host was last heard.
+    pub fn last_seen(&self, record: &HostRecord) -> Timestamp {
+        let stored = record.last_seen;
+        self.heard.get(&record.id).map_or(stored, |heard| stored.max(*heard))
+    }
 }
 
 /// Why there is no page.
@@ -319,8 +331,8 @@ fn span(long: SignedDuration) -> String {
 }
 
 /// How a host stands by the time it was last heard; a closed list of words.
-fn host_state(record: &crate::store::HostRecord, frame: &Frame) -> &'static str {
-    let silence = frame.now.duration_since(record.last_seen);
+fn host_state(record: &HostRecord, frame: &Frame) -> &'static str {
+    let silence = frame.now.duration_since(frame.last_seen(record));
     if record.retired_at.is_some() {
         "retired"
     } else if record.is_imported() {

@@ -166,6 +166,11 @@ pub async fn approve(
             return Err(Refusal::malformed("an `etag` is of the state `at` a moment: say which"));
         }
         None => None,
+        Some(at) if at > Timestamp::now() => {
+            let detail =
+                format!("{at} has not come yet: approve a state that was, or leave `at` out");
+            return Err(Refusal::malformed(detail));
+        }
         Some(at) => {
             let host = from.clone();
             let stood = read(&collector, move |store| Ok(Stood::at(store, &host, at)?)).await?;

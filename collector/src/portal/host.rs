@@ -101,7 +101,7 @@ pub(super) fn page(
         agent: record.agent_version.clone(),
         usage: frame.agent.as_ref().map(usage),
         stopped: frame.agent.iter().flat_map(|agent| &agent.over_budget).map(stopped).collect(),
-        seen: Moment::new(record.last_seen, frame.now),
+        seen: Moment::new(frame.last_seen(&record), frame.now),
         enrolled: Moment::new(record.enrolled_at, frame.now),
         equality: equality(&record),
         baseline: store.approvals(Some(&Subject::Host(id.clone())), None, 1)?.pop().map(|newest| {

@@ -79,7 +79,7 @@ pub(super) fn page(
         link: link::host(&host.id),
         kind: frame.config.place(&host.id, host.kind).kind.as_str(),
         state: host_state(host, frame),
-        seen: Moment::new(host.last_seen, frame.now),
+        seen: Moment::new(frame.last_seen(host), frame.now),
         open: on(&open, &host.id),
         open_link: link::findings_on(&host.id, findings::ASKING),
         quiet: on(&quiet, &host.id),

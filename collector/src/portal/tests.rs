@@ -165,6 +165,20 @@ fn every_cell_of_a_table_names_its_column() {
     }
 }
 
+/// The store learns once a minute when hosts were heard.
+#[test]
+fn a_host_is_as_lately_heard_as_anybody_knows() {
+    let record = HostRecord { last_seen: at("2026-11-22T11:56:00Z"), ..record() };
+    let stored = frame();
+    let heard = BTreeMap::from([(record.id.clone(), at("2026-11-22T11:59:50Z"))]);
+    let known = Frame { heard, ..frame() };
+    let earlier = BTreeMap::from([(record.id.clone(), at("2026-11-22T11:50:00Z"))]);
+    let late = Frame { heard: earlier, ..frame() };
+    let said = [&stored, &known, &late].map(|frame| host_state(&record, frame));
+    assert_eq!(said, ["stale", "alive", "stale"]);
+    assert_eq!(late.last_seen(&record), record.last_seen);
+}
+
 #[test]
 fn before_the_first_comparison_the_page_says_what_is_waited_for() {
     let shown = |store: &Memory| {

@@ -1,6 +1,7 @@
 //! Serves the portal's pages: who may see them, on which thread they are drawn, under which
 //! headers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -87,7 +88,20 @@ pub(super) async fn frame(collector: &Collector, path: &str) -> Result<Frame, Re
         case_columns: collector.case_columns.all(),
         request_readings: collector.request_readings.all(),
         agent: agent(collector, path).await?,
+        heard: heard(collector, path).await?,
     })
+}
+
+/// Pages beside those of hosts that say how a host stands.
+const TELL_STATES: [&str; 2] = ["/", "/service-paths"];
+
+/// When hosts were heard since that was last written, for a page at `path` that tells it.
+async fn heard(collector: &Collector, path: &str) -> Result<BTreeMap<HostId, Timestamp>, Refusal> {
+    if !TELL_STATES.contains(&path) && !path.starts_with("/hosts/") {
+        return Ok(BTreeMap::new());
+    }
+    let heard = collector.writer.at_once(|ingest, _| Some(ingest.heard_lately()));
+    heard.await.ok_or_else(Refusal::failed)
 }
 
 /// How the agent of the host fares whose page is at `path`; nothing for any other page.

@@ -328,6 +328,7 @@ const MUTANTS: &[Mutant] = &[
         AGENT_TESTS,
         "watched_only_at_the_start",
         "run::tests::a_key_in_a_home_that_a_reading_found_is_seen_without_a_rescan",
+    ),
     (
         AGENT_TESTS,
         "peoples_groups_are_walked",

@@ -45,6 +45,7 @@ pub(super) fn frame() -> Frame {
             usage: Usage { cpu_ms: 61_500, memory_bytes: 15_400_000, open_files: 12 },
             ..AgentStatus::default()
         }),
+        heard: BTreeMap::new(),
     }
 }
 
