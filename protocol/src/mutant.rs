@@ -134,6 +134,9 @@ mutants! {
     LastServerIsAll,
     /// Agent. *Only redacted data leaves the host*: a command line is a key, which nobody redacts.
     CommandsAreKeys,
+    /// Agent. *Only redacted data leaves the host*: what stands for the password in `/etc/passwd` is
+    /// told, whatever it is.
+    PasswordsOfAccountsAreTold,
     /// Agent. *A file is as a run left it where its bytes say so*: whatever is there, the run left.
     RunsLeftWhateverIsThere,
     /// Agent. *What a run would do changed nothing*: events without changes count as changes.

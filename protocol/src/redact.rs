@@ -44,7 +44,7 @@ const SEAL_BYTES: usize = 16;
 /// Raised whenever the same part gives other redacted items. It is mixed into the scope digest of
 /// each reading, so that a stricter redactor is told from a change: a field of its own would be
 /// unknown to a collector one version back.
-pub const REDACTION_VERSION: u32 = 7;
+pub const REDACTION_VERSION: u32 = 8;
 
 /// Data that the redactor has passed. There is no other way to make one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -306,6 +306,10 @@ impl Redactor {
                     Some(name) => ItemValue::Text(text::redact_named(self, &name, &text)),
                     None => self.redact_value(ItemValue::Text(text)),
                 }
+            }
+            ItemValue::List(values) if key_names::names_partial_secret(key).is_some() => {
+                let values = values.into_iter().map(|value| self.redact_named(key, value));
+                ItemValue::List(values.collect())
             }
             ItemValue::Nothing
             | ItemValue::Flag(_)

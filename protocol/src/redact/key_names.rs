@@ -7,18 +7,22 @@
 //! one hides a setting.
 
 mod harmless;
+pub(super) mod known;
 
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
 
 pub(super) use self::harmless::is_harmless;
+use self::harmless::is_harmless_name;
 use crate::item::{ItemKey, ItemValue};
 
 /// Words that, at the end of a name, name a secret.
 const SECRET_WORDS: &[&str] = &[
     "adminpin",
     "apikey",
+    "assword",
+    "authkey",
     "authtok",
     "authtoken",
     "bindpw",
@@ -47,6 +51,9 @@ const SECRET_WORDS: &[&str] = &[
     "rwcommunity",
     "secret",
     "secretkey",
+    "setcookie",
+    "skey",
+    "ssword",
     "token",
     "userpin",
     "vmpin",
@@ -58,7 +65,7 @@ const LOGIN_SETTINGS: &[&str] = &["enabled", "realm", "user", "username"];
 /// Endings of a run-together last word that name a secret: `turnpassword`, `ssl_keypasswd`,
 /// `dbpass`.
 const SECRET_ENDINGS: &[&str] =
-    &["password", "passwd", "passphrase", "pass", "secret", "token", "pw", "pwd"];
+    &["password", "passwd", "passphrase", "pass", "secret", "token", "pw", "pwd", "credentials"];
 
 /// Words with such an ending that name none.
 const HARMLESS_WORDS: &[&str] = &[
@@ -73,35 +80,25 @@ const HARMLESS_WORDS: &[&str] = &[
     "surpass",
 ];
 
-/// Names that end like one of a secret and say where requests go, or what a program does.
-const HARMLESS_NAMES: &[&str] = &[
-    "fastcgi_pass",
-    "grpc_pass",
-    "importcredential",
-    "loadcredential",
-    "loadcredentialencrypted",
-    "memcached_pass",
-    "proxy_pass",
-    "scgi_pass",
-    "systemd-ask-password",
-    "uwsgi_pass",
-];
-
 /// Words that make a following `key` (or `salt`) a secret.
 const KEY_KINDS: &[&str] = &[
     "access",
     "account",
     "activation",
+    "admin",
     "api",
     "auth",
     "capture",
     "cipher",
     "cookie",
+    "crypto",
     "csrf",
+    "des",
     "encryption",
     "hmac",
     "jwt",
     "license",
+    "localized",
     "mask",
     "master",
     "nonce",
@@ -109,7 +106,9 @@ const KEY_KINDS: &[&str] = &[
     "pre",
     "priv",
     "private",
+    "sec",
     "secret",
+    "service",
     "session",
     "shared",
     "signing",
@@ -154,6 +153,7 @@ const FORMS: &[&str] = &[
     "encrypted",
     "hash",
     "hashed",
+    "hex",
     "in",
     "new",
     "old",
@@ -161,6 +161,9 @@ const FORMS: &[&str] = &[
     "plain",
     "plaintext",
     "raw",
+    "sha1",
+    "sha256",
+    "sha512",
     "string",
     "text",
     "value",
@@ -210,7 +213,18 @@ const MARKS: &[&str] = &[
     "salt",
     "secret",
     "seed",
+    "ssword",
     "stringdata",
+    "ha1",
+    "P196",
+    "P34",
+    "admins",
+    "cookie",
+    "hash_path",
+    "encrypt",
+    "turnurl",
+    "icesecret",
+    "securejsondata",
     "token",
     "code",
     // Names that decide what inside their value is a secret.
@@ -253,7 +267,7 @@ fn closely_names_secret(key: &ItemKey, value: &ItemValue) -> bool {
     // The number of a repeated key, or a place in an array, names nothing.
     let mut names = segments.iter().rev().map(String::as_str).skip_while(|name| is_number(name));
     let last = names.next().unwrap_or_default();
-    if word_names_secret(last) {
+    if word_names_secret(last) || known::is_by_place(&segments) {
         return !all_harmless(last, value);
     }
     let collection = is_collection;
@@ -288,7 +302,15 @@ fn is_bare_key(name: &str, value: &ItemValue) -> bool {
     let bits = |text: &str| {
         matches!(text.len(), 32 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
+    // `KEY1=s:X` of the network scripts.
+    let bits = |text: &str| bits(text) || text.starts_with("s:");
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let named = ["key", "keys"].iter().any(|known| name.eq_ignore_ascii_case(known));
+    // Consul and Nomad: 128 bits in base64.
+    let gossip = |text: &str| text.len() == 24 && text.ends_with("==");
+    if name == "encrypt" {
+        return value.as_text().is_some_and(gossip);
+    }
     named
         && match value {
             ItemValue::Text(text) => bits(text),
@@ -314,8 +336,9 @@ pub(super) fn names_partial_secret(key: &ItemKey) -> Option<String> {
     let value = |name: &String| !VALUE_SEGMENTS.contains(&name.to_lowercase().as_str());
     let name = segments.filter(value).last()?.to_lowercase();
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    let partial = ["dsn", "authorization", "auth_pair", "proxy", "proxyserver", "amqp_connection"];
-    (plain && partial.iter().any(|end| name.ends_with(end))).then_some(name)
+    let partial =
+        ["dsn", "authorization", "auth_pair", "proxy", "proxyserver", "amqp_connection", "turnurl"];
+    (plain && partial.iter().chain(known::LOGINS).any(|end| name.ends_with(end))).then_some(name)
 }
 
 /// Whether a single name, such as `dbPassword` or `X-Api-Key`, names a secret.
@@ -331,10 +354,7 @@ fn word_closely_names_secret(name: &str) -> bool {
     {
         return false;
     }
-    if matches!(name, "_auth" | "LOGGED_IN_KEY" | "LOGGED_IN_SALT" | "TicketSalt")
-        || name.ends_with("a1-hash")
-        || name.ends_with("a1_hash")
-    {
+    if known::is_secret(name) {
         return true;
     }
     let words = words(name);
@@ -347,6 +367,9 @@ fn word_closely_names_secret(name: &str) -> bool {
         }
     }
     match words {
+        [.., pass, phrase] if pass == "pass" && phrase == "phrase" => true,
+        [.., erlang, cookie] if erlang == "erlang" && cookie == "cookie" => true,
+        [.., kind, keys] if kind == "api" && keys == "keys" => true,
         [.., kind, key] if key == "key" => KEY_KINDS.contains(&kind.as_str()),
         [.., kind, salt] if salt == "salt" => KEY_KINDS.contains(&kind.as_str()),
         [.., kind, code] if matches!(code.as_str(), "code" | "seed") => {
@@ -359,8 +382,7 @@ fn word_closely_names_secret(name: &str) -> bool {
 
 /// Whether `name` is one of a collection whose members are secrets.
 pub(super) fn is_collection(name: &str) -> bool {
-    // The texts of a Secret of Kubernetes.
-    name == "stringData"
+    known::COLLECTIONS.contains(&name)
         || match &words(name)[..] {
             [.., kind, keys] if keys == "keys" => KEY_KINDS.contains(&kind.as_str()),
             [.., last] => COLLECTIONS.contains(&last.as_str()),
@@ -371,11 +393,6 @@ pub(super) fn is_collection(name: &str) -> bool {
 /// Whether the last word of `name` says that it is a setting of something secret.
 pub(super) fn is_setting(name: &str) -> bool {
     words(name).last().is_some_and(|word| SETTING_WORDS.contains(&word.as_str()))
-}
-
-/// Whether `name` plainly names no secret, whatever its last word.
-fn is_harmless_name(name: &str) -> bool {
-    HARMLESS_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 fn all_harmless(name: &str, value: &ItemValue) -> bool {

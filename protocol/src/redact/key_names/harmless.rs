@@ -1,7 +1,21 @@
-//! Which values under the name of a secret plainly are none: a switch, a reference, a file to read
-//! it from, a service of names, a community of routes.
+//! Which names and values plainly are none of a secret: where requests go, a switch, a reference, a
+//! file to read it from, a service of names, a community of routes.
 
 use super::may_name_secret;
+
+/// Names that end like one of a secret and say where requests go, or what a program does.
+const HARMLESS_NAMES: &[&str] = &[
+    "fastcgi_pass",
+    "grpc_pass",
+    "importcredential",
+    "loadcredential",
+    "loadcredentialencrypted",
+    "memcached_pass",
+    "proxy_pass",
+    "scgi_pass",
+    "systemd-ask-password",
+    "uwsgi_pass",
+];
 
 /// Values that show a setting where a secret might stand: yes-or-no words.
 const SWITCHES: &[&str] = &[
@@ -117,4 +131,9 @@ fn is_route_community(value: &str) -> bool {
 
 fn is_name_service(word: &str) -> bool {
     NAME_SERVICES.contains(&word) || (word.starts_with('[') && word.ends_with(']'))
+}
+
+/// Whether `name` plainly names no secret, whatever its last word.
+pub(super) fn is_harmless_name(name: &str) -> bool {
+    HARMLESS_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }

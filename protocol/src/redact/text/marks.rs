@@ -36,6 +36,13 @@ const SIGNS: &[&str] = &[
     "bearer",
     "{secret",
     "<<<",
+    "encrypt",
+    "eq{$",
+    "login",
+    "$user",
+    ":ommysql:",
+    ":ompgsql:",
+    "_servers",
 ];
 
 /// One mark, and where it must stand to be one.

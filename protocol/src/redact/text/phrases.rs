@@ -15,6 +15,7 @@
 //! | `hdr(!)` | a word in whose brackets one stands, or `Authorization` |
 //! | `§` | the secret |
 //! | `:§`, `>§` … | a word in which the secret follows this sign |
+//! | `:@§` | a word in which it stands between a colon and the last `@` |
 //! | `~§` | the secret, where a sentence might go on without one |
 //! | `$`, `$$` | the end of the line, with a semicolon before it or without |
 //!
@@ -313,17 +314,28 @@ fn is_option(word: &str) -> bool {
 /// The part of `word` behind `sign`; the whole word where no sign is given.
 fn behind(text: &str, word: &Word, sign: &str) -> Option<Range<usize>> {
     let shown = text.get(word.range.clone())?;
-    if !matches!(sign, ":" | "/") {
+    if !matches!(sign, ":" | "/" | ":@") {
         return shown.strip_prefix(sign).map(|rest| word.range.end - rest.len()..word.range.end);
     }
-    let (before, rest) = shown.split_once(sign)?;
-    if before.is_empty() || before.ends_with("{secret") {
+    let (before, rest) = shown.split_once(if sign == ":@" { ":" } else { sign })?;
+    if before.is_empty() || before.ends_with("{secret") || is_address(shown) {
         return None;
     }
     let start = word.range.end - rest.len();
-    // `user/password@database`.
-    let length = if sign == "/" { rest.rfind('@').unwrap_or(rest.len()) } else { rest.len() };
+    let length = match sign {
+        ":@" if rest.starts_with("//") => return None,
+        ":@" => rest.rfind('@')?,
+        // `user/password@database`.
+        "/" => rest.rfind('@').unwrap_or(rest.len()),
+        _ => rest.len(),
+    };
     Some(start..start + length)
+}
+
+/// Whether a word with colons is an address of IPv6 or of a network card, with or without a mask.
+fn is_address(word: &str) -> bool {
+    let part = |byte: u8| byte.is_ascii_hexdigit() || b":./".contains(&byte);
+    word.matches(':').count() > 1 && word.bytes().all(part)
 }
 
 /// Whether a value is plainly none of a secret: a variable, a switch, a route's community.
@@ -334,7 +346,7 @@ fn is_no_secret(value: &str) -> bool {
         || pair
         || value.starts_with(['$', '-', '<', '|', '='])
         || (value.len() <= 2 && numbers(value))
-        || ["ENC", "additive", "informs", "traps", "x"].contains(&value)
+        || ["ENC", "additive", "disable", "informs", "traps", "x", "y"].contains(&value)
 }
 
 fn is_one_of(patterns: &[&str], word: &str) -> bool {

@@ -66,6 +66,12 @@ const PROGRAMS: &[Row] = &[
     (&["check_mysql*", "check_pgsql*", "check_ldap*"], &[("-p", Take::Whole), ("-P", Take::Next)]),
     (&["ldappasswd"], &[("-w", Take::Whole), ("-s", Take::Next), ("-a", Take::Next)]),
     (&["ldap*"], &[("-w", Take::Whole)]),
+    // Helpers of Squid.
+    (
+        &["basic_ldap_auth", "basic_radius_auth", "digest_ldap_auth", "ext_ldap_group_acl"],
+        &[("-w", Take::Whole)],
+    ),
+    (&["squid_ldap_*", "squid_radius_auth"], &[("-w", Take::Whole)]),
     (&["mysql*", "mariadb*", "mycli", "obclient", "mysqlsh"], &[("-p", Take::Attached)]),
     (&["redis-cli", "valkey-cli"], &[("-a", Take::Next), ("--pass", Take::Whole)]),
     (&["redis-*", "valkey-*"], &[("--masterauth", Take::Whole), ("--requirepass", Take::Whole)]),
@@ -124,7 +130,7 @@ const PROGRAMS: &[Row] = &[
     (&["gpg-preset-passphrase"], &[("-P", Take::Next)]),
     (&["consul"], &[("-encrypt", Take::Whole), ("-token", Take::Whole)]),
     (&["sipsak"], &[("-a", Take::Next)]),
-    (&["xfreerdp*", "wlfreerdp"], &[("/p:", Take::Attached)]),
+    (&["xfreerdp*", "wlfreerdp", "freerdp"], &[("/p:", Take::Attached)]),
 ];
 
 /// Options that hold a secret in one subcommand only.
@@ -197,6 +203,7 @@ impl<'a> Walk<'a> {
             return;
         }
         let base = word.rsplit(['/', '=', '(', '`']).next().unwrap_or(word);
+        let base = base.trim_start_matches(OPENERS);
         if let Some(options) = options_of(base) {
             (self.options, self.name, self.extra) = (options, base, None);
         } else if SUBCOMMANDS.iter().any(|(program, ..)| *program == base) {

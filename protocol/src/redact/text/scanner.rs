@@ -8,6 +8,7 @@
 mod blocks;
 pub(super) mod calls;
 mod keywords;
+mod logins;
 mod markup;
 mod nginx;
 mod users;
@@ -177,7 +178,9 @@ impl<'a> Scanner<'a> {
             ':' if rest.starts_with("://") => return self.user_info(at + 3),
             // `curlftpfs#user:X@host`, a device of fstab.
             '#' if self.before.ends_with("fs") => return self.mounted(at + 1),
-            '@' if rest.starts_with("@tcp(") || rest.starts_with("@unix(") => self.bare_user(at),
+            '@' if ["@tcp(", "@unix(", "@("].iter().any(|host| rest.starts_with(host)) => {
+                self.bare_user(at);
+            }
             '$' | '{' => {
                 if let Some(length) = shapes::password_hash(rest) {
                     self.hide(at..at + length);
@@ -249,6 +252,9 @@ impl<'a> Scanner<'a> {
             return end;
         }
         self.called(name, end);
+        if let Some(end) = self.placed(name, at..end) {
+            return end;
+        }
         let separator = match separator(self.text, end) {
             Separator::None if self.call || name.starts_with("--") => argument(self.text, end),
             Separator::None => compared(self.text, at..end),
@@ -293,8 +299,10 @@ impl<'a> Scanner<'a> {
             return self.name_attribute(from);
         } else if VALUE_ATTRIBUTES.contains(&plain) {
             return self.value_attribute(from);
-        } else if keywords::AUTHORIZATIONS.contains(&plain) {
+        } else if keywords::names_authorization(plain) {
             return self.authorization(from);
+        } else if let Some(after) = self.login(plain, from) {
+            return after;
         } else if matches!(plain, "sip" | "sips") {
             return self.user_info(from);
         } else if ACCOUNTS.contains(&plain)

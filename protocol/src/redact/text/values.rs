@@ -137,6 +137,13 @@ pub(super) fn argument(text: &str, at: usize) -> Separator {
 /// The value that begins at `at`.
 pub(super) fn value(place: &Place<'_>, at: usize, reach: Reach) -> Range<usize> {
     let rest = tail(place.text, at);
+    // `'… password=''X'''`: doubled within quotes.
+    if let Some(doubled) = rest.strip_prefix("''").filter(|_| place.open == Some('\'')) {
+        let length = place.line_tail(at + 2).find("''").filter(|length| *length > 0);
+        if let Some(length) = length.filter(|_| doubled.starts_with(char::is_alphanumeric)) {
+            return at + 2..at + 2 + length;
+        }
+    }
     let inner = rest.strip_prefix('\\').unwrap_or(rest);
     if let Some(quote) = inner.chars().next().filter(|c| matches!(c, '"' | '\'' | '`')) {
         if Some(quote) == place.open {

@@ -119,7 +119,9 @@ impl Scanner<'_> {
         });
         let start = start + blanks + usize::from(quoted.is_some());
         let scalar = quoted.unwrap_or(scalar);
-        if !is_harmless("", scalar) && !is_sentence(scalar) {
+        // `list: |` has its value below.
+        let below = matches!(scalar.trim_end_matches(['-', '+']), "|" | ">");
+        if !below && !is_harmless("", scalar) && !is_sentence(scalar) {
             self.hide(start..start + scalar.len());
         }
     }

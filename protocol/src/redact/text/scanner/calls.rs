@@ -7,9 +7,14 @@ use super::Scanner;
 
 /// Such functions, with how many arguments stand before the password.
 pub(in super::super) const NAMES: &[(&str, usize)] = &[
+    ("Authenticate", 0),
+    ("DISA", 0),
     ("OLD_PASSWORD", 0),
     ("PASSWORD", 0),
     ("PDO", 2),
+    ("app.authenticate", 0),
+    ("app.disa", 0),
+    ("auth", 0),
     ("autheph_authenticate", 1),
     ("mysql_connect", 2),
     ("mysql_pconnect", 2),
@@ -20,7 +25,11 @@ pub(in super::super) const NAMES: &[(&str, usize)] = &[
     ("pv_auth_check", 1),
     ("pv_proxy_authenticate", 1),
     ("pv_www_authenticate", 1),
+    ("setKey", 0),
 ];
+
+/// Those of Asterisk, whose arguments have no quotes.
+const UNQUOTED: &[&str] = &["Authenticate", "DISA"];
 
 impl Scanner<'_> {
     /// Hides the password among the arguments of the function whose name ends at `end`.
@@ -36,7 +45,11 @@ impl Scanner<'_> {
             let length = inner.find(ends).unwrap_or(inner.len());
             if place == *before {
                 let secret = inner.get(..length).unwrap_or_default();
-                let open = quote.is_some() && !secret.starts_with('$') && !is_harmless("", secret);
+                let written = quote.is_some() || UNQUOTED.contains(&name);
+                let open = written
+                    && !secret.is_empty()
+                    && !secret.starts_with('$')
+                    && !is_harmless("", secret);
                 if open {
                     let start = near.line_end - inner.len();
                     self.hide(start..start + length);

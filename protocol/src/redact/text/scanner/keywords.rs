@@ -9,6 +9,12 @@ use super::{Scanner, plain_name};
 /// Names of HTTP headers with a scheme before the secret.
 pub(super) const AUTHORIZATIONS: &[&str] = &["authorization", "proxy-authorization"];
 
+/// Whether a name is one of such a header, or of the variable that nginx or Varnish has of it.
+pub(super) fn names_authorization(plain: &str) -> bool {
+    AUTHORIZATIONS.contains(&plain)
+        || ["http_authorization", "http.authorization"].iter().any(|end| plain.ends_with(end))
+}
+
 /// Schemes of such headers.
 const SCHEMES: &[&str] = &["basic", "bearer", "digest", "negotiate", "ntlm", "token"];
 
@@ -50,6 +56,13 @@ impl Scanner<'_> {
             self.user_named = true;
         }
         if AUTHORIZATIONS.contains(&name.to_ascii_lowercase().as_str()) {
+            return Some(self.authorization(from)).filter(|to| *to > from);
+        }
+        // `$http_authorization != "Basic X"`.
+        if names_authorization(&name.to_ascii_lowercase()) {
+            let rest = self.near(from).line_tail(from);
+            let value = rest.trim_start_matches(['!', '=', '~', '*', ' ']);
+            let from = from + (rest.len() - value.len());
             return Some(self.authorization(from)).filter(|to| *to > from);
         }
         if name.eq_ignore_ascii_case("bearer") {
