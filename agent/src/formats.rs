@@ -39,7 +39,11 @@ pub mod asterisk;
 
 pub mod kamailio;
 
+pub mod clients;
+
 pub mod commented;
+
+pub mod credentials;
 
 pub mod crontab;
 
@@ -99,6 +103,12 @@ pub static ALL: &[&Format] = &[
     &lists::LIMITS,
     &lists::RULES,
     &lists::WORDS,
+    &clients::NETRC,
+    &clients::CURL,
+    &credentials::ACCOUNTS,
+    &credentials::BLANK_LOGINS,
+    &credentials::LOGINS,
+    &credentials::WORDS,
     &key_value::RESOLV,
     &key_value::NSSWITCH,
     &key_value::LD_SO_CONF,
@@ -143,6 +153,7 @@ pub static ALL: &[&Format] = &[
     &freeswitch::FORMAT,
     &xml::FORMAT,
     &ini::FORMAT,
+    &commented::TACACS,
     &commented::SLASHED,
     &commented::FORMAT,
     &text::FORMAT,

@@ -115,8 +115,19 @@ impl Builder {
     /// # Errors
     /// [`FormatError::TooLarge`] when the part would have too many items.
     pub fn set_each(&mut self, segments: &[&str], value: ItemValue) -> Result<(), FormatError> {
+        self.each_item(segments, RawItem::plain(value))
+    }
+
+    /// As [`Builder::set_each`], for an item the format knows more about.
+    ///
+    /// # Errors
+    /// [`FormatError::TooLarge`] when the part would have too many items.
+    pub fn each_item(&mut self, segments: &[&str], item: RawItem) -> Result<(), FormatError> {
         let key = self.unused(segments);
-        self.set(key, value)
+        if item.sensitive {
+            return self.insert(key, item);
+        }
+        self.set(key, item.value)
     }
 
     /// Inserts an item as it is, replacing one of the same key.

@@ -19,6 +19,32 @@ use driftline_protocol::redact::RawItems;
 pub static FORMAT: Format =
     Format { name: "commented", version: 1, ordered: "`lines` keeps its order", claims, read };
 
+/// TACACS+, whose `key` is a secret that its servers and clients share; see tac_plus.conf(5). It is
+/// told under a name that says so.
+pub static TACACS: Format = Format {
+    name: "tac_plus",
+    version: 1,
+    ordered: "`lines` keeps its order",
+    claims: |path, _| {
+        let name = original(path).rsplit('/').next().unwrap_or_default();
+        name.starts_with("tac_plus") && [".conf", ".cfg"].iter().any(|end| name.ends_with(end))
+    },
+    read: |bytes| kept(decode(bytes).lines().filter_map(meaning).map(shared)),
+};
+
+/// A line of TACACS+ whose key is named for what it is.
+fn shared(line: String) -> String {
+    let bare = line.trim_start_matches(BLANKS);
+    let value = bare.strip_prefix("key").map(|rest| rest.trim_start_matches(BLANKS));
+    match value.and_then(|value| value.strip_prefix('=')) {
+        Some(value) => {
+            let indent = line.get(..line.len() - bare.len()).unwrap_or_default();
+            format!("{indent}shared_key = {}", value.trim_start_matches(BLANKS))
+        }
+        None => line,
+    }
+}
+
 /// Files in which `//` and `/* … */` are comments as well: BIND, Icinga, apt, polkit, Varnish,
 /// Janus.
 pub static SLASHED: Format = Format {

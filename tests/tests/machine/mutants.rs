@@ -282,6 +282,11 @@ const MUTANTS: &[Mutant] = &[
             a_file_is_as_the_run_left_it_only_where_its_bytes_say_so",
     ),
     (AGENT_TESTS, "commands_are_keys", "sources::check::every_source_of_unix_passes_every_check"),
+    (
+        AGENT_TESTS,
+        "passwords_of_accounts_are_told",
+        "sources::files::tests::canaries::no_secret_of_a_file_that_servers_keep_leaves",
+    ),
     // Secrets of every source, on the trees that the sources are checked with.
     (AGENT_TESTS, "redact_nothing", "sources::check::every_source_of_unix_passes_every_check"),
     (AGENT_TESTS, "redact_nothing", "sources::check::every_source_of_windows_passes_every_check"),

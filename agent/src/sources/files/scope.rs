@@ -99,8 +99,22 @@ pub const WITHHOLD: &[&str] = &[
     "/etc/exim*/passwd.client",
     "/etc/{ntp,chrony}/**/*.keys",
     "/etc/{ntp,chrony}.keys",
+    "/etc/{ntpsec,linuxptp}/**/*.keys",
+    "/etc/ntp/keys",
     "psk.txt",
     "*.psk",
+    "*.{pass,priv,private}",
+    "*.keyfile",
+    "*-keyfile",
+    "{.,}erlang.cookie",
+    "{.,}google_authenticator",
+    "dropbear_*_host_key",
+    "authkey",
+    "{.,}vault_pass*",
+    "ssl_passwords.txt",
+    "/etc/ceph/**/*.keyring",
+    "/etc/krb5kdc/{stash,.k5.*}",
+    "/etc/kubernetes/**/*.csv",
     "/etc/NetworkManager/system-connections/*",
 ];
 
@@ -231,9 +245,33 @@ mod tests {
             "/etc/pw.kdbx",
             "/etc/wireguard/wg0.conf",
             "/etc/rsyncd.secrets",
+            "/etc/ntpsec/ntp.keys",
+            "/etc/ntp/keys",
+            "/etc/rsync.pass",
+            "/etc/opendkim/keys/default.private",
+            "/etc/mongo-keyfile",
+            "/etc/rabbitmq/.erlang.cookie",
+            "/etc/erlang.cookie",
+            "/etc/skel/.google_authenticator",
+            "/etc/dropbear/dropbear_rsa_host_key",
+            "/etc/corosync/authkey",
+            "/etc/ansible/.vault_pass.txt",
+            "/etc/ansible/vault_password",
+            "/etc/nginx/ssl_passwords.txt",
+            "/etc/krb5kdc/.k5.EXAMPLE.COM",
+            "/etc/ceph/ceph.client.admin.keyring",
+            "/etc/kubernetes/tokens.csv",
         ] {
             assert!(scope().withholds(path), "{path} is read");
         }
-        assert!(!scope().withholds("/etc/ssh/ssh_host_ed25519_key.pub"));
+        for path in [
+            "/etc/ssh/ssh_host_ed25519_key.pub",
+            "/etc/passwd",
+            "/etc/pam.d/common-password",
+            "/etc/nginx/htpasswd",
+            "/etc/postfix/main.cf",
+        ] {
+            assert!(!scope().withholds(path), "{path} is not read");
+        }
     }
 }

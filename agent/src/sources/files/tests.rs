@@ -1,5 +1,7 @@
 //! The files source against real trees, through the whole pass.
 
+mod canaries;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
