@@ -59,7 +59,7 @@ const MUTANTS: &[Mutant] = &[
     (
         AGENT_TESTS,
         "databases_are_opened_by_name",
-        "sources::database::tests::a_database_is_read_where_its_root_says_and_not_where_its_name_leads",
+        "sources::database::tests::a_database_is_read_below_its_root_wherever_its_name_leads",
     ),
     (
         AGENT_TESTS,

@@ -153,7 +153,7 @@ fn a_database_and_a_log_that_are_large_together_are_too_large_and_not_changing()
 
 /// An absolute link leads elsewhere for whoever opens a file by its name.
 #[test]
-fn a_database_is_read_where_its_root_says_and_not_where_its_name_leads() {
+fn a_database_is_read_below_its_root_wherever_its_name_leads() {
     let made =
         |text: &str| planted(&format!("CREATE TABLE t (a, b); INSERT INTO t VALUES (1, '{text}')"));
     let (outside, _, _) = made("outside");

@@ -1,9 +1,9 @@
 //! The history of dnf, in SQLite: dnf 4 in `/var/lib/dnf` (`libdnf/transaction/sql` of libdnf),
 //! dnf5 in `/usr/lib/sysimage/libdnf5` (`libdnf5/transaction/db/sql` of dnf5).
 //!
-//! Asked in memory, so up to a bound (see `database`). dnf 4 leaves its write-ahead log behind. Times are
-//! seconds since 1970. `user_id` is the login's own number; without a login it is the highest there
-//! is, and nobody asked.
+//! Asked in memory, so up to a bound (see `database`). dnf 4 leaves its write-ahead log behind.
+//! Times are seconds since 1970. `user_id` is the login's own number; without a login it is the
+//! highest there is, and nobody asked.
 
 use std::path::Path;
 
