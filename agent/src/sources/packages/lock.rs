@@ -4,9 +4,9 @@
 //! `file_lock` (lib/dpkg/file.c), apt by `GetLock` (apt-pkg/contrib/fileutl.cc), rpm by
 //! `rpmlock_acquire` (lib/rpmlock.c). The kernel is asked whether such a lock stands in the way of
 //! one for reading (`F_OFD_GETLK`), about the very file that is open; nothing is locked, and nobody
-//! is stopped. Only who may write a file can hold one there. A lock of `flock(2)` or one for reading,
-//! which whoever may read the file can take, is none, and neither is one on another file of the
-//! same number, as a reader of `/proc/locks` could believe.
+//! is stopped. Only who may write a file can hold one there. A lock of `flock(2)` or one for
+//! reading, which whoever may read the file can take, is none, and neither is one on another file
+//! of the same number, as a reader of `/proc/locks` could believe.
 //!
 //! A file that is not there is not locked. One that cannot be asked says nothing: then it is not
 //! known whether somebody is at work, and never that nobody is.
