@@ -134,7 +134,7 @@ mutants! {
     LastServerIsAll,
     /// Agent. *Only redacted data leaves the host*: a command line is a key, which nobody redacts.
     CommandsAreKeys,
-    /// Agent. *Only redacted data leaves the host*: what stands for the password in `/etc/passwd` is
+    /// Agent. *Only redacted data leaves the host*: what stands for a password in `/etc/passwd` is
     /// told, whatever it is.
     PasswordsOfAccountsAreTold,
     /// Agent. *A file is as a run left it where its bytes say so*: whatever is there, the run left.
