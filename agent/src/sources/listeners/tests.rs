@@ -118,17 +118,18 @@ fn no_groups_of_a_person_have_his_ports_told() {
         let group = planted.machine.stat_followed(&path).unwrap().map_or(7, |stat| stat.st_ino);
         let found = [Listener { address: "0.0.0.0:80".parse().unwrap(), group: Some(group) }];
         let mut units = Units::new(&planted.machine);
+        units.most = 100;
         let (part, holders) = Listeners::new().told(Transport::Tcp, &found, (&world(), &mut units));
         match part {
             RawPart::Observed(observed) => Ok((observed.items.len(), holders.is_ok())),
             RawPart::Unobserved(reason) => Err(reason),
         }
     };
-    let many = groups(SESSION, units::GROUPS + 10);
+    let many = groups(SESSION, 110);
     assert_eq!(told(&many, "system.slice/ssh.service"), Ok((1, true)));
     assert_eq!(told(&many, SESSION), Ok((0, true)), "a person's port is told");
     assert_eq!(told(&many, "gone"), Ok((0, true)), "what is not found is a person's");
-    let full = groups("system.slice", units::GROUPS + 10);
+    let full = groups("system.slice", 110);
     assert_eq!(told(&full, SESSION), Err(Reason::TooLarge), "unknown is never told");
     let events = Planted::new(&[
         ("/sys/fs/cgroup/cgroup.controllers", 0o444, ""),

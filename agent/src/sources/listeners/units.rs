@@ -26,7 +26,7 @@ const NO_ROOT: &str = "cgroup.events";
 const PEOPLE: &str = "user.slice";
 
 /// The most control groups that are looked at; a busy container host has a few thousand.
-pub(super) const GROUPS: usize = 20_000;
+const GROUPS: usize = 20_000;
 
 /// The shortest run of hexadecimal digits that is taken for the id of a container or a run.
 const ID_DIGITS: usize = 12;
@@ -35,6 +35,8 @@ const ID_DIGITS: usize = 12;
 pub(super) struct Units<'a> {
     machine: &'a Machine,
     groups: Option<Result<Groups, Reason>>,
+    /// The most groups that are looked at.
+    pub(super) most: usize,
 }
 
 /// The groups that were seen.
@@ -46,7 +48,7 @@ struct Groups {
 
 impl<'a> Units<'a> {
     pub(super) fn new(machine: &'a Machine) -> Self {
-        Self { machine, groups: None }
+        Self { machine, groups: None, most: GROUPS }
     }
 
     /// The unit of the control group `id`; `None` where a person's session brought it.
@@ -54,7 +56,7 @@ impl<'a> Units<'a> {
     /// # Errors
     /// Why nobody knows whose it is; [`Reason::Unsupported`] where this host has no such groups.
     pub(super) fn unit(&mut self, id: u64) -> Result<Option<String>, Reason> {
-        let groups = self.groups.get_or_insert_with(|| walk(self.machine));
+        let groups = self.groups.get_or_insert_with(|| walk(self.machine, self.most));
         match groups {
             Ok(Groups { names, whole }) => match names.get(&id) {
                 Some(unit) => Ok((!is_of_a_person(unit)).then(|| unit.clone())),
@@ -72,7 +74,7 @@ fn is_of_a_person(unit: &str) -> bool {
     unit.strip_prefix(PEOPLE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn walk(machine: &Machine) -> Result<Groups, Reason> {
+fn walk(machine: &Machine, most: usize) -> Result<Groups, Reason> {
     let mut root = None;
     for place in ROOTS.map(Path::new) {
         if root.is_none() && machine.stat_followed(&place.join(MARK))?.is_some() {
@@ -87,7 +89,7 @@ fn walk(machine: &Machine) -> Result<Groups, Reason> {
         let Some(directory) = machine.directory(&path)? else { continue };
         let inside = path.strip_prefix(root).unwrap_or(&path);
         names.insert(directory.own_stat()?.st_ino, unit(&inside.to_string_lossy()));
-        if names.len() > GROUPS {
+        if names.len() > most {
             return Err(Reason::TooLarge);
         }
         if inside == Path::new(PEOPLE) && !mutant::active(Mutant::PeoplesGroupsAreWalked) {
