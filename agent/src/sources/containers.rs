@@ -200,8 +200,10 @@ impl Source for Containers {
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        let passwd = PathBuf::from(PASSWD);
-        places(Path::new(HOST_DATA)).into_iter().chain([passwd]).collect()
+        let (host, passwd) = (Path::new(HOST_DATA), PathBuf::from(PASSWD));
+        // A database of accounts is not opened, so that nothing beside it matters.
+        let journals = podman::JOURNALS.map(|name| host.join(podman::FOLDER).join(name));
+        places(host).into_iter().chain(journals).chain([passwd]).collect()
     }
 
     fn watched_alone(&self) -> Vec<PathBuf> {

@@ -35,7 +35,7 @@ pub(super) const FOLDER: &str = "containers/storage";
 
 /// The database in SQLite below a storage, and what SQLite writes beside it while it is at work.
 pub(super) const SQLITE: &str = "db.sql";
-const JOURNALS: [&str; 2] = ["db.sql-wal", "db.sql-journal"];
+pub(super) const JOURNALS: [&str; 2] = ["db.sql-wal", "db.sql-journal"];
 
 /// The database in BoltDB below a storage.
 pub(super) const BOLT: &str = "libpod/bolt_state.db";
