@@ -134,8 +134,8 @@ mutants! {
     LastServerIsAll,
     /// Agent. *Only redacted data leaves the host*: a command line is a key, which nobody redacts.
     CommandsAreKeys,
-    /// Agent. *Only redacted data leaves the host*: what stands for a password in `/etc/passwd` is
-    /// told, whatever it is.
+    /// Agent. *Only redacted data leaves the host*: `/etc/passwd` is told as any
+    /// text is.
     PasswordsOfAccountsAreTold,
     /// Agent. *A file is as a run left it where its bytes say so*: whatever is there, the run left.
     RunsLeftWhateverIsThere,

@@ -19,7 +19,7 @@ pub static ACCOUNTS: Format = Format {
     name: "account_lines",
     version: 1,
     ordered: "the fields of a line keep their order; lines have none",
-    claims: |path, _| is_of_accounts(path),
+    claims: |path, _| is_of_accounts(path) && !mutant::active(Mutant::PasswordsOfAccountsAreTold),
     read: read_accounts,
 };
 
@@ -268,7 +268,6 @@ fn read_accounts(bytes: &[u8]) -> Result<RawItems, FormatError> {
         };
         let told = matches!(password, "" | "x" | "*" | "!" | "!!" | "*LK*" | "NP");
         let value = ItemValue::text(password);
-        let told = told || mutant::active(Mutant::PasswordsOfAccountsAreTold);
         let password = if told { RawItem::plain(value) } else { RawItem::secret(value) };
         items.insert(ItemKey::of([name, "password"]), password)?;
         let rest = fields.map(scalar).collect();
