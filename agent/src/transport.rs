@@ -78,7 +78,7 @@ pub enum TransportError {
         source: std::io::Error,
     },
     /// Others could read the enrolment secret.
-    #[error("{} can be read by others; take their access away: chmod 600 {}", .0.display(), .0.display())]
+    #[error("{} can be read by others; do: chmod 600 {}", .0.display(), .0.display())]
     OpenSecret(PathBuf),
     /// There is no enrolment secret.
     #[error("the collector does not know this host, and `enrolment_secret_file` is not set")]

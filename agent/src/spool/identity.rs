@@ -85,7 +85,8 @@ impl Keeper {
         let damaged = !matches!(read, Ok(None));
         if damaged {
             let error = read.err().map_or("its content is damaged".to_owned(), |e| e.to_string());
-            tracing::error!(path = %path.display(), error, "identity cannot be read; enrolling anew");
+            let what = "identity cannot be read; enrolling anew";
+            tracing::error!(path = %path.display(), error, "{what}");
             fs::rename(&path, path.with_extension("damaged")).map_err(|e| failed(&path, e))?;
         }
         let identity = Identity {
