@@ -120,6 +120,8 @@ mutants! {
     DependenciesAreAskedFor,
     /// Agent. *A value is what a shell has*: backslashes of os-release are kept.
     EscapesAreKept,
+    /// Agent. *Only redacted data leaves the host*: a key that is too long ends within a word.
+    CutWordsStay,
     /// Agent. *The last of a client's settings counts*: the first one does.
     FirstSettingCounts,
     /// Agent. *What cron reads is told*: so is what editors and packages left behind.

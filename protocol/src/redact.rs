@@ -292,9 +292,15 @@ impl Redactor {
     }
 
     /// A key that was too long, ending in a keyed digest: a plain one of a command with a password
-    /// would let anybody try passwords.
+    /// would let anybody try passwords. The word that was cut is left out, for it may be the half
+    /// of a secret that is known by what followed: `https://user:passw…` without its `@`.
     fn keyed_end(&self, key: &ItemKey) -> Option<ItemKey> {
         let (head, digest) = key.cut_digest()?;
+        let whole = head.rfind([' ', '\t', '/']).and_then(|end| head.get(..=end));
+        let head = match mutant::active(Mutant::CutWordsStay) {
+            true => head,
+            false => whole.unwrap_or_default(),
+        };
         let keyed = self.fingerprint(digest.as_bytes()).digest;
         ItemKey::try_from(format!("{head}…{keyed}")).ok()
     }
@@ -306,6 +312,10 @@ impl Redactor {
                     Some(name) => ItemValue::Text(text::redact_named(self, &name, &text)),
                     None => self.redact_value(ItemValue::Text(text)),
                 }
+            }
+            ItemValue::List(values) if key_names::known::is_command(key) => {
+                let values = values.into_iter().map(|value| self.redact_value(value)).collect();
+                ItemValue::List(self.redact_words(values))
             }
             ItemValue::List(values) if key_names::names_partial_secret(key).is_some() => {
                 let values = values.into_iter().map(|value| self.redact_named(key, value));
@@ -364,11 +374,14 @@ impl Redactor {
     /// Replaces the secrets of a list that is a command line, as JSON writes arguments: what
     /// follows an option may be its value.
     fn redact_arguments(&self, values: Vec<ItemValue>) -> Vec<ItemValue> {
+        let is_option = |value: &ItemValue| value.as_text().is_some_and(|it| it.starts_with('-'));
+        if values.iter().any(is_option) { self.redact_words(values) } else { values }
+    }
+
+    /// The same of a list that is one whatever stands in it: `["wpa_passphrase", "net", "X"]`.
+    fn redact_words(&self, values: Vec<ItemValue>) -> Vec<ItemValue> {
         let texts: Option<Vec<&str>> = values.iter().map(ItemValue::as_text).collect();
-        let Some(texts) = texts.filter(|texts| texts.iter().any(|text| text.starts_with('-')))
-        else {
-            return values;
-        };
+        let Some(texts) = texts else { return values };
         text::redact_arguments(self, &texts).into_iter().map(ItemValue::Text).collect()
     }
 

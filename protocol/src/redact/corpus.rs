@@ -103,7 +103,7 @@ fn another_redaction_has_another_version() {
     let digest = redactor.raw_digest(shown.join("\n").as_bytes()).digest.to_string();
     assert_eq!(
         (REDACTION_VERSION, digest.as_str()),
-        (8, "2cdb83ba1899af8e4b727964b3fa66ad"),
+        (8, "36cf8dc7ea0fc0f1478755d5a24b927b"),
         "the tables are redacted otherwise: raise REDACTION_VERSION unless only lines were added"
     );
 }

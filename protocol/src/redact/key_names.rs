@@ -62,6 +62,10 @@ const SECRET_WORDS: &[&str] = &[
 /// What stands beside the users of `[auth.basic]` and is none.
 const LOGIN_SETTINGS: &[&str] = &["enabled", "realm", "user", "username"];
 
+/// The most words with blanks between them that are a name (`Admin Password`, `WiFi network
+/// password`) and no sentence.
+const NAME_WORDS: usize = 3;
+
 /// Endings of a run-together last word that name a secret: `turnpassword`, `ssl_keypasswd`,
 /// `dbpass`.
 const SECRET_ENDINGS: &[&str] =
@@ -230,6 +234,7 @@ const MARKS: &[&str] = &[
     // Names that decide what inside their value is a secret.
     "amqp",
     "dsn",
+    "netroot",
     "proxy",
 ];
 
@@ -336,8 +341,16 @@ pub(super) fn names_partial_secret(key: &ItemKey) -> Option<String> {
     let value = |name: &String| !VALUE_SEGMENTS.contains(&name.to_lowercase().as_str());
     let name = segments.filter(value).last()?.to_lowercase();
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    let partial =
-        ["dsn", "authorization", "auth_pair", "proxy", "proxyserver", "amqp_connection", "turnurl"];
+    let partial = [
+        "dsn",
+        "netroot",
+        "authorization",
+        "auth_pair",
+        "proxy",
+        "proxyserver",
+        "amqp_connection",
+        "turnurl",
+    ];
     (plain && partial.iter().chain(known::LOGINS).any(|end| name.ends_with(end))).then_some(name)
 }
 
@@ -349,7 +362,8 @@ pub fn word_names_secret(name: &str) -> bool {
 fn word_closely_names_secret(name: &str) -> bool {
     if name.len() < 2
         || name.len() > 128
-        || name.contains([' ', '\t', '/'])
+        || name.contains(['\t', '/'])
+        || name.split(' ').count() > NAME_WORDS
         || is_harmless_name(name)
     {
         return false;

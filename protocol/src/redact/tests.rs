@@ -231,6 +231,9 @@ fn names_are_judged_by_their_last_words() {
         "wpa_psk",
         "bindpw",
         "_authToken",
+        "Admin Password",
+        "WiFi network password",
+        "PROXY_PASS",
     ] {
         assert!(key_names::word_names_secret(name), "{name}");
     }
@@ -249,6 +252,8 @@ fn names_are_judged_by_their_last_words() {
         "ServerTokens",
         "spin",
         "password authentication",
+        "where to put the password",
+        "proxy_pass",
         "compass",
         "tokenizer",
         "keyboard",
@@ -284,6 +289,10 @@ fn keys_values_and_pairs_of_items_are_redacted() {
         assert!(!shown.contains(CANARY), "{arguments:?}: {shown}");
         assert_eq!(shown.contains("{secret:"), arguments.concat().contains(CANARY), "{shown}");
     }
+    let words = ["wpa_passphrase", "net", CANARY].map(ItemValue::text).to_vec();
+    let list = RawItem::plain(ItemValue::List(words));
+    let shown = encoded([(ItemKey::of(["command"]), list)].into());
+    assert!(!shown.contains(CANARY), "{shown}");
     for key in [
         format!("http://bob:{CANARY}@host/path"),
         format!("password={CANARY}"),
@@ -503,6 +512,22 @@ fn a_key_that_was_too_long_ends_in_a_keyed_digest() {
     assert!(!one.as_str().contains(&plain), "{one} holds the plain digest");
     assert_ne!(one, other, "the digest does not depend on the key");
     assert_eq!(one, shown(&Redactor::new([1; 32])));
+}
+
+/// What told that it was one (an `@`, a quote) stood behind the cut.
+#[test]
+fn a_key_that_was_too_long_does_not_end_within_a_secret() {
+    for at in 900..1_000 {
+        let command =
+            format!("curl {} https://bob:{CANARY}{CANARY}{CANARY}@h", "x".repeat(at - 20));
+        for segments in [vec!["job", &command], vec!["job", "a b", &command[5..]]] {
+            let long = format!("{}{}", segments.join("/"), "y".repeat(500));
+            let key = ItemKey::of([long.as_str()]);
+            let shown = encoded([(key, RawItem::plain(ItemValue::Nothing))].into());
+            let leaks = CANARY.get(..4).is_some_and(|begin| shown.contains(begin));
+            assert!(!leaks, "{at}: {shown}");
+        }
+    }
 }
 
 #[test]

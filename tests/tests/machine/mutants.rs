@@ -97,6 +97,11 @@ const MUTANTS: &[Mutant] = &[
     (AGENT_TESTS, "escapes_are_kept", "sources::os::tests::a_shell_reads_every_release_as_we_do"),
     (
         AGENT_TESTS,
+        "cut_words_stay",
+        "formats::tests::canaries::a_job_too_long_to_be_a_key_ends_within_no_secret",
+    ),
+    (
+        AGENT_TESTS,
         "first_setting_counts",
         "sources::desktop_uc_client::tests::by_clients::linphone_reads_every_setting_as_we_do",
     ),

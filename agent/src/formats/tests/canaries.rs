@@ -235,6 +235,19 @@ fn each_format_holds_its_secrets_back() {
     assert!(leaking.is_empty(), "{leaking:#?}");
 }
 
+/// A job is its own key, and what told that a word was a secret may stand behind its cut.
+#[test]
+fn a_job_too_long_to_be_a_key_ends_within_no_secret() {
+    let format = named("crontab").unwrap();
+    for at in (880..1_000).step_by(7) {
+        let before = "x".repeat(at);
+        let secret = SECRET.repeat(20);
+        let text = format!("1 2 * * * curl {before} https://bob:{secret}@h\n");
+        let shown = redacted(format, (format.read)(text.as_bytes()).unwrap());
+        assert!(!shown.contains(SECRET.get(..4).unwrap()), "{at}: {shown}");
+    }
+}
+
 #[test]
 fn an_address_with_a_login_leaves_by_no_format() {
     for (name, texts) in TEXTS {

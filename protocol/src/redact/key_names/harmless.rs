@@ -3,19 +3,14 @@
 
 use super::may_name_secret;
 
-/// Names that end like one of a secret and say where requests go, or what a program does.
-const HARMLESS_NAMES: &[&str] = &[
-    "fastcgi_pass",
-    "grpc_pass",
-    "importcredential",
-    "loadcredential",
-    "loadcredentialencrypted",
-    "memcached_pass",
-    "proxy_pass",
-    "scgi_pass",
-    "systemd-ask-password",
-    "uwsgi_pass",
-];
+/// Names that end like one of a secret and say what a program does.
+const HARMLESS_NAMES: &[&str] =
+    &["importcredential", "loadcredential", "loadcredentialencrypted", "systemd-ask-password"];
+
+/// Directives of nginx that say where requests go, as it spells them: `PROXY_PASS` of an
+/// environment is the password of a proxy.
+const UPSTREAMS: &[&str] =
+    &["fastcgi_pass", "grpc_pass", "memcached_pass", "proxy_pass", "scgi_pass", "uwsgi_pass"];
 
 /// Values that show a setting where a secret might stand: yes-or-no words.
 const SWITCHES: &[&str] = &[
@@ -135,5 +130,5 @@ fn is_name_service(word: &str) -> bool {
 
 /// Whether `name` plainly names no secret, whatever its last word.
 pub(super) fn is_harmless_name(name: &str) -> bool {
-    HARMLESS_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+    UPSTREAMS.contains(&name) || HARMLESS_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }

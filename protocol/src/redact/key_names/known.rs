@@ -1,5 +1,7 @@
 //! Names and places of single programs whose secrets no word tells.
 
+use crate::item::ItemKey;
+
 /// Collections each of whose members is a secret, whatever it is called: a Secret of Kubernetes, a
 /// data source of Grafana, the logins of Prometheus, cloud-init and GNU Gatekeeper.
 pub(super) const COLLECTIONS: &[&str] =
@@ -33,6 +35,15 @@ const NAMES: &[&str] = &[
 
 /// Ends of such names.
 const ENDINGS: &[&str] = &["a1-hash", "a1_hash"];
+
+/// Names of command lines that are written as lists: of containers, of units that are JSON.
+const COMMANDS: &[&str] = &["args", "arguments", "cmd", "command", "entrypoint"];
+
+/// Whether the value of `key` is a command line, word by word.
+pub(in super::super) fn is_command(key: &ItemKey) -> bool {
+    let name = key.segments().last().unwrap_or_default().to_ascii_lowercase();
+    COMMANDS.contains(&name.as_str())
+}
 
 /// Whether `name` is one of a secret though its words do not say so.
 pub(super) fn is_secret(name: &str) -> bool {

@@ -43,6 +43,10 @@ type Row = (&'static [&'static str], Options);
 type Options = &'static [(&'static str, Take)];
 
 const PROGRAMS: &[Row] = &[
+    (&["turnserver", "turnadmin"], &[("-u", COLON), ("--user", COLON)]),
+    (&["ttyd"], &[("-c", COLON), ("--credential", COLON)]),
+    (&["ssh-keygen"], &[("-N", Take::Whole), ("-P", Take::Whole)]),
+    (&["ss-local", "ss-redir", "ss-server", "ss-tunnel"], &[("-k", Take::Whole)]),
     (
         &["curl"],
         &[
