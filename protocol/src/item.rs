@@ -154,6 +154,7 @@ impl Writer {
 
 #[cfg(debug_assertions)]
 thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "not seen to be const for Windows")]
     static KEY_BYTES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
