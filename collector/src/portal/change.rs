@@ -137,7 +137,7 @@ fn elsewhere(impact: Impact, record: &ChangeRecord) -> Elsewhere {
         link: link::part(&record.host, &record.source, &place.part),
     };
     Elsewhere {
-        words: format!("Impact in {least}{places} places{shown}"),
+        words: format!("Felt in {least}{places} places{shown}"),
         places: first.iter().map(place).collect(),
     }
 }

@@ -149,9 +149,11 @@ impl<'f, F: Read + Seek> Pages<'f, F> {
                     }
                 }
                 Some(&LEAF) => {
+                    // Cells do not overlap, so that many pointers to one long cell are no work.
+                    let mut room = page.len();
                     for index in 0..cells {
                         let place = cell(index, at + 8).ok_or(Reason::Malformed)?;
-                        take(Row(&self.row(&page, place)?))?;
+                        take(Row(&self.row(&page, place, &mut room)?))?;
                     }
                 }
                 _ => return Err(Reason::Malformed),
@@ -160,8 +162,8 @@ impl<'f, F: Read + Seek> Pages<'f, F> {
         Ok(())
     }
 
-    /// The row whose cell stands at `at` of a leaf page.
-    fn row(&mut self, page: &[u8], at: usize) -> Result<Vec<u8>, Reason> {
+    /// The row whose cell stands at `at` of a leaf page, in which cells have `room` left.
+    fn row(&mut self, page: &[u8], at: usize, room: &mut usize) -> Result<Vec<u8>, Reason> {
         let cell = page.get(at..).ok_or(Reason::Malformed)?;
         let (length, cell) = varint(cell).ok_or(Reason::Malformed)?;
         let (_, cell) = varint(cell).ok_or(Reason::Malformed)?;
@@ -171,6 +173,7 @@ impl<'f, F: Read + Seek> Pages<'f, F> {
             return Err(Reason::Malformed);
         }
         let here = local(length, self.usable);
+        *room = room.checked_sub(here).ok_or(Reason::Malformed)?;
         let mut row = Vec::with_capacity(length);
         row.extend_from_slice(cell.get(..here).ok_or(Reason::Malformed)?);
         let mut next = word(cell, here).unwrap_or_default();

@@ -346,6 +346,28 @@ fn a_tree_that_leads_in_a_circle_is_damaged() {
     }
 }
 
+/// Sixteen thousand pointers to one cell of half a page would be gigabytes to copy.
+#[test]
+fn a_page_whose_cells_are_one_cell_is_damaged() {
+    let fill = "PRAGMA page_size = 65536; CREATE TABLE t (a, b);
+        INSERT INTO t VALUES (1, hex(zeroblob(15000)));
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)
+        INSERT INTO t SELECT i, 'x' FROM n;";
+    let (root, path, database) = planted(fill);
+    drop(database);
+    let machine = machine_at(root.path());
+    let mut broken = std::fs::read(&path).unwrap();
+    assert_eq!(paged(&machine).unwrap().lines().count(), 51);
+    // Page 2 is a leaf: the pointers of its cells stand behind a head of eight bytes.
+    let pointers = 65_536 + 8;
+    let first = [broken[pointers], broken[pointers + 1]];
+    for index in 1..51 {
+        broken[pointers + 2 * index..][..2].copy_from_slice(&first);
+    }
+    std::fs::write(&path, &broken).unwrap();
+    assert_eq!(paged(&machine), Err(Reason::Malformed));
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_are_a_log_or_none(
