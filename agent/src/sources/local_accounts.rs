@@ -6,9 +6,9 @@
 //! accounts whose names stand somewhere in it (two lines may have run together), and no others.
 //!
 //! *Unobserved is not absent*: of each account of which nothing is known (it is beyond a bound,
-//! left out by choice, hidden by a malformed line, or nobody can read the table) [`Homes::covers`]
+//! left out by choice, hidden by a malformed line, or nobody can read the table) `Homes::covers`
 //! is false, and what was told of it before is not gone. It reads no more than the tables; what
-//! stands in a home is read behind [`Home::fence`].
+//! stands in a home is read behind `Home::fence`.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;

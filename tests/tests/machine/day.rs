@@ -265,17 +265,22 @@ fn is_used(pair: &mut Pair) -> anyhow::Result<()> {
     std::fs::remove_file(etc.join(".motd.swp")).map_err(Into::into)
 }
 
+/// Locks a file as dpkg and apt do (fcntl(2)), and says so in a file beside it.
+const HOLDS: &str = "import fcntl,sys,time
+f = open(sys.argv[1], 'r+')
+fcntl.lockf(f, fcntl.LOCK_EX)
+open(sys.argv[2], 'w').close()
+time.sleep(600)";
+
 /// A package is half configured for as long as the package manager is at work.
 fn updates(pair: &mut Pair) -> anyhow::Result<()> {
     let dpkg = pair.tree().join("var/lib/dpkg");
     let (lock, status) = (dpkg.join("lock-frontend").display().to_string(), dpkg.join("status"));
     let before = std::fs::read_to_string(&status)?;
-    let log = pair.path("flock.log");
-    let works = ["-x", &lock, "sleep", "600"].map(ToOwned::to_owned);
-    let manager = Process::start(Path::new("/usr/bin/flock"), &works, &log)?;
-    wait::until("the lock is held", wait::PATIENCE, || {
-        Ok((!run_any("flock", &["-n", &lock, "true"])?.status.success()).then_some(()))
-    })?;
+    let (log, held) = (pair.path("manager.log"), pair.path("lock.held"));
+    let works = ["-c", HOLDS, &lock, &held.display().to_string()].map(ToOwned::to_owned);
+    let manager = Process::start(Path::new("/usr/bin/python3"), &works, &log)?;
+    wait::until("the lock is held", wait::PATIENCE, || Ok(held.exists().then_some(())))?;
     let half = before.replacen("install ok installed", "install ok half-configured", 1);
     ensure!(half != before, "no package is installed");
     replace(&status, &half)?;

@@ -163,8 +163,8 @@ fn a_package_comes_and_goes_with_exactly_its_changes() -> anyhow::Result<()> {
             ["services", "added", "judge.service", ""],
             ["accounts", "added", "passwd", "_judge"],
             ["accounts", "added", "group", "_judge"],
-            ["files", "modified", "/etc/passwd", ""],
-            ["files", "modified", "/etc/group", ""],
+            ["files", "added", "/etc/passwd", "_judge"],
+            ["files", "added", "/etc/group", "_judge"],
         ],
     );
     let listed =
@@ -196,8 +196,8 @@ fn a_package_comes_and_goes_with_exactly_its_changes() -> anyhow::Result<()> {
             ["files", "removed", "/etc/judge/judge.conf", "lines"],
             ["accounts", "removed", "passwd", "_judge"],
             ["accounts", "removed", "group", "_judge"],
-            ["files", "modified", "/etc/passwd", ""],
-            ["files", "modified", "/etc/group", ""],
+            ["files", "removed", "/etc/passwd", "_judge"],
+            ["files", "removed", "/etc/group", "_judge"],
         ],
     );
     pair.balanced()
