@@ -34,6 +34,9 @@ pub static CURL: Format = Format {
 /// Options whose value is `user:password`, or `certificate:password`.
 const LOGINS: &[&str] = &["E", "U", "cert", "proxy-cert", "proxy-user", "u", "user"];
 
+/// Options of one letter that have a value.
+const VALUED: &str = "ACDEFHKPQTUXYbcdehmortuwxyz";
+
 /// Options whose value is a secret.
 const SECRETS: &[&str] = &["oauth2-bearer", "pass", "proxy-pass", "proxy-tlspassword"];
 
@@ -66,13 +69,37 @@ fn netrc(bytes: &[u8]) -> Result<RawItems, FormatError> {
     Ok(items.finish())
 }
 
+/// What stands behind a single dash: letters without a value, the last option, and its value, which
+/// may be attached to it: `-sSuname:password`.
+fn short_options(letters: &str) -> (&str, &str, &str) {
+    let end = letters.find(['=', ' ', '\t']).unwrap_or(letters.len());
+    let (word, _) = letters.split_at(end);
+    let valued = word.char_indices().find(|(_, letter)| VALUED.contains(*letter));
+    let last = valued.or_else(|| word.char_indices().next_back());
+    let (at, letter) = last.unwrap_or((0, ' '));
+    let (flags, option) = letters.split_at(at);
+    let (option, rest) = option.split_at(if word.is_empty() { 0 } else { letter.len_utf8() });
+    (flags, option, rest)
+}
+
 fn curl(bytes: &[u8]) -> Result<RawItems, FormatError> {
     let text = decode(bytes);
     let mut items = Builder::default();
     for (_, line) in meaningful(&text, &['#']) {
-        let line = line.trim_start_matches('-');
-        let end = line.find(['=', ':', ' ', '\t']).unwrap_or(line.len());
-        let (option, rest) = line.split_at(end);
+        let (option, rest) = match line.strip_prefix('-').filter(|rest| !rest.starts_with('-')) {
+            Some(letters) => {
+                let (flags, option, rest) = short_options(letters);
+                for (at, flag) in flags.char_indices() {
+                    let flag = flags.get(at..at + flag.len_utf8()).unwrap_or_default();
+                    items.set(ItemKey::of([flag]), ItemValue::Nothing)?;
+                }
+                (option, rest)
+            }
+            None => {
+                let line = line.trim_start_matches('-');
+                line.split_at(line.find(['=', ':', ' ', '\t']).unwrap_or(line.len()))
+            }
+        };
         let value = rest.trim_start_matches(['=', ':', ' ', '\t']).trim_end_matches(BLANKS);
         let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         let value = quoted.unwrap_or(value);
@@ -124,5 +151,12 @@ mod tests {
         ];
         check(&CURL, "user = \"u:kAn4ry:x\"\nsilent\nproxy http://h:3128\n", &expected);
         check_same(&CURL, "user=u:x\n", "# who\n--user \"u:x\"\n");
+        let attached = [r#"u = "name""#, r#"u/password = "kAn4ry" secret"#];
+        for line in ["-uname:kAn4ry", "-u name:kAn4ry", "-u \"name:kAn4ry\"", "u=name:kAn4ry"] {
+            check(&CURL, line, &attached);
+        }
+        let flags = ["S = nothing", "s = nothing", attached[0], attached[1]];
+        check(&CURL, "-sSuname:kAn4ry\n", &flags);
+        check(&CURL, "-sS\n", &["S = nothing", "s = nothing"]);
     }
 }
