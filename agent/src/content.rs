@@ -13,10 +13,7 @@ use driftline_protocol::redact::{RawItem, RawItems, RawObserved};
 use driftline_protocol::snapshot::{Content, Reading, Reason};
 use memchr::memmem;
 
-use crate::formats::{self, Format};
-
-/// How much of a file a format is shown to claim it, in bytes.
-const HEAD_BYTES: usize = 4 * 1024;
+use crate::formats::{self, Format, HEAD_BYTES};
 
 /// The format that reads the file at `path`; `None` for a binary file.
 pub fn claiming(path: &str, bytes: &[u8]) -> Option<&'static Format> {

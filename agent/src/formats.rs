@@ -108,7 +108,6 @@ pub static ALL: &[&Format] = &[
     &credentials::ACCOUNTS,
     &credentials::BLANK_LOGINS,
     &credentials::LOGINS,
-    &credentials::WORDS,
     &key_value::RESOLV,
     &key_value::NSSWITCH,
     &key_value::LD_SO_CONF,
@@ -145,6 +144,7 @@ pub static ALL: &[&Format] = &[
     &script::AEL,
     &script::LUA,
     &script::ADSI,
+    &credentials::WORDS,
     &shell::FORMAT,
     &json::FORMAT,
     &yaml::EJABBERD,
@@ -158,6 +158,9 @@ pub static ALL: &[&Format] = &[
     &commented::FORMAT,
     &text::FORMAT,
 ];
+
+/// How many bytes of a file the formats are asked with, where it has as many.
+pub const HEAD_BYTES: usize = 4 * 1024;
 
 /// One syntax.
 pub struct Format {

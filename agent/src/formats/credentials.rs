@@ -2,17 +2,20 @@
 //!
 //! Who is named in such a file is worth telling, and that a proof changed; what it is, is not. The
 //! place says what is a secret, whatever it looks like: passwd(5), group(5), htpasswd(1),
-//! pgbouncer's `userlist.txt`, the tables of hostapd, RADIUS, Postfix, Jetty, and so on. A file of
-//! one or two bare words under a name such as `password` or `auth.txt` (OpenVPN's
-//! `auth-user-pass`) is one secret.
+//! pgbouncer's `userlist.txt`, the tables of hostapd, RADIUS, Postfix, Jetty, and so on. What lies
+//! under a name such as `password` or, of OpenVPN, `auth.txt` (`auth-user-pass`) is one secret.
+//!
+//! Only the path chooses among these formats, with one exception: a format chosen by content flips
+//! when a line is added, and what another format reads is no drift.
 
 use driftline_protocol::item::{ItemKey, ItemValue};
+use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems};
 
 use super::build::Builder;
 use super::lines::{BLANKS, decode, meaningful, original, scalar};
-use super::{Format, FormatError};
+use super::{Format, FormatError, HEAD_BYTES};
 
 /// Accounts and groups, with whatever copies of them lie beside.
 pub static ACCOUNTS: Format = Format {
@@ -28,7 +31,10 @@ pub static LOGINS: Format = Format {
     name: "login_lines",
     version: 1,
     ordered: "nothing",
-    claims: |path, head| separator(path) == Some(Separator::Sign) || is_of_hashes(&decode(head)),
+    claims: |path, head| {
+        let listed = separator(path) == Some(Separator::Sign);
+        listed || (!has_ending(path) && is_of_hashes(&decode(head), head.len() >= HEAD_BYTES))
+    },
     read: |bytes| read_logins(bytes, &[':', '=']),
 };
 
@@ -45,8 +51,8 @@ pub static BLANK_LOGINS: Format = Format {
 pub static WORDS: Format = Format {
     name: "secret_words",
     version: 1,
-    ordered: "`words` keeps its order",
-    claims: |path, head| is_named_for_secrets(path) && is_of_words(&decode(head)),
+    ordered: "`words` and `lines` keep their order",
+    claims: |path, _| is_named_for_secrets(path),
     read: read_words,
 };
 
@@ -110,6 +116,7 @@ const PATHS: &[(&str, Separator)] = &[
     ("/collectd/auth_file", Separator::Sign),
     ("/dma/auth.conf", Separator::Sign),
     ("/dovecot/users", Separator::Sign),
+    ("/exim4/passwd.client", Separator::Sign),
     ("/httpd/conf/password.conf", Separator::Sign),
     ("/kamailio/dbtext/subscriber", Separator::Sign),
     ("/kamailio/dbtext/uacreg", Separator::Sign),
@@ -148,26 +155,64 @@ const FOLDERS: &[&str] = &[
 /// Names of such tables.
 const TABLES: &[&str] = &["passwd", "passwords", "basic_auth", "users"];
 
-/// Parts of names under which one or two bare words are a secret.
+/// Last words of the names of files that hold one secret, alone or behind its user.
 const NAMED: &[&str] = &[
-    "auth-info",
-    "auth.txt",
     "authkey",
     "authtoken",
-    "cookie",
     "cred",
+    "credentials",
+    "creds",
     "keyfile",
-    "login",
     "pass",
-    "pin.txt",
+    "passfile",
+    "passphrase",
+    "passwdfile",
+    "passwordfile",
+    "passwords",
+    "pin",
     "pwd",
+    "pwdfile",
+    "secret",
     "token",
-    "vault",
-    "virtual_users",
+    "userpass",
 ];
 
-/// The most words of such a file: a user and its password, twice.
-const WORDS_OF_SECRET: usize = 4;
+/// Ends of such words.
+const NAMED_ENDS: &[&str] = &["passwd", "password"];
+
+/// The same by the end of the path, where the last word says too little.
+const NAMED_PATHS: &[&str] = &[
+    "/default-auth-info",
+    "/erlang.cookie",
+    "/.erlang.cookie",
+    "/openvpn/client/login.conf",
+    "/openvpn/login.conf",
+    "/openvpn/server/login.conf",
+    "/vsftpd/logins.txt",
+    "/vsftpd/virtual_users.txt",
+];
+
+/// Last words of such names below the folders of OpenVPN.
+const NAMED_OF_OPENVPN: &[&str] = &["auth", "login", "management", "mgmt", "proxy", "up"];
+
+/// Folders whose files are named after the program they configure, `passwd` as well.
+const OF_PROGRAMS: &[&str] = &[
+    "/.aws/",
+    "/alternatives/",
+    "/apparmor.d/",
+    "/bash_completion.d/",
+    "/default/",
+    "/init.d/",
+    "/logrotate.d/",
+    "/pam.d/",
+    "/sudoers.d/",
+    "/sysconfig/",
+    "/xinetd.d/",
+];
+
+/// Endings of files that have a format of their own, whatever hashes stand in them.
+const ENDINGS: &[&str] =
+    &["conf", "env", "ini", "json", "properties", "rules", "toml", "xml", "yaml", "yml"];
 
 fn name(path: &str) -> &str {
     let path = original(path);
@@ -202,58 +247,79 @@ fn separator(path: &str) -> Option<Separator> {
     (table || SIGNED.iter().any(like)).then_some(Separator::Sign)
 }
 
-/// Whether each line is a name with a hash of a password behind its colon.
-fn is_of_hashes(head: &str) -> bool {
-    // The last line may be cut.
-    let mut lines = meaningful(head, &['#']).map(|(_, line)| line).peekable();
-    let mut seen = 0;
-    while let Some(line) = lines.next() {
-        let hashed = line.split_once(':').is_some_and(|(name, rest)| {
-            let hash = rest.split(':').next().unwrap_or_default();
-            !name.is_empty() && !name.contains(BLANKS) && is_hash(hash)
-        });
-        if !hashed && (lines.peek().is_some() || seen == 0) {
+/// Whether the name of the file at `path` has the ending of another format.
+fn has_ending(path: &str) -> bool {
+    name(path).rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+}
+
+/// Whether each line is a name with a hash of a password behind its colon. The last line is
+/// excused where the head is `cut` in it. A form without a scheme looks like any word, so that
+/// it takes two.
+fn is_of_hashes(head: &str, cut: bool) -> bool {
+    let whole = if cut { head.rsplit_once('\n').map_or("", |(whole, _)| whole) } else { head };
+    let (mut schemes, mut plain) = (0, 0);
+    for (_, line) in meaningful(whole, &['#']) {
+        let Some((name, rest)) = line.split_once(':') else { return false };
+        let hash = rest.split(':').next().unwrap_or_default();
+        if name.is_empty() || name.contains(BLANKS) {
             return false;
         }
-        seen += 1;
+        if has_scheme(hash) {
+            schemes += 1;
+        } else if is_des(hash) {
+            plain += 1;
+        } else {
+            return false;
+        }
     }
-    seen > 0
+    schemes > 0 || plain > 1
 }
 
 /// The length of a hash of crypt(3) in its first form.
 const DES_CHARACTERS: usize = 13;
 
-/// Whether a text is a hash of crypt(3), of a form with a scheme, or of LDAP.
-fn is_hash(text: &str) -> bool {
+/// Whether a text may be a hash of crypt(3) in its first form, which has no scheme.
+fn is_des(text: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"./".contains(&byte);
     let has = |kind: fn(&u8) -> bool| text.as_bytes().iter().any(kind);
     let mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    let des = text.len() == DES_CHARACTERS && mixed && text.bytes().all(letter);
-    let scheme = text.starts_with('$') && text.matches('$').count() >= 2;
+    text.len() == DES_CHARACTERS && mixed && text.bytes().all(letter)
+}
+
+/// Whether a text is a hash of crypt(3), of a form with a scheme, or of LDAP.
+fn has_scheme(text: &str) -> bool {
     let named = |scheme: &str| {
         let part = |byte: u8| byte.is_ascii_uppercase() || b"0123456789-.".contains(&byte);
         !scheme.is_empty() && scheme.bytes().all(part)
     };
     let ldap = text.strip_prefix('{').and_then(|rest| rest.split_once('}'));
-    des || scheme || ldap.is_some_and(|(scheme, _)| named(scheme))
+    (text.starts_with('$') && text.matches('$').count() >= 2)
+        || ldap.is_some_and(|(scheme, _)| named(scheme))
 }
 
+/// Whether the path says that all there is in the file is one secret.
 fn is_named_for_secrets(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let named = NAMED.iter().any(|part| name.contains(part));
-    if path.contains("/openvpn/") {
-        return named || !name.ends_with(".conf");
+    if NAMED_PATHS.iter().any(|end| original(path).ends_with(end)) {
+        return true;
     }
-    // What configures passwords or authentication may have a word a line as well.
-    named && ![".conf", ".pub", ".crt", ".pem"].iter().any(|end| name.ends_with(end))
+    if OF_PROGRAMS.iter().any(|folder| path.contains(folder)) {
+        return false;
+    }
+    let name = name(path).to_ascii_lowercase();
+    let name = name.strip_suffix(".txt").unwrap_or(&name);
+    let last = name.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let of_openvpn = path.contains("/openvpn/") && NAMED_OF_OPENVPN.contains(&last);
+    of_openvpn || NAMED.contains(&last) || NAMED_ENDS.iter().any(|end| last.ends_with(end))
 }
 
-/// Whether a text is a few lines of a word each.
-fn is_of_words(head: &str) -> bool {
-    let lines: Vec<&str> = head.lines().map(|line| line.trim_matches(BLANKS)).collect();
-    let lines: Vec<&&str> = lines.iter().filter(|line| !line.is_empty()).collect();
-    let word = |line: &str| !line.contains(BLANKS) && !line.starts_with(['#', '[', '<', '@']);
-    (1..=WORDS_OF_SECRET).contains(&lines.len()) && lines.iter().all(|line| word(line))
+/// Whether a line is `NAME=value`; a secret in base64 ends in an equals sign.
+fn is_assignment(line: &str) -> bool {
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    line.split_once('=').is_some_and(|(name, value)| {
+        let name = name.trim_end_matches(BLANKS);
+        let valued = !value.is_empty() && !value.starts_with('=');
+        valued && !name.is_empty() && name.bytes().all(part)
+    })
 }
 
 fn read_accounts(bytes: &[u8]) -> Result<RawItems, FormatError> {
@@ -292,9 +358,25 @@ fn read_logins(bytes: &[u8], ends: &[char]) -> Result<RawItems, FormatError> {
 
 fn read_words(bytes: &[u8]) -> Result<RawItems, FormatError> {
     let text = decode(bytes);
-    let words: Vec<&str> = meaningful(&text, &[]).map(|(_, line)| line).collect();
+    let is_comment = |line: &str| line == "#" || line.starts_with("# ");
+    let (mut lines, words): (Vec<&str>, Vec<&str>) =
+        meaningful(&text, &[]).map(|(_, line)| line).partition(|line| is_comment(line));
+    // The names of several assignments say what is a secret.
+    let assigned = words.len() > 1 && words.iter().all(|line| is_assignment(line));
     let mut items = Builder::default();
-    items.insert(ItemKey::of(["words"]), RawItem::secret(ItemValue::text(words.join("\n"))))?;
+    if assigned {
+        lines = meaningful(&text, &[]).map(|(_, line)| line).collect();
+    } else {
+        let words = RawItem::secret(ItemValue::text(words.join("\n")));
+        items.insert(ItemKey::of(["words"]), words)?;
+    }
+    if lines.len() > limits::VALUES_PER_ITEM {
+        return Err(FormatError::TooLarge);
+    }
+    if !lines.is_empty() {
+        let lines = lines.into_iter().map(str::to_owned).collect();
+        items.set(ItemKey::of(["lines"]), ItemValue::Lines(lines))?;
+    }
     Ok(items.finish())
 }
 
@@ -337,13 +419,47 @@ mod tests {
     }
 
     #[test]
+    fn a_line_more_is_read_by_the_same_format() {
+        for (path, line) in [
+            ("/etc/login.group.allowed", "admins"),
+            ("/etc/restic/password", "kAn4ry"),
+            ("/etc/openvpn/auth.txt", "kAn4ry"),
+            ("/etc/app/credentials", "user=joe"),
+        ] {
+            let by = |text: &str| claiming(path, text.as_bytes()).unwrap().name;
+            let four = format!("{line}\n").repeat(4);
+            let name = by(&four);
+            for edited in [format!("{four}{line}\n"), format!("# us\n{four}"), format!("{line}\n")]
+            {
+                assert_eq!(by(&edited), name, "{path}: {edited:?}");
+            }
+        }
+        let comment = [r##"lines = lines ["# us"]"##, r#"words = "kAn4ry x" secret"#];
+        check(&WORDS, "# us\nkAn4ry x\n", &comment);
+        let assigned = [r#"lines = lines ["user=joe", "pass=kAn4ry"]"#];
+        check(&WORDS, "user=joe\npass=kAn4ry\n", &assigned);
+        check(&WORDS, "kAn4ry=x\n", &[r#"words = "kAn4ry=x" secret"#]);
+    }
+
+    #[test]
     fn what_only_has_such_a_name_is_left_to_others() {
         for (path, head, name) in [
             ("/etc/passwd", "root:x:0:0::/:/bin/sh\n", "account_lines"),
             ("/srv/jail/etc/group.bak", "root:x:0:\n", "account_lines"),
             ("/etc/squid/passwd", "alice:x\n", "login_lines"),
             ("/etc/app/people", "# us\nalice:abJnggxhB/yWI\nbob:$apr1$a$b\n", "login_lines"),
-            ("/etc/app/people", "alice:{SSHA}abc:1:1\nbo", "login_lines"),
+            ("/etc/app/people", "alice:{SSHA}abc:1:1\n", "login_lines"),
+            ("/etc/app/people", "alice:{SSHA}abc:1:1\nbo", "text"),
+            ("/etc/app/people", "alice:abJnggxhB/yWI\nbob:abJnggxhB/yWI\n", "login_lines"),
+            ("/etc/app/zone", "tz:Europe/Berlin\n", "text"),
+            ("/etc/app/zone", "tz:Europe/Berlin\nlang:de\n", "text"),
+            ("/etc/app/people.conf", "alice:$6$a$b\n", "commented"),
+            ("/etc/login.group.allowed", "a\nb\nc\nd\n", "text"),
+            ("/etc/vault.d/vault.env", "VAULT_SKIP_VERIFY=true\n", "key_value"),
+            ("/etc/default/passenger", "ENABLED=yes\n", "key_value"),
+            ("/etc/udev/rules.d/99-passthrough.rules", "A==\"b\",C=\"d\"\n", "commented"),
+            ("/etc/app/credentials.json", "{\"a\":{\"b\":1}}\n", "json"),
+            ("/etc/openvpn/server/ipp.txt", "alice,10.8.0.4,\n", "text"),
             ("/etc/postfix/sasl/passwd", "[h]:587 u:x\n", "blank_login_lines"),
             ("/etc/pam_radius_auth.conf", "127.0.0.1 x 1\n", "blank_login_lines"),
             ("/etc/openvpn/client/up", "u\nx\n", "secret_words"),
