@@ -335,7 +335,8 @@ fn read_accounts(bytes: &[u8]) -> Result<RawItems, FormatError> {
         let told = matches!(password, "" | "x" | "*" | "!" | "!!" | "*LK*" | "NP");
         let value = ItemValue::text(password);
         let password = if told { RawItem::plain(value) } else { RawItem::secret(value) };
-        items.insert(ItemKey::of([name, "password"]), password)?;
+        // Of two lines of one name libc takes the first, so that neither may cover the other.
+        items.each_item(&[name, "password"], password)?;
         let rest = fields.map(scalar).collect();
         items.set_each(&[name], ItemValue::List(rest))?;
     }
@@ -402,6 +403,9 @@ mod tests {
                 r#"root/password = "x""#,
             ],
         );
+        let twice =
+            ["root = [0]", "root/2 = [0]", r#"root/password = """#, r#"root/password/2 = "x""#];
+        check(&ACCOUNTS, "root::0\nroot:x:0\n", &twice);
         check_same(&ACCOUNTS, "a:x:1:b\nc:x:2:\n", "c:x:2:\n# by hand\na:x:1:b\n");
         check_differs(&ACCOUNTS, "a:x:1:b\n", "a:x:1:c\n");
     }
