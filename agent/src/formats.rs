@@ -123,6 +123,7 @@ pub static ALL: &[&Format] = &[
     &systemd::FORMAT,
     &nftables::NFT,
     &nftables::IPTABLES,
+    &ini::COUCHDB,
     &hocon::FORMAT,
     &hocon::PIPEWIRE,
     &properties::FORMAT,

@@ -8,10 +8,10 @@
 //! units are a format of their own.
 
 use driftline_protocol::item::{ItemKey, ItemValue};
-use driftline_protocol::redact::RawItems;
+use driftline_protocol::redact::{RawItem, RawItems};
 
 use super::build::Builder;
-use super::lines::{BLANKS, decode, meaningful, numbered, scalar};
+use super::lines::{BLANKS, decode, meaningful, numbered, original, scalar};
 use super::{Format, FormatError};
 
 /// Sections of keys.
@@ -21,6 +21,16 @@ pub static FORMAT: Format = Format {
     ordered: "the values of a repeated key keep their order; sections and keys have none",
     claims,
     read,
+};
+
+/// The configuration of CouchDB, whose section `admins` has a password for each name: elsewhere
+/// such a section says who the admins are.
+pub static COUCHDB: Format = Format {
+    name: "couchdb",
+    version: 1,
+    ordered: "the values of a repeated key keep their order; sections and keys have none",
+    claims: |path, _| path.contains("/couchdb/") && original(path).ends_with(".ini"),
+    read: read_couchdb,
 };
 
 const MARKS: &[char] = &['#', ';'];
@@ -103,6 +113,15 @@ fn read(bytes: &[u8]) -> Result<RawItems, FormatError> {
         last = Some(key);
     }
     Ok(items.finish())
+}
+
+fn read_couchdb(bytes: &[u8]) -> Result<RawItems, FormatError> {
+    let hidden = |(key, item): (ItemKey, RawItem)| {
+        let is_admin = key.segments().next().is_some_and(|section| section == "admins");
+        let item = if is_admin { RawItem::secret(item.value) } else { item };
+        (key, item)
+    };
+    Ok(read(bytes)?.into_iter().map(hidden).collect())
 }
 
 fn unquoted(value: &str) -> &str {

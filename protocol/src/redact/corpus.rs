@@ -103,7 +103,7 @@ fn another_redaction_has_another_version() {
     let digest = redactor.raw_digest(shown.join("\n").as_bytes()).digest.to_string();
     assert_eq!(
         (REDACTION_VERSION, digest.as_str()),
-        (8, "36cf8dc7ea0fc0f1478755d5a24b927b"),
+        (8, "19237c54fcaf9f18a6c052647369c579"),
         "the tables are redacted otherwise: raise REDACTION_VERSION unless only lines were added"
     );
 }

@@ -269,6 +269,11 @@ fn closely_names_secret(key: &ItemKey, value: &ItemValue) -> bool {
         return false;
     }
     let segments: Vec<String> = key.segments().collect();
+    if let ItemValue::Text(text) = value
+        && known::is_admin_of_couchdb(&segments, text)
+    {
+        return true;
+    }
     // The number of a repeated key, or a place in an array, names nothing.
     let mut names = segments.iter().rev().map(String::as_str).skip_while(|name| is_number(name));
     let last = names.next().unwrap_or_default();
@@ -478,6 +483,10 @@ mod tests {
             ("gpg/keys/0", fingerprint, false),
             ("encryption/key", "/etc/app/k.pem", false),
             ("map/key", word, false),
+            ("admins/members", "alice", false),
+            ("admins/gid", "1004", false),
+            ("admins/bob", "-pbkdf2-0123456789abcdef,0123,10", true),
+            ("admins/bob", "-hashed-0123,4567", true),
         ] {
             let key = ItemKey::of(key.split('/'));
             assert_eq!(names_secret(&key, &ItemValue::text(value)), secret, "{key} {value}");

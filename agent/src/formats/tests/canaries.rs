@@ -36,6 +36,7 @@ const TEXTS: &[(&str, &[&str])] = &[
     ("login_lines", &["u:kAn4ry\n", "u=kAn4ry,admin\n", "kAn4ry\n"]),
     ("blank_login_lines", &["192.0.2.1 kAn4ry 3\n", "\"u\" \"kAn4ry\"\n", "kAn4ry\n"]),
     ("secret_words", &["user\nkAn4ry\n", "kAn4ry\n"]),
+    ("couchdb", &["[admins]\nu = kAn4ry\n", "[couch_httpd_auth]\nsecret = kAn4ry\n"]),
     ("tac_plus", &["key = kAn4ry\n", "user = u {\n login = des kAn4ry\n}\n"]),
     ("limits", &["a - https://u:kAn4ry@h 1\n"]),
     ("rule_lines", &["a: https://u:kAn4ry@h\n"]),

@@ -35,3 +35,16 @@ fn a_file_that_begins_with_a_section_is_claimed() {
         assert_eq!(claiming(path, head.as_bytes()).unwrap().name, name, "{path} {head:?}");
     }
 }
+
+#[test]
+fn only_in_couchdb_an_admin_has_a_password_as_value() {
+    let text = "[admins]\nbob = kAn4ry\n[log]\nlevel = info\n";
+    for (path, shown) in [
+        ("/etc/couchdb/local.ini", r#"admins/bob = "kAn4ry" secret"#),
+        ("/opt/couchdb/etc/local.d/10-admins.ini", r#"admins/bob = "kAn4ry" secret"#),
+        ("/etc/app/app.ini", r#"admins/bob = "kAn4ry""#),
+    ] {
+        let format = claiming(path, text.as_bytes()).unwrap();
+        check(format, text, &[shown, r#"log/level = "info""#]);
+    }
+}

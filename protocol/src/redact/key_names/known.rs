@@ -45,6 +45,16 @@ pub(in super::super) fn is_command(key: &ItemKey) -> bool {
     COMMANDS.contains(&name.as_str())
 }
 
+/// How CouchDB begins the hash of an admin's password.
+const HASHES_OF_COUCHDB: &[&str] = &["-hashed-", "-pbkdf2-", "-pbkdf2:"];
+
+/// Whether `text` is the hash of a password that CouchDB keeps in its section `admins`. Elsewhere a
+/// group or a section of this name says who the admins are.
+pub(super) fn is_admin_of_couchdb(segments: &[String], text: &str) -> bool {
+    let hashed = HASHES_OF_COUCHDB.iter().any(|start| text.starts_with(start));
+    hashed && matches!(segments, [section, _] if section == "admins")
+}
+
 /// Whether `name` is one of a secret though its words do not say so.
 pub(super) fn is_secret(name: &str) -> bool {
     NAMES.contains(&name) || ENDINGS.iter().any(|end| name.ends_with(end))
@@ -54,8 +64,6 @@ pub(super) fn is_secret(name: &str) -> bool {
 pub(super) fn is_by_place(segments: &[String]) -> bool {
     let names: Vec<&str> = segments.iter().map(String::as_str).collect();
     match names[..] {
-        // CouchDB.
-        ["admins", _] => true,
         // The registries of docker, podman and containerd.
         [.., "auths", _, "auth"] | [.., "configs", _, "auth", "auth"] => true,
         [.., "sst", "encrypt-key"] => true,

@@ -17,6 +17,9 @@ const SENT: &[&str] = &["2", "3", "auth2", "auth3"];
 const SERVERS: &[(&str, usize)] =
     &[("mysql_servers", 3), ("oracle_servers", 3), ("pgsql_servers", 3), ("redis_servers", 2)];
 
+/// The most digits of a port.
+const PORT_DIGITS: usize = 5;
+
 /// The length of a key of 128 bits in base64.
 const KEY_CHARACTERS: usize = 24;
 
@@ -27,7 +30,7 @@ impl Scanner<'_> {
             return Some(self.account(from)).filter(|to| *to > from);
         }
         if let Some((_, before)) = SERVERS.iter().find(|(name, _)| *name == plain) {
-            return Some(self.servers(from, *before));
+            return self.servers(from, *before);
         }
         let range = value(&self.near(from), from, Reach::Word);
         let shown = self.text.get(range.clone()).unwrap_or_default();
@@ -50,7 +53,9 @@ impl Scanner<'_> {
         if !known || user.is_empty() || user.ends_with("{secret") || marked {
             return None;
         }
-        let numbers = named && digits(user) && digits(secret);
+        // Accounts by number, and a host with its port.
+        let host = user.contains('.') && secret.len() <= PORT_DIGITS;
+        let numbers = named && (digits(user) || host) && digits(secret);
         if secret.is_empty() || numbers || secret.starts_with('$') || is_harmless("", secret) {
             return None;
         }
@@ -58,21 +63,30 @@ impl Scanner<'_> {
         Some(self.hide_to(start..start + secret.len()))
     }
 
-    /// `host/database/user/X : (socket)/database/user/Y`.
-    fn servers(&mut self, from: usize, before: usize) -> usize {
-        let end = self.place.line_end;
+    /// `host/database/user/X : (socket)/database/user/Y`; gives the end of the last password. What
+    /// follows such a list on its line is looked at like any other text.
+    fn servers(&mut self, from: usize, before: usize) -> Option<usize> {
         let mut start = from;
+        let mut after = None;
+        let mut listed = true;
         for word in self.place.line_tail(from).split_inclusive(is_blank) {
             let server = word.trim_end_matches(is_blank);
+            let separates = server.starts_with('<') || server.ends_with([':', ';']);
+            if !listed && !separates && !server.is_empty() {
+                break;
+            }
             let socket = server.strip_prefix('(').and_then(|rest| rest.split_once(')'));
             let parts = socket.map_or(server, |(_, rest)| rest);
-            if let Some(secret) = parts.splitn(before + 1, '/').nth(before) {
+            let secret = parts.splitn(before + 1, '/').nth(before);
+            if let Some(secret) = secret.filter(|_| !server.contains("://")) {
                 let to = start + server.len();
                 self.hide(to - secret.len()..to);
+                after = Some(to);
             }
+            listed = separates || (listed && server.is_empty());
             start += word.len();
         }
-        end
+        after
     }
 
     /// The secret behind the name at `span` that stands there without a separator.
