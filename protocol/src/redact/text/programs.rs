@@ -342,7 +342,10 @@ pub(super) fn marks() -> impl Iterator<Item = Mark> {
             if name.trim_end_matches('*').len() > SHORT {
                 return vec![Mark::word(name)];
             }
-            options.iter().map(|(option, _)| Mark::anywhere(format!(" {option}"))).collect()
+            let behind = |blank: char| {
+                options.iter().map(move |(option, _)| Mark::anywhere(format!("{blank}{option}")))
+            };
+            behind(' ').chain(behind('\t')).collect()
         })
     });
     rows.chain(SUBCOMMANDS.iter().map(|(_, subcommand, _)| Mark::word(subcommand)))
