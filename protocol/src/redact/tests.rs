@@ -520,7 +520,7 @@ fn a_key_that_was_too_long_does_not_end_within_a_secret() {
     for at in 900..1_000 {
         let command =
             format!("curl {} https://bob:{CANARY}{CANARY}{CANARY}@h", "x".repeat(at - 20));
-        for segments in [vec!["job", &command], vec!["job", "a b", &command[5..]]] {
+        for segments in [vec!["job", &command], vec!["job", "a b", command.split_at(5).1]] {
             let long = format!("{}{}", segments.join("/"), "y".repeat(500));
             let key = ItemKey::of([long.as_str()]);
             let shown = encoded([(key, RawItem::plain(ItemValue::Nothing))].into());
