@@ -61,8 +61,17 @@ impl Default for Listeners {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Listener {
     address: SocketAddr,
-    /// The control group of who opened it, where the kernel tells.
-    group: Option<u64>,
+    /// Who opened it, where the kernel tells.
+    holder: Option<Holder>,
+}
+
+/// Who opened a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Holder {
+    /// The id of his control group.
+    group: u64,
+    /// The number of his account.
+    owner: u32,
 }
 
 /// How a socket waits.
@@ -192,7 +201,8 @@ impl Listeners {
         let mut holders = Ok(Holders::default());
         for listener in found {
             let Some(name) = world.name(transport, listener.address) else { continue };
-            let unit = listener.group.ok_or(Reason::Unsupported).and_then(|id| units.unit(id));
+            let holder = listener.holder.ok_or(Reason::Unsupported);
+            let unit = holder.and_then(|Holder { group, owner }| units.unit(group, owner));
             let unit = match unit {
                 Ok(None) => continue,
                 Ok(Some(unit)) => Ok(unit),

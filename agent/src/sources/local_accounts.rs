@@ -322,7 +322,7 @@ impl Home {
 ///
 /// # Errors
 /// Why the file could not be read.
-fn people(machine: &Machine) -> Result<RangeInclusive<u32>, Reason> {
+pub(super) fn people(machine: &Machine) -> Result<RangeInclusive<u32>, Reason> {
     for path in LOGIN_DEFS {
         if let Some(read) = machine.read(Path::new(path), limits::FILE_BYTES)? {
             return Ok(people_of(&String::from_utf8_lossy(&read.bytes)));

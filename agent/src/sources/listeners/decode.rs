@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Listener, Transport};
+use super::{Holder, Listener, Transport};
 use crate::formats::Malformed;
 use crate::netlink::attributes;
 
@@ -13,6 +13,8 @@ use crate::netlink::attributes;
 pub(super) fn socket(message: &[u8]) -> Option<Listener> {
     /// Where the attributes begin.
     const BODY: usize = 72;
+    /// Where `idiag_uid` stands.
+    const OWNER: usize = 64;
     const INET_DIAG_CGROUP_ID: u16 = 21;
     let port = u16::from_be_bytes(*message.get(4..)?.first_chunk()?);
     let address = match message.first()? {
@@ -20,11 +22,13 @@ pub(super) fn socket(message: &[u8]) -> Option<Listener> {
         10 => IpAddr::from(*message.get(8..)?.first_chunk::<16>()?),
         _ => return None,
     };
-    let group = attributes(message, BODY)
+    let owner = u32::from_ne_bytes(*message.get(OWNER..)?.first_chunk()?);
+    let holder = attributes(message, BODY)
         .into_iter()
         .find(|(kind, _)| *kind == INET_DIAG_CGROUP_ID)
-        .and_then(|(_, value)| value.first_chunk().map(|id| u64::from_ne_bytes(*id)));
-    Some(Listener { address: SocketAddr::new(address, port), group })
+        .and_then(|(_, value)| value.first_chunk().map(|id| u64::from_ne_bytes(*id)))
+        .map(|group| Holder { group, owner });
+    Some(Listener { address: SocketAddr::new(address, port), holder })
 }
 
 /// The sockets of a table that wait for others.
@@ -44,7 +48,7 @@ pub(super) fn table(bytes: &[u8], transport: Transport) -> Result<Vec<Listener>,
         };
         let address = address(local).ok_or(malformed)?;
         if state == waiting {
-            found.push(Listener { address, group: None });
+            found.push(Listener { address, holder: None });
         }
     }
     match text.lines().next() {

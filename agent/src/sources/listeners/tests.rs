@@ -113,10 +113,11 @@ fn groups(place: &str, more: usize) -> Planted {
 #[test]
 fn no_groups_of_a_person_have_his_ports_told() {
     const SESSION: &str = "user.slice/user-1000.slice/session-3.scope";
-    let told = |planted: &Planted, group: &str| {
+    let told_of = |planted: &Planted, group: &str, owner| {
         let path = Path::new("/sys/fs/cgroup").join(group);
         let group = planted.machine.stat_followed(&path).unwrap().map_or(7, |stat| stat.st_ino);
-        let found = [Listener { address: "0.0.0.0:80".parse().unwrap(), group: Some(group) }];
+        let holder = Some(Holder { group, owner });
+        let found = [Listener { address: "0.0.0.0:80".parse().unwrap(), holder }];
         let mut units = Units::new(&planted.machine);
         units.most = 100;
         let (part, holders) = Listeners::new().told(Transport::Tcp, &found, (&world(), &mut units));
@@ -125,10 +126,16 @@ fn no_groups_of_a_person_have_his_ports_told() {
             RawPart::Unobserved(reason) => Err(reason),
         }
     };
+    let told = |planted: &Planted, group: &str| told_of(planted, group, 1_000);
     let many = groups(SESSION, 110);
     assert_eq!(told(&many, "system.slice/ssh.service"), Ok((1, true)));
     assert_eq!(told(&many, SESSION), Ok((0, true)), "a person's port is told");
     assert_eq!(told(&many, "gone"), Ok((0, true)), "what is not found is a person's");
+    for owner in [0, 33, 999] {
+        let why = "a port of the kernel is lost, whose group went with its unit";
+        assert_eq!(told_of(&many, "gone", owner), Ok((1, true)), "{owner}: {why}");
+        assert_eq!(told_of(&many, SESSION, owner), Ok((0, true)), "{owner} in a session");
+    }
     let full = groups("system.slice", 110);
     assert_eq!(told(&full, SESSION), Err(Reason::TooLarge), "unknown is never told");
     let events = Planted::new(&[
@@ -236,6 +243,11 @@ fn proc_and_the_kernel_say_the_same_of_this_machine() {
     let listener = std::net::TcpListener::bind(steady).unwrap();
     let here = listener.local_addr().unwrap();
     let asked = Listeners::new().sockets(&machine, Transport::Tcp).ok().flatten().unwrap();
+    // A kernel before 5.9 tells no group.
+    let owners = asked.iter().filter(|listener| listener.address == here);
+    for holder in owners.filter_map(|listener| listener.holder) {
+        assert_eq!(holder.owner, rustix::process::getuid().as_raw());
+    }
     let mut look = Look::new(&machine);
     let read = tables(&mut look, Transport::Tcp).ok().flatten().unwrap();
     for found in [asked, read] {
