@@ -193,7 +193,7 @@ impl Tree {
                 single.push((path, device));
                 continue;
             }
-            if place < Place::OnTheWay && (self.is_crowded() || self.is_remote(&path)) {
+            if place < Place::OnTheWay && (self.is_crowded() || self.is_remote(&path, machine)) {
                 continue;
             }
             // What cannot be opened cannot be watched; its source says so when it reads.
@@ -228,11 +228,19 @@ impl Tree {
         is_crowded
     }
 
-    /// Whether another machine's file system is mounted at `path`.
-    fn is_remote(&self, path: &Path) -> bool {
-        let parent = path.parent().and_then(|parent| self.known.get(parent));
-        let by_kernel = parent.zip(path.file_name()).map(|(known, name)| known.place.join(name));
-        self.remote.contains(by_kernel.as_deref().unwrap_or(path))
+    /// Whether the way to `path` leads into another machine's file system.
+    fn is_remote(&self, path: &Path, machine: &Machine) -> bool {
+        let place = |path: &Path| self.known.get(path).map(|known| &*known.place);
+        let top = Path::new("/");
+        let root = place(top).unwrap_or(top);
+        // The kernel's name of a folder that is watched goes through no link.
+        let parent = path.parent().and_then(place).and_then(|place| place.strip_prefix(root).ok());
+        let known = parent.zip(path.file_name()).map(|(parent, name)| (top.join(parent), name));
+        let (start, rest) = match &known {
+            Some((parent, name)) => (parent.as_path(), Path::new(name)),
+            None => (top, path.strip_prefix(top).unwrap_or(path)),
+        };
+        remote::is_entered(&self.remote, root, (start, rest), machine)
     }
 
     /// The directories in the directory at `path`, with the file system they should stand on.
