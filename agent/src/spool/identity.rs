@@ -27,6 +27,9 @@ const FILE_BYTES: u64 = 64 * 1024;
 
 const FILE_NAME: &str = "identity.json";
 
+/// How many names are tried for a file that is set aside; a folder may have the first.
+const NAMES_ASIDE: u32 = 16;
+
 /// What must survive the loss of the spool.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,30 +68,26 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// The identity kept in `folder`; a new one when there is none or it does not read back. Then
-    /// that is counted, and the file is set aside for whoever wants to look: an agent that does not
+    /// The identity kept in `folder`; a new one when there is none or what stands there is none.
+    /// Then that is counted, and it is set aside for whoever wants to look: an agent that does not
     /// start sees nothing.
+    ///
+    /// # Errors
+    /// What the operating system says: it may pass, and the identity may be a good one.
     pub(super) fn open(folder: &Path) -> Result<Self, SpoolError> {
         let path = folder.join(FILE_NAME);
-        let read = match File::open(&path) {
-            Ok(mut file) => limits::read_bounded(&mut file, FILE_BYTES).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let found = read(&path).map_err(|error| failed(&path, error))?;
+        let damaged = match found {
+            Found::Identity(identity) => return Ok(Self { path, identity }),
+            Found::Nothing => false,
+            Found::Damaged(error) => {
+                let aside = set_aside(&path).map_err(|error| failed(&path, error))?;
+                let (path, aside) = (path.display(), aside.display());
+                let what = "identity cannot be read and was set aside; enrolling anew";
+                tracing::error!(%path, %aside, error, "{what}");
+                true
+            }
         };
-        let identity = match &read {
-            Ok(bytes) => bytes.as_deref().and_then(decode),
-            Err(_) => None,
-        };
-        if let Some(identity) = identity {
-            return Ok(Self { path, identity });
-        }
-        let damaged = !matches!(read, Ok(None));
-        if damaged {
-            let error = read.err().map_or("its content is damaged".to_owned(), |e| e.to_string());
-            let what = "identity cannot be read; enrolling anew";
-            tracing::error!(path = %path.display(), error, "{what}");
-            fs::rename(&path, path.with_extension("damaged")).map_err(|e| failed(&path, e))?;
-        }
         let identity = Identity {
             version: 1,
             incarnation: fresh_incarnation()?,
@@ -123,6 +122,56 @@ impl Keeper {
             return Ok(());
         }
         self.change(|identity| identity.reserved = Generation(generation.0.saturating_add(BLOCK)))
+    }
+}
+
+/// What stands in the place of an identity.
+enum Found {
+    Identity(Identity),
+    Nothing,
+    /// What is none, and why.
+    Damaged(&'static str),
+}
+
+fn read(path: &Path) -> io::Result<Found> {
+    let found = |result: io::Result<Found>| match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+        other => other,
+    };
+    // Before it is opened, for to open a FIFO waits for somebody who writes.
+    match fs::metadata(path) {
+        Ok(stat) if !stat.is_file() => return Ok(Found::Damaged("it is no regular file")),
+        Ok(_) => {}
+        Err(error) => return found(Err(error)),
+    }
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) => return found(Err(error)),
+    };
+    match limits::read_bounded(&mut file, FILE_BYTES) {
+        Ok(bytes) => {
+            Ok(decode(&bytes).map_or(Found::Damaged("its content is damaged"), Found::Identity))
+        }
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Ok(Found::Damaged("it is too large"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives what stands at `path` another name, which is told; a file set aside before is replaced.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut number = 1;
+    loop {
+        let aside = match number {
+            1 => path.with_extension("damaged"),
+            _ => path.with_extension(format!("damaged-{number}")),
+        };
+        match fs::rename(path, &aside) {
+            Ok(()) => return Ok(aside),
+            Err(error) if number >= NAMES_ASIDE => return Err(error),
+            Err(_) => number += 1,
+        }
     }
 }
 
@@ -203,6 +252,39 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         assert_eq!(Keeper::open(folder.path()).unwrap().get().repairs, 1, "a folder");
+        let aside = path.with_extension("damaged");
+        assert!(aside.is_dir());
+        fs::write(aside.join("file"), "").unwrap();
+        fs::write(&path, "{}").unwrap();
+        assert_eq!(Keeper::open(folder.path()).unwrap().get().repairs, 1, "a folder is in the way");
+        assert_eq!(fs::read_to_string(path.with_extension("damaged-2")).unwrap(), "{}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn an_error_that_may_pass_throws_no_identity_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let target = folder.path().join("target");
+        let mut keeper = Keeper::open(folder.path()).unwrap();
+        keeper.change(|identity| identity.token = Some("t".into())).unwrap();
+        fs::rename(&path, &target).unwrap();
+        // Root may read whatever its mode is; too many links (ELOOP) stand for all such errors.
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        Keeper::open(folder.path()).unwrap_err();
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink(), "it was set aside");
+        fs::rename(&target, &path).unwrap();
+        assert_eq!(Keeper::open(folder.path()).unwrap().get(), keeper.get());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_fifo_in_the_place_of_an_identity_stops_no_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(Keeper::open(folder.path()).unwrap().get().repairs, 1);
     }
 
     #[test]
