@@ -89,8 +89,10 @@ fn obey(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Enrol => {
             let config = Config::load(&arguments.config)?;
-            let host = runtime()?.block_on(run::enrol(config))?;
+            let (host, done) = runtime()?.block_on(run::enrol(config))?;
             write(format!("{host}\n").as_bytes())?;
+            // Scripts read the name alone.
+            writeln!(std::io::stderr(), "{host}: {done}").context("writing to standard error")?;
         }
         #[cfg(windows)]
         Command::Recover => service::recover()?,

@@ -234,18 +234,19 @@ impl Drop for Reader {
     }
 }
 
-/// Enrols the host of `config`, and gives its name.
+/// Enrols the host of `config`, and gives its name and what was done.
 ///
 /// # Errors
 /// When the state folder is in use, or the collector refuses.
-pub async fn enrol(config: Config) -> anyhow::Result<String> {
+pub async fn enrol(config: Config) -> anyhow::Result<(String, &'static str)> {
     install_tls();
     let parts = open_aside(&config).await?;
     let collector = collector(&config)?.context("`collector` is not set")?;
     let watching: Watching = Arc::new(Wellbeing::default);
     let settings = settings(&config, &parts, &Vitals::default());
     let mut transport = Transport::new(collector, parts.spool.clone(), settings, watching)?;
-    Ok(transport.enrol().await?.to_string())
+    let (host, done) = transport.enrol().await?;
+    Ok((host.to_string(), done.as_str()))
 }
 
 /// Reads every source of `config` once below `root` and writes what has passed the redactor as

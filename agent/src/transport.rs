@@ -8,13 +8,13 @@
 pub mod client;
 pub mod exchange;
 pub mod proof;
+pub mod stranded;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use driftline_protocol::ids::{Digest, HostId, KeyId, SessionId, SourceName};
@@ -29,6 +29,7 @@ use tokio::sync::{Notify, watch};
 use self::client::{Collector, RequestError, words};
 use self::exchange::{Answer, Effect, Exchange, Moment, Next, Proof};
 use self::proof::{is_token, secret_of};
+use self::stranded::{Enrolled, Stranded};
 use crate::clock;
 use crate::spool::{Deliver, SpoolError};
 
@@ -53,14 +54,9 @@ pub struct Settings {
     pub key: KeyId,
     /// Whether that key is the site's.
     pub site_key: bool,
-    /// Becomes whether the agent waits for somebody to do what [`STRANDED`] says.
-    pub stranded: Arc<AtomicBool>,
+    /// Becomes why the agent waits for a person.
+    pub stranded: Arc<Mutex<Option<Stranded>>>,
 }
-
-/// What to do where a collector on plain http refuses the token.
-pub const STRANDED: &str = "the collector refuses this host's token; over plain http anybody on \
-    this machine may answer in its place, so the agent does not enrol again by itself: stop it, \
-    run `driftline-agent enrol`, and start it";
 
 /// Why the transport cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -169,25 +165,30 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         }
     }
 
-    /// Enrols this host if it is not, or if the collector does not know it any more, and gives its
-    /// name.
+    /// Enrols this host if it is not, if the collector does not know it any more, or if it says
+    /// that the host is a copy of another; gives its name and what was done.
     ///
     /// # Errors
     /// See [`TransportError`].
-    pub async fn enrol(&mut self) -> Result<HostId, TransportError> {
+    pub async fn enrol(&mut self) -> Result<(HostId, Enrolled), TransportError> {
+        let (mut proof, mut done) = (Proof::Secret, Enrolled::Anew);
         if let Some(host) = self.spool.identity().host {
             match self.send_heartbeat().await {
-                Err(TransportError::Request(RequestError::Refused { problem, .. }))
-                    if problem.code == ProblemCode::Unauthorised => {}
-                Err(error) => {
-                    tracing::warn!(error = chain(&error), "enrolled, as far as this host knows");
-                    return Ok(host);
-                }
-                Ok(_) => return Ok(host),
+                Ok(_) => return Ok((host, Enrolled::Known)),
+                Err(error) => match refusal(&error) {
+                    Some(ProblemCode::Unauthorised) => {}
+                    Some(ProblemCode::Clone) => (proof, done) = (Proof::Token, Enrolled::AsCopy),
+                    _ => {
+                        let error = chain(&error);
+                        tracing::warn!(error, "enrolled, as far as this host knows");
+                        return Ok((host, Enrolled::Unheard));
+                    }
+                },
             }
         }
-        self.send_enrolment(Proof::Secret).await?;
-        self.spool.identity().host.ok_or(TransportError::NoSecret)
+        self.send_enrolment(proof).await?;
+        let host = self.spool.identity().host.ok_or(TransportError::NoSecret)?;
+        Ok((host, done))
     }
 
     /// One request and its answer, or the time to rest.
@@ -223,10 +224,11 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
     /// Says, once, that only a person can go on.
     fn tell_stranded(&mut self) {
         let stranded = self.exchange.stranded();
-        if stranded && !self.settings.stranded.swap(stranded, Ordering::Relaxed) {
-            tracing::error!("{STRANDED}");
+        let mut told = self.settings.stranded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = stranded.filter(|_| *told != stranded) {
+            tracing::error!("{}", why.advice());
         }
-        self.settings.stranded.store(stranded, Ordering::Relaxed);
+        *told = stranded;
     }
 
     async fn send(&mut self, next: Next) -> Result<Answer, TransportError> {
@@ -434,6 +436,14 @@ fn named(versions: &[SectionVersion]) -> Vec<Digest> {
     let mut seen = std::collections::BTreeSet::new();
     let digests = versions.iter().flat_map(|version| version.delta.set.values().copied());
     digests.filter(|digest| seen.insert(*digest)).collect()
+}
+
+/// How the collector refused, if it did.
+fn refusal(error: &TransportError) -> Option<ProblemCode> {
+    match error {
+        TransportError::Request(RequestError::Refused { problem, .. }) => Some(problem.code),
+        _ => None,
+    }
 }
 
 /// What a failed request means for the exchange, logged once.

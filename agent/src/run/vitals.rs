@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::wire::Budget;
 
+use crate::transport::stranded::Stranded;
+
 /// A reading thread that has not come round for this long does not work any more, in milliseconds.
 /// It turns every few seconds; what it waits for in between is the disk under the spool.
 const LATE_MS: u64 = 30_000;
@@ -26,7 +28,7 @@ struct Inner {
     restarts: AtomicU64,
     config_refused: AtomicBool,
     /// Shared with the transport.
-    stranded: Arc<AtomicBool>,
+    stranded: Arc<Mutex<Option<Stranded>>>,
     /// Sources a thread is reading, given up or not. Bounded by the number of sources.
     read: Mutex<BTreeSet<SourceName>>,
     /// Readers that were given up and have not ended.
@@ -57,15 +59,15 @@ impl Vitals {
         self.inner.config_refused.load(Ordering::Relaxed)
     }
 
-    /// Where it stands whether only a person can make the collector know this host again.
-    pub(super) fn stranded(&self) -> Arc<AtomicBool> {
+    /// Where it stands why only a person can make the collector know this host again.
+    pub(super) fn stranded(&self) -> Arc<Mutex<Option<Stranded>>> {
         Arc::clone(&self.inner.stranded)
     }
 
     /// What a person should know who asks the service manager how the agent fares.
     pub fn status(&self) -> &'static str {
-        let stranded = self.inner.stranded.load(Ordering::Relaxed);
-        if stranded { crate::transport::STRANDED } else { "" }
+        let stranded = *self.inner.stranded.lock().unwrap_or_else(PoisonError::into_inner);
+        stranded.map_or("", Stranded::advice)
     }
 
     /// The sources whose last pass was stopped, and which bound it passed.

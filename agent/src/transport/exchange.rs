@@ -24,6 +24,8 @@ use driftline_protocol::wire::{
     HeartbeatAnswer, Held, Outcome, ProblemCode, ReportAnswer, SectionVersion,
 };
 
+use super::stranded::Stranded;
+
 /// The first bound of the random wait after a failure, in milliseconds; it doubles with each
 /// further one.
 const BACKOFF_MS: u64 = 1_000;
@@ -166,7 +168,7 @@ pub struct Exchange {
     unknown: u32,
     /// Whether an identity that is refused may be replaced.
     enrols_again: bool,
-    stranded: bool,
+    stranded: Option<Stranded>,
     fruitless: u32,
     lacking: Vec<Digest>,
     /// Sections of which a version was refused since one was last applied. Bounded by the number of
@@ -205,7 +207,7 @@ impl Exchange {
             failures: 0,
             unknown: 0,
             enrols_again: true,
-            stranded: false,
+            stranded: None,
             fruitless: 0,
             lacking: Vec::new(),
             refused: BTreeMap::new(),
@@ -219,8 +221,8 @@ impl Exchange {
         self
     }
 
-    /// Whether the token was refused so often that the host would enrol again, and must not.
-    pub fn stranded(&self) -> bool {
+    /// Why the host would enrol again, and must not.
+    pub fn stranded(&self) -> Option<Stranded> {
         self.stranded
     }
 
@@ -422,12 +424,14 @@ impl Exchange {
     /// Decides whether the refusal means that the collector does not know this host any more.
     fn doubt(&mut self, code: ProblemCode) {
         match self.enrolment {
-            Enrolment::Done if code == ProblemCode::Clone => self.stranded = true,
+            Enrolment::Done if code == ProblemCode::Clone => {
+                self.stranded = Some(Stranded::Copied);
+            }
             Enrolment::Done if code == ProblemCode::Unauthorised => {
                 self.unknown += 1;
                 if self.unknown >= REFUSALS {
                     self.unknown = 0;
-                    self.stranded = !self.enrols_again;
+                    self.stranded = (!self.enrols_again).then_some(Stranded::Unknown);
                     if self.enrols_again {
                         self.enrolment = Enrolment::Again;
                     }
@@ -449,7 +453,7 @@ impl Exchange {
     fn well(&mut self) {
         self.failures = 0;
         self.unknown = 0;
-        self.stranded = false;
+        self.stranded = None;
     }
 
     /// Full jitter: anywhere from nothing to the bound, so that agents that failed together come

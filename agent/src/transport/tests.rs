@@ -22,14 +22,18 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn serve(listener: &TcpListener, seen: &SyncSender<String>) {
     while let Ok((mut stream, _)) = listener.accept() {
         while let Some((path, token, body)) = request(&mut stream) {
+            let copied = token.as_deref() == Some("bearer copied");
             let known = token.is_none_or(|token| token == "bearer t");
             let (status, answer) = match known {
                 true => answer(&path, &body),
+                false if copied && path == "/api/v1/enrol" => answer(&path, &body),
+                false if copied => ("409 Conflict", r#"{"code":"clone","detail":""}"#.into()),
                 false => ("401 Unauthorized", r#"{"code":"unauthorised","detail":""}"#.into()),
             };
             let text =
                 format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
-            if stream.write_all(text.as_bytes()).is_err() || seen.send(path).is_err() {
+            // Told first: whoever has the answer may count.
+            if seen.send(path).is_err() || stream.write_all(text.as_bytes()).is_err() {
                 break;
             }
         }
@@ -64,7 +68,10 @@ fn answer(path: &str, body: &[u8]) -> (&'static str, String) {
     match path {
         "/api/v1/enrol" => {
             let request: EnrolRequest = serde_json::from_slice(body).unwrap();
-            let host = request.proposed;
+            // Whoever is a copy gets a name of its own.
+            let own = request.replaces.filter(|_| request.secret.is_none());
+            let host =
+                own.map_or(request.proposed, |copied| HostId::nearest(&format!("{copied}-2")));
             // Whoever tries a token hands it over as his secret.
             let secret = request.secret.as_deref().unwrap_or_default();
             let token = secret.strip_prefix("give ").unwrap_or("\"t\"");
@@ -218,15 +225,29 @@ async fn a_token_that_no_request_can_carry_is_not_kept() {
     }
 }
 
-/// Answers every request as one who does not know the token, but a heartbeat with the right one.
 #[tokio::test]
 async fn a_person_enrols_a_host_again_that_the_collector_does_not_know() {
-    for (token, asked) in [("t", 1), ("unknown", 2)] {
+    for (token, name, done, asked) in [
+        ("t", "h", Enrolled::Known, 1),
+        ("unknown", "h", Enrolled::Anew, 2),
+        ("copied", "h-2", Enrolled::AsCopy, 2),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let (mut transport, mut spool, seen) = transport(folder.path());
         spool.enrolled(HostId::nearest("h"), token.into(), 7).unwrap();
-        assert_eq!(transport.enrol().await.unwrap(), HostId::nearest("h"));
+        assert_eq!(transport.enrol().await.unwrap(), (HostId::nearest(name), done));
         assert_eq!(seen.try_iter().count(), asked, "with the token {token}");
         assert_eq!(spool.identity().token.as_deref(), Some("t"));
     }
+}
+
+#[tokio::test]
+async fn an_enrolment_that_nobody_hears_says_that_nothing_was_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut transport, mut spool, _seen) = transport(folder.path());
+    spool.enrolled(HostId::nearest("h"), "t".into(), 7).unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    transport.collector = Collector::new(&format!("http://{nobody}"), None).unwrap();
+    let (_, done) = transport.enrol().await.unwrap();
+    assert!(done.as_str().contains("nothing was changed"), "{done:?}");
 }

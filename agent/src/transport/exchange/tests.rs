@@ -255,7 +255,9 @@ fn reports_that_bring_nothing_forward_end_in_a_rest() {
 
 #[test]
 fn over_plain_http_no_refusal_is_answered_with_the_secret() {
-    for code in [ProblemCode::Unauthorised, ProblemCode::Clone] {
+    for (code, why) in
+        [(ProblemCode::Unauthorised, Stranded::Unknown), (ProblemCode::Clone, Stranded::Copied)]
+    {
         let mut exchange = Exchange::new(None, 60_000, 0).without_secret();
         for turn in 1..20_u64 {
             let at = Moment { now_ms: turn * ASKED_LIMIT_MS, chance: 0 };
@@ -263,9 +265,9 @@ fn over_plain_http_no_refusal_is_answered_with_the_secret() {
             assert_eq!(exchange.next(at.now_ms, 9), Next::Heartbeat, "{code:?}, turn {turn}");
             assert_eq!(exchange.answered(refused, at), []);
         }
-        assert!(exchange.stranded(), "{code:?}: somebody must be told");
+        assert_eq!(exchange.stranded(), Some(why), "somebody must be told");
         exchange.answered(greeting(0, &[]), at(0));
-        assert!(!exchange.stranded(), "the collector is back");
+        assert_eq!(exchange.stranded(), None, "the collector is back");
     }
     let first = Exchange::new(Some(Proof::Secret), 60_000, 0).without_secret();
     assert_eq!(first.next(0, 9), Next::Enrol(Proof::Secret), "the first enrolment is wanted");

@@ -1,0 +1,63 @@
+//! What only a person can mend, and what became of his enrolment.
+
+/// Why the agent waits for a person. Over plain http it does not enrol again by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stranded {
+    /// The collector refuses the token.
+    Unknown,
+    /// The collector says that another machine speaks with a copy of this identity.
+    Copied,
+}
+
+impl Stranded {
+    /// What happened and what to do, for the log and the service manager.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Unknown => {
+                "the collector refuses this host's token; over plain http anybody on this machine \
+                    may answer in its place, so the agent does not enrol again by itself: stop it, \
+                    run `driftline-agent enrol`, and start it"
+            }
+            Self::Copied => {
+                "the collector says that this machine is a copy of another that speaks with the \
+                    same identity; over plain http anybody on this machine may answer in its \
+                    place, so the agent does not enrol again by itself: where it is a copy, stop \
+                    the agent, move its state folder away, run `driftline-agent enrol`, and start \
+                    it"
+            }
+        }
+    }
+}
+
+/// What an enrolment that a person asked for came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enrolled {
+    /// With the secret, for the first time or again.
+    Anew,
+    /// Under a name of its own, for the collector said that it is a copy.
+    AsCopy,
+    /// Not at all: the collector knows the host.
+    Known,
+    /// Not at all: the collector did not say whether it knows the host.
+    Unheard,
+}
+
+impl Enrolled {
+    /// The same in words, for whoever asked.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anew => "enrolled",
+            Self::AsCopy => {
+                "another machine speaks with the same identity; enrolled under a name of its own"
+            }
+            Self::Known => {
+                "the collector knows this host; nothing was changed. Where this machine was copied \
+                    from another, move the state folder away and enrol again"
+            }
+            Self::Unheard => {
+                "nothing was changed: this host has an identity, and the collector did not say \
+                    whether it knows it; the log says why"
+            }
+        }
+    }
+}
