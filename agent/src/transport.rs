@@ -440,10 +440,10 @@ fn named(versions: &[SectionVersion]) -> Vec<Digest> {
 
 /// How the collector refused, if it did.
 fn refusal(error: &TransportError) -> Option<ProblemCode> {
-    match error {
-        TransportError::Request(RequestError::Refused { problem, .. }) => Some(problem.code),
-        _ => None,
+    if let TransportError::Request(RequestError::Refused { problem, .. }) = error {
+        return Some(problem.code);
     }
+    None
 }
 
 /// What a failed request means for the exchange, logged once.

@@ -392,8 +392,9 @@ impl Exchange {
 
     fn refused(&mut self, code: ProblemCode, retry_after_ms: Option<u64>, at: Moment) {
         match code {
-            // Only once: a clone whose enrolment is refused needs a person.
-            ProblemCode::Clone if self.enrolment == Enrolment::Done && self.enrols_again => {
+            // Only once: a clone whose enrolment is refused needs a person. Also over http: what
+            // proves who asks is the token, which whoever answers was sent already.
+            ProblemCode::Clone if self.enrolment == Enrolment::Done => {
                 self.enrolment = Enrolment::Needed(Proof::Token);
                 self.lacking.clear();
             }
@@ -424,9 +425,6 @@ impl Exchange {
     /// Decides whether the refusal means that the collector does not know this host any more.
     fn doubt(&mut self, code: ProblemCode) {
         match self.enrolment {
-            Enrolment::Done if code == ProblemCode::Clone => {
-                self.stranded = Some(Stranded::Copied);
-            }
             Enrolment::Done if code == ProblemCode::Unauthorised => {
                 self.unknown += 1;
                 if self.unknown >= REFUSALS {

@@ -5,8 +5,6 @@
 pub enum Stranded {
     /// The collector refuses the token.
     Unknown,
-    /// The collector says that another machine speaks with a copy of this identity.
-    Copied,
 }
 
 impl Stranded {
@@ -17,13 +15,6 @@ impl Stranded {
                 "the collector refuses this host's token; over plain http anybody on this machine \
                     may answer in its place, so the agent does not enrol again by itself: stop it, \
                     run `driftline-agent enrol`, and start it"
-            }
-            Self::Copied => {
-                "the collector says that this machine is a copy of another that speaks with the \
-                    same identity; over plain http anybody on this machine may answer in its \
-                    place, so the agent does not enrol again by itself: where it is a copy, stop \
-                    the agent, move its state folder away, run `driftline-agent enrol`, and start \
-                    it"
             }
         }
     }

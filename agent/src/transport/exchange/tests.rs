@@ -255,20 +255,20 @@ fn reports_that_bring_nothing_forward_end_in_a_rest() {
 
 #[test]
 fn over_plain_http_no_refusal_is_answered_with_the_secret() {
-    for (code, why) in
-        [(ProblemCode::Unauthorised, Stranded::Unknown), (ProblemCode::Clone, Stranded::Copied)]
-    {
-        let mut exchange = Exchange::new(None, 60_000, 0).without_secret();
-        for turn in 1..20_u64 {
-            let at = Moment { now_ms: turn * ASKED_LIMIT_MS, chance: 0 };
-            let refused = Answer::Refused { code, retry_after_ms: None };
-            assert_eq!(exchange.next(at.now_ms, 9), Next::Heartbeat, "{code:?}, turn {turn}");
-            assert_eq!(exchange.answered(refused, at), []);
-        }
-        assert_eq!(exchange.stranded(), Some(why), "somebody must be told");
-        exchange.answered(greeting(0, &[]), at(0));
-        assert_eq!(exchange.stranded(), None, "the collector is back");
+    let refused = |code| Answer::Refused { code, retry_after_ms: None };
+    let mut exchange = Exchange::new(None, 60_000, 0).without_secret();
+    for turn in 1..20_u64 {
+        let at = Moment { now_ms: turn * ASKED_LIMIT_MS, chance: 0 };
+        assert_eq!(exchange.next(at.now_ms, 9), Next::Heartbeat, "turn {turn}");
+        assert_eq!(exchange.answered(refused(ProblemCode::Unauthorised), at), []);
     }
+    assert_eq!(exchange.stranded(), Some(Stranded::Unknown), "somebody must be told");
+    exchange.answered(greeting(0, &[]), at(0));
+    assert_eq!(exchange.stranded(), None, "the collector is back");
+    // A copy proves who it is with what was sent already.
+    exchange.answered(refused(ProblemCode::Clone), at(1));
+    let again = exchange.next(ASKED_LIMIT_MS, 9);
+    assert_eq!(again, Next::Enrol(Proof::Token), "the secret stays here");
     let first = Exchange::new(Some(Proof::Secret), 60_000, 0).without_secret();
     assert_eq!(first.next(0, 9), Next::Enrol(Proof::Secret), "the first enrolment is wanted");
 }
