@@ -266,11 +266,11 @@ fn is_used(pair: &mut Pair) -> anyhow::Result<()> {
 }
 
 /// Locks a file as dpkg and apt do (fcntl(2)), and says so in a file beside it.
-const HOLDS: &str = "import fcntl,sys,time
+const HOLDS: &str = "import fcntl,signal,sys
 f = open(sys.argv[1], 'r+')
 fcntl.lockf(f, fcntl.LOCK_EX)
 open(sys.argv[2], 'w').close()
-time.sleep(600)";
+signal.pause()";
 
 /// A package is half configured for as long as the package manager is at work.
 fn updates(pair: &mut Pair) -> anyhow::Result<()> {
