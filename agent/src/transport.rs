@@ -14,7 +14,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use driftline_protocol::ids::{Digest, HostId, KeyId, SessionId, SourceName};
@@ -29,7 +30,7 @@ use tokio::sync::{Notify, watch};
 use self::client::{Collector, RequestError, words};
 use self::exchange::{Answer, Effect, Exchange, Moment, Next, Proof};
 use self::proof::{is_token, secret_of};
-use self::stranded::{Enrolled, Stranded};
+use self::stranded::{Enrolled, STRANDED};
 use crate::clock;
 use crate::spool::{Deliver, SpoolError};
 
@@ -54,8 +55,8 @@ pub struct Settings {
     pub key: KeyId,
     /// Whether that key is the site's.
     pub site_key: bool,
-    /// Becomes why the agent waits for a person.
-    pub stranded: Arc<Mutex<Option<Stranded>>>,
+    /// Becomes whether the agent waits for somebody to do what [`STRANDED`] says.
+    pub stranded: Arc<AtomicBool>,
 }
 
 /// Why the transport cannot go on.
@@ -224,11 +225,9 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
     /// Says, once, that only a person can go on.
     fn tell_stranded(&mut self) {
         let stranded = self.exchange.stranded();
-        let mut told = self.settings.stranded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(why) = stranded.filter(|_| *told != stranded) {
-            tracing::error!("{}", why.advice());
+        if !self.settings.stranded.swap(stranded, Ordering::Relaxed) && stranded {
+            tracing::error!("{STRANDED}");
         }
-        *told = stranded;
     }
 
     async fn send(&mut self, next: Next) -> Result<Answer, TransportError> {

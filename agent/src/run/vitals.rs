@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::wire::Budget;
 
-use crate::transport::stranded::Stranded;
+use crate::transport::stranded::STRANDED;
 
 /// A reading thread that has not come round for this long does not work any more, in milliseconds.
 /// It turns every few seconds; what it waits for in between is the disk under the spool.
@@ -28,7 +28,7 @@ struct Inner {
     restarts: AtomicU64,
     config_refused: AtomicBool,
     /// Shared with the transport.
-    stranded: Arc<Mutex<Option<Stranded>>>,
+    stranded: Arc<AtomicBool>,
     /// Sources a thread is reading, given up or not. Bounded by the number of sources.
     read: Mutex<BTreeSet<SourceName>>,
     /// Readers that were given up and have not ended.
@@ -59,15 +59,14 @@ impl Vitals {
         self.inner.config_refused.load(Ordering::Relaxed)
     }
 
-    /// Where it stands why only a person can make the collector know this host again.
-    pub(super) fn stranded(&self) -> Arc<Mutex<Option<Stranded>>> {
+    /// Where it stands whether only a person can make the collector know this host again.
+    pub(super) fn stranded(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.inner.stranded)
     }
 
     /// What a person should know who asks the service manager how the agent fares.
     pub fn status(&self) -> &'static str {
-        let stranded = *self.inner.stranded.lock().unwrap_or_else(PoisonError::into_inner);
-        stranded.map_or("", Stranded::advice)
+        if self.inner.stranded.load(Ordering::Relaxed) { STRANDED } else { "" }
     }
 
     /// The sources whose last pass was stopped, and which bound it passed.

@@ -24,8 +24,6 @@ use driftline_protocol::wire::{
     HeartbeatAnswer, Held, Outcome, ProblemCode, ReportAnswer, SectionVersion,
 };
 
-use super::stranded::Stranded;
-
 /// The first bound of the random wait after a failure, in milliseconds; it doubles with each
 /// further one.
 const BACKOFF_MS: u64 = 1_000;
@@ -168,7 +166,7 @@ pub struct Exchange {
     unknown: u32,
     /// Whether an identity that is refused may be replaced.
     enrols_again: bool,
-    stranded: Option<Stranded>,
+    stranded: bool,
     fruitless: u32,
     lacking: Vec<Digest>,
     /// Sections of which a version was refused since one was last applied. Bounded by the number of
@@ -207,22 +205,22 @@ impl Exchange {
             failures: 0,
             unknown: 0,
             enrols_again: true,
-            stranded: None,
+            stranded: false,
             fruitless: 0,
             lacking: Vec::new(),
             refused: BTreeMap::new(),
         }
     }
 
-    /// The same that never enrols again once it has: nobody knows who answers.
+    /// The same that never hands over the secret again once it has: nobody knows who answers.
     #[must_use]
     pub fn without_secret(mut self) -> Self {
         self.enrols_again = mutant::active(Mutant::WhoeverAnswersIsTheCollector);
         self
     }
 
-    /// Why the host would enrol again, and must not.
-    pub fn stranded(&self) -> Option<Stranded> {
+    /// Whether the token was refused so often that the host would enrol again, and must not.
+    pub fn stranded(&self) -> bool {
         self.stranded
     }
 
@@ -429,7 +427,7 @@ impl Exchange {
                 self.unknown += 1;
                 if self.unknown >= REFUSALS {
                     self.unknown = 0;
-                    self.stranded = (!self.enrols_again).then_some(Stranded::Unknown);
+                    self.stranded = !self.enrols_again;
                     if self.enrols_again {
                         self.enrolment = Enrolment::Again;
                     }
@@ -451,7 +449,7 @@ impl Exchange {
     fn well(&mut self) {
         self.failures = 0;
         self.unknown = 0;
-        self.stranded = None;
+        self.stranded = false;
     }
 
     /// Full jitter: anywhere from nothing to the bound, so that agents that failed together come

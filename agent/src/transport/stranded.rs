@@ -1,24 +1,10 @@
 //! What only a person can mend, and what became of his enrolment.
 
-/// Why the agent waits for a person. Over plain http it does not enrol again by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stranded {
-    /// The collector refuses the token.
-    Unknown,
-}
-
-impl Stranded {
-    /// What happened and what to do, for the log and the service manager.
-    pub fn advice(self) -> &'static str {
-        match self {
-            Self::Unknown => {
-                "the collector refuses this host's token; over plain http anybody on this machine \
-                    may answer in its place, so the agent does not enrol again by itself: stop it, \
-                    run `driftline-agent enrol`, and start it"
-            }
-        }
-    }
-}
+/// What to do where a collector on plain http refuses the token, for the log and the service
+/// manager.
+pub const STRANDED: &str = "the collector refuses this host's token; over plain http anybody on \
+    this machine may answer in its place, so the agent does not enrol again by itself: stop it, \
+    run `driftline-agent enrol`, and start it";
 
 /// What an enrolment that a person asked for came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
