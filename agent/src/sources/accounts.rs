@@ -14,12 +14,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::limits;
 use driftline_protocol::redact::{RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
+use crate::content::reading;
 use crate::formats::Malformed;
 use crate::formats::build::Builder;
 use crate::formats::sudoers::{self, Entry, Policy};
@@ -156,11 +156,7 @@ impl Accounts {
             return;
         }
         let mut look = Look::of_people(pass.machine);
-        let reading = Reading {
-            parser: "accounts".into(),
-            version: self.version,
-            scope: scope_digest([""; 0]),
-        };
+        let reading = reading("accounts", self.version);
         let part = match read(&mut look, reading) {
             Ok(None) => return,
             Ok(Some(part)) => part,

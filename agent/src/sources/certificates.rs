@@ -19,7 +19,6 @@ mod pem;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::limits;
 use driftline_protocol::redact::RawPart;
@@ -27,7 +26,7 @@ use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
 use self::chain::Trust;
 use self::pem::Found;
-use crate::content::holds_private_key;
+use crate::content::{holds_private_key, reading};
 use crate::machine::{Entry, Machine};
 use crate::platform::FileType;
 use crate::platform::path_bytes;
@@ -142,8 +141,7 @@ fn is_there(machine: &Machine, path: &str) -> bool {
 
 impl Certificates {
     fn reading(&self) -> Reading {
-        let scope = scope_digest([""; 0]);
-        Reading { parser: "certificates".into(), version: self.version, scope }
+        reading("certificates", self.version)
     }
 
     /// The roots the host trusts, as a set with its size.

@@ -30,13 +30,13 @@ mod told;
 
 use std::path::{Path, PathBuf};
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
+use crate::content::reading;
 use crate::machine::Machine;
 use crate::sources::local_accounts::{Homes, PASSWD, Who};
 use crate::sources::look::Memory;
@@ -265,7 +265,7 @@ fn blind(place: &str, reason: Reason, sink: &mut dyn Sink) {
 
 impl Containers {
     fn reading(&self, parser: &str) -> Reading {
-        Reading { parser: parser.into(), version: self.version, scope: scope_digest([""; 0]) }
+        reading(parser, self.version)
     }
 
     /// Says the containers of `owner`, engine by engine.

@@ -18,13 +18,13 @@ mod zoom;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::limits;
 use driftline_protocol::redact::{RawItems, RawPart};
-use driftline_protocol::snapshot::{Domain, Reading, Reason};
+use driftline_protocol::snapshot::{Domain, Reason};
 
+use crate::content::reading;
 use crate::formats::{FormatError, json};
 use crate::machine::Machine;
 use crate::sources::local_accounts::{Home, Homes, LOGIN_DEFS, PASSWD};
@@ -231,9 +231,7 @@ impl DesktopUcClient {
         let read = look.read(path, HOME_FILE_BYTES).transpose();
         // It was there a moment ago.
         let Some(read) = read else { return };
-        let scope = scope_digest([""; 0]);
-        let parser = "desktop_uc_client".into();
-        let reading = Reading { parser, version: self.version, scope };
+        let reading = reading("desktop_uc_client", self.version);
         let items = read.map(|content| (settings.read)(&content.bytes));
         let part = match items {
             Err(reason) => RawPart::Unobserved(reason),

@@ -12,11 +12,11 @@ mod rules;
 
 use std::path::PathBuf;
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::redact::{RawItems, RawPart};
-use driftline_protocol::snapshot::{Domain, Reading, Reason};
+use driftline_protocol::snapshot::{Domain, Reason};
 
+use crate::content::reading;
 use crate::formats::{key_value, nftables, xml};
 use crate::machine::Machine;
 use crate::netlink::{self, Question};
@@ -135,11 +135,7 @@ const RULES: Running = Running {
 impl Running {
     fn part(&self, version: u32) -> RawPart {
         match netlink::ask(self.question) {
-            Ok(messages) => {
-                let scope = scope_digest([""; 0]);
-                let reading = Reading { parser: self.parser.into(), version, scope };
-                momentary(reading, (self.items)(&messages))
-            }
+            Ok(messages) => momentary(reading(self.parser, version), (self.items)(&messages)),
             Err(reason) => RawPart::Unobserved(reason),
         }
     }

@@ -18,7 +18,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::item::ItemValue;
 use driftline_protocol::mutant::{self, Mutant};
@@ -27,6 +26,7 @@ use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
 use self::momentary::World;
 use self::units::Units;
+use crate::content::reading;
 use crate::machine::Machine;
 use crate::netlink::{self, Family, Question};
 use crate::sources::look::Look;
@@ -160,8 +160,7 @@ type Holders = BTreeMap<String, BTreeSet<ItemValue>>;
 
 impl Listeners {
     fn reading(&self) -> Reading {
-        let scope = scope_digest([""; 0]);
-        Reading { parser: "listeners".into(), version: self.version, scope }
+        reading("listeners", self.version)
     }
 
     /// The sockets of one transport; `None` where the host has no such table, and the part that

@@ -16,12 +16,12 @@ mod polkit;
 
 use std::path::{Path, PathBuf};
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::limits;
 use driftline_protocol::redact::RawPart;
-use driftline_protocol::snapshot::{Domain, Reading, Reason};
+use driftline_protocol::snapshot::{Domain, Reason};
 
+use crate::content::reading;
 use crate::formats::sshd::{self, Policy, Step};
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
@@ -110,11 +110,7 @@ impl LoginPolicy {
             return;
         }
         let mut walk = Walk { look: Look::new(machine), policy: Policy::default(), files: 0 };
-        let reading = Reading {
-            parser: "sshd_policy".into(),
-            version: self.version,
-            scope: scope_digest([""; 0]),
-        };
+        let reading = reading("sshd_policy", self.version);
         let part = match walk.file(Path::new(FILE), 0) {
             Ok(Found::Nothing) => return,
             Ok(Found::File) => walk.look.part(reading, Ok(walk.policy.items())),

@@ -19,11 +19,11 @@ mod running;
 
 use std::path::PathBuf;
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
+use crate::content::reading;
 use crate::machine::Machine;
 use crate::sources::look::Memory;
 use crate::sources::table::{Bytes, Table, momentary, read_all};
@@ -108,7 +108,7 @@ impl Source for Network {
 
 impl Network {
     fn reading(&self) -> Reading {
-        Reading { parser: PARSER.into(), version: self.version, scope: scope_digest([""; 0]) }
+        reading(PARSER, self.version)
     }
 }
 

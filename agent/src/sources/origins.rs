@@ -22,13 +22,13 @@ mod xmpp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
 use driftline_protocol::redact::{RawItem, RawItems, RawPart};
-use driftline_protocol::snapshot::{Domain, Reading, Reason};
+use driftline_protocol::snapshot::{Domain, Reason};
 
+use crate::content::reading;
 use crate::formats::{Format, FormatError, Malformed};
 use crate::machine::Machine;
 use crate::platform::path_bytes;
@@ -116,11 +116,7 @@ impl Origins {
             return;
         }
         let mut walk = Walk::new(machine);
-        let reading = Reading {
-            parser: format!("{}_origins", self.product.name),
-            version: self.version,
-            scope: scope_digest([""; 0]),
-        };
+        let reading = reading(&format!("{}_origins", self.product.name), self.version);
         let part = match (self.product.follow)(&mut walk, Path::new(directory)) {
             Ok(Found::Nothing) => return,
             Ok(Found::File) => walk.look.part(reading, Ok(walk.said())),

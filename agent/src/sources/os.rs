@@ -8,13 +8,13 @@
 
 use std::path::{Path, PathBuf};
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems, RawPart};
-use driftline_protocol::snapshot::{Domain, Reading, Reason};
+use driftline_protocol::snapshot::{Domain, Reason};
 
+use crate::content::reading;
 use crate::formats::Malformed;
 use crate::machine::Machine;
 use crate::sources::look::Look;
@@ -95,11 +95,7 @@ impl Source for Os {
 
     fn read(&mut self, machine: &Machine, sink: &mut dyn Sink) -> Result<(), Reason> {
         for (name, reader) in PARTS {
-            let reading = Reading {
-                parser: "os".into(),
-                version: self.version,
-                scope: scope_digest([""; 0]),
-            };
+            let reading = reading("os", self.version);
             let mut look = Look::new(machine);
             let read = reader(&mut look, machine);
             if *name == "hardware" {

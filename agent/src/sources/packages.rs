@@ -20,13 +20,13 @@ mod rpm;
 use std::path::{Path, PathBuf};
 
 use conffiles::{Conffile, as_shipped};
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItem, RawItems, RawPart};
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 
+use crate::content::reading;
 use crate::formats::Malformed;
 use crate::machine::Machine;
 use crate::sources::look::{Look, Memory};
@@ -122,8 +122,7 @@ impl Packages {
     }
 
     fn reading(&self) -> Reading {
-        let scope = scope_digest([""; 0]);
-        Reading { parser: "dpkg_status".into(), version: self.version, scope }
+        reading("dpkg_status", self.version)
     }
 }
 

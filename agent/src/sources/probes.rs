@@ -7,14 +7,14 @@
 
 use std::time::Duration;
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::redact::{RawItem, RawItems, RawPart};
-use driftline_protocol::snapshot::{Domain, Reading, Reason};
+use driftline_protocol::snapshot::{Domain, Reason};
 
 use super::table::{momentary, say};
 use super::{Manual, Sink, Source, source_name};
+use crate::content::reading;
 use crate::machine::Machine;
 use crate::probes::{Config, Outcome, Stage, Target};
 
@@ -76,11 +76,7 @@ impl Source for Probes {
                     sink.seen(name, RawPart::Unobserved(Reason::TimedOut));
                 }
                 Some(outcome) => {
-                    let reading = Reading {
-                        parser: "probes".into(),
-                        version: VERSION,
-                        scope: scope_digest([""; 0]),
-                    };
+                    let reading = reading("probes", VERSION);
                     sink.seen(name, momentary(reading, items(target, outcome)));
                 }
                 // It was not asked yet.

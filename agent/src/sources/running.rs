@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::redact::{RawItems, RawPart};
-use driftline_protocol::snapshot::{Reading, Reason};
+use driftline_protocol::snapshot::Reason;
 
 use super::table::momentary;
 use super::{Sink, part_name};
+use crate::content::reading;
 use crate::control::SECRET_BYTES;
 use crate::machine::Machine;
 
@@ -27,8 +27,7 @@ pub(super) fn tell(sink: &mut dyn Sink, parser: (&str, u32), name: &'static str,
 
 /// The part that says `items`, read by `parser` of this version.
 pub(super) fn told((parser, version): (&str, u32), items: RawItems) -> RawPart {
-    let reading = Reading { parser: parser.into(), version, scope: scope_digest([""; 0]) };
-    momentary(reading, items)
+    momentary(reading(parser, version), items)
 }
 
 /// The password in a file, without the line's end.

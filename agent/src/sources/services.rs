@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{PartName, SourceName};
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
 use driftline_protocol::redact::{RawItem, RawItems, RawPart};
-use driftline_protocol::snapshot::{Domain, Reading, Reason};
+use driftline_protocol::snapshot::{Domain, Reason};
 
+use crate::content::reading;
 use crate::formats::Malformed;
 use crate::formats::systemd::{self, Settings};
 use crate::machine::Machine;
@@ -101,11 +101,7 @@ impl Source for Services {
 
 impl Services {
     fn unit(&self, look: &mut Look<'_>, index: &Index, unit: &Unit) -> Result<RawPart, Reason> {
-        let reading = Reading {
-            parser: "systemd_unit".into(),
-            version: self.version,
-            scope: scope_digest([""; 0]),
-        };
+        let reading = reading("systemd_unit", self.version);
         let text = |text: &str| ItemValue::text(text);
         let mut items = RawItems::new();
         let mut say = |key: &str, value: ItemValue| {

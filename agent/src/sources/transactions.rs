@@ -40,13 +40,13 @@ pub mod zypper;
 
 use std::path::{Path, PathBuf};
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::SourceName;
 use driftline_protocol::redact::RawPart;
 use driftline_protocol::snapshot::{Domain, Reading, Reason};
 use jiff::tz::TimeZone;
 
 use self::run::{Run, Told};
+use crate::content::reading;
 use crate::formats::Malformed;
 use crate::machine::Machine;
 use crate::sources::files::scope::Scope;
@@ -96,8 +96,7 @@ impl Transactions {
     }
 
     fn reading(&self) -> Reading {
-        let scope = scope_digest([""; 0]);
-        Reading { parser: "transactions".into(), version: self.version, scope }
+        reading("transactions", self.version)
     }
 }
 

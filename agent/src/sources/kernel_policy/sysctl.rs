@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::PartName;
 use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::redact::{RawItems, RawPart};
-use driftline_protocol::snapshot::{Reading, Reason};
+use driftline_protocol::snapshot::Reason;
 
+use crate::content::reading;
 use crate::formats::key_value::SYSCTL;
 use crate::formats::lines::{scalar, words};
 use crate::machine::Machine;
@@ -85,8 +85,7 @@ pub(super) fn running((parser, version): (&str, u32), (machine, sink): (&Machine
                     Some(_) | None => scalar(&value),
                 };
                 say(&mut items, [&name], runs);
-                let scope = scope_digest([""; 0]);
-                momentary(Reading { parser: parser.into(), version, scope }, items)
+                momentary(reading(parser, version), items)
             }
         };
         sink.seen(PartName::from_bytes(path.as_bytes()), part);

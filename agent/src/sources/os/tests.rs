@@ -37,8 +37,7 @@ fn free_memory_is_no_change() {
         let mut look = Look::new(&machine);
         let Ok(Some(items)) = hardware(&mut look, &machine) else { panic!("no hardware") };
         look.without_bytes();
-        let scope = scope_digest([""; 0]);
-        look.part(Reading { parser: "os".into(), version: 1, scope }, Ok(items))
+        look.part(reading("os", 1), Ok(items))
     });
     assert_eq!(parts[0], parts[1]);
 }
