@@ -55,6 +55,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    platform::share_one();
     let arguments = Arguments::parse();
     let filter = std::env::var("DRIFTLINE_LOG").ok();
     telemetry::start(filter.as_deref());

@@ -14,7 +14,6 @@
 
 mod conffiles;
 mod lock;
-pub(in crate::sources) mod md5;
 mod rpm;
 
 use std::path::{Path, PathBuf};

@@ -13,7 +13,6 @@ use driftline_protocol::item::{ItemKey, ItemValue};
 use driftline_protocol::limits;
 use driftline_protocol::redact::{RawItem, RawItems};
 
-use super::md5;
 use crate::machine::Machine;
 
 /// The most configuration files that are looked at; a desktop with 5,000 packages has 1,500.
@@ -59,9 +58,9 @@ fn last_word(text: &str) -> Option<(&str, &str)> {
 pub(super) fn as_shipped(machine: &Machine, files: &[Conffile<'_>]) -> RawItems {
     let mut items = RawItems::new();
     let shipped = files.iter().filter_map(|file| Some((file.path, file.md5?)));
-    for (path, md5) in shipped.take(FILES_MOST) {
+    for (path, digest) in shipped.take(FILES_MOST) {
         let value = match machine.read(Path::new(path), limits::FILE_BYTES) {
-            Ok(Some(content)) if md5::hexadecimal(&content.bytes) == md5 => {
+            Ok(Some(content)) if format!("{:x}", md5::compute(&content.bytes)) == digest => {
                 ItemValue::Fingerprint(machine.redactor().raw_digest(&content.bytes))
             }
             Ok(_) => ItemValue::Flag(false),

@@ -17,7 +17,6 @@ use crate::machine::Machine;
 use crate::platform::{FileType, Stat};
 use crate::sources::files::scope::Scope;
 use crate::sources::local_accounts::Accounts;
-use crate::sources::packages::md5;
 
 /// A digest as a tool writes it: `{sha256}` and hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +56,7 @@ impl Sum {
     /// Whether these are its bytes.
     pub fn is_of(&self, bytes: &[u8]) -> bool {
         let made = match self.method {
-            Method::Md5 => return md5::hexadecimal(bytes) == self.digits,
+            Method::Md5 => return format!("{:x}", md5::compute(bytes)) == self.digits,
             Method::Sha256 => digest::digest(&digest::SHA256, bytes),
             Method::Sha384 => digest::digest(&digest::SHA384, bytes),
             Method::Sha512 => digest::digest(&digest::SHA512, bytes),
