@@ -55,7 +55,6 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    platform::share_one();
     let arguments = Arguments::parse();
     let filter = std::env::var("DRIFTLINE_LOG").ok();
     telemetry::start(filter.as_deref());
@@ -76,6 +75,7 @@ fn main() -> ExitCode {
 fn obey(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         Command::Run => {
+            platform::keep_small();
             service::run(runtime, &arguments.config)?;
         }
         Command::Snapshot { root } => {

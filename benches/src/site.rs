@@ -10,9 +10,6 @@ use anyhow::Context;
 use crate::http::Target;
 use crate::programs::{self, Running};
 
-/// How the agent runs where it is installed.
-const UNIT: &str = include_str!("../../packaging/systemd/driftline-agent.service");
-
 /// The secret simulated and real agents enrol with.
 pub const SECRET: &str = "bench-enrolment-secret-0123456789abcdef";
 
@@ -134,8 +131,7 @@ impl Site {
         Ok((running, self.target(address, Transport::Tls)?))
     }
 
-    /// Starts an agent called `name` that reads `include` and reports to `collector`, in the
-    /// environment of its unit.
+    /// Starts an agent called `name` that reads `include` and reports to `collector`.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -161,11 +157,7 @@ impl Site {
         );
         fs::write(&file, config)?;
         let run = [self.program("driftline-agent"), "run".into(), "--config".into()];
-        let variables = UNIT.lines().filter_map(|line| line.strip_prefix("Environment="));
-        let variables = variables.flat_map(str::split_whitespace).map(str::to_owned);
-        // env(1) becomes the agent, so what is measured is the agent.
-        let command = std::iter::once("env".to_owned()).chain(variables).chain(run);
-        let command: Vec<String> = command.chain([file.display().to_string()]).collect();
+        let command = [&run[..], &[file.display().to_string()]].concat();
         Running::start(&command, &self.path(&format!("{name}.log")))
     }
 

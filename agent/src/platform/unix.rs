@@ -5,7 +5,7 @@ mod own;
 mod place;
 mod sockets;
 
-pub use heap::{give_back, share_one};
+pub use heap::{give_back, keep_small};
 pub use own::{
     boot_name, files_of_owner, folder_of_owner, host_name, is_for_others, monotonic_ms, open_files,
     path_example, process_cpu_ms, resident_bytes, sync_folder, thread_cpu_ms,

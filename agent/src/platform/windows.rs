@@ -16,8 +16,8 @@ pub use place::{
 pub use registry::read_key;
 pub use sockets::{Netlink, Socket, is_unsupported};
 
-/// Has every thread use one heap, as they do on Windows.
-pub fn share_one() {}
+/// Has the heap hold little beside what is in use, as Windows' does by itself.
+pub fn keep_small() {}
 
 /// Gives back what the program has freed, which Windows' heap does by itself.
 pub fn give_back() {}

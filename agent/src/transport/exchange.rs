@@ -270,11 +270,14 @@ impl Exchange {
             Answer::Parts(count) => {
                 self.well();
                 self.lacking.drain(..count.min(self.lacking.len()));
+                if self.lacking.is_empty() {
+                    self.lack_nothing();
+                }
                 Vec::new()
             }
             Answer::Report { sent, answer } => self.report(&sent, answer, at),
             Answer::Nothing => {
-                self.lacking.clear();
+                self.lack_nothing();
                 Vec::new()
             }
             Answer::Refused { code, retry_after_ms } => {
@@ -320,7 +323,7 @@ impl Exchange {
         }
         let mut effects = vec![Effect::SawEpoch(answer.epoch)];
         let (mut progress, mut stuck) = (false, BTreeSet::new());
-        self.lacking.clear();
+        self.lack_nothing();
         for (version, outcome) in sent.iter().zip(answer.outcomes) {
             let source = version.source.clone();
             // Behind a version that was not applied, an answer about a later one of the source
@@ -388,13 +391,18 @@ impl Exchange {
         self.lacking.extend(digests.into_iter().filter(|digest| named.contains(digest)));
     }
 
+    /// Forgets the list with its memory: 50,000 parts of a first report were 2 MB kept for good.
+    fn lack_nothing(&mut self) {
+        self.lacking = Vec::new();
+    }
+
     fn refused(&mut self, code: ProblemCode, retry_after_ms: Option<u64>, at: Moment) {
         match code {
             // Only once: a clone whose enrolment is refused needs a person. Also over http: what
             // proves who asks is the token, which whoever answers was sent already.
             ProblemCode::Clone if self.enrolment == Enrolment::Done => {
                 self.enrolment = Enrolment::Needed(Proof::Token);
-                self.lacking.clear();
+                self.lack_nothing();
             }
             ProblemCode::Clone
             | ProblemCode::Unauthorised
@@ -458,7 +466,7 @@ impl Exchange {
         let bound = (BACKOFF_MS << self.failures.min(16)).min(BACKOFF_LIMIT_MS);
         self.failures = self.failures.saturating_add(1);
         self.hold_until = at.now_ms.saturating_add(1 + at.chance % bound);
-        self.lacking.clear();
+        self.lack_nothing();
     }
 }
 

@@ -78,6 +78,7 @@ fn missing_parts_go_up_before_the_report_is_sent_again() {
     assert_eq!(exchange.next(0, 1), Next::Parts);
     exchange.answered(Answer::Parts(1), at(0));
     assert_eq!(exchange.next(0, 1), Next::Report);
+    assert_eq!(exchange.lacking.capacity(), 0, "a list that was long is memory for good");
 }
 
 #[test]
