@@ -190,6 +190,9 @@ mutants! {
     /// Agent. *Nothing that an image says hides its container*: labels of pods count everywhere,
     /// and the newer of two with one name is all there is.
     ImagesHideContainers,
+    /// Agent. *Everything is bounded*: values that reach over each other are looked at over and
+    /// over, by the square of their line.
+    LongValuesAreLeft,
     /// Agent. *Everything is bounded*: a database of BoltDB is walked as often as it says.
     DatabasesWithoutEnd,
     /// Agent. *An agent at rest is small*: what a large pass leaves is not given back.

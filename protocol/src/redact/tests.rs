@@ -268,9 +268,29 @@ fn long_lines_cost_no_more_than_their_length() {
         let line = format!("password=a {}", piece.repeat(16_000 / piece.len()));
         assert!(!redactor().redact_text(&[line.as_str(); 8].join("\n")).is_empty());
     }
-    for piece in ["a.", "password=,", "://", "@tcp("] {
-        let text = piece.repeat(3_000_000 / piece.len());
+    for (piece, bytes) in [
+        ("a.", 3_000_000),
+        ("password=,", 3_000_000),
+        ("://", 3_000_000),
+        ("@tcp(", 3_000_000),
+        // Values that reach over each other.
+        ("set pw:${A} ", 500_000),
+        ("set \"pw\":a ", 500_000),
+        ("export pw: a an the x set ", 500_000),
+    ] {
+        let text = piece.repeat(bytes / piece.len());
         assert!(!redactor().redact_text(&text).is_empty());
+    }
+}
+
+/// Each of these values is harmless, and each reaches over all behind it.
+#[test]
+fn long_values_on_one_line_are_left_in_the_clear_only_so_often() {
+    for (times, hidden) in [(20, false), (4_000, true)] {
+        let line = "set pw: a an the x ".repeat(times);
+        let redacted = redactor().redact_text(&line).into_owned();
+        assert_eq!(redacted.contains("{secret:"), hidden, "{times} times");
+        assert_eq!(redactor().redact_text(&redacted), redacted, "{times} times");
     }
 }
 

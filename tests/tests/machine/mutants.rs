@@ -102,6 +102,11 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         AGENT_TESTS,
+        "long_values_are_left",
+        "formats::tests::canaries::values_that_reach_over_each_other_are_left_only_so_often",
+    ),
+    (
+        AGENT_TESTS,
         "first_setting_counts",
         "sources::desktop_uc_client::tests::by_clients::linphone_reads_every_setting_as_we_do",
     ),

@@ -249,6 +249,13 @@ fn a_job_too_long_to_be_a_key_ends_within_no_secret() {
     }
 }
 
+/// What one line may cost is bounded: see the redactor's own tests of time.
+#[test]
+fn values_that_reach_over_each_other_are_left_only_so_often() {
+    let line = "set pw: a an the x ".repeat(4_000);
+    assert!(Redactor::new([7; 32]).redact_text(&line).contains("{secret:"));
+}
+
 #[test]
 fn an_address_with_a_login_leaves_by_no_format() {
     for (name, texts) in TEXTS {

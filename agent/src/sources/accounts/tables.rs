@@ -3,6 +3,7 @@
 //! A line too short or with a number that is none is malformed; a second line of the same name is
 //! kept as `NAME #2`, since the library calls find the first and an attacker may add the second.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_protocol::item::{ItemKey, ItemValue};
@@ -84,19 +85,19 @@ struct Row<'a> {
 }
 
 /// Runs `read` over each account of a table.
-fn table<'a>(
-    bytes: &'a [u8],
-    mut read: impl FnMut(&mut Row<'a>) -> Result<(), What>,
+fn table(
+    bytes: &[u8],
+    mut read: impl FnMut(&mut Row<'_>) -> Result<(), What>,
 ) -> Result<RawItems, Malformed> {
     let mut items = RawItems::new();
-    let mut times: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut times: BTreeMap<String, u32> = BTreeMap::new();
     for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1u32..) {
         let malformed = |what| Malformed { line: number, what };
-        let line = std::str::from_utf8(line).map_err(|_| malformed("not UTF-8"))?;
+        let line = readable(line);
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        let (name, fields) = line.split_once(':').unwrap_or((line, ""));
+        let (name, fields) = line.split_once(':').unwrap_or((&line, ""));
         if name.is_empty() {
             return Err(malformed("an account without a name"));
         }
@@ -106,13 +107,28 @@ fn table<'a>(
             items.insert(ItemKey::of([name, "compat"]), RawItem::plain(ItemValue::Nothing));
             continue;
         }
-        let time = times.entry(name).and_modify(|time| *time += 1).or_insert(1);
+        let time = times.entry(name.to_owned()).and_modify(|time| *time += 1).or_insert(1);
         let name = if *time == 1 { name.to_owned() } else { format!("{name} #{time}") };
         let mut row = Row { name, fields, items };
         read(&mut row).map_err(malformed)?;
         items = row.items;
     }
     Ok(items)
+}
+
+/// A line as text. The tables are bytes, and whoever may change his own room and phone (chfn(1)) may
+/// put any byte there: such a line is told with `\xHH` for what is not UTF-8 and `\\` for a
+/// backslash, and hides nobody beside it.
+fn readable(line: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(line) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(line.len() * 2);
+    for chunk in line.utf8_chunks() {
+        text += &chunk.valid().replace('\\', "\\\\");
+        chunk.invalid().iter().for_each(|byte| text += &format!("\\x{byte:02x}"));
+    }
+    Cow::Owned(text)
 }
 
 impl<'a> Row<'a> {

@@ -247,6 +247,17 @@ fn a_file_of_a_home_beyond_its_bound_is_unobserved() {
     }
 }
 
+/// chfn(1) lets people write their room and their phones, also bytes that are no UTF-8.
+#[test]
+fn a_line_that_is_no_text_is_told_and_hides_nobody() {
+    let bytes = b"bob:x:7:7:caf\xe9 \\:/:/bin/sh\nann:x:8:8:\\:/:/bin/sh\neve:x:0:0::/:/bin/sh\n";
+    let items = tables::passwd(bytes).unwrap();
+    let value = |name, field| items.get(&ItemKey::of([name, field])).map(|item| item.value.clone());
+    assert_eq!(value("bob", "gecos"), Some(text(r"caf\xe9 \\")));
+    assert_eq!(value("ann", "gecos"), Some(text(r"\")));
+    assert_eq!(value("eve", "uid"), Some(ItemValue::Integer(0)));
+}
+
 #[test]
 fn what_no_library_would_read_is_malformed() {
     for (reader, text) in [

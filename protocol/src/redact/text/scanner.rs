@@ -16,6 +16,7 @@ mod users;
 use std::ops::Range;
 
 use crate::ids::KeyId;
+use crate::mutant::{self, Mutant};
 
 use self::blocks::Block;
 pub(super) use self::blocks::indentation;
@@ -62,6 +63,8 @@ struct Scanner<'a> {
     run_end: usize,
     /// Names on this line so far.
     names: u32,
+    /// The bytes of long values on this line that were looked at and left.
+    left: usize,
     /// A name attribute named a secret; how many lines its value may still be away.
     waiting: u32,
     /// A name attribute named a data source on this line.
@@ -96,6 +99,7 @@ impl<'a> Scanner<'a> {
             place,
             run_end: 0,
             names: 0,
+            left: 0,
             waiting: 0,
             source_named: false,
             value_before: None,
@@ -115,6 +119,7 @@ impl<'a> Scanner<'a> {
         let line_end = at + rest.find('\n').unwrap_or(rest.len());
         self.place = Place { text: self.text, line_start: at, line_end, open: None };
         self.names = 0;
+        self.left = 0;
         self.waiting = self.waiting.saturating_sub(1);
         self.value_before = None;
         self.source_named = false;
@@ -319,10 +324,11 @@ impl<'a> Scanner<'a> {
     fn named_secret(&mut self, name: &str, from: usize, reach: Reach) -> usize {
         let mut range = value(&self.place, from, reach);
         let hidden = self.text.get(range.clone()).unwrap_or_default();
-        if is_harmless(name, hidden) || self.is_harmless_line(name, from) {
-            return from;
-        }
-        if is_sentence(hidden) || keywords::is_expression(tail(self.text, from)) {
+        let harmless = is_harmless(name, hidden)
+            || self.is_harmless_line(name, from)
+            || is_sentence(hidden)
+            || keywords::is_expression(tail(self.text, from));
+        if harmless && self.may_be_left(hidden) {
             return from;
         }
         // A source of `openssl`: `-passin pass:X`.
@@ -334,6 +340,15 @@ impl<'a> Scanner<'a> {
             }
         }
         self.hide_to(range)
+    }
+
+    /// Whether what a value holds may be looked at again, name by name. Values that reach over each
+    /// other cost the square of the line, so those beyond [`LEFT_BYTES`] are hidden as they are.
+    fn may_be_left(&mut self, value: &str) -> bool {
+        if value.len() > NEAR_BYTES && !mutant::active(Mutant::LongValuesAreLeft) {
+            self.left += value.len();
+        }
+        self.left <= LEFT_BYTES
     }
 
     /// `tokens: [a, b]`, where the name is a collection's.
@@ -408,6 +423,9 @@ fn is_proxy(plain: &str) -> bool {
 /// How far names, and user, password and host of a URL, are looked for, in bytes. No real one is
 /// longer, and a line that repeats their beginning must not cost the square of its length.
 const NEAR_BYTES: usize = 512;
+
+/// How much of the values of one line that are longer than that may be left in the clear, in bytes.
+const LEFT_BYTES: usize = 64 * 1024;
 
 /// How much of a long name tells whether what follows is public, in bytes.
 const TELLING_BYTES: usize = 128;
