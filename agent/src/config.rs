@@ -135,7 +135,7 @@ impl Default for Sources {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file or folder cannot be read.
-    #[error("reading {}", path.display())]
+    #[error("reading the configuration {} ({})", path.display(), way_out(source))]
     Read {
         /// Which.
         path: PathBuf,
@@ -167,6 +167,24 @@ pub enum ConfigError {
         hint: &'static str,
     },
 }
+
+/// What to do about a file of the configuration that cannot be read.
+fn way_out(error: &io::Error) -> &'static str {
+    let known = WAYS_OUT.iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or("it must be a file of text of up to 1 MiB", |(_, way)| way)
+}
+
+const WAYS_OUT: [(io::ErrorKind, &str); 2] = [
+    (
+        io::ErrorKind::NotFound,
+        "`driftline-agent check-config --sample` prints one to begin with, --config FILE names \
+         another",
+    ),
+    (
+        io::ErrorKind::PermissionDenied,
+        "read it as root or as the user of the service, or let that user read it",
+    ),
+];
 
 impl Config {
     /// Reads `path` and the files of `conf.d` and `agent.d` beside it.

@@ -241,7 +241,9 @@ impl Drop for Reader {
 pub async fn enrol(config: Config) -> anyhow::Result<(String, &'static str)> {
     install_tls();
     let parts = open_aside(&config).await?;
-    let collector = collector(&config)?.context("`collector` is not set")?;
+    let nobody = "enrolling: the configuration names no collector; set `collector`, such as \
+                  collector = \"https://collector.example.org:9470\"";
+    let collector = collector(&config)?.context(nobody)?;
     let watching: Watching = Arc::new(Wellbeing::default);
     let settings = settings(&config, &parts, &Vitals::default());
     let mut transport = Transport::new(collector, parts.spool.clone(), settings, watching)?;
@@ -267,7 +269,8 @@ pub fn snapshot(config: &Config, root: &Path, out: &mut dyn Write) -> anyhow::Re
             state::passing_redactor()
         })?,
     };
-    let machine = Machine::open(root, redactor).context("opening the root")?;
+    let opening = || format!("opening {} (--root names a folder to read)", root.display());
+    let machine = Machine::open(root, redactor).with_context(opening)?;
     let now = Now { wall: clock::wall(), monotonic_ms: clock::monotonic_ms() };
     let mut sources = sources_of(System::at(root), config)?;
     let about = (&config.proposed_host(), now);
@@ -342,7 +345,8 @@ fn sources_of(system: System, config: &Config) -> anyhow::Result<Vec<Box<dyn Sou
             let names: Vec<_> = known.iter().map(SourceName::as_str).collect();
             anyhow::ensure!(
                 known.contains(name),
-                "sources.enable: no source {name}\n  hint: one of {}",
+                "sources.enable: {:?} is no source\n  hint: one of {}",
+                name.as_str(),
                 names.join(", ")
             );
         }

@@ -1,5 +1,6 @@
 //! Asks a collector's query API.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -67,6 +68,18 @@ impl Address {
     }
 }
 
+/// A collector has refused, and this is why, in its own words.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the collector refused: {}", self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// A connection to one collector.
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -82,24 +95,44 @@ impl Client {
     pub(crate) fn new(address: &Address) -> anyhow::Result<Self> {
         let mut builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
         if let Some(path) = &address.ca_file {
-            let pem = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            let reading = || {
+                let file = path.display();
+                format!(
+                    "reading the authority in {file} (--ca-file or DRIFTLINE_CA_FILE names a file \
+                     in PEM form)"
+                )
+            };
+            let pem = std::fs::read(path).with_context(reading)?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
-            let none = || format!("{} holds no certificate in PEM form", path.display());
+            let none = || {
+                format!(
+                    "{} holds no certificate in PEM form; --ca-file or DRIFTLINE_CA_FILE names a \
+                     file with the authority of the collector",
+                    path.display()
+                )
+            };
             anyhow::ensure!(!certificates.is_empty(), none());
             builder = builder.tls_certs_only(certificates);
         }
         let token = match &address.token_file {
             None => None,
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("reading the token in {}", path.display()))?;
+                let reading = || {
+                    let file = path.display();
+                    format!(
+                        "reading the token in {file} (--token-file or DRIFTLINE_TOKEN_FILE names a \
+                         file you may read; `driftline-collector token create` prints a token)"
+                    )
+                };
+                let text = std::fs::read_to_string(path).with_context(reading)?;
                 Some(text.trim().to_owned())
             }
         };
         let base = address.collector.trim_end_matches('/').to_owned();
         anyhow::ensure!(
             base.starts_with("http://") || base.starts_with("https://"),
-            "the collector's address {base:?} must begin with http:// or https://"
+            "the collector's address {base:?} must begin with http:// or https://, such as \
+             https://collector.example.org:9470; --collector or DRIFTLINE_COLLECTOR says it"
         );
         Ok(Self { http: builder.build()?, base, token })
     }
@@ -119,8 +152,8 @@ impl Client {
         query: &[(&str, &str)],
     ) -> anyhow::Result<T> {
         let query = query.iter().filter(|(_, value)| !value.is_empty());
-        let mut url = reqwest::Url::parse(&format!("{}{path}", self.base))
-            .with_context(|| format!("the collector's address {:?} is no URL", self.base))?;
+        let mut url =
+            reqwest::Url::parse(&format!("{}{path}", self.base)).with_context(|| self.no_url())?;
         if query.clone().next().is_some() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -218,14 +251,21 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub(crate) async fn delete(&self, kind: &str, name: &str) -> anyhow::Result<()> {
-        let mut url = reqwest::Url::parse(&self.base)
-            .with_context(|| format!("the collector's address {:?} is no URL", self.base))?;
+        let mut url = reqwest::Url::parse(&self.base).with_context(|| self.no_url())?;
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(["api", "v1", kind, name]);
         }
         let request = self.http.delete(url).header("content-type", "application/json");
         let _: serde_json::Value = self.send(request).await?;
         Ok(())
+    }
+
+    fn no_url(&self) -> String {
+        format!(
+            "the collector's address {:?} is no URL such as https://collector.example.org:9470; \
+             --collector or DRIFTLINE_COLLECTOR says it",
+            self.base
+        )
     }
 
     /// What to do about a collector whose certificate this machine does not trust.
@@ -246,9 +286,23 @@ impl Client {
             Some(token) => request.bearer_auth(token),
             None => request,
         };
-        let asking = || format!("asking the collector at {}; is it running?", self.base);
+        let asking = || {
+            format!(
+                "asking the collector at {} (is it running? --collector or DRIFTLINE_COLLECTOR \
+                 names another address)",
+                self.base
+            )
+        };
         let sent = request.send().await;
         let mut answer = match sent {
+            Err(error) if mentions(&error, &["CaUsedAsEndEntity"]) => {
+                let text = format!(
+                    "the collector at {} shows the certificate of an authority as its own, which \
+                     no file given here mends; make it one with basicConstraints=CA:FALSE",
+                    self.base
+                );
+                return Err(error).context(text);
+            }
             Err(error) if is_of_a_certificate(&error) => {
                 return Err(error).with_context(|| self.untrusted());
             }
@@ -272,7 +326,7 @@ impl Client {
             return serde_json::from_slice(&body).context("reading the collector's answer");
         }
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => anyhow::bail!("the collector refused: {}", problem.detail),
+            Ok(problem) => Err(Refused(problem.detail).into()),
             Err(_) => anyhow::bail!("the collector refused with status {status}"),
         }
     }

@@ -57,7 +57,10 @@ pub enum AuthError {
     #[error("keeping tokens")]
     Store(#[from] StoreError),
     /// The enrolment secret cannot be read.
-    #[error("reading the enrolment secret {file}")]
+    #[error(
+        "reading the enrolment secret {file} (`enrolment_secret_file` names it; `openssl rand -hex \
+         32` makes one, which the user of the service must be able to read)"
+    )]
     SecretFile {
         /// From which file.
         file: String,

@@ -24,7 +24,11 @@ const SITE_PACKS: usize = 200;
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
     /// A file or folder cannot be read.
-    #[error("reading {}", file.display())]
+    #[error(
+        "reading rules from {} (it must be a pack in TOML, or a folder of them; [rules] folder \
+         names the site's)",
+        file.display()
+    )]
     Read {
         /// Which.
         file: PathBuf,

@@ -24,10 +24,13 @@ pub mod records;
 pub mod sqlite;
 mod suspect_records;
 
+use std::io::ErrorKind;
+
 use driftline_protocol::ids::{Digest, HostId, PartName, SourceName};
 use driftline_protocol::manifest::Manifest;
 use driftline_protocol::snapshot::Part;
 use jiff::{SignedDuration, Timestamp};
+use rusqlite::ErrorCode;
 
 pub use act_records::*;
 pub use badness::{Badness, WorstFilter};
@@ -49,7 +52,7 @@ use crate::analysis::finding::{Finding, FindingId};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database refused or failed.
-    #[error("{doing}")]
+    #[error("{doing}{}", of_database(source))]
     Database {
         /// What was being done, to what.
         doing: String,
@@ -58,7 +61,7 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// A file of the store, or of a backup, cannot be reached or written.
-    #[error("{doing}")]
+    #[error("{doing}{}", of_file(source))]
     File {
         /// What was being done, to which file.
         doing: String,
@@ -81,6 +84,40 @@ pub enum StoreError {
         known: u32,
     },
 }
+
+/// What to do about a database that refused, where somebody can do something.
+fn of_database(error: &rusqlite::Error) -> &'static str {
+    let of = |(code, way)| (error.sqlite_error_code() == Some(code)).then_some(way);
+    WAYS_OF_DATABASES.into_iter().find_map(of).unwrap_or_default()
+}
+
+/// The same of a file.
+fn of_file(error: &std::io::Error) -> &'static str {
+    let of = |(kind, way)| (error.kind() == kind).then_some(way);
+    WAYS_OF_FILES.into_iter().find_map(of).unwrap_or_default()
+}
+
+const BUSY: &str = " (another program keeps the store to itself: end that one, or try again later)";
+const OTHER_USER: &str = " (run it as root, or as the user that owns the store)";
+const NO_ROOM: &str = " (make room on its disk)";
+
+const WAYS_OF_DATABASES: [(ErrorCode, &str); 5] = [
+    (ErrorCode::DatabaseBusy, BUSY),
+    (ErrorCode::DatabaseLocked, BUSY),
+    (ErrorCode::CannotOpen, OTHER_USER),
+    (ErrorCode::ReadOnly, OTHER_USER),
+    (ErrorCode::DiskFull, NO_ROOM),
+];
+
+const WAYS_OF_FILES: [(ErrorKind, &str); 4] = [
+    (
+        ErrorKind::NotFound,
+        " (is the path right? `state_dir` of the configuration names the folder of the store)",
+    ),
+    (ErrorKind::AlreadyExists, " (name a file that is not there yet)"),
+    (ErrorKind::PermissionDenied, OTHER_USER),
+    (ErrorKind::StorageFull, NO_ROOM),
+];
 
 /// How long a part that nothing refers to stays: parts travel before the report that refers to
 /// them, and an hour covers the longest retry of an agent.

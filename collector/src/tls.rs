@@ -21,7 +21,11 @@ const PEM_BYTES: u64 = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("reading {}", file.display())]
+    #[error(
+        "reading {} for [tls] (`cert_file` and `key_file` name it, relative to the configuration; \
+         the user of the service must be able to read it)",
+        file.display()
+    )]
     Read {
         /// Which.
         file: PathBuf,
@@ -30,7 +34,11 @@ pub enum TlsError {
         source: std::io::Error,
     },
     /// A file is not PEM with what it should hold.
-    #[error("{} holds no {what} in PEM form", file.display())]
+    #[error(
+        "{} holds no {what} in PEM form, as [tls] needs; `openssl x509` and `openssl pkey` write \
+         it",
+        file.display()
+    )]
     Pem {
         /// Which.
         file: PathBuf,
@@ -38,7 +46,10 @@ pub enum TlsError {
         what: &'static str,
     },
     /// Certificate and key cannot be used.
-    #[error("using {} with {}", cert.display(), key.display())]
+    #[error(
+        "using {} with {} (the key must be the one the certificate was made for)",
+        cert.display(), key.display()
+    )]
     Unusable {
         /// The certificate's file.
         cert: PathBuf,

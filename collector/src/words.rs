@@ -16,6 +16,12 @@ pub fn either<N: PartialEq + From<u8>>(
     if many == N::from(1) { one } else { several }
 }
 
+/// What is said of a name that nothing has: `what` there is not, and the command that lists those
+/// there are.
+pub fn unknown(what: impl Display, command: &str) -> String {
+    format!("there is no {what}; `{command}` lists those there are")
+}
+
 /// The one of `names` that is written most like `text`, where any is near: at most a third of its
 /// letters are others.
 pub fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {

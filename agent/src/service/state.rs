@@ -28,7 +28,7 @@ const OWN_KEY: &str = "fingerprint.key";
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// The operating system refused.
-    #[error("{doing} {}", path.display())]
+    #[error("{doing} {}{}", path.display(), way_out(source))]
     File {
         /// What was being done.
         doing: &'static str,
@@ -51,6 +51,21 @@ pub enum StateError {
     #[error("asking for random bytes: {0}")]
     Random(String),
 }
+
+/// What to do about a file that the operating system keeps from us.
+fn way_out(error: &io::Error) -> &'static str {
+    let known = WAYS_OUT.iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or(" (`state_dir` names another place)", |(_, way)| way)
+}
+
+const WAYS_OUT: [(io::ErrorKind, &str); 3] = [
+    (io::ErrorKind::NotFound, " (the key of the configuration must name a file that is there)"),
+    (
+        io::ErrorKind::PermissionDenied,
+        " (run it as root or as the user of the service, or set another `state_dir`)",
+    ),
+    (io::ErrorKind::StorageFull, " (make room there)"),
+];
 
 /// The state folder, ours for as long as this lives.
 #[derive(Debug)]

@@ -45,7 +45,11 @@ pub enum ClientError {
     )]
     Plain(String),
     /// The CA file cannot be read, or holds no certificate.
-    #[error("reading certificates from {}", path.display())]
+    #[error(
+        "reading certificates from {} (`ca_file` names a file in PEM form with the authority that \
+         signed the collector's certificate)",
+        path.display()
+    )]
     Ca {
         /// Which file.
         path: PathBuf,
@@ -229,7 +233,7 @@ fn says(error: &reqwest::Error, word: &str) -> bool {
 const DISTRUST: &str = "invalid peer certificate";
 
 /// What libraries say, and what somebody can do about it.
-const ADVICE: [(&str, &str); 6] = [
+const ADVICE: [(&str, &str); 11] = [
     (
         "UnknownIssuer",
         " (its certificate is signed by nobody this host trusts; `ca_file` names the authority)",
@@ -238,8 +242,17 @@ const ADVICE: [(&str, &str); 6] = [
     ("BadSignature", " (its certificate is of another authority of the same name as in `ca_file`)"),
     ("not valid for name", " (its certificate is for another name; use one that is in it)"),
     ("certificate expired", " (its certificate has expired, or this host's clock is wrong)"),
+    (
+        "CaUsedAsEndEntity",
+        " (it shows the certificate of an authority as its own; make it one with \
+         basicConstraints=CA:FALSE)",
+    ),
+    (DISTRUST, " (this host does not trust its certificate; `ca_file` names the authority)"),
     ("corrupt message", " (no TLS is spoken there; does the collector speak TLS on this port?)"),
     ("invalid HTTP version", " (no HTTP is spoken there; does the collector want https?)"),
+    ("Connection refused", " (nothing listens there; does the collector run, on this port?)"),
+    ("dns error", " (its name cannot be looked up; is `collector` written right?)"),
+    ("timed out", " (nobody answers there; does a firewall stand in between?)"),
 ];
 
 fn is_loopback(url: &Url) -> bool {

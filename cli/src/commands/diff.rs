@@ -143,7 +143,10 @@ async fn load(
             let path = format!("/api/v1/hosts/{host}/snapshot");
             let snapshot: Snapshot = client()?.get(&path, &[("at", &at)]).await?;
             // Comparing with nothing would say "no difference" about a time nobody saw.
-            anyhow::ensure!(!snapshot.sections.is_empty(), "{host} was not observed at {time}");
+            anyhow::ensure!(
+                !snapshot.sections.is_empty(),
+                "{host} was not observed at {time}; `driftline events` says since when it is known"
+            );
             Ok(snapshot)
         }
         _ => read(path),
@@ -151,13 +154,20 @@ async fn load(
 }
 
 fn read(path: &Path) -> anyhow::Result<Snapshot> {
-    let reading = || format!("reading the snapshot {}", path.display());
+    let reading = || {
+        format!(
+            "reading the snapshot {} (`driftline-agent snapshot > FILE` writes one; HOST@TIME asks \
+             the collector)",
+            path.display()
+        )
+    };
     let mut file = File::open(path).with_context(reading)?;
     let bytes = limits::read_bounded(&mut file, SNAPSHOT_BYTES).with_context(reading)?;
     let snapshot: Snapshot = serde_json::from_slice(&bytes).with_context(reading)?;
     anyhow::ensure!(
         snapshot.version <= SNAPSHOT_VERSION,
-        "{} is a snapshot of version {}; this program knows up to {SNAPSHOT_VERSION}",
+        "{} is a snapshot of version {}, and this program knows up to {SNAPSHOT_VERSION}; use a \
+         newer one",
         path.display(),
         snapshot.version,
     );

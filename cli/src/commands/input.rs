@@ -44,7 +44,9 @@ impl CaseFile {
     /// The zone of times without an offset.
     pub(super) fn zone(&self) -> anyhow::Result<TimeZone> {
         let name = &self.timezone;
-        TimeZone::get(name).with_context(|| format!("looking up the time zone {name}"))
+        TimeZone::get(name).with_context(|| {
+            format!("looking up the time zone {name:?} (--timezone says one such as Europe/Vienna)")
+        })
     }
 
     /// The moment to judge at, in seconds since 1970, if one is given.
@@ -127,7 +129,10 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
     if is_standard_input(path) {
         return Ok(Box::new(io::stdin().lock()));
     }
-    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    let opening = || {
+        format!("opening {} (name a file you may read, or - for standard input)", path.display())
+    };
+    let file = File::open(path).with_context(opening)?;
     Ok(Box::new(file))
 }
 

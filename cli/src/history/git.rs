@@ -69,13 +69,23 @@ impl Repository {
     /// # Errors
     /// When there is none, with what to do.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let path =
-            path.canonicalize().with_context(|| format!("looking for {}", path.display()))?;
+        let wanted = || {
+            format!(
+                "looking for the history {} (name a git repository, or a bundle that `git bundle \
+                 create` wrote)",
+                path.display()
+            )
+        };
+        let path = path.canonicalize().with_context(wanted)?;
         if path.is_dir() {
             let repository = Self { path, _copy: None };
-            let shallow = repository
-                .ask(&["rev-parse", "--is-shallow-repository"])
-                .with_context(|| format!("opening {}", repository.path.display()))?;
+            let shallow =
+                repository.ask(&["rev-parse", "--is-shallow-repository"]).with_context(|| {
+                    format!(
+                        "opening {} (name a git repository, or a bundle)",
+                        repository.path.display()
+                    )
+                })?;
             if shallow.trim() == "true" {
                 eprintln_message(
                     "this is a shallow clone: its history begins where it was cut off, with all \
@@ -84,7 +94,11 @@ impl Repository {
             }
             return Ok(repository);
         }
-        ensure!(is_bundle(&path)?, "{} is neither a repository nor a bundle", path.display());
+        ensure!(
+            is_bundle(&path)?,
+            "{} is neither a git repository nor a bundle; `git bundle create` writes one",
+            path.display()
+        );
         Self::unpack(&path)
     }
 
@@ -222,7 +236,8 @@ fn git(folder: &Path) -> Command {
 
 /// Runs to the end; what git says on stderr becomes the error.
 fn run(mut command: Command) -> anyhow::Result<Vec<u8>> {
-    let output = command.stderr(Stdio::piped()).output().context("starting git")?;
+    let output =
+        command.stderr(Stdio::piped()).output().context("starting git, which must be in PATH")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "git says: {}", crate::output::printable(&essence(&said)));
     Ok(output.stdout)

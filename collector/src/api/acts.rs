@@ -27,6 +27,7 @@ use crate::ingest::{Approval, Context, Decided, IngestError, accepted, except, m
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
 use crate::store::{Act, ActRecord, FindingFilter, FindingRecord, MAX_LIMIT, Step};
+use crate::words::unknown;
 
 /// The longest note or name, in bytes: a paragraph.
 const TEXT_BYTES: usize = 2_000;
@@ -34,6 +35,9 @@ const TEXT_BYTES: usize = 2_000;
 /// The most lines of one kind in the log of a finding: more is a program that writes to itself.
 /// Each kind has its own, so that whoever may write notes cannot keep others from acknowledging.
 const LINES_MOST: usize = 1_000;
+
+/// The command that lists findings, those that are over included.
+const LISTS: &str = "driftline findings --all";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -192,7 +196,7 @@ pub(crate) async fn accept(
 fn known(context: Context<'_>, number: i64, what: Act) -> Result<FindingRecord, IngestError> {
     let filter = FindingFilter { number: Some(number), limit: 1, ..FindingFilter::default() };
     let Some(record) = context.store.findings(&filter)?.pop() else {
-        return Err(refused(ProblemCode::NotFound, format!("there is no finding {number}")));
+        return Err(refused(ProblemCode::NotFound, unknown(format!("finding {number}"), LISTS)));
     };
     if is_full(&context.store.acts(number, MAX_LIMIT)?, what) {
         let detail = format!("finding {number} has {LINES_MOST} lines of this kind already");
@@ -221,5 +225,5 @@ fn refused(code: ProblemCode, detail: String) -> IngestError {
 }
 
 fn finding(number: &str) -> Result<i64, Refusal> {
-    number.parse().map_err(|_| Refusal::not_found(format!("finding {number:?}")))
+    number.parse().map_err(|_| Refusal::unknown(format!("finding {number}"), LISTS))
 }

@@ -47,7 +47,8 @@ pub async fn baseline(State(collector): Shared, Path(name): Path<String>) -> Ans
     let subject = subject(&name)?;
     let standards = collector.settings().standards;
     let shown = read(&collector, move |store| {
-        let missing = || Refusal::not_found(format!("baseline of {subject}"));
+        let missing =
+            || Refusal::unknown(format!("baseline of {subject}"), "driftline baseline list");
         let baseline = store.baseline(&subject)?.ok_or_else(missing)?;
         let hosts = approvals::members(store, &standards, &subject)?;
         let (overridden, not_looked_at) = match &subject {
@@ -258,7 +259,7 @@ pub async fn accept(
 async fn accept_led_by(collector: &Arc<Collector>, led_by: LedBy, approval: Approval) -> Answer {
     let config = collector.settings().config;
     let found = read(collector, move |store| {
-        let missing = || Refusal::not_found("rollout of this number");
+        let missing = || Refusal::unknown("rollout of this number", "driftline rollouts");
         approvals::drifts(store, &config, &led_by)?.ok_or_else(missing)
     });
     let LedTo { findings, of, conflicts } = found.await?;

@@ -22,6 +22,7 @@ use crate::serve::answer::{self, Refusal};
 use crate::serve::body::Class;
 use crate::serve::state::Collector;
 use crate::store::{Scope, Step};
+use crate::words::unknown;
 
 /// The longest reason, in bytes: a paragraph.
 pub(super) const REASON_BYTES: usize = 2_000;
@@ -108,7 +109,7 @@ pub async fn remove_token(
 ) -> Answer {
     act(&collector, move |_, context| {
         if !context.store.tokens()?.iter().any(|token| token.name == name) {
-            let detail = format!("there is no token {name:?}");
+            let detail = unknown(format!("token {name:?}"), "driftline token list");
             return Err(IngestError::Refused(Problem { code: ProblemCode::NotFound, detail }));
         }
         Ok(tokens::removed(name, (&person.name, context.now)))
@@ -122,7 +123,9 @@ fn refused(error: AuthError) -> Refusal {
         AuthError::Taken(_) => {
             Refusal::from(Problem { code: ProblemCode::Conflict, detail: error.to_string() })
         }
-        AuthError::Unknown(_) => Refusal::not_found("token of that name"),
+        AuthError::Unknown(name) => {
+            Refusal::unknown(format!("token {name:?}"), "driftline token list")
+        }
         AuthError::Random(_)
         | AuthError::Store(_)
         | AuthError::SecretFile { .. }

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::read::{known_if_named, next_page, no_such, place, query, read};
+use super::read::{
+    known_if_named, next_page, no_such, not_configured, place, query, read, unknown_group,
+};
 use super::{Answer, Shared};
 use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::finding::{FindingKind, Severity, Status};
@@ -58,12 +60,12 @@ impl FindingsQuery {
     fn check(&self, config: &Config) -> Result<(), Refusal> {
         let sites = || config.hosts.iter().filter_map(|rule| rule.site.as_ref());
         if let Some(site) = self.site.as_ref().filter(|site| !sites().any(|one| one == *site)) {
-            return Err(Refusal::not_found(format!("[[host]] of the site {site:?}")));
+            return Err(not_configured(("site", site, "[[host]]"), sites()));
         }
         if let Some(group) = &self.group
             && !config.groups.iter().any(|rule| rule.name == *group)
         {
-            return Err(Refusal::not_found(format!("group {group:?} in the configuration")));
+            return Err(unknown_group(group, config));
         }
         Ok(())
     }
@@ -187,7 +189,7 @@ fn permitted(
 
 /// `GET /api/v1/findings/{number}`
 pub async fn finding(State(collector): Shared, Path(number): Path<String>) -> Answer {
-    let missing = || Refusal::not_found(format!("finding {number:?}"));
+    let missing = || Refusal::unknown(format!("finding {number}"), "driftline findings --all");
     let wanted: i64 = number.parse().map_err(|_| missing())?;
     let filter = FindingFilter { number: Some(wanted), limit: 1, ..FindingFilter::default() };
     let standards = collector.settings().standards;

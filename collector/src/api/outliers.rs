@@ -6,10 +6,10 @@ use driftline_protocol::ids::HostId;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::read::{known_if_named, query, read};
+use super::read::{known_if_named, query, read, unknown_group};
 use super::{Answer, Shared};
 use crate::outliers::{self, Asked};
-use crate::serve::answer::{self, Refusal};
+use crate::serve::answer;
 use crate::store::effective_limit;
 
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ pub async fn outliers(State(collector): Shared, uri: Uri) -> Answer {
     if let Some(name) = &group
         && !config.groups.iter().any(|rule| rule.name == *name)
     {
-        return Err(Refusal::not_found(format!("group {name:?} in the configuration")));
+        return Err(unknown_group(name, &config));
     }
     let asked = Asked { group, host, most: effective_limit(limit) as usize };
     let found = read(&collector, move |store| {

@@ -1,6 +1,6 @@
 //! What the API tells. Reads only; each answer comes from the store as the portal reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -18,6 +18,7 @@ use super::{Answer, Shared};
 use crate::analysis::agreement::Subject;
 use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::ChangeClass;
+use crate::config::Config;
 use crate::impact::{Impact, impact};
 use crate::ingest::HostView;
 use crate::metrics;
@@ -58,7 +59,7 @@ pub async fn hosts(State(collector): Shared, uri: Uri) -> Answer {
 pub async fn host(State(collector): Shared, Path(id): Path<String>) -> Answer {
     let id = host_id(&id)?;
     let mut fleet = collector.fleet().await?;
-    let host = fleet.hosts.remove(&id).ok_or_else(|| Refusal::not_found(format!("host {id}")))?;
+    let host = fleet.hosts.remove(&id).ok_or_else(|| unknown_host(&id))?;
     let shown = show(&collector, &id, &host);
     let sources: BTreeMap<&str, Value> = host
         .sources
@@ -227,6 +228,31 @@ pub(super) fn next_page(uri: &Uri, (field, last): (&str, &str)) -> String {
     format!("{}?{}", uri.path(), pairs.join("&"))
 }
 
+/// The refusal of a group that the configuration does not have, with those it has.
+pub(super) fn unknown_group(name: &str, config: &Config) -> Refusal {
+    not_configured(("group", name, "[[group]]"), config.groups.iter().map(|rule| &rule.name))
+}
+
+/// The refusal of a name that the configuration does not have: what it is, how it is written there,
+/// and the first of those it has.
+pub(super) fn not_configured<'a>(
+    (what, name, table): (&str, &str, &str),
+    all: impl Iterator<Item = &'a String>,
+) -> Refusal {
+    let all: BTreeSet<&str> = all.map(String::as_str).collect();
+    let name: String = name.chars().take(WORD_SHOWN).collect();
+    let first: Vec<&str> = all.iter().copied().take(NAMES_TOLD).collect();
+    let more = if all.len() > first.len() { " and more" } else { "" };
+    let has = match first.is_empty() {
+        true => format!("it has none; `{table}` makes one"),
+        false => format!("it has {}{more}", first.join(", ")),
+    };
+    Refusal::not_found(format!("{what} {name:?} in the collector's configuration; {has}"))
+}
+
+/// How many names of the configuration are told to whoever asked for another.
+const NAMES_TOLD: usize = 20;
+
 /// The refusal of a word that is none of a closed list, with those there are.
 pub(super) fn no_such(
     word: &str,
@@ -240,6 +266,10 @@ pub(super) fn no_such(
 
 /// How much of a word that is refused is told, in characters.
 const WORD_SHOWN: usize = 40;
+
+fn unknown_change(number: impl std::fmt::Display) -> Refusal {
+    Refusal::unknown(format!("change {number}"), "driftline changes")
+}
 
 fn kinds(text: &str) -> Result<Vec<ChangeKind>, Refusal> {
     let kind = |word: &str| {
@@ -262,13 +292,13 @@ fn classes(text: &str) -> Result<Vec<ChangeClass>, Refusal> {
 
 /// `GET /api/v1/changes/{id}`
 pub async fn change(State(collector): Shared, Path(id): Path<String>) -> Answer {
-    let number: i64 = id.parse().map_err(|_| Refusal::not_found(format!("change {id:?}")))?;
+    let number: i64 = id.parse().map_err(|_| unknown_change(format!("{id:?}")))?;
     let change = read(&collector, move |store| {
         let Some(change) = store.change(ChangeId(number))? else { return Ok(None) };
         let reach = impact(store, &change)?;
         Ok(Some(ChangePage { change, reach }))
     });
-    let change = change.await?.ok_or_else(|| Refusal::not_found(format!("change {number}")))?;
+    let change = change.await?.ok_or_else(|| unknown_change(number))?;
     Ok(answer::json(&change))
 }
 
@@ -349,8 +379,13 @@ pub(super) async fn read<T: Send + 'static>(
 fn known(store: &dyn Reads, id: &HostId) -> Result<(), Refusal> {
     match store.host(id)? {
         Some(_) => Ok(()),
-        None => Err(Refusal::not_found(format!("host {id}"))),
+        None => Err(unknown_host(id)),
     }
+}
+
+/// The refusal of a host that nobody has heard of.
+fn unknown_host(id: impl std::fmt::Display) -> Refusal {
+    Refusal::unknown(format!("host {id}"), "driftline hosts")
 }
 
 /// A list of nothing would say that a mistyped host is fine.
@@ -361,7 +396,7 @@ pub(super) fn known_if_named(store: &dyn Reads, host: Option<&HostId>) -> Result
 /// The host a path names; a text that can be none is simply not there.
 pub(super) fn host_id(text: &str) -> Result<HostId, Refusal> {
     let shown: String = text.chars().take(limits::HOST_NAME_BYTES).collect();
-    text.parse().map_err(|_| Refusal::not_found(format!("host {shown:?}")))
+    text.parse().map_err(|_| unknown_host(format!("{shown:?}")))
 }
 
 pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {

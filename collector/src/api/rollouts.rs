@@ -40,7 +40,7 @@ pub async fn rollouts(State(collector): Shared, uri: Uri) -> Answer {
 
 /// `GET /api/v1/rollouts/{number}`
 pub async fn rollout(State(collector): Shared, Path(number): Path<String>) -> Answer {
-    let missing = || Refusal::not_found(format!("rollout {number:?}"));
+    let missing = || Refusal::unknown(format!("rollout {number}"), "driftline rollouts");
     let wanted: i64 = number.parse().map_err(|_| missing())?;
     let config = collector.settings().config;
     let found = read(&collector, move |store| Ok(rollouts::one(store, &config, wanted)?)).await?;

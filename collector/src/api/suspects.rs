@@ -132,11 +132,15 @@ fn find_tier(word: &str) -> Result<Tier, Refusal> {
 pub fn one(store: &dyn Reads, number: i64) -> Result<SuspectRecord, Refusal> {
     let filter = SuspectFilter { number: Some(number), limit: 1, ..SuspectFilter::default() };
     let found = store.suspects(&filter)?.pop();
-    found.ok_or_else(|| Refusal::not_found(format!("suspect {number}")))
+    found.ok_or_else(|| missing(number))
 }
 
 fn number(text: &str) -> Result<i64, Refusal> {
-    text.parse().map_err(|_| Refusal::not_found(format!("suspect {text:?}")))
+    text.parse().map_err(|_| missing(text))
+}
+
+fn missing(number: impl std::fmt::Display) -> Refusal {
+    Refusal::unknown(format!("suspect {number}"), "driftline suspects")
 }
 
 /// `GET /api/v1/suspects/{number}`

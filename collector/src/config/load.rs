@@ -4,6 +4,7 @@
 //! used, so a file with a mistake changes nothing.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ const FOLDER_FILES: usize = 200;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file or folder cannot be read.
-    #[error("reading {}", file.display())]
+    #[error("reading the configuration {} ({})", file.display(), way_out(source))]
     Read {
         /// Which.
         file: PathBuf,
@@ -65,10 +66,28 @@ pub enum ConfigError {
     TooMany(PathBuf),
 }
 
+/// What to do about a file of the configuration that cannot be read.
+fn way_out(error: &std::io::Error) -> &'static str {
+    let known = WAYS_OUT.iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or("it must be a file of text of up to 1 MiB", |(_, way)| way)
+}
+
+const WAYS_OUT: [(ErrorKind, &str); 2] = [
+    (
+        ErrorKind::NotFound,
+        "`driftline-collector sample-config` prints one to begin with, --config FILE names another",
+    ),
+    (
+        ErrorKind::PermissionDenied,
+        "read it as root or as the user of the service, or let that user read it",
+    ),
+];
+
 /// One file: whatever it leaves out stays as it was.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Partial {
+    #[serde(default, deserialize_with = "listen")]
     listen: Option<SocketAddr>,
     #[serde(default, deserialize_with = "url")]
     public_url: Option<String>,
@@ -213,7 +232,7 @@ fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let failed = |source| ConfigError::Read { file: folder.to_path_buf(), source };
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(failed(source)),
     };
     let mut files: Vec<PathBuf> = entries
@@ -400,6 +419,17 @@ fn wrong_claims<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64
     within(deserializer, ("wrong_claims_percent", 1..=50))
 }
 
+fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let must = || {
+        format!(
+            "listen is {text:?} and must be ADDRESS:PORT, such as 127.0.0.1:9470, or 0.0.0.0:9470 \
+             for every address of this machine"
+        )
+    };
+    text.parse().map(Some).map_err(|_| de::Error::custom(must()))
+}
+
 fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>".contains(&byte));
@@ -422,7 +452,10 @@ mod tests {
 
     #[test]
     fn a_mistake_names_file_line_and_hint() {
-        check("\nlisten = 'x'", "collector.toml:2: ");
+        check(
+            "\nlisten = ':9470'",
+            "collector.toml:2: listen is \":9470\" and must be ADDRESS:PORT",
+        );
         check("heartbeat_second = 3", "did you mean `heartbeat_seconds`?");
         check("colour = 3", "sample-config");
         check(
@@ -474,6 +507,8 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let error = load(Path::new("/nonexistent/collector.toml")).unwrap_err();
-        assert_eq!(error.to_string(), "reading /nonexistent/collector.toml");
+        let told = error.to_string();
+        assert!(told.starts_with("reading the configuration /nonexistent/collector.toml ("));
+        assert!(told.contains("sample-config"), "{told}");
     }
 }

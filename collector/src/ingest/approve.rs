@@ -119,7 +119,9 @@ pub(super) fn approve(
     } else if let Subject::Group(name) = &proposal.subject {
         let groups = &ingest.standards.config.groups;
         if !groups.iter().any(|group| group.name == *name) {
-            let detail = format!("no group {name:?} in the configuration");
+            let detail = format!(
+                "there is no group {name:?} in the collector's configuration; `[[group]]` makes one"
+            );
             return Err(IngestError::refused(ProblemCode::NotFound, detail));
         }
     }

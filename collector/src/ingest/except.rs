@@ -8,6 +8,7 @@ use super::{Context, IngestError};
 use crate::analysis::exceptions::{Ended, Exception, ExceptionScope, Standing};
 use crate::analysis::finding::FindingId;
 use crate::store::{EventKind, EventRecord, Step};
+use crate::words::unknown;
 
 /// The most exceptions a store may hold, ended ones included: as many as are read at once in some
 /// milliseconds. More of them is a rule that should be off.
@@ -80,8 +81,10 @@ pub fn end_exception(
     who: String,
 ) -> Result<Vec<Step>, IngestError> {
     let known = context.store.exceptions()?.into_iter().find(|known| known.name == name);
-    let unknown = || IngestError::refused(ProblemCode::NotFound, format!("no exception {name:?}"));
-    let exception = known.ok_or_else(unknown)?;
+    let exception = known.ok_or_else(|| {
+        let detail = unknown(format!("exception {name:?}"), "driftline exception list");
+        IngestError::refused(ProblemCode::NotFound, detail)
+    })?;
     match exception.standing(context.now) {
         Standing::Active => {}
         Standing::Expired | Standing::Ended => {

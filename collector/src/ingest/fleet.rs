@@ -16,6 +16,7 @@ use super::{Context, Ingest, IngestError, Store};
 use crate::analysis::agreement::{Agreed, Layer, Subject};
 use crate::analysis::finding::{Finding, FindingId, FindingKind, Status};
 use crate::store::{HostRecord, MAX_LIMIT, NewPart, PartRecord, SectionRecord, Step, StoreError};
+use crate::words::unknown;
 
 /// The most findings one host may have open: as many as one query gives. A host with more was
 /// rebuilt, and its first ten thousand differences say so.
@@ -271,8 +272,10 @@ impl Ingest {
 
     /// A host a person named.
     pub(super) fn known_host(&mut self, id: &HostId) -> Result<&mut Host, IngestError> {
-        let unknown = || IngestError::refused(ProblemCode::NotFound, format!("no host {id}"));
-        self.fleet.get_mut(id).ok_or_else(unknown)
+        self.fleet.get_mut(id).ok_or_else(|| {
+            let detail = unknown(format!("host {id}"), "driftline hosts");
+            IngestError::refused(ProblemCode::NotFound, detail)
+        })
     }
 
     /// Notes that steps for `id` are on their way to the store.

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::auth::Held;
 use crate::store::{Scope, StoreError};
+use crate::words::unknown;
 use crate::writer::WriteError;
 
 /// The longest time to stay away when busy, in seconds; each sender draws its own below it, so that
@@ -84,6 +85,11 @@ impl Refusal {
     /// There is nothing under this address.
     pub fn not_found(what: impl std::fmt::Display) -> Self {
         Self::new(ProblemCode::NotFound, format!("there is no {what}"))
+    }
+
+    /// There is nothing of this name; `command` lists those there are.
+    pub fn unknown(what: impl std::fmt::Display, command: &str) -> Self {
+        Self::new(ProblemCode::NotFound, unknown(what, command))
     }
 
     /// The request is not what it should be.

@@ -88,7 +88,9 @@ pub fn lock(config: &Config) -> anyhow::Result<Lock> {
     let path = folder.join("lock");
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let file = options.open(&path).with_context(|| format!("opening {}", path.display()))?;
+    let opening =
+        || format!("opening {} (run it as the user that owns the state folder)", path.display());
+    let file = options.open(&path).with_context(opening)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Lock { _file: file, store: folder.join(STORE_FILE) }),
         Err(Errno::WOULDBLOCK) => bail!(
@@ -107,7 +109,13 @@ pub fn lock(config: &Config) -> anyhow::Result<Lock> {
 pub fn make_state_dir(config: &Config) -> anyhow::Result<()> {
     let folder = &config.state_dir;
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("making the state folder {}", folder.display()))
+    made.with_context(|| {
+        format!(
+            "making the state folder {} (run it as root or as the user of the service, or set \
+             another `state_dir`)",
+            folder.display()
+        )
+    })
 }
 
 /// Starts every task.

@@ -51,7 +51,11 @@ const ASIDE: u32 = 1_000;
 /// [`StoreError::File`], [`StoreError::Damaged`] and [`StoreError::Newer`], as when opening a
 /// store. Before the copy has been checked nothing is moved.
 pub fn restore(from: &Path, store: &Path) -> Result<Option<PathBuf>, StoreError> {
-    check_header(from)?;
+    check_header(from).map_err(|error| match error {
+        StoreError::Damaged { .. } => not_a_backup(from, ErrorKind::InvalidData.into()),
+        StoreError::File { source, .. } => not_a_backup(from, source),
+        other @ (StoreError::Database { .. } | StoreError::Newer { .. }) => other,
+    })?;
     let new = beside(store, ".new");
     remove_leftovers(&new)?;
     let placed = take(from, &new).and_then(|()| {
@@ -61,6 +65,10 @@ pub fn restore(from: &Path, store: &Path) -> Result<Option<PathBuf>, StoreError>
     });
     remove_leftovers(&new)?;
     placed
+}
+
+fn not_a_backup(from: &Path, source: Error) -> StoreError {
+    file("reading the backup, which `driftline-collector backup FILE` writes, from", from, source)
 }
 
 /// Copies the backup, with its log should it be a plain copy of a store, and checks the copy.
