@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod accept;
 pub(crate) mod act;
 pub(crate) mod baseline;
 pub(crate) mod cases;

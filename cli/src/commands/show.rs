@@ -6,7 +6,7 @@ use driftline_collector::store::ActRecord;
 use driftline_protocol::item::ItemKey;
 use serde::{Deserialize, Serialize};
 
-use super::act::said_lines;
+use super::accept::said_lines;
 use super::findings::{Shown, sides};
 use super::rules::Rule;
 use crate::client::Client;

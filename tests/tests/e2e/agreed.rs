@@ -353,6 +353,51 @@ fn who_accepts_a_new_file_reads_what_it_says() -> anyhow::Result<()> {
 }
 
 #[test]
+fn several_findings_are_accepted_each_by_itself() -> anyhow::Result<()> {
+    let mut fleet = Fleet::start()?;
+    let root = host(&mut fleet, "pbx", "codec = alaw\nlimit = three\nport = 5060\n")?;
+    post(&fleet, "/api/v1/hosts/pbx/baseline", &json!({ "reason": "as built" }))?;
+    save(&root, "codec = opus\nlimit = four\nport = 5061\n")?;
+    wait_for(&mut fleet, "pbx", &["codec", "limit", "port"])?;
+    let found = open(&mut fleet, "pbx")?;
+    let numbers: Vec<String> = found.iter().map(|(_, row)| row["number"].to_string()).collect();
+    let [codec, limit, port] = [0, 1, 2].map(|place: usize| numbers[place].as_str());
+    // Where nobody can be asked it reads all of them and says what to run.
+    let accept = ["finding", "accept", codec, limit, port, "900-901", "--reason", "the new trunk"];
+    let said = driftline(&fleet, &accept).unwrap_err().to_string();
+    for expected in [
+        "should be alaw, is opus",
+        "should be 5060, is 5061",
+        "finding 900 was not accepted: there is no finding 900",
+        "none of these 3 findings was accepted",
+    ] {
+        assert!(said.contains(expected), "{expected} is not in {said}");
+    }
+    let (_, tags) = said.split_once(" --etag ").with_context(|| said.clone())?;
+    let tags = tags.split_whitespace().next().unwrap_or_default();
+    assert_eq!(keys(&mut fleet, "pbx")?, ["codec", "limit", "port"], "nothing is accepted yet");
+    // One moves on: the others are accepted, and the tag of one is of no other.
+    save(&root, "codec = opus\nlimit = fifty\nport = 5061\n")?;
+    fleet.wait_for("pbx", "fifty")?;
+    let accept = ["finding", "accept", codec, limit, port, "--reason", "the new trunk", "--etag"];
+    let said = driftline(&fleet, &[&accept[..], &[tags]].concat()).unwrap_err().to_string();
+    let not = format!("finding {limit} was not accepted: finding {limit} is not what was read");
+    let last = format!("accepted 2 of 3: {codec}, {port}; not accepted: {limit}");
+    assert!(said.contains(&not) && said.contains(&last), "{said}");
+    wait_for(&mut fleet, "pbx", &["limit"])?;
+    // Each is an act of its own, in the log of its finding.
+    for (number, acts) in [(codec, 1), (limit, 0), (port, 1)] {
+        let log = driftline(&fleet, &["finding", "log", number, "--output", "json"])?;
+        assert_eq!(log.matches("\"accept\"").count(), acts, "{number}: {log}");
+    }
+    let one = etag(&fleet, limit)?.as_str().unwrap_or_default().to_owned();
+    let accept = ["finding", "accept", limit, "--reason", "x", "--output", "ndjson", "--etag"];
+    let said = driftline(&fleet, &[&accept[..], &[&one]].concat())?;
+    assert!(said.contains("\"accepted\":true"), "{said}");
+    wait_for(&mut fleet, "pbx", &[])
+}
+
+#[test]
 fn who_compares_a_host_approves_just_that() -> anyhow::Result<()> {
     let (mut fleet, root) = drifted()?;
     let said = driftline(&fleet, &["baseline", "compare", "pbx"]).unwrap_err().to_string();
