@@ -4,6 +4,7 @@
 
 mod led_to;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use driftline_protocol::ids::{HostId, SourceName};
@@ -18,7 +19,7 @@ use crate::analysis::finding::Finding;
 use crate::analysis::sight::tag;
 use crate::ingest::differences;
 use crate::standards::Standards;
-use crate::store::{Baseline, StoreError, agreements};
+use crate::store::{ApprovalRecord, Baseline, StoreError, agreements};
 use crate::writer::Reads;
 
 const STATE_CONTEXT: &str = "driftline 2026-11 state of a host v1";
@@ -102,6 +103,27 @@ pub fn members(
         standards.config.place(&host.id, host.kind).groups.iter().any(|group| group == name)
     });
     Ok(in_group.map(|host| host.id).collect())
+}
+
+/// The newest approval of each baseline that `host` is held to, the newest first: its own, and
+/// those of its `groups` that were not taken back. Of each part the newest that speaks of it
+/// counts.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn held_to(
+    store: &dyn Reads,
+    host: &HostId,
+    groups: &[String],
+) -> Result<Vec<ApprovalRecord>, StoreError> {
+    let groups = groups.iter().map(|name| Subject::Group(name.clone()));
+    let mut found = Vec::new();
+    for subject in std::iter::once(Subject::Host(host.clone())).chain(groups) {
+        found.extend(store.approvals(Some(&subject), None, 1)?);
+    }
+    found.retain(|newest| !newest.removes());
+    found.sort_by_key(|newest| Reverse(newest.number));
+    Ok(found)
 }
 
 /// The most hosts of a group whose own baselines are looked at for one answer.

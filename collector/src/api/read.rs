@@ -18,6 +18,7 @@ use super::{Answer, Shared};
 use crate::analysis::agreement::Subject;
 use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::ChangeClass;
+use crate::approvals::held_to;
 use crate::config::Config;
 use crate::impact::{Impact, impact};
 use crate::ingest::HostView;
@@ -25,8 +26,8 @@ use crate::metrics;
 use crate::serve::answer::{self, Refusal};
 use crate::serve::state::Collector;
 use crate::store::{
-    ChangeFilter, ChangeId, ChangeRecord, Cursor, EventFilter, EventKind, EventRecord,
-    effective_limit,
+    ApprovalRecord, ChangeFilter, ChangeId, ChangeRecord, Cursor, EventFilter, EventKind,
+    EventRecord, effective_limit,
 };
 use crate::writer::Reads;
 
@@ -77,18 +78,14 @@ pub async fn host(State(collector): Shared, Path(id): Path<String>) -> Answer {
             (source.as_str(), value)
         })
         .collect();
-    let subject = Subject::Host(id);
-    let newest =
-        read(&collector, move |store| Ok(store.approvals(Some(&subject), None, 1)?.pop())).await?;
-    let baseline = newest.map(|newest| {
-        json!({
-            "approval": newest.number,
-            "approved_at": newest.at,
-            "approved_by": newest.who,
-            "reason": newest.why,
-        })
-    });
-    let more = HostPage { host: shown, sources, status: host.status, baseline };
+    let groups = collector.settings().config.place(&id, host.kind).groups;
+    let held = read(&collector, move |store| Ok(held_to(store, &id, &groups)?)).await?;
+    let (own, groups): (Vec<_>, Vec<_>) =
+        held.iter().partition(|one| matches!(one.subject, Subject::Host(_)));
+    let baseline = own.first().map(|newest| approval(newest));
+    let baselines_of_groups = groups.into_iter().map(approval_of_group).collect();
+    let more =
+        HostPage { host: shown, sources, status: host.status, baseline, baselines_of_groups };
     Ok(answer::json(&more))
 }
 
@@ -100,6 +97,25 @@ struct HostPage<'a> {
     sources: BTreeMap<&'a str, Value>,
     status: Option<AgentStatus>,
     baseline: Option<Value>,
+    /// Those of its groups that it is held to as well, the newest first.
+    baselines_of_groups: Vec<Value>,
+}
+
+fn approval(newest: &ApprovalRecord) -> Value {
+    json!({
+        "approval": newest.number,
+        "approved_at": newest.at,
+        "approved_by": newest.who,
+        "reason": newest.why,
+    })
+}
+
+fn approval_of_group(newest: &ApprovalRecord) -> Value {
+    let mut told = approval(newest);
+    if let Some(told) = told.as_object_mut() {
+        told.insert("group".to_owned(), json!(newest.subject));
+    }
+    told
 }
 
 fn show(collector: &Collector, id: &HostId, host: &HostView) -> Value {

@@ -10,11 +10,12 @@ use super::timeline::{Group, group};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, host_state, link};
 use crate::analysis::agreement::Subject;
 use crate::analysis::change::ChangeKind;
+use crate::approvals::held_to;
 use crate::config::Place;
 use crate::owners::Owners;
 use crate::permits::Permits;
 use crate::standards::Standards;
-use crate::store::{ChangeFilter, HostRecord, MAX_LIMIT, WorstFilter};
+use crate::store::{ApprovalRecord, ChangeFilter, HostRecord, MAX_LIMIT, WorstFilter};
 use crate::words::counted;
 
 /// How many changes and events the page shows before it points to the timeline.
@@ -34,7 +35,7 @@ struct Page {
     seen: Moment,
     enrolled: Moment,
     equality: &'static str,
-    baseline: Option<Approval>,
+    baselines: Vec<Approval>,
     findings: Vec<FindingRow>,
     sections: Vec<SectionRow>,
     chart: String,
@@ -50,7 +51,11 @@ struct Stopped {
     setting: &'static str,
 }
 
+/// The newest approval of a baseline the host is held to.
 struct Approval {
+    /// The group it is of; none where it is the host's own.
+    group: Option<String>,
+    link: String,
     at: Moment,
     by: String,
     reason: String,
@@ -92,6 +97,7 @@ pub(super) fn page(
     };
     let events = store.events(Some(&id), RECENT)?.into_iter();
     let place = frame.config.place(&id, record.kind);
+    let baselines = held_to(store, &id, &place.groups)?;
     let page = Page {
         style: STYLE_PATH,
         name: id.to_string(),
@@ -104,9 +110,7 @@ pub(super) fn page(
         seen: Moment::new(frame.last_seen(&record), frame.now),
         enrolled: Moment::new(record.enrolled_at, frame.now),
         equality: equality(&record),
-        baseline: store.approvals(Some(&Subject::Host(id.clone())), None, 1)?.pop().map(|newest| {
-            Approval { at: Moment::new(newest.at, frame.now), by: newest.who, reason: newest.why }
-        }),
+        baselines: baselines.into_iter().map(|newest| approval(newest, frame)).collect(),
         findings: finding_rows(&store.worst_findings(&open)?, (permits, owners), frame)?,
         sections: sections(store, frame, &id)?,
         chart: chart::bars(&chart::per_hour(recent.iter().map(|change| change.at), frame.now)),
@@ -117,6 +121,20 @@ pub(super) fn page(
             .collect(),
     };
     Ok(page.render()?)
+}
+
+fn approval(newest: ApprovalRecord, frame: &Frame) -> Approval {
+    let group = match &newest.subject {
+        Subject::Host(_) => None,
+        Subject::Group(_) => Some(newest.subject.to_string()),
+    };
+    Approval {
+        group,
+        link: link::baseline(&newest.subject),
+        at: Moment::new(newest.at, frame.now),
+        by: newest.who,
+        reason: newest.why,
+    }
 }
 
 /// What the agent itself uses, for people.

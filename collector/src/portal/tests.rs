@@ -2,6 +2,7 @@
 //! markup.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use driftline_protocol::canonical::scope_digest;
 use driftline_protocol::ids::{Generation, HostId, Incarnation, PartName, SourceName};
@@ -23,9 +24,9 @@ use crate::analysis::rules::{Pack, RuleSet, shipped};
 use crate::standards::Standards;
 use crate::store::memory::Memory;
 use crate::store::{
-    Append, CaseFacts, CaseReading, CaseRecord, ChangeId, EventKind, EventRecord, HostRecord,
-    Judgement, NewPart, Origin, Outcome, OutcomeRecord, ReadFindings as _, Step, SuspectRecord,
-    Unread, VersionRecord, VersionStep, Weighing,
+    Append, ApprovalRecord, Basis, CaseFacts, CaseReading, CaseRecord, ChangeId, EventKind,
+    EventRecord, HostRecord, Judgement, NewPart, Origin, Outcome, OutcomeRecord, ReadFindings as _,
+    Step, SuspectRecord, Unread, VersionRecord, VersionStep, Weighing,
 };
 
 pub(super) mod fleet;

@@ -84,6 +84,10 @@ fn a_new_host_is_held_to_the_baseline_of_its_group_at_once() -> anyhow::Result<(
     for expected in ["the edge follows sbc1", "/address", "ulaw", "/hosts/sbc2"] {
         assert!(page.contains(expected), "{expected} is not on the page: {page}");
     }
+    let page = fleet.page("/hosts/sbc2")?;
+    for expected in ["of the group @edge</a>: approved by ", "the edge follows sbc1"] {
+        assert!(page.contains(expected), "{expected} is not on the page: {page}");
+    }
     // The state moves back: a corrective change.
     save(&root, "codec = alaw\naddress = 10.0.0.2\n")?;
     wait_for(&mut fleet, "sbc2", &[])?;

@@ -252,3 +252,48 @@ fn a_form_of_exceptions_that_was_refused_has_what_was_typed() {
     let html = again("act=end&name=codec-trial");
     assert!(html.contains("role=\"alert\"") && !html.contains("value=\"codec-trial\"></label>"));
 }
+
+/// An approval of a subject, as a step.
+fn approved(number: i64, subject: &str, basis: Basis) -> Step {
+    let record = ApprovalRecord {
+        number,
+        subject: subject.parse().unwrap(),
+        at: at(EARLIER),
+        who: "ada".into(),
+        why: format!("reason {number}"),
+        basis,
+        source: None,
+        part: None,
+        exempt: Vec::new(),
+    };
+    Step::Approve { approval: Box::new(record), covers: BTreeMap::new(), findings: Vec::new() }
+}
+
+#[test]
+fn a_host_says_which_baselines_it_is_held_to_and_where_they_come_from() {
+    let text = "[[group]]\nname='edge'\nhost='sbc*'\n[[group]]\nname='gone'\nhost='sbc*'\n\
+        [[group]]\nname='core'\nhost='pbx*'\n";
+    let config: Arc<_> = crate::config::load::parse("t", text).unwrap().into();
+    let frame = Frame { config: Arc::clone(&config), ..frame() };
+    let standards = Standards { config, ..Standards::default() };
+    let mut store = fleet();
+    let page = |store: &Memory| {
+        respond((store, &standards), &frame, "/hosts/sbc1", &Query::parse("")).unwrap()
+    };
+    let denies = "none yet, neither its own nor one of a group of it";
+    assert!(page(&store).contains(denies));
+    let state = || Basis::Host { host: host(), at: None };
+    store.apply(&[approved(1, "@core", state()), approved(2, "@gone", state())]).unwrap();
+    store.apply(&[approved(3, "@gone", Basis::Nothing)]).unwrap();
+    assert!(page(&store).contains(denies), "others' baselines and one taken back are none");
+    store.apply(&[approved(4, "@edge", state())]).unwrap();
+    let html = page(&store);
+    let of_group = "<a href=\"/baselines/@edge\">of the group @edge</a>: approved by ada";
+    assert!(html.contains(of_group) && !html.contains(denies), "{html}");
+    assert!(!html.contains("Without a baseline") && !html.contains("newest approval"), "{html}");
+    store.apply(&[approved(5, "sbc1", Basis::Present)]).unwrap();
+    let html = page(&store);
+    let own = html.find("its own</a>: approved by ada").unwrap();
+    assert!(own < html.find(of_group).unwrap(), "the newest comes first: {html}");
+    assert!(html.contains("the newest approval that speaks of it counts"), "{html}");
+}
