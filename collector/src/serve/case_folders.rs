@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::case_intake::{self, Taken};
-use super::folders::{LOOK_EVERY, SETTLED, Stamp, list, open, stamp_of};
+use super::folders::{LOOK_EVERY, Problems, SETTLED, Stamp, list, open, stamp_of};
 use super::state::Collector;
 use super::upkeep::goes_on;
 use crate::cases::{ColumnNotes, Intake};
@@ -65,12 +65,12 @@ async fn look_at(
     let files = tokio::task::spawn_blocking(move || list(&listed)).await;
     let (mut rows, mut refused) = (0, 0);
     let mut through = None;
-    let mut problem;
+    let mut problems = Problems::default();
     let mut columns = ColumnNotes::default();
     match files.map_err(|_| WriteError::Failed)? {
-        Err(error) => problem = format!("reading {}: {error}", folder.display()),
+        Err(error) => problems.push(format!("reading {}: {error}", folder.display())),
         Ok((files, left_out)) => {
-            problem = left_out;
+            problems = left_out;
             known.files.retain(|path, _| {
                 path.parent() != Some(folder) || files.iter().any(|(listed, _)| listed == path)
             });
@@ -88,7 +88,7 @@ async fn look_at(
                 }
                 if let Some(file) = known.files.get(&path) {
                     through = through.max(file.stamp.written());
-                    problem = file.problem.clone().unwrap_or(problem);
+                    file.problem.iter().for_each(|problem| problems.push(problem.clone()));
                     if !file.columns.is_empty() {
                         columns.clone_from(&file.columns);
                     }
@@ -96,6 +96,7 @@ async fn look_at(
             }
         }
     }
+    let problem = problems.into_text();
     collector.case_columns.note(&source.name, &columns);
     let good_through = through.filter(|_| problem.is_empty());
     let noted = (good_through, problem.clone());

@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use rustix::fs::{Mode, OFlags};
 
+use crate::words::counted;
+
 /// How often folders are looked at: exports are told in minutes, not in seconds.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(15);
 
@@ -17,6 +19,9 @@ pub(super) const SETTLED: Duration = Duration::from_secs(2);
 
 /// The most files of one folder that are looked at, by name the last ones.
 const FILES: usize = 10_000;
+
+/// How many files that something is wrong with are named: a screenful.
+const PROBLEMS_TOLD: usize = 5;
 
 /// Which endings name a file that is read.
 const ENDINGS: [&str; 4] = ["csv", "json", "ndjson", "jsonl"];
@@ -51,8 +56,33 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// What is wrong with the files of one folder: the first are named, the others counted.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    told: Vec<String>,
+    more: u64,
+}
+
+impl Problems {
+    /// Notes what is wrong with one more file, or with the folder.
+    pub(super) fn push(&mut self, problem: String) {
+        if self.told.len() < PROBLEMS_TOLD {
+            self.told.push(problem);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// All of it in sentences; empty where nothing is wrong.
+    pub(super) fn into_text(self) -> String {
+        let more = (self.more > 0).then(|| format!("And {}", counted(self.more, "more file")));
+        let sentences: Vec<String> = self.told.into_iter().chain(more).collect();
+        sentences.join(". ")
+    }
+}
+
 /// The files to read in `folder` by name, and what was wrong with those left out.
-pub(super) fn list(folder: &Path) -> io::Result<(Vec<(PathBuf, Stamp)>, String)> {
+pub(super) fn list(folder: &Path) -> io::Result<(Vec<(PathBuf, Stamp)>, Problems)> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -64,18 +94,21 @@ pub(super) fn list(folder: &Path) -> io::Result<(Vec<(PathBuf, Stamp)>, String)>
     }
     paths.sort_unstable();
     let first = paths.len().saturating_sub(FILES);
-    let mut problem = String::new();
+    let mut problems = Problems::default();
     if first > 0 {
-        problem = format!("{first} files beyond {FILES} are not read; move old ones away");
+        problems.push(format!("{first} files beyond {FILES} are not read; move old ones away"));
     }
     let mut files = Vec::new();
     for path in paths.into_iter().skip(first) {
         match fs::metadata(&path) {
             Ok(_) => files.extend(stamp_of(&path).map(|stamp| (path, stamp))),
-            Err(error) => problem = format!("{}: {error}", path.display()),
+            Err(error) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                problems.push(format!("{name}: {error}"));
+            }
         }
     }
-    Ok((files, problem))
+    Ok((files, problems))
 }
 
 /// When a regular file was written and how large it is.

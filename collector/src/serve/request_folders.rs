@@ -60,14 +60,13 @@ async fn look_at(
     let listed = folder.to_owned();
     let files = tokio::task::spawn_blocking(move || list(&listed)).await;
     let mut sum = RequestReading { source: source.name.clone(), at: now, ..Default::default() };
-    let (files, left_out) = match files.map_err(|_| WriteError::Failed)? {
+    let (files, mut problems) = match files.map_err(|_| WriteError::Failed)? {
         Ok(found) => found,
         Err(error) => {
             sum.problem = format!("reading {}: {error}", folder.display());
             return Ok(sum);
         }
     };
-    sum.problem = left_out;
     known.retain(|path, _| {
         path.parent() != Some(folder) || files.iter().any(|(listed, _)| listed == path)
     });
@@ -84,13 +83,14 @@ async fn look_at(
             sum.refused += reading.refused;
             sum.too_old += reading.too_old;
             if !reading.problem.is_empty() {
-                sum.problem.clone_from(&reading.problem);
+                problems.push(reading.problem.clone());
             }
             if !reading.columns.is_empty() {
                 sum.columns.clone_from(&reading.columns);
             }
         }
     }
+    sum.problem = problems.into_text();
     Ok(sum)
 }
 

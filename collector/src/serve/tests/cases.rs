@@ -10,6 +10,7 @@ use super::*;
 use crate::auth;
 use crate::config::load::parse;
 use crate::serve::case_folders::{Known, look};
+use crate::serve::request_folders;
 use crate::store::{ReadCases, Scope, Step};
 
 async fn send(world: &World, (kind, body): (&str, &str)) -> (StatusCode, Value) {
@@ -150,6 +151,44 @@ async fn a_folder_is_read_as_its_columns_say_and_a_broken_file_is_not_zero_cases
     let rows = feed.rows;
     look(&collector, &mut known, Duration::ZERO).await;
     assert_eq!(memory.case_feeds().unwrap()[0].rows, rows, "nothing changed and it was read");
+    collector.writer.stop();
+}
+
+#[tokio::test]
+async fn every_bad_file_of_a_folder_is_named_or_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[[case_source]]\nname = 'desk'\nfolder = {0:?}\n\
+         [[change_source]]\nname = 'itsm'\nfolder = {0:?}\n",
+        folder.path()
+    );
+    let memory = Memory::new();
+    let collector = Arc::new(collector_over(&memory, parse("t", &text).unwrap()));
+    let (mut known, mut requests) = (Known::default(), Default::default());
+    let mut told = async |bad: usize| {
+        for number in 1..=9 {
+            let header = if number <= bad { "number" } else { "id,opened_at" };
+            put(folder.path(), &format!("{number}.csv"), &format!("{header}\n"));
+        }
+        look(&collector, &mut known, Duration::ZERO).await;
+        request_folders::look(&collector, &mut requests, Duration::ZERO).await;
+        memory.case_feeds().unwrap().remove(0).problem
+    };
+    for (bad, named, more) in [(1, 1, None), (2, 2, None), (6, 5, Some("1 more file"))] {
+        let problem = told(bad).await;
+        for number in 1..=9 {
+            let is_named = problem.contains(&format!("{number}.csv: the header"));
+            assert_eq!(is_named, number <= named, "{number} of {bad}: {problem}");
+        }
+        let ends = more
+            .map_or(!problem.contains("And "), |more| problem.ends_with(&format!(". And {more}")));
+        assert!(ends, "{bad}: {problem}");
+    }
+    assert_eq!(told(0).await, "");
+    // All are bad as requests, whatever they are as cases.
+    let readings = collector.request_readings.all();
+    let problem = &readings[0].problem;
+    assert!(problem.starts_with("1.csv: ") && problem.ends_with(". And 4 more files"), "{problem}");
     collector.writer.stop();
 }
 
