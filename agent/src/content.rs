@@ -13,7 +13,7 @@ use driftline_protocol::redact::{RawItem, RawItems, RawObserved};
 use driftline_protocol::snapshot::{Content, Reading, Reason};
 use memchr::memmem;
 
-use crate::formats::{self, Format, HEAD_BYTES};
+use crate::formats::{self, Format, FormatError, HEAD_BYTES};
 
 /// The format that reads the file at `path`; `None` for a binary file.
 pub fn claiming(path: &str, bytes: &[u8]) -> Option<&'static Format> {
@@ -38,11 +38,15 @@ pub fn said(format: Option<&Format>, bytes: &[u8], raw: Fingerprint) -> RawObser
     };
     match format.map(|format| items(format, bytes)) {
         Some(Ok(items)) => said.items = items,
-        Some(Err(Reason::TooLarge)) => {
+        Some(Err(FormatError::TooLarge)) => {
             said.content = Content::Unread(Reason::TooLarge);
             said.items = whole(raw);
         }
-        Some(Err(reason)) => said.content = Content::Unread(reason),
+        Some(Err(FormatError::Malformed(malformed))) => {
+            said.content = Content::Unread(Reason::Malformed);
+            // What a program rewrites by itself would be wrong in another line each time.
+            said.items.extend(keeps.then(|| malformed.item()));
+        }
         None => said.items = whole(raw),
     }
     said
@@ -78,12 +82,12 @@ fn whole(raw: Fingerprint) -> RawItems {
 }
 
 /// The items that `format` finds. A format that panics must not blind all other files.
-fn items(format: &Format, bytes: &[u8]) -> Result<RawItems, Reason> {
+fn items(format: &Format, bytes: &[u8]) -> Result<RawItems, FormatError> {
     match catch_unwind(|| (format.read)(bytes)) {
-        Ok(read) => read.map_err(|error| error.reason()),
+        Ok(read) => read,
         Err(_) => {
             tracing::error!(format = format.name, "a format panicked; the file is unobserved");
-            Err(Reason::Malformed)
+            Err(FormatError::malformed(0, "the agent could not read it, which is a bug of it"))
         }
     }
 }

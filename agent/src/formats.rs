@@ -16,7 +16,8 @@
 
 #![deny(clippy::disallowed_methods, reason = "formats are pure: no clock, no I/O, no randomness")]
 
-use driftline_protocol::redact::RawItems;
+use driftline_protocol::item::{ItemKey, ItemValue, MALFORMED};
+use driftline_protocol::redact::{RawItem, RawItems};
 use driftline_protocol::snapshot::Reason;
 
 pub mod lines;
@@ -196,6 +197,18 @@ pub struct Malformed {
     pub line: u32,
     /// What is wrong, never quoting a value.
     pub what: &'static str,
+}
+
+impl Malformed {
+    /// The item that says what is wrong and in which line, beside attributes of a file whose items
+    /// are unknown. It is so at the moment: why something cannot be read is no change and no drift.
+    pub(crate) fn item(&self) -> (ItemKey, RawItem) {
+        let told = match self.line {
+            0 => self.what.to_owned(),
+            _ => self.to_string(),
+        };
+        (ItemKey::momentary([MALFORMED]), RawItem::plain(ItemValue::Text(told)))
+    }
 }
 
 impl FormatError {

@@ -26,6 +26,9 @@ const CUT_BYTES: usize = 80;
 /// What the keys of [`ItemKey::momentary`] begin with.
 const MOMENTARY: &str = "@now/";
 
+/// The name of the momentary item that says what is wrong with a content that is malformed.
+pub const MALFORMED: &str = "malformed";
+
 /// A text that cannot be a key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("item key of {0} bytes must have 1 to {limit} bytes", limit = limits::ITEM_KEY_BYTES)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use driftline_protocol::canonical;
 use driftline_protocol::ids::PartName;
+use driftline_protocol::item::{ItemKey, MALFORMED};
 use driftline_protocol::redact::{RawItems, RawPart, Redactor};
 use driftline_protocol::snapshot::{Content, Part, Reason};
 
@@ -231,8 +232,14 @@ fn malformed_content_keeps_its_attributes(fixture: &Fixture, whole: &BTreeMap<Pa
         Content::Unread(Reason::Malformed),
         "{content:?} in {path} is no text that the reader of {part} refuses, as `malformed` must be"
     );
-    assert!(!observed.items.is_empty(), "{part} lost its attributes");
-    assert!(observed.items.keys().all(driftline_protocol::item::ItemKey::is_attribute), "{part}");
+    let (why, attributes): (Vec<_>, Vec<_>) =
+        observed.items.iter().partition(|(key, _)| key.of_the_moment().is_some());
+    assert!(!attributes.is_empty(), "{part} lost its attributes");
+    let [(key, why)] = why.as_slice() else { panic!("{part} says nothing or too much: {why:?}") };
+    assert_eq!(**key, ItemKey::momentary([MALFORMED]), "{part} does not say what is wrong");
+    let why = why.value.as_text().unwrap_or_default();
+    assert!(!why.is_empty() && !why.contains(content), "{part} is wrong in this: {why:?}");
+    assert!(observed.items.keys().all(ItemKey::is_attribute), "{part}");
     assert!(observed.raw.is_some(), "{part} lost its digest");
     others_are_untouched(whole, &broken, &name);
 }

@@ -192,11 +192,14 @@ impl<'a> Look<'a> {
         self.size = 0;
     }
 
-    /// The part made from what was read: an unparsable content keeps its digest and attributes.
+    /// The part made from what was read: an unparsable content keeps its digest and attributes, and
+    /// says what is wrong with it.
     pub(crate) fn part(&self, reading: Reading, items: Result<RawItems, Malformed>) -> RawPart {
         let (content, items) = match items {
             Ok(items) => (Extent::Read, items),
-            Err(_) => (Extent::Unread(Reason::Malformed), RawItems::new()),
+            Err(malformed) => {
+                (Extent::Unread(Reason::Malformed), RawItems::from([malformed.item()]))
+            }
         };
         let mut all = self.attributes.clone();
         all.extend(items);

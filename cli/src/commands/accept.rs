@@ -304,7 +304,9 @@ async fn read(client: &Client, number: i64) -> anyhow::Result<String> {
 /// What a part says, line by line.
 pub(super) fn said_lines(said: &Said) -> Vec<String> {
     let unread = said.unread.map(|reason| {
-        format!("  its content cannot be read ({}): its bytes are accepted", reason.as_str())
+        let wrong = said.wrong.as_ref().map(|wrong| format!(": {wrong}")).unwrap_or_default();
+        let why = format!("{}{wrong}", reason.as_str());
+        output::printable(&format!("  its content cannot be read ({why}): its bytes are accepted"))
     });
     let item = |one: &SaidItem| {
         output::printable(&format!("  {} = {}", one.key.as_str(), output::value(Some(&one.now))))

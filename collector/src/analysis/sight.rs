@@ -14,8 +14,8 @@
 use std::collections::BTreeMap;
 
 use driftline_protocol::ids::Digest;
-use driftline_protocol::item::{Item, ItemKey, ItemValue};
-use driftline_protocol::snapshot::{Content, Part, Reason};
+use driftline_protocol::item::{Item, ItemKey, ItemValue, MALFORMED};
+use driftline_protocol::snapshot::{Content, Observed, Part, Reason};
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, ChangeKind};
@@ -43,6 +43,9 @@ pub struct Said {
     /// Why its content cannot be read; what is accepted then is its bytes as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<Reason>,
+    /// What is wrong with it, in the agent's words, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<String>,
 }
 
 /// One item of a part.
@@ -60,7 +63,7 @@ impl Said {
         let observed = match part {
             Part::Observed(observed) => observed,
             Part::Unobserved(reason) => {
-                return Self { items: Vec::new(), more: 0, unread: Some(*reason) };
+                return Self { items: Vec::new(), more: 0, unread: Some(*reason), wrong: None };
             }
         };
         let steady = || observed.items.iter().filter(|(key, _)| key.of_the_moment().is_none());
@@ -73,6 +76,7 @@ impl Said {
                 Content::Read => None,
                 Content::Unread(reason) => Some(reason),
             },
+            wrong: wrong(observed).map(str::to_owned),
         }
     }
 
@@ -84,6 +88,12 @@ impl Said {
             more => format!("and {more} more items"),
         }
     }
+}
+
+/// What is wrong with a content that could not be read, in the agent's words, where it says so.
+pub fn wrong(observed: &Observed) -> Option<&str> {
+    let item = observed.items.get(&ItemKey::momentary([MALFORMED]));
+    item.filter(|_| observed.content != Content::Read)?.value.as_text()
 }
 
 /// Whether what `finding` has now is all that its part says.
@@ -309,6 +319,11 @@ mod tests {
         }
         let said = Said::of(&part(malformed, 1, &[]));
         assert_eq!((said.unread, said.items.len(), said.more), (Some(Reason::Malformed), 0, 0));
+        let wrong = (ItemKey::momentary([MALFORMED]), "line 3: no end");
+        let said = Said::of(&part(malformed, 1, std::slice::from_ref(&wrong)));
+        assert_eq!((said.wrong.as_deref(), said.items.len()), (Some(wrong.1), 0));
+        let read_since = Said::of(&part(Content::Read, 1, &[wrong]));
+        assert_eq!(read_since.wrong, None, "what was read is not wrong");
         let keys: Vec<String> = (0..SHOWN + 2).map(|number| format!("{number:03}")).collect();
         let items: Vec<(ItemKey, &str)> =
             keys.iter().map(|key| (ItemKey::of([key]), "opus")).collect();

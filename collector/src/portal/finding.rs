@@ -100,6 +100,7 @@ impl RuleWords {
 
 struct Says {
     unread: &'static str,
+    wrong: String,
     items: Vec<(String, String)>,
     left_out: String,
 }
@@ -109,6 +110,7 @@ impl Says {
         let item = |one: &SaidItem| (readable_key(&one.key), short(Some(&one.now)));
         Self {
             unread: said.unread.map(Reason::as_str).unwrap_or_default(),
+            wrong: said.wrong.as_ref().map(|wrong| format!(": {wrong}")).unwrap_or_default(),
             items: said.items.iter().map(item).collect(),
             left_out: said.left_out(),
         }

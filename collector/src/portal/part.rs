@@ -6,6 +6,7 @@ use driftline_protocol::snapshot::Part;
 
 use super::value::{lines, readable_key};
 use super::{Frame, Moment, PageError, Query, Reader, STYLE_PATH, link};
+use crate::analysis::sight;
 use crate::store::{PartRecord, Unread};
 
 /// How many parts one page lists; a search narrows further.
@@ -117,6 +118,8 @@ fn one(
     // as such.
     let shown = record.seen.unwrap_or(record.digest);
     let part = store.part(&shown)?.ok_or_else(unknown)?;
+    let wrong = part.observed().and_then(sight::wrong).map(|wrong| format!(" ({wrong})"));
+    let wrong = wrong.unwrap_or_default();
     let (reading, items) = match &part {
         Part::Unobserved(reason) => (format!("never observed: {reason}"), Vec::new()),
         Part::Observed(observed) => {
@@ -138,7 +141,7 @@ fn one(
         source: source.to_string(),
         section_link: link::section(host, source),
         part: name.to_string(),
-        unread: unread(record.unread),
+        unread: unread(record.unread) + &wrong,
         reading,
         items,
         history: format!("{history}&{}", query_pair("part", name.as_str())),

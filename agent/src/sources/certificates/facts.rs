@@ -53,7 +53,8 @@ fn unused(items: &RawItems, subject: String) -> String {
 
 /// The certificate at the beginning of `der`; OpenSSL's trusted form has settings behind it.
 pub(in crate::sources) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Malformed> {
-    let malformed = Malformed { line: 0, what: "no certificate" };
+    let malformed =
+        Malformed { line: 0, what: "a block or the file is no X.509 certificate in DER" };
     X509Certificate::from_der(der).map(|(_, certificate)| certificate).map_err(|_| malformed)
 }
 

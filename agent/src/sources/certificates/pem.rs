@@ -52,16 +52,24 @@ pub(super) fn certificates(bytes: &[u8]) -> Result<Found, Malformed> {
             continue;
         }
         let malformed = |what| Malformed { line: number, what };
-        if !ended || found.len() >= CERTIFICATES {
-            return Err(malformed("a block does not end, or there are too many"));
+        if !ended {
+            return Err(malformed("the certificate that begins here has no end"));
         }
-        let der = STANDARD.decode(&body).map_err(|_| malformed("a block is no base64"))?;
+        if found.len() >= CERTIFICATES {
+            return Err(malformed("there are more certificates than are read of one file"));
+        }
+        let der = STANDARD
+            .decode(&body)
+            .map_err(|_| malformed("the certificate that begins here is no base64"))?;
         found.push(der);
     }
     match (found.is_empty(), others) {
         (false, _) => Ok(Found::Certificates(found)),
         (true, true) => Ok(Found::SomethingElse),
-        (true, false) => Err(Malformed { line: 0, what: "neither PEM nor DER" }),
+        (true, false) => Err(Malformed {
+            line: 0,
+            what: "there is no certificate in it, neither as PEM nor as DER",
+        }),
     }
 }
 

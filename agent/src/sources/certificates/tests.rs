@@ -127,6 +127,34 @@ fn a_subject_that_comes_twice_stays_two() {
 }
 
 #[test]
+fn a_file_that_is_no_certificate_says_why_and_nothing_that_stands_in_it() {
+    let block = "-----BEGIN CERTIFICATE-----\n";
+    for (text, expect) in [
+        // What postgresql-common installs as root.crt begins so.
+        (
+            "This is a dummy root certificate file for PostgreSQL.\n".to_owned(),
+            "there is no certificate in it, neither as PEM nor as DER",
+        ),
+        (format!("x\n{block}AA==\n"), "line 2: the certificate that begins here has no end"),
+        (
+            format!("{block}secret!\n-----END CERTIFICATE-----\n"),
+            "line 1: the certificate that begins here is no base64",
+        ),
+        (
+            format!("{block}AAAA\n-----END CERTIFICATE-----\n"),
+            "a block or the file is no X.509 certificate in DER",
+        ),
+    ] {
+        let Err(Trouble::Malformed(malformed)) = read(text.as_bytes(), None) else {
+            panic!("{text:?} is a certificate")
+        };
+        let (key, item) = malformed.item();
+        assert_eq!(key, ItemKey::momentary(["malformed"]));
+        assert_eq!(text_of(&item.value), expect);
+    }
+}
+
+#[test]
 fn a_file_holds_certificates_or_something_else_or_is_malformed() {
     let der = match pem::certificates(ROOT.as_bytes()).unwrap() {
         Found::Certificates(found) => found.into_iter().next().unwrap(),

@@ -297,3 +297,24 @@ fn a_host_says_which_baselines_it_is_held_to_and_where_they_come_from() {
     assert!(own < html.find(of_group).unwrap(), "the newest comes first: {html}");
     assert!(html.contains("the newest approval that speaks of it counts"), "{html}");
 }
+
+#[test]
+fn a_part_that_is_malformed_says_what_is_wrong_with_it() {
+    let mut store = fleet();
+    let Part::Observed(mut odd) = part("x") else { panic!("nothing was observed") };
+    odd.content = Content::Unread(Reason::Malformed);
+    let wrong = item(&format!("line 3: {HOSTILE}"));
+    odd.items = BTreeMap::from([(ItemKey::momentary(["malformed"]), wrong)]);
+    let kept = NewPart::new(Part::Observed(odd));
+    store.keep_parts(std::slice::from_ref(&kept), at(EARLIER)).unwrap();
+    let name = PartName::from_bytes(b"/etc/odd.crt");
+    let manifest = Manifest(BTreeMap::from([(name.clone(), *kept.digest())]));
+    let mut step = version(1, &manifest, &manifest);
+    step.version.source = "certificates".parse().unwrap();
+    step.chain = Chain::start(&step.version.source);
+    step.unobserved = BTreeMap::from([(name, Unread::Content(Reason::Malformed))]);
+    store.apply(&[Step::Version(Box::new(step))]).unwrap();
+    let html = get(&store, "/hosts/sbc1/certificates?part=/etc/odd.crt").unwrap();
+    assert!(html.contains("content unobserved: malformed (line 3: "), "{html}");
+    assert!(!html.contains("<script"), "{html}");
+}
