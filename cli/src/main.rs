@@ -7,13 +7,15 @@
 
 mod client;
 mod commands;
+mod help;
 mod history;
+mod manual;
 mod moment;
 mod output;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use client::EVERY_COMMAND;
 use output::Output;
@@ -99,7 +101,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut command = help::grouped(Cli::command());
+    let cli = Cli::from_arg_matches(&command.get_matches_mut())
+        .unwrap_or_else(|error| error.format(&mut command).exit());
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         eprintln_message("another TLS provider is installed; this is a bug of driftline");
         return ExitCode::from(2);
@@ -165,39 +169,14 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
             Ok(Verdict::Fine)
         }
         Command::Man => {
-            output::write(&manual()?)?;
+            output::write(&manual::page(Cli::command())?)?;
             Ok(Verdict::Fine)
         }
     }
-}
-
-/// The manual page. There is one for all commands, so it refers to no pages of single ones.
-fn manual() -> anyhow::Result<String> {
-    let mut text = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut text)?;
-    let mut text = String::from_utf8(text)?;
-    for command in Cli::command().get_subcommands().map(clap::Command::get_name).chain(["help"]) {
-        let escaped = command.replace('-', "\\-");
-        let page = format!("driftline\\-{escaped}(1)");
-        text = text.replace(&page, &format!("driftline {escaped} \\-\\-help"));
-    }
-    Ok(text)
 }
 
 /// Says something to the person, where it does not mix with data.
 #[allow(clippy::print_stderr, reason = "messages of a command belong on stderr")]
 fn eprintln_message(text: &str) {
     eprintln!("driftline: {text}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_manual_refers_to_no_page_that_nobody_makes() {
-        let text = manual().unwrap();
-        let pages = text.matches("(1)").count();
-        assert!(pages == 0 && text.contains("driftline up \\-\\-help"), "{text}");
-    }
 }
