@@ -26,7 +26,7 @@ const FILE_BYTES: u64 = 1024 * 1024;
 
 /// Beside the file: one folder for everything on this machine, and one of the agent's own, since a
 /// collector on the same machine reads the first as well.
-const FOLDERS: [&str; 2] = ["conf.d", "agent.d"];
+pub const FOLDERS: [&str; 2] = ["conf.d", "agent.d"];
 
 /// The most files in such a folder.
 const FILES: usize = 1_000;

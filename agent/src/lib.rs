@@ -49,3 +49,5 @@ pub mod service;
 pub mod telemetry;
 
 pub mod run;
+
+pub mod arguments;

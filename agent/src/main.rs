@@ -1,16 +1,15 @@
 //! `driftline-agent`: the command line around the library.
 //!
 //! The only place that reads the environment and the command line. Data goes to standard output,
-//! messages to standard error. Exit code 0 is fine, 1 a finding where a check was asked for, 2
-//! usage or failure.
+//! messages to standard error. Exit code 0 is fine, [`FAILURE`] is wrong usage or failure.
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::Parser as _;
+use driftline_agent::arguments::{Arguments, Command, FAILURE, LOG_VARIABLE};
 use driftline_agent::config::{self, Config};
 use driftline_agent::{platform, run, service, telemetry};
 
@@ -20,54 +19,20 @@ const BLOCKING_THREADS: usize = 4;
 /// How long such a thread waits for more: it works in bursts, and its stack is memory.
 const BLOCKING_KEPT: Duration = Duration::from_secs(1);
 
-/// Reports what is configured on this host to a Driftline collector. It only reads.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-    /// The configuration file; conf.d/*.toml and agent.d/*.toml beside it are read too.
-    #[arg(long, global = true, default_value = platform::CONFIG_FILE)]
-    config: PathBuf,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Runs until it is asked to stop.
-    Run,
-    /// Writes one redacted snapshot of this host as JSON. Needs no configuration and no collector.
-    Snapshot {
-        /// Reads this tree instead of the host.
-        #[arg(long, default_value = "/")]
-        root: PathBuf,
-    },
-    /// Enrols this host with the secret of the configuration.
-    Enrol,
-    /// Has Windows start a service again that ended in failure; for the installer.
-    #[cfg(windows)]
-    Recover,
-    /// Says whether the configuration can be used.
-    CheckConfig {
-        /// Writes a commented configuration with every key instead.
-        #[arg(long)]
-        sample: bool,
-    },
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = std::env::var("DRIFTLINE_LOG").ok();
+    let filter = std::env::var(LOG_VARIABLE).ok();
     telemetry::start(filter.as_deref());
     #[cfg(feature = "mutants")]
     if let Err(unknown) = driftline_protocol::mutant::check() {
         tracing::error!("{unknown}");
-        return ExitCode::from(2);
+        return ExitCode::from(FAILURE);
     }
     match obey(&arguments) {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
-            ExitCode::from(2)
+            ExitCode::from(FAILURE)
         }
     }
 }

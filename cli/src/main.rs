@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use client::EVERY_COMMAND;
+use driftline_collector::arguments::{FAILURE, FOUND};
 use output::Output;
 
 /// Says what is configured, who is known, which policy applies, what changed and what drifted.
@@ -96,8 +97,12 @@ enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print a manual page, as roff: of this command, the agent or the collector.
+    Man {
+        /// Whose.
+        #[arg(value_enum, default_value = "driftline")]
+        program: manual::Program,
+    },
 }
 
 fn main() -> ExitCode {
@@ -106,21 +111,21 @@ fn main() -> ExitCode {
         .unwrap_or_else(|error| error.format(&mut command).exit());
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         eprintln_message("another TLS provider is installed; this is a bug of driftline");
-        return ExitCode::from(2);
+        return ExitCode::from(FAILURE);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln_message(&format!("starting: {error}"));
-            return ExitCode::from(2);
+            return ExitCode::from(FAILURE);
         }
     };
     match runtime.block_on(run(cli)) {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,
-        Ok(Verdict::Found) => ExitCode::from(1),
+        Ok(Verdict::Found) => ExitCode::from(FOUND),
         Err(error) => {
             eprintln_message(&format!("{error:#}"));
-            ExitCode::from(2)
+            ExitCode::from(FAILURE)
         }
     }
 }
@@ -168,8 +173,8 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
             output::write(&String::from_utf8(text)?)?;
             Ok(Verdict::Fine)
         }
-        Command::Man => {
-            output::write(&manual::page(Cli::command())?)?;
+        Command::Man { program } => {
+            output::write(&manual::page(program)?)?;
             Ok(Verdict::Fine)
         }
     }

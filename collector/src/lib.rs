@@ -69,10 +69,12 @@ pub mod api;
 
 pub mod portal;
 
-// Words, times and the log of the program itself.
+// Words, times, the log and the command line of the program itself.
 
 pub mod words;
 
 pub mod moment;
 
 pub mod telemetry;
+
+pub mod arguments;

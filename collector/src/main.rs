@@ -11,7 +11,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::Parser as _;
+use driftline_collector::arguments::{
+    Arguments, Command, FAILURE, FOUND, LOG_VARIABLE, ScopeArgument, TokenCommand,
+};
 use driftline_collector::auth;
 use driftline_collector::auth::tokens::{self, Namesake};
 use driftline_collector::check_rules;
@@ -19,93 +22,9 @@ use driftline_collector::config::{self, Config, load};
 use driftline_collector::serve::{self, Start, upkeep};
 use driftline_collector::standards::Standards;
 use driftline_collector::store::{Scope, backup};
-use driftline_collector::telemetry::{self, LogFormat};
+use driftline_collector::telemetry;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
-
-/// Keeps what hosts report; says what changed and what drifted.
-#[derive(Parser)]
-#[command(name = "driftline-collector", version)]
-struct Arguments {
-    /// The configuration file.
-    #[arg(long, global = true, default_value = load::DEFAULT_FILE)]
-    config: PathBuf,
-    /// How log lines look.
-    #[arg(long, global = true, value_enum, default_value = "text")]
-    log: LogFormat,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Run the collector.
-    Serve,
-    /// Check the configuration files and stop.
-    CheckConfig,
-    /// Check packs of rules, their examples included, and say what is wrong where; without files,
-    /// all that the collector would use. Exit 1 when there is a mistake.
-    CheckRules {
-        /// The packs.
-        files: Vec<PathBuf>,
-    },
-    /// Print a configuration file with every setting, its meaning and its default.
-    SampleConfig,
-    /// Write a backup of the running or stopped store to a new file.
-    Backup {
-        /// Where to.
-        file: PathBuf,
-    },
-    /// Put a backup in the place of the store; the collector must be stopped.
-    Restore {
-        /// The backup.
-        file: PathBuf,
-    },
-    /// Make, list and remove tokens. A running collector notices within half a minute.
-    #[command(subcommand)]
-    Token(TokenCommand),
-}
-
-#[derive(Subcommand)]
-enum TokenCommand {
-    /// Make a token and print it this once.
-    Create {
-        /// Its name.
-        name: String,
-        /// What its holder may do.
-        #[arg(long, value_enum)]
-        scope: ScopeArgument,
-        /// How long it lives, in days, 1 to 366.
-        #[arg(long, default_value_t = 90)]
-        days: u32,
-        /// Put it in the place of a token of the same name, which counts no longer.
-        #[arg(long)]
-        replace: bool,
-    },
-    /// List tokens by name.
-    List,
-    /// Remove a token.
-    Remove {
-        /// Its name.
-        name: String,
-    },
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ScopeArgument {
-    Enrol,
-    Read,
-    Metrics,
-    Cases,
-    /// Send change requests.
-    #[value(name = "change_requests")]
-    ChangeRequests,
-    Admin,
-}
-
-/// Exit code 2 for every failure, as everywhere in Driftline; 1 is for findings.
-const FAILURE: u8 = 2;
-const FOUND: u8 = 1;
 
 fn main() -> ExitCode {
     #[cfg(feature = "mutants")]
@@ -114,7 +33,7 @@ fn main() -> ExitCode {
         return ExitCode::from(FAILURE);
     }
     let arguments = Arguments::parse();
-    let filter = std::env::var("DRIFTLINE_LOG").ok();
+    let filter = std::env::var(LOG_VARIABLE).ok();
     let done = telemetry::start(arguments.log, filter.as_deref())
         .and_then(|()| run(&arguments.config, arguments.command));
     match done {

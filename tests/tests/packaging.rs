@@ -37,6 +37,35 @@ fn launchd_is_told_a_command_that_the_agent_knows() {
     assert!(has("KeepAlive/SuccessfulExit Flag(false)"), "{shown:?}");
 }
 
+/// What stands behind `field: ` in a line of a package's list.
+fn field<'a>(line: &'a str, field: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(&format!("{field}: "))?;
+    rest.split([',', '}']).next().filter(|_| line.trim_start().starts_with("- {"))
+}
+
+/// `packaging/build` writes the pages; a test of the command holds each against what the program
+/// declares.
+#[test]
+fn every_packaged_program_comes_with_its_manual_page() {
+    let read = |path: &str| std::fs::read_to_string(workspace().join(path)).expect(path);
+    let build = read("packaging/build");
+    for (package, page) in [
+        ("agent", "driftline-agent.8"),
+        ("collector", "driftline-collector.8"),
+        ("command", "driftline.1"),
+    ] {
+        let list = read(&format!("packaging/nfpm/{package}.yaml"));
+        let installed: BTreeSet<&str> =
+            list.lines().filter_map(|line| field(line, "dst")).collect();
+        let (program, section) = page.split_once('.').expect("a page has a section");
+        assert!(installed.contains(format!("/usr/bin/{program}").as_str()), "{installed:?}");
+        let place = format!("/usr/share/man/man{section}/{page}.gz");
+        assert!(installed.contains(place.as_str()), "{place} is not among {installed:?}");
+        assert!(list.contains(&format!("/{page}.gz\", dst: {place}")), "{package} packs {page}");
+        assert!(build.contains(&format!(" {page}")), "packaging/build writes {page}");
+    }
+}
+
 /// The names of sources.
 fn names(sources: &[Box<dyn Source>]) -> BTreeSet<String> {
     sources.iter().map(|source| source.name().to_string()).collect()

@@ -32,7 +32,7 @@ const FILE_BYTES: u64 = 1024 * 1024;
 
 /// Beside the file: one folder for everything on this machine, and one of the collector's own,
 /// since an agent on the same machine reads the first as well.
-pub(crate) const FOLDERS: [&str; 2] = ["conf.d", "collector.d"];
+pub const FOLDERS: [&str; 2] = ["conf.d", "collector.d"];
 
 /// The most files in such a folder; more is a mistake in the path.
 const FOLDER_FILES: usize = 200;
