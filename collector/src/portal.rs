@@ -1,5 +1,6 @@
 //! The pages people read: overview, host, part, timeline, change, change requests, findings,
-//! baselines, rollouts, outliers, rules, exceptions, events, service paths, cases, suspect.
+//! baselines, rollouts, outliers, rules, exceptions, events, service paths, cases, suspect,
+//! runbooks.
 //!
 //! Every view is a URL and plain HTML that needs no script; text from hosts is escaped by the
 //! templates, and the content security policy forbids anything but our own style sheet. Pages only
@@ -26,6 +27,7 @@ mod plain;
 mod requests;
 mod rollouts;
 mod rules;
+mod runbooks;
 mod service_paths;
 mod suspect;
 mod timeline;
@@ -169,6 +171,8 @@ pub const PAGES: &[&str] = &[
     "/suspects/{number}",
     "/service-paths",
     "/rules",
+    "/runbooks",
+    "/runbooks/{name}",
 ];
 
 /// Whether a page of [`PAGES`] is meant.
@@ -216,6 +220,8 @@ pub fn respond(
         ["suspects", id] => suspect::page(store, frame, id),
         ["service-paths"] => service_paths::page((store, standards), frame),
         ["rules"] => rules::page(&standards.rules, frame),
+        ["runbooks"] => runbooks::list(),
+        ["runbooks", name] => runbooks::page(name),
         _ => Err(PageError::NotFound { what: "page" }),
     }?;
     if mutant::active(Mutant::PagesAskElsewhere) {

@@ -34,11 +34,15 @@ fn a_saved_file_moves_the_counter_and_wakes_somebody_with_the_link() -> anyhow::
         let moved = "sum(driftline_changes_total{domain=\"config\",kind=\"modified\"}) > 0";
         Ok((!prometheus.query(moved)?.is_empty()).then_some(()))
     })?;
-    let link = webhook.expect(WOKEN, |body| {
+    let [link, runbook] = webhook.expect(WOKEN, |body| {
         let alerts = body["alerts"].as_array()?;
         let ours = alerts.iter().find(|a| a["labels"]["alertname"] == "DriftlineDriftOpen")?;
-        Some(ours["annotations"]["portal_url"].as_str()?.to_string())
+        let said = |name: &str| Some(ours["annotations"][name].as_str()?.to_string());
+        Some([said("portal_url")?, said("runbook_url")?])
     })?;
+    let advice = runbook.strip_prefix(&format!("http://{}", fleet.address()));
+    let advice = http::get_ok(fleet.address(), advice.unwrap_or(&runbook))?.text();
+    assert!(advice.contains("<h1>DriftlineDriftOpen</h1>"), "{runbook} is no advice: {advice}");
     let page = link.strip_prefix(&format!("http://{}", fleet.address()));
     let page = page.unwrap_or_else(|| panic!("{link} does not lead to the portal"));
     assert_eq!(page, format!("/hosts/{HOST}#drift"));

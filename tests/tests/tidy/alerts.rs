@@ -39,14 +39,16 @@ fn alerts(tree: &Tree) -> BTreeMap<String, (&str, String)> {
 fn lacks(tree: &Tree, name: &str, text: &str) -> Vec<String> {
     let mut lacks = Vec::new();
     lacks.extend(FIELDS.iter().filter(|f| !text.contains(*f)).map(|f| format!("has no {f}")));
-    let link = format!("docs/runbooks/{name}.md");
-    if !text.contains(&link) {
-        lacks.push(format!("its runbook_url does not end in {link}"));
+    // Where a collector serves it, and where it is written.
+    let (link, file) = (format!("}}/runbooks/{name}"), format!("docs/runbooks/{name}.md"));
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric());
+    if !text.split(&link).skip(1).any(ends) {
+        lacks.push(format!("its runbook_url does not lead a portal's address on to {link}"));
     }
-    match tree.get(&link) {
-        None => lacks.push(format!("{link} is missing")),
+    match tree.get(&file) {
+        None => lacks.push(format!("{file} is missing")),
         Some(page) => lacks.extend(
-            HEADINGS.iter().filter(|h| !page.contains(*h)).map(|h| format!("{link} has no {h}")),
+            HEADINGS.iter().filter(|h| !page.contains(*h)).map(|h| format!("{file} has no {h}")),
         ),
     }
     let (fires, stays) = tests_of(tree, name);

@@ -17,7 +17,7 @@ const ALERT: &str = "      - alert: DriftlineSilent
         annotations:
           summary: s
           description: d
-          runbook_url: https://driftline.example/docs/runbooks/DriftlineSilent.md
+          runbook_url: \"{{ $labels.url }}/runbooks/DriftlineSilent\"
           portal_url: \"{{ $labels.url }}\"
 ";
 const ALERT_TESTS: &str = "alert_rule_test:
@@ -185,7 +185,8 @@ fn every_alert_offence_is_found() {
     for field in ["severity:", "summary:", "description:", "portal_url:"] {
         check("complete_alert", replace(alert, field, "other:"));
     }
-    check("complete_alert", replace(alert, "runbooks/DriftlineSilent.md", "runbooks/Other.md"));
+    check("complete_alert", replace(alert, "runbooks/DriftlineSilent", "runbooks/Other"));
+    check("complete_alert", replace(alert, "{{ $labels.url }}/run", "https://example.org/run"));
     check("complete_alert", remove("docs/runbooks/DriftlineSilent.md"));
     check("complete_alert", replace("docs/runbooks/DriftlineSilent.md", "## Impact", "## Effect"));
     check("complete_alert", replace("rules/prometheus/tests/a.yaml", "exp_alerts: []", "x:"));
