@@ -5,8 +5,9 @@
 //! goes on and the copy does not see what it writes. `FILE` is either whole and checked, or not
 //! there.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Error, ErrorKind};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -80,11 +81,23 @@ fn take(from: &Path, new: &Path) -> Result<(), StoreError> {
             Err(error) if error.kind() == ErrorKind::NotFound && !ending.is_empty() => continue,
             opened => opened.map_err(failed)?,
         };
-        make_private(&new)?;
-        let mut copy = OpenOptions::new().write(true).open(&new).map_err(failed)?;
+        let mut copy = make_private(&new)?;
+        hand_over(&copy, &new)?;
         std::io::copy(&mut source, &mut copy).map_err(failed)?;
     }
     check_copy(new)
+}
+
+/// Gives a new file to whoever owns its folder: root restores, and the service, which is another
+/// user, must be able to open it. By the open file, since that user may put another in its place.
+fn hand_over(made: &File, at: &Path) -> Result<(), StoreError> {
+    let folder = at.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |source| file("giving to the owner of its folder", at, source);
+    let (owner, ours) = (folder.metadata().map_err(failed)?, made.metadata().map_err(failed)?);
+    if owner.uid() == ours.uid() {
+        return Ok(());
+    }
+    fchown(made, Some(owner.uid()), Some(owner.gid())).map_err(failed)
 }
 
 /// Gives the store and its log a name that nothing has.

@@ -124,9 +124,9 @@ fn make(path: &Path) -> Result<(), StoreError> {
 
 /// Makes an empty file that only its owner may read: a store tells what runs where and how. SQLite
 /// gives its log and index the mode of the file itself.
-pub(in crate::store) fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn make_private(path: &Path) -> Result<File, StoreError> {
     let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    made.map(drop).map_err(|source| file("making", path, source))
+    made.map_err(|source| file("making", path, source))
 }
 
 /// Takes a file from everybody but its owner: it may have been copied here with another mode.

@@ -85,6 +85,24 @@ fn a_restore_moves_nothing_before_its_copy_is_checked() {
     }
 }
 
+/// Root restores, and the packaged service is another user. Who is not root has no other user to
+/// give it to.
+#[test]
+fn a_restored_store_belongs_to_whoever_owns_its_folder() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    const NOBODY: u32 = 65_534;
+    let place = Place::new();
+    let copy = place.folder.path().join("copy.db");
+    backup::save(&place.path(), &copy).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let given = chown(folder.path(), Some(NOBODY), Some(NOBODY)).is_ok();
+    let store = folder.path().join("collector.sqlite");
+    assert_eq!(backup::restore(&copy, &store).unwrap(), None);
+    let owner = |path: &Path| std::fs::metadata(path).unwrap().uid();
+    assert_eq!(owner(&store), owner(folder.path()));
+    assert_eq!(owner(&store) == NOBODY, given);
+}
+
 #[test]
 fn a_store_with_another_mode_is_its_owners_again_once_opened() {
     use std::os::unix::fs::PermissionsExt as _;
