@@ -6,6 +6,7 @@
 //! tricked into (a foreign page, a re-bound name) is refused in [`browser`].
 
 pub mod browser;
+pub mod ending;
 pub mod tokens;
 
 use std::collections::HashMap;
@@ -330,6 +331,11 @@ impl EnrolmentSecret {
             }
         };
         Ok(Self { hash: hash(secret), expires })
+    }
+
+    /// When it ends, if it does.
+    pub fn ends(&self) -> Option<Timestamp> {
+        self.expires
     }
 
     /// Whether `given` is the secret and it has not expired at `now`.

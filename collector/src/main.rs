@@ -16,12 +16,13 @@ use driftline_collector::arguments::{
     Arguments, Command, FAILURE, FOUND, LOG_VARIABLE, ScopeArgument, TokenCommand,
 };
 use driftline_collector::auth;
+use driftline_collector::auth::ending::Standing;
 use driftline_collector::auth::tokens::{self, Namesake};
 use driftline_collector::check_rules;
 use driftline_collector::config::{self, Config, load};
 use driftline_collector::serve::{self, Start, upkeep};
 use driftline_collector::standards::Standards;
-use driftline_collector::store::{Scope, backup};
+use driftline_collector::store::{Scope, TokenRecord, backup};
 use driftline_collector::telemetry;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
@@ -138,11 +139,13 @@ fn manage_tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
             let (append, read) = (&mut *stores.append, &*stores.read);
             let token = tokens::create((append, read), by, named, (scope, days))?;
             println!("{token}");
-            eprintln!("shown this once; lives {days} days");
+            eprintln!("shown this once; lives {days} days, and nothing renews it");
         }
         TokenCommand::List => {
             for token in tokens::list(&*stores.read)? {
-                println!("{}\t{:?}\texpires {}", token.name, token.scope, token.expires_at);
+                let TokenRecord { name, scope, expires_at, .. } = &token;
+                let state = Standing::of(&token, by.1).as_str();
+                println!("{name}\t{scope:?}\texpires {expires_at}\t{state}");
             }
         }
         TokenCommand::Remove { name } => {

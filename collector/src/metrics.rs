@@ -11,6 +11,7 @@ mod owners;
 mod probes;
 pub mod reference;
 pub mod table;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +33,7 @@ use crate::owned::Owned;
 use crate::pass::levels::ServiceLevels;
 use crate::serve::correlation::Correlated;
 use crate::serve::request_intake::RequestReading;
-use crate::store::{BlindCount, EventKind, FeedRecord, OpenCount, Totals};
+use crate::store::{BlindCount, EventKind, FeedRecord, OpenCount, TokenRecord, Totals};
 use live::Live;
 use table::{HOST_STATES, Metric, ROUTES, STAGES, Shape, source_label};
 
@@ -70,6 +71,10 @@ pub struct View<'a> {
     pub probes: Vec<Probe>,
     /// How the newest readings of change requests went.
     pub request_readings: Vec<RequestReading>,
+    /// The tokens of people and programs.
+    pub tokens: Vec<TokenRecord>,
+    /// Whether there is an enrolment secret, and when it ends if it does.
+    pub secret_ends: Option<Option<Timestamp>>,
     /// Whether the newest configuration is in use.
     pub reload_ok: bool,
     /// When the configuration in use was loaded.
@@ -96,6 +101,7 @@ pub fn families(view: &View<'_>) -> Vec<MetricFamily> {
     cases::about_cases(&mut page, view);
     probes::about_probes(&mut page, view);
     intent::about_intent(&mut page, view);
+    tokens::about_tokens(&mut page, view);
     if view.config.metrics.per_host {
         about_each_host(&mut page, view);
     }

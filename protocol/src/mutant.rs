@@ -307,6 +307,8 @@ mutants! {
     ApprovalsNameNoScope,
     /// Collector. *A token takes no other's place unasked*: it does, whoever holds the other.
     TokenReplacesUnasked,
+    /// Collector. *A token that ends is told of before it does*: each is valid until it is not.
+    TokensEndUntold,
     /// Collector. *A save is noticed where the configuration looks*: what was watched at the start
     /// is, and nothing else.
     OldPlacesAreWatched,

@@ -1,6 +1,8 @@
 //! `driftline doctor`: what stands in the way of a healthy collector, and what to do about it.
 
+use driftline_collector::auth::ending::ENROLMENT_SECRET;
 use driftline_collector::words::{counted, either};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,7 +16,7 @@ const WORDS: usize = 5;
 /// One thing that is not as it should be.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Obstacle {
-    /// `configuration`, `host`, `cases`, `change_requests` or `fleet`.
+    /// `configuration`, `token`, `host`, `cases`, `change_requests` or `fleet`.
     about: &'static str,
     /// Which host or source; empty where it is about none.
     name: String,
@@ -47,6 +49,15 @@ struct Reading {
     problem: String,
 }
 
+/// A token, or the enrolment secret, that ends soon or has ended.
+#[derive(Deserialize)]
+struct Expiring {
+    name: String,
+    kind: String,
+    state: String,
+    expires_at: Timestamp,
+}
+
 #[derive(Deserialize)]
 struct Unmapped {
     column: String,
@@ -60,6 +71,8 @@ struct Unmapped {
 pub(crate) async fn run(client: &Client, output: Output) -> anyhow::Result<Verdict> {
     let configuration: Configuration = client.get("/api/v1/configuration", &[]).await?;
     let mut found: Vec<Obstacle> = configuration.problem.map(not_reloaded).into_iter().collect();
+    let expiring: Vec<Expiring> = client.list("expiring", &[]).await?;
+    found.extend(expiring.into_iter().map(ends));
     found.extend(hosts(client).await?);
     for (about, list) in
         [("cases", "cases/sources"), ("change_requests", "change-requests/sources")]
@@ -88,6 +101,27 @@ fn not_reloaded(problem: String) -> Obstacle {
          (mend it and save; `driftline-collector check-config` says whether it is fine)"
     );
     Obstacle { about: "configuration", name: String::new(), says, note: false }
+}
+
+/// What lets somebody in and soon does not, or does no more.
+fn ends(expiring: Expiring) -> Obstacle {
+    let Expiring { name, kind, state, expires_at } = expiring;
+    let verb = if state == "expired" { "ended" } else { "ends" };
+    let at = output::moment(expires_at);
+    let says = if kind == ENROLMENT_SECRET {
+        format!(
+            "the enrolment secret {verb} {at}; without one no host enrols, also none whose token \
+             is lost: write a new one into its file, or take the second line out, and `systemctl \
+             reload driftline-collector`"
+        )
+    } else {
+        format!(
+            "this token {verb} {at}, and who holds it is refused from then on: `driftline token \
+             create {name} --scope {kind} --replace` makes another for them, `driftline token \
+             remove {name}` ends this line"
+        )
+    };
+    Obstacle { about: "token", name, says, note: false }
 }
 
 /// What is wrong with hosts.
@@ -218,6 +252,20 @@ mod tests {
             lines[1].0.starts_with("7 parts of kamailio_running are unobserved: failed (kamail")
         );
         assert_eq!(lines.iter().map(|(_, note)| *note).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn what_ends_is_told_with_how_to_replace_it() {
+        let check = |kind: &str, state: &str, expect: &str| {
+            let expires_at = "2026-12-10T08:00:00Z".parse().unwrap();
+            let (kind, state) = (kind.to_owned(), state.to_owned());
+            let told = ends(Expiring { name: "grafana".into(), kind, state, expires_at });
+            assert!(!told.note && told.says.contains(expect), "{}", told.says);
+        };
+        check("metrics", "expiring", "this token ends 2026-12-10 08:00:00Z");
+        check("metrics", "expiring", "create grafana --scope metrics --replace`");
+        check("read", "expired", "this token ended 2026-12-10 08:00:00Z");
+        check(ENROLMENT_SECRET, "expired", "the enrolment secret ended 2026-12-10 08:00:00Z");
     }
 
     #[test]

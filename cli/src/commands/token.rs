@@ -1,6 +1,8 @@
 //! `driftline token`: who may read and administer.
 
+use driftline_collector::auth::ending::Standing;
 use driftline_collector::store::{Scope, TokenRecord};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -67,7 +69,7 @@ impl Allowed {
 impl Row for TokenRecord {
     const NAME: &'static str = "token has been made";
     const WHOLE: usize = 4;
-    const HEADINGS: &'static [&'static str] = &["name", "scope", "created", "expires"];
+    const HEADINGS: &'static [&'static str] = &["name", "scope", "created", "expires", "state"];
 
     fn cells(&self) -> Vec<String> {
         let scope = match self.scope {
@@ -83,6 +85,7 @@ impl Row for TokenRecord {
             scope.to_owned(),
             output::moment(self.created_at),
             output::moment(self.expires_at),
+            Standing::of(self, Timestamp::now()).as_str().to_owned(),
         ]
     }
 }
@@ -99,7 +102,13 @@ impl Token {
                 let made: Value = client.post("/api/v1/tokens", &body).await?;
                 let token = made.get("token").and_then(Value::as_str).unwrap_or_default();
                 output::write(&format!("{token}\n"))?;
-                eprintln_message("this token is shown this once; the collector keeps its hash");
+                let ends = made.get("expires_at").and_then(Value::as_str);
+                let ends = ends.and_then(|text| text.parse().ok()).map(output::moment);
+                eprintln_message(&format!(
+                    "this token is shown this once; the collector keeps its hash. It ends {}, and \
+                     nothing renews it: `driftline doctor` tells of it two weeks before",
+                    ends.unwrap_or_default()
+                ));
             }
             Self::List => {
                 output::print(output, &client.list::<TokenRecord>("tokens", &[]).await?)?;

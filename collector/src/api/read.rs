@@ -19,6 +19,7 @@ use crate::analysis::agreement::Subject;
 use crate::analysis::change::ChangeKind;
 use crate::analysis::classify::ChangeClass;
 use crate::approvals::held_to;
+use crate::auth::ending::{self, Standing};
 use crate::config::Config;
 use crate::impact::{Impact, impact};
 use crate::ingest::HostView;
@@ -380,6 +381,28 @@ pub async fn tokens(State(collector): Shared) -> Answer {
     let mut tokens = read(&collector, |store| Ok(store.tokens()?)).await?;
     tokens.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(answer::json(&json!({ "tokens": tokens })))
+}
+
+/// `GET /api/v1/expiring`
+pub async fn expiring(State(collector): Shared) -> Answer {
+    let now = Timestamp::now();
+    let tokens = read(&collector, |store| Ok(store.tokens()?)).await?;
+    let mut ends: Vec<(Timestamp, Value)> = Vec::new();
+    for token in tokens.iter().filter(|token| ending::asks_for_somebody(token, now)) {
+        let state = Standing::of(token, now).as_str();
+        let (name, kind, ends_at) = (&token.name, token.scope, token.expires_at);
+        let row = json!({ "name": name, "kind": kind, "state": state, "expires_at": ends_at });
+        ends.push((ends_at, row));
+    }
+    if let Some(ends_at) = collector.settings().secret.and_then(|secret| secret.ends()) {
+        let state = Standing::of_end(Some(ends_at), now);
+        let (kind, word) = (ending::ENROLMENT_SECRET, state.as_str());
+        let row = json!({ "name": "", "kind": kind, "state": word, "expires_at": ends_at });
+        ends.extend((state != Standing::Valid).then_some((ends_at, row)));
+    }
+    ends.sort_by_key(|(ends_at, _)| *ends_at);
+    let rows: Vec<Value> = ends.into_iter().map(|(_, row)| row).collect();
+    Ok(answer::json(&json!({ "expiring": rows })))
 }
 
 /// Reads the store on a thread for blocking work.

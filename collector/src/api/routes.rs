@@ -243,6 +243,15 @@ const QUERIES: &[Route] = &[
     },
     Route {
         method: Method::Get,
+        path: "/api/v1/expiring",
+        scope: Scope::Read,
+        summary: "Tokens, and the enrolment secret, that end within 14 days or have ended",
+        query: &[],
+        body: &[],
+        handler: || get(read::expiring),
+    },
+    Route {
+        method: Method::Get,
         path: "/api/v1/outliers",
         scope: Scope::Read,
         summary: "Settings in which a host differs from peers that agree, the oddest first",

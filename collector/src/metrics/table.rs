@@ -17,6 +17,7 @@ use crate::analysis::classify::weigh::FindingClass;
 use crate::analysis::correlate::Tier;
 use crate::analysis::finding::{FindingKind, Severity};
 use crate::analysis::service_levels::ServiceLevel;
+use crate::auth::ending::{KINDS, Standing};
 use crate::config::owners::LABELS_MOST;
 use crate::config::place::SITES_MOST;
 use crate::store::EventKind;
@@ -120,6 +121,10 @@ pub enum Label {
     Owner,
     /// A site that the configuration gives to hosts, or `other`.
     FindingSite,
+    /// What a token is for, and the enrolment secret.
+    TokenKind,
+    /// How a token stands.
+    TokenState,
 }
 
 /// The states of a host: heard lately, silent, long silent, retired by a person, known by an
@@ -192,10 +197,10 @@ impl Label {
     pub fn name(self) -> &'static str {
         match self {
             Self::Version => "version",
-            Self::State => "state",
+            Self::State | Self::TokenState => "state",
             Self::Domain => "domain",
             Self::ChangeKind | Self::FindingKind | Self::Event => "kind",
-            Self::HostKind | Self::WindowKind => "kind",
+            Self::HostKind | Self::WindowKind | Self::TokenKind => "kind",
             Self::Class | Self::DriftClass => "class",
             Self::Window => "window",
             Self::Severity => "severity",
@@ -230,6 +235,8 @@ impl Label {
             Self::Owner => 3,
             Self::FindingSite => 2,
             Self::WindowKind => WINDOW_KINDS.len(),
+            Self::TokenKind => KINDS.len(),
+            Self::TokenState => Standing::ALL.len(),
             Self::Class => ChangeClass::ALL.len(),
             Self::DriftClass => FindingClass::COUNT,
             Self::CaseTeam | Self::CasePriority => 1,
@@ -280,6 +287,8 @@ impl Label {
             }
             Self::Window => "from `[[change_window]]` and `[[blackout]]`".into(),
             Self::WindowKind => WINDOW_KINDS.join(", "),
+            Self::TokenKind => KINDS.join(", "),
+            Self::TokenState => list(&Standing::ALL, Standing::as_str),
             Self::RequestSource => "from `[[change_source]]`, or other".into(),
             Self::Tier => list(&Tier::ALL, Tier::as_str),
             Self::Url => "from `public_url`, or the address listened on".into(),
@@ -470,6 +479,8 @@ metrics! {
         "The largest share of tries without an answer among the targets of a hop";
     PROBE_EXPIRY "probe_certificate_expiry_timestamp_seconds" Gauge [PathService, Hop]
         "When the first certificate of the targets of a hop ends";
+    TOKENS "tokens" Gauge [TokenKind, TokenState]
+        "Tokens of people and programs, and the enrolment secret, by whether they end in 14 days";
     RELOAD_SUCCESS "reload_success" Gauge []
         "Whether the newest configuration is in use; 0 after a reload that was refused";
     RELOAD_TIME "reload_last_success_timestamp_seconds" Gauge []

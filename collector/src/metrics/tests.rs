@@ -7,6 +7,7 @@ use driftline_protocol::wire::{AgentStatus, Budget, HostKind, SourceReading, Usa
 use super::*;
 use crate::analysis::classify::ChangeClass;
 use crate::ingest::SourceView;
+use crate::store::Scope;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -90,6 +91,18 @@ fn correlated() -> Correlated {
     }
 }
 
+/// A token made for so many days, so many days ago.
+fn token((days, ago): (i64, i64)) -> TokenRecord {
+    let created = -ago * 86_400;
+    TokenRecord {
+        name: "evil six".into(),
+        scope: Scope::Metrics,
+        hash: [6; 32],
+        created_at: at(created),
+        expires_at: at(created + days * 86_400),
+    }
+}
+
 fn scrape(config: &Config) -> String {
     let live = Live::default();
     let retired = HostView { liveness: Liveness::Retired, ..host(at(0)) };
@@ -133,6 +146,8 @@ fn scrape(config: &Config) -> String {
             last_good: Some(at(-30)),
             ..RequestReading::default()
         }],
+        tokens: [(90, 60), (90, 80), (90, 91), (7, 3), (7, 8)].map(token).into(),
+        secret_ends: Some(None),
         now: at(1),
         config,
         url: "https://drift.example.org",

@@ -19,6 +19,7 @@ use super::answer::Refusal;
 use super::portal;
 use super::state::Collector;
 use crate::analysis::probes::{PROBES, Probe};
+use crate::auth::EnrolmentSecret;
 use crate::blindness::blind;
 use crate::ingest::{FleetView, Liveness};
 use crate::metrics::{self, View};
@@ -60,6 +61,8 @@ fn scrape(collector: &Collector, fleet: FleetView) -> Result<String, Refusal> {
         feeds: collector.read.case_feeds()?,
         probes: probes(collector, &fleet)?,
         request_readings: collector.request_readings.all(),
+        tokens: collector.read.tokens()?,
+        secret_ends: settings.secret.as_ref().map(EnrolmentSecret::ends),
         now,
         config: &settings.config,
         url: &collector.url(),

@@ -17,6 +17,7 @@ mod budget;
 mod cases;
 mod disk;
 mod durable;
+mod entry;
 mod errors;
 mod forms;
 mod git;

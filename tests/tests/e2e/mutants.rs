@@ -110,6 +110,12 @@ const MUTANTS: &[Mutant] = &[
         "approvals_name_no_scope",
         "told::an_approval_says_of_what_alone_and_a_group_where_it_does_not_count",
     ),
+    // Who is let in.
+    (
+        COLLECTOR,
+        "tokens_end_untold",
+        "entry::what_lets_somebody_in_is_told_two_weeks_before_its_end",
+    ),
     // What was agreed.
     (
         COLLECTOR,

@@ -1,0 +1,55 @@
+//! Who is let in, and what people are told of it: tokens that end.
+
+use driftline_tests::fleet::{Fleet, SECRET};
+use driftline_tests::http;
+use driftline_tests::process::run_any;
+use driftline_tests::programs;
+use driftline_tests::wait::{self, PATIENCE};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+/// All that the admin's command says to `arguments`, and whether nothing stands in the way.
+fn said(fleet: &Fleet, arguments: &[&str]) -> anyhow::Result<(String, bool)> {
+    let program = programs::program("driftline")?.display().to_string();
+    let collector = format!("http://{}", fleet.address());
+    let output = run_any(&program, &[arguments, &["--collector", collector.as_str()]].concat())?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((String::from_utf8(said)?, output.status.success()))
+}
+
+#[test]
+fn what_lets_somebody_in_is_told_two_weeks_before_its_end() -> anyhow::Result<()> {
+    let fleet = Fleet::start()?;
+    let json = [("Content-Type", "application/json")];
+    for (name, days) in [("brief", 14), ("lasting", 90)] {
+        let body = json!({ "name": name, "scope": "metrics", "days": days }).to_string();
+        let answer = http::post(fleet.address(), "/api/v1/tokens", &json, body.as_bytes())?;
+        anyhow::ensure!(answer.status < 300, "{name}: {}", answer.text());
+    }
+    let count = |kind: &str, state: &str| {
+        let labels = [format!("kind=\"{kind}\""), format!("state=\"{state}\"")];
+        fleet.metric("driftline_tokens", &[&labels[0], &labels[1]])
+    };
+    assert!((count("metrics", "valid")? - 2.0).abs() < 0.5);
+    assert!(count("metrics", "expiring")? < 0.5, "made to end, and told of all the same");
+    let ends_in = |hours: i64, state: &str| -> anyhow::Result<()> {
+        let ends = Timestamp::now() + SignedDuration::from_hours(hours);
+        let text = format!("{SECRET}\nexpires {}\n", ends.strftime("%Y-%m-%dT%H:%M:%SZ"));
+        programs::keep_secret(&fleet.folder().join("secret"), &text)?;
+        // The secret is read again with the configuration.
+        let file = fleet.folder().join("collector.toml");
+        std::fs::write(&file, std::fs::read(&file)?)?;
+        wait::until("the secret's end is counted", PATIENCE, || {
+            Ok((count("enrolment_secret", state)? > 0.5).then_some(()))
+        })
+    };
+    ends_in(15 * 24, "valid")?;
+    assert!(!said(&fleet, &["doctor"])?.0.contains("secret"));
+    ends_in(13 * 24, "expiring")?;
+    let (told, fine) = said(&fleet, &["doctor"])?;
+    assert!(told.contains("the enrolment secret ends ") && !fine, "{told}");
+    ends_in(-1, "expired")?;
+    let (told, _) = said(&fleet, &["doctor"])?;
+    assert!(told.contains("the enrolment secret ended "), "{told}");
+    Ok(())
+}
