@@ -215,6 +215,15 @@ impl Keys {
         (same(&held.hash, &hash) && allowed && now < held.expires_at).then(|| held.clone())
     }
 
+    /// Whether `token` enrolled hosts and does no more at `now`.
+    pub fn enrolled_once(&self, token: &str, now: Timestamp) -> bool {
+        let hash = hash(token);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.tokens.get(&hash).is_some_and(|held| {
+            same(&held.hash, &hash) && held.scope == Scope::Enrol && now >= held.expires_at
+        })
+    }
+
     /// Whether any token lets a person in at `now`.
     pub fn any_person(&self, now: Timestamp) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -333,6 +342,11 @@ impl EnrolmentSecret {
         Ok(Self { hash: hash(secret), expires })
     }
 
+    /// Whether `given` is the secret, ended or not.
+    pub fn is(&self, given: &str) -> bool {
+        same(&self.hash, &hash(given))
+    }
+
     /// When it ends, if it does.
     pub fn ends(&self) -> Option<Timestamp> {
         self.expires
@@ -340,7 +354,7 @@ impl EnrolmentSecret {
 
     /// Whether `given` is the secret and it has not expired at `now`.
     pub fn allows(&self, given: &str, now: Timestamp) -> bool {
-        same(&self.hash, &hash(given)) && self.expires.is_none_or(|expires| now < expires)
+        self.is(given) && self.expires.is_none_or(|expires| now < expires)
     }
 }
 

@@ -5,6 +5,7 @@
 //! same findings.
 
 mod cases;
+pub mod enrolments;
 mod intent;
 pub mod live;
 mod owners;
@@ -34,6 +35,7 @@ use crate::pass::levels::ServiceLevels;
 use crate::serve::correlation::Correlated;
 use crate::serve::request_intake::RequestReading;
 use crate::store::{BlindCount, EventKind, FeedRecord, OpenCount, TokenRecord, Totals};
+use enrolments::Why;
 use live::Live;
 use table::{HOST_STATES, Metric, ROUTES, STAGES, Shape, source_label};
 
@@ -230,6 +232,9 @@ fn about_requests(page: &mut Page, live: &Live) {
     page.add(&table::REQUESTS, requests.map(|(route, count)| (vec![*route], load(count))));
     let refused = ProblemCode::ALL.iter().zip(&live.refused);
     page.add(&table::REFUSED, refused.map(|(code, count)| (vec![code.as_str()], load(count))));
+    let enrolments = &live.enrolments;
+    let refused = Why::ALL.map(|why| (vec![why.as_str()], number(enrolments.count(why))));
+    page.add(&table::ENROLMENTS_REFUSED, refused);
     page.one(&table::CONNECTIONS_REFUSED, load(&live.connections_refused));
     page.one(&table::WRITER_QUEUE, load(&live.queued));
     page.one(&table::WRITER_BATCHES, load(&live.batches));

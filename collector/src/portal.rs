@@ -48,6 +48,7 @@ pub use link::Query;
 
 use crate::cases::ColumnNotes;
 use crate::config::Config;
+use crate::metrics::enrolments::Refused;
 use crate::pass::Cached;
 use crate::pass::levels::ServiceLevels;
 use crate::serve::request_intake::RequestReading;
@@ -85,6 +86,8 @@ pub struct Frame {
     pub config: Arc<Config>,
     /// Why the newest configuration is not in use; nothing where it is.
     pub refused_reload: Option<String>,
+    /// Enrolments that were refused, by reason.
+    pub refused_enrolments: Vec<Refused>,
     /// Up to when nearly all cases are known; `None` before the first pass.
     pub cases_known: Option<Timestamp>,
     /// The cases the newest pass read.

@@ -244,7 +244,7 @@ async fn listen(
     (listener, tls): (TcpListener, Option<RustlsConfig>),
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let app = router(collector).into_make_service();
+    let app = router(collector).into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
     let capped = Capped::new(CONNECTIONS, Arc::clone(&collector.live));
     let idle = collector.settings().config.heartbeat() + IDLE_SLACK;

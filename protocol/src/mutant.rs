@@ -309,6 +309,10 @@ mutants! {
     TokenReplacesUnasked,
     /// Collector. *A token that ends is told of before it does*: each is valid until it is not.
     TokensEndUntold,
+    /// Collector. *A refused enrolment is told*: it is answered, and nobody here hears of it.
+    RefusedEnrolmentsAreUntold,
+    /// Collector. *A flood of refusals is no flood of lines*: each is logged.
+    EveryRefusalIsLogged,
     /// Collector. *A save is noticed where the configuration looks*: what was watched at the start
     /// is, and nothing else.
     OldPlacesAreWatched,

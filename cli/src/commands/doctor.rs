@@ -16,7 +16,7 @@ const WORDS: usize = 5;
 /// One thing that is not as it should be.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Obstacle {
-    /// `configuration`, `token`, `host`, `cases`, `change_requests` or `fleet`.
+    /// `configuration`, `token`, `enrolment`, `host`, `cases`, `change_requests` or `fleet`.
     about: &'static str,
     /// Which host or source; empty where it is about none.
     name: String,
@@ -58,6 +58,18 @@ struct Expiring {
     expires_at: Timestamp,
 }
 
+/// Enrolments refused for one reason since the collector started, and who was refused last.
+#[derive(Deserialize)]
+struct Refused {
+    reason: String,
+    count: u64,
+    last_at: Timestamp,
+    host: Option<String>,
+    from: Option<String>,
+    cure: String,
+    ours: bool,
+}
+
 #[derive(Deserialize)]
 struct Unmapped {
     column: String,
@@ -73,6 +85,8 @@ pub(crate) async fn run(client: &Client, output: Output) -> anyhow::Result<Verdi
     let mut found: Vec<Obstacle> = configuration.problem.map(not_reloaded).into_iter().collect();
     let expiring: Vec<Expiring> = client.list("expiring", &[]).await?;
     found.extend(expiring.into_iter().map(ends));
+    let enrolments: Vec<Refused> = client.list("enrolments/refused", &[]).await?;
+    found.extend(enrolments.into_iter().map(not_enrolled));
     found.extend(hosts(client).await?);
     for (about, list) in
         [("cases", "cases/sources"), ("change_requests", "change-requests/sources")]
@@ -122,6 +136,21 @@ fn ends(expiring: Expiring) -> Obstacle {
         )
     };
     Obstacle { about: "token", name, says, note: false }
+}
+
+/// Hosts that could not enrol. Whoever reaches the port can have this said, so it is in the way
+/// only where the collector itself is the reason.
+fn not_enrolled(refused: Refused) -> Obstacle {
+    let Refused { reason, count, last_at, host, from, cure, ours } = refused;
+    let (many, were) = (counted(count, "enrolment"), either(count, "was", "were"));
+    let host = host.map(|host| format!(" as {host}")).unwrap_or_default();
+    let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
+    let at = output::moment(last_at);
+    let says = format!(
+        "{many} {were} refused since the collector started ({reason}), the last{host}{from} at \
+         {at}: {cure}"
+    );
+    Obstacle { about: "enrolment", name: String::new(), says, note: !ours }
 }
 
 /// What is wrong with hosts.

@@ -405,6 +405,12 @@ pub async fn expiring(State(collector): Shared) -> Answer {
     Ok(answer::json(&json!({ "expiring": rows })))
 }
 
+/// `GET /api/v1/enrolments/refused`
+pub async fn refused_enrolments(State(collector): Shared) -> Answer {
+    let refused = collector.live.enrolments.standing(Timestamp::now());
+    Ok(answer::json(&json!({ "refused": refused })))
+}
+
 /// Reads the store on a thread for blocking work.
 pub(super) async fn read<T: Send + 'static>(
     collector: &Arc<Collector>,

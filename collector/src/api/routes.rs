@@ -252,6 +252,15 @@ const QUERIES: &[Route] = &[
     },
     Route {
         method: Method::Get,
+        path: "/api/v1/enrolments/refused",
+        scope: Scope::Read,
+        summary: "Enrolments refused within a day, by reason, with who it was last and what to do",
+        query: &[],
+        body: &[],
+        handler: || get(read::refused_enrolments),
+    },
+    Route {
+        method: Method::Get,
         path: "/api/v1/outliers",
         scope: Scope::Read,
         summary: "Settings in which a host differs from peers that agree, the oddest first",

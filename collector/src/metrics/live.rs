@@ -11,6 +11,7 @@ use driftline_protocol::ids::HostId;
 use driftline_protocol::wire::ProblemCode;
 use jiff::Timestamp;
 
+use super::enrolments::Enrolments;
 use super::table::{ROUTES, STAGES};
 
 /// Everything in memory that `/metrics` shows.
@@ -26,6 +27,8 @@ pub struct Live {
     pub requests: [AtomicU64; ROUTES.len()],
     /// Refusals by place in [`ProblemCode::ALL`].
     pub refused: [AtomicU64; ProblemCode::ALL.len()],
+    /// Enrolments that were refused.
+    pub enrolments: Enrolments,
     /// Panics by place in [`STAGES`].
     pub panics: [AtomicU64; STAGES.len()],
     /// Connections refused at the cap.

@@ -20,6 +20,7 @@ use crate::analysis::service_levels::ServiceLevel;
 use crate::auth::ending::{KINDS, Standing};
 use crate::config::owners::LABELS_MOST;
 use crate::config::place::SITES_MOST;
+use crate::metrics::enrolments::Why;
 use crate::store::EventKind;
 
 /// One metric.
@@ -125,6 +126,8 @@ pub enum Label {
     TokenKind,
     /// How a token stands.
     TokenState,
+    /// Why an enrolment was refused.
+    EnrolmentRefusal,
 }
 
 /// The states of a host: heard lately, silent, long silent, retired by a person, known by an
@@ -206,7 +209,7 @@ impl Label {
             Self::Severity => "severity",
             Self::Host => "host",
             Self::Source | Self::CaseSource | Self::RequestSource => "source",
-            Self::Reason => "reason",
+            Self::Reason | Self::EnrolmentRefusal => "reason",
             Self::Code => "code",
             Self::Route => "route",
             Self::Stage => "stage",
@@ -236,6 +239,7 @@ impl Label {
             Self::FindingSite => 2,
             Self::WindowKind => WINDOW_KINDS.len(),
             Self::TokenKind => KINDS.len(),
+            Self::EnrolmentRefusal => Why::ALL.len(),
             Self::TokenState => Standing::ALL.len(),
             Self::Class => ChangeClass::ALL.len(),
             Self::DriftClass => FindingClass::COUNT,
@@ -288,6 +292,7 @@ impl Label {
             Self::Window => "from `[[change_window]]` and `[[blackout]]`".into(),
             Self::WindowKind => WINDOW_KINDS.join(", "),
             Self::TokenKind => KINDS.join(", "),
+            Self::EnrolmentRefusal => list(&Why::ALL, Why::as_str),
             Self::TokenState => list(&Standing::ALL, Standing::as_str),
             Self::RequestSource => "from `[[change_source]]`, or other".into(),
             Self::Tier => list(&Tier::ALL, Tier::as_str),
@@ -419,6 +424,8 @@ metrics! {
         "Requests received since the collector started";
     REFUSED "refused_total" Counter [Code]
         "Requests refused since the collector started, by reason";
+    ENROLMENTS_REFUSED "enrolments_refused_total" Counter [EnrolmentRefusal]
+        "Enrolments refused since the collector started, by reason";
     CONNECTIONS_REFUSED "connections_refused_total" Counter []
         "Connections closed at once because there were too many";
     IN_FLIGHT "in_flight_bytes" Gauge []

@@ -9,9 +9,11 @@ use super::timeline::{Group, group};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, findings, host_state, link};
 use crate::analysis::change::ChangeKind;
 use crate::analysis::finding::Severity;
+use crate::metrics::enrolments::Refused;
 use crate::permits::Permits;
 use crate::standards::Standards;
 use crate::store::{ChangeFilter, MAX_LIMIT, OpenCount};
+use crate::words::{counted, either};
 
 /// How many changes the first page shows: the newest screenful.
 const RECENT: usize = 40;
@@ -27,9 +29,30 @@ struct Page {
     apart: Vec<(&'static str, u64, String)>,
     /// Why the newest configuration is not in use; empty where it is.
     refused_reload: String,
+    /// Enrolments that were refused, by reason.
+    refused_enrolments: Vec<RefusedRow>,
     chart: String,
     hosts: Vec<HostRow>,
     groups: Vec<Group>,
+}
+
+/// Enrolments refused for one reason.
+struct RefusedRow {
+    words: String,
+    cure: &'static str,
+    at: Moment,
+}
+
+fn refused(frame: &Frame) -> Vec<RefusedRow> {
+    let row = |one: &Refused| {
+        let many = counted(one.count, "enrolment");
+        let was = either(one.count, "was", "were");
+        let host = one.last.host.as_ref().map(|host| format!(" as {host}")).unwrap_or_default();
+        let from = one.last.from.map(|from| format!(" from {from}")).unwrap_or_default();
+        let words = format!("{many} {was} refused ({}), the last{host}{from}", one.reason);
+        RefusedRow { words, cure: one.cure, at: Moment::new(one.last_at, frame.now) }
+    };
+    frame.refused_enrolments.iter().map(row).collect()
 }
 
 struct HostRow {
@@ -108,6 +131,7 @@ pub(super) fn page(
         severities: Severity::ALL.map(of_severity).into(),
         apart: apart.filter(|(_, many, _)| *many > 0).collect(),
         refused_reload: frame.refused_reload.clone().unwrap_or_default(),
+        refused_enrolments: refused(frame),
         chart: chart::bars(&chart::per_hour(recent.iter().map(|change| change.at), frame.now)),
         groups: group(recent.get(..RECENT.min(recent.len())).unwrap_or_default(), frame),
         hosts: rows,

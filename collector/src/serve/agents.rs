@@ -3,16 +3,18 @@
 //! Who speaks is settled from the headers before a body is read. The messages are decided by the
 //! writer; here they are only read, bounded and counted.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Response};
 use driftline_protocol::ids::HostId;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::{
-    EnrolRequest, Heartbeat, PROTOCOL_VERSION, PartsAnswer, PartsUpload, ProblemCode, Report,
+    EnrolAnswer, EnrolRequest, Heartbeat, PROTOCOL_VERSION, PartsAnswer, PartsUpload, ProblemCode,
+    Report,
 };
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -21,6 +23,7 @@ use super::answer::{Refusal, jitter, json};
 use super::body::{Class, Received, off_thread};
 use super::state::Collector;
 use crate::ingest::{Context, Decided, Ingest, Proof, check_parts, check_report};
+use crate::metrics::enrolments::{Asker, Why};
 use crate::store::{EventKind, EventRecord, Scope, Step};
 
 /// How long agents shall keep reports back under load, in milliseconds, at least and at most.
@@ -31,16 +34,51 @@ type Shared = State<Arc<Collector>>;
 
 /// `POST /api/v1/enrol`
 pub async fn enrol(State(collector): Shared, request: Request) -> Answer {
+    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip());
+    let mut asker = Asker { host: None, from };
+    match try_enrol(&collector, request, &mut asker).await {
+        Ok(answer) => {
+            asker.host.iter().for_each(|host| collector.live.enrolments.enrolled(host));
+            Ok(json(&answer))
+        }
+        Err((why, refusal)) => {
+            tell_refused(&collector, why, asker);
+            Err(refusal)
+        }
+    }
+}
+
+/// What an enrolment came to; who asked is known better with each step.
+async fn try_enrol(
+    collector: &Collector,
+    request: Request,
+    asker: &mut Asker,
+) -> Result<EnrolAnswer, (Why, Refusal)> {
+    let of_code = |refusal: Refusal| (Why::of_code(refusal.code()), refusal);
     let (head, body) = request.into_parts();
-    let received = collector.budget.read(Class::Enrol, &head.headers, body).await?;
-    let request: EnrolRequest = parse(&received)?;
-    let proof = prove(&collector, &head.headers, &request)?;
+    let received = collector.budget.read(Class::Enrol, &head.headers, body).await;
+    let request: EnrolRequest = parse(&received.map_err(of_code)?).map_err(of_code)?;
+    asker.host = Some(request.proposed.clone());
+    let proof = prove(collector, &head.headers, &request)?;
     let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|_| Refusal::failed())?;
+    getrandom::fill(&mut random).map_err(|_| of_code(Refusal::failed()))?;
     let answer = collector
         .writer
         .ask(move |ingest, context| ingest.enrol(context, &request, (proof, random)));
-    Ok(json(&answer.await?))
+    answer.await.map_err(|error| (Why::of_write(&error), error.into()))
+}
+
+/// Counts a refused enrolment, and logs it as often as that is worth a line.
+fn tell_refused(collector: &Collector, why: Why, asker: Asker) {
+    if mutant::active(Mutant::RefusedEnrolmentsAreUntold) {
+        return;
+    }
+    let host = asker.host.as_ref().map(ToString::to_string).unwrap_or_default();
+    let from = asker.from.map(|from| from.to_string()).unwrap_or_default();
+    let (reason, cure) = (why.as_str(), why.cure());
+    if let Some(many) = collector.live.enrolments.refused(why, asker, Timestamp::now()) {
+        tracing::warn!(reason, many, host, from, cure, "an enrolment was refused");
+    }
 }
 
 /// What allows this enrolment: the secret, a token of scope `enrol`, or the token of the original
@@ -49,25 +87,30 @@ fn prove(
     collector: &Collector,
     headers: &HeaderMap,
     request: &EnrolRequest,
-) -> Result<Proof, Refusal> {
+) -> Result<Proof, (Why, Refusal)> {
     if let Some(host) = collector.keys.agent(headers) {
         return Ok(Proof::Token(host));
     }
     let now = Timestamp::now();
     let given = request.secret.as_deref();
     let secret = collector.settings().secret;
-    let by_secret = secret.zip(given).is_some_and(|(secret, given)| secret.allows(given, now));
+    let by_secret = secret.as_ref().zip(given).is_some_and(|(own, given)| own.allows(given, now));
     let by_token = || given.and_then(|given| collector.keys.allows(given, Scope::Enrol, now));
     let by_header = || collector.keys.person(headers, Scope::Enrol, now);
     if by_secret || by_token().is_some() || by_header().is_some() {
         return Ok(Proof::Secret);
     }
-    if given.is_some() {
-        // The commonest mistake of an installation; it tells nothing the sender does not know.
-        let detail = "the enrolment secret is not the collector's";
-        return Err(Refusal::new(ProblemCode::Unauthorised, detail));
-    }
-    Err(Refusal::unauthorised())
+    let Some(given) = given else { return Err((Why::NoSecret, Refusal::unauthorised())) };
+    // Only the log and who may read it are told which: the answer says nothing new to its sender.
+    let ended = secret.as_ref().is_some_and(|own| own.is(given));
+    let why = match secret {
+        _ if ended || collector.keys.enrolled_once(given, now) => Why::Expired,
+        Some(_) => Why::WrongSecret,
+        None => Why::NoneSet,
+    };
+    // The commonest mistake of an installation; it tells nothing the sender does not know.
+    let detail = "the enrolment secret is not the collector's";
+    Err((why, Refusal::new(ProblemCode::Unauthorised, detail)))
 }
 
 /// `POST /api/v1/heartbeat`

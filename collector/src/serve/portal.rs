@@ -82,6 +82,7 @@ pub(super) async fn frame(collector: &Collector, path: &str) -> Result<Frame, Re
         dormant_after: signed(config.dormant()),
         config,
         refused_reload: collector.refused_reload(),
+        refused_enrolments: collector.live.enrolments.standing(Timestamp::now()),
         cases_known: collector.correlated.get().map(|latest| latest.watermark),
         cases: collector.correlated.cases(),
         levels: collector.correlated.levels(),

@@ -1,4 +1,5 @@
-//! Who is let in, and what people are told of it: tokens that end.
+//! Who is let in, and what people are told of it: tokens that end,
+//! enrolments that are refused.
 
 use driftline_tests::fleet::{Fleet, SECRET};
 use driftline_tests::http;
@@ -51,5 +52,34 @@ fn what_lets_somebody_in_is_told_two_weeks_before_its_end() -> anyhow::Result<()
     ends_in(-1, "expired")?;
     let (told, _) = said(&fleet, &["doctor"])?;
     assert!(told.contains("the enrolment secret ended "), "{told}");
+    Ok(())
+}
+
+#[test]
+fn a_refused_enrolment_is_told_where_people_look_and_a_flood_of_them_once() -> anyhow::Result<()> {
+    const ASKED: usize = 40;
+    let fleet = Fleet::start()?;
+    let json = [("Content-Type", "application/json")];
+    let body = json!({
+        "version": 1, "secret": "marker-not-the-secret-of-it", "proposed": "laptop-7",
+        "kind": "endpoint", "incarnation": "07".repeat(16), "agent_version": "0",
+    });
+    for _ in 0..ASKED {
+        let answer =
+            http::post(fleet.address(), "/api/v1/enrol", &json, body.to_string().as_bytes())?;
+        assert_eq!(answer.status, 401, "{}", answer.text());
+    }
+    let counted =
+        fleet.metric("driftline_enrolments_refused_total", &["reason=\"wrong_secret\""])?;
+    assert!((counted - ASKED as f64).abs() < 0.5, "{counted}");
+    let (told, _) = said(&fleet, &["doctor"])?;
+    let page = fleet.page("/")?;
+    let log = std::fs::read_to_string(fleet.log(programs::COLLECTOR))?;
+    for (place, text) in [("doctor", &told), ("overview", &page), ("log", &log)] {
+        assert!(text.contains("laptop-7") && text.contains("wrong_secret"), "{place}: {text}");
+        assert!(!text.contains("marker-not-the-secret"), "{place}: {text}");
+    }
+    let lines = log.matches("an enrolment was refused").count();
+    assert!((1..=3).contains(&lines), "{lines} lines of {ASKED} refusals");
     Ok(())
 }

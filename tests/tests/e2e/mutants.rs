@@ -116,6 +116,16 @@ const MUTANTS: &[Mutant] = &[
         "tokens_end_untold",
         "entry::what_lets_somebody_in_is_told_two_weeks_before_its_end",
     ),
+    (
+        COLLECTOR,
+        "refused_enrolments_are_untold",
+        "entry::a_refused_enrolment_is_told_where_people_look_and_a_flood_of_them_once",
+    ),
+    (
+        COLLECTOR,
+        "every_refusal_is_logged",
+        "entry::a_refused_enrolment_is_told_where_people_look_and_a_flood_of_them_once",
+    ),
     // What was agreed.
     (
         COLLECTOR,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cases::{Absent, Unread as UnreadColumns};
+use crate::metrics::enrolments::Asker;
 
 /// Every pack that comes with the program. One with a mistake is told by its own test, and not by
 /// every test of a page too.
@@ -25,6 +26,14 @@ pub(super) fn frame() -> Frame {
             .unwrap()
             .into(),
         refused_reload: None,
+        refused_enrolments: vec![Refused {
+            reason: "wrong_secret",
+            count: 3,
+            last_at: at("2026-11-22T11:55:00Z"),
+            last: Asker { host: "laptop-7".parse().ok(), from: Some([192, 0, 2, 7].into()) },
+            cure: "mend it",
+            ours: false,
+        }],
         cases_known: Some(at("2026-11-22T11:00:00Z")),
         cases: None,
         case_columns: [("desk".to_owned(), odd_columns())].into(),

@@ -200,3 +200,70 @@ impl Append for Flaky {
         self.inner.expire(before, now, limit)
     }
 }
+
+#[tokio::test]
+async fn a_refused_enrolment_is_told_with_who_asked_and_no_text_of_his() {
+    let world = World::new().await;
+    let body = |version: u32, secret: &str, proposed: &str| {
+        serde_json::json!({
+            "version": version, "secret": secret, "proposed": proposed, "kind": "uc",
+            "incarnation": "07".repeat(16), "agent_version": "<script>",
+        })
+    };
+    let wrong = "driftline_enrolments_refused_total{reason=\"wrong_secret\"}";
+    let malformed = "driftline_enrolments_refused_total{reason=\"malformed\"}";
+    assert_eq!(world.metric(wrong).await, 0.0);
+    for _ in 0..3 {
+        world.post("/api/v1/enrol", "", &body(1, "no secret of ours at all", "web-7")).await;
+    }
+    world.post("/api/v1/enrol", "", &body(1, SECRET, "<script>alert(1)</script>")).await;
+    world.post("/api/v1/enrol", "", &body(99, SECRET, "web-8")).await;
+    assert_eq!((world.metric(wrong).await, world.metric(malformed).await), (3.0, 1.0));
+    let told = world.get("/api/v1/enrolments/refused").await.1;
+    let rows: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let row = |reason: &str| {
+        let mut rows = rows["refused"].as_array().unwrap().iter();
+        rows.find(|row| row["reason"] == reason).unwrap_or_else(|| panic!("no {reason}: {told}"))
+    };
+    assert_eq!((&row("wrong_secret")["count"], &row("version")["count"]), (&3.into(), &1.into()));
+    let (host, from) = (&row("wrong_secret")["host"], &row("wrong_secret")["from"]);
+    assert_eq!((host, from), (&"web-7".into(), &"127.0.0.1".into()));
+    assert!(row("malformed")["host"].is_null(), "{told}");
+    let (page, metrics) = (world.get("/").await.1, world.get("/metrics").await.1);
+    assert!(page.contains("3 enrolments were refused (wrong_secret), the last as web-7 from"));
+    for text in [&told, &page, &metrics] {
+        for secret in ["script>", "no secret of ours", SECRET] {
+            assert!(!text.contains(secret), "{secret} is in {text}");
+        }
+    }
+    world.agent("web-7", 7).await;
+    assert!(!world.get("/").await.1.contains("wrong_secret"), "it has enrolled since");
+}
+
+#[tokio::test]
+async fn an_enrolment_with_what_has_ended_is_told_apart_from_a_wrong_one() {
+    let memory = Memory::new();
+    let world = World::with(
+        memory.clone(),
+        || memory,
+        |config| {
+            config.enrolment_secret_file = None;
+        },
+    )
+    .await;
+    let body = serde_json::json!({
+        "version": 1, "secret": "any secret of sixteen", "proposed": "web", "kind": "uc",
+        "incarnation": "07".repeat(16), "agent_version": "0",
+    });
+    let answer = world.post("/api/v1/enrol", "", &body).await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    let told = answer.text().await.unwrap();
+    assert!(!told.contains("none"), "who asks does not learn which: {told}");
+    assert_eq!(world.metric("driftline_enrolments_refused_total{reason=\"none_set\"}").await, 1.0);
+    let keys = crate::auth::Keys::default();
+    let now = jiff::Timestamp::now();
+    let (token, record) = crate::auth::make("e", crate::store::Scope::Enrol, 1, now).unwrap();
+    let ends = record.expires_at;
+    keys.learn(&[crate::store::Step::Token(record)]);
+    assert!(!keys.enrolled_once(&token, now) && keys.enrolled_once(&token, ends));
+}
