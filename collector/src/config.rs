@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use driftline_protocol::mutant::{self, Mutant};
 use serde::Deserialize;
 
 use crate::analysis::classify::ignore::Ignore;
@@ -200,6 +201,13 @@ impl Config {
         Duration::from_secs(self.dormant_days * DAY_SECONDS)
     }
 
+    /// How long a host at `place` may be silent before that wakes anybody, where its hosts sleep:
+    /// no longer than until it is dormant.
+    pub fn may_sleep(&self, place: &Place) -> Option<Duration> {
+        let days = place.sleep_days.filter(|_| !mutant::active(Mutant::NobodySleeps))?;
+        Some(Duration::from_secs(days * DAY_SECONDS).min(self.dormant()))
+    }
+
     /// How long history is kept.
     pub fn retention(&self) -> Duration {
         Duration::from_secs(self.retention_days * DAY_SECONDS)
@@ -216,7 +224,7 @@ mod tests {
     use super::*;
 
     /// Every field, as it begins its line in the sample file.
-    const FIELDS: [&str; 80] = [
+    const FIELDS: [&str; 81] = [
         "listen =",
         "public_url =",
         "state_dir =",
@@ -242,6 +250,7 @@ mod tests {
         "scope =",
         "[[group]]",
         "host =",
+        "sleep_days =",
         "[[service_path]]",
         "groups =",
         "sites =",

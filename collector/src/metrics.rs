@@ -11,6 +11,7 @@ pub mod live;
 mod owners;
 mod probes;
 pub mod reference;
+pub mod sleep;
 pub mod table;
 mod tokens;
 
@@ -261,6 +262,7 @@ fn about_fleet(page: &mut Page, view: &View<'_>) {
     let count = |state: &&str| states.get(state).copied().unwrap_or_default();
     let samples = HOST_STATES.iter().map(|state| (vec![*state], number(count(state))));
     page.add(&table::HOSTS, samples);
+    sleep::about_fleet(page, view);
     page.one(&table::HOSTS_UNASSIGNED, number(unassigned));
     page.one(&table::HOSTS_IMBALANCED, number(imbalanced));
     let unobserved = Reason::ALL.iter().map(|reason| {
@@ -331,6 +333,7 @@ fn about_each_host(page: &mut Page, view: &View<'_>) {
     let places =
         places.map(|(id, host, _)| (owners::of_host(view.config, &labels, (id, host)), 1.0));
     page.add(&table::HOST_INFO, places);
+    sleep::about_each_host(page, view);
     owners::about_drift(page, view, &shown);
     about_drift(page, view, &shown);
     about_blindness(page, view, &shown);

@@ -313,6 +313,8 @@ mutants! {
     RefusedEnrolmentsAreUntold,
     /// Collector. *A flood of refusals is no flood of lines*: each is logged.
     EveryRefusalIsLogged,
+    /// Collector. *A laptop that sleeps wakes nobody*: every silence counts alike.
+    NobodySleeps,
     /// Collector. *A save is noticed where the configuration looks*: what was watched at the start
     /// is, and nothing else.
     OldPlacesAreWatched,

@@ -164,16 +164,7 @@ async fn hosts(client: &Client) -> anyhow::Result<Vec<Obstacle>> {
     for host in &hosts {
         let name = host.host.to_string();
         let mut lines = Vec::new();
-        if !["alive", "retired", "imported"].contains(&host.state.as_str()) {
-            let since = output::moment(host.last_seen);
-            let state = &host.state;
-            lines.push((
-                format!(
-                    "is {state}, last heard {since}: see `journalctl -u driftline-agent` there"
-                ),
-                false,
-            ));
-        }
+        lines.extend(silent((&host.state, host.asleep), host.last_seen));
         let shown: Value = client.get(&format!("/api/v1/hosts/{name}"), &[]).await?;
         lines.extend(sources(&shown));
         let about = "host";
@@ -181,6 +172,17 @@ async fn hosts(client: &Client) -> anyhow::Result<Vec<Obstacle>> {
         found.extend(lines.into_iter().map(of));
     }
     Ok(found)
+}
+
+/// That a host is not heard, unless it is not expected to be; only a note where it sleeps.
+fn silent((state, asleep): (&str, bool), last_seen: Timestamp) -> Option<(String, bool)> {
+    let since = output::moment(last_seen);
+    let says = match state {
+        "alive" | "retired" | "imported" => return None,
+        _ if asleep => format!("is {state}, last heard {since}: its group says that it sleeps"),
+        _ => format!("is {state}, last heard {since}: see `journalctl -u driftline-agent` there"),
+    };
+    Some((says, asleep))
 }
 
 /// What is wrong with the sources of one host, and whether it is only a note: a server that is
@@ -281,6 +283,19 @@ mod tests {
             lines[1].0.starts_with("7 parts of kamailio_running are unobserved: failed (kamail")
         );
         assert_eq!(lines.iter().map(|(_, note)| *note).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn a_host_that_sleeps_is_a_note_and_one_that_is_silent_is_not() {
+        let check = |state: &str, asleep: bool, expect: Option<bool>| {
+            let told = silent((state, asleep), Timestamp::UNIX_EPOCH);
+            assert_eq!(told.map(|(_, note)| note), expect, "{state} {asleep}");
+        };
+        check("alive", false, None);
+        check("retired", false, None);
+        check("stale", false, Some(false));
+        check("stale", true, Some(true));
+        check("dormant", false, Some(false));
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub(crate) struct HostRow {
     pub(crate) host: HostId,
     /// How it stands.
     pub(crate) state: String,
+    /// Whether it is stale and its groups take that for sleep.
+    #[serde(default)]
+    pub(crate) asleep: bool,
     kind: String,
     site: Option<String>,
     team: Option<String>,
@@ -35,7 +38,7 @@ impl Row for HostRow {
         };
         vec![
             self.host.to_string(),
-            self.state.clone(),
+            format!("{}{}", self.state, if self.asleep { " (asleep)" } else { "" }),
             self.kind.clone(),
             or_dash(&self.site),
             or_dash(&self.team),

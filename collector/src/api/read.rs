@@ -122,9 +122,11 @@ fn approval_of_group(newest: &ApprovalRecord) -> Value {
 fn show(collector: &Collector, id: &HostId, host: &HostView) -> Value {
     let config = collector.settings().config;
     let place = config.place(id, host.kind);
+    let now = Timestamp::now();
     json!({
         "host": id,
-        "state": metrics::liveness(host, &config, Timestamp::now()).as_str(),
+        "state": metrics::liveness(host, &config, now).as_str(),
+        "asleep": metrics::sleep::is_asleep(&config, (id, host), now),
         "last_seen": host.last_seen,
         "agent_version": host.agent_version,
         "refused": host.refused,
@@ -134,6 +136,7 @@ fn show(collector: &Collector, id: &HostId, host: &HostView) -> Value {
         "team": place.team,
         "service": place.service,
         "groups": place.groups,
+        "sleep_days": place.sleep_days,
         "assigned": place.assigned,
     })
 }

@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 
 use driftline_protocol::ids::HostId;
 use driftline_protocol::wire::HostKind;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::Config;
+use super::load::within;
 
 /// The most sites with a label value of their own in metrics of findings; others share one.
 pub const SITES_MOST: usize = 100;
@@ -44,6 +45,16 @@ pub struct GroupRule {
     pub kind: Option<HostKind>,
     /// The site of its hosts.
     pub site: Option<String>,
+    /// Its hosts sleep: how many days of silence wake nobody, 1 to [`SLEEP_DAYS`].
+    #[serde(default, deserialize_with = "sleep")]
+    pub sleep_days: Option<u64>,
+}
+
+/// The most days that silence may wake nobody: beyond a year a host is gone.
+pub const SLEEP_DAYS: u64 = 366;
+
+fn sleep<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within(deserializer, ("sleep_days", 1..=SLEEP_DAYS))
 }
 
 /// The chain of groups that calls of one service pass.
@@ -82,6 +93,8 @@ pub struct Place {
     pub assigned: bool,
     /// The groups it is in, in the order of the configuration.
     pub groups: Vec<String>,
+    /// The most days of silence that one of these groups takes for sleep.
+    pub sleep_days: Option<u64>,
 }
 
 impl Config {
@@ -98,10 +111,12 @@ impl Config {
             service: text(|rule| &rule.service),
             assigned: rule.is_some(),
             groups: Vec::new(),
+            sleep_days: None,
         };
         for group in &self.groups {
             if holds(group, host, &place) {
                 place.groups.push(group.name.clone());
+                place.sleep_days = place.sleep_days.max(group.sleep_days);
             }
         }
         place
@@ -151,7 +166,7 @@ impl Config {
 }
 
 fn holds(group: &GroupRule, host: &HostId, place: &Place) -> bool {
-    let GroupRule { name: _, host: pattern, kind, site } = group;
+    let GroupRule { name: _, host: pattern, kind, site, sleep_days: _ } = group;
     pattern.as_ref().is_none_or(|pattern| matches(pattern, host.as_str()))
         && kind.is_none_or(|kind| kind == place.kind)
         && site.as_ref().is_none_or(|site| *site == place.site)
@@ -214,16 +229,41 @@ mod tests {
             "[[host]]\nname = 'sbc-*'\nkind = 'uc'\nsite = 'vienna'\n\
              [[host]]\nname = '*'\nsite = 'elsewhere'\n\
              [[group]]\nname = 'uc'\nkind = 'uc'\n\
-             [[group]]\nname = 'graz'\nsite = 'graz'\n\
+             [[group]]\nname = 'graz'\nsite = 'graz'\nsleep_days = 9\n\
              [[group]]\nname = 'edge'\nhost = 'sbc-?'\n",
         )
         .unwrap();
         let place = config.place(&"sbc-1".parse().unwrap(), HostKind::Endpoint);
         assert_eq!((place.kind, place.site.as_str()), (HostKind::Uc, "vienna"));
-        assert_eq!(place.groups, ["uc", "edge"]);
+        assert_eq!((place.groups, place.sleep_days), (vec!["uc".into(), "edge".into()], None));
         let nobody = Config::default().place(&"x".parse().unwrap(), HostKind::Cloud);
         assert!(!nobody.assigned && nobody.kind == HostKind::Cloud);
     }
+
+    #[test]
+    fn a_host_sleeps_as_long_as_the_most_patient_of_its_groups_lets_it() {
+        let group = |name: &str, host: &str, days: &str| {
+            format!("[[group]]\nname = '{name}'\nhost = '{host}'\n{days}\n")
+        };
+        let text = [
+            group("laptops", "lt-*", "sleep_days = 7"),
+            group("sales", "lt-s*", "sleep_days = 21"),
+            group("all", "*", ""),
+        ];
+        let config = parse("t", &text.concat()).unwrap();
+        let check = |host: &str, days: Option<u64>| {
+            let host = host.parse().unwrap();
+            assert_eq!(config.place(&host, HostKind::Endpoint).sleep_days, days, "{host}");
+        };
+        check("lt-1", Some(7));
+        check("lt-s1", Some(21));
+        check("pbx", None);
+        for days in [0, SLEEP_DAYS + 1] {
+            let told = parse("t", &group("g", "*", &format!("sleep_days = {days}"))).unwrap_err();
+            assert!(told.to_string().contains("must be 1 to 366"), "{told}");
+        }
+    }
+
     #[test]
     fn a_host_serves_the_sites_of_its_paths_and_else_its_own() {
         let config = parse(

@@ -354,6 +354,8 @@ metrics! {
         "Always 1; the address of the portal, for links in alerts";
     HOSTS "hosts" Gauge [State]
         "Hosts by how long they have been silent";
+    HOSTS_ASLEEP "hosts_asleep" Gauge []
+        "Stale hosts whose silence their groups take for sleep";
     HOSTS_UNASSIGNED "hosts_unassigned" Gauge []
         "Hosts that no host entry of the configuration matches";
     HOSTS_IMBALANCED "hosts_imbalanced" Gauge []
@@ -362,6 +364,8 @@ metrics! {
         "Always 1; where a host belongs, to be joined on host";
     LAST_REPORT "last_report_timestamp_seconds" Gauge [Host]
         "When a host was last heard, by the collector's clock";
+    HOST_SLEEP "host_sleep_seconds" Gauge [Host]
+        "How long a host that sleeps may be silent before that wakes anybody; none of others";
     CLOCK_SKEW "clock_skew_seconds" Gauge [Host]
         "How far a host's clock is ahead of the collector's, travel time included";
     LEDGER_IMBALANCE "ledger_imbalance" Gauge [Host]

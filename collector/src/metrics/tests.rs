@@ -178,6 +178,7 @@ fn series(text: &str) -> u64 {
 /// One entry of each kind that has series of its own.
 fn config() -> Config {
     let text = "[[host]]\nname='sbc-*'\nsite='graz'\nteam='voice'\n\
+        [[group]]\nname='laptops'\nhost='sbc-2'\nsleep_days=7\n\
         [[change_window]]\nname='night'\nstart='22:00'\nend='02:00'\n\
         [[blackout]]\nname='night'\nfrom='2026-01-01T00:00'\nuntil='2026-01-02T00:00'";
     crate::config::load::parse("t", text).unwrap()

@@ -9,10 +9,11 @@ use super::timeline::{Group, group};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, findings, host_state, link};
 use crate::analysis::change::ChangeKind;
 use crate::analysis::finding::Severity;
+use crate::config::place::Place;
 use crate::metrics::enrolments::Refused;
 use crate::permits::Permits;
 use crate::standards::Standards;
-use crate::store::{ChangeFilter, MAX_LIMIT, OpenCount};
+use crate::store::{ChangeFilter, HostRecord, MAX_LIMIT, OpenCount};
 use crate::words::{counted, either};
 
 /// How many changes the first page shows: the newest screenful.
@@ -60,6 +61,8 @@ struct HostRow {
     link: String,
     kind: &'static str,
     state: &'static str,
+    /// Whether its groups take its silence for sleep.
+    asleep: bool,
     seen: Moment,
     /// How many open findings ask for somebody, and where they are listed.
     open: u64,
@@ -67,6 +70,14 @@ struct HostRow {
     /// How many were meant or are noise.
     quiet: u64,
     changes: usize,
+}
+
+/// Whether the groups of a host at `place` take its silence for sleep.
+fn sleeps(place: &Place, (host, frame): (&HostRecord, &Frame)) -> bool {
+    let silence = frame.now.duration_since(frame.last_seen(host));
+    let sleep =
+        frame.config.may_sleep(place).and_then(|sleep| SignedDuration::try_from(sleep).ok());
+    sleep.is_some_and(|sleep| silence <= sleep)
 }
 
 /// Draws the page.
@@ -97,18 +108,23 @@ pub(super) fn page(
         counts.iter().filter(|count| count.host == *id).map(|count| count.count).sum()
     };
     let all = |counts: &[OpenCount]| -> u64 { counts.iter().map(|count| count.count).sum() };
-    let rows = hosts.iter().map(|host| HostRow {
-        name: host.id.to_string(),
-        link: link::host(&host.id),
-        kind: frame.config.place(&host.id, host.kind).kind.as_str(),
-        state: host_state(host, frame),
-        seen: Moment::new(frame.last_seen(host), frame.now),
-        open: on(&open, &host.id),
-        open_link: link::findings_on(&host.id, findings::ASKING),
-        quiet: on(&quiet, &host.id),
-        changes: recent.iter().filter(|change| change.host == host.id).count(),
-    });
-    let mut rows: Vec<HostRow> = rows.collect();
+    let row = |host: &HostRecord| {
+        let place = frame.config.place(&host.id, host.kind);
+        let state = host_state(host, frame);
+        HostRow {
+            name: host.id.to_string(),
+            link: link::host(&host.id),
+            kind: place.kind.as_str(),
+            state,
+            asleep: state == "stale" && sleeps(&place, (host, frame)),
+            seen: Moment::new(frame.last_seen(host), frame.now),
+            open: on(&open, &host.id),
+            open_link: link::findings_on(&host.id, findings::ASKING),
+            quiet: on(&quiet, &host.id),
+            changes: recent.iter().filter(|change| change.host == host.id).count(),
+        }
+    };
+    let mut rows: Vec<HostRow> = hosts.iter().map(row).collect();
     rows.sort_by(|a, b| (b.open, &a.name).cmp(&(a.open, &b.name)));
     let states = ["alive", "stale", "dormant", "retired", "imported"];
     let of_severity = |severity: Severity| {

@@ -1,5 +1,5 @@
-//! Who is let in, and what people are told of it: tokens that end,
-//! enrolments that are refused.
+//! Who is let in and who is expected, and what people are told of it: tokens that end, enrolments
+//! that are refused, hosts that sleep.
 
 use driftline_tests::fleet::{Fleet, SECRET};
 use driftline_tests::http;
@@ -8,6 +8,8 @@ use driftline_tests::programs;
 use driftline_tests::wait::{self, PATIENCE};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+
+use super::{HOST, small_tree};
 
 /// All that the admin's command says to `arguments`, and whether nothing stands in the way.
 fn said(fleet: &Fleet, arguments: &[&str]) -> anyhow::Result<(String, bool)> {
@@ -81,5 +83,31 @@ fn a_refused_enrolment_is_told_where_people_look_and_a_flood_of_them_once() -> a
     }
     let lines = log.matches("an enrolment was refused").count();
     assert!((1..=3).contains(&lines), "{lines} lines of {ASKED} refusals");
+    Ok(())
+}
+
+#[test]
+fn a_host_that_sleeps_is_stale_and_in_nobodys_way() -> anyhow::Result<()> {
+    let config = format!(
+        "stale_seconds = 10\n[[group]]\nname = 'laptops'\nhost = '{HOST}'\nsleep_days = 1\n"
+    );
+    let mut fleet = Fleet::start_with(&config)?;
+    let root = small_tree(fleet.folder())?;
+    fleet.add_agent(HOST, &root, &["/etc/**"])?;
+    fleet.wait_for(HOST, "marker-first")?;
+    let sleeps = fleet.metric("driftline_host_sleep_seconds", &[&format!("host=\"{HOST}\"")])?;
+    assert!((sleeps - 86_400.0).abs() < 0.5, "{sleeps}");
+    assert!(fleet.metric("driftline_hosts_asleep", &[])? < 0.5, "it is awake");
+    fleet.take(HOST)?.kill9()?;
+    wait::until("the host is stale", PATIENCE, || {
+        Ok((fleet.metric("driftline_hosts", &["state=\"stale\""])? > 0.5).then_some(()))
+    })?;
+    assert!((fleet.metric("driftline_hosts_asleep", &[])? - 1.0).abs() < 0.5);
+    let (told, _) = said(&fleet, &["doctor"])?;
+    assert!(told.contains("is stale") && told.contains("its group says that it sleeps"), "{told}");
+    let (told, _) = said(&fleet, &["hosts"])?;
+    assert!(told.contains("stale (asleep)"), "{told}");
+    let page = fleet.page("/")?;
+    assert!(page.contains("state stale") && page.contains("may sleep"), "{page}");
     Ok(())
 }

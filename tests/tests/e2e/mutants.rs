@@ -126,6 +126,7 @@ const MUTANTS: &[Mutant] = &[
         "every_refusal_is_logged",
         "entry::a_refused_enrolment_is_told_where_people_look_and_a_flood_of_them_once",
     ),
+    (COLLECTOR, "nobody_sleeps", "entry::a_host_that_sleeps_is_stale_and_in_nobodys_way"),
     // What was agreed.
     (
         COLLECTOR,

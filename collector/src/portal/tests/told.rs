@@ -318,3 +318,20 @@ fn a_part_that_is_malformed_says_what_is_wrong_with_it() {
     assert!(html.contains("content unobserved: malformed (line 3: "), "{html}");
     assert!(!html.contains("<script"), "{html}");
 }
+
+#[test]
+fn a_host_whose_group_sleeps_is_stale_and_may_sleep_as_the_page_says() {
+    let store = fleet();
+    let check = |text: &str, hours: i64, expect: bool| {
+        let config = crate::config::load::parse("t", text).unwrap();
+        let now = frame().now.checked_add(SignedDuration::from_hours(hours)).unwrap();
+        let frame = Frame { config: config.into(), now, ..frame() };
+        let html = respond((&store, &Standards::default()), &frame, "/", &Query::parse(""));
+        let html = html.unwrap();
+        assert!(html.contains("class=\"state stale\""), "{html}");
+        assert_eq!(html.contains("may sleep"), expect, "{text} {hours}: {html}");
+    };
+    check("[[group]]\nname = 'laptops'\nsleep_days = 3", 48, true);
+    check("[[group]]\nname = 'laptops'\nsleep_days = 3", 24 * 9, false);
+    check("[[group]]\nname = 'laptops'", 48, false);
+}
