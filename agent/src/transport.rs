@@ -187,8 +187,12 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
                 },
             }
         }
+        let proposed = self.proposed();
         self.send_enrolment(proof).await?;
         let host = self.spool.identity().host.ok_or(TransportError::NoSecret)?;
+        if done == Enrolled::Anew && host != proposed {
+            done = Enrolled::NameTaken;
+        }
         Ok((host, done))
     }
 
@@ -246,6 +250,7 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
             Proof::Secret => (Some(self.secret()?), None, None),
             Proof::Token => (None, identity.host.clone(), identity.token.clone()),
         };
+        let proposed = self.proposed();
         let known = identity.host.filter(|_| proof == Proof::Secret);
         if let Some(host) = &known {
             tracing::warn!(%host, "the collector no longer knows this host; enrolling again");
@@ -254,9 +259,10 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
             version: PROTOCOL_VERSION,
             secret,
             replaces,
-            // The name given before, so that two hosts that propose the same one do not change
-            // places.
-            proposed: known.unwrap_or_else(|| self.settings.proposed.clone()),
+            proposed: match proof {
+                Proof::Secret => proposed.clone(),
+                Proof::Token => self.settings.proposed.clone(),
+            },
             kind: self.settings.kind,
             incarnation: identity.incarnation,
             agent_version: env!("CARGO_PKG_VERSION").into(),
@@ -267,9 +273,18 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         if !is_token(&token) {
             return Err(RequestError::Answer("it holds a token that no request can carry").into());
         }
-        tracing::info!(%host, "enrolled");
+        if proof == Proof::Secret && host != proposed {
+            tracing::warn!(%host, %proposed, "{}", Enrolled::NameTaken.as_str());
+        } else {
+            tracing::info!(%host, "enrolled");
+        }
         self.with_spool(move |spool| spool.enrolled(host, token, epoch)).await?;
         Ok(Answer::Enrolled)
+    }
+
+    /// The name given before, so that two hosts that propose the same one do not change places.
+    fn proposed(&self) -> HostId {
+        self.spool.identity().host.unwrap_or_else(|| self.settings.proposed.clone())
     }
 
     fn secret(&self) -> Result<String, TransportError> {

@@ -315,6 +315,8 @@ mutants! {
     EveryRefusalIsLogged,
     /// Collector. *A laptop that sleeps wakes nobody*: every silence counts alike.
     NobodySleeps,
+    /// Collector. *A host under another name than its own is told*: nobody hears that it was taken.
+    NamesAreTakenInSilence,
     /// Collector. *A save is noticed where the configuration looks*: what was watched at the start
     /// is, and nothing else.
     OldPlacesAreWatched,

@@ -11,6 +11,8 @@ pub const STRANDED: &str = "the collector refuses this host's token; over plain 
 pub enum Enrolled {
     /// With the secret, for the first time or again.
     Anew,
+    /// With the secret, under another name than it has for itself, which is another host's.
+    NameTaken,
     /// Under a name of its own, for the collector said that it is a copy.
     AsCopy,
     /// Not at all: the collector knows the host.
@@ -24,6 +26,13 @@ impl Enrolled {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Anew => "enrolled",
+            Self::NameTaken => {
+                "enrolled under another name, for the collector knows a host by the one this \
+                    machine has for itself, also where that was this machine before it was set up \
+                    anew. The name and its history stay with that host: `driftline retire` takes \
+                    it out of service where it is gone, and what was approved for it is approved \
+                    anew for this one. Where both are in use, give each its own `host_name`"
+            }
             Self::AsCopy => {
                 "another machine speaks with the same identity; enrolled under a name of its own"
             }

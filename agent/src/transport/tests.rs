@@ -68,8 +68,10 @@ fn answer(path: &str, body: &[u8]) -> (&'static str, String) {
     match path {
         "/api/v1/enrol" => {
             let request: EnrolRequest = serde_json::from_slice(body).unwrap();
-            // Whoever is a copy gets a name of its own.
+            // Whoever is a copy gets a name of its own, and so does whoever has another's.
             let own = request.replaces.filter(|_| request.secret.is_none());
+            let taken = request.proposed.as_str() == "taken";
+            let own = own.or_else(|| taken.then(|| request.proposed.clone()));
             let host =
                 own.map_or(request.proposed, |copied| HostId::nearest(&format!("{copied}-2")));
             // Whoever tries a token hands it over as his secret.
@@ -227,14 +229,15 @@ async fn a_token_that_no_request_can_carry_is_not_kept() {
 
 #[tokio::test]
 async fn a_person_enrols_a_host_again_that_the_collector_does_not_know() {
-    for (token, name, done, asked) in [
-        ("t", "h", Enrolled::Known, 1),
-        ("unknown", "h", Enrolled::Anew, 2),
-        ("copied", "h-2", Enrolled::AsCopy, 2),
+    for (token, was, name, done, asked) in [
+        ("t", "h", "h", Enrolled::Known, 1),
+        ("unknown", "h", "h", Enrolled::Anew, 2),
+        ("unknown", "taken", "taken-2", Enrolled::NameTaken, 2),
+        ("copied", "h", "h-2", Enrolled::AsCopy, 2),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let (mut transport, mut spool, seen) = transport(folder.path());
-        spool.enrolled(HostId::nearest("h"), token.into(), 7).unwrap();
+        spool.enrolled(HostId::nearest(was), token.into(), 7).unwrap();
         assert_eq!(transport.enrol().await.unwrap(), (HostId::nearest(name), done));
         assert_eq!(seen.try_iter().count(), asked, "with the token {token}");
         assert_eq!(spool.identity().token.as_deref(), Some("t"));

@@ -1,12 +1,16 @@
 //! `driftline doctor`: what stands in the way of a healthy collector, and what to do about it.
 
+use std::collections::BTreeSet;
+
 use driftline_collector::auth::ending::ENROLMENT_SECRET;
 use driftline_collector::words::{counted, either};
+use driftline_protocol::ids::HostId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::commands::hosts::HostRow;
 use crate::output::{self, Output, Row};
 use crate::{Verdict, commands};
 
@@ -156,7 +160,8 @@ fn not_enrolled(refused: Refused) -> Obstacle {
 /// What is wrong with hosts.
 async fn hosts(client: &Client) -> anyhow::Result<Vec<Obstacle>> {
     let hosts = commands::hosts::all(client).await?;
-    let mut found = Vec::new();
+    let query = [("kind", "name_taken"), ("limit", "1000")];
+    let mut found = renamed(&client.list::<NameTaken>("events", &query).await?, &hosts);
     if hosts.is_empty() {
         let says = "no host has enrolled: start an agent with this collector's address".to_owned();
         found.push(Obstacle { about: "fleet", name: String::new(), says, note: false });
@@ -172,6 +177,38 @@ async fn hosts(client: &Client) -> anyhow::Result<Vec<Obstacle>> {
         found.extend(lines.into_iter().map(of));
     }
     Ok(found)
+}
+
+/// A host that has another name than it has for itself, as an event told it.
+#[derive(Deserialize)]
+struct NameTaken {
+    host: Option<HostId>,
+}
+
+/// Hosts with another name than they have for themselves, until one of the two is retired.
+fn renamed(events: &[NameTaken], hosts: &[HostRow]) -> Vec<Obstacle> {
+    let in_use =
+        |name: &str| hosts.iter().find(|row| row.host.as_str() == name && row.state != "retired");
+    let of = |host: &HostId| {
+        let (first, number) = host.as_str().rsplit_once('-')?;
+        number.parse::<u64>().ok()?;
+        let (_, first) = (in_use(host.as_str())?, in_use(first)?);
+        let old = &first.host;
+        let next = if first.state == "alive" {
+            format!(
+                "{old} still reports: give each machine its own `host_name`, then enrol it anew"
+            )
+        } else {
+            format!(
+                "where it is that machine, set up anew: `driftline retire {old}`, and approve for \
+                 {host} what was approved for it; the name and its history stay with {old}"
+            )
+        };
+        let says = format!("calls itself {old}, which another host here is or was; {next}");
+        Some(Obstacle { about: "host", name: host.to_string(), says, note: true })
+    };
+    let named: BTreeSet<&HostId> = events.iter().filter_map(|event| event.host.as_ref()).collect();
+    named.into_iter().filter_map(of).collect()
 }
 
 /// That a host is not heard, unless it is not expected to be; only a note where it sleeps.
@@ -283,6 +320,30 @@ mod tests {
             lines[1].0.starts_with("7 parts of kamailio_running are unobserved: failed (kamail")
         );
         assert_eq!(lines.iter().map(|(_, note)| *note).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn a_host_whose_name_was_taken_is_told_until_one_of_the_two_is_retired() {
+        let row = |host: &str, state: &str| -> HostRow {
+            let row = json!({
+                "host": host, "state": state, "kind": "uc", "site": null, "team": null,
+                "last_seen": "2026-12-10T08:00:00Z", "agent_version": "0",
+            });
+            serde_json::from_value(row).unwrap()
+        };
+        let check = |old: &str, new: &str, expect: &str| {
+            let hosts = [row("web", old), row("web-2", new), row("pbx-2", "alive")];
+            let events = ["web-2", "web-2", "pbx-2", "gone-2"];
+            let events = events.map(|host| NameTaken { host: host.parse().ok() });
+            let told = renamed(&events, &hosts);
+            let says: Vec<&str> = told.iter().map(|one| one.says.as_str()).collect();
+            assert_eq!(says.len(), usize::from(!expect.is_empty()), "{old} {new}: {says:?}");
+            assert!(says.iter().all(|says| says.contains(expect)), "{says:?}");
+        };
+        check("stale", "alive", "`driftline retire web`");
+        check("alive", "alive", "its own `host_name`");
+        check("retired", "alive", "");
+        check("stale", "retired", "");
     }
 
     #[test]

@@ -16,9 +16,9 @@ pub(crate) struct Events {
     /// Only of this host.
     #[arg(long, default_value = "", hide_default_value = true)]
     host: String,
-    /// Only of this kind: enrolled, cloned, rolled_back, store_restored, retired, returned,
-    /// approved, token_changed, reloaded, refused, exception_made, exception_ended, judged,
-    /// reclassified, request_changed.
+    /// Only of this kind: enrolled, name_taken, cloned, rolled_back, store_restored, retired,
+    /// returned, approved, token_changed, reloaded, refused, exception_made, exception_ended,
+    /// judged, reclassified, request_changed.
     #[arg(long, default_value = "", hide_default_value = true)]
     kind: String,
     /// Not before this time: 2026-11-22T13:00:00Z, 2026-11-22, or back from now: -2h.

@@ -5,6 +5,7 @@
 
 use driftline_protocol::ids::HostId;
 use driftline_protocol::limits;
+use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::{EnrolAnswer, EnrolRequest, ProblemCode};
 
 use super::{Context, Decided, Ingest, IngestError, fleet};
@@ -56,7 +57,8 @@ pub(super) fn enrol(
         site_key: false,
         retired_at: None,
     };
-    let steps = vec![Step::Host(record.clone()), enrolled(context, request, &record)];
+    let mut steps = vec![Step::Host(record.clone()), enrolled(context, request, &record)];
+    steps.extend(name_taken(context, request, &record));
     ingest.remember(record);
     ingest.unsettled(&id, &steps);
     let answer = EnrolAnswer { host: id, token, epoch: ingest.config.epoch };
@@ -81,10 +83,26 @@ fn check_copy(
 fn enrolled(context: Context<'_>, request: &EnrolRequest, record: &HostRecord) -> Step {
     let detail = match &request.replaces {
         Some(original) => format!("{} enrolled as a copy of {original}", record.id),
-        None if record.id == request.proposed => format!("{} enrolled", record.id),
-        None => format!("{} enrolled; the name {} was taken", record.id, request.proposed),
+        None => format!("{} enrolled", record.id),
     };
-    let kind = EventKind::Enrolled;
+    event(context, record, EventKind::Enrolled, detail)
+}
+
+/// That a host has another name than it has for itself: most often a machine that was set up anew,
+/// of which the collector cannot know that it is the same.
+fn name_taken(context: Context<'_>, request: &EnrolRequest, record: &HostRecord) -> Option<Step> {
+    let (id, name) = (&record.id, &request.proposed);
+    if request.replaces.is_some() || id == name || mutant::active(Mutant::NamesAreTakenInSilence) {
+        return None;
+    }
+    let detail = format!(
+        "{id} calls itself {name}, and that is the name of another host here, or was; the name and \
+         its history stay there"
+    );
+    Some(event(context, record, EventKind::NameTaken, detail))
+}
+
+fn event(context: Context<'_>, record: &HostRecord, kind: EventKind, detail: String) -> Step {
     Step::Event(EventRecord { at: context.now, host: Some(record.id.clone()), kind, detail })
 }
 

@@ -60,12 +60,22 @@ async fn try_enrol(
     let request: EnrolRequest = parse(&received.map_err(of_code)?).map_err(of_code)?;
     asker.host = Some(request.proposed.clone());
     let proof = prove(collector, &head.headers, &request)?;
+    let own_name = request.replaces.is_none().then(|| request.proposed.clone());
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(|_| of_code(Refusal::failed()))?;
     let answer = collector
         .writer
         .ask(move |ingest, context| ingest.enrol(context, &request, (proof, random)));
-    answer.await.map_err(|error| (Why::of_write(&error), error.into()))
+    let answer = answer.await.map_err(|error| (Why::of_write(&error), error.into()))?;
+    if let Some(own_name) = own_name.filter(|own| *own != answer.host) {
+        // No more of these than hosts may enrol.
+        tracing::warn!(
+            host = %answer.host, %own_name,
+            "a host was enrolled under another name, for its own is another host's; where that was \
+             the same machine, set up anew, `driftline retire` takes the old one out of service"
+        );
+    }
+    Ok(answer)
 }
 
 /// Counts a refused enrolment, and logs it as often as that is worth a line.

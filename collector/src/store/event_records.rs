@@ -23,6 +23,8 @@ pub struct EventRecord {
 pub enum EventKind {
     /// A host enrolled.
     Enrolled,
+    /// A host enrolled under another name than it has for itself, which another host has or had.
+    NameTaken,
     /// A copy of a host's identity spoke and was told to enrol anew.
     Cloned,
     /// A host came back with an older state than it had.
@@ -55,8 +57,9 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, in the order of the metric reference.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Enrolled,
+        Self::NameTaken,
         Self::Cloned,
         Self::RolledBack,
         Self::StoreRestored,
@@ -77,6 +80,7 @@ impl EventKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Enrolled => "enrolled",
+            Self::NameTaken => "name_taken",
             Self::Cloned => "cloned",
             Self::RolledBack => "rolled_back",
             Self::StoreRestored => "store_restored",

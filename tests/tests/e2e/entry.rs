@@ -1,5 +1,5 @@
 //! Who is let in and who is expected, and what people are told of it: tokens that end, enrolments
-//! that are refused, hosts that sleep.
+//! that are refused, hosts that sleep, names that are taken.
 
 use driftline_tests::fleet::{Fleet, SECRET};
 use driftline_tests::http;
@@ -109,5 +109,35 @@ fn a_host_that_sleeps_is_stale_and_in_nobodys_way() -> anyhow::Result<()> {
     assert!(told.contains("stale (asleep)"), "{told}");
     let page = fleet.page("/")?;
     assert!(page.contains("state stale") && page.contains("may sleep"), "{page}");
+    Ok(())
+}
+
+#[test]
+fn a_host_set_up_anew_is_told_by_both_sides_to_have_another_name() -> anyhow::Result<()> {
+    let mut fleet = Fleet::start()?;
+    let root = small_tree(fleet.folder())?;
+    fleet.add_agent(HOST, &root, &["/etc/**"])?;
+    fleet.wait_for(HOST, "marker-first")?;
+    assert!(fleet.metric("driftline_events_total", &["kind=\"name_taken\""])? < 0.5);
+    fleet.take(HOST)?.kill9()?;
+    std::fs::remove_dir_all(fleet.state(HOST))?;
+    std::fs::create_dir_all(fleet.state(HOST))?;
+    let program = programs::program(programs::AGENT)?.display().to_string();
+    let config = fleet.folder().join(format!("{HOST}.toml")).display().to_string();
+    let enrolled = run_any(&program, &["enrol", "--config", &config])?;
+    let new = format!("{HOST}-2");
+    assert_eq!(String::from_utf8(enrolled.stdout)?.trim(), new);
+    let told = String::from_utf8(enrolled.stderr)?;
+    assert!(told.contains("enrolled under another name") && told.contains("retire"), "{told}");
+    let counted = fleet.metric("driftline_events_total", &["kind=\"name_taken\""])?;
+    assert!((counted - 1.0).abs() < 0.5, "{counted}");
+    let log = std::fs::read_to_string(fleet.log(programs::COLLECTOR))?;
+    assert!(log.contains("a host was enrolled under another name"), "{log}");
+    let (told, _) = said(&fleet, &["doctor"])?;
+    assert!(told.contains(&format!("{new}: calls itself {HOST}")), "{told}");
+    let (_, fine) = said(&fleet, &["retire", HOST])?;
+    assert!(fine, "the old one is retired");
+    let (told, _) = said(&fleet, &["doctor"])?;
+    assert!(!told.contains("calls itself"), "{told}");
     Ok(())
 }

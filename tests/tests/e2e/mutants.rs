@@ -127,6 +127,11 @@ const MUTANTS: &[Mutant] = &[
         "entry::a_refused_enrolment_is_told_where_people_look_and_a_flood_of_them_once",
     ),
     (COLLECTOR, "nobody_sleeps", "entry::a_host_that_sleeps_is_stale_and_in_nobodys_way"),
+    (
+        COLLECTOR,
+        "names_are_taken_in_silence",
+        "entry::a_host_set_up_anew_is_told_by_both_sides_to_have_another_name",
+    ),
     // What was agreed.
     (
         COLLECTOR,
