@@ -45,6 +45,7 @@ const RUNBOOKS: &[(&str, &str)] = &[
     ),
     ("DriftlineReloadRefused", include_str!("../../../docs/runbooks/DriftlineReloadRefused.md")),
     ("DriftlineSourceFailing", include_str!("../../../docs/runbooks/DriftlineSourceFailing.md")),
+    ("DriftlineTokenExpiring", include_str!("../../../docs/runbooks/DriftlineTokenExpiring.md")),
     (
         "DriftlineUnauthorisedChange",
         include_str!("../../../docs/runbooks/DriftlineUnauthorisedChange.md"),

@@ -116,8 +116,8 @@ fn table(
     Ok(items)
 }
 
-/// A line as text. The tables are bytes, and whoever may change his own room and phone (chfn(1)) may
-/// put any byte there: such a line is told with `\xHH` for what is not UTF-8 and `\\` for a
+/// A line as text. The tables are bytes, and whoever may change his own room and phone (chfn(1))
+/// may put any byte there: such a line is told with `\xHH` for what is not UTF-8 and `\\` for a
 /// backslash, and hides nobody beside it.
 fn readable(line: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(line) {
