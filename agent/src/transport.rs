@@ -5,12 +5,15 @@
 //! collector called durable, and takes no orders: nothing an answer says can make the agent read,
 //! run or change anything.
 
+mod batch;
 pub mod client;
 pub mod exchange;
 pub mod proof;
+mod refusal;
 pub mod stranded;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,19 +21,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use driftline_protocol::ids::{Digest, HostId, KeyId, SessionId, SourceName};
+use driftline_protocol::ids::{HostId, KeyId, SessionId, SourceName};
 use driftline_protocol::limits;
 use driftline_protocol::wire::{
     AgentStatus, Budget, EnrolAnswer, EnrolRequest, Heartbeat, HeartbeatAnswer, HostKind, Outcome,
-    OutgoingParts, OutgoingReport, PROTOCOL_VERSION, PartsAnswer, ProblemCode, ReportAnswer,
-    SectionVersion, Usage,
+    OutgoingParts, OutgoingReport, PROTOCOL_VERSION, PartsAnswer, ProblemCode, ReportAnswer, Usage,
 };
 use tokio::sync::{Notify, watch};
 
+use self::batch::{answer_bytes, bounded, named};
 use self::client::{Collector, RequestError, words};
 use self::exchange::{Answer, Effect, Exchange, Moment, Next, Proof};
 use self::proof::{is_token, secret_of};
-use self::stranded::{Enrolled, STRANDED};
+use self::refusal::{meaning, refusal};
+use self::stranded::{Enrolled, STRANDED, is_form_of};
+use self::told::Told;
 use crate::clock;
 use crate::spool::{Deliver, SpoolError};
 
@@ -120,6 +125,7 @@ pub struct Transport<D> {
     watching: Watching,
     /// Whether the last request failed, so that its end is told once.
     failing: bool,
+    told: Told,
 }
 
 impl<D: Deliver + Clone + Send + 'static> Transport<D> {
@@ -139,11 +145,11 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         let needed = identity.token.is_none().then_some(Proof::Secret);
         let mut exchange = Exchange::new(needed, settings.heartbeat_ms, clock::monotonic_ms());
         if collector.is_plain() {
-            exchange = exchange.without_secret();
+            exchange = exchange.keeping_identity();
         }
         let session = SessionId(session);
-        let failing = false;
-        Ok(Self { collector, spool, settings, session, exchange, watching, failing })
+        let (failing, told) = (false, Told::default());
+        Ok(Self { collector, spool, settings, session, exchange, watching, failing, told })
     }
 
     /// Sends until `stop` says so. `news` is notified whenever a version has been added.
@@ -178,6 +184,9 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
                 Ok(_) => return Ok((host, Enrolled::Known)),
                 Err(error) => match refusal(&error) {
                     Some(ProblemCode::Unauthorised) => {}
+                    Some(ProblemCode::Clone) if self.collector.is_plain() => {
+                        return Ok((host, Enrolled::CalledCopy));
+                    }
                     Some(ProblemCode::Clone) => (proof, done) = (Proof::Token, Enrolled::AsCopy),
                     _ => {
                         let error = chain(&error);
@@ -187,8 +196,10 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
                 },
             }
         }
-        let proposed = self.proposed();
-        self.send_enrolment(proof).await?;
+        let known = self.spool.identity().host;
+        let own = known.filter(|known| is_form_of(known, &self.settings.proposed));
+        let proposed = own.clone().unwrap_or_else(|| self.settings.proposed.clone());
+        self.send_enrolment(proof, own).await?;
         let host = self.spool.identity().host.ok_or(TransportError::NoSecret)?;
         if done == Enrolled::Anew && host != proposed {
             done = Enrolled::NameTaken;
@@ -209,18 +220,20 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
             return Some(Duration::from_millis(until_ms.saturating_sub(now).max(1)));
         }
         let sent = self.send(next).await;
-        if self.failing && sent.is_ok() {
+        if self.failing && sent.is_ok() && self.told.is_due("answers again", "") {
             tracing::info!("the collector answers again");
         }
         self.failing = sent.is_err();
-        let answer = sent.unwrap_or_else(|error| failed(next, &error));
+        let answer = sent.unwrap_or_else(|error| self.failed(next, &error));
         let at = Moment { now_ms: clock::monotonic_ms(), chance: chance() };
         let effects = self.exchange.answered(answer, at);
         self.tell_stranded();
         for effect in effects {
             if let Err(error) = self.take(effect).await {
                 // Nothing is lost: what was not kept is said again by the next answer.
-                tracing::warn!(error = chain(&error), "cannot keep what the collector said");
+                if self.told.is_due("cannot keep", "") {
+                    tracing::warn!(error = chain(&error), "cannot keep what the collector said");
+                }
             }
         }
         None
@@ -237,38 +250,45 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
     async fn send(&mut self, next: Next) -> Result<Answer, TransportError> {
         match next {
             Next::Rest { .. } => Ok(Answer::Nothing),
-            Next::Enrol(proof) => self.send_enrolment(proof).await,
+            Next::Enrol(proof) => {
+                let known = self.spool.identity().host;
+                self.send_enrolment(proof, known).await
+            }
             Next::Heartbeat => self.send_heartbeat().await,
             Next::Parts => self.send_parts().await,
             Next::Report => self.send_report().await,
         }
     }
 
-    async fn send_enrolment(&mut self, proof: Proof) -> Result<Answer, TransportError> {
+    /// Asks for an identity, with the name `known` where the secret proves it and there is one.
+    async fn send_enrolment(
+        &mut self,
+        proof: Proof,
+        known: Option<HostId>,
+    ) -> Result<Answer, TransportError> {
         let identity = self.spool.identity();
         let (secret, replaces, token) = match proof {
             Proof::Secret => (Some(self.secret()?), None, None),
             Proof::Token => (None, identity.host.clone(), identity.token.clone()),
         };
-        let proposed = self.proposed();
-        let known = identity.host.filter(|_| proof == Proof::Secret);
+        let known = known.filter(|_| proof == Proof::Secret);
         if let Some(host) = &known {
             tracing::warn!(%host, "the collector no longer knows this host; enrolling again");
         }
+        // The name given before, so that two hosts that propose the same one do not change places.
+        let proposed = known.unwrap_or_else(|| self.settings.proposed.clone());
         let request = EnrolRequest {
             version: PROTOCOL_VERSION,
             secret,
             replaces,
-            proposed: match proof {
-                Proof::Secret => proposed.clone(),
-                Proof::Token => self.settings.proposed.clone(),
-            },
+            proposed: proposed.clone(),
             kind: self.settings.kind,
             incarnation: identity.incarnation,
             agent_version: env!("CARGO_PKG_VERSION").into(),
         };
+        let path = "/api/v1/enrol";
         let answer: EnrolAnswer =
-            self.collector.post("/api/v1/enrol", token.as_deref(), &request).await?;
+            self.collector.post((path, token.as_deref()), &request, limits::ANSWER_BYTES).await?;
         let EnrolAnswer { host, token, epoch } = answer;
         if !is_token(&token) {
             return Err(RequestError::Answer("it holds a token that no request can carry").into());
@@ -280,11 +300,6 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         }
         self.with_spool(move |spool| spool.enrolled(host, token, epoch)).await?;
         Ok(Answer::Enrolled)
-    }
-
-    /// The name given before, so that two hosts that propose the same one do not change places.
-    fn proposed(&self) -> HostId {
-        self.spool.identity().host.unwrap_or_else(|| self.settings.proposed.clone())
     }
 
     fn secret(&self) -> Result<String, TransportError> {
@@ -324,12 +339,15 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
                 usage: wellbeing.usage,
             },
         };
-        let answer: HeartbeatAnswer =
-            self.collector.post("/api/v1/heartbeat", identity.token.as_deref(), &heartbeat).await?;
-        if answer.epoch < identity.epoch {
+        let (path, token) = ("/api/v1/heartbeat", identity.token.as_deref());
+        let mut answer: HeartbeatAnswer =
+            self.collector.post((path, token), &heartbeat, limits::ANSWER_BYTES).await?;
+        // Each is a task and a look into the spool.
+        answer.want.retain(|source, _| heartbeat.sections.contains_key(source));
+        if answer.epoch < identity.epoch && self.told.is_due("restored", "") {
             tracing::warn!("the collector was restored from a backup; sending what it lacks");
         }
-        if answer.cloned {
+        if answer.cloned && self.told.is_due("cloned", "") {
             tracing::warn!("another machine speaks with a copy of this host's identity");
         }
         Ok(Answer::Heartbeat { generation, answer })
@@ -345,8 +363,8 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
         let count = parts.len();
         let upload = OutgoingParts { version: PROTOCOL_VERSION, parts };
         let token = self.spool.identity().token;
-        let _: PartsAnswer =
-            self.collector.post("/api/v1/parts", token.as_deref(), &upload).await?;
+        let (path, bound) = ("/api/v1/parts", limits::ANSWER_BYTES);
+        let _: PartsAnswer = self.collector.post((path, token.as_deref()), &upload, bound).await?;
         Ok(Answer::Parts(count))
     }
 
@@ -379,8 +397,9 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
             parts,
         };
         let token = identity.token;
+        let (path, bound) = ("/api/v1/report", answer_bytes(&report.versions));
         let mut answer: ReportAnswer =
-            self.collector.post("/api/v1/report", token.as_deref(), &report).await?;
+            self.collector.post((path, token.as_deref()), &report, bound).await?;
         for outcome in &mut answer.outcomes {
             if let Outcome::Refused { why } = outcome {
                 *why = words(why);
@@ -390,6 +409,7 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
     }
 
     async fn take(&mut self, effect: Effect) -> Result<(), SpoolError> {
+        self.tell(&effect);
         self.with_spool(move |spool| match effect {
             Effect::Acknowledge(source, generation) => spool.acknowledge(&source, generation),
             Effect::Reconcile(source, held) => {
@@ -397,22 +417,47 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
                 tracing::debug!(%source, ?reconciled, "reconciled with the collector");
                 Ok(())
             }
-            Effect::JumpAbove(generation) => {
-                tracing::warn!(%generation, "the collector knows a later state of this host");
-                spool.jump_above(generation)
-            }
+            Effect::JumpAbove(generation) => spool.jump_above(generation),
             Effect::SawEpoch(epoch) => spool.saw_epoch(epoch),
-            Effect::SendWhole(source, why) => {
-                tracing::warn!(%source, why, "the collector refused a version; sending all anew");
-                spool.send_whole(&source)
-            }
-            Effect::GiveUp(source, generation, why) => {
+            Effect::SendWhole(source, _) => spool.send_whole(&source),
+            Effect::GiveUp(source, generation, _) => {
                 let expired = spool.expire(&source, generation)?;
-                tracing::error!(%source, why, expired, "the collector refuses this section");
+                tracing::debug!(%source, expired, "versions go nowhere");
                 Ok(())
             }
         })
         .await
+    }
+
+    /// Tells people what they should know of an answer.
+    fn tell(&mut self, effect: &Effect) {
+        match effect {
+            Effect::JumpAbove(generation) => {
+                if self.told.is_due("later state", "") {
+                    tracing::warn!(%generation, "the collector knows a later state of this host");
+                }
+            }
+            Effect::SendWhole(source, why) => {
+                if self.told.is_due("whole", source.as_str()) {
+                    tracing::warn!(%source, why, "the collector refused a version; sending all");
+                }
+            }
+            Effect::GiveUp(source, _, why) => {
+                if self.told.is_due("given up", source.as_str()) {
+                    tracing::error!(%source, why, "the collector refuses this section");
+                }
+            }
+            Effect::Acknowledge(..) | Effect::Reconcile(..) | Effect::SawEpoch(_) => (),
+        }
+    }
+
+    /// What a failed request means for the exchange, told.
+    fn failed(&mut self, next: Next, error: &TransportError) -> Answer {
+        let code = refusal(error).map_or("", |code| code.as_str());
+        if self.told.is_due(next.as_str(), code) {
+            tracing::warn!(request = next.as_str(), error = chain(error), "request failed");
+        }
+        meaning(error)
     }
 
     /// Runs `work` on a thread that may block, since the disk may be slow.
@@ -425,55 +470,6 @@ impl<D: Deliver + Clone + Send + 'static> Transport<D> {
             Ok(done) => done,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => Err(SpoolError::NotOpen),
-        }
-    }
-}
-
-/// As many of the oldest versions as make a body of a good size, and at least one.
-fn bounded(versions: Vec<SectionVersion>) -> Vec<SectionVersion> {
-    let mut bytes = 0;
-    let mut bounded = Vec::new();
-    for version in versions {
-        let names = version.delta.set.keys().chain(&version.delta.unset);
-        // A digest in JSON takes 64 digits with their quotes.
-        bytes += 512 + names.map(|name| name.as_str().len() + 72).sum::<usize>();
-        if bytes > limits::UPLOAD_BYTES && !bounded.is_empty() {
-            break;
-        }
-        bounded.push(version);
-    }
-    bounded
-}
-
-/// The parts the versions name, each once, oldest first.
-fn named(versions: &[SectionVersion]) -> Vec<Digest> {
-    let mut seen = std::collections::BTreeSet::new();
-    let digests = versions.iter().flat_map(|version| version.delta.set.values().copied());
-    digests.filter(|digest| seen.insert(*digest)).collect()
-}
-
-/// How the collector refused, if it did.
-fn refusal(error: &TransportError) -> Option<ProblemCode> {
-    if let TransportError::Request(RequestError::Refused { problem, .. }) = error {
-        return Some(problem.code);
-    }
-    None
-}
-
-/// What a failed request means for the exchange, logged once.
-fn failed(next: Next, error: &TransportError) -> Answer {
-    tracing::warn!(request = next.as_str(), error = chain(error), "request failed");
-    match error {
-        TransportError::Request(RequestError::Refused { problem, retry_after_ms }) => {
-            Answer::Refused { code: problem.code, retry_after_ms: *retry_after_ms }
-        }
-        TransportError::NoSecret
-        | TransportError::Secret { .. }
-        | TransportError::OpenSecret(_) => {
-            Answer::Refused { code: ProblemCode::Unauthorised, retry_after_ms: None }
-        }
-        TransportError::Request(_) | TransportError::Spool(_) | TransportError::Random(_) => {
-            Answer::Unreachable
         }
     }
 }

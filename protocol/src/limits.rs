@@ -46,6 +46,10 @@ pub const BODY_BYTES: usize = 8 * 1024 * 1024;
 /// change.
 pub const DECOMPRESSED_BYTES: usize = 16 * 1024 * 1024;
 
+/// The largest answer that an agent reads, in bytes before compression, where it is no list of
+/// parts it sent. The longest is a heartbeat's, which names each section once: 128 take 20 kB.
+pub const ANSWER_BYTES: usize = 64 * 1024;
+
 /// The aim for one upload of parts, in bytes before compression: small enough to answer quickly.
 pub const UPLOAD_BYTES: usize = 1024 * 1024;
 

@@ -73,6 +73,9 @@ mutants! {
     PeoplesGroupsAreWalked,
     /// Agent. *A secret goes to the collector alone*: over plain http whoever answers has it.
     WhoeverAnswersIsTheCollector,
+    /// Agent. *Nobody on the loopback takes a host's identity*: whoever calls it a copy makes it
+    /// one.
+    WhoeverSaysSoMakesCopies,
     /// Agent. *Only regular files are opened*: pipes and devices are opened and read too.
     OpenWhateverIsThere,
     /// Agent. *A restored collector learns what it lost*: what it lacks is not sent again.

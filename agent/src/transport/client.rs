@@ -15,7 +15,7 @@ use std::time::Duration;
 use driftline_protocol::limits;
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::printable::is_invisible;
-use driftline_protocol::wire::{self, Problem, ProblemCode};
+use driftline_protocol::wire::{self, Problem, ProblemCode, WireError};
 use reqwest::{Certificate, Client, Response, Url, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -128,15 +128,15 @@ impl Collector {
         }
     }
 
-    /// Sends `message` and reads the answer.
+    /// Sends `message` to a path with a token, and reads the answer, which may have `bound` bytes.
     ///
     /// # Errors
     /// See [`RequestError`].
     pub async fn post<A: DeserializeOwned>(
         &self,
-        path: &str,
-        token: Option<&str>,
+        (path, token): (&str, Option<&str>),
         message: &impl Serialize,
+        bound: usize,
     ) -> Result<A, RequestError> {
         let json = serde_json::to_vec(message).map_err(|_| RequestError::Answer("not sendable"))?;
         let (body, compressed) = wire::compress(json);
@@ -156,7 +156,11 @@ impl Collector {
         let success = response.status().is_success();
         let busy = matches!(response.status().as_u16(), 429 | 503);
         let retry_after_ms = retry_after_ms(&response);
-        let body = read(response).await?;
+        let body = match read(response, bound).await {
+            // That it is a refusal stands in its head.
+            Err(RequestError::Answer(_)) if !success => Vec::new(),
+            other => other?,
+        };
         if success {
             return serde_json::from_slice(&body)
                 .map_err(|_| RequestError::Answer("not understood"));
@@ -279,11 +283,12 @@ fn retry_after_ms(response: &Response) -> Option<u64> {
     seconds.trim().parse::<u64>().ok().map(|seconds| seconds.saturating_mul(1_000))
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, RequestError> {
+/// The body as it was before it was packed, at most `bound` bytes of it.
+async fn read(mut response: Response, bound: usize) -> Result<Vec<u8>, RequestError> {
     let packed = response.headers().get(header::CONTENT_ENCODING).is_some_and(|v| v == "zstd");
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(RequestError::Network)? {
-        if body.len() + chunk.len() > limits::BODY_BYTES {
+        if body.len() + chunk.len() > bound.min(limits::BODY_BYTES) {
             return Err(RequestError::Answer("too large"));
         }
         body.extend_from_slice(&chunk);
@@ -291,5 +296,10 @@ async fn read(mut response: Response) -> Result<Vec<u8>, RequestError> {
     if !packed {
         return Ok(body);
     }
-    wire::decompress(&body).map_err(|_| RequestError::Answer("not decompressible"))
+    wire::decompress_within(&body, bound).map_err(|error| {
+        RequestError::Answer(match error {
+            WireError::TooLarge => "too large",
+            WireError::Zstd(_) => "not decompressible",
+        })
+    })
 }

@@ -9,10 +9,13 @@
 //! token. After [`REFUSALS`] refusals in a row the agent enrols again, once; where that is refused
 //! too it goes back to its token, and waits longer each time until something is taken. Over plain
 //! http it does not: whoever listens on the port while the collector is down would be handed the
-//! site's secret for three refusals. There it is [`Exchange::stranded`] until a person acts.
+//! site's secret for three refusals. There it is [`Exchange::stranded`] until a person acts. Nor
+//! does it take a name of its own there because somebody calls it a copy: one answer would end the
+//! host that everybody knows.
 
 #![deny(clippy::disallowed_methods, reason = "decisions are pure: no clock, no I/O, no randomness")]
 
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +24,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftline_protocol::ids::{Digest, Generation, SourceName};
 use driftline_protocol::mutant::{self, Mutant};
 use driftline_protocol::wire::{
-    HeartbeatAnswer, Held, Outcome, ProblemCode, ReportAnswer, SectionVersion,
+    HeartbeatAnswer, Outcome, ProblemCode, ReportAnswer, SectionVersion,
 };
+
+pub use self::terms::{Answer, Effect, Moment, Next, Proof};
 
 /// The first bound of the random wait after a failure, in milliseconds; it doubles with each
 /// further one.
@@ -48,105 +53,13 @@ const FRUITLESS: u32 = 4;
 /// agent.
 const ASKED_LIMIT_MS: u64 = 3_600_000;
 
-/// What to send next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Ask for an identity.
-    Enrol(Proof),
-    /// Say how everything stands.
-    Heartbeat,
-    /// Upload the parts in [`Exchange::lacking`].
-    Parts,
-    /// Send versions that wait.
-    Report,
-    /// Send nothing before this time.
-    Rest {
-        /// In milliseconds of the monotonic clock.
-        until_ms: u64,
-    },
-}
+/// The shortest time between heartbeats a collector can ask for, in milliseconds: the least that
+/// both programs may be configured to. Each may cost a write to disk and a line in the log.
+const LEAST_HEARTBEAT_MS: u64 = 5_000;
 
-impl Next {
-    /// What it is called in the log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Enrol(_) => "enrol",
-            Self::Heartbeat => "heartbeat",
-            Self::Parts => "parts",
-            Self::Report => "report",
-            Self::Rest { .. } => "rest",
-        }
-    }
-}
-
-/// What an enrolment is proved by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// The shared enrolment secret.
-    Secret,
-    /// The token of the identity this state was copied from.
-    Token,
-}
-
-/// How a request ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The host has an identity now.
-    Enrolled,
-    /// The heartbeat was taken; `generation` and `epoch` are what it said.
-    Heartbeat {
-        /// The newest generation the heartbeat named.
-        generation: Generation,
-        /// What came back.
-        answer: HeartbeatAnswer,
-    },
-    /// This many of the lacking parts are durable.
-    Parts(usize),
-    /// What became of the versions that were sent.
-    Report {
-        /// The versions, in order.
-        sent: Vec<SectionVersion>,
-        /// What came back.
-        answer: ReportAnswer,
-    },
-    /// Nothing waits after all, or it changed while it was read.
-    Nothing,
-    /// The collector refused.
-    Refused {
-        /// What kind of refusal.
-        code: ProblemCode,
-        /// From `Retry-After`, in milliseconds.
-        retry_after_ms: Option<u64>,
-    },
-    /// There was no answer, or none that makes sense.
-    Unreachable,
-}
-
-/// What the shell must do with an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// The collector has the versions up to this one.
-    Acknowledge(SourceName, Generation),
-    /// The collector holds this of a section.
-    Reconcile(SourceName, Held),
-    /// The collector knows a later generation than ours.
-    JumpAbove(Generation),
-    /// The collector's store epoch.
-    SawEpoch(u64),
-    /// The collector refused what waits of a section, for this reason: send all of it anew.
-    SendWhole(SourceName, String),
-    /// It refused the whole section too: what waits up to this version goes nowhere.
-    GiveUp(SourceName, Generation, String),
-}
-
-/// When an answer came, and the chance that spreads what follows from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// By the monotonic clock, in milliseconds.
-    pub now_ms: u64,
-    /// A random number.
-    pub chance: u64,
-}
+/// The wait before another enrolment after the first, in milliseconds; it doubles with each further
+/// one up to [`REFUSED_MS`]. One may empty the spool.
+const ENROLMENT_MS: u64 = 10_000;
 
 /// Where the exchange stands.
 #[derive(Clone, Debug)]
@@ -167,6 +80,10 @@ pub struct Exchange {
     /// Whether an identity that is refused may be replaced.
     enrols_again: bool,
     stranded: bool,
+    /// Enrolments that were given since a report was applied well after the last of them.
+    enrolments: u32,
+    /// When the last of them was.
+    enrolled_at: u64,
     fruitless: u32,
     lacking: Vec<Digest>,
     /// Sections of which a version was refused since one was last applied. Bounded by the number of
@@ -206,22 +123,32 @@ impl Exchange {
             unknown: 0,
             enrols_again: true,
             stranded: false,
+            enrolments: 0,
+            enrolled_at: now_ms,
             fruitless: 0,
             lacking: Vec::new(),
             refused: BTreeMap::new(),
         }
     }
 
-    /// The same that never hands over the secret again once it has: nobody knows who answers.
+    /// The same that keeps the identity it has, whatever is answered, for nobody knows who answers:
+    /// it hands over the secret to nobody once it has, and is nobody's copy.
     #[must_use]
-    pub fn without_secret(mut self) -> Self {
+    pub fn keeping_identity(mut self) -> Self {
         self.enrols_again = mutant::active(Mutant::WhoeverAnswersIsTheCollector);
         self
     }
 
-    /// Whether the token was refused so often that the host would enrol again, and must not.
+    /// Whether the token was refused so often that the host would enrol again, and must not; or
+    /// whether it was called a copy as often.
     pub fn stranded(&self) -> bool {
         self.stranded
+    }
+
+    /// As if the time of every wait were over.
+    #[cfg(test)]
+    pub(super) fn wait_no_longer(&mut self) {
+        self.hold_until = 0;
     }
 
     /// The parts the collector asked for and does not have yet.
@@ -261,6 +188,8 @@ impl Exchange {
                 }
                 self.enrolment = Enrolment::Done;
                 self.greeted = false;
+                self.enrolments = self.enrolments.saturating_add(1);
+                self.enrolled_at = at.now_ms;
                 Vec::new()
             }
             Answer::Heartbeat { generation, answer } => {
@@ -299,7 +228,8 @@ impl Exchange {
     ) -> Vec<Effect> {
         self.greeted = true;
         let next = if answer.next_ms == 0 { self.heartbeat_ms } else { answer.next_ms };
-        self.heartbeat_at = at.now_ms.saturating_add(splayed(next.min(ASKED_LIMIT_MS), at.chance));
+        let next = next.clamp(LEAST_HEARTBEAT_MS, ASKED_LIMIT_MS);
+        self.heartbeat_at = at.now_ms.saturating_add(splayed(next, at.chance));
         if let Some(defer) = answer.defer_ms {
             let wait = splayed(defer.min(ASKED_LIMIT_MS), at.chance);
             self.reports_at = at.now_ms.saturating_add(wait);
@@ -334,6 +264,7 @@ impl Exchange {
             match outcome {
                 Outcome::Applied | Outcome::Known => {
                     progress = true;
+                    self.belongs(at.now_ms);
                     self.refused.remove(&source);
                     effects.push(Effect::Acknowledge(source, version.generation));
                     continue;
@@ -385,10 +316,11 @@ impl Exchange {
         }
     }
 
-    /// Notes parts to upload; only parts the version names, whatever the collector asks for.
+    /// Notes parts to upload; only parts the version names, and each once, whatever the collector
+    /// asks for.
     fn lack(&mut self, version: &SectionVersion, digests: Vec<Digest>) {
-        let named: BTreeSet<_> = version.delta.set.values().collect();
-        self.lacking.extend(digests.into_iter().filter(|digest| named.contains(digest)));
+        let mut named: BTreeSet<_> = version.delta.set.values().collect();
+        self.lacking.extend(digests.into_iter().filter(|digest| named.remove(digest)));
     }
 
     /// Forgets the list with its memory: 50,000 parts of a first report were 2 MB kept for good.
@@ -398,10 +330,11 @@ impl Exchange {
 
     fn refused(&mut self, code: ProblemCode, retry_after_ms: Option<u64>, at: Moment) {
         match code {
-            // Only once: a clone whose enrolment is refused needs a person. Also over http: what
-            // proves who asks is the token, which whoever answers was sent already.
-            ProblemCode::Clone if self.enrolment == Enrolment::Done => {
-                self.enrolment = Enrolment::Needed(Proof::Token);
+            // Only once: a clone whose enrolment is refused needs a person.
+            ProblemCode::Clone
+                if self.enrolment == Enrolment::Done && self.believes_in_copies() =>
+            {
+                self.need(Enrolment::Needed(Proof::Token));
                 self.lack_nothing();
             }
             ProblemCode::Clone
@@ -431,13 +364,13 @@ impl Exchange {
     /// Decides whether the refusal means that the collector does not know this host any more.
     fn doubt(&mut self, code: ProblemCode) {
         match self.enrolment {
-            Enrolment::Done if code == ProblemCode::Unauthorised => {
+            Enrolment::Done if matches!(code, ProblemCode::Unauthorised | ProblemCode::Clone) => {
                 self.unknown += 1;
                 if self.unknown >= REFUSALS {
                     self.unknown = 0;
                     self.stranded = !self.enrols_again;
                     if self.enrols_again {
-                        self.enrolment = Enrolment::Again;
+                        self.need(Enrolment::Again);
                     }
                 }
             }
@@ -451,6 +384,28 @@ impl Exchange {
                 self.greeted = false;
             }
             Enrolment::Done | Enrolment::Needed(_) => (),
+        }
+    }
+
+    /// Whether this host may become another because it is called a copy of itself.
+    fn believes_in_copies(&self) -> bool {
+        self.enrols_again || mutant::active(Mutant::WhoeverSaysSoMakesCopies)
+    }
+
+    /// Makes an enrolment the next thing to ask for, though not soon after others: whoever gives a
+    /// name and refuses it in turn would have the state emptied as fast as the disk can.
+    fn need(&mut self, enrolment: Enrolment) {
+        self.enrolment = enrolment;
+        if let Some(more) = self.enrolments.checked_sub(1) {
+            let wait = REFUSED_MS.min(ENROLMENT_MS << more.min(10));
+            self.hold_until = self.hold_until.max(self.enrolled_at.saturating_add(wait));
+        }
+    }
+
+    /// A report was applied: who is known for long enough is known.
+    fn belongs(&mut self, now_ms: u64) {
+        if now_ms >= self.enrolled_at.saturating_add(REFUSED_MS) {
+            self.enrolments = 0;
         }
     }
 

@@ -11,6 +11,7 @@ use driftline_protocol::redact::Redactor;
 use driftline_protocol::snapshot::Domain;
 use driftline_protocol::wire::{Report, SourceReading};
 
+use super::exchange::REFUSALS;
 use super::proof::TOKEN_BYTES;
 use super::*;
 use crate::spool::{Keep, Observation, Settings as SpoolSettings, Spool};
@@ -81,7 +82,8 @@ fn answer(path: &str, body: &[u8]) -> (&'static str, String) {
         }
         "/api/v1/heartbeat" => (
             "200 OK",
-            r#"{"epoch":1,"generation":0,"want":{},"next_ms":60000,
+            r#"{"epoch":1,"generation":0,"next_ms":60000,
+                "want":{"files":{"generation":0},"of_another":{"generation":0}},
                 "collector_time":"2026-01-01T00:00:00Z"}"#
                 .into(),
         ),
@@ -194,7 +196,7 @@ async fn a_host_that_enrols_again_keeps_its_name_its_state_and_what_waits() {
     spool.enrolled(HostId::nearest("h-2"), "old".into(), 7).unwrap();
     observe(&mut spool);
     let before = (spool.identity(), spool.waiting(9).unwrap());
-    let answer = transport.send_enrolment(Proof::Secret).await.unwrap();
+    let answer = transport.send(Next::Enrol(Proof::Secret)).await.unwrap();
     assert_eq!(answer, Answer::Enrolled);
     let after = (spool.identity(), spool.waiting(9).unwrap());
     assert_eq!(after.0.host, before.0.host, "not the name it proposed at first");
@@ -220,7 +222,7 @@ async fn a_token_that_no_request_can_carry_is_not_kept() {
         let (mut transport, mut spool, _seen) = transport(folder.path());
         spool.enrolled(HostId::nearest("h"), "old".into(), 7).unwrap();
         keep(&folder.path().join("secret"), &format!("give {token}"), 0o600);
-        let enrolled = transport.send_enrolment(Proof::Secret).await;
+        let enrolled = transport.send(Next::Enrol(Proof::Secret)).await;
         assert_eq!(enrolled.is_ok(), taken, "{token}: {enrolled:?}");
         let kept = spool.identity().token;
         assert_eq!(kept.as_deref() == Some("old"), !taken, "{token}");
@@ -229,19 +231,56 @@ async fn a_token_that_no_request_can_carry_is_not_kept() {
 
 #[tokio::test]
 async fn a_person_enrols_a_host_again_that_the_collector_does_not_know() {
-    for (token, was, name, done, asked) in [
-        ("t", "h", "h", Enrolled::Known, 1),
-        ("unknown", "h", "h", Enrolled::Anew, 2),
-        ("unknown", "taken", "taken-2", Enrolled::NameTaken, 2),
-        ("copied", "h", "h-2", Enrolled::AsCopy, 2),
+    for (token, name, (gets, kept), done, asked) in [
+        ("t", "h", ("h", "t"), Enrolled::Known, 1),
+        ("unknown", "h", ("h", "t"), Enrolled::Anew, 2),
+        ("unknown", "h-2", ("h-2", "t"), Enrolled::Anew, 2),
+        // The name is of whoever answered for a second; its own finds the host again.
+        ("unknown", "pwned", ("h", "t"), Enrolled::Anew, 2),
+        ("unknown", "taken", ("taken-2", "t"), Enrolled::NameTaken, 2),
+        ("copied", "h", ("h", "copied"), Enrolled::CalledCopy, 1),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let (mut transport, mut spool, seen) = transport(folder.path());
-        spool.enrolled(HostId::nearest(was), token.into(), 7).unwrap();
-        assert_eq!(transport.enrol().await.unwrap(), (HostId::nearest(name), done));
+        if name == "taken" {
+            transport.settings.proposed = HostId::nearest(name);
+        }
+        spool.enrolled(HostId::nearest(name), token.into(), 7).unwrap();
+        assert_eq!(transport.enrol().await.unwrap(), (HostId::nearest(gets), done));
         assert_eq!(seen.try_iter().count(), asked, "with the token {token}");
-        assert_eq!(spool.identity().token.as_deref(), Some("t"));
+        assert_eq!(spool.identity().token.as_deref(), Some(kept));
     }
+}
+
+#[tokio::test]
+async fn over_plain_http_whoever_calls_a_host_a_copy_does_not_take_its_identity() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut transport, mut spool, seen) = transport(folder.path());
+    spool.enrolled(HostId::nearest("h"), "copied".into(), 7).unwrap();
+    transport.exchange = Exchange::new(None, 60_000, 0).keeping_identity();
+    observe(&mut spool);
+    let before = (spool.identity(), spool.waiting(9).unwrap());
+    for turn in 0..REFUSALS {
+        assert_eq!(transport.turn().await, None, "turn {turn}: something is asked");
+        assert!(transport.turn().await.is_some(), "turn {turn}: it waits");
+        transport.exchange.wait_no_longer();
+    }
+    assert_eq!((spool.identity(), spool.waiting(9).unwrap()), before);
+    assert!(transport.settings.stranded.load(Ordering::Relaxed), "somebody is told");
+    assert!(seen.try_iter().all(|path| path == "/api/v1/heartbeat"));
+}
+
+#[tokio::test]
+async fn what_a_heartbeat_is_answered_of_sources_it_did_not_name_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut transport, mut spool, _seen) = transport(folder.path());
+    spool.enrolled(HostId::nearest("h"), "t".into(), 7).unwrap();
+    observe(&mut spool);
+    let wanted = |answer| {
+        let Answer::Heartbeat { answer, .. } = answer else { panic!("{answer:?}") };
+        answer.want.into_keys().map(|source| source.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(wanted(transport.send(Next::Heartbeat).await.unwrap()), ["files"]);
 }
 
 #[tokio::test]

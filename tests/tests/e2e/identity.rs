@@ -16,6 +16,11 @@ fn event(fleet: &Fleet, kind: &str) -> anyhow::Result<bool> {
     Ok(fleet.metric("driftline_events_total", &[&format!("kind=\"{kind}\"")])? > 0.5)
 }
 
+fn hosts(fleet: &Fleet) -> anyhow::Result<usize> {
+    let hosts = http::get_ok(fleet.address(), programs::HOSTS)?.json()?;
+    Ok(hosts.get("hosts").unwrap_or(&hosts).as_array().map_or(0, Vec::len))
+}
+
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     drop(std::fs::remove_dir_all(to));
     run("cp", &["-a", &from.display().to_string(), &to.display().to_string()])?;
@@ -81,10 +86,20 @@ fn a_clone_is_told_and_both_are_known() -> anyhow::Result<()> {
     fleet.start_agent(HOST)?;
     fleet.add_agent_with(settings)?;
     wait::until("the clone is noticed", PATIENCE, || Ok(event(&fleet, "cloned")?.then_some(())))?;
+    // On plain http nobody is believed that a host is a copy; a person is.
+    let copied = wait::until("the copy asks for a person", PATIENCE, || {
+        let asks = |of: &&str| {
+            let said = std::fs::read_to_string(fleet.log(of)).unwrap_or_default();
+            said.contains("run `driftline-agent enrol`")
+        };
+        Ok([HOST, "copy"].into_iter().find(asks))
+    })?;
+    assert_eq!(hosts(&fleet)?, 1, "the copy took a name of its own by itself");
+    fleet.take(copied)?.stop()?;
+    std::fs::remove_dir_all(fleet.state(copied))?;
+    fleet.start_agent(copied)?;
     wait::until("both are hosts of their own", PATIENCE, || {
-        let hosts = http::get_ok(fleet.address(), programs::HOSTS)?.json()?;
-        let rows = hosts.get("hosts").unwrap_or(&hosts).as_array().map_or(0, Vec::len);
-        Ok((rows == 2).then_some(()))
+        Ok((hosts(&fleet)? == 2).then_some(()))
     })?;
     std::fs::write(root.join("etc/app.conf"), "first = marker-both\n")?;
     fleet.wait_for(HOST, "marker-both")

@@ -338,6 +338,11 @@ const MUTANTS: &[Mutant] = &[
         "whoever_answers_is_the_collector",
         "transport::exchange::tests::over_plain_http_no_refusal_is_answered_with_the_secret",
     ),
+    (
+        AGENT_TESTS,
+        "whoever_says_so_makes_copies",
+        "transport::exchange::tests::over_plain_http_nobody_makes_a_copy_of_a_host_by_saying_so",
+    ),
     // Nothing waits for the hourly pass.
     (
         AGENT_TESTS,

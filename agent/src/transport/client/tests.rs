@@ -125,7 +125,7 @@ fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 }
 
 async fn post(collector: &Collector) -> Result<Value, RequestError> {
-    collector.post("/api/v1/heartbeat", Some("token"), &"hello").await
+    collector.post(("/api/v1/heartbeat", Some("token")), &"hello", limits::ANSWER_BYTES).await
 }
 
 #[tokio::test]
@@ -261,12 +261,13 @@ fn plain_http_is_for_this_machine_only() {
 #[tokio::test]
 async fn what_a_refusal_says_is_cut_and_shows_every_character() {
     install();
-    let long = "x".repeat(1_000_000);
+    let (long, longer) = ("x".repeat(10_000), "x".repeat(1_000_000));
     let cut = format!("{}…", "x".repeat(WORDS_CHARS));
     for (detail, expect) in [
         ("no such host", "no such host"),
         (r"a\nERROR b\u001b[2J\u202ec", "a\\u{a}ERROR b\\u{1b}[2J\\u{202e}c"),
         (&long, &cut),
+        (&longer, "an answer that is not the collector's"),
     ] {
         let body = format!(r#"{{"code":"failed","detail":"{detail}"}}"#);
         let server = Server::start(None, answer("500 Failed", "", body.as_bytes()));
@@ -275,5 +276,30 @@ async fn what_a_refusal_says_is_cut_and_shows_every_character() {
             panic!("a refusal is one")
         };
         assert_eq!(problem.detail, expect);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_no_larger_than_its_bound_packed_or_not() {
+    install();
+    let wants = |count: usize| {
+        let wants: Vec<_> = (0..count).map(|n| format!(r#""s{n:x}":{{"generation":9}}"#)).collect();
+        format!("{{{}}}", wants.join(",")).into_bytes()
+    };
+    for (count, fits) in [(128, true), (20_000, false)] {
+        let body = wants(count);
+        for (headers, sent) in
+            [("", body.clone()), ("content-encoding: zstd\r\n", wire::compress(body).0)]
+        {
+            let server = Server::start(None, answer("200 OK", headers, &sent));
+            let address = format!("http://localhost:{}", server.port);
+            let answered = post(&Collector::new(&address, None).unwrap()).await;
+            match answered {
+                Ok(answer) => assert!(fits && answer.as_object().unwrap().len() == count),
+                Err(error) => {
+                    assert!(!fits && matches!(error, RequestError::Answer("too large")), "{error}")
+                }
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use driftline_protocol::ledger::Chain;
 use driftline_protocol::manifest::ManifestDelta;
 use driftline_protocol::snapshot::Domain;
+use driftline_protocol::wire::Held;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -194,7 +195,6 @@ fn a_host_the_collector_forgot_enrols_again_after_some_refusals() {
 
 #[test]
 fn a_wrong_secret_or_a_token_that_is_never_taken_is_asked_ever_more_slowly() {
-    const DAY_MS: u64 = 24 * 3_600_000;
     for enrolments in [true, false] {
         let mut exchange = Exchange::new(None, 60_000, 0);
         let refused = |next| enrolments || next == Next::Heartbeat;
@@ -257,7 +257,7 @@ fn reports_that_bring_nothing_forward_end_in_a_rest() {
 #[test]
 fn over_plain_http_no_refusal_is_answered_with_the_secret() {
     let refused = |code| Answer::Refused { code, retry_after_ms: None };
-    let mut exchange = Exchange::new(None, 60_000, 0).without_secret();
+    let mut exchange = Exchange::new(None, 60_000, 0).keeping_identity();
     for turn in 1..20_u64 {
         let at = Moment { now_ms: turn * ASKED_LIMIT_MS, chance: 0 };
         assert_eq!(exchange.next(at.now_ms, 9), Next::Heartbeat, "turn {turn}");
@@ -266,11 +266,81 @@ fn over_plain_http_no_refusal_is_answered_with_the_secret() {
     assert!(exchange.stranded(), "somebody must be told");
     exchange.answered(greeting(0, &[]), at(0));
     assert!(!exchange.stranded(), "the collector is back");
-    // A copy proves who it is with what was sent already.
-    let mut copy = Exchange::new(None, 60_000, 0).without_secret();
-    copy.answered(refused(ProblemCode::Clone), at(0));
-    let again = copy.next(ASKED_LIMIT_MS, 9);
-    assert_eq!(again, Next::Enrol(Proof::Token), "the secret stays here");
-    let first = Exchange::new(Some(Proof::Secret), 60_000, 0).without_secret();
+    let first = Exchange::new(Some(Proof::Secret), 60_000, 0).keeping_identity();
     assert_eq!(first.next(0, 9), Next::Enrol(Proof::Secret), "the first enrolment is wanted");
+}
+
+#[test]
+fn over_plain_http_nobody_makes_a_copy_of_a_host_by_saying_so() {
+    let clone = || Answer::Refused { code: ProblemCode::Clone, retry_after_ms: None };
+    let mut exchange = Exchange::new(None, 60_000, 0).keeping_identity();
+    for turn in 1..20_u64 {
+        let at = Moment { now_ms: turn * ASKED_LIMIT_MS, chance: 0 };
+        assert_eq!(exchange.next(at.now_ms, 9), Next::Heartbeat, "turn {turn}");
+        assert_eq!(exchange.answered(clone(), at), []);
+        assert_eq!(exchange.stranded(), turn >= u64::from(REFUSALS), "turn {turn}");
+    }
+    exchange.answered(greeting(0, &[]), at(0));
+    assert!(!exchange.stranded(), "the collector is back, and knows the host");
+}
+
+/// How often each request is made in `until_ms`, one after the other without a pause but those that
+/// the exchange makes, where `answer` says what comes back.
+fn counted(until_ms: u64, mut answer: impl FnMut(Next) -> Answer) -> BTreeMap<&'static str, u64> {
+    let mut exchange = Exchange::new(None, 60_000, 0);
+    let (mut now_ms, mut counts) = (0, BTreeMap::new());
+    while now_ms < until_ms {
+        let next = exchange.next(now_ms, 1);
+        if let Next::Rest { until_ms } = next {
+            now_ms = until_ms;
+            continue;
+        }
+        // As fast as a disk is emptied and synced.
+        now_ms += 10;
+        *counts.entry(next.as_str()).or_default() += 1;
+        exchange.answered(answer(next), Moment { now_ms, chance: 0 });
+    }
+    counts
+}
+
+const DAY_MS: u64 = 24 * 3_600_000;
+
+#[test]
+fn a_collector_that_gives_a_name_and_refuses_it_in_turn_is_asked_ever_more_slowly() {
+    let clone = || Answer::Refused { code: ProblemCode::Clone, retry_after_ms: None };
+    let refused = |next| if matches!(next, Next::Enrol(_)) { Answer::Enrolled } else { clone() };
+    // Heartbeats and reports that are taken in between change nothing.
+    let mut turn = 0;
+    let between = |next| match next {
+        Next::Enrol(_) => Answer::Enrolled,
+        Next::Report => outcomes(vec![Outcome::Applied]),
+        Next::Heartbeat | Next::Parts | Next::Rest { .. } => {
+            turn += 1;
+            if turn % 2 == 0 { clone() } else { greeting(0, &[]) }
+        }
+    };
+    for counts in [counted(DAY_MS, refused), counted(DAY_MS, between)] {
+        let most = DAY_MS / REFUSED_MS * 2 + 20;
+        assert!((10..most).contains(&counts["enrol"]), "{counts:?} a day");
+    }
+}
+
+#[test]
+fn a_heartbeat_is_sent_no_sooner_than_an_agent_may_be_configured_to() {
+    for asked in [1, LEAST_HEARTBEAT_MS - 1, LEAST_HEARTBEAT_MS, u64::MAX] {
+        let mut exchange = greeted();
+        let Answer::Heartbeat { generation, mut answer } = greeting(0, &[]) else { panic!() };
+        answer.next_ms = asked;
+        exchange.answered(Answer::Heartbeat { generation, answer }, at(0));
+        let until_ms = asked.clamp(LEAST_HEARTBEAT_MS, ASKED_LIMIT_MS);
+        assert_eq!(exchange.next(0, 0), Next::Rest { until_ms }, "asked for {asked} ms");
+    }
+}
+
+#[test]
+fn a_part_is_uploaded_once_however_often_it_is_asked_for() {
+    let mut exchange = greeted();
+    let digests = vec![Digest([1; 32]); 9];
+    exchange.answered(outcomes(vec![Outcome::MissingParts { digests }]), at(0));
+    assert_eq!(exchange.lacking(), [Digest([1; 32])]);
 }
