@@ -25,6 +25,11 @@ const BLOCK: u64 = 1_024;
 /// The largest identity file, in bytes; a real one has under 1 kB.
 const FILE_BYTES: u64 = 64 * 1024;
 
+/// How long a store epoch may stay in memory alone after one was written, in milliseconds: whoever
+/// answers has the file written with each that differs. One that is lost with the process is told
+/// once more.
+const EPOCH_MS: u64 = 60_000;
+
 const FILE_NAME: &str = "identity.json";
 
 /// How many names are tried for a file that is set aside; a folder may have the first.
@@ -65,6 +70,10 @@ impl std::fmt::Debug for Identity {
 pub(super) struct Keeper {
     path: PathBuf,
     identity: Identity,
+    /// Whether the file has another epoch.
+    unwritten: bool,
+    /// When an epoch was last written because it differed.
+    epoch_at: Option<u64>,
 }
 
 impl Keeper {
@@ -78,7 +87,7 @@ impl Keeper {
         let path = folder.join(FILE_NAME);
         let found = read(&path).map_err(|error| failed(&path, error))?;
         let damaged = match found {
-            Found::Identity(identity) => return Ok(Self { path, identity }),
+            Found::Identity(identity) => return Ok(Self::of(path, identity)),
             Found::Nothing => false,
             Found::Damaged(error) => {
                 let aside = set_aside(&path).map_err(|error| failed(&path, error))?;
@@ -98,9 +107,13 @@ impl Keeper {
             repairs: u64::from(damaged),
             key: None,
         };
-        let mut keeper = Self { path, identity };
+        let mut keeper = Self::of(path, identity);
         keeper.change(|_| ())?;
         Ok(keeper)
+    }
+
+    fn of(path: PathBuf, identity: Identity) -> Self {
+        Self { path, identity, unwritten: false, epoch_at: None }
     }
 
     pub(super) fn get(&self) -> &Identity {
@@ -113,6 +126,22 @@ impl Keeper {
         change(&mut next);
         write(&self.path, &next).map_err(|source| failed(&self.path, source))?;
         self.identity = next;
+        self.unwritten = false;
+        Ok(())
+    }
+
+    /// Keeps the newest store epoch, in memory at once and on disk at most once in [`EPOCH_MS`].
+    pub(super) fn saw_epoch(&mut self, epoch: u64, now_ms: u64) -> Result<(), SpoolError> {
+        if self.identity.epoch != epoch {
+            self.identity.epoch = epoch;
+            self.unwritten = true;
+        }
+        let soon = self.epoch_at.is_some_and(|at| now_ms < at.saturating_add(EPOCH_MS));
+        if !self.unwritten || soon {
+            return Ok(());
+        }
+        self.change(|_| ())?;
+        self.epoch_at = Some(now_ms);
         Ok(())
     }
 
@@ -285,6 +314,26 @@ mod tests {
         let mode = rustix::fs::Mode::RUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         assert_eq!(Keeper::open(folder.path()).unwrap().get().repairs, 1);
+    }
+
+    #[test]
+    fn epochs_in_turn_are_written_once_in_their_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keeper = Keeper::open(folder.path()).unwrap();
+        let kept = || Keeper::open(folder.path()).unwrap().get().epoch;
+        let (mut written, mut before) = (0, kept());
+        for now_ms in (0..EPOCH_MS).step_by(1_000) {
+            let epoch = 1 + now_ms / 1_000 % 2;
+            keeper.saw_epoch(epoch, now_ms).unwrap();
+            assert_eq!(keeper.get().epoch, epoch, "the next heartbeat says it");
+            written += u32::from(std::mem::replace(&mut before, kept()) != kept());
+        }
+        assert_eq!((written, kept()), (1, 1));
+        keeper.saw_epoch(2, EPOCH_MS).unwrap();
+        assert_eq!(kept(), 2, "the last of them stays");
+        keeper.saw_epoch(3, EPOCH_MS + 1).unwrap();
+        keeper.change(|identity| identity.repairs = 1).unwrap();
+        assert_eq!(kept(), 3, "with whatever else is written");
     }
 
     #[test]

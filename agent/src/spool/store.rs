@@ -23,6 +23,7 @@ use super::database::{self, Refs, doing};
 use super::identity::{self, Identity, Keeper};
 use super::section::{Section, Waiting};
 use super::{Deliver, Keep, Observation, Reconciled, SpoolError, Status, Tally, repair, rows};
+use crate::clock;
 
 /// Parts of an open observation kept in memory before they are written, in bytes.
 const BUFFER_BYTES: usize = 1024 * 1024;
@@ -270,11 +271,7 @@ impl Deliver for Spool {
     }
 
     fn saw_epoch(&mut self, epoch: u64) -> Result<(), SpoolError> {
-        let mut inner = self.lock();
-        if inner.keeper.get().epoch == epoch {
-            return Ok(());
-        }
-        inner.keeper.change(|identity| identity.epoch = epoch)
+        self.lock().keeper.saw_epoch(epoch, clock::monotonic_ms())
     }
 }
 

@@ -235,6 +235,16 @@ fn what_can_never_be_delivered_is_expired_and_the_next_change_arrives_whole() {
 }
 
 #[test]
+fn a_generation_beyond_every_jump_has_nothing_sent_whole_again_and_again() {
+    let mut world = World::new();
+    world.observe(&source(0), &[1]);
+    world.spool().jump_above(Generation(u64::MAX)).unwrap();
+    let before = (world.status().generation, world.spool().waiting(9).unwrap());
+    world.spool().jump_above(Generation(u64::MAX)).unwrap();
+    assert_eq!((world.status().generation, world.spool().waiting(9).unwrap()), before);
+}
+
+#[test]
 fn every_commit_is_asked_to_reach_the_disk() {
     let mut world = World::new();
     let (journal, synchronous) = world.spool().with_connection(|connection| {

@@ -4,7 +4,7 @@
 use driftline_protocol::ids::{Generation, SourceName};
 use driftline_protocol::wire::Held;
 
-use super::{Inner, NAMED_AT_ONCE};
+use super::{GENERATION_LIMIT, Inner, NAMED_AT_ONCE};
 use crate::spool::database::{self, Refs};
 use crate::spool::section::Standing;
 use crate::spool::{Reconciled, SpoolError, rows};
@@ -107,7 +107,8 @@ impl Inner {
     }
 
     pub(super) fn jump_above(&mut self, generation: Generation) -> Result<(), SpoolError> {
-        if generation <= self.generation {
+        // What lies beyond is reached by no jump, so it would have all sent whole for ever.
+        if generation.min(GENERATION_LIMIT) <= self.generation {
             return Ok(());
         }
         let waiting = database::versions(&self.connection, None, None)?;
