@@ -348,8 +348,9 @@ impl Exchange {
             | ProblemCode::Conflict => {
                 // The first waits are short, since a collector that just started may not know us
                 // yet.
-                self.doubt(code);
                 self.back_off(at);
+                // After it, since an enrolment may have to wait longer than a failure.
+                self.doubt(code);
                 let patience = REFUSED_MS.min(5_000 << self.failures.min(10));
                 self.hold_until = self.hold_until.max(at.now_ms.saturating_add(patience));
             }

@@ -130,7 +130,7 @@ fn ends(expiring: Expiring) -> Obstacle {
         format!(
             "the enrolment secret {verb} {at}; without one no host enrols, also none whose token \
              is lost: write a new one into its file, or take the second line out, and `systemctl \
-             reload driftline-collector`"
+             restart driftline-collector`"
         )
     } else {
         format!(

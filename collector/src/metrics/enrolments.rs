@@ -89,7 +89,7 @@ impl Why {
             Self::WrongSecret => {
                 "put the collector's enrolment secret, or a token of scope `enrol`, into the file \
                  that `enrolment_secret_file` of that agent names; a secret that was changed \
-                 counts after `systemctl reload driftline-collector`"
+                 counts after `systemctl restart driftline-collector`"
             }
             Self::Expired => {
                 "the enrolment secret or the token of scope `enrol` has ended: make another, here \

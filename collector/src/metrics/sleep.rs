@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::{HostId, HostView, Liveness, Page, View, liveness, number, signed, table};
+use super::{HostId, HostView, Liveness, Page, View, is_watched, liveness, number, signed, table};
 use crate::config::Config;
 
 /// Whether `host` is stale at `now` and its silence is what its groups take for sleep.
@@ -22,11 +22,11 @@ pub(super) fn about_fleet(page: &mut Page, view: &View<'_>) {
     page.one(&table::HOSTS_ASLEEP, number(asleep.count() as u64));
 }
 
-/// How long each of the hosts that sleep may be silent; nothing of one that is dormant or gone.
+/// How long each of the hosts that sleep may be silent, also of those that are dormant, which are
+/// last heard like the others; nothing of one that is gone.
 pub(super) fn about_each_host(page: &mut Page, view: &View<'_>) {
     let sleep = |(id, host): (&HostId, &HostView)| {
-        let is_shown =
-            matches!(liveness(host, view.config, view.now), Liveness::Alive | Liveness::Stale);
+        let is_shown = is_watched(liveness(host, view.config, view.now));
         let sleep =
             view.config.may_sleep(&view.config.place(id, host.kind)).filter(|_| is_shown)?;
         Some((vec![id.to_string()], sleep.as_secs_f64()))

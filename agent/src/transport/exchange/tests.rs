@@ -319,7 +319,19 @@ fn a_collector_that_gives_a_name_and_refuses_it_in_turn_is_asked_ever_more_slowl
             if turn % 2 == 0 { clone() } else { greeting(0, &[]) }
         }
     };
-    for counts in [counted(DAY_MS, refused), counted(DAY_MS, between)] {
+    // One that takes a heartbeat does not know the token next.
+    let mut turn = 0;
+    let forgetful = |next| match next {
+        Next::Enrol(_) => Answer::Enrolled,
+        Next::Heartbeat | Next::Report | Next::Parts | Next::Rest { .. } => {
+            turn += 1;
+            let code = ProblemCode::Unauthorised;
+            let refused = Answer::Refused { code, retry_after_ms: None };
+            if turn % 4 == 1 { greeting(0, &[]) } else { refused }
+        }
+    };
+    let days = [counted(DAY_MS, refused), counted(DAY_MS, between), counted(DAY_MS, forgetful)];
+    for counts in days {
         let most = DAY_MS / REFUSED_MS * 2 + 20;
         assert!((10..most).contains(&counts["enrol"]), "{counts:?} a day");
     }
