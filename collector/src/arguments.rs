@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::load;
+use crate::store::Scope;
 use crate::telemetry::LogFormat;
 
 /// What the log tells, in the environment: a level, or a filter of `tracing-subscriber`.
@@ -91,7 +92,7 @@ pub enum TokenCommand {
 }
 
 /// What the holder of a token may do.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum ScopeArgument {
     /// Enrol hosts, and nothing else.
     Enrol,
@@ -106,4 +107,17 @@ pub enum ScopeArgument {
     ChangeRequests,
     /// Approve, retire, manage tokens; and read.
     Admin,
+}
+
+impl From<ScopeArgument> for Scope {
+    fn from(argument: ScopeArgument) -> Self {
+        match argument {
+            ScopeArgument::Enrol => Self::Enrol,
+            ScopeArgument::Read => Self::Read,
+            ScopeArgument::Metrics => Self::Metrics,
+            ScopeArgument::Cases => Self::Cases,
+            ScopeArgument::ChangeRequests => Self::ChangeRequests,
+            ScopeArgument::Admin => Self::Admin,
+        }
+    }
 }

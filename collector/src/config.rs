@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use driftline_protocol::mutant::{self, Mutant};
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::analysis::classify::ignore::Ignore;
@@ -206,6 +207,12 @@ impl Config {
     pub fn may_sleep(&self, place: &Place) -> Option<Duration> {
         let days = place.sleep_days.filter(|_| !mutant::active(Mutant::NobodySleeps))?;
         Some(Duration::from_secs(days * DAY_SECONDS).min(self.dormant()))
+    }
+
+    /// Whether the groups of a host at `place` take `silence` for sleep.
+    pub fn is_sleep(&self, place: &Place, silence: SignedDuration) -> bool {
+        let sleep = self.may_sleep(place).and_then(|sleep| SignedDuration::try_from(sleep).ok());
+        sleep.is_some_and(|sleep| silence <= sleep)
     }
 
     /// How long history is kept.

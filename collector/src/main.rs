@@ -13,7 +13,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use driftline_collector::arguments::{
-    Arguments, Command, FAILURE, FOUND, LOG_VARIABLE, ScopeArgument, TokenCommand,
+    Arguments, Command, FAILURE, FOUND, LOG_VARIABLE, TokenCommand,
 };
 use driftline_collector::auth;
 use driftline_collector::auth::ending::Standing;
@@ -127,14 +127,7 @@ fn manage_tokens(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
     let by = (who.as_str(), Timestamp::now());
     match command {
         TokenCommand::Create { name, scope, days, replace } => {
-            let scope = match scope {
-                ScopeArgument::Enrol => Scope::Enrol,
-                ScopeArgument::Read => Scope::Read,
-                ScopeArgument::Metrics => Scope::Metrics,
-                ScopeArgument::Cases => Scope::Cases,
-                ScopeArgument::ChangeRequests => Scope::ChangeRequests,
-                ScopeArgument::Admin => Scope::Admin,
-            };
+            let scope = Scope::from(scope);
             let named = (name.as_str(), Namesake::of(replace));
             let (append, read) = (&mut *stores.append, &*stores.read);
             let token = tokens::create((append, read), by, named, (scope, days))?;

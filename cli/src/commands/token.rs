@@ -1,5 +1,6 @@
 //! `driftline token`: who may read and administer.
 
+use driftline_collector::arguments::ScopeArgument;
 use driftline_collector::auth::ending::Standing;
 use driftline_collector::store::{Scope, TokenRecord};
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ pub(crate) enum Token {
         name: String,
         /// What its holder may do.
         #[arg(long, value_enum)]
-        scope: Allowed,
+        scope: ScopeArgument,
         /// How long it lives, in days.
         #[arg(long, default_value_t = 90)]
         days: u32,
@@ -35,54 +36,15 @@ pub(crate) enum Token {
     },
 }
 
-/// What the holder of a token may do.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub(crate) enum Allowed {
-    /// Enrol hosts, and nothing else.
-    Enrol,
-    /// Read portal and API.
-    Read,
-    /// Read /metrics, and nothing else.
-    Metrics,
-    /// Send cases, and nothing else.
-    Cases,
-    /// Send change requests, and nothing else.
-    #[value(name = "change_requests")]
-    ChangeRequests,
-    /// Approve, retire, manage tokens; and read.
-    Admin,
-}
-
-impl Allowed {
-    fn scope(self) -> Scope {
-        match self {
-            Self::Enrol => Scope::Enrol,
-            Self::Read => Scope::Read,
-            Self::Metrics => Scope::Metrics,
-            Self::Cases => Scope::Cases,
-            Self::ChangeRequests => Scope::ChangeRequests,
-            Self::Admin => Scope::Admin,
-        }
-    }
-}
-
 impl Row for TokenRecord {
     const NAME: &'static str = "token has been made";
     const WHOLE: usize = 4;
     const HEADINGS: &'static [&'static str] = &["name", "scope", "created", "expires", "state"];
 
     fn cells(&self) -> Vec<String> {
-        let scope = match self.scope {
-            Scope::Enrol => "enrol",
-            Scope::Read => "read",
-            Scope::Metrics => "metrics",
-            Scope::Cases => "cases",
-            Scope::ChangeRequests => "change_requests",
-            Scope::Admin => "admin",
-        };
         vec![
             output::printable(&self.name),
-            scope.to_owned(),
+            self.scope.as_str().to_owned(),
             output::moment(self.created_at),
             output::moment(self.expires_at),
             Standing::of(self, Timestamp::now()).as_str().to_owned(),
@@ -95,7 +57,7 @@ impl Token {
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Verdict> {
         match self {
             Self::Create { name, scope, days, replace } => {
-                let scope = scope.scope();
+                let scope = Scope::from(scope);
                 let body = json!({
                     "name": name, "scope": scope, "days": days, "replace": replace,
                 });

@@ -5,15 +5,14 @@
 
 use jiff::Timestamp;
 
-use super::{HostId, HostView, Liveness, Page, View, is_watched, liveness, number, signed, table};
+use super::{HostId, HostView, Liveness, Page, View, is_watched, liveness, number, table};
 use crate::config::Config;
 
 /// Whether `host` is stale at `now` and its silence is what its groups take for sleep.
 pub fn is_asleep(config: &Config, (id, host): (&HostId, &HostView), now: Timestamp) -> bool {
     let silence = now.duration_since(host.last_seen);
-    let sleep = config.may_sleep(&config.place(id, host.kind));
     liveness(host, config, now) == Liveness::Stale
-        && sleep.is_some_and(|sleep| silence <= signed(sleep))
+        && config.is_sleep(&config.place(id, host.kind), silence)
 }
 
 /// How many hosts sleep now.

@@ -9,7 +9,6 @@ use super::timeline::{Group, group};
 use super::{Frame, Moment, PageError, Reader, STYLE_PATH, chart, findings, host_state, link};
 use crate::analysis::change::ChangeKind;
 use crate::analysis::finding::Severity;
-use crate::config::place::Place;
 use crate::metrics::enrolments::Refused;
 use crate::permits::Permits;
 use crate::standards::Standards;
@@ -72,14 +71,6 @@ struct HostRow {
     changes: usize,
 }
 
-/// Whether the groups of a host at `place` take its silence for sleep.
-fn sleeps(place: &Place, (host, frame): (&HostRecord, &Frame)) -> bool {
-    let silence = frame.now.duration_since(frame.last_seen(host));
-    let sleep =
-        frame.config.may_sleep(place).and_then(|sleep| SignedDuration::try_from(sleep).ok());
-    sleep.is_some_and(|sleep| silence <= sleep)
-}
-
 /// Draws the page.
 ///
 /// # Errors
@@ -111,12 +102,13 @@ pub(super) fn page(
     let row = |host: &HostRecord| {
         let place = frame.config.place(&host.id, host.kind);
         let state = host_state(host, frame);
+        let silence = frame.now.duration_since(frame.last_seen(host));
         HostRow {
             name: host.id.to_string(),
             link: link::host(&host.id),
             kind: place.kind.as_str(),
             state,
-            asleep: state == "stale" && sleeps(&place, (host, frame)),
+            asleep: state == "stale" && frame.config.is_sleep(&place, silence),
             seen: Moment::new(frame.last_seen(host), frame.now),
             open: on(&open, &host.id),
             open_link: link::findings_on(&host.id, findings::ASKING),
